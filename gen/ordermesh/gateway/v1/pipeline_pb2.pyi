@@ -1,0 +1,202 @@
+import datetime
+
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PipelineStatus(_message.Message):
+    __slots__ = ("as_of", "intake", "outbox", "kafka", "processing", "components")
+    class Intake(_message.Message):
+        __slots__ = ("orders_total", "orders_per_second")
+        ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        ORDERS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        orders_total: int
+        orders_per_second: float
+        def __init__(self, orders_total: _Optional[int] = ..., orders_per_second: _Optional[float] = ...) -> None: ...
+    class Outbox(_message.Message):
+        __slots__ = ("pending", "dead", "oldest_pending_seconds", "published_total", "published_per_second", "latency")
+        PENDING_FIELD_NUMBER: _ClassVar[int]
+        DEAD_FIELD_NUMBER: _ClassVar[int]
+        OLDEST_PENDING_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        PUBLISHED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        PUBLISHED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        LATENCY_FIELD_NUMBER: _ClassVar[int]
+        pending: int
+        dead: int
+        oldest_pending_seconds: float
+        published_total: int
+        published_per_second: float
+        latency: PipelineStatus.Latency
+        def __init__(self, pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., published_total: _Optional[int] = ..., published_per_second: _Optional[float] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ...) -> None: ...
+    class Kafka(_message.Message):
+        __slots__ = ("end_offset_total", "brokers", "consumer_lag", "dead_letters")
+        END_OFFSET_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        BROKERS_FIELD_NUMBER: _ClassVar[int]
+        CONSUMER_LAG_FIELD_NUMBER: _ClassVar[int]
+        DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+        end_offset_total: int
+        brokers: int
+        consumer_lag: int
+        dead_letters: int
+        def __init__(self, end_offset_total: _Optional[int] = ..., brokers: _Optional[int] = ..., consumer_lag: _Optional[int] = ..., dead_letters: _Optional[int] = ...) -> None: ...
+    class Processing(_message.Message):
+        __slots__ = ("counted_total", "counted_per_second", "workers", "latency", "parked_total")
+        COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        COUNTED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        WORKERS_FIELD_NUMBER: _ClassVar[int]
+        LATENCY_FIELD_NUMBER: _ClassVar[int]
+        PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        counted_total: int
+        counted_per_second: float
+        workers: int
+        latency: PipelineStatus.Latency
+        parked_total: int
+        def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., parked_total: _Optional[int] = ...) -> None: ...
+    class Latency(_message.Message):
+        __slots__ = ("p50_ms", "p99_ms")
+        P50_MS_FIELD_NUMBER: _ClassVar[int]
+        P99_MS_FIELD_NUMBER: _ClassVar[int]
+        p50_ms: float
+        p99_ms: float
+        def __init__(self, p50_ms: _Optional[float] = ..., p99_ms: _Optional[float] = ...) -> None: ...
+    class Component(_message.Message):
+        __slots__ = ("name", "state", "since", "message")
+        class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            STATE_UNSPECIFIED: _ClassVar[PipelineStatus.Component.State]
+            UP: _ClassVar[PipelineStatus.Component.State]
+            DOWN: _ClassVar[PipelineStatus.Component.State]
+        STATE_UNSPECIFIED: PipelineStatus.Component.State
+        UP: PipelineStatus.Component.State
+        DOWN: PipelineStatus.Component.State
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        STATE_FIELD_NUMBER: _ClassVar[int]
+        SINCE_FIELD_NUMBER: _ClassVar[int]
+        MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        state: PipelineStatus.Component.State
+        since: _timestamp_pb2.Timestamp
+        message: str
+        def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[PipelineStatus.Component.State, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    OUTBOX_FIELD_NUMBER: _ClassVar[int]
+    KAFKA_FIELD_NUMBER: _ClassVar[int]
+    PROCESSING_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    as_of: _timestamp_pb2.Timestamp
+    intake: PipelineStatus.Intake
+    outbox: PipelineStatus.Outbox
+    kafka: PipelineStatus.Kafka
+    processing: PipelineStatus.Processing
+    components: _containers.RepeatedCompositeFieldContainer[PipelineStatus.Component]
+    def __init__(self, as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ...) -> None: ...
+
+class WatchStatusRequest(_message.Message):
+    __slots__ = ("interval_ms",)
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    interval_ms: int
+    def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
+
+class WatchStatusResponse(_message.Message):
+    __slots__ = ("revision", "status")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    status: PipelineStatus
+    def __init__(self, revision: _Optional[int] = ..., status: _Optional[_Union[PipelineStatus, _Mapping]] = ...) -> None: ...
+
+class ReconcileRequest(_message.Message):
+    __slots__ = ("wait_seconds",)
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    wait_seconds: int
+    def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
+
+class ReconcileResponse(_message.Message):
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "started_at", "took_ms")
+    class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
+        AGREES: _ClassVar[ReconcileResponse.Verdict]
+        IN_FLIGHT: _ClassVar[ReconcileResponse.Verdict]
+        DIFFERS: _ClassVar[ReconcileResponse.Verdict]
+    VERDICT_UNSPECIFIED: ReconcileResponse.Verdict
+    AGREES: ReconcileResponse.Verdict
+    IN_FLIGHT: ReconcileResponse.Verdict
+    DIFFERS: ReconcileResponse.Verdict
+    class Finding(_message.Message):
+        __slots__ = ("kind", "minute", "metric_name", "dimension", "expected", "actual", "event_ids", "event_count", "message")
+        class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            KIND_UNSPECIFIED: _ClassVar[ReconcileResponse.Finding.Kind]
+            LOST: _ClassVar[ReconcileResponse.Finding.Kind]
+            PHANTOM: _ClassVar[ReconcileResponse.Finding.Kind]
+            METRIC: _ClassVar[ReconcileResponse.Finding.Kind]
+            DEAD: _ClassVar[ReconcileResponse.Finding.Kind]
+            MINUTE: _ClassVar[ReconcileResponse.Finding.Kind]
+        KIND_UNSPECIFIED: ReconcileResponse.Finding.Kind
+        LOST: ReconcileResponse.Finding.Kind
+        PHANTOM: ReconcileResponse.Finding.Kind
+        METRIC: ReconcileResponse.Finding.Kind
+        DEAD: ReconcileResponse.Finding.Kind
+        MINUTE: ReconcileResponse.Finding.Kind
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        MINUTE_FIELD_NUMBER: _ClassVar[int]
+        METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+        DIMENSION_FIELD_NUMBER: _ClassVar[int]
+        EXPECTED_FIELD_NUMBER: _ClassVar[int]
+        ACTUAL_FIELD_NUMBER: _ClassVar[int]
+        EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+        EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+        MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        kind: ReconcileResponse.Finding.Kind
+        minute: _timestamp_pb2.Timestamp
+        metric_name: str
+        dimension: str
+        expected: float
+        actual: float
+        event_ids: _containers.RepeatedScalarFieldContainer[str]
+        event_count: int
+        message: str
+        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[float] = ..., actual: _Optional[float] = ..., event_ids: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    class Totals(_message.Message):
+        __slots__ = ("events", "orders", "revenue", "units")
+        EVENTS_FIELD_NUMBER: _ClassVar[int]
+        ORDERS_FIELD_NUMBER: _ClassVar[int]
+        REVENUE_FIELD_NUMBER: _ClassVar[int]
+        UNITS_FIELD_NUMBER: _ClassVar[int]
+        events: int
+        orders: int
+        revenue: float
+        units: int
+        def __init__(self, events: _Optional[int] = ..., orders: _Optional[int] = ..., revenue: _Optional[float] = ..., units: _Optional[int] = ...) -> None: ...
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    verdict: ReconcileResponse.Verdict
+    summary: str
+    published: ReconcileResponse.Totals
+    counted: ReconcileResponse.Totals
+    in_flight: int
+    parked: int
+    findings: _containers.RepeatedCompositeFieldContainer[ReconcileResponse.Finding]
+    started_at: _timestamp_pb2.Timestamp
+    took_ms: int
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,194 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from ordermesh.events.v1 import events_pb2 as _events_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class MinuteSum(_message.Message):
+    __slots__ = ("minute", "types", "revenue_minor", "units", "digest")
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    REVENUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    minute: _timestamp_pb2.Timestamp
+    types: _containers.RepeatedCompositeFieldContainer[TypeCount]
+    revenue_minor: int
+    units: int
+    digest: int
+    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeCount, _Mapping]]] = ..., revenue_minor: _Optional[int] = ..., units: _Optional[int] = ..., digest: _Optional[int] = ...) -> None: ...
+
+class TypeCount(_message.Message):
+    __slots__ = ("type", "events")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    type: _events_pb2.EventType
+    events: int
+    def __init__(self, type: _Optional[_Union[_events_pb2.EventType, str]] = ..., events: _Optional[int] = ...) -> None: ...
+
+class ProductSum(_message.Message):
+    __slots__ = ("product_id", "units", "revenue_minor")
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    REVENUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    product_id: str
+    units: int
+    revenue_minor: int
+    def __init__(self, product_id: _Optional[str] = ..., units: _Optional[int] = ..., revenue_minor: _Optional[int] = ...) -> None: ...
+
+class GetOrderProgressRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetOrderProgressResponse(_message.Message):
+    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_seen_at")
+    ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_PENDING_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_P50_MS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_P99_MS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    orders_total: int
+    published_total: int
+    pending: int
+    dead: int
+    oldest_pending_seconds: float
+    publish_p50_ms: float
+    publish_p99_ms: float
+    publisher_seen_at: _timestamp_pb2.Timestamp
+    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamOrderLedgerRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamOrderLedgerResponse(_message.Message):
+    __slots__ = ("pending", "dead_ids", "dead", "minutes")
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_IDS_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    MINUTES_FIELD_NUMBER: _ClassVar[int]
+    pending: int
+    dead_ids: _containers.RepeatedScalarFieldContainer[str]
+    dead: int
+    minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
+    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ...) -> None: ...
+
+class StreamPublishedIdsRequest(_message.Message):
+    __slots__ = ("minute",)
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    minute: _timestamp_pb2.Timestamp
+    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamPublishedIdsResponse(_message.Message):
+    __slots__ = ("event_ids",)
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    event_ids: bytes
+    def __init__(self, event_ids: _Optional[bytes] = ...) -> None: ...
+
+class FindEventsRequest(_message.Message):
+    __slots__ = ("event_ids",)
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    event_ids: bytes
+    def __init__(self, event_ids: _Optional[bytes] = ...) -> None: ...
+
+class FindEventsResponse(_message.Message):
+    __slots__ = ("event_ids",)
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    event_ids: bytes
+    def __init__(self, event_ids: _Optional[bytes] = ...) -> None: ...
+
+class StreamProductSumsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamProductSumsResponse(_message.Message):
+    __slots__ = ("products",)
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    products: _containers.RepeatedCompositeFieldContainer[ProductSum]
+    def __init__(self, products: _Optional[_Iterable[_Union[ProductSum, _Mapping]]] = ...) -> None: ...
+
+class GetAnalyticsProgressRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAnalyticsProgressResponse(_message.Message):
+    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers")
+    COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_P99_MS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    counted_total: int
+    parked_total: int
+    latency_p50_ms: float
+    latency_p99_ms: float
+    worker_seen_at: _timestamp_pb2.Timestamp
+    workers: int
+    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ...) -> None: ...
+
+class StreamAnalyticsLedgerRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamAnalyticsLedgerResponse(_message.Message):
+    __slots__ = ("parked", "minutes")
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    MINUTES_FIELD_NUMBER: _ClassVar[int]
+    parked: int
+    minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
+    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ...) -> None: ...
+
+class StreamCountedIdsRequest(_message.Message):
+    __slots__ = ("minute",)
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    minute: _timestamp_pb2.Timestamp
+    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamCountedIdsResponse(_message.Message):
+    __slots__ = ("event_ids", "parked_ids")
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    PARKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    event_ids: bytes
+    parked_ids: bytes
+    def __init__(self, event_ids: _Optional[bytes] = ..., parked_ids: _Optional[bytes] = ...) -> None: ...
+
+class AuditMetricsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class AuditMetricsResponse(_message.Message):
+    __slots__ = ("differences",)
+    class Difference(_message.Message):
+        __slots__ = ("metric_name", "dimension", "expected", "actual")
+        METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+        DIMENSION_FIELD_NUMBER: _ClassVar[int]
+        EXPECTED_FIELD_NUMBER: _ClassVar[int]
+        ACTUAL_FIELD_NUMBER: _ClassVar[int]
+        metric_name: str
+        dimension: str
+        expected: int
+        actual: int
+        def __init__(self, metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[int] = ..., actual: _Optional[int] = ...) -> None: ...
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    differences: _containers.RepeatedCompositeFieldContainer[AuditMetricsResponse.Difference]
+    def __init__(self, differences: _Optional[_Iterable[_Union[AuditMetricsResponse.Difference, _Mapping]]] = ...) -> None: ...
+
+class StreamProductMetricsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamProductMetricsResponse(_message.Message):
+    __slots__ = ("products",)
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    products: _containers.RepeatedCompositeFieldContainer[ProductSum]
+    def __init__(self, products: _Optional[_Iterable[_Union[ProductSum, _Mapping]]] = ...) -> None: ...

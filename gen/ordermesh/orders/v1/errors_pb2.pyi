@@ -1,0 +1,42 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    INVALID_FIELD: _ClassVar[ErrorReason]
+    UNKNOWN_PRODUCT: _ClassVar[ErrorReason]
+    INVALID_PAGE_TOKEN: _ClassVar[ErrorReason]
+    ORDER_NOT_FOUND: _ClassVar[ErrorReason]
+    PRODUCT_NOT_FOUND: _ClassVar[ErrorReason]
+    PRODUCT_EXISTS: _ClassVar[ErrorReason]
+    REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ILLEGAL_TRANSITION: _ClassVar[ErrorReason]
+    PRODUCT_NOT_TRACKED: _ClassVar[ErrorReason]
+    OVERLOADED: _ClassVar[ErrorReason]
+    RATE_LIMITED: _ClassVar[ErrorReason]
+    DATABASE_UNAVAILABLE: _ClassVar[ErrorReason]
+    OUTCOME_UNKNOWN: _ClassVar[ErrorReason]
+    EXPIRED: _ClassVar[ErrorReason]
+    INTERNAL_FAULT: _ClassVar[ErrorReason]
+    PART_UNAVAILABLE: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+INVALID_FIELD: ErrorReason
+UNKNOWN_PRODUCT: ErrorReason
+INVALID_PAGE_TOKEN: ErrorReason
+ORDER_NOT_FOUND: ErrorReason
+PRODUCT_NOT_FOUND: ErrorReason
+PRODUCT_EXISTS: ErrorReason
+REQUEST_ID_REUSED: ErrorReason
+ILLEGAL_TRANSITION: ErrorReason
+PRODUCT_NOT_TRACKED: ErrorReason
+OVERLOADED: ErrorReason
+RATE_LIMITED: ErrorReason
+DATABASE_UNAVAILABLE: ErrorReason
+OUTCOME_UNKNOWN: ErrorReason
+EXPIRED: ErrorReason
+INTERNAL_FAULT: ErrorReason
+PART_UNAVAILABLE: ErrorReason

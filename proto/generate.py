@@ -1,0 +1,95 @@
+"""Generates gen/ from the contracts: Python modules with type stubs, the descriptor set and the OpenAPI document.
+
+`python proto/generate.py` writes gen/; `--check` fails when gen/ is not what the contracts give; `--image PATH` writes only an image
+with comments, for buf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import google.api
+from grpc_tools import protoc
+
+PROTO = Path(__file__).resolve().parent
+GEN = PROTO.parent / "gen" / "ordermesh"
+# grpcio-tools carries google/protobuf, googleapis-common-protos carries google/api and google/rpc.
+INCLUDES = [
+    f"-I{PROTO}",
+    f"-I{Path(protoc.__file__).parent / '_proto'}",
+    f"-I{Path(next(iter(google.api.__path__))).parent.parent}",
+]
+INTERNAL = "ordermesh/internal/"
+# Nothing imports it, yet Envoy needs it to print error details as JSON.
+ERROR_DETAILS = "google/rpc/error_details.proto"
+
+
+def contracts() -> list[str]:
+    """List the contracts, relative to proto/."""
+    return sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("ordermesh/**/*.proto"))
+
+
+def compile_protos(options: list[str], files: list[str]) -> None:
+    """Run protoc, or end the program with its complaint."""
+    if protoc.main(["protoc", *INCLUDES, *options, *files]) != 0:
+        sys.exit("protoc refused the contracts; see the lines above")
+
+
+def write_descriptors(target: Path, *, comments: bool, internal: bool) -> None:
+    """Write the contracts with everything they import as one FileDescriptorSet."""
+    files = [name for name in contracts() if internal or not name.startswith(INTERNAL)]
+    options = ["--include_imports", f"--descriptor_set_out={target}"]
+    compile_protos(options + (["--include_source_info"] if comments else []), [*files, ERROR_DETAILS])
+
+
+def generate(target: Path) -> None:
+    """Write the whole of gen/ordermesh into the target folder."""
+    parent = target.parent
+    options = [f"--python_out={parent}", f"--pyi_out={parent}", f"--grpc_python_out={parent}"]
+    compile_protos(options, contracts())
+    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").write_text("")
+    (target / "py.typed").write_text("")
+    write_descriptors(target / "descriptor.binpb", comments=False, internal=False)
+    from openapi import document
+
+    image = target / "image.binpb"
+    write_descriptors(image, comments=True, internal=False)
+    (target / "openapi.json").write_text(document(image.read_bytes()))
+    image.unlink()
+
+
+def differences(left: Path, right: Path) -> list[str]:
+    """List the files that differ between two trees, or that only one of them has."""
+    names = {str(p.relative_to(root)) for root in (left, right) for p in root.rglob("*") if p.is_file()}
+    names = {name for name in names if "__pycache__" not in name}
+    same = filecmp.cmpfiles(left, right, sorted(names), shallow=False)[0]
+    return sorted(names - set(same))
+
+
+def main() -> None:
+    """Generate, or check what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when gen/ is stale; write nothing")
+    parser.add_argument("--image", type=Path, help="write only an image with comments there")
+    options = parser.parse_args()
+    if options.image:
+        return write_descriptors(options.image, comments=True, internal=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = Path(scratch) / "ordermesh"
+        fresh.mkdir()
+        generate(fresh)
+        if options.check:
+            stale = differences(fresh, GEN)
+            sys.exit(f"gen/ is stale, run `make gen`: {', '.join(stale)}" if stale else 0)
+        shutil.rmtree(GEN, ignore_errors=True)
+        shutil.copytree(fresh, GEN)
+
+
+if __name__ == "__main__":
+    main()
