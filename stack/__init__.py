@@ -1,0 +1,1 @@
+"""Starts the real servers and the services on one machine."""

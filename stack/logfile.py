@@ -1,0 +1,48 @@
+"""A log file that a child process appends to and that stays bounded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+TAIL_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """Names a log file and its size bound; one older copy is kept as <name>.1."""
+
+    path: Path
+    limit_bytes: int = 16 * 1024 * 1024
+
+    def open_append(self) -> int:
+        """Return a descriptor for a child; appending keeps it right when the file is cut."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def rotate(self) -> bool:
+        """Copy the file aside and cut it when it is over its bound; say whether it was."""
+        if self.size_bytes() <= self.limit_bytes:
+            return False
+        shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
+        os.truncate(self.path, 0)
+        return True
+
+    def size_bytes(self) -> int:
+        """Return the size, 0 when there is no file."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def tail(self, lines: int = 15, since_bytes: int = 0) -> str:
+        """Return the last lines written after since_bytes."""
+        size = self.size_bytes()
+        if size == 0:
+            return ""
+        with self.path.open("rb") as file:
+            file.seek(max(since_bytes if since_bytes <= size else 0, size - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-lines:])

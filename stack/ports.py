@@ -1,0 +1,87 @@
+"""Ports of this machine: free ones to use, and who holds one that is taken."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+
+from stack import proc
+from stack.errors import PortTaken
+
+LOOPBACK = "127.0.0.1"
+# Below the range the kernel takes for outgoing connections, so that no client is given one between our look and our bind.
+AUTO_RANGE = range(20_000, 32_000)
+LISTEN_STATE = "0A"
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this port now; sockets that linger after a close do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def allocate(count: int) -> list[int]:
+    """Return count different ports that are free now, spread so that stacks side by side rarely meet."""
+    found: list[int] = []
+    for port in random.sample(AUTO_RANGE, len(AUTO_RANGE)):
+        if is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise PortTaken(f"fewer than {count} free ports between {AUTO_RANGE.start} and {AUTO_RANGE.stop - 1} on {LOOPBACK}")
+
+
+def listening_inodes(port: int) -> set[str]:
+    """Return the inodes of the sockets that listen on a port."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            rows = (proc.PROC / "net" / table).read_text().splitlines()[1:]
+        except FileNotFoundError:
+            continue
+        for row in rows:
+            fields = row.split()
+            if fields[3] == LISTEN_STATE and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found
+
+
+def holder(port: int) -> int | None:
+    """Return the process that listens on a port; None when nobody does or it belongs to somebody else."""
+    wanted = {f"socket:[{inode}]" for inode in listening_inodes(port)}
+    if not wanted:
+        return None
+    for pid in proc.pids():
+        folder = proc.PROC / str(pid) / "fd"
+        try:
+            if any(os.readlink(folder / name) in wanted for name in os.listdir(folder)):
+                return pid
+        except OSError:
+            continue
+    return None
+
+
+def describe_holder(port: int) -> str:
+    """Return words for who listens on a port."""
+    pid = holder(port)
+    if pid is None:
+        return "a process of another user"
+    return f"process {pid} ({proc.command_line(pid)[:80]})"
+
+
+def require_free(ports: Mapping[str, int]) -> None:
+    """Raise PortTaken with every port that is taken; the keys say what each is for."""
+    taken = [
+        f"port {port} ({purpose}) is taken by {describe_holder(port)}"
+        for purpose, port in ports.items()
+        if not is_free(port)
+    ]
+    if taken:
+        raise PortTaken("; ".join(taken) + ": stop it or choose another port")

@@ -1,0 +1,211 @@
+"""One PostgreSQL 18 server on loopback, its cluster in a folder of the state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+
+from stack import ports, proc
+from stack.credentials import SUPERUSER, Credentials
+from stack.errors import ServerFailed, SettingInvalid
+from stack.identity import Identity, first_closed, server_identity
+from stack.logfile import LogFile
+from stack.paths import PASSABLE, PRIVATE, default_cache
+from stack.postgres_binaries import Binaries, locate
+from stack.process import POLL_SECONDS, Command, Process, inherited_env
+
+INITDB_SECONDS = 60.0
+LEFTOVER_SECONDS = 10.0
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": ports.LOOPBACK,
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "wal_compression": "pglz",
+    "min_wal_size": "128MB",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "10min",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    # The outbox and the metrics are updated all the time: their dead rows must not wait a minute.
+    "autovacuum_naptime": "10s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_checkpoints": "off",
+}
+
+
+class Postgres:
+    """Runs the server; makes its cluster when there is none, under an unprivileged uid when the person is root."""
+
+    def __init__(
+        self, folder: Path, run_dir: Path, port: int, log: LogFile, credentials: Credentials, cache: Path | None = None
+    ) -> None:
+        self.folder = folder
+        self.port = port
+        self.socket_dir = run_dir / "pg"
+        self.credentials = credentials
+        self.log = log
+        self._cache = cache or default_cache()
+        self._process: Process | None = None
+
+    @property
+    def data(self) -> Path:
+        """The folder of the cluster."""
+        return self.folder / "data"
+
+    @property
+    def process(self) -> Process | None:
+        """The server process, None before the first start."""
+        return self._process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the postmaster, None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def admin_dsn(self) -> str:
+        """The superuser's connection URI over the Unix socket."""
+        return self.credentials.dsn(SUPERUSER, str(self.socket_dir), self.port)
+
+    def start(self) -> None:
+        """Start the server, with initdb before the first time; raise PortTaken, SettingInvalid or ServerFailed."""
+        identity = server_identity(self.folder)
+        self._prepare_folders(identity)
+        binaries = locate(identity, self._cache)
+        if not self.data.exists():
+            self._initialise(binaries, identity)
+        clear_leftovers(self.data, self.socket_dir)
+        ports.require_free({"PostgreSQL": self.port})
+        self._process = Process(self._command(binaries, identity), self.log)
+        self._process.start()
+
+    def _prepare_folders(self, identity: Identity | None) -> None:
+        for folder, mode in ((self.folder, PRIVATE), (self.socket_dir, PASSABLE)):
+            folder.mkdir(mode=mode, exist_ok=True)
+            if identity is not None:
+                os.chown(folder, identity.uid, identity.gid, follow_symlinks=False)
+        closed = first_closed(self.folder, identity) if identity else None
+        if closed is not None and identity is not None:
+            raise SettingInvalid(
+                f"PostgreSQL refuses to run as root, so it runs as uid {identity.uid}, which may not enter {closed}: "
+                f"set ORDERMESH_HOME to a folder that it can reach (such as /var/lib/ordermesh)"
+            )
+
+    def _initialise(self, binaries: Binaries, identity: Identity | None) -> None:
+        fresh, password_file = self.folder / "data.new", self.folder / "password"
+        shutil.rmtree(fresh, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, self.credentials.password(SUPERUSER).encode())
+            if identity is not None:
+                os.fchown(descriptor, identity.uid, identity.gid)
+            initdb = Process(
+                Command("initdb", initdb_argv(binaries, fresh, password_file), server_env(), identity), self.log
+            )
+            initdb.start()
+            if not initdb.wait(INITDB_SECONDS) or initdb.returncode != 0:
+                initdb.kill()
+                raise initdb.failure("failed")
+        finally:
+            os.close(descriptor)
+            password_file.unlink(missing_ok=True)
+        os.rename(fresh, self.data)
+
+    def _command(self, binaries: Binaries, identity: Identity | None) -> Command:
+        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return Command(
+            "PostgreSQL",
+            [binaries.program("postgres"), "-D", str(self.data), *words],
+            server_env(),
+            identity,
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGINT,
+            stop_seconds=30.0,
+            clean_codes=frozenset({0}),
+        )
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        """Block until the server answers a query; raise ServerFailed when it ends or does not in time."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self.answers():
+            if self._process is None or not self._process.running():
+                raise self._failure("ended before it was ready")
+            if time.monotonic() > deadline:
+                raise self._failure(f"was not ready after {timeout_seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def answers(self) -> bool:
+        """Say whether the server answers a query now."""
+        try:
+            with psycopg.connect(self.admin_dsn, connect_timeout=2) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _failure(self, what: str) -> ServerFailed:
+        return ServerFailed("PostgreSQL was not started") if self._process is None else self._process.failure(what)
+
+    def stop(self) -> None:
+        """Stop the server fast and cleanly; blocks until it is gone."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def server_env() -> dict[str, str]:
+    """Return the environment of PostgreSQL's programs: their messages must not depend on the person's language."""
+    return inherited_env() | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str]:
+    """Return the command line that makes a cluster."""
+    options = {
+        "--pgdata": str(data),
+        "--username": SUPERUSER,
+        "--pwfile": str(password_file),
+        "--auth": "scram-sha-256",
+        "--encoding": "UTF8",
+        "--locale": "C",
+        "--locale-provider": "builtin",
+        "--builtin-locale": "C.UTF-8",
+    }
+    return [binaries.program("initdb"), "--data-checksums", *(f"{name}={value}" for name, value in options.items())]
+
+
+def clear_leftovers(data: Path, socket_dir: Path) -> None:
+    """End what an earlier stack left running on this cluster and remove the lock files it left."""
+    lock_file = data / "postmaster.pid"
+    deadline = time.monotonic() + LEFTOVER_SECONDS
+    stop_signal = signal.SIGINT
+    while running := proc.working_in(data):
+        if time.monotonic() > deadline:
+            stop_signal, deadline = signal.SIGKILL, deadline + LEFTOVER_SECONDS
+        for pid in postmasters(lock_file, running) if stop_signal == signal.SIGINT else running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, stop_signal)
+        time.sleep(0.1)
+    for path in (lock_file, *socket_dir.glob(".s.PGSQL.*")):
+        path.unlink(missing_ok=True)
+
+
+def postmasters(lock_file: Path, running: list[int]) -> list[int]:
+    """Return the running server that wrote the lock file, nothing when it has ended."""
+    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+        pid = int(lock_file.read_text().splitlines()[0])
+        return [pid] if pid in running else []
+    return []
