@@ -1,6 +1,174 @@
-"""Makes the OpenAPI 3 document from the contracts."""
+"""Makes the OpenAPI 3 document of the REST interface from the contracts."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from contract_reader import Contracts, Message, Method, Service, example, prose
+from openapi_schemas import Schema, field_schema, message_schema, schemas
+
+# Swagger UI 4, the one that a package carries, shows 3.0 and not 3.1.
+OPENAPI_VERSION = "3.0.3"
+INTRODUCTION = """\
+Orders in, metrics out, each event counted exactly once. The same services speak gRPC on the same port, with reflection.
+
+- Unknown fields of a JSON body are ignored; unknown query parameters are refused.
+- 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
+- A request body may name fields as `camelCase` or as `snake_case`; a reply uses `camelCase` and always has all its plain fields.
+- Every error has the shape of `Error`; `details[].reason` is one of `ErrorReason`.
+- There is no authentication yet.
+"""
+HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
+RESPONSES = {
+    "400": "The request is invalid, or the state does not allow it.",
+    "404": "No such resource.",
+    "409": "It exists, or the request id was used with other content.",
+    "413": "The body is over the limit.",
+    "429": "Over the rate limit, or too much work in hand; try again later.",
+    "500": "A fault of ours.",
+    "503": "A part does not answer; try again later.",
+    "504": "The deadline passed.",
+}
+TOO_LARGE = {"code": 11, "message": "the body is over the limit"}
+EXAMPLES: dict[str, tuple[Any, Any]] = {
+    "CreateOrder": (
+        {
+            "customerId": "cust-123",
+            "items": [{"productId": "p1", "quantity": 2, "price": 10}, {"productId": "p2", "quantity": 1, "price": 50}],
+        },
+        {
+            "orderId": "019cdf1a-7d00-7c3e-9d5b-0d8f4b1f6a52",
+            "customerId": "cust-123",
+            "status": "CREATED",
+            "totalPrice": 70,
+            "createdAt": "2026-03-11T22:00:00Z",
+            "updatedAt": "2026-03-11T22:00:00Z",
+            "items": [{"productId": "p1", "quantity": 2, "price": 10}, {"productId": "p2", "quantity": 1, "price": 50}],
+        },
+    ),
+}
+ERROR_REASON = "ordermesh.orders.v1.ErrorReason"
+PATH_FIELD = re.compile(r"\{(\w+)\}")
 
 
 def document(image: bytes) -> str:
     """Return the document as JSON text, from a FileDescriptorSet with comments."""
-    return "{}\n"
+    contracts = Contracts(image)
+    services = [service for service in contracts.services if any(method.bindings for method in service.methods)]
+    methods = [method for service in services for method in service.methods]
+    roots = {name for method in methods for name in (method.request, method.response)} | {ERROR_REASON}
+    whole = {
+        "openapi": OPENAPI_VERSION,
+        "info": {"title": "ordermesh", "version": "v1", "description": INTRODUCTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": service.name, "description": prose(service.comment)} for service in services],
+        "paths": paths(contracts, services),
+        "components": {"schemas": schemas(contracts, roots), "responses": error_responses(contracts)},
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def paths(contracts: Contracts, services: list[Service]) -> Schema:
+    """Return every REST binding as an operation, by path and verb."""
+    found: dict[str, Schema] = {}
+    for service in services:
+        for method in service.methods:
+            for number, (verb, template, body) in enumerate(method.bindings, start=1):
+                made = operation(contracts, service, method, number, template, body)
+                found.setdefault(_public_path(contracts.messages[method.request], template), {})[verb] = made
+    return dict(sorted(found.items()))
+
+
+def operation(contracts: Contracts, service: Service, method: Method, number: int, template: str, body: str) -> Schema:
+    """Return one binding of a method as an operation."""
+    request = contracts.messages[method.request]
+    in_path = set(PATH_FIELD.findall(template))
+    words = prose(method.comment)
+    made: Schema = {
+        "tags": [service.name],
+        "operationId": method.name[0].lower() + method.name[1:] + (str(number) if number > 1 else ""),
+        "summary": words.split(". ")[0].rstrip("."),
+        "description": f"{words}\n\ngRPC: `{service.full_name}/{method.name}`",
+        "parameters": _parameters(contracts, request, in_path, in_query=not body),
+    }
+    if body:
+        made["requestBody"] = _request_body(contracts, request, method, in_path)
+    made["responses"] = {"200": _reply(contracts, method)} | _errors(request, method, in_path, bool(body))
+    return made
+
+
+def _public_path(request: Message, template: str) -> str:
+    """Return the path with its fields under their JSON names."""
+    names = {field.descriptor.name: field.descriptor.json_name for field in request.fields}
+    return PATH_FIELD.sub(lambda found: f"{{{names[found[1]]}}}", template)
+
+
+def _parameters(contracts: Contracts, request: Message, in_path: set[str], *, in_query: bool) -> list[Schema]:
+    made = []
+    for field in request.fields:
+        schema = field_schema(contracts, field)
+        named = {"name": field.descriptor.json_name, "description": schema.pop("description")}
+        if field.descriptor.name in in_path:
+            made.append(named | {"in": "path", "required": True, "schema": schema})
+        elif in_query:
+            made.append(named | {"in": "query", "schema": schema})
+    return made
+
+
+def _request_body(contracts: Contracts, request: Message, method: Method, in_path: set[str]) -> Schema:
+    left = tuple(field for field in request.fields if field.descriptor.name not in in_path)
+    schema: Schema = {"$ref": f"#/components/schemas/{request.short_name}"}
+    if len(left) < len(request.fields):
+        schema = message_schema(contracts, replace(request, fields=left))
+    media: Schema = {"schema": schema}
+    if method.name in EXAMPLES:
+        media["example"] = EXAMPLES[method.name][0]
+    return {"required": True, "description": prose(request.comment), "content": {"application/json": media}}
+
+
+def _reply(contracts: Contracts, method: Method) -> Schema:
+    response = contracts.messages[method.response]
+    schema: Schema = {"$ref": f"#/components/schemas/{response.short_name}"}
+    words = prose(response.comment)
+    if method.server_streaming and method.name.startswith("Watch"):
+        words += " The `data` of each server-sent event is one of these."
+        return {"description": words, "content": {"text/event-stream": {"schema": schema}}}
+    if method.server_streaming:
+        schema = {"type": "array", "items": schema}
+    media: Schema = {"schema": schema}
+    if method.name in EXAMPLES:
+        media["example"] = EXAMPLES[method.name][1]
+    return {"description": words, "content": {"application/json": media}}
+
+
+def _errors(request: Message, method: Method, in_path: set[str], has_body: bool) -> Schema:
+    """Return the errors that a method can give, with a default for the rest."""
+    statuses = {"400", "429", "500", "503", "504"}
+    statuses |= {"404"} if in_path else set()
+    statuses |= {"413"} if has_body else set()
+    named = {field.descriptor.name for field in request.fields}
+    statuses |= {"409"} if "request_id" in named or method.name.startswith("Create") else set()
+    made: Schema = {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    return made | {"default": {"description": "Any other error.", "content": _error_content({})}}
+
+
+def error_responses(contracts: Contracts) -> Schema:
+    """Return the shared error responses, with the examples that stand above the values of ErrorReason."""
+    examples: dict[str, Schema] = {status: {} for status in RESPONSES}
+    for name, comment in contracts.enums[ERROR_REASON].values:
+        if text := example(comment):
+            body = json.loads(text)
+            examples[HTTP_STATUS[body["code"]]][name] = {"summary": prose(comment), "value": body}
+    examples["413"]["TOO_LARGE"] = {"summary": "Answered by the front door.", "value": TOO_LARGE}
+    return {
+        status: {"description": words, "content": _error_content(examples[status])}
+        for status, words in RESPONSES.items()
+    }
+
+
+def _error_content(examples: Schema) -> Schema:
+    media: Schema = {"schema": {"$ref": "#/components/schemas/Error"}}
+    return {"application/json": media | ({"examples": examples} if examples else {})}
