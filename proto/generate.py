@@ -1,7 +1,7 @@
 """Generates gen/ from the contracts: Python modules with type stubs, the descriptor set and the OpenAPI document.
 
-`python proto/generate.py` writes gen/; `--check` fails when gen/ is not what the contracts give; `--image PATH` writes only an image
-with comments, for buf.
+`python proto/generate.py` writes gen/; `--check` fails when gen/ is not what the contracts give; `--image PATH` writes
+only an image with comments, for buf.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def main() -> None:
     parser.add_argument("--image", type=Path, help="write only an image with comments there")
     options = parser.parse_args()
     if options.image:
-        return write_descriptors(options.image, comments=True, internal=True)
+        write_descriptors(options.image, comments=True, internal=True)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "ordermesh"
         fresh.mkdir()

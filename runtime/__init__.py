@@ -1,0 +1,1 @@
+"""What every process needs to run; it knows no service."""

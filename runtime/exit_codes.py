@@ -1,0 +1,17 @@
+"""The exit codes of every program of the project, by name."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Why a process ended."""
+
+    OK = 0
+    DIFFERS = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    ERRORS = 4
+    START_FAILED = 5
+    # As in sysexits.h: something is wrong with the configuration.
+    CONFIG = 78
+    INTERRUPTED = 130

@@ -1,0 +1,237 @@
+"""gRPC servers: limits, health, the one place where errors become statuses, and the drain that fails no request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+import psycopg
+import psycopg_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from runtime import errors, listen, metrics, tracing
+from runtime.logging import logger
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+OPTIONS: list[tuple[str, int]] = [
+    # On by default in gRPC, and then a port that is taken binds silently.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", 4096),
+    ("grpc.max_metadata_size", 16 * 1024),
+]
+# Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
+DRAIN_NOTICE_SECONDS = 1.0
+DRAIN_GRACE_SECONDS = 10.0
+# Time for the last replies to leave before connections close.
+DRAIN_PAUSE_SECONDS = 0.1
+
+DATABASE_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.TooManyRequests,
+)
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Details = grpc.HandlerCallDetails
+
+
+def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
+    """Return what the client is told: our errors as they are, a missing database as such, else a fault of ours."""
+    if isinstance(error, errors.ServiceError):
+        return error
+    if isinstance(error, DATABASE_ERRORS):
+        logger().warning("database unavailable", error=str(error), trace_id=trace_id)
+        return errors.database_unavailable()
+    logger().error("handler failed", trace_id=trace_id, exc_info=error)
+    return errors.ServiceError(ErrorReason.INTERNAL_FAULT, "internal error", metadata={"trace_id": trace_id})
+
+
+def observe(method: str, code: grpc.StatusCode, started: float) -> None:
+    """Record how long a call took and how it ended."""
+    metrics.RPC_SECONDS.labels(method, code.name).observe(time.perf_counter() - started)
+
+
+class AsyncErrors(grpc.aio.ServerInterceptor):
+    """Maps errors to statuses and times calls on asyncio servers."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler | None] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[Details], Awaitable[Handler | None]], details: Details
+    ) -> Handler | None:
+        """Return the method's handler, wrapped once."""
+        if details.method not in self._wrapped:
+            handler = await continuation(details)
+            if handler is None:
+                return None
+            self._wrapped[details.method] = wrap_async(details.method, handler)
+        return self._wrapped[details.method]
+
+
+def wrap_async(method: str, handler: Handler) -> Handler:
+    """Wrap a unary or server-streaming handler; others (reflection) pass as they are."""
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            stream(method, handler.unary_stream),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+    return handler
+
+
+def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            response = await inner(request, context)
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            async for response in inner(request, context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
+    told = as_service_error(error, trace_id)
+    observe(method, told.code, started)
+    status = rpc_status.to_status(errors.to_status(told))
+    await context.abort(told.code, told.message, status.trailing_metadata)
+
+
+class SyncErrors(grpc.ServerInterceptor):
+    """Maps errors to statuses and times calls on threaded servers."""
+
+    def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
+        """Return the method's handler, wrapped."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                sync_call(details.method, handler.unary_unary),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                sync_stream(details.method, handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return handler
+
+
+def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            response = inner(request, context)
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            yield from inner(request, context)
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+def sync_abort(method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
+    told = as_service_error(error, trace_id)
+    observe(method, told.code, started)
+    context.abort_with_status(rpc_status.to_status(errors.to_status(told)))
+
+
+async def set_health(servicer: health.aio.HealthServicer, services: Sequence[str], *, serving: bool) -> None:
+    """Say for each service, and for the process as a whole, whether it serves."""
+    status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    for service in ("", *services):
+        await servicer.set(service, status)
+
+
+async def serve_async(
+    address: str, services: Sequence[str], register: Callable[[grpc.aio.Server], None], stop: asyncio.Event
+) -> None:
+    """Serve until `stop`, then drain: NOT_SERVING, one notice, finish what is in flight, pause, close.
+
+    Raises OSError when the address cannot be bound.
+    """
+    server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
+    register(server)
+    healthy = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    with listen.binding(address):
+        bind(server, address)
+        await server.start()
+    await set_health(healthy, services, serving=True)
+    logger().info("serving", address=address, services=list(services))
+    await stop.wait()
+    logger().info("draining", address=address)
+    await set_health(healthy, services, serving=False)
+    await asyncio.sleep(DRAIN_NOTICE_SECONDS)
+    await asyncio.wait_for(server.stop(DRAIN_GRACE_SECONDS), DRAIN_GRACE_SECONDS + 1)
+    await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+    logger().info("stopped", address=address)
+
+
+def bind(server: grpc.aio.Server | grpc.Server, address: str) -> None:
+    """Bind the server's one port. Raises OSError when it is taken."""
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}: {error}") from error
+    if bound == 0:
+        raise OSError(f"cannot listen on {address}")

@@ -1,0 +1,98 @@
+"""Kafka clients with the settings that this project relies on, and the topics it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from runtime.settings import Settings
+
+ORDER_EVENTS = "order-events"
+STOCK = "stock"
+ORDER_EVENTS_DLQ = "order-events.dlq"
+STOCK_DLQ = "stock.dlq"
+EVENT_TOPICS = (ORDER_EVENTS, STOCK)
+DEAD_LETTER_TOPICS = {ORDER_EVENTS: ORDER_EVENTS_DLQ, STOCK: STOCK_DLQ}
+CONTENT_TYPES = {
+    ORDER_EVENTS: b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent",
+    STOCK: b"application/x-protobuf; type=ordermesh.events.v1.StockEvent",
+}
+# Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
+MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
+ADMIN_TIMEOUT_SECONDS = 10.0
+
+Config = dict[str, str | int | float | bool]
+
+
+def base_config(settings: Settings, client_id: str) -> Config:
+    """Return what every client shares; the operator's properties (TLS, SASL) come last and win."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": client_id,
+        "topic.metadata.propagation.max.ms": 1000,
+        "reconnect.backoff.max.ms": 1000,
+        "log.connection.close": False,
+        **settings.kafka_properties,
+    }
+
+
+def producer(
+    settings: Settings, client_id: str, overrides: Mapping[str, str | int | float | bool] | None = None
+) -> Producer:
+    """Return an idempotent producer that retries for as long as an outage lasts and partitions as Java's does."""
+    return Producer(
+        {
+            **base_config(settings, client_id),
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+            "linger.ms": 2,
+            "message.timeout.ms": MESSAGE_TIMEOUT_MS,
+            "queue.buffering.max.messages": 20_000,
+            "delivery.report.only.error": False,
+            **(overrides or {}),
+        }
+    )
+
+
+def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
+    """Return a consumer of a group that commits only what it is told to."""
+    return Consumer(
+        {
+            **base_config(settings, client_id),
+            "group.id": group,
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 500,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": False,
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.wait.max.ms": 50,
+        }
+    )
+
+
+def admin(settings: Settings, client_id: str) -> AdminClient:
+    """Return an admin client."""
+    return AdminClient(base_config(settings, client_id))
+
+
+def create_topics(client: AdminClient, partitions: int, replication: int) -> list[str]:
+    """Create the topics that are missing and return their names. Raises KafkaException when the cluster refuses."""
+    wanted = [
+        NewTopic(name, num_partitions=partitions, replication_factor=replication)
+        for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values())
+    ]
+    created = []
+    for name, future in client.create_topics(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return created

@@ -1,0 +1,40 @@
+"""JSON logs: one constant message per event, data in fields, the trace id where there is one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from runtime.settings import Settings
+
+
+def configure(service: str, settings: Settings) -> None:
+    """Send everything, the libraries' lines too, to standard output as one line per event."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if settings.log_format == "console" else structlog.processors.JSONRenderer()
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the process's logger."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log

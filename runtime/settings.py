@@ -1,0 +1,79 @@
+"""Settings: one frozen object per process, read once from the environment, checked, printed without secrets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.exit_codes import ExitCode
+
+PREFIX = "ORDERMESH_"
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads ORDERMESH_X from the file that ORDERMESH_X_FILE names."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Return the file's text without its last line break, or None when no file is named."""
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the fields that a file gives."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """What every service has; services add their own."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    kafka_bootstrap: str = "127.0.0.1:19092"
+    kafka_properties: dict[str, str] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put arguments before the environment before *_FILE files."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings, or say which is wrong and end the process."""
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = [explain(dict(problem)) for problem in error.errors()]
+        except (OSError, ValueError) as error:
+            problems = [str(error)]
+        print("\n".join(f"setting {problem}" for problem in problems), file=sys.stderr)
+        sys.exit(ExitCode.CONFIG)
+
+    def shown(self) -> dict[str, object]:
+        """Return the settings for a log line, secrets hidden."""
+        return {
+            name: "***" if isinstance(value, SecretStr) else value for name, value in self if name != "kafka_properties"
+        }
+
+
+def explain(problem: dict[str, Any]) -> str:
+    """Name the variable, what it should be and what it is."""
+    name = PREFIX + "_".join(str(part).upper() for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{name} is required (or {name}_FILE)"
+    secret = name.endswith(("_DSN", "_PASSWORD"))
+    return f"{name}: {problem['msg']}" + ("" if secret else f" (is {problem['input']!r})")
