@@ -21,11 +21,12 @@ def become(parent: int, death_signal: int, uid: int, gid: int, program: list[str
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
         sys.exit("the process that started this one has ended")
-    os.execv(program[0], program)
+    os.execv(program[0], program)  # noqa: S606 - becoming the program, with its arguments as they are, is the point
 
 
 if __name__ == "__main__":
     try:
-        become(*(int(word) for word in sys.argv[1:5]), sys.argv[5:])
+        parent_pid, signal_number, user, group = (int(word) for word in sys.argv[1:5])
+        become(parent_pid, signal_number, user, group, sys.argv[5:])
     except OSError as error:
         sys.exit(f"cannot start {sys.argv[5]}: {error}")

@@ -1,10 +1,11 @@
-"""Where the stack keeps things: the state that survives, the cache that can be made again, the sockets of one machine."""
+"""Where the stack keeps things: state that survives, a cache that can be made again, sockets of one machine."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,12 +124,18 @@ class StateFolder:
         record = self.home / "run-dir"
         if record.exists() and (known := Path(record.read_text().strip())) and is_ours(known):
             return known
-        base = tempfile.gettempdir()
-        run_dir = Path(tempfile.mkdtemp(prefix="ordermesh-", dir=base if len(base) < RUN_DIR_BYTES - 20 else "/tmp"))
+        run_dir = Path(tempfile.mkdtemp(prefix="ordermesh-", dir=short_base()))
         if os.geteuid() == 0:
             run_dir.chmod(PASSABLE)
         write_private(record, f"{run_dir}\n")
         return run_dir
+
+
+def short_base() -> str:
+    """Return the folder for temporary files, /tmp when its path is too long for sockets or closed to other users."""
+    base = tempfile.gettempdir()
+    short = len(os.fsencode(base)) <= RUN_DIR_BYTES - len("/ordermesh-xxxxxxxx")
+    return base if short and os.stat(base).st_mode & 0o001 else "/tmp"  # noqa: S108 - mkdtemp makes our folder in it
 
 
 def is_ours(folder: Path) -> bool:
@@ -138,3 +145,13 @@ def is_ours(folder: Path) -> bool:
     except OSError:
         return False
     return folder.is_dir() and not folder.is_symlink() and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def put_in_place(fresh: Path, target: Path) -> None:
+    """Rename a finished folder to its name; the first of several wins."""
+    try:
+        os.rename(fresh, target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        shutil.rmtree(fresh)

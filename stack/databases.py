@@ -1,0 +1,39 @@
+"""Makes the databases and roles of the services on a PostgreSQL server, local or given."""
+
+from __future__ import annotations
+
+import psycopg
+
+from runtime.sql import Queries
+from stack.credentials import DATABASE_OF, Credentials
+from stack.errors import ServerFailed
+
+SQL = Queries("stack", "databases.sql")
+CREATE = {"orders": SQL.create_orders, "analytics": SQL.create_analytics}
+RIGHTS = {
+    "orders": (SQL.close_orders, SQL.open_orders),
+    "analytics": (SQL.close_analytics, SQL.open_analytics),
+}
+
+
+def provision(admin_dsn: str, credentials: Credentials) -> None:
+    """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed when the server refuses."""
+    try:
+        with psycopg.connect(admin_dsn, autocommit=True) as connection:
+            make_roles(connection, credentials)
+            existing = {row[0] for row in connection.execute(SQL.list_databases)}
+            for name, statement in CREATE.items():
+                if name not in existing:
+                    connection.execute(statement)
+                for right in RIGHTS[name]:
+                    connection.execute(right)
+    except psycopg.Error as error:
+        raise ServerFailed(f"PostgreSQL refuses to make the databases and roles: {error}".rstrip()) from error
+
+
+def make_roles(connection: psycopg.Connection, credentials: Credentials) -> None:
+    """Create the roles and set their passwords in one transaction."""
+    with connection.transaction():
+        for role in DATABASE_OF:
+            connection.execute(SQL.name_role, {"role": role, "password": credentials.password(role)})
+            connection.execute(SQL.make_role)

