@@ -1,0 +1,60 @@
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from stack import ports
+from stack.envoy import Envoy, validate
+from stack.errors import SettingInvalid
+from stack.logfile import LogFile
+
+MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+
+
+def socket_address(port: int) -> dict[str, object]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def write_config(path: Path, port: int, admin_port: int, word: str) -> Path:
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": word}}}
+    manager = {
+        "@type": f"type.googleapis.com/{MANAGER}",
+        "stat_prefix": "front",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"type.googleapis.com/{ROUTER}"}}],
+    }
+    chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    listeners = [{"address": socket_address(port), "filter_chains": [chain]}]
+    config = {"admin": {"address": socket_address(admin_port)}, "static_resources": {"listeners": listeners}}
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_several_envoys_serve_side_by_side_and_stop_cleanly(tmp_path: Path) -> None:
+    running = []
+    for word in ("one", "two"):
+        port, admin_port = ports.allocate(2)
+        config = write_config(tmp_path / f"{word}.yaml", port, admin_port, word)
+        envoy = Envoy(config, admin_port, LogFile(tmp_path / f"{word}.log"))
+        envoy.start()
+        envoy.wait_ready(20)
+        running.append((word, port, envoy))
+    for word, port, envoy in running:
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode() == word
+        envoy.stop()
+        assert envoy.process is not None
+        assert envoy.process.ended_cleanly()
+
+
+def test_a_wrong_configuration_is_refused_with_the_field_that_is_wrong(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "wrong.yaml", *ports.allocate(2), "x")
+    config.write_text(config.read_text().replace("stat_prefix", "stat_prefixes"))
+    with pytest.raises(SettingInvalid, match=r"no\s+such field: 'stat_prefixes'"):
+        Envoy(config, 1, LogFile(tmp_path / "log")).start()
+
+
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid, match=r"nowhere\.yaml"):
+        validate(tmp_path / "nowhere.yaml")

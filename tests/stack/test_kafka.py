@@ -1,0 +1,146 @@
+import hashlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import NewTopic
+
+from stack import kafka_jars, ports
+from stack.errors import PortTaken, ServerFailed, SettingInvalid
+from stack.kafka import Kafka, explained, quiet_client
+from stack.kafka_jars import Jar
+from stack.logfile import LogFile
+from stack.paths import StateFolder
+
+READY_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def broker(state: StateFolder) -> Iterator[Kafka]:
+    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
+    made.start()
+    made.wait_ready(READY_SECONDS)
+    yield made
+    made.stop()
+
+
+def read_one(broker: Kafka, group: str) -> bytes | None:
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe(["kept"])
+    message = consumer.poll(20)
+    consumer.close()
+    return None if message is None else message.value()
+
+
+def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) -> None:
+    client = quiet_client(broker.bootstrap, {})
+    client.create_topics([NewTopic("kept", 2, 1)])["kept"].result()
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0})
+    producer.produce("kept", b"answer")
+    assert producer.flush(10) == 0
+    assert broker.pid is not None
+    assert broker.process is not None
+    os.kill(broker.pid, signal.SIGKILL)
+    assert broker.process.wait(10)
+    broker.port, broker.controller_port = ports.allocate(2)
+    broker.start()
+    broker.wait_ready(READY_SECONDS)
+    assert read_one(broker, "after") == b"answer"
+
+
+def test_a_stop_is_clean(broker: Kafka) -> None:
+    broker.stop()
+    assert broker.process is not None
+    assert broker.process.ended_cleanly()
+
+
+def test_a_taken_port_is_told_before_the_broker_starts(broker: Kafka) -> None:
+    broker.stop()
+    with socket.create_server(("127.0.0.1", broker.controller_port)), pytest.raises(PortTaken, match="controller"):
+        broker.start()
+
+
+def test_an_edited_cluster_id_is_refused(broker: Kafka) -> None:
+    broker.stop()
+    path = broker.folder / "cluster.id"
+    kept = path.read_text()
+    path.write_text("AAAAAAAAAAAAAAAAAAAAAA\n")
+    with pytest.raises(SettingInvalid, match=f"belongs to the cluster {kept.strip()}"):
+        broker.start()
+    path.write_text(kept)
+
+
+def test_a_folder_of_another_node_is_explained(broker: Kafka) -> None:
+    broker.stop()
+    meta = broker.data / "meta.properties"
+    kept = meta.read_text()
+    meta.write_text(kept.replace("node.id=1", "node.id=2"))
+    broker.start()
+    with pytest.raises(ServerFailed, match="another node id"):
+        broker.wait_ready(READY_SECONDS)
+    meta.write_text(kept)
+
+
+def test_a_folder_that_another_broker_uses_is_explained(broker: Kafka, state: StateFolder) -> None:
+    broker.start()
+    broker.wait_ready(READY_SECONDS)
+    other = Kafka(broker.folder.with_name("other"), *ports.allocate(2), LogFile(state.logs / "other.log"))
+    other.folder.mkdir()
+    other.data.symlink_to(broker.data)
+    (other.folder / "cluster.id").write_text((broker.folder / "cluster.id").read_text())
+    other.start()
+    with pytest.raises(ServerFailed, match="another broker uses its folder"):
+        other.wait_ready(READY_SECONDS)
+
+
+def fake_maven(content: bytes, folder: Path) -> SimpleNamespace:
+    path = folder / "downloaded"
+
+    def resolve() -> Path:
+        path.write_bytes(content)
+        return path
+
+    artifact = SimpleNamespace(resolve=resolve)
+    version = SimpleNamespace(artifact=lambda classifier, packaging: artifact)
+    return SimpleNamespace(project=lambda group, name: SimpleNamespace(at_version=lambda wanted: version))
+
+
+def test_a_jar_with_other_bytes_than_the_locked_ones_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"evil", tmp_path))
+    good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
+    monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
+    with pytest.raises(ServerFailed, match=r"thing-1\.jar is not the locked file"):
+        kafka_jars.ensure(tmp_path / "cache")
+    assert kafka_jars.cached(tmp_path / "cache") is None
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_jars_are_fetched_once_with_progress(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"good", tmp_path))
+    good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
+    monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
+    seen: list[tuple[int, int, str]] = []
+    for _ in range(2):
+        folder = kafka_jars.ensure(tmp_path / "cache", lambda *step: seen.append(step))
+    assert (folder / "thing-1.jar").read_bytes() == b"good"
+    assert seen == [(1, 1, "thing-1.jar")]
+
+
+def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -> None:
+    versions = {jar.artifact: jar.version for jar in kafka_jars.read_lock()}
+    assert versions["kafka_2.13"] == versions["kafka-clients"] == kafka_jars.VERSION
+    assert versions["log4j-slf4j-impl"] == versions["log4j-core"] == versions["log4j-api"]
+
+
+def test_the_disk_being_full_is_told_in_plain_words(tmp_path: Path) -> None:
+    process = SimpleNamespace(
+        this_run=lambda: "java.io.IOException: No space left on device", failure=lambda what: ServerFailed(what)
+    )
+    assert "the disk is full" in str(explained(process, "ended"))  # type: ignore[arg-type]

@@ -1,0 +1,33 @@
+import os
+import socket
+
+import pytest
+
+from stack import ports
+from stack.errors import PortTaken
+
+
+def test_allocated_ports_are_free_and_different() -> None:
+    found = ports.allocate(10)
+    assert len(set(found)) == 10
+    assert all(ports.is_free(port) for port in found)
+
+
+def test_a_taken_port_is_told_with_its_purpose_and_holder() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert ports.holder(port) == os.getpid()
+        with pytest.raises(PortTaken, match=rf"port {port} \(Envoy\) is taken by process {os.getpid()} \(.*python"):
+            ports.require_free({"Envoy": port, "Kafka": ports.allocate(1)[0]})
+
+
+def test_a_port_that_listens_on_all_addresses_is_taken() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        assert not ports.is_free(server.getsockname()[1])
+
+
+def test_every_taken_port_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        taken = {"one": one.getsockname()[1], "other": other.getsockname()[1]}
+        with pytest.raises(PortTaken, match=r"\(one\).*\(other\)"):
+            ports.require_free(taken)

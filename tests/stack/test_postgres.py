@@ -1,0 +1,160 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import stack
+from stack import ports, postgres_binaries
+from stack.credentials import load_or_create
+from stack.databases import provision
+from stack.errors import PortTaken, ServerFailed, SettingInvalid
+from stack.identity import unprivileged
+from stack.logfile import LogFile
+from stack.paths import StateFolder
+from stack.postgres import Postgres
+
+ROOT = os.geteuid() == 0
+READY_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def server(state: StateFolder) -> Iterator[Postgres]:
+    log = LogFile(state.logs / "postgres.log")
+    made = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
+    made.start()
+    made.wait_ready(READY_SECONDS)
+    yield made
+    made.stop()
+
+
+def one(server: Postgres, query: str) -> object:
+    with psycopg.connect(server.admin_dsn) as connection:
+        row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+        return row and row[0]
+
+
+def restart(server: Postgres) -> None:
+    server.start()
+    server.wait_ready(READY_SECONDS)
+
+
+def test_the_server_is_durable_checked_and_reached_by_password_only(server: Postgres) -> None:
+    for setting, value in {"fsync": "on", "synchronous_commit": "on", "data_checksums": "on"}.items():
+        assert one(server, f"SHOW {setting}") == value
+    assert one(server, "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'postgres'") == "UTF8"
+    hba = "SELECT string_agg(DISTINCT auth_method, ',') FROM pg_hba_file_rules"
+    assert one(server, hba) == "scram-sha-256"
+
+
+def test_committed_rows_survive_sigkill_of_the_server(server: Postgres) -> None:
+    with psycopg.connect(server.admin_dsn) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    assert server.pid is not None
+    assert server.process is not None
+    os.kill(server.pid, signal.SIGKILL)
+    assert server.process.wait(10)
+    restart(server)
+    assert one(server, "SELECT answer FROM kept") == 42
+
+
+def test_a_stop_is_clean_and_a_pid_file_that_names_a_stranger_does_no_harm(server: Postgres) -> None:
+    server.stop()
+    assert server.process is not None
+    assert server.process.ended_cleanly()
+    (server.data / "postmaster.pid").write_text(f"{os.getppid()}\n{server.data}\n0\n{server.port}\n")
+    restart(server)
+    assert one(server, "SELECT 1") == 1
+
+
+def test_a_taken_port_is_told_and_the_data_is_left_alone(server: Postgres) -> None:
+    server.stop()
+    with socket.create_server(("127.0.0.1", server.port)), pytest.raises(PortTaken, match=f"port {server.port}"):
+        server.start()
+    restart(server)
+
+
+def test_roles_reach_their_own_database_only(server: Postgres) -> None:
+    credentials = server.credentials
+    provision(server.admin_dsn, credentials)
+    provision(server.admin_dsn, credentials)
+    own = credentials.dsn("orders_app", "127.0.0.1", server.port)
+    with psycopg.connect(own) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("orders",)
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        psycopg.connect(own.removesuffix("/orders") + "/analytics")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(own.replace(credentials.password("orders_app"), "guessed"))
+
+
+def test_settings_that_the_server_refuses_are_told_with_its_words(state: StateFolder, server: Postgres) -> None:
+    server.stop()
+    (server.data / "postgresql.auto.conf").write_text("no_such_setting = 1\n")
+    try:
+        server.start()
+        with pytest.raises(ServerFailed, match="no_such_setting"):
+            server.wait_ready(READY_SECONDS)
+    finally:
+        (server.data / "postgresql.auto.conf").write_text("")
+    restart(server)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root changes to another user")
+def test_under_root_the_server_runs_as_an_unprivileged_user(server: Postgres) -> None:
+    assert Path(f"/proc/{server.pid}").stat().st_uid == unprivileged().uid
+    assert server.data.stat().st_uid == unprivileged().uid
+
+
+@pytest.mark.skipif(not ROOT, reason="only root changes to another user")
+def test_under_root_programs_out_of_reach_are_copied_and_run(server: Postgres, state: StateFolder) -> None:
+    copy = postgres_binaries.copied(postgres_binaries.installed(), state.home / "cache")
+    shown = subprocess.run(
+        [copy.program("postgres"), "--version"], user=unprivileged().uid, capture_output=True, text=True, cwd="/"
+    )
+    assert "18." in shown.stdout, shown.stderr
+    assert postgres_binaries.copied(Path("/nonexistent"), state.home / "cache") == copy
+
+
+@pytest.mark.skipif(not ROOT, reason="only root changes to another user")
+def test_under_root_a_state_folder_out_of_reach_is_named_and_not_opened(server: Postgres, state: StateFolder) -> None:
+    closed = state.home / "closed"
+    closed.mkdir(mode=0o700)
+    port, log = ports.allocate(1)[0], LogFile(state.logs / "closed.log")
+    other = Postgres(closed / "postgres", state.run_dir(), port, log, server.credentials)
+    with pytest.raises(SettingInvalid, match=f"may not enter {closed}: set ORDERMESH_HOME"):
+        other.start()
+    assert closed.stat().st_mode & 0o077 == 0
+
+
+def as_person(uid: int, gid: int) -> list[str]:
+    # The capability to read stands for a Python that everybody can reach; root's own may be closed to others.
+    read = "+dac_read_search"
+    return [
+        "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}"
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not ROOT or shutil.which("setpriv") is None, reason="root plays the person, with setpriv")
+def test_a_person_who_is_not_root_runs_postgres_and_kafka_as_themselves(state: StateFolder) -> None:
+    person = unprivileged()
+    home = state.home / "person"
+    home.mkdir()
+    os.chown(home, person.uid, person.gid)
+    script = Path(__file__).with_name("as_person.py")
+    root = str(Path(stack.__file__).parent.parent)
+    done = subprocess.run(
+        [*as_person(person.uid, person.gid), sys.executable, str(script)],
+        cwd="/",
+        env={"PYTHONPATH": root, "ORDERMESH_HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(person.uid), "stored", "answered"]
+    shutil.rmtree(home)
