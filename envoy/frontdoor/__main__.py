@@ -1,0 +1,67 @@
+"""Writes the configuration of a target, or checks all of them: `python -m frontdoor --target compose`, `--check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from frontdoor.check import validate
+from frontdoor.render import render
+from frontdoor.values import EnvoyConfigError, EnvoyValues
+
+LOCAL_RUN_DIR = Path("/run/ordermesh")
+
+
+def local_values() -> EnvoyValues:
+    """Return the values of one machine with default ports and two orders processes."""
+    sockets = [LOCAL_RUN_DIR / f"orders-{index}.sock" for index in range(2)]
+    return EnvoyValues.local(LOCAL_RUN_DIR, orders_sockets=sockets, access_log=Path("/dev/stdout"))
+
+
+TARGETS: dict[str, Callable[[], EnvoyValues]] = {
+    "local": local_values,
+    "compose": EnvoyValues.compose,
+    "cluster": EnvoyValues.cluster,
+}
+
+
+def main() -> int:
+    """Render or check; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m frontdoor", description=__doc__)
+    parser.add_argument("--target", choices=TARGETS, help="render for this target")
+    parser.add_argument("--out", type=Path, help="write there instead of to the screen")
+    parser.add_argument("--check", action="store_true", help="let the real Envoy validate every target")
+    options = parser.parse_args()
+    if not options.check and not options.target:
+        parser.error("say --target local|compose|cluster, or --check")
+    return check() if options.check else write(options.target, options.out)
+
+
+def check() -> int:
+    """Validate every target; return 1 when Envoy refuses one."""
+    failed = 0
+    for name, values in TARGETS.items():
+        try:
+            validate(render(values()))
+        except EnvoyConfigError as error:
+            print(f"{name}: refused: {error}", file=sys.stderr)
+            failed = 1
+        else:
+            print(f"{name}: valid")
+    return failed
+
+
+def write(target: str, out: Path | None) -> int:
+    """Write the configuration of a target."""
+    text = render(TARGETS[target]())
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

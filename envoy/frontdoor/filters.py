@@ -1,0 +1,90 @@
+"""What happens to a request on its way, in order; the way back is the reverse."""
+
+from __future__ import annotations
+
+from frontdoor import clusters, contracts, limits, transcoder
+from frontdoor.config import Config, extension, header_is, percent
+from frontdoor.values import EnvoyValues
+
+FILTERS = "envoy.extensions.filters.http"
+HEALTH_PATH = "/healthz"
+
+
+def http_filters(values: EnvoyValues) -> list[Config]:
+    """Return the filters of the front listener."""
+    return [
+        response_headers(),
+        extension("envoy.filters.http.cors", f"{FILTERS}.cors.v3.Cors"),
+        extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
+        health_check(),
+        rate_limit(values.rate_limit_per_second),
+        # Before the transcoder: a body too large is refused before it is read as JSON.
+        extension("envoy.filters.http.buffer", f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
+        {"name": "envoy.filters.http.grpc_json_transcoder", "typed_config": transcoder.configuration()},
+        grpc_statistics(),
+        router(),
+    ]
+
+
+def router() -> Config:
+    """Return the last filter, which sends the request on."""
+    return extension("envoy.filters.http.router", f"{FILTERS}.router.v3.Router")
+
+
+def response_headers() -> Config:
+    """Return what every reply gets: the trace context, as it was sent on, or as it would have been."""
+    sent, made = "%REQ(traceparent)%", "00-%TRACE_ID%-%SPAN_ID%-00"
+    mutations = {"response_mutations": [added_if_absent("traceparent", value) for value in (sent, made)]}
+    return extension(
+        "envoy.filters.http.header_mutation", f"{FILTERS}.header_mutation.v3.HeaderMutation", mutations=mutations
+    )
+
+
+def added_if_absent(name: str, value: str) -> Config:
+    """Return a header that is added where there is none yet."""
+    return {"append": {"header": {"key": name, "value": value}, "append_action": "ADD_IF_ABSENT"}}
+
+
+def health_check() -> Config:
+    """Return the answer to /healthz: 200 while every service has a healthy endpoint, else 503."""
+    return extension(
+        "envoy.filters.http.health_check",
+        f"{FILTERS}.health_check.v3.HealthCheck",
+        pass_through_mode=False,
+        headers=[header_is(":path", exact=HEALTH_PATH)],
+        cluster_min_healthy_percentages={
+            name: percent(1) for name in (clusters.ORDERS, clusters.ANALYTICS, clusters.GATEWAY)
+        },
+    )
+
+
+def rate_limit(per_second: int) -> Config:
+    """Return the rate limit, one bucket per client address; it is enforced, which it is not unless told so."""
+    bucket = {"max_tokens": per_second, "tokens_per_fill": per_second, "fill_interval": "1s"}
+    return extension(
+        "envoy.filters.http.local_ratelimit",
+        f"{FILTERS}.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix="front",
+        token_bucket=bucket,
+        always_consume_default_token_bucket=False,
+        filter_enabled={"default_value": {"numerator": 100}},
+        filter_enforced={"default_value": {"numerator": 100}},
+        rate_limits=[{"actions": [{"remote_address": {}}]}],
+        descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
+        max_dynamic_descriptors=limits.RATE_LIMITED_CLIENTS,
+        rate_limited_as_resource_exhausted=True,
+        enable_x_ratelimit_headers="DRAFT_VERSION_03",
+        enable_retry_after_header=True,
+    )
+
+
+def grpc_statistics() -> Config:
+    """Return the statistics by method, of methods that exist: a client must not be able to make new ones."""
+    services = [{"name": name, "method_names": methods} for name, methods in contracts.public_methods().items()]
+    return extension(
+        "envoy.filters.http.grpc_stats",
+        f"{FILTERS}.grpc_stats.v3.FilterConfig",
+        individual_method_stats_allowlist={"services": services},
+        enable_upstream_stats=True,
+        replace_dots_in_grpc_service_name=True,
+    )

@@ -1,0 +1,106 @@
+"""What a client may take: sizes, counts and times, each above honest use and below what hurts."""
+
+from __future__ import annotations
+
+from frontdoor.config import Config, seconds
+
+BODY_BYTES = 1024 * 1024
+# As many as the services accept (runtime.grpc_server.MAX_MESSAGE_BYTES).
+BATCH_BODY_BYTES = 8 * 1024 * 1024
+RESPONSE_BYTES = 16 * 1024 * 1024
+# Below what the services accept (16 KiB), since Envoy adds headers of its own.
+HEADERS_KIB = 12
+HEADERS_COUNT = 100
+CONNECTIONS = 4_096
+CONNECTION_BUFFER_BYTES = 1024 * 1024
+STREAMS_PER_CONNECTION = 4_096
+# Above what the services admit, so that they say RESOURCE_EXHAUSTED with a hint before Envoy says UNAVAILABLE.
+REQUESTS_IN_FLIGHT = 8_192
+UPSTREAM_CONNECTIONS = 1_024
+HEAP_BYTES = 512 * 1024 * 1024
+# Clients that the rate limit keeps apart; the least recently seen is forgotten first.
+RATE_LIMITED_CLIENTS = 10_000
+
+ROUTE_SECONDS = 15.0
+# Reconcile waits for the processor as long as it is told to: at most 300 s.
+RECONCILE_SECONDS = 330.0
+# WatchStatus sends at least every 60 s.
+WATCH_IDLE_SECONDS = 90.0
+STREAM_IDLE_SECONDS = 60.0
+CONNECTION_IDLE_SECONDS = 300.0
+REQUEST_HEADERS_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+
+
+def http2_options() -> Config:
+    """Return the limits of a client's HTTP/2 connection; the counts of frames are those against floods."""
+    return {
+        "max_concurrent_streams": STREAMS_PER_CONNECTION,
+        "initial_stream_window_size": 256 * 1024,
+        "initial_connection_window_size": 1024 * 1024,
+        "max_outbound_frames": 10_000,
+        "max_outbound_control_frames": 1_000,
+        "max_consecutive_inbound_frames_with_empty_payload": 1,
+        "max_inbound_priority_frames_per_stream": 10,
+        "max_inbound_window_update_frames_per_data_frame_sent": 10,
+    }
+
+
+def connection_options() -> Config:
+    """Return the limits of the connection manager."""
+    return {
+        "common_http_protocol_options": {
+            "idle_timeout": seconds(CONNECTION_IDLE_SECONDS),
+            "max_headers_count": HEADERS_COUNT,
+        },
+        "http2_protocol_options": http2_options(),
+        "max_request_headers_kb": HEADERS_KIB,
+        "request_headers_timeout": seconds(REQUEST_HEADERS_SECONDS),
+        "request_timeout": seconds(REQUEST_SECONDS),
+        "stream_idle_timeout": seconds(STREAM_IDLE_SECONDS),
+    }
+
+
+def circuit_breakers() -> Config:
+    """Return the bounds of what is in flight to a cluster; retries take at most a fifth of it."""
+    return {
+        "thresholds": [
+            {
+                "max_connections": UPSTREAM_CONNECTIONS,
+                "max_pending_requests": REQUESTS_IN_FLIGHT,
+                "max_requests": REQUESTS_IN_FLIGHT,
+                "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 3},
+            }
+        ]
+    }
+
+
+def overload_manager() -> Config:
+    """Return the bounds of the whole process: its heap and its clients' connections."""
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            monitor("fixed_heap", "fixed_heap", "FixedHeapConfig", max_heap_size_bytes=HEAP_BYTES),
+            monitor(
+                "global_downstream_max_connections",
+                "downstream_connections",
+                "DownstreamConnectionsConfig",
+                max_active_downstream_connections=CONNECTIONS,
+            ),
+        ],
+        "actions": [
+            heap_action("envoy.overload_actions.shrink_heap", 0.90),
+            heap_action("envoy.overload_actions.stop_accepting_requests", 0.95),
+        ],
+    }
+
+
+def monitor(name: str, package: str, message: str, **fields: int) -> Config:
+    """Return the monitor of a resource."""
+    kind = f"type.googleapis.com/envoy.extensions.resource_monitors.{package}.v3.{message}"
+    return {"name": f"envoy.resource_monitors.{name}", "typed_config": {"@type": kind, **fields}}
+
+
+def heap_action(name: str, share: float) -> Config:
+    """Return what is done when this share of the heap is used."""
+    return {"name": name, "triggers": [{"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": share}}]}

@@ -1,0 +1,125 @@
+"""The two ports: the front door, and the statistics for Prometheus."""
+
+from __future__ import annotations
+
+from frontdoor import clusters, limits, routes
+from frontdoor.access_log import access_log
+from frontdoor.config import Config, extension, percent, typed
+from frontdoor.filters import http_filters, router
+from frontdoor.replies import ORIGINAL_PATH, local_replies
+from frontdoor.values import Address, EnvoyValues
+
+MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+STATS_PATH = "/stats/prometheus"
+# Of traces that no client began; a client's own decision is respected.
+SAMPLED_PERCENT = 1.0
+
+
+def front(values: EnvoyValues) -> Config:
+    """Return the listener of the front door, for REST, gRPC and gRPC-Web."""
+    return listener("front", values.front, connection_manager(values))
+
+
+def listener(name: str, address: Address, manager: Config) -> Config:
+    """Return a listener. Without reuse of ports: a port that another Envoy has would be shared silently."""
+    return {
+        "name": name,
+        "address": clusters.socket_address(address),
+        "enable_reuse_port": False,
+        "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+
+
+def connection_manager(values: EnvoyValues) -> Config:
+    """Return how the front door speaks HTTP."""
+    return typed(
+        MANAGER,
+        stat_prefix="front",
+        codec_type="AUTO",
+        server_name="ordermesh",
+        **limits.connection_options(),
+        **client_identity(),
+        **request_ids(),
+        tracing=tracing(),
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        early_header_mutation_extensions=[without_claims()],
+        access_log=access_log(values.access_log),
+        local_reply_config=local_replies(),
+        route_config=routes.route_configuration(),
+        http_filters=http_filters(values),
+    )
+
+
+def client_identity() -> Config:
+    """Return who a client is: the address of its connection. From no client are Envoy's own headers taken."""
+    return {
+        "use_remote_address": True,
+        "xff_num_trusted_hops": 0,
+        "internal_address_config": {"unix_sockets": False},
+    }
+
+
+def request_ids() -> Config:
+    """Return how requests are named: a client's id is kept as it is, whether it is a UUID or not."""
+    return {
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            "typed_config": typed(
+                "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+                pack_trace_reason=False,
+                use_request_id_for_trace_sampling=False,
+            )
+        },
+    }
+
+
+def tracing() -> Config:
+    """Return the propagation of W3C trace context. A client's decision to sample is respected."""
+    return {
+        "client_sampling": percent(100),
+        "random_sampling": percent(SAMPLED_PERCENT),
+        "overall_sampling": percent(100),
+        "provider": extension(
+            "envoy.tracers.opentelemetry",
+            "envoy.config.trace.v3.OpenTelemetryConfig",
+            service_name="envoy",
+            grpc_service={"envoy_grpc": {"cluster_name": clusters.COLLECTOR}},
+        ),
+    }
+
+
+def without_claims() -> Config:
+    """Return the removal of a header by which replies tell REST from gRPC, and which only the transcoder may set."""
+    return extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"remove": ORIGINAL_PATH}],
+    )
+
+
+def stats(values: EnvoyValues) -> Config:
+    """Return the listener that shows the statistics and nothing else of the admin interface."""
+    shown = {"match": {"path": STATS_PATH}, "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
+    hidden = {
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 404, "body": {"inline_string": f"only {STATS_PATH} is here\n"}},
+    }
+    manager = typed(
+        MANAGER,
+        stat_prefix="stats",
+        **limits.connection_options(),
+        route_config={
+            "name": "stats",
+            "virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [shown, hidden]}],
+        },
+        http_filters=[router()],
+    )
+    # It must answer when clients have taken all connections.
+    return {**listener("stats", values.stats, manager), "ignore_global_conn_limit": True}

@@ -1,0 +1,174 @@
+"""Which cluster answers a path, how long it may take, and what may be tried again."""
+
+from __future__ import annotations
+
+from frontdoor import clusters, contracts, limits, transcoder
+from frontdoor.config import Config, header_is, seconds, typed
+
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+BUFFER = "envoy.filters.http.buffer"
+CORS = "envoy.filters.http.cors"
+HEADERS = "envoy.filters.http.header_mutation"
+OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
+WATCH_PATH = "/v1/pipeline/status:watch"
+BATCH_PATH = "/v1/orders:batchCreate"
+PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb")
+PAGE_FOLDERS = ("/docs", "/static")
+# Envoy cannot see whether a body is idempotent, so a write is tried again only when it certainly reached nobody.
+SAFE_RETRIES = "connect-failure,refused-stream"
+# A read may also be repeated when its server broke off; not when it answered UNAVAILABLE: then its database is down.
+READ_RETRIES = f"{SAFE_RETRIES},reset"
+
+
+def route_configuration() -> Config:
+    """Return the routes of the front listener. A REST path becomes a gRPC path, which is routed again."""
+    return {
+        "name": "front",
+        "virtual_hosts": [
+            {
+                "name": "front",
+                "domains": ["*"],
+                "routes": [*grpc_routes(), *rest_routes(), *page_routes(), nothing_there()],
+                "typed_per_filter_config": {CORS: cors_policy()},
+            }
+        ],
+    }
+
+
+def grpc_routes() -> list[Config]:
+    """Return the routes of gRPC methods, the most specific first; what is internal has none."""
+    return [
+        route(method(contracts.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters={BUFFER: batch_buffer()}),
+        route(methods(contracts.ORDERS), clusters.ORDERS),
+        route(methods(contracts.INVENTORY), clusters.ORDERS),
+        route(methods(contracts.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
+        route(method(contracts.PIPELINE, "Reconcile"), clusters.GATEWAY, limits.RECONCILE_SECONDS),
+        stream_route(method(contracts.PIPELINE, "WatchStatus")),
+        route(methods(contracts.PIPELINE), clusters.GATEWAY),
+        stream_route({"path": "/grpc.health.v1.Health/Watch"}),
+        route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
+        # The buffer waits for the end of a request, which a bidirectional method sends last.
+        stream_route({"prefix": "/grpc.reflection."}, filters={BUFFER: OFF}),
+    ]
+
+
+def rest_routes() -> list[Config]:
+    """Return the routes of REST paths that differ from the others before they are transcoded."""
+    watch = {TRANSCODER: transcoder.configuration(server_sent_events=True)}
+    return [
+        {**nothing_there(watch), "match": {"path": WATCH_PATH}},
+        {**nothing_there({BUFFER: batch_buffer()}), "match": {"path": BATCH_PATH}},
+    ]
+
+
+def page_routes() -> list[Config]:
+    """Return the routes of pages, which are not transcoded."""
+    reads = [header_is(":method", safe_regex={"regex": "GET|HEAD"})]
+    matches: list[Config] = [{"path": path} for path in PAGE_PATHS]
+    matches += [{"path_separated_prefix": path} for path in PAGE_FOLDERS]
+    return [
+        route({**match, "headers": reads}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
+        for match in matches
+    ]
+
+
+def method(service: str, name: str) -> Config:
+    """Match one method of a service."""
+    return {"path": f"/{service}/{name}"}
+
+
+def methods(service: str) -> Config:
+    """Match every method of a service."""
+    return {"prefix": f"/{service}/"}
+
+
+def route(
+    match: Config,
+    cluster: str,
+    timeout_seconds: float = limits.ROUTE_SECONDS,
+    *,
+    retry_on: str = SAFE_RETRIES,
+    filters: Config | None = None,
+) -> Config:
+    """Return a route to a cluster. A client may ask for less time with `grpc-timeout`, not for more."""
+    action = {
+        "cluster": cluster,
+        "timeout": seconds(timeout_seconds),
+        "idle_timeout": seconds(timeout_seconds + limits.STREAM_IDLE_SECONDS),
+        "max_stream_duration": {"grpc_timeout_header_max": seconds(timeout_seconds)},
+        "retry_policy": retry_policy(retry_on),
+    }
+    return {"match": match, "route": action, **per_filter(filters)}
+
+
+def stream_route(match: Config, *, filters: Config | None = None) -> Config:
+    """Return a route for streams that last until the client goes away or nothing moves."""
+    action = {
+        "cluster": clusters.GATEWAY,
+        "timeout": "0s",
+        "idle_timeout": seconds(limits.WATCH_IDLE_SECONDS),
+        "max_stream_duration": {"grpc_timeout_header_max": "0s"},
+        "retry_policy": retry_policy(SAFE_RETRIES),
+    }
+    return {"match": match, "route": action, **per_filter(filters)}
+
+
+def retry_policy(retry_on: str) -> Config:
+    """Return how often and where a request is tried again; the cluster's retry budget bounds the sum."""
+    return {
+        "retry_on": retry_on,
+        "num_retries": 2,
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+            }
+        ],
+        "host_selection_retry_max_attempts": 3,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+    }
+
+
+def nothing_there(filters: Config | None = None) -> Config:
+    """Return the last route. A REST request passes it before it is transcoded; whatever is still here then is 404."""
+    reply = {"status": 404, "body": {"inline_string": "no such path or method: /docs shows those that exist"}}
+    return {
+        "match": {"prefix": "/"},
+        "direct_response": reply,
+        **per_filter({HEADERS: grpc_headers_removed(), **(filters or {})}),
+    }
+
+
+def per_filter(filters: Config | None) -> Config:
+    """Return the settings of filters on a route, if there are any."""
+    return {"typed_per_filter_config": filters} if filters else {}
+
+
+def batch_buffer() -> Config:
+    """Return the larger limit of bodies that hold many orders."""
+    buffer = {"max_request_bytes": limits.BATCH_BODY_BYTES}
+    return typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", buffer=buffer)
+
+
+def grpc_headers_removed() -> Config:
+    """Return the removal of gRPC's headers from a REST reply, where they say nothing."""
+    names = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-status-details-bin")
+    mutations = {"response_mutations": [{"remove": name} for name in names]}
+    return typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=mutations)
+
+
+def cors_policy() -> Config:
+    """Return which pages in a browser may call: those that came from this machine."""
+    asked = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate"
+    told = (
+        "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,idempotent-replayed"
+    )
+    loopback = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+    return typed(
+        "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[{"safe_regex": {"regex": loopback}}],
+        allow_methods="GET,POST",
+        allow_headers=asked,
+        expose_headers=told,
+        max_age="600",
+    )

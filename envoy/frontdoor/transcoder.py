@@ -1,0 +1,27 @@
+"""REST and JSON in, gRPC and protobuf out."""
+
+from __future__ import annotations
+
+from frontdoor import contracts, limits
+from frontdoor.config import Config, typed
+
+
+def configuration(*, server_sent_events: bool = False) -> Config:
+    """Return the transcoder's configuration; a stream becomes a JSON array, or events with `server_sent_events`.
+
+    The descriptor set is written into it, so that a configuration is one file, can be validated anywhere, and
+    never meets the contracts of another version.
+    """
+    printing = {"always_print_primitive_fields": True}
+    if server_sent_events:
+        printing |= {"stream_newline_delimited": True, "stream_sse_style_delimited": True}
+    return typed(
+        "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
+        proto_descriptor_bin=contracts.descriptor_base64(),
+        services=list(contracts.PUBLIC_SERVICES),
+        print_options=printing,
+        convert_grpc_status=True,
+        request_validation_options={"reject_unknown_method": True, "reject_unknown_query_parameters": True},
+        max_request_body_size=limits.BATCH_BODY_BYTES,
+        max_response_body_size=limits.RESPONSE_BYTES,
+    )

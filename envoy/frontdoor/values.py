@@ -1,0 +1,141 @@
+"""What differs between the targets: addresses, where the access log goes, and a few amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+RATE_LIMIT_PER_SECOND = 20_000
+# The kernel's limit for the path of a Unix socket.
+MAX_SOCKET_PATH_BYTES = 107
+SOCKET_SCHEME = "unix:"
+LOOPBACK = "127.0.0.1"
+# In a container.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
+FRONT_PORT, ADMIN_PORT, STATS_PORT = 8080, 9901, 9902
+GRPC_PORT, PAGES_PORT = 50051, 8081
+
+
+class EnvoyConfigError(ValueError):
+    """A value or a configuration that Envoy would refuse; the text names it and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host with a port, or a Unix socket."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Self:
+        """Read `unix:/path` or `host:port`; raise EnvoyConfigError that names the value."""
+        if text.startswith(SOCKET_SCHEME):
+            return cls(socket_path(text.removeprefix(SOCKET_SCHEME), name), 0)
+        host, _, port = text.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit():
+            raise EnvoyConfigError(f"{name} must be host:port or unix:/path, is {text!r}")
+        return cls(host.strip("[]"), checked_port(int(port), name))
+
+    @property
+    def is_socket(self) -> bool:
+        """Say whether this is a Unix socket."""
+        return self.port == 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyValues:
+    """The values of one rendering. Upstream addresses are `unix:/path` or `host:port`."""
+
+    front: Address
+    admin: Address
+    stats: Address
+    orders: tuple[Address, ...]
+    analytics: tuple[Address, ...]
+    gateway: tuple[Address, ...]
+    gateway_http: tuple[Address, ...]
+    access_log: str
+    health_interval_ms: int
+    rate_limit_per_second: int = RATE_LIMIT_PER_SECOND
+
+    def __post_init__(self) -> None:
+        """Refuse amounts that make no sense."""
+        if self.rate_limit_per_second < 1:
+            raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
+        if not self.orders:
+            raise EnvoyConfigError("orders_sockets must name one socket or more, is empty")
+
+    @classmethod
+    def local(
+        cls,
+        run_dir: Path,
+        *,
+        front_address: str = LOOPBACK,
+        front_port: int = FRONT_PORT,
+        admin_port: int = ADMIN_PORT,
+        stats_port: int = STATS_PORT,
+        orders_sockets: Sequence[Path],
+        access_log: Path,
+        rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
+    ) -> Self:
+        """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
+
+        def socket(name: str) -> tuple[Address, ...]:
+            return (Address.parse(f"{SOCKET_SCHEME}{run_dir / name}.sock", name),)
+
+        return cls(
+            front=Address(front_address, checked_port(front_port, "front_port")),
+            admin=Address(LOOPBACK, checked_port(admin_port, "admin_port")),
+            stats=Address(LOOPBACK, checked_port(stats_port, "stats_port")),
+            orders=tuple(Address.parse(f"{SOCKET_SCHEME}{path}", "orders_sockets") for path in orders_sockets),
+            analytics=socket("analytics"),
+            gateway=socket("gateway"),
+            gateway_http=socket("gateway-http"),
+            access_log=str(access_log),
+            health_interval_ms=250,
+            rate_limit_per_second=rate_limit_per_second,
+        )
+
+    @classmethod
+    def compose(cls) -> Self:
+        """Return the values for Docker Compose, where services have the names of their containers."""
+        return cls.of_hosts(orders="orders", analytics="analytics", gateway="gateway")
+
+    @classmethod
+    def cluster(cls) -> Self:
+        """Return the values for Kubernetes, where headless services name every pod."""
+        return cls.of_hosts(orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless")
+
+    @classmethod
+    def of_hosts(cls, *, orders: str, analytics: str, gateway: str) -> Self:
+        """Return the values for services that are found by DNS."""
+        return cls(
+            front=Address(EVERYWHERE, FRONT_PORT),
+            admin=Address(LOOPBACK, ADMIN_PORT),
+            stats=Address(EVERYWHERE, STATS_PORT),
+            orders=(Address(orders, GRPC_PORT),),
+            analytics=(Address(analytics, GRPC_PORT),),
+            gateway=(Address(gateway, GRPC_PORT),),
+            gateway_http=(Address(gateway, PAGES_PORT),),
+            access_log="/dev/stdout",
+            health_interval_ms=400,
+        )
+
+
+def socket_path(path: str, name: str) -> str:
+    """Return the path of a Unix socket; raise EnvoyConfigError when the kernel would refuse it."""
+    size = len(path.encode())
+    if not path.startswith("/") or size > MAX_SOCKET_PATH_BYTES:
+        raise EnvoyConfigError(
+            f"{name} must be an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes, is {path!r} ({size} bytes)"
+        )
+    return path
+
+
+def checked_port(port: int, name: str) -> int:
+    """Return the port; raise EnvoyConfigError when there is no such port."""
+    if not 1 <= port <= 65_535:
+        raise EnvoyConfigError(f"{name} must be a port from 1 to 65535, is {port}")
+    return port
