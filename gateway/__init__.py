@@ -1,0 +1,1 @@
+"""What the front door itself says: status, reconciliation, reflection, health and pages."""

@@ -1,0 +1,135 @@
+"""Reads how far Kafka's log and the processor's group are, with one long-lived admin client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, its stub forgets it
+
+from runtime import kafka
+from runtime.settings import Settings
+
+Answer = TypeVar("Answer")
+Partition = tuple[str, int]
+Offsets = Mapping[Partition, int]
+
+POLL_SECONDS = 0.05
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class LogState:
+    """Where the log is: brokers that are up, first and end offsets of every topic of ours, the group's commits."""
+
+    brokers: int
+    begins: Offsets
+    ends: Offsets
+    committed: Offsets
+
+    @property
+    def end_offset_total(self) -> int:
+        """Count the events that were ever written."""
+        return sum(end for (topic, _), end in self.ends.items() if topic in kafka.EVENT_TOPICS)
+
+    @property
+    def dead_letters(self) -> int:
+        """Count the dead letters that the log still holds."""
+        return sum(
+            end - self.begins.get(partition, 0)
+            for partition, end in self.ends.items()
+            if partition[0] not in kafka.EVENT_TOPICS
+        )
+
+    @property
+    def lag(self) -> int:
+        """Count the records that the group has not committed."""
+        return lag(self.begins, self.ends, self.committed)
+
+
+def lag(begins: Offsets, ends: Offsets, committed: Offsets) -> int:
+    """Count the records of the event topics between the commits (the first offset where there is none) and the end."""
+    return sum(
+        max(0, end - max(committed.get(partition, 0), begins.get(partition, 0)))
+        for partition, end in ends.items()
+        if partition[0] in kafka.EVENT_TOPICS
+    )
+
+
+class EventLog:
+    """Asks Kafka; each method raises KafkaException when it does not answer in time."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._group = group
+        self._last_error = ""
+        # Its connection errors are told once, as the state of a part, and not once per attempt.
+        config: dict[str, Any] = {**kafka.base_config(settings, "gateway"), "log_level": 0, "error_cb": self._remember}
+        self._client = AdminClient(config)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kafka-admin")
+
+    def _remember(self, error: KafkaError) -> None:
+        self._last_error = error.str()
+
+    def close(self) -> None:
+        """Give up what is asked and end the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def explain(self, error: KafkaException) -> str:
+        """Say why Kafka does not answer: the connection's last error says more than a time-out."""
+        return self._last_error or str(error.args[0].str())
+
+    async def state(self, timeout_seconds: float) -> LogState:
+        """Return where the log is now."""
+        return await self._run(lambda: self._state(timeout_seconds))
+
+    async def settle(self, patience_seconds: float, timeout_seconds: float) -> int:
+        """Wait until the group has committed what is in the log now; return how many records are left of it."""
+        give_up = time.monotonic() + patience_seconds
+        target = await self.state(timeout_seconds)
+        left = target.lag
+        while left and time.monotonic() < give_up:
+            await asyncio.sleep(POLL_SECONDS)
+            committed = await self._run(lambda: self._committed(timeout_seconds))
+            left = lag(target.begins, target.ends, committed)
+        return left
+
+    async def _run(self, ask: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    def _state(self, timeout_seconds: float) -> LogState:
+        self._client.poll(0)
+        metadata = self._client.list_topics(timeout=timeout_seconds)
+        topics = (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values())
+        there = [name for name in topics if name in metadata.topics]
+        partitions = [(name, number) for name in there for number in metadata.topics[name].partitions]
+        state = LogState(
+            brokers=len(metadata.brokers),
+            begins=self._offsets(partitions, OffsetSpec.earliest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
+            ends=self._offsets(partitions, OffsetSpec.latest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
+            committed=self._committed(timeout_seconds),
+        )
+        self._last_error = ""
+        return state
+
+    def _offsets(self, partitions: list[Partition], at: OffsetSpec, timeout_seconds: float) -> Offsets:
+        if not partitions:
+            return {}
+        asked = {TopicPartition(topic, number): at for topic, number in partitions}
+        answers = self._client.list_offsets(asked, request_timeout=timeout_seconds)
+        return {(one.topic, one.partition): future.result(timeout_seconds).offset for one, future in answers.items()}
+
+    def _committed(self, timeout_seconds: float) -> Offsets:
+        asked = [ConsumerGroupTopicPartitions(self._group)]
+        answers = self._client.list_consumer_group_offsets(asked, request_timeout=timeout_seconds)
+        try:
+            answer = answers[self._group].result(timeout_seconds)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {(one.topic, one.partition): one.offset for one in answer.topic_partitions if one.offset >= 0}
