@@ -1,0 +1,35 @@
+"""The command `python -m loadgen`."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from loadgen.exit_codes import ExitCode
+from loadgen.options import OptionError, parse
+from loadgen.progress import open_screen
+from loadgen.report import print_closing, print_opening
+from loadgen.session import TargetNotReady, run
+
+
+def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
+    """Run what the command line asks for and return the exit code; `program` is the name shown in the help."""
+    console = Console()
+    try:
+        options = parse(argv, program)
+        print_opening(console, options)
+        result = run(options, open_screen(console))
+    except OptionError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return ExitCode.BAD_USAGE
+    except TargetNotReady as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return ExitCode.NOT_REACHABLE
+    print_closing(console, result)
+    if options.output is not None:
+        result.write(options.output)
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What the generator runs on: the machine and the versions, for the result."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("ordermesh", "ordermesh-contracts", "grpcio", "protobuf", "uvloop", "hdrhistogram")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine in the words of its kernel; 0 or empty where it does not tell."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+
+
+def read_machine() -> Machine:
+    """Return this machine; cores are those the process may use."""
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(_processor(), len(os.sched_getaffinity(0)), memory_bytes, platform.release())
+
+
+def read_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter here, as far as they are installed."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "")

@@ -1,0 +1,104 @@
+"""Shows a run while it goes on: a live table on a terminal, a line every few seconds elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How a run is doing; latencies are those of orders accepted since the last snapshot."""
+
+    elapsed_seconds: float
+    duration_seconds: float
+    offered: int
+    accepted: int
+    failed: int
+    not_sent: int
+    in_flight_calls: int
+    accepted_per_second: float
+    p50_ms: float
+    p99_ms: float
+    lag_p99_ms: float
+    errors: Mapping[str, int]
+    retries: Mapping[str, int]
+
+
+class Screen(Protocol):
+    """Shows snapshots, one every `interval_seconds`."""
+
+    interval_seconds: float
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show a snapshot; must be quick, for it runs between two sends."""
+
+    def close(self) -> None:
+        """End the display."""
+
+
+class LiveScreen:
+    """Redraws one table in place, once a second: drawing takes milliseconds that the schedule does not have."""
+
+    interval_seconds = 1.0
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False)
+        self._live.start()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Redraw."""
+        table = Table.grid(padding=(0, 2))
+        for name, value in (*_figures(snapshot).items(), *_kinds(snapshot).items()):
+            table.add_row(name, value)
+        self._live.update(table, refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+
+class LineScreen:
+    """Prints a line every five seconds."""
+
+    interval_seconds = 5.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Print a line."""
+        figures = {**_figures(snapshot), **_kinds(snapshot)}
+        line = ", ".join(f"{name} {value}" for name, value in figures.items())
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def close(self) -> None:
+        """Do nothing: the lines stand."""
+
+
+def open_screen(console: Console) -> Screen:
+    """Return the screen that suits the console."""
+    return LiveScreen(console) if console.is_terminal else LineScreen(console)
+
+
+def _figures(snapshot: Snapshot) -> dict[str, str]:
+    return {
+        "time": f"{snapshot.elapsed_seconds:.0f} of {snapshot.duration_seconds:.0f} s",
+        "offered": f"{snapshot.offered:,}",
+        "accepted": f"{snapshot.accepted:,} ({snapshot.accepted_per_second:,.0f}/s)",
+        "failed": f"{snapshot.failed:,}",
+        "in flight": f"{snapshot.in_flight_calls:,}",
+        "p50": f"{snapshot.p50_ms:.1f} ms",
+        "p99": f"{snapshot.p99_ms:.1f} ms",
+        "schedule lag p99": f"{snapshot.lag_p99_ms:.2f} ms",
+    }
+
+
+def _kinds(snapshot: Snapshot) -> dict[str, str]:
+    errors = {f"error {kind}": f"{count:,}" for kind, count in snapshot.errors.items()}
+    retries = {f"retried {kind}": f"{count:,}" for kind, count in snapshot.retries.items()}
+    never = {"not sent": f"{snapshot.not_sent:,}"} if snapshot.not_sent else {}
+    return errors | never | retries

@@ -1,0 +1,48 @@
+"""A timer of microseconds for the event loop, whose own timers of a millisecond are too coarse for the schedule."""
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Callable
+
+NANOSECONDS = 1_000_000_000
+CLOCK_MONOTONIC = 1
+TFD_TIMER_ABSTIME = 1
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class PreciseTimer:
+    """Calls back once at a time of the monotonic clock, through a Linux timer descriptor; at once if it passed."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._callback = callback
+        self._descriptor: int = _libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._descriptor < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._loop.add_reader(self._descriptor, self._fire)
+
+    def arm(self, at_ns: int) -> None:
+        """Set the time of the next call, replacing an earlier one."""
+        seconds, nanoseconds = divmod(max(at_ns, 1), NANOSECONDS)
+        spec = _TimerSpec(0, 0, seconds, nanoseconds)
+        if _libc.timerfd_settime(self._descriptor, TFD_TIMER_ABSTIME, ctypes.byref(spec), None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
+    def close(self) -> None:
+        """Stop and give the descriptor back."""
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def _fire(self) -> None:
+        try:
+            os.read(self._descriptor, 8)
+        except BlockingIOError:
+            return
+        self._callback()

@@ -1,0 +1,34 @@
+"""Several gRPC channels to one address, each with a connection of its own, used in turn."""
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import TypeVar
+
+import grpc
+
+Reply = TypeVar("Reply")
+CHANNELS = 4
+CHANNEL_OPTIONS = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.primary_user_agent", "ordermesh-loadgen"),
+)
+
+
+class Channels:
+    """Opens channels, hands them out in turn, closes them."""
+
+    def __init__(self, address: str) -> None:
+        self.all = [grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
+
+    def rotate(
+        self, method: str, read_reply: Callable[[bytes], Reply]
+    ) -> "cycle[grpc.aio.UnaryUnaryMultiCallable[bytes, Reply]]":
+        """Return callables of a method for requests that are encoded already, one per channel, without end."""
+        return cycle([channel.unary_unary(method, None, read_reply) for channel in self.all])
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for channel in self.all:
+            await channel.close()

@@ -1,0 +1,33 @@
+"""OrderService.CreateOrder, one order a call."""
+
+from collections.abc import Sequence
+
+import grpc
+from ordermesh.orders.v1 import orders_pb2
+
+from loadgen.transports.answers import ACCEPTED, BAD_REPLY, Answer, classify_call
+from loadgen.transports.channels import Channels
+from loadgen.workload import PlannedOrder
+
+METHOD = "/ordermesh.orders.v1.OrderService/CreateOrder"
+
+
+class UnaryTransport:
+    """Creates orders over gRPC, spread over a few connections."""
+
+    def __init__(self, address: str, timeout_seconds: float) -> None:
+        self._channels = Channels(address)
+        self._calls = self._channels.rotate(METHOD, orders_pb2.Order.FromString)
+        self._timeout_seconds = timeout_seconds
+
+    async def send(self, orders: Sequence[PlannedOrder]) -> list[Answer]:
+        """Send one order."""
+        try:
+            order: orders_pb2.Order = await next(self._calls)(orders[0].payload, timeout=self._timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            return [classify_call(error)]
+        return [ACCEPTED if order.order_id else BAD_REPLY]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._channels.close()

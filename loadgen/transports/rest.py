@@ -1,0 +1,97 @@
+"""POST /orders, one order a call, over a pool of keep-alive connections."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIMED_OUT, Answer, Fate, classify
+from loadgen.transports.http_connection import HttpConnection
+from loadgen.transports.http_reply import HttpReply
+from loadgen.workload import PlannedOrder
+
+SWEEP_SECONDS = 0.1
+ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+
+
+class RestTransport:
+    """Creates orders over REST; opens a connection whenever none is free."""
+
+    def __init__(self, address: str, timeout_seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._host, _, port = address.rpartition(":")
+        self._port = int(port)
+        self._head = (
+            f"POST /orders HTTP/1.1\r\nhost: {address}\r\nuser-agent: ordermesh-loadgen\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        ).encode()
+        self._timeout_seconds = timeout_seconds
+        self._idle: list[HttpConnection] = []
+        self._busy: set[HttpConnection] = set()
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    async def send(self, orders: Sequence[PlannedOrder]) -> list[Answer]:
+        """Send one order."""
+        connection = self._take_idle()
+        if connection is None:
+            connected = await self._connect()
+            if isinstance(connected, Answer):
+                return [connected]
+            connection = connected
+        self._busy.add(connection)
+        outcome = await connection.request(self._request(orders[0]))
+        self._busy.discard(connection)
+        if connection.usable:
+            self._idle.append(connection)
+        return [outcome if isinstance(outcome, Answer) else read_reply(outcome)]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._sweeper.cancel()
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+
+    def _request(self, order: PlannedOrder) -> bytes:
+        return b"%b%d\r\n\r\n%b" % (self._head, len(order.payload), order.payload)
+
+    def _take_idle(self) -> HttpConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    async def _connect(self) -> HttpConnection | Answer:
+        host = self._host.strip("[]")
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                _, connection = await self._loop.create_connection(HttpConnection, host, self._port)
+        except TimeoutError:
+            return Answer(Fate.REFUSED, TIMED_OUT.kind)
+        except OSError:
+            return CONNECT_FAILED
+        return connection
+
+    def _sweep(self) -> None:
+        """Expire what waits too long: ten looks a second are cheaper than a timer per request."""
+        oldest = self._loop.time() - self._timeout_seconds
+        for connection in [connection for connection in self._busy if connection.started_at < oldest]:
+            connection.expire()
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def read_reply(reply: HttpReply) -> Answer:
+    """Return the answer that an HTTP reply stands for."""
+    if reply.status == 200:
+        return ACCEPTED if b'"orderId"' in reply.body else BAD_REPLY
+    try:
+        error = json.loads(reply.body)
+        return classify(int(error["code"]), _reason_in(error))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        refused = 400 <= reply.status < 500
+        return Answer(Fate.REFUSED if refused else Fate.UNKNOWN, f"HTTP_{reply.status}", retryable=reply.status == 503)
+
+
+def _reason_in(error: dict[str, Any]) -> str:
+    reasons = (detail["reason"] for detail in error.get("details", ()) if detail["@type"] == ERROR_INFO)
+    return str(next(reasons, ""))

@@ -1,0 +1,124 @@
+"""What is ordered: customers, products, quantities and prices drawn from a seed, encoded for the wire.
+
+Request ids are not drawn from the seed: a repeated run must make new orders, not hear the old answers again.
+"""
+
+import random
+import uuid
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ordermesh.orders.v1 import orders_pb2
+
+ZIPF_EXPONENT = 1.1
+LINES_PER_ORDER = (1, 1, 1, 1, 2, 2, 2, 3, 3, 5)
+UNITS_PER_LINE = (1, 1, 1, 1, 1, 2, 2, 3, 4, 10)
+LOWEST_PRICE_MINOR = 199
+HIGHEST_PRICE_MINOR = 49_999
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order."""
+
+    product_id: str
+    quantity: int
+    price_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order before it is encoded."""
+
+    customer_id: str
+    request_id: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(slots=True)
+class PlannedOrder:
+    """An order ready to be sent; `doubtful` once an attempt ended without telling whether it was stored."""
+
+    payload: bytes
+    total_minor: int
+    doubtful: bool = False
+
+
+Encoder = Callable[[Draft], bytes]
+
+
+class Workload:
+    """Draws orders; the same seed, customers and products give the same ones in the same order."""
+
+    def __init__(self, seed: int, customers: int, products: int, encode: Encoder) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - orders to try, nothing secret
+        self._customers = customers
+        self._encode = encode
+        self._cumulative = list(accumulate(rank**-ZIPF_EXPONENT for rank in range(1, products + 1)))
+        self._prices = [self._random.randint(LOWEST_PRICE_MINOR, HIGHEST_PRICE_MINOR) for _ in range(products)]
+        self._request_ids = RequestIds()
+
+    def draw(self) -> Draft:
+        """Return the next order."""
+        draw = self._random.random
+        lines = tuple(self._draw_line() for _ in range(LINES_PER_ORDER[int(draw() * len(LINES_PER_ORDER))]))
+        return Draft(f"cust-{int(draw() * self._customers) + 1}", self._request_ids.take(), lines)
+
+    def plan(self) -> PlannedOrder:
+        """Return the next order, encoded."""
+        draft = self.draw()
+        return PlannedOrder(self._encode(draft), sum(line.quantity * line.price_minor for line in draft.lines))
+
+    def _draw_line(self) -> Line:
+        draw = self._random.random
+        product = bisect(self._cumulative, draw() * self._cumulative[-1], hi=len(self._cumulative) - 1)
+        quantity = UNITS_PER_LINE[int(draw() * len(UNITS_PER_LINE))]
+        return Line(f"p{product + 1}", quantity, self._prices[product])
+
+
+class RequestIds:
+    """Numbers the orders of one run with UUIDs that share a random first part: cheaper than one uuid4 each."""
+
+    def __init__(self) -> None:
+        self._prefix = str(uuid.uuid4())[:24]
+        self._next = 0
+
+    def take(self) -> str:
+        """Return the next id."""
+        self._next += 1
+        return f"{self._prefix}{self._next:012x}"
+
+
+def encode_json(draft: Draft) -> bytes:
+    """Encode an order as the body of POST /orders."""
+    items = ",".join(
+        f'{{"productId":"{line.product_id}","quantity":{line.quantity},'
+        f'"price":{line.price_minor // 100}.{line.price_minor % 100:02d}}}'
+        for line in draft.lines
+    )
+    return f'{{"customerId":"{draft.customer_id}","requestId":"{draft.request_id}","items":[{items}]}}'.encode()
+
+
+def encode_message(draft: Draft) -> bytes:
+    """Encode an order as a CreateOrderRequest."""
+    return _message(draft).SerializeToString()
+
+
+def encode_batch_entry(draft: Draft) -> bytes:
+    """Encode an order as a batch of one; such batches, one after the other, are one batch of all of them."""
+    return orders_pb2.BatchCreateOrdersRequest(requests=[_message(draft)]).SerializeToString()
+
+
+def join_batch(orders: Sequence[PlannedOrder]) -> bytes:
+    """Return the BatchCreateOrdersRequest of orders that were encoded as batches of one."""
+    return b"".join([order.payload for order in orders])
+
+
+def _message(draft: Draft) -> orders_pb2.CreateOrderRequest:
+    items = [
+        orders_pb2.OrderItem(product_id=line.product_id, quantity=line.quantity, price=line.price_minor / 100)
+        for line in draft.lines
+    ]
+    return orders_pb2.CreateOrderRequest(customer_id=draft.customer_id, request_id=draft.request_id, items=items)
