@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -115,8 +116,13 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            async for response in inner(request, context):
-                yield response
+            responses = inner(request, context)
+            # The library's own health servicer writes through the context and returns nothing to iterate over.
+            if inspect.iscoroutine(responses):
+                await responses
+            else:
+                async for response in responses:
+                    yield response
         except grpc.aio.AbortError:
             raise
         except Exception as error:
@@ -203,7 +209,11 @@ async def set_health(servicer: health.aio.HealthServicer, services: Sequence[str
 
 
 async def serve_async(
-    address: str, services: Sequence[str], register: Callable[[grpc.aio.Server], None], stop: asyncio.Event
+    address: str,
+    services: Sequence[str],
+    register: Callable[[grpc.aio.Server], None],
+    stop: asyncio.Event,
+    healthy: health.aio.HealthServicer | None = None,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, one notice, finish what is in flight, pause, close.
 
@@ -211,7 +221,7 @@ async def serve_async(
     """
     server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
     register(server)
-    healthy = health.aio.HealthServicer()
+    healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     with listen.binding(address):
         bind(server, address)

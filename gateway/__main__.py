@@ -1,0 +1,64 @@
+"""Runs the gateway: `python -m gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import grpc
+import uvloop
+from ordermesh.gateway.v1 import pipeline_pb2_grpc
+
+from gateway import pages, public, reflection
+from gateway.backends import Analytics, Backend, Orders
+from gateway.event_log import EventLog
+from gateway.health import FrontDoorHealth
+from gateway.sampler import Sampler
+from gateway.servicer import PipelineServicer
+from gateway.settings import GatewaySettings
+from runtime import grpc_server, logging, metrics, shutdown
+from runtime.exit_codes import ExitCode
+
+
+async def run(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises OSError when an address cannot be bound."""
+    stop = shutdown.on_signal_async()
+    orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
+    log = EventLog(settings, settings.processor_group)
+    sampler = Sampler(orders, analytics, log)
+    servicer = PipelineServicer(sampler, orders, analytics, log, stop)
+    backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
+
+    def register(server: grpc.aio.Server) -> None:
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
+        reflection.register(server)
+
+    metrics_server = metrics.serve(settings.metrics_address)
+    runner = await pages.serve(settings.gateway_http_listen)
+    sampling = asyncio.create_task(sampler.run(stop))
+    try:
+        health = FrontDoorHealth(backends, stop)
+        await grpc_server.serve_async(settings.gateway_listen, public.GATEWAY, register, stop, health)
+    finally:
+        sampling.cancel()
+        await runner.cleanup()
+        await orders.close()
+        await analytics.close()
+        log.close()
+        metrics_server.shutdown()
+
+
+def main() -> None:
+    """Read the settings and run."""
+    settings = GatewaySettings.load()
+    logging.configure("gateway", settings)
+    logging.logger().info("starting", **settings.shown())
+    try:
+        uvloop.run(run(settings))
+    except OSError as error:
+        logging.logger().error("cannot start", reason=str(error))
+        sys.exit(ExitCode.START_FAILED)
+
+
+if __name__ == "__main__":
+    main()
