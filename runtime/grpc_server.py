@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import psycopg
@@ -39,7 +39,8 @@ DATABASE_ERRORS = (
     psycopg_pool.TooManyRequests,
 )
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+# In quotes: the class takes parameters in its stub only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
 
 
