@@ -33,8 +33,10 @@ def router() -> Config:
 
 def response_headers() -> Config:
     """Return what every reply gets: the trace context, as it was sent on, or as it would have been."""
-    sent, made = "%REQ(traceparent)%", "00-%TRACE_ID%-%SPAN_ID%-00"
-    mutations = {"response_mutations": [added_if_absent("traceparent", value) for value in (sent, made)]}
+    mutations = {
+        "request_mutations": [added_if_absent("traceparent", "00-%TRACE_ID%-%SPAN_ID%-00")],
+        "response_mutations": [added_if_absent("traceparent", "%REQ(traceparent)%")],
+    }
     return extension(
         "envoy.filters.http.header_mutation", f"{FILTERS}.header_mutation.v3.HeaderMutation", mutations=mutations
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits, routes
 from frontdoor.access_log import access_log
-from frontdoor.config import Config, extension, percent, typed
+from frontdoor.config import Config, extension, typed
 from frontdoor.filters import http_filters, router
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.values import Address, EnvoyValues
@@ -12,7 +12,7 @@ from frontdoor.values import Address, EnvoyValues
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 STATS_PATH = "/stats/prometheus"
 # Of traces that no client began; a client's own decision is respected.
-SAMPLED_PERCENT = 1.0
+SAMPLED_PERCENT = 1
 
 
 def front(values: EnvoyValues) -> Config:
@@ -60,7 +60,7 @@ def client_identity() -> Config:
     return {
         "use_remote_address": True,
         "xff_num_trusted_hops": 0,
-        "internal_address_config": {"unix_sockets": False},
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
     }
 
 
@@ -83,16 +83,29 @@ def request_ids() -> Config:
 def tracing() -> Config:
     """Return the propagation of W3C trace context. A client's decision to sample is respected."""
     return {
-        "client_sampling": percent(100),
-        "random_sampling": percent(SAMPLED_PERCENT),
-        "overall_sampling": percent(100),
         "provider": extension(
             "envoy.tracers.opentelemetry",
             "envoy.config.trace.v3.OpenTelemetryConfig",
             service_name="envoy",
             grpc_service={"envoy_grpc": {"cluster_name": clusters.COLLECTOR}},
+            sampler=sampler(),
         ),
     }
+
+
+def sampler() -> Config:
+    """Return which traces are sampled: those that a client sampled, and few of those that none began."""
+    samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3"
+    few = extension(
+        "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+        f"{samplers}.TraceIdRatioBasedSamplerConfig",
+        sampling_percentage={"numerator": SAMPLED_PERCENT},
+    )
+    return extension(
+        "envoy.tracers.opentelemetry.samplers.parent_based",
+        f"{samplers}.ParentBasedSamplerConfig",
+        wrapped_sampler=few,
+    )
 
 
 def without_claims() -> Config:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from frontdoor import limits
 from frontdoor.config import Config, header_is
 
-# HTTP status -> google.rpc.Code. 413 and 431 are OUT_OF_RANGE: clients try RESOURCE_EXHAUSTED again.
-CODES = {400: 3, 404: 5, 405: 12, 408: 4, 413: 11, 429: 8, 431: 11, 502: 14, 503: 14, 504: 4}
-INVALID_ARGUMENT, INTERNAL, DEADLINE_EXCEEDED, OUT_OF_RANGE = 3, 13, 4, 11
+REASON = "%LOCAL_REPLY_BODY%"
+NO_ANSWER = "no answer before the deadline"
+OVER_LIMIT = "over the rate limit"
+TOO_LARGE = f"the body is too large: at most {limits.BODY_BYTES} bytes, or {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
+HEADERS_TOO_LARGE = f"the headers are too large: at most {limits.HEADERS_KIB} KiB in {limits.HEADERS_COUNT} headers"
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, RESOURCE_EXHAUSTED, OUT_OF_RANGE, INTERNAL, UNAVAILABLE = (
+    3, 4, 5, 8, 11, 13, 14,
+)  # fmt: skip
+# HTTP status -> google.rpc.Code and message. Too large is OUT_OF_RANGE: clients try RESOURCE_EXHAUSTED again.
+REPLIES = {
+    400: (INVALID_ARGUMENT, REASON),
+    404: (NOT_FOUND, "no such path or method: %REQ(:METHOD)% %PATH(NQ:PATH):200%; /docs shows those that exist"),
+    408: (DEADLINE_EXCEEDED, "the request did not arrive in time"),
+    413: (OUT_OF_RANGE, TOO_LARGE),
+    429: (RESOURCE_EXHAUSTED, OVER_LIMIT),
+    431: (OUT_OF_RANGE, HEADERS_TOO_LARGE),
+    502: (UNAVAILABLE, REASON),
+    503: (UNAVAILABLE, f"the service is unavailable, try again: {REASON}"),
+    504: (DEADLINE_EXCEEDED, NO_ANSWER),
+}
+# Envoy's flag of a request that lasted longer than it may.
 DURATION_TIMEOUT = "DT"
 ORIGINAL_PATH = "x-envoy-original-path"
 
@@ -16,10 +35,11 @@ def local_replies() -> Config:
     return {
         "mappers": [
             deadline_passed(),
-            *(json_reply([status_is("EQ", status)], code) for status, code in CODES.items()),
-            json_reply([status_is("GE", 500)], INTERNAL),
-            json_reply([status_is("GE", 400)], INVALID_ARGUMENT),
-            too_large_for_grpc(),
+            *(json_reply([status_is("EQ", status)], *reply) for status, reply in REPLIES.items()),
+            json_reply([status_is("GE", 500)], INTERNAL, REASON),
+            json_reply([status_is("GE", 400)], INVALID_ARGUMENT, REASON),
+            grpc_reply(413, OUT_OF_RANGE, TOO_LARGE),
+            grpc_reply(429, RESOURCE_EXHAUSTED, OVER_LIMIT),
         ]
     }
 
@@ -27,12 +47,12 @@ def local_replies() -> Config:
 def deadline_passed() -> Config:
     """Map a deadline that a REST client gave with `grpc-timeout`: Envoy's 408 would say that the client was slow."""
     timeout = {"response_flag_filter": {"flags": [DURATION_TIMEOUT]}}
-    return {**json_reply([timeout], DEADLINE_EXCEEDED), "status_code": 504}
+    return {**json_reply([timeout], DEADLINE_EXCEEDED, NO_ANSWER), "status_code": 504}
 
 
-def json_reply(filters: list[Config], code: int) -> Config:
+def json_reply(filters: list[Config], code: int, message: str) -> Config:
     """Return the mapping of replies to REST clients that pass all filters."""
-    shape = {"code": code, "message": "%LOCAL_REPLY_BODY%", "details": []}
+    shape = {"code": code, "message": message, "details": []}
     return {
         "filter": {"and_filter": {"filters": [*filters, asked_over_rest()]}},
         "body_format_override": {"json_format": shape, "content_type": "application/json"},
@@ -41,18 +61,26 @@ def json_reply(filters: list[Config], code: int) -> Config:
 
 def asked_over_rest() -> Config:
     """Match a request that is not gRPC, or was not before it was transcoded."""
-    grpc = header_is("content-type", prefix="application/grpc") | {"invert_match": True}
-    transcoded = {"name": ORIGINAL_PATH, "present_match": True}
-    return {"or_filter": {"filters": [{"header_filter": {"header": header}} for header in (grpc, transcoded)]}}
+    not_grpc = {"invert_match": True, "treat_missing_header_as_empty": True}
+    headers = [
+        header_is("content-type", prefix="application/grpc") | not_grpc,
+        {"name": ORIGINAL_PATH, "present_match": True},
+    ]
+    return {"or_filter": {"filters": [{"header_filter": {"header": header}} for header in headers]}}
 
 
-def too_large_for_grpc() -> Config:
-    """Map 413 to a gRPC client, which would see UNKNOWN."""
-    status = {
-        "header": {"key": "grpc-status", "value": str(OUT_OF_RANGE)},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+def grpc_reply(status: int, code: int, message: str) -> Config:
+    """Return the mapping of replies to gRPC clients, which would see another code or an unclear message."""
+    return {
+        "filter": status_is("EQ", status),
+        "headers_to_add": [
+            {
+                "header": {"key": "grpc-status", "value": str(code)},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+        "body_format_override": {"text_format_source": {"inline_string": message}},
     }
-    return {"filter": status_is("EQ", 413), "headers_to_add": [status]}
 
 
 def status_is(comparison: str, status: int) -> Config:

@@ -28,7 +28,7 @@ def route_configuration() -> Config:
             {
                 "name": "front",
                 "domains": ["*"],
-                "routes": [*grpc_routes(), *rest_routes(), *page_routes(), nothing_there()],
+                "routes": [*grpc_routes(), unknown_method(), *page_routes(), *rest_routes()],
                 "typed_per_filter_config": {CORS: cors_policy()},
             }
         ],
@@ -53,12 +53,21 @@ def grpc_routes() -> list[Config]:
 
 
 def rest_routes() -> list[Config]:
-    """Return the routes of REST paths that differ from the others before they are transcoded."""
-    watch = {TRANSCODER: transcoder.configuration(server_sent_events=True)}
+    """Return the routes that REST requests pass before they are transcoded and routed again."""
+    watch = transcoder.configuration(server_sent_events=True)
     return [
-        {**nothing_there(watch), "match": {"path": WATCH_PATH}},
-        {**nothing_there({BUFFER: batch_buffer()}), "match": {"path": BATCH_PATH}},
+        rest_route({"path": WATCH_PATH}, {TRANSCODER: watch}),
+        rest_route({"path": BATCH_PATH}, {BUFFER: batch_buffer()}),
+        rest_route({"prefix": "/"}, {}),
     ]
+
+
+def rest_route(match: Config, filters: Config) -> Config:
+    """Return a route that only carries settings of filters: the transcoder answers 404 to what is no method.
+
+    It names a cluster because CORS does nothing on a route without one.
+    """
+    return {"match": match, "route": {"cluster": clusters.PAGES}, **per_filter({HEADERS: grpc_removed(), **filters})}
 
 
 def page_routes() -> list[Config]:
@@ -129,14 +138,14 @@ def retry_policy(retry_on: str) -> Config:
     }
 
 
-def nothing_there(filters: Config | None = None) -> Config:
-    """Return the last route. A REST request passes it before it is transcoded; whatever is still here then is 404."""
-    reply = {"status": 404, "body": {"inline_string": "no such path or method: /docs shows those that exist"}}
-    return {
-        "match": {"prefix": "/"},
-        "direct_response": reply,
-        **per_filter({HEADERS: grpc_headers_removed(), **(filters or {})}),
+def unknown_method() -> Config:
+    """Return the reply to gRPC calls of methods that are not public: UNIMPLEMENTED."""
+    grpc = [header_is("content-type", prefix="application/grpc")]
+    reply = {
+        "status": 404,
+        "body": {"inline_string": "no such method: ask the reflection service for those that exist"},
     }
+    return {"match": {"prefix": "/", "headers": grpc}, "direct_response": reply}
 
 
 def per_filter(filters: Config | None) -> Config:
@@ -150,7 +159,7 @@ def batch_buffer() -> Config:
     return typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", buffer=buffer)
 
 
-def grpc_headers_removed() -> Config:
+def grpc_removed() -> Config:
     """Return the removal of gRPC's headers from a REST reply, where they say nothing."""
     names = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-status-details-bin")
     mutations = {"response_mutations": [{"remove": name} for name in names]}

@@ -1,0 +1,138 @@
+"""A real Envoy with a configuration of ours, and curl to ask it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frontdoor.check import envoy_binary
+from frontdoor.render import render
+from frontdoor.values import LOOPBACK, EnvoyValues
+
+READY_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What curl got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Front:
+    """An Envoy in front of a folder of sockets."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        processes: int = 2,
+        rate_limit_per_second: int = 20_000,
+        change: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self.port, self.admin_port, self.stats_port = free_ports(3)
+        self.access_log = folder / f"access-{self.port}.log"
+        values = EnvoyValues.local(
+            folder,
+            front_port=self.port,
+            admin_port=self.admin_port,
+            stats_port=self.stats_port,
+            orders_sockets=[folder / f"orders-{index}.sock" for index in range(processes)],
+            access_log=self.access_log,
+            rate_limit_per_second=rate_limit_per_second,
+        )
+        self.config = folder / f"envoy-{self.port}.yaml"
+        self.config.write_text(change(render(values)))
+        self.log = folder / f"envoy-{self.port}.log"
+        self.process = subprocess.Popen(self.command(), stdout=self.log.open("w"), stderr=subprocess.STDOUT)
+        await_true(self.ready, self.failure)
+
+    def command(self) -> list[str]:
+        """Return the command that runs Envoy."""
+        flags = "--concurrency 1 -l warning --disable-hot-restart --file-flush-interval-msec 50 --drain-time-s 1"
+        return [str(envoy_binary()), "-c", str(self.config), *flags.split()]
+
+    def ready(self) -> bool:
+        """Say whether Envoy serves."""
+        try:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.admin_port}/ready", timeout=1) as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
+
+    def failure(self) -> str:
+        """Return why it is not ready."""
+        return self.log.read_text()[-2000:]
+
+    @property
+    def target(self) -> str:
+        """The address for gRPC."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def curl(self, path: str, *options: str, port: int | None = None) -> Answer:
+        """Ask with curl."""
+        url = f"http://{LOOPBACK}:{port or self.port}{path}"
+        command = ["curl", "-sS", "-g", "-i", "--max-time", "15", "-H", "expect:", *options, url]
+        output = subprocess.run(command, capture_output=True, check=True).stdout
+        head, _, body = output.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        pairs = (line.split(": ", 1) for line in lines)
+        return Answer(int(first.split()[1]), {name.lower(): value for name, value in pairs}, body)
+
+    def post(self, path: str, body: str, *options: str) -> Answer:
+        """Send JSON with curl."""
+        return self.curl(path, "-H", "content-type: application/json", "-d", body, *options)
+
+    def statistic(self, name: str) -> int:
+        """Return one of Envoy's counters or gauges."""
+        url = f"http://{LOOPBACK}:{self.admin_port}/stats?filter=^{name}$"
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            text = reply.read().decode()
+        return int(text.rpartition(": ")[2] or 0)
+
+    def access_line(self, request_id: str) -> dict[str, Any]:
+        """Return the access log's line of a request, when it is there."""
+
+        def lines() -> list[dict[str, Any]]:
+            found = (json.loads(line) for line in self.access_log.read_text().splitlines())
+            return [line for line in found if line.get("request_id") == request_id]
+
+        await_true(lambda: bool(lines()), lambda: f"no line of {request_id}")
+        return lines()[0]
+
+    def stop(self) -> None:
+        """Stop Envoy."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now."""
+    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports = [held.getsockname()[1] for held in sockets]
+    for held in sockets:
+        held.close()
+    return ports
+
+
+def await_true(condition: Callable[[], bool], failure: Callable[[], str]) -> None:
+    """Return as soon as the condition holds; fail with the reason when it does not in time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(failure())
+        time.sleep(0.02)
