@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import signal
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,8 @@ from stack import kafka_jars, ports, proc
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.logfile import LogFile
 from stack.paths import write_private
-from stack.process import POLL_SECONDS, Command, Process, inherited_env
+from stack.process import Command, Process, inherited_env
+from stack.runners import await_ready
 
 FORMAT_SECONDS = 60.0
 LEFTOVER_SECONDS = 10.0
@@ -69,12 +69,12 @@ SETTINGS: Mapping[str, str] = {
     "log.cleaner.dedupe.buffer.size": "16777216",
 }
 FAILURES = (
-    (r"Address already in use|Socket server failed to bind", "a port is taken"),
-    (r"Failed to acquire lock on file (\S+)", "another broker uses its folder"),
-    (r"No readable meta.properties|No `meta.properties` found", "its folder is not formatted"),
-    (r"Stored node id|node\.id", "its folder belongs to a broker with another node id"),
+    (r"Address already in use|Socket server failed to bind", "a port of Kafka is taken"),
+    (r"Failed to acquire lock on file (\S+)", "another broker uses Kafka's folder"),
+    (r"No readable meta.properties|No `meta.properties` found", "Kafka's folder is not formatted"),
+    (r"Stored node id|node\.id", "Kafka's folder belongs to a broker with another node id"),
     (r"No space left on device", "the disk is full"),
-    (r"OutOfMemoryError", "the Java heap is too small"),
+    (r"OutOfMemoryError", "Kafka's Java heap is too small"),
 )
 
 
@@ -144,7 +144,8 @@ class Kafka:
         tool.start()
         if not tool.wait(FORMAT_SECONDS) or tool.returncode != 0:
             tool.kill()
-            raise explained(tool, "failed")
+            cause = known_cause(tool.this_run())
+            raise tool.failure("failed" if cause is None else f"failed, since {cause}")
 
     def _command(self, name: str, jars: Path, main: str, *arguments: str) -> Command:
         argv = [java(), *JVM_FLAGS, "-cp", f"{jars}/*", main, *arguments]
@@ -152,16 +153,15 @@ class Kafka:
 
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
-        if self._process is None:
-            raise ServerFailed("Kafka was not started")
-        deadline = time.monotonic() + timeout_seconds
         client = quiet_client(self.bootstrap, {})
-        while not answers(client):
-            if not self._process.running():
-                raise explained(self._process, "ended before it was ready")
-            if time.monotonic() > deadline:
-                raise explained(self._process, f"was not ready after {timeout_seconds:g} s")
-            time.sleep(POLL_SECONDS)
+        try:
+            await_ready(self._process, lambda: answers(client), timeout_seconds)
+        except ServerFailed as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: ServerFailed) -> ServerFailed:
+        cause = None if self._process is None else known_cause(self._process.this_run())
+        return error if cause is None else ServerFailed(f"{cause}: {error}")
 
     def stop(self) -> None:
         """Stop the broker cleanly; blocks until it is gone."""
@@ -216,8 +216,6 @@ def answers(client: AdminClient) -> bool:
         return False
 
 
-def explained(process: Process, what: str) -> ServerFailed:
-    """Return the error with a cause in plain words where the log shows one that is known."""
-    written = process.this_run()
-    causes = [words for pattern, words in FAILURES if re.search(pattern, written)]
-    return process.failure(f"{what}, because {causes[0]}" if causes else what)
+def known_cause(written: str) -> str | None:
+    """Return why a broker ended, in plain words, where its log shows a cause that is known."""
+    return next((words for pattern, words in FAILURES if re.search(pattern, written)), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +12,13 @@ import psycopg
 
 from stack import ports, proc
 from stack.credentials import SUPERUSER, Credentials
-from stack.errors import ServerFailed, SettingInvalid
+from stack.errors import SettingInvalid
 from stack.identity import Identity, first_closed, server_identity
 from stack.logfile import LogFile
 from stack.paths import PASSABLE, PRIVATE, default_cache
 from stack.postgres_binaries import Binaries, locate
-from stack.process import POLL_SECONDS, Command, Process, inherited_env
+from stack.process import Command, Process, inherited_env
+from stack.runners import await_ready
 
 INITDB_SECONDS = 60.0
 LEFTOVER_SECONDS = 10.0
@@ -140,13 +140,7 @@ class Postgres:
 
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the server answers a query; raise ServerFailed when it ends or does not in time."""
-        deadline = time.monotonic() + timeout_seconds
-        while not self.answers():
-            if self._process is None or not self._process.running():
-                raise self._failure("ended before it was ready")
-            if time.monotonic() > deadline:
-                raise self._failure(f"was not ready after {timeout_seconds:g} s")
-            time.sleep(POLL_SECONDS)
+        await_ready(self._process, self.answers, timeout_seconds)
 
     def answers(self) -> bool:
         """Say whether the server answers a query now."""
@@ -156,9 +150,6 @@ class Postgres:
         except psycopg.OperationalError:
             return False
         return True
-
-    def _failure(self, what: str) -> ServerFailed:
-        return ServerFailed("PostgreSQL was not started") if self._process is None else self._process.failure(what)
 
     def stop(self) -> None:
         """Stop the server fast and cleanly; blocks until it is gone."""

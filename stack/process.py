@@ -22,7 +22,7 @@ from stack.proc import ProcessId, identify
 
 POLL_SECONDS = 0.02
 KILL_SECONDS = 10.0
-INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "PYTHONPATH")
 # The kernel's death signal follows the thread that started the child, so that thread must live as long as we do.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 

@@ -1,0 +1,268 @@
+"""What a stack consists of: each component, what it needs before it, how it is started and when it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frontdoor.render import EnvoyValues, render
+from psycopg.conninfo import make_conninfo
+
+from runtime.settings import PREFIX
+from stack.credentials import DATABASE_OF, Credentials
+from stack.databases import provision
+from stack.envoy import Envoy
+from stack.kafka import Kafka
+from stack.logfile import LogFile
+from stack.paths import StateFolder
+from stack.ports import LOOPBACK
+from stack.postgres import Postgres
+from stack.probe import grpc_serves, http_answers
+from stack.process import Command, inherited_env
+from stack.runners import Runner, Service, Step, Task
+from stack.settings import StackSettings
+
+SERVICE_STOP_SECONDS = 15.0
+ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Component:
+    """Names a part of the stack; `once` marks what ends when it is done."""
+
+    name: str
+    runner: Runner
+    needs: tuple[str, ...] = ()
+    once: bool = False
+    address: str = ""
+    logs: tuple[LogFile, ...] = ()
+
+
+def given_env() -> dict[str, str]:
+    """Return the settings of our environment, which reach every service; the stack's own go before them."""
+    return {variable: value for variable, value in os.environ.items() if variable.startswith(PREFIX)}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Holds everything that the components of one stack share."""
+
+    settings: StackSettings
+    state: StateFolder
+    run_dir: Path
+    credentials: Credentials
+    env: Mapping[str, str] = field(default_factory=given_env)
+
+    def log(self, name: str) -> LogFile:
+        """Return the log file of a component."""
+        return LogFile(self.state.logs / f"{name}.log")
+
+    def socket(self, name: str) -> Path:
+        """Return the path of a service's Unix socket."""
+        return self.run_dir / f"{name}.sock"
+
+    @property
+    def orders_sockets(self) -> list[Path]:
+        """The sockets of the orders processes."""
+        return [self.socket(f"orders-{index}") for index in range(self.settings.orders_processes)]
+
+    @property
+    def access_log(self) -> LogFile:
+        """Envoy's access log."""
+        return LogFile(self.state.logs / "access.log", ACCESS_LOG_LIMIT_BYTES)
+
+    @property
+    def admin_dsn(self) -> str:
+        """The superuser's DSN, given or local."""
+        given = self.settings.postgres_admin_dsn
+        return postgres(self).admin_dsn if given is None else given.get_secret_value()
+
+    def dsn(self, role: str) -> str:
+        """Return the DSN of a role to its own database, on the same server and with the same TLS as the superuser's."""
+        password = self.credentials.password(role)
+        return make_conninfo(self.admin_dsn, user=role, password=password, dbname=DATABASE_OF[role])
+
+
+def components(site: Site) -> list[Component]:
+    """Return the components in start order; servers that were given are left out."""
+    return [*servers(site), *preparations(site), *services(site), front(site)]
+
+
+def postgres(site: Site) -> Postgres:
+    """Return the local PostgreSQL."""
+    folder, port = site.state.postgres, site.settings.postgres_port
+    return Postgres(folder, site.run_dir, port, site.log("postgres"), site.credentials)
+
+
+def servers(site: Site) -> list[Component]:
+    """Return the local servers that no given one replaces."""
+    found = []
+    settings = site.settings
+    if settings.postgres_admin_dsn is None:
+        address = f"{LOOPBACK}:{settings.postgres_port}"
+        found.append(Component("postgres", postgres(site), address=address, logs=(site.log("postgres"),)))
+    if not settings.external_kafka:
+        log = site.log("kafka")
+        broker = Kafka(site.state.kafka, settings.kafka_port, settings.kafka_controller_port, log)
+        found.append(Component("kafka", broker, address=settings.bootstrap, logs=(log,)))
+    return found
+
+
+def preparations(site: Site) -> list[Component]:
+    """Return what is done once at each start; all of it may be repeated."""
+    kafka = () if site.settings.external_kafka else ("kafka",)
+    given = site.settings.postgres_admin_dsn is not None
+    databases = Step(lambda: provision(site.admin_dsn, site.credentials))
+    return [
+        Component("databases", databases, () if given else ("postgres",), once=True),
+        task(site, "migrate-orders", ("orders", "migrate"), {"ORDERS_DSN": site.dsn("orders_owner")}, ("databases",)),
+        task(
+            site,
+            "migrate-processor",
+            ("processor", "migrate"),
+            {"ANALYTICS_DSN": site.dsn("analytics_owner")},
+            ("databases",),
+        ),
+        task(site, "topics", ("orders", "topics"), {}, kafka),
+    ]
+
+
+def services(site: Site) -> list[Component]:
+    """Return the services."""
+    return [orders(site), publisher(site), analytics(site), processor(site), gateway(site)]
+
+
+def orders(site: Site) -> Component:
+    """Return the orders service, ready when each of its processes serves."""
+    settings, sockets = site.settings, site.orders_sockets
+    env = {
+        "ORDERS_DSN": site.dsn("orders_app"),
+        "ORDERS_LISTEN": f"unix:{site.socket('orders-{index}')}",
+        "ORDERS_PROCESSES": str(settings.orders_processes),
+        "METRICS_ADDRESS": f"{LOOPBACK}:{settings.orders_metrics_port}",
+    }
+    return service(
+        site,
+        "orders",
+        ("orders", "serve"),
+        env,
+        lambda: all(grpc_serves(path) for path in sockets),
+        ("migrate-orders",),
+        settings.orders_metrics_port,
+    )
+
+
+def publisher(site: Site) -> Component:
+    """Return the publisher of the outbox."""
+    port = site.settings.publisher_metrics_port
+    env = {"ORDERS_DSN": site.dsn("orders_publisher"), "METRICS_ADDRESS": f"{LOOPBACK}:{port}"}
+    needs = ("migrate-orders", "topics")
+    return service(site, "publisher", ("orders", "publish"), env, metrics_answer(port), needs, port)
+
+
+def analytics(site: Site) -> Component:
+    """Return the service that reads the metrics."""
+    port = site.settings.analytics_metrics_port
+    path = site.socket("analytics")
+    env = {
+        "ANALYTICS_DSN": site.dsn("analytics_reader"),
+        "ANALYTICS_LISTEN": f"unix:{path}",
+        "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+    }
+    needs = ("migrate-processor",)
+    return service(site, "analytics", ("processor", "serve"), env, lambda: grpc_serves(path), needs, port)
+
+
+def processor(site: Site) -> Component:
+    """Return the workers that count the events."""
+    port = site.settings.processor_metrics_port
+    env = {
+        "ANALYTICS_DSN": site.dsn("analytics_worker"),
+        "PROCESSOR_WORKERS": str(site.settings.processor_workers),
+        "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+    }
+    needs = ("migrate-processor", "topics")
+    return service(site, "processor", ("processor", "work"), env, metrics_answer(port), needs, port)
+
+
+def gateway(site: Site) -> Component:
+    """Return what answers for the whole at the front door."""
+    port = site.settings.gateway_metrics_port
+    path = site.socket("gateway")
+    env = {
+        "GATEWAY_LISTEN": f"unix:{path}",
+        "GATEWAY_HTTP_LISTEN": f"unix:{site.socket('gateway-http')}",
+        "ORDERS_TARGETS": ",".join(f"unix:{orders_path}" for orders_path in site.orders_sockets),
+        "ANALYTICS_TARGET": f"unix:{site.socket('analytics')}",
+        "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+    }
+    return service(site, "gateway", ("gateway",), env, lambda: grpc_serves(path), ("topics",), port)
+
+
+def front(site: Site) -> Component:
+    """Return Envoy, ready when every service behind it is healthy and an orders request comes through."""
+    settings = site.settings
+
+    def serves() -> bool:
+        return http_answers(settings.front_port, "/healthz") and http_answers(settings.front_port, "/orders")
+
+    log = site.log("envoy")
+    envoy = Envoy(site.state.home / "envoy.yaml", settings.envoy_admin_port, log, serves)
+    address = f"http://{LOOPBACK}:{settings.front_port}"
+    needs = ("orders", "analytics", "gateway")
+    return Component("envoy", envoy, needs, address=address, logs=(log, site.access_log))
+
+
+def write_envoy_config(site: Site) -> None:
+    """Write the configuration that Envoy is started with."""
+    settings = site.settings
+    values = EnvoyValues.local(
+        site.run_dir,
+        front_port=settings.front_port,
+        admin_port=settings.envoy_admin_port,
+        stats_port=settings.envoy_stats_port,
+        orders_sockets=site.orders_sockets,
+        access_log=site.access_log.path,
+        rate_limit_per_second=settings.rate_limit_per_second,
+    )
+    (site.state.home / "envoy.yaml").write_text(render(values))
+
+
+def metrics_answer(port: int) -> Callable[[], bool]:
+    """Return a probe of a service's metrics."""
+    return lambda: http_answers(port, "/metrics")
+
+
+def service(
+    site: Site,
+    name: str,
+    module: tuple[str, ...],
+    env: dict[str, str],
+    probe: Callable[[], bool],
+    needs: tuple[str, ...],
+    metrics_port: int,
+) -> Component:
+    """Return a component that stays."""
+    log = site.log(name)
+    address = f"http://{LOOPBACK}:{metrics_port}/metrics"
+    return Component(
+        name, Service(module_command(site, name, module, env), log, probe), needs, address=address, logs=(log,)
+    )
+
+
+def task(site: Site, name: str, module: tuple[str, ...], env: dict[str, str], needs: tuple[str, ...]) -> Component:
+    """Return a component that is done once."""
+    log = site.log(name)
+    return Component(name, Task(module_command(site, name, module, env), log), needs, once=True, logs=(log,))
+
+
+def module_command(site: Site, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
+    """Return the command that runs one of our modules with its settings."""
+    own = {
+        f"{PREFIX}{setting}": value for setting, value in {"KAFKA_BOOTSTRAP": site.settings.bootstrap, **env}.items()
+    }
+    argv = [sys.executable, "-P", "-m", *module]
+    return Command(name, argv, {**inherited_env(), **site.env, **own}, stop_seconds=SERVICE_STOP_SECONDS)
