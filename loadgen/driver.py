@@ -20,6 +20,7 @@ from loadgen.workload import PlannedOrder, Workload
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 1.0
 ORDERS_AHEAD = 500
+PLANNED_AT_ONCE = 16
 NANOSECONDS = 1_000_000_000
 
 
@@ -47,6 +48,7 @@ class Driver:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._timer = PreciseTimer(self._on_due)
+        self._orders_ahead = max(ORDERS_AHEAD, 2 * options.batch_size)
         self._start_ns = 0
         self._stopped = False
 
@@ -62,7 +64,7 @@ class Driver:
 
     async def run(self) -> None:
         """Send everything that is due and wait for the answers."""
-        self._plan(max(ORDERS_AHEAD, 2 * self._options.batch_size))
+        self._plan(self._orders_ahead)
         self._start_ns = time.monotonic_ns()
         self._on_due()
         try:
@@ -84,18 +86,23 @@ class Driver:
     def _plan(self, count: int) -> None:
         self._ready.extend([self._workload.plan() for _ in range(count)])
 
+    def _plan_ahead(self) -> None:
+        """Draw the next orders between two sends, a few at a time so that no send waits for it."""
+        missing = self._orders_ahead - len(self._ready)
+        if missing > 0:
+            self._plan(min(missing, PLANNED_AT_ONCE))
+        if missing > PLANNED_AT_ONCE:
+            self._loop.call_soon(self._plan_ahead)
+
     def _on_due(self) -> None:
-        started = 0
         now_ns = self.elapsed_ns
         while self._next is not None and self._next.due_ns <= now_ns:
             due, self._next = self._next, next(self._calls, None)
-            started += due.order_count
             self._begin(due, now_ns)
         if self._next is not None:
             self._timer.arm(self._start_ns + self._next.due_ns)
         self._settle_if_done()
-        if started:
-            self._loop.call_soon(self._plan, started)
+        self._loop.call_soon(self._plan_ahead)
 
     def _begin(self, due: DueCall, now_ns: int) -> None:
         self.recorder.offer(due.due_ns, due.order_count)
@@ -163,12 +170,17 @@ class Driver:
     def _settle(self, call: Call, answers: list[Answer], retries_left: int) -> list[PlannedOrder]:
         """Record what is final and return the orders to try again."""
         now_ns = self.elapsed_ns
+        accepted: list[PlannedOrder] = []
         again: list[PlannedOrder] = []
         for order, answer in zip(call.orders, answers, strict=True):
+            if answer.fate is Fate.ACCEPTED:
+                accepted.append(order)
+                continue
             order.doubtful |= answer.fate is Fate.UNKNOWN
             if answer.retryable and retries_left > 0:
                 self.recorder.retries[answer.kind] += 1
                 again.append(order)
             else:
-                self.recorder.settle(order, answer, call.due_ns, now_ns)
+                self.recorder.fail(order, answer, call.due_ns, now_ns)
+        self.recorder.accept(accepted, call.due_ns, now_ns)
         return again

@@ -1,11 +1,12 @@
 """What a run saw: latencies, errors by kind, the series per second, and the sums that the reconciliation needs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from loadgen.transports.answers import Answer, Fate
+from loadgen.transports.answers import Answer
 from loadgen.workload import PlannedOrder
 
 LOWEST_US = 1
@@ -83,22 +84,24 @@ class Recorder:
         self.not_sent += count
         self.failed_series.add(now_ns, count)
 
-    def settle(self, order: PlannedOrder, answer: Answer, due_ns: int, now_ns: int) -> None:
-        """Note what finally became of an order."""
-        latency_ns = now_ns - due_ns
-        if answer.fate is Fate.ACCEPTED:
-            self.accepted += 1
-            self.accepted_minor += order.total_minor
-            self.accepted_latency.record(latency_ns)
-            self.accepted_series.add(now_ns, 1)
-            self.recent_latencies_ns.append(latency_ns)
+    def accept(self, orders: Sequence[PlannedOrder], due_ns: int, now_ns: int) -> None:
+        """Note orders that one call had acknowledged."""
+        if not orders:
             return
+        self.accepted += len(orders)
+        self.accepted_minor += sum([order.total_minor for order in orders])
+        self.accepted_latency.record(now_ns - due_ns, len(orders))
+        self.accepted_series.add(now_ns, len(orders))
+        self.recent_latencies_ns.append(now_ns - due_ns)
+
+    def fail(self, order: PlannedOrder, answer: Answer, due_ns: int, now_ns: int) -> None:
+        """Note that an order was given up."""
         self.unanswered += order.doubtful
         self.errors[answer.kind] += 1
-        self.failed_latency.record(latency_ns)
+        self.failed_latency.record(now_ns - due_ns)
         self.failed_series.add(now_ns, 1)
 
     def take_recent(self) -> list[int]:
-        """Return the latencies of orders accepted since the last call, sorted, in nanoseconds."""
+        """Return the latencies of calls accepted since it was last asked, sorted, in nanoseconds."""
         recent, self.recent_latencies_ns = self.recent_latencies_ns, []
         return sorted(recent)

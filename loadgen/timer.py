@@ -23,6 +23,8 @@ class PreciseTimer:
     def __init__(self, callback: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._callback = callback
+        self._armed = False
+        self._closed = False
         self._descriptor: int = _libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
@@ -30,19 +32,23 @@ class PreciseTimer:
 
     def arm(self, at_ns: int) -> None:
         """Set the time of the next call, replacing an earlier one."""
-        seconds, nanoseconds = divmod(max(at_ns, 1), NANOSECONDS)
-        spec = _TimerSpec(0, 0, seconds, nanoseconds)
-        if _libc.timerfd_settime(self._descriptor, TFD_TIMER_ABSTIME, ctypes.byref(spec), None) != 0:
-            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+        self._armed = True
+        self._set(max(at_ns, 1))
 
     def close(self) -> None:
         """Stop and give the descriptor back."""
+        self._closed = True
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
 
+    def _set(self, at_ns: int) -> None:
+        spec = _TimerSpec(0, 0, *divmod(at_ns, NANOSECONDS))
+        if _libc.timerfd_settime(self._descriptor, TFD_TIMER_ABSTIME, ctypes.byref(spec), None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
     def _fire(self) -> None:
-        try:
-            os.read(self._descriptor, 8)
-        except BlockingIOError:
-            return
+        """Call back; arming again, or setting no time, also quietens the descriptor, which saves reading it."""
+        self._armed = False
         self._callback()
+        if not self._armed and not self._closed:
+            self._set(0)
