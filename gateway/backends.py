@@ -40,6 +40,8 @@ class OrderLedger:
     pending: int
     dead: Ids
     minutes: dict[int, Minute]
+    # Minutes before this one may be gone from the outbox.
+    complete_since: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Orders(Backend):
             pending=sum(part.pending for part in parts),
             dead=Ids(sum(part.dead for part in parts), dead_ids),
             minutes=by_minute(one for part in parts for one in part.minutes),
+            complete_since=max((part.complete_since.seconds for part in parts), default=0),
         )
 
     async def published_ids(self, minute: int) -> set[bytes]:

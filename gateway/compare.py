@@ -73,6 +73,17 @@ class Evidence:
     lag: int = 0
     metrics: list[Finding] = field(default_factory=list)
 
+    def note_ids(self, minute: int, published: set[bytes], counted: set[bytes], parked: set[bytes]) -> set[bytes]:
+        """Note which events of a minute are missing and return those that only the metrics have."""
+        if missing := published - counted - parked:
+            self.missing[minute] = Ids.of(missing)
+        return counted - published
+
+    def note_phantoms(self, minute: int, phantoms: set[bytes]) -> None:
+        """Note the events of a minute that the orders database does not know."""
+        if phantoms:
+            self.phantoms[minute] = Ids.of(phantoms)
+
     @property
     def missing_count(self) -> int:
         """Count the published events that are neither counted nor set aside."""
@@ -105,6 +116,11 @@ def by_minute(sums: Iterable[MinuteSum]) -> dict[int, Minute]:
         )
         for one in sums
     }
+
+
+def since(minutes: dict[int, Minute], first: int) -> dict[int, Minute]:
+    """Leave out the minutes before the first one that is to be compared."""
+    return {minute: sums for minute, sums in minutes.items() if minute >= first}
 
 
 def totals(minutes: Ledger) -> Totals:

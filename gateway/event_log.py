@@ -73,7 +73,8 @@ class EventLog:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kafka-admin")
 
     def _remember(self, error: KafkaError) -> None:
-        self._last_error = error.str()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last_error = error.str()
 
     def close(self) -> None:
         """Give up what is asked and end the threads."""

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
 from gateway.backends import Analytics, Orders, needing, unavailable
-from gateway.compare import Evidence, Finding, Ids, audit_findings, conclude, product_findings, suspects
+from gateway.compare import Evidence, Finding, audit_findings, conclude, product_findings, since, suspects
 from gateway.event_log import EventLog
 
 Answer = TypeVar("Answer")
@@ -51,8 +51,8 @@ class Reconciliation:
         lag = await self._settle()
         counted = await self._ask_analytics(self._analytics.ledger())
         return Evidence(
-            published=published.minutes,
-            counted=counted.minutes,
+            published=since(published.minutes, published.complete_since),
+            counted=since(counted.minutes, published.complete_since),
             pending=published.pending,
             dead=published.dead,
             parked=counted.parked,
@@ -71,11 +71,9 @@ class Reconciliation:
 
     async def _compare_minute(self, evidence: Evidence, minute: int, published: set[bytes]) -> None:
         counted, parked = await self._ask_analytics(self._analytics.counted_ids(minute))
-        if missing := published - counted - parked:
-            evidence.missing[minute] = Ids.of(missing)
-        extra = counted - published
-        if phantoms := extra - await self._ask_orders(self._orders.known(extra)):
-            evidence.phantoms[minute] = Ids.of(phantoms)
+        extra = evidence.note_ids(minute, published, counted, parked)
+        if extra:
+            evidence.note_phantoms(minute, extra - await self._ask_orders(self._orders.known(extra)))
 
     async def _compare_products(self, evidence: Evidence) -> list[Finding]:
         """Compare sums by product; what differs only counts when no order came meanwhile."""
@@ -85,7 +83,7 @@ class Reconciliation:
         if not found:
             return []
         again = await self._ask_orders(self._orders.ledger())
-        moved = again.pending or again.minutes != evidence.published
+        moved = again.pending or since(again.minutes, again.complete_since) != evidence.published
         return [] if moved else found
 
     async def _settle(self) -> int:

@@ -43,8 +43,9 @@ class Sampler:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take a sample a second until `stop`."""
-        while not await pause(stop, INTERVAL_SECONDS):
+        while not stop.is_set():
             await self.status()
+            await pause(stop, INTERVAL_SECONDS)
 
     async def status(self) -> PipelineStatus:
         """Return how the pipeline is now; who asks at the same time shares an answer."""

@@ -71,16 +71,18 @@ class StreamOrderLedgerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamOrderLedgerResponse(_message.Message):
-    __slots__ = ("pending", "dead_ids", "dead", "minutes")
+    __slots__ = ("pending", "dead_ids", "dead", "minutes", "complete_since")
     PENDING_FIELD_NUMBER: _ClassVar[int]
     DEAD_IDS_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_SINCE_FIELD_NUMBER: _ClassVar[int]
     pending: int
     dead_ids: _containers.RepeatedScalarFieldContainer[str]
     dead: int
     minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
-    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ...) -> None: ...
+    complete_since: _timestamp_pb2.Timestamp
+    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., complete_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamPublishedIdsRequest(_message.Message):
     __slots__ = ("minute",)

@@ -1,0 +1,169 @@
+"""The reconciliation against servers that tell a world in which something is wrong."""
+
+import pytest
+from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED
+from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
+from ordermesh.internal.v1 import ledger_pb2 as pb
+from pipeline_world import MINUTE, FakeLog, World, event
+
+from gateway.reconcile import Reconciliation
+from runtime.errors import Unavailable
+
+Finding = ReconcileResponse.Finding
+AGREES, IN_FLIGHT, DIFFERS = ReconcileResponse.AGREES, ReconcileResponse.IN_FLIGHT, ReconcileResponse.DIFFERS
+
+
+@pytest.fixture
+def world(servers) -> World:
+    servers.world.flow(*(event(minute) for minute in range(3) for _ in range(5)), event(1, kind=ORDER_CANCELLED))
+    return servers.world
+
+
+@pytest.fixture
+def reconcile(world, orders, analytics):
+    return lambda: Reconciliation(orders, analytics, FakeLog(world), 1.0).run()
+
+
+async def test_two_ends_that_agree_are_said_to_agree(world, reconcile) -> None:
+    response = await reconcile()
+    assert response.verdict == AGREES
+    assert response.summary == "agrees: 16 published events each counted once (15 orders, revenue 1,050.00)"
+    assert response.published == response.counted
+    assert (response.published.events, response.published.orders, response.published.units) == (16, 15, 45)
+    assert response.published.revenue == 1050.0
+    assert response.HasField("started_at")
+
+
+async def test_an_empty_pipeline_agrees(servers, orders, analytics) -> None:
+    response = await Reconciliation(orders, analytics, FakeLog(servers.world), 1.0).run()
+    assert response.verdict == AGREES
+
+
+async def test_lost_events_are_named_with_their_minute(world, reconcile) -> None:
+    lost = [event(1), event(1)]
+    world.published += lost
+    response = await reconcile()
+    assert response.verdict == DIFFERS
+    (finding,) = response.findings
+    assert (finding.kind, finding.event_count, finding.minute.seconds) == (Finding.LOST, 2, MINUTE + 60)
+    assert list(finding.event_ids) == [one.name for one in lost]
+    assert "2 events lost" in response.summary
+
+
+async def test_a_phantom_is_named(world, reconcile) -> None:
+    phantom = event(7)
+    world.counted.append(phantom)
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, list(finding.event_ids)) == (Finding.PHANTOM, [phantom.name])
+
+
+async def test_parked_events_are_not_lost(world, reconcile) -> None:
+    parked = event(2)
+    world.published.append(parked)
+    world.parked.append(parked)
+    response = await reconcile()
+    assert (response.verdict, response.parked, len(response.findings)) == (AGREES, 1, 0)
+    assert "1 set aside as dead letters" in response.summary
+
+
+async def test_waiting_events_are_in_flight(world, reconcile) -> None:
+    world.waiting += [event(), event()]
+    response = await reconcile()
+    assert (response.verdict, response.in_flight) == (IN_FLIGHT, 2)
+
+
+async def test_what_the_processor_has_not_reached_is_in_flight_and_not_lost(world, reconcile) -> None:
+    world.published += [event(), event()]
+    world.lag = 2
+    response = await reconcile()
+    assert (response.verdict, response.in_flight, len(response.findings)) == (IN_FLIGHT, 2, 0)
+
+
+async def test_more_missing_than_on_the_way_is_lost(world, reconcile) -> None:
+    world.published += [event(), event(), event()]
+    world.lag = 2
+    response = await reconcile()
+    assert (response.verdict, response.findings[0].kind) == (DIFFERS, Finding.LOST)
+
+
+async def test_events_refused_for_good_are_named(world, reconcile) -> None:
+    world.dead.append(event())
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, list(finding.event_ids)) == (Finding.DEAD, [world.dead[0].name])
+
+
+async def test_a_double_count_is_named_by_its_metric(world, reconcile) -> None:
+    world.differences.append(
+        pb.AuditMetricsResponse.Difference(metric_name="revenue_total", expected=105_000, actual=112_000)
+    )
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, finding.metric_name) == (Finding.METRIC, "revenue_total")
+    assert (finding.expected, finding.actual) == (1050.0, 1120.0)
+    assert "1 metric wrong" in response.summary
+
+
+async def test_a_product_that_the_orders_add_up_differently_is_named(world, reconcile) -> None:
+    world.product_metrics = [pb.ProductSum(product_id="p1", units=50, revenue_minor=112_000)]
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, finding.metric_name, finding.dimension) == (Finding.METRIC, "top_products_units", "p1")
+    assert (finding.expected, finding.actual) == (48, 50)
+
+
+async def test_a_minute_with_the_same_ids_but_other_sums_is_named(world, reconcile) -> None:
+    def changed(sums: list[pb.MinuteSum]) -> list[pb.MinuteSum]:
+        sums[0].revenue_minor += 1
+        return sums
+
+    world.counted_sums = changed
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, finding.minute.seconds) == (Finding.MINUTE, MINUTE)
+
+
+async def test_events_that_arrive_between_the_reads_are_no_difference(world, reconcile) -> None:
+    def more() -> None:
+        world.flow(event(2), event(9))
+
+    for method in ("settle", "StreamAnalyticsLedger", "StreamPublishedIds", "StreamCountedIds", "FindEvents"):
+        world.before[method] = more
+    response = await reconcile()
+    assert (response.verdict, list(response.findings)) == (AGREES, [])
+
+
+async def test_events_published_while_ids_are_read_are_waited_for(world, reconcile) -> None:
+    late = event(2)
+    world.counted.append(event(2))
+    world.published.append(world.counted[-1])
+    # Published after the ledger was read, counted only once the processor has been waited for again.
+    world.before["StreamAnalyticsLedger"] = lambda: world.counted.append(late)
+    world.before["StreamPublishedIds"] = lambda: world.published.append(event(2))
+    world.before["StreamCountedIds"] = lambda: world.counted.append(world.published[-1])
+    world.published.append(late)
+    response = await reconcile()
+    assert (response.verdict, list(response.findings)) == (AGREES, [])
+
+
+async def test_products_are_not_compared_when_orders_moved_meanwhile(world, reconcile) -> None:
+    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+    response = await reconcile()
+    assert (response.verdict, list(response.findings)) == (AGREES, [])
+
+
+async def test_minutes_that_the_outbox_has_dropped_are_not_compared(world, reconcile) -> None:
+    world.published = [one for one in world.published if one.minute > MINUTE]
+    world.complete_since = MINUTE + 60
+    world.product_metrics = []
+    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+    response = await reconcile()
+    assert (response.verdict, response.published.events) == (AGREES, 11)
+
+
+@pytest.mark.parametrize("part", ["orders", "analytics"])
+async def test_a_part_that_is_away_is_named(servers, world, reconcile, part) -> None:
+    await getattr(servers, part).stop(None)
+    with pytest.raises(Unavailable, match=f"{part} is unavailable"):
+        await reconcile()
