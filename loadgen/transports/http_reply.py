@@ -1,7 +1,9 @@
 """Reads an HTTP/1.1 reply out of the bytes that have arrived; pure."""
 
+import re
 from dataclasses import dataclass
 
+CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,6}")
 HEAD_END = b"\r\n\r\n"
 LONGEST_REPLY_BYTES = 1 << 20
 
@@ -46,10 +48,9 @@ def _join_chunks(rest: bytes) -> bytes | None:
     chunks: list[bytes] = []
     position = 0
     while (line_end := rest.find(b"\r\n", position)) >= 0:
-        try:
-            size = int(rest[position:line_end].split(b";")[0], 16)
-        except ValueError:
-            raise BadReply("unusable chunk") from None
+        digits = rest[position:line_end].partition(b";")[0]
+        _refuse_if(not CHUNK_SIZE.fullmatch(digits), "unusable chunk")
+        size = int(digits, 16)
         position = line_end + 2 + size + 2
         if len(rest) < position:
             return None

@@ -1,0 +1,210 @@
+"""A small platform in this process: orders over REST and gRPC on one port, with the faults that a test asks for."""
+
+import json
+import socket
+import socketserver
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from ordermesh.analytics.v1 import analytics_pb2, analytics_pb2_grpc
+from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
+
+HTTP_STATUS = {code_pb2.UNAVAILABLE: 503, code_pb2.RESOURCE_EXHAUSTED: 429, code_pb2.INVALID_ARGUMENT: 400}
+Verdict = pipeline_pb2.ReconcileResponse
+
+
+class ReplyLost(Exception):
+    """The connection breaks before the reply is sent."""
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):
+    """The order is refused."""
+
+    code: int
+    reason: str
+
+    def status(self) -> status_pb2.Status:
+        status = status_pb2.Status(code=self.code, message="refused")
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain="ordermesh"))
+        return status
+
+
+@dataclass
+class Platform:
+    """What is stored, and how calls go wrong: `before_store` and `after_store` get the request id and may raise."""
+
+    port: int = 0
+    orders: dict[str, orders_pb2.CreateOrderRequest] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    before_store: Callable[[str], None] = lambda request_id: None
+    after_store: Callable[[str], None] = lambda request_id: None
+    verdict: Verdict.Verdict = Verdict.AGREES
+    miscounted_orders: int = 0
+    stored_one: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def target(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def attempt(self, request_id: str) -> int:
+        """Return which attempt at this order is being made: 1, 2, …"""
+        return self.attempts[request_id]
+
+    def create(self, request: orders_pb2.CreateOrderRequest) -> orders_pb2.Order:
+        with self.lock:
+            self.attempts[request.request_id] += 1
+        self.before_store(request.request_id)
+        with self.lock:
+            known = self.orders.setdefault(request.request_id, request)
+        assert known == request, "a request id was used again with other content"
+        self.stored_one.set()
+        self.after_store(request.request_id)
+        return orders_pb2.Order(order_id=request.request_id, customer_id=request.customer_id)
+
+    def summary(self) -> analytics_pb2.SalesSummary:
+        with self.lock:
+            orders = list(self.orders.values())
+        revenue_minor = sum(round(item.price * 100) * item.quantity for order in orders for item in order.items)
+        counted = len(orders) + (self.miscounted_orders if orders else 0)
+        return analytics_pb2.SalesSummary(orders_total=counted, revenue_total=revenue_minor / 100)
+
+
+class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+    def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: grpc.ServicerContext) -> orders_pb2.Order:
+        try:
+            return self.platform.create(request)
+        except Refusal as refusal:
+            context.abort_with_status(rpc_status.to_status(refusal.status()))
+        except ReplyLost:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    def BatchCreateOrders(
+        self, request: orders_pb2.BatchCreateOrdersRequest, context: grpc.ServicerContext
+    ) -> orders_pb2.BatchCreateOrdersResponse:
+        response = orders_pb2.BatchCreateOrdersResponse()
+        for one in request.requests:
+            try:
+                order = self.platform.create(one)
+                response.results.add(order=orders_pb2.OrderSummary(order_id=order.order_id))
+            except Refusal as refusal:
+                response.results.add(error=refusal.status())
+            except ReplyLost:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        return response
+
+
+class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+    def Reconcile(self, request: pipeline_pb2.ReconcileRequest, context: grpc.ServicerContext) -> Verdict:
+        response = Verdict(verdict=Verdict.AGREES, summary="agrees")
+        if self.platform.orders and self.platform.verdict != Verdict.AGREES:
+            response = Verdict(verdict=self.platform.verdict, summary="not yet", in_flight=3)
+        if response.verdict == Verdict.DIFFERS:
+            response.findings.add(kind=Verdict.Finding.LOST, message="2 events are lost")
+        return response
+
+
+class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+    def GetSalesSummary(self, request: Any, context: grpc.ServicerContext) -> analytics_pb2.SalesSummary:
+        return self.platform.summary()
+
+
+class FrontHandler(socketserver.BaseRequestHandler):
+    """Serves REST itself and passes HTTP/2 on to the gRPC server, as Envoy's one port does."""
+
+    def handle(self) -> None:
+        connection: socket.socket = self.request
+        first = connection.recv(3, socket.MSG_PEEK | socket.MSG_WAITALL)
+        if first == b"PRI":
+            self._pass_on(connection)
+        else:
+            self._serve(connection)
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.grpc_port)) as upstream:
+            back = threading.Thread(target=_copy, args=(upstream, client), daemon=True)
+            back.start()
+            _copy(client, upstream)
+            back.join()
+
+    def _serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while stream.readline():
+            headers = dict(line.lower().rstrip().split(b": ", 1) for line in iter(stream.readline, b"\r\n"))
+            body = stream.read(int(headers[b"content-length"]))
+            try:
+                status, reply = self._create(body)
+            except ReplyLost:
+                return
+            connection.sendall(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(reply), reply))
+
+    def _create(self, body: bytes) -> tuple[int, bytes]:
+        given = json.loads(body)
+        request = orders_pb2.CreateOrderRequest(customer_id=given["customerId"], request_id=given["requestId"])
+        for item in given["items"]:
+            request.items.add(product_id=item["productId"], quantity=item["quantity"], price=item["price"])
+        try:
+            order = self.server.platform.create(request)
+        except Refusal as refusal:
+            info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.reason}
+            error = {"code": refusal.code, "message": "refused", "details": [info]}
+            return HTTP_STATUS[refusal.code], json.dumps(error).encode()
+        return 200, json.dumps({"orderId": order.order_id}).encode()
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
+
+
+class Front(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+
+class RunningPlatform:
+    """Starts the servers of a platform and stops them."""
+
+    def __init__(self) -> None:
+        self.platform = Platform()
+        self._grpc = grpc.server(ThreadPoolExecutor(16))
+        orders_pb2_grpc.add_OrderServiceServicer_to_server(OrderServicer(self.platform), self._grpc)
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineServicer(self.platform), self._grpc)
+        analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(self.platform), self._grpc)
+        self._front = Front(("127.0.0.1", 0), FrontHandler)
+        self._front.platform = self.platform
+        self._front.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+        self.platform.port = self._front.server_address[1]
+
+    def __enter__(self) -> Platform:
+        self._grpc.start()
+        threading.Thread(target=self._front.serve_forever, args=(0.05,), daemon=True).start()
+        return self.platform
+
+    def __exit__(self, *_: object) -> None:
+        self._front.shutdown()
+        self._front.server_close()
+        self._grpc.stop(None)

@@ -1,0 +1,226 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_platform import Platform, Refusal, ReplyLost, Verdict
+from google.rpc import code_pb2
+
+from loadgen.__main__ import main
+from loadgen.exit_codes import ExitCode
+from loadgen.options import Options, Protocol, Target
+from loadgen.progress import Snapshot
+from loadgen.reconcile import Proof
+from loadgen.result import Result
+from loadgen.schedule import Constant
+from loadgen.session import TargetNotReady, run
+
+PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
+EXIT = {code.name: int(code) for code in ExitCode}
+
+
+class SilentScreen:
+    interval_seconds = 0.02
+
+    def show(self, snapshot: Snapshot) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def options_for(platform: Platform, protocol: Protocol = Protocol.REST, **changes: object) -> Options:
+    options = Options(
+        target=Target(port=platform.port),
+        protocol=protocol,
+        batch_size=5 if protocol is Protocol.BATCH else 1,
+        profile=Constant(100),
+        duration_seconds=0.3,
+        seed=1,
+        retries=3,
+        reconcile_seconds=5,
+    )
+    return replace(options, **changes)
+
+
+def run_silently(options: Options) -> Result:
+    return run(options, SilentScreen())
+
+
+@PROTOCOLS
+def test_every_acknowledged_order_is_explained(platform: Platform, protocol: Protocol) -> None:
+    result = run_silently(options_for(platform, protocol))
+    assert result.exit_code is ExitCode.AGREES
+    assert (result.orders.offered, result.orders.accepted, result.orders.failed) == (30, 30, 0)
+    assert len(platform.orders) == 30
+    assert result.reconciliation is not None
+    assert result.reconciliation.proof is Proof.AGREES
+    assert result.reconciliation.after is not None
+    assert result.reconciliation.after.revenue_minor == round(result.orders.accepted_revenue * 100)
+    assert sum(result.per_second.accepted) == 30
+
+
+def test_orders_of_an_earlier_run_do_not_disturb_the_next(platform: Platform) -> None:
+    for _ in range(2):
+        assert run_silently(options_for(platform)).exit_code is ExitCode.AGREES
+    assert len(platform.orders) == 60
+
+
+@PROTOCOLS
+def test_refused_orders_are_counted_by_kind_and_leave_nothing(platform: Platform, protocol: Protocol) -> None:
+    def refuse_every_third(request_id: str) -> None:
+        if int(request_id[-12:], 16) % 3 == 0:
+            raise Refusal(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED")
+
+    platform.before_store = refuse_every_third
+    result = run_silently(options_for(platform, protocol))
+    assert result.errors == {"RESOURCE_EXHAUSTED/OVERLOADED": 10}
+    assert (result.orders.accepted, result.orders.failed, result.orders.unanswered) == (20, 10, 0)
+    assert result.reconciliation is not None
+    assert result.reconciliation.proof is Proof.AGREES
+    assert result.exit_code is ExitCode.TOO_MANY_ERRORS
+    assert run_silently(options_for(platform, protocol, max_error_share=0.5)).exit_code is ExitCode.AGREES
+
+
+@PROTOCOLS
+def test_a_lost_reply_is_asked_for_again_with_the_same_request_id(platform: Platform, protocol: Protocol) -> None:
+    def lose_first_reply(request_id: str) -> None:
+        if platform.attempt(request_id) == 1:
+            raise ReplyLost
+
+    platform.after_store = lose_first_reply
+    result = run_silently(options_for(platform, protocol, retries=20))
+    assert (result.orders.accepted, result.orders.failed) == (30, 0)
+    assert len(platform.orders) == 30
+    assert set(result.retries) == {"connection_lost" if protocol is Protocol.REST else "UNAVAILABLE"}
+    assert sum(result.retries.values()) >= 30
+    assert result.exit_code is ExitCode.AGREES
+
+
+@PROTOCOLS
+def test_an_order_whose_replies_are_all_lost_may_be_stored_or_not(platform: Platform, protocol: Protocol) -> None:
+    def lose_replies_of_five(request_id: str) -> None:
+        if int(request_id[-12:], 16) <= 5:
+            raise ReplyLost
+
+    platform.after_store = lose_replies_of_five
+    result = run_silently(options_for(platform, protocol, retries=1, max_error_share=1))
+    assert (result.orders.accepted, result.orders.unanswered) == (25, 5)
+    assert result.exit_code is ExitCode.AGREES
+
+
+@pytest.mark.parametrize("miscounted", [-1, 1])
+def test_an_order_lost_or_counted_twice_is_exit_code_1(platform: Platform, miscounted: int) -> None:
+    platform.miscounted_orders = miscounted
+    result = run_silently(options_for(platform))
+    assert result.exit_code is ExitCode.DIFFERS
+    assert result.reconciliation is not None
+    assert result.reconciliation.problems == [f"orders counted: {30 + miscounted}, acknowledged: 30"]
+
+
+def test_what_the_pipeline_finds_itself_is_exit_code_1_also_with_other_clients(platform: Platform) -> None:
+    platform.verdict = Verdict.DIFFERS
+    result = run_silently(options_for(platform, exclusive=False))
+    assert result.exit_code is ExitCode.DIFFERS
+    assert result.reconciliation is not None
+    assert result.reconciliation.problems == ["2 events are lost"]
+    assert result.reconciliation.after is None
+
+
+def test_events_that_stay_on_their_way_are_not_taken_for_agreement(platform: Platform) -> None:
+    platform.verdict = Verdict.IN_FLIGHT
+    result = run_silently(options_for(platform, reconcile_seconds=1))
+    assert result.exit_code is ExitCode.NOT_PROVEN
+    assert result.reconciliation is not None
+    assert result.reconciliation.in_flight == 3
+
+
+def test_latency_counts_from_when_an_order_was_due_however_long_it_was_held_back(platform: Platform) -> None:
+    released = threading.Event()
+
+    class ReleaseWhenAllAreDue(SilentScreen):
+        def show(self, snapshot: Snapshot) -> None:
+            if snapshot.offered == 30:
+                released.set()
+
+    platform.before_store = lambda request_id: released.wait(30) and None
+    result = run(options_for(platform, max_in_flight=1), ReleaseWhenAllAreDue())
+    assert result.held_calls == 29
+    assert result.orders.accepted == 30
+    assert result.latency_ms.accepted["max"] >= 290
+    assert result.latency_ms.accepted["p50"] >= 140
+
+
+def test_orders_held_back_too_long_are_never_sent_and_a_silent_server_is_a_timeout(platform: Platform) -> None:
+    released = threading.Event()
+    platform.before_store = lambda request_id: released.wait(30) and None
+    try:
+        result = run_silently(options_for(platform, max_in_flight=1, timeout_seconds=0.5, reconcile=False))
+    finally:
+        released.set()
+    assert result.orders.offered == 30
+    assert result.errors.keys() == {"timeout"}
+    assert result.orders.unanswered == result.errors["timeout"]
+    assert result.orders.not_sent == 30 - result.errors["timeout"]
+    assert result.orders.not_sent > 0
+    assert result.exit_code is ExitCode.TOO_MANY_ERRORS
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    assert main(["--target", f"http://127.0.0.1:{port}"]) == EXIT["NOT_REACHABLE"]
+    told = capsys.readouterr().err.strip().splitlines()
+    assert len(told) == 1
+    assert f"http://127.0.0.1:{port} does not answer" in told[0]
+
+
+def test_a_pipeline_with_orders_on_their_way_is_not_measured(platform: Platform) -> None:
+    assert run_silently(options_for(platform)).exit_code is ExitCode.AGREES
+    platform.verdict = Verdict.IN_FLIGHT
+    with pytest.raises(TargetNotReady, match="still on their way"):
+        run_silently(options_for(platform, reconcile_seconds=1))
+
+
+def test_a_wrong_option_is_exit_code_2_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--rate", "-1"]) == EXIT["BAD_USAGE"]
+    assert capsys.readouterr().err.strip().count("--rate") == 1
+
+
+def test_the_seed_is_printed_and_every_field_of_the_result_is_described(
+    platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "result.json"
+    argv = ["--target", platform.target, "--duration", "200ms", "--seed", "42", "--output", str(output)]
+    assert main(argv) == EXIT["AGREES"]
+    assert "--seed 42" in capsys.readouterr().out
+    description = (Path(__file__).parents[2] / "loadgen" / "README.md").read_text(encoding="utf-8")
+    result = json.loads(output.read_text(encoding="utf-8"))
+    fields = [key if not isinstance(value, dict) else [key, *value] for key, value in result.items()]
+    missing = [name for group in fields for name in ([group] if isinstance(group, str) else group)]
+    free_form = {*result["versions"]}
+    assert [name for name in missing if f"`{name}`" not in description and name not in free_form] == []
+
+
+def test_ctrl_c_ends_the_run_early_and_still_reports(platform: Platform, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    argv = ["--target", platform.target, "--duration", "1h", "--output", str(output)]
+    process = subprocess.Popen([sys.executable, "-m", "loadgen", *argv], stdout=subprocess.PIPE, text=True)
+    assert platform.stored_one.wait(60)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == EXIT["AGREES"]
+    assert "the run was ended early" in printed
+    result = json.loads(output.read_text(encoding="utf-8"))
+    assert result["timing"]["interrupted"] is True
+    assert result["orders"]["accepted"] == len(platform.orders)
