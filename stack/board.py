@@ -55,16 +55,18 @@ class Board:
             new = dataclasses.replace(
                 old,
                 state=state,
-                since=now(),
+                since=old.since if state == old.state else now(),
                 pid=identity.pid if identity else None,
                 started_ticks=identity.started_ticks if identity else None,
                 restarts=old.restarts + restarted,
                 detail=detail,
             )
             self._replace(name, new)
+            self._changed.notify_all()
+            if state == old.state:
+                return
             event = Event(new.since, name, state, detail)
             self._write_log(event)
-            self._changed.notify_all()
         self._listener(event)
 
     def _replace(self, name: str, new: ComponentStatus) -> None:

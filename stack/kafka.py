@@ -135,7 +135,7 @@ class Kafka:
     def _cluster_id(self) -> str:
         path = self.folder / "cluster.id"
         if not path.exists():
-            write_private(path, base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") + "\n")
+            write_private(path, f"{new_cluster_id()}\n")
         return path.read_text().strip()
 
     def _format(self, jars: Path, cluster_id: str) -> None:
@@ -167,6 +167,14 @@ class Kafka:
         """Stop the broker cleanly; blocks until it is gone."""
         if self._process is not None:
             self._process.stop()
+
+
+def new_cluster_id() -> str:
+    """Return a random cluster id; Kafka's tools would take one that begins with a dash for an option."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
 
 
 def java() -> str:

@@ -41,7 +41,8 @@ class Keeper:
             self.component.runner.stop()
         if self._thread.ident is not None:
             self._thread.join()
-        self._enter(State.STOPPED)
+        if self._board.state(self.component.name) != State.DONE:
+            self._enter(State.STOPPED)
 
     def _run(self) -> None:
         if not self._await_needs():

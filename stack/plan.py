@@ -199,7 +199,7 @@ def gateway(site: Site) -> Component:
         "ANALYTICS_TARGET": f"unix:{site.socket('analytics')}",
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
     }
-    return service(site, "gateway", ("gateway",), env, lambda: grpc_serves(path), ("topics",), port)
+    return service(site, "gateway", ("gateway",), env, lambda: grpc_serves(path), (), port)
 
 
 def front(site: Site) -> Component:

@@ -12,7 +12,7 @@ from confluent_kafka.admin import NewTopic
 
 from stack import kafka_jars, ports
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
-from stack.kafka import Kafka, explained, quiet_client
+from stack.kafka import Kafka, known_cause, quiet_client
 from stack.kafka_jars import Jar
 from stack.logfile import LogFile
 from stack.paths import StateFolder
@@ -94,7 +94,7 @@ def test_a_folder_that_another_broker_uses_is_explained(broker: Kafka, state: St
     other.data.symlink_to(broker.data)
     (other.folder / "cluster.id").write_text((broker.folder / "cluster.id").read_text())
     other.start()
-    with pytest.raises(ServerFailed, match="another broker uses its folder"):
+    with pytest.raises(ServerFailed, match="another broker uses Kafka's folder"):
         other.wait_ready(READY_SECONDS)
 
 
@@ -139,8 +139,6 @@ def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -
     assert versions["log4j-slf4j-impl"] == versions["log4j-core"] == versions["log4j-api"]
 
 
-def test_the_disk_being_full_is_told_in_plain_words(tmp_path: Path) -> None:
-    process = SimpleNamespace(
-        this_run=lambda: "java.io.IOException: No space left on device", failure=lambda what: ServerFailed(what)
-    )
-    assert "the disk is full" in str(explained(process, "ended"))  # type: ignore[arg-type]
+def test_the_disk_being_full_is_told_in_plain_words() -> None:
+    assert known_cause("ERROR java.io.IOException: No space left on device") == "the disk is full"
+    assert known_cause("all is well") is None

@@ -1,0 +1,141 @@
+"""A whole stack as a context, for tests and benchmarks: its own ports and folder, so that several run side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from stack import proc
+from stack.board import Event
+from stack.errors import PortTaken, ServerFailed
+from stack.paths import PASSABLE
+from stack.plan import Site, given_env
+from stack.settings import StackSettings
+from stack.status import ComponentStatus, State
+from stack.supervisor import Stack
+
+ATTEMPTS = 3
+POLL_SECONDS = 0.05
+
+
+class RunningStack:
+    """Gives what a test needs of a stack that runs in this process."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    @property
+    def site(self) -> Site:
+        """Settings, folders, sockets and DSNs."""
+        return self.stack.site
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses: rest, grpc, envoy_admin, envoy_stats, kafka."""
+        return self.stack.addresses
+
+    @property
+    def rest(self) -> str:
+        """The base URL of the front door."""
+        return self.addresses["rest"]
+
+    @property
+    def grpc(self) -> str:
+        """The gRPC target of the front door."""
+        return self.addresses["grpc"]
+
+    def component(self, name: str) -> ComponentStatus:
+        """Return the status of a component."""
+        return self.stack.status.components[name]
+
+    def pid(self, name: str) -> int:
+        """Return the process of a component; raise ServerFailed when it is down."""
+        pid = self.component(name).pid
+        if pid is None:
+            raise ServerFailed(f"{name} is {self.component(name).state}, it has no process")
+        return pid
+
+    def children(self, name: str) -> list[int]:
+        """Return the processes below a component's own: the serving processes of orders, the workers of processor."""
+        return [pid for pid in proc.descendants(self.pid(name)) if "spawn_main" in proc.command_line(pid)]
+
+    def kill(self, name: str, signal_number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a component's process a signal and return how often it had been restarted before."""
+        restarts = self.component(name).restarts
+        os.kill(self.pid(name), signal_number)
+        return restarts
+
+    def await_restart(self, name: str, restarts: int, timeout_seconds: float = 30) -> None:
+        """Block until a component has been restarted more often than restarts and is ready again."""
+
+        def back() -> bool:
+            now = self.component(name)
+            return now.restarts > restarts and now.state == State.READY
+
+        self.wait_until(back, timeout_seconds, f"{name} is ready again")
+
+    def wait_until(self, condition: Callable[[], bool], timeout_seconds: float, what: str) -> None:
+        """Block until the condition holds; raise ServerFailed that names what did not come about."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"not within {timeout_seconds:g} s: {what}")
+            time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def running_stack(
+    home: Path | None = None,
+    *,
+    env: Mapping[str, str] | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **settings: object,
+) -> Iterator[RunningStack]:
+    """Run a stack on free ports; a folder of its own is made and removed again when no home is given.
+
+    `env` are further settings of the services, by their full names; `settings` are fields of StackSettings.
+    """
+    with contextlib.ExitStack() as held:
+        folder = home or held.enter_context(temporary_home())
+        stack = held.enter_context(started(folder, {**given_env(), **(env or {})}, on_event, settings))
+        yield RunningStack(stack)
+
+
+@contextlib.contextmanager
+def started(
+    home: Path, env: Mapping[str, str], on_event: Callable[[Event], None], settings: Mapping[str, object]
+) -> Iterator[Stack]:
+    """Start a stack, with other ports when somebody was faster to take one, and stop it in the end."""
+    for attempt in range(1, ATTEMPTS + 1):
+        stack = Stack(home, StackSettings.with_free_ports(**settings), env=env, on_event=on_event)
+        try:
+            stack.up()
+            break
+        except PortTaken:
+            if attempt == ATTEMPTS:
+                raise
+    try:
+        yield stack
+    finally:
+        stack.down()
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Make a state folder that PostgreSQL's user can reach, and remove it with its run folder in the end."""
+    home = Path(tempfile.mkdtemp(prefix="om-", dir="/tmp"))
+    if os.geteuid() == 0:
+        home.chmod(PASSABLE)
+    try:
+        yield home
+    finally:
+        record = home / "run-dir"
+        if record.exists():
+            shutil.rmtree(record.read_text().strip(), ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
