@@ -1,0 +1,1 @@
+"""OrderService and InventoryService, their store, the outbox and the publisher."""

@@ -36,9 +36,13 @@ OUTBOX_PENDING = Gauge("ordermesh_outbox_pending_events", "Events that wait in t
 COUNTED = Counter("ordermesh_counted_events", "Events counted, by type.", ["type"])
 DUPLICATES = Counter("ordermesh_duplicate_events", "Events that had been counted before.")
 PARKED = Counter("ordermesh_parked_events", "Events set aside as dead letters, by reason.", ["reason"])
+COUNT_CONFLICTS = Counter("ordermesh_count_conflicts", "Counting transactions that lost against another one.")
+ASSIGNED_PARTITIONS = Gauge(
+    "ordermesh_assigned_partitions", "Partitions that the processor's workers hold.", multiprocess_mode="livesum"
+)
 COUNT_EVENTS = Histogram("ordermesh_count_batch_events", "Events in one counting transaction.", buckets=BATCH_SIZES)
 COUNT_SECONDS = Histogram("ordermesh_count_batch_seconds", "Time of one counting transaction.", buckets=FAST_SECONDS)
-EVENT_SECONDS = Histogram("ordermesh_event_seconds", "From an event's commit to its metrics.", buckets=SLOW_SECONDS)
+EVENT_SECONDS = Histogram("ordermesh_event_seconds", "From an event's commit to its metrics, of 20 events of a batch.", buckets=SLOW_SECONDS)
 COMPONENT_UP = Gauge("ordermesh_component_up", "Whether a part answers the gateway.", ["component"])
 
 

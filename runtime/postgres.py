@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -13,6 +14,9 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 MIGRATION_LOCK = 0x6F72646572
 CONNECT_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 2.0
+MAX_TRIES = 5
+
+Result = TypeVar("Result")
 
 
 def connection_options(application: str, statement_timeout_ms: int = 10_000) -> dict[str, Any]:
@@ -57,6 +61,16 @@ def sync_pool(dsn: str, application: str, max_size: int) -> ConnectionPool[psyco
         check=ConnectionPool.check_connection,
         open=False,
     )
+
+
+async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do a transaction, again when it lost a deadlock or a race; the last error is raised."""
+    for _ in range(MAX_TRIES - 1):
+        try:
+            return await work()
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+            continue
+    return await work()
 
 
 def migrate(dsn: str, package: str) -> list[str]:

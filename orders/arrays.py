@@ -1,0 +1,24 @@
+"""Writes PostgreSQL array literals.
+
+psycopg adapts a list element by element, 1.75 µs each; with a dozen columns that is more than the rest of an order's
+work. These three forms cost a tenth of it and are for values whose alphabet is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def plain(values: Iterable[object]) -> str:
+    """Return the literal of values that need no quoting: numbers, UUIDs, names of enum values, hex."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Return the literal of any texts."""
+    return '{"' + '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values]) + '"}'
+
+
+def binary(values: Iterable[bytes]) -> str:
+    """Return the literal of byte strings."""
+    return '{"' + '","'.join(["\\\\x" + value.hex() for value in values]) + '"}'

@@ -1,0 +1,132 @@
+"""Makes the events that go into the outbox, encoded once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.events.v1 import events_pb2
+from ordermesh.events.v1.events_pb2 import EventType
+
+from orders.model import Line, NewOrder, Status
+
+SCHEMA_VERSION = 1
+SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """A row of the outbox."""
+
+    event_id: str
+    event_type: EventType
+    key: str
+    shard: int
+    occur_us: int
+    total_minor: int
+    units: int
+    traceparent: str
+    payload: bytes
+
+
+def shard_of(key: str) -> int:
+    """Return the shard of a key: the last six bits of an order's id, which are random; a sum for product ids."""
+    return int(key[-2:], 16) % SHARDS if len(key) == 36 else sum(key.encode()) % SHARDS
+
+
+def timestamp(time_us: int) -> Timestamp:
+    """Return a time in microseconds since 1970 as a message."""
+    seconds, rest_us = divmod(time_us, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+
+
+def order_created(event_id: str, order_id: str, order: NewOrder, status: Status, occur_us: int) -> OutboxEvent:
+    """Return the first event of an order."""
+    message = events_pb2.OrderEvent(
+        event_id=event_id,
+        order_id=order_id,
+        customer_id=order.customer_id,
+        sequence=1,
+        occur_time=timestamp(occur_us),
+        status=status,
+        total_minor=order.total_minor,
+        schema_version=SCHEMA_VERSION,
+    )
+    items = message.order_created.items
+    for line in order.lines:
+        items.add(product_id=line.product_id, quantity=line.quantity, price_minor=line.price_minor)
+    return OutboxEvent(
+        event_id=event_id,
+        event_type=EventType.ORDER_CREATED,
+        key=order_id,
+        shard=shard_of(order_id),
+        occur_us=occur_us,
+        total_minor=order.total_minor,
+        units=order.units,
+        traceparent=order.traceparent,
+        payload=message.SerializeToString(),
+    )
+
+
+def order_step(
+    event_id: str,
+    event_type: EventType,
+    order_id: str,
+    customer_id: str,
+    sequence: int,
+    previous: Status,
+    status: Status,
+    total_minor: int,
+    occur_us: int,
+    traceparent: str,
+) -> OutboxEvent:
+    """Return the event of a step from one status to the next; `sequence` is the event's own."""
+    message = events_pb2.OrderEvent(
+        event_id=event_id,
+        order_id=order_id,
+        customer_id=customer_id,
+        sequence=sequence,
+        occur_time=timestamp(occur_us),
+        previous_status=previous,
+        status=status,
+        total_minor=total_minor,
+        schema_version=SCHEMA_VERSION,
+    )
+    getattr(message, EventType.Name(event_type).lower()).SetInParent()
+    payload = message.SerializeToString()
+    shard = shard_of(order_id)
+    return OutboxEvent(event_id, event_type, order_id, shard, occur_us, total_minor, 0, traceparent, payload)
+
+
+def restock_requested(
+    event_id: str, product_id: str, order_id: str, missing: int, occur_us: int, traceparent: str
+) -> OutboxEvent:
+    """Return the event of an order that waits for a product."""
+    message = _stock_event(event_id, product_id, occur_us)
+    message.restock_requested.order_id = order_id
+    message.restock_requested.missing_quantity = missing
+    return _stock_row(message, EventType.RESTOCK_REQUESTED, occur_us, traceparent)
+
+
+def restocked(event_id: str, product_id: str, quantity: int, occur_us: int, traceparent: str) -> OutboxEvent:
+    """Return the event of stock that arrived."""
+    message = _stock_event(event_id, product_id, occur_us)
+    message.restocked.quantity = quantity
+    return _stock_row(message, EventType.RESTOCKED, occur_us, traceparent)
+
+
+def _stock_event(event_id: str, product_id: str, occur_us: int) -> events_pb2.StockEvent:
+    return events_pb2.StockEvent(
+        event_id=event_id, product_id=product_id, occur_time=timestamp(occur_us), schema_version=SCHEMA_VERSION
+    )
+
+
+def _stock_row(message: events_pb2.StockEvent, event_type: EventType, occur_us: int, traceparent: str) -> OutboxEvent:
+    key = message.product_id
+    payload = message.SerializeToString()
+    return OutboxEvent(message.event_id, event_type, key, shard_of(key), occur_us, 0, 0, traceparent, payload)
+
+
+def line_text(lines: tuple[Line, ...]) -> str:
+    """Return lines as the text of an order_line[] value; product ids have no character that needs quoting."""
+    return "{" + ",".join(f'"({line.product_id},{line.quantity},{line.price_minor})"' for line in lines) + "}"

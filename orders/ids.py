@@ -1,0 +1,31 @@
+"""UUIDv7 ids made from a time down to the microsecond, so that their order is that of time (RFC 9562, method 3)."""
+
+from __future__ import annotations
+
+import random
+
+# Ids must differ, not be secret; a generator seeded by the operating system makes 62 bits in 0.1 µs.
+_bits = random.SystemRandom().getrandbits(64)
+_random = random.Random(_bits)  # noqa: S311  # see above
+FIRST_RANDOM_BITS = 62
+
+
+def uuid7(time_us: int) -> str:
+    """Return a new id for a time in microseconds since 1970."""
+    return as_text(_with_time(time_us) | _random.getrandbits(FIRST_RANDOM_BITS))
+
+
+def lowest(time_us: int) -> str:
+    """Return the lowest id that `uuid7` could give for a time."""
+    return as_text(_with_time(time_us))
+
+
+def _with_time(time_us: int) -> int:
+    milliseconds, rest_us = divmod(time_us, 1000)
+    return milliseconds << 80 | 7 << 76 | (rest_us * 4096 + 999) // 1000 << 64 | 2 << 62
+
+
+def as_text(number: int) -> str:
+    """Return a 128-bit number in the canonical form of a UUID."""
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

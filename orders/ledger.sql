@@ -1,0 +1,43 @@
+-- name: progress
+-- Returns how far storing and publishing have come.
+SELECT coalesce(sum(orders), 0)::bigint, coalesce(sum(published), 0)::bigint,
+    coalesce(max(p50_ms) FILTER (WHERE seen_at > now() - interval '10 seconds'), 0),
+    coalesce(max(p99_ms) FILTER (WHERE seen_at > now() - interval '10 seconds'), 0),
+    (extract(epoch FROM max(seen_at) FILTER (WHERE process LIKE 'publisher%%')) * 1000000)::bigint
+FROM progress;
+
+-- name: unsent
+-- Returns how many events wait, up to a limit, and the age of the oldest in seconds.
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occur_time)), 0)::float8
+FROM (SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS some;
+
+-- name: dead
+-- Returns the dead events.
+SELECT event_id::text, count(*) OVER () FROM event_outbox WHERE status = 'DEAD' ORDER BY id LIMIT 1000;
+
+-- name: complete_since
+-- Returns the first minute of which nothing was dropped, in seconds since 1970; 0 when nothing ever was.
+SELECT coalesce(extract(epoch FROM to_timestamp(min(right(c.relname, 8)), 'YYYYMMDD')), 0)::bigint
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'event_outbox'::regclass AND c.relname ~ '^event_outbox_[0-9]{8}$';
+
+-- name: sums_by_minute
+-- Returns the published events summed by minute and type.
+SELECT (extract(epoch FROM date_trunc('minute', occur_time, 'UTC')))::bigint AS minute, event_type, count(*),
+    (sum(total_minor) FILTER (WHERE event_type = 1))::bigint, (sum(units))::bigint,
+    bit_xor(hashtextextended(event_id::text, 0))
+FROM event_outbox WHERE status = 'SENT' GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: published_ids
+-- Returns the ids of the published events of one minute.
+SELECT event_id FROM event_outbox
+WHERE status = 'SENT' AND occur_time >= to_timestamp(%(minute)s) AND occur_time < to_timestamp(%(minute)s + 60);
+
+-- name: find_events
+-- Returns which events the outbox knows, in any status.
+SELECT event_id FROM event_outbox WHERE event_id = ANY(%(event_ids)s::uuid[]);
+
+-- name: sums_by_product
+-- Returns units and revenue by product, from the orders themselves.
+SELECT l.product_id, sum(l.quantity)::bigint, sum(l.quantity * l.price_minor)::bigint
+FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l GROUP BY 1 ORDER BY 1;

@@ -1,0 +1,84 @@
+"""What an order is: its lines, its states and the steps between them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ordermesh.events.v1.events_pb2 import EventType
+from ordermesh.orders.v1.orders_pb2 import Order
+
+Status = Order.Status
+CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED = (
+    Order.CREATED,
+    Order.PENDING_RESTOCK,
+    Order.PAID,
+    Order.SHIPPED,
+    Order.CANCELLED,
+)
+# The only steps there are: (from, to) -> the event that tells it.
+STEPS: dict[tuple[Status, Status], EventType] = {
+    (PENDING_RESTOCK, CREATED): EventType.STOCK_ALLOCATED,
+    (CREATED, PAID): EventType.PAYMENT_COMPLETED,
+    (PAID, SHIPPED): EventType.ORDER_SHIPPED,
+    (CREATED, CANCELLED): EventType.ORDER_CANCELLED,
+    (PENDING_RESTOCK, CANCELLED): EventType.ORDER_CANCELLED,
+    (PAID, CANCELLED): EventType.ORDER_CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order."""
+
+    product_id: str
+    quantity: int
+    price_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that passed validation and is not stored yet."""
+
+    customer_id: str
+    lines: tuple[Line, ...]
+    total_minor: int
+    units: int
+    request_id: str
+    traceparent: str
+    # Where to find the answer in the batch it came in, and the deadline on time.monotonic(), None without one.
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An order that is stored; `replayed` when an earlier call with the same request_id stored it."""
+
+    order_id: str
+    status: Status
+    created_at_us: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """An order as the database has it."""
+
+    order_id: str
+    customer_id: str
+    status: Status
+    sequence: int
+    total_minor: int
+    created_at_us: int
+    updated_at_us: int
+    lines: tuple[Line, ...]
+
+
+def status_of(name: str) -> Status:
+    """Return the status with a name."""
+    return cast(Status, Status.Value(name))
+
+
+def major(minor: int) -> float:
+    """Return an amount in major units."""
+    return minor / 100

@@ -1,0 +1,97 @@
+-- name: claim_shards
+-- Claims shards that no other publisher holds, beginning at a turn, and returns where to read from.
+SELECT shard, floor_id, has_dead, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM outbox_shard
+ORDER BY (shard + 64 - %(turn)s) %% 64 LIMIT %(shards)s FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: read_events
+-- Returns unsent events of claimed shards in the order that each shard publishes them in.
+SELECT e.* FROM unnest(%(shards)s::smallint[], %(floors)s::bigint[]) AS s (shard, floor_id)
+CROSS JOIN LATERAL (
+    SELECT o.id, o.shard, o.event_type, o.key, o.payload, o.traceparent,
+        (extract(epoch FROM o.occur_time) * 1000000)::bigint AS occur_us
+    FROM event_outbox o
+    WHERE o.shard = s.shard AND o.id > s.floor_id AND o.status IN ('NEW', 'FAILED')
+        AND o.key <> ALL(%(dead_keys)s::text[])
+    ORDER BY o.id LIMIT %(per_shard)s
+) AS e;
+
+-- name: dead_keys
+-- Returns the keys whose later events have to wait.
+SELECT DISTINCT key FROM event_outbox WHERE shard = ANY(%(shards)s::smallint[]) AND status = 'DEAD';
+
+-- name: mark_sent
+-- Marks events as sent; the range of times keeps it to the partitions that hold them.
+UPDATE event_outbox SET status = 'SENT', sent_at = clock_timestamp(), cause = NULL
+WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status IN ('NEW', 'FAILED')
+    AND occur_time >= 'epoch'::timestamptz + %(first_us)s * interval '1 microsecond'
+    AND occur_time <= 'epoch'::timestamptz + %(last_us)s * interval '1 microsecond';
+
+-- name: mark_failed
+-- Marks events that Kafka did not acknowledge in time; each once, however long the outage.
+UPDATE event_outbox SET status = 'FAILED', cause = %(cause)s
+WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'NEW';
+
+-- name: mark_dead
+-- Sets events aside that Kafka refuses for good, each with its cause.
+UPDATE event_outbox o SET status = 'DEAD', cause = r.cause
+FROM unnest(%(shards)s::smallint[], %(ids)s::bigint[], %(causes)s::text[]) AS r (shard, id, cause)
+WHERE o.shard = r.shard AND o.id = r.id AND o.status IN ('NEW', 'FAILED');
+
+-- name: note_dead
+-- Notes which shards have dead events.
+UPDATE outbox_shard SET has_dead = true WHERE shard = ANY(%(shards)s::smallint[]) AND NOT has_dead;
+
+-- name: move_floors
+-- Lets the floor of claimed shards pass rows that are done and that no running transaction can still precede.
+UPDATE outbox_shard s SET
+    floor_id = CASE WHEN s.candidate_xid <= n.oldest THEN greatest(s.floor_id, least(s.candidate_id, coalesce(n.unsent - 1, s.candidate_id)))
+        ELSE s.floor_id END,
+    candidate_id = CASE WHEN s.candidate_xid <= n.oldest THEN greatest(n.newest, s.candidate_id) ELSE s.candidate_id END,
+    candidate_xid = CASE WHEN s.candidate_xid <= n.oldest THEN n.next ELSE s.candidate_xid END
+FROM (
+    SELECT c.shard, c.newest, pg_snapshot_xmin(pg_current_snapshot()) AS oldest, pg_snapshot_xmax(pg_current_snapshot()) AS next,
+        (SELECT min(o.id) FROM event_outbox o JOIN outbox_shard f USING (shard)
+         WHERE o.shard = c.shard AND o.id > f.floor_id AND o.status IN ('NEW', 'FAILED')) AS unsent
+    FROM unnest(%(shards)s::smallint[], %(newest)s::bigint[]) AS c (shard, newest)
+) AS n
+WHERE s.shard = n.shard;
+
+-- name: note_progress
+-- Adds what was published and shows that the publisher is alive.
+INSERT INTO progress AS p (process, published, p50_ms, p99_ms, seen_at)
+VALUES (%(process)s, %(published)s, %(p50_ms)s, %(p99_ms)s, clock_timestamp())
+ON CONFLICT (process) DO UPDATE SET published = p.published + excluded.published, p50_ms = excluded.p50_ms,
+    p99_ms = excluded.p99_ms, seen_at = excluded.seen_at;
+
+-- name: listen
+-- Asks to be woken.
+LISTEN event_outbox;
+
+-- name: maintain
+-- Makes partitions ahead and drops those past the retention.
+SELECT maintain_outbox(%(days_ahead)s, %(retention_days)s);
+
+-- name: count_pending
+-- Counts unsent events, up to a limit.
+SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS some;
+
+-- name: list_events
+-- Lists events that were not sent, for people.
+SELECT id, status::text, event_type, key, event_id::text, occur_time, coalesce(cause, ''), octet_length(payload)
+FROM event_outbox WHERE status = ANY(%(statuses)s::outbox_status[]) ORDER BY id LIMIT %(limit)s;
+
+-- name: lock_dead_shards
+-- Takes the shards of some dead events from the publishers; their floors go back so that the events are seen again.
+UPDATE outbox_shard s SET floor_id = least(s.floor_id, d.lowest - 1), candidate_id = least(s.candidate_id, d.lowest - 1)
+FROM (SELECT shard, min(id) AS lowest FROM event_outbox WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' GROUP BY shard) AS d
+WHERE s.shard = d.shard;
+
+-- name: settle_dead
+-- Gives dead events another status and returns their ids.
+UPDATE event_outbox SET status = %(status)s::outbox_status
+WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' RETURNING id;
+
+-- name: refresh_has_dead
+-- Notes again which shards have dead events.
+UPDATE outbox_shard s SET has_dead = EXISTS (SELECT FROM event_outbox o WHERE o.shard = s.shard AND o.status = 'DEAD')
+WHERE s.has_dead;

@@ -1,0 +1,111 @@
+"""The publisher's process: publishes while there is something, waits for the doorbell, rides out outages."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import psycopg
+
+from orders.publisher import KafkaDown, Publisher
+from orders.settings import PublisherSettings
+from orders.sql import OUTBOX
+from runtime import logging, metrics
+from runtime.logging import logger
+from runtime.postgres import connection_options
+from runtime.shutdown import on_signal
+
+POLL_SECONDS = 0.25
+RETRY_SECONDS = 0.5
+MAINTAIN_SECONDS = 3600.0
+DAYS_AHEAD = 2
+PENDING_LIMIT = 100_000
+
+
+def run(settings: PublisherSettings) -> None:
+    """Publish until SIGTERM or SIGINT; a batch that is begun is finished."""
+    logging.configure("publisher", settings)
+    stop = on_signal()
+    metrics.serve(settings.metrics_address)
+    logger().info("publisher started", **settings.shown())
+    outage = Outage()
+    while not stop.is_set():
+        try:
+            publish(settings, stop, outage)
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.SerializationFailure) as error:
+            metrics.PUBLISH_FAILURES.labels("postgres").inc()
+            outage.begins("postgres", str(error).strip())
+            stop.wait(RETRY_SECONDS)
+    logger().info("publisher stopped")
+
+
+def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) -> None:
+    """Publish on one connection until it breaks or the process is to stop."""
+    dsn = settings.orders_dsn.get_secret_value()
+    options = connection_options("ordermesh-publisher")
+    options["options"] += " -c plan_cache_mode=force_generic_plan"
+    with psycopg.connect(dsn, prepare_threshold=0, **options) as connection:
+        publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
+        connection.execute(OUTBOX.listen)
+        maintained_at = 0.0
+        try:
+            while not stop.is_set():
+                if time.monotonic() - maintained_at > MAINTAIN_SECONDS:
+                    maintain(connection, settings.outbox_retention_days)
+                    maintained_at = time.monotonic()
+                step(publisher, connection, stop, outage, -(-64 // settings.publisher_shards))
+        finally:
+            publisher.close()
+
+
+def step(
+    publisher: Publisher, connection: psycopg.Connection[Any], stop: threading.Event, outage: Outage, turns: int
+) -> None:
+    """Go round the shards once; wait for the doorbell when none had an event."""
+    try:
+        if sum(publisher.run_once() for _ in range(turns)):
+            outage.ends()
+            return
+    except KafkaDown as error:
+        outage.begins("kafka", str(error))
+        stop.wait(RETRY_SECONDS)
+        return
+    count_pending(connection)
+    for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+        pass
+
+
+def count_pending(connection: psycopg.Connection[Any]) -> None:
+    """Show how many events wait."""
+    row = connection.execute(OUTBOX.count_pending, {"limit": PENDING_LIMIT}).fetchone()
+    metrics.OUTBOX_PENDING.set(row[0] if row else 0)
+
+
+def maintain(connection: psycopg.Connection[Any], retention_days: int) -> None:
+    """Make the outbox's partitions ahead and drop old ones."""
+    rows = connection.execute(OUTBOX.maintain, {"days_ahead": DAYS_AHEAD, "retention_days": retention_days}).fetchall()
+    if rows:
+        logger().info("outbox partitions changed", partitions=[row[0] for row in rows])
+
+
+class Outage:
+    """Says once that a part is down, and once that it is back."""
+
+    def __init__(self) -> None:
+        self._part = ""
+        self._began_at = 0.0
+
+    def begins(self, part: str, error: str) -> None:
+        """Note an outage."""
+        if not self._part:
+            self._part, self._began_at = part, time.monotonic()
+            logger().error("publishing is held up", part=part, error=error)
+
+    def ends(self) -> None:
+        """Note that work goes on."""
+        if self._part:
+            seconds = round(time.monotonic() - self._began_at, 1)
+            logger().info("publishing goes on", part=self._part, after_seconds=seconds)
+            self._part = ""

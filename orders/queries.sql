@@ -1,0 +1,195 @@
+-- name: insert_orders
+-- Stores a batch of orders with their requests and first events, and returns the database's time in microseconds and the
+-- ids of the orders whose request_id was there before (they are left out).
+WITH input AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(order_ids)s::uuid[], %(customer_ids)s::text[], %(statuses)s::order_status[], %(total_minors)s::bigint[],
+        %(units)s::integer[], %(created_us)s::bigint[], %(lines)s::text[], %(request_ids)s::text[],
+        %(fingerprints)s::bytea[], %(shards)s::smallint[], %(event_ids)s::uuid[], %(traceparents)s::text[],
+        %(payloads)s::bytea[]
+    ) WITH ORDINALITY AS i (order_id, customer_id, status, total_minor, units, created_us, lines, request_id,
+        fingerprint, shard, event_id, traceparent, payload, position)
+), fresh AS (
+    INSERT INTO order_request (customer_id, request_id, fingerprint, order_id, status, created_at)
+    SELECT customer_id, request_id, fingerprint, order_id, status, 'epoch'::timestamptz + created_us * interval '1 microsecond'
+    FROM input WHERE request_id <> '' ORDER BY customer_id, request_id
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), accepted AS MATERIALIZED (
+    SELECT *, 'epoch'::timestamptz + created_us * interval '1 microsecond' AS created_at
+    FROM input WHERE request_id = '' OR order_id IN (SELECT order_id FROM fresh)
+), stored AS (
+    INSERT INTO orders (order_id, customer_id, status, total_minor, created_at, updated_at, trace_id, lines)
+    SELECT order_id, customer_id, status, total_minor, created_at, created_at, substr(traceparent, 4, 32), lines::order_line[]
+    FROM accepted ORDER BY position
+), events AS (
+    INSERT INTO event_outbox (shard, event_type, units, total_minor, occur_time, event_id, key, traceparent, payload)
+    SELECT shard, 1, units, total_minor, created_at, event_id, order_id::text, traceparent, payload
+    FROM accepted ORDER BY position
+), counted AS (
+    INSERT INTO progress AS p (process, orders, seen_at)
+    SELECT %(process)s, count(*), clock_timestamp() FROM accepted
+    ON CONFLICT (process) DO UPDATE SET orders = p.orders + excluded.orders, seen_at = excluded.seen_at
+)
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    ARRAY(SELECT order_id::text FROM input WHERE request_id <> '' EXCEPT SELECT order_id::text FROM fresh);
+
+-- name: find_requests
+-- Returns the first answers of requests that were made before.
+SELECT r.customer_id, r.request_id, r.fingerprint, r.order_id::text, r.status::text,
+    (extract(epoch FROM r.created_at) * 1000000)::bigint
+FROM order_request r
+JOIN unnest(%(customer_ids)s::text[], %(request_ids)s::text[]) AS w (customer_id, request_id) USING (customer_id, request_id);
+
+-- name: insert_events
+-- Puts events that are not the first of an order into the outbox.
+INSERT INTO event_outbox (shard, event_type, total_minor, occur_time, event_id, key, traceparent, payload)
+SELECT shard, event_type, total_minor, 'epoch'::timestamptz + occur_us * interval '1 microsecond', event_id, key, traceparent, payload
+FROM unnest(
+    %(shards)s::smallint[], %(event_types)s::smallint[], %(total_minors)s::bigint[], %(occur_us)s::bigint[],
+    %(event_ids)s::uuid[], %(keys)s::text[], %(traceparents)s::text[], %(payloads)s::bytea[]
+) WITH ORDINALITY AS e (shard, event_type, total_minor, occur_us, event_id, key, traceparent, payload, position)
+ORDER BY position;
+
+-- name: tell_time
+-- Returns the database's time in microseconds.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
+-- name: ring
+-- Wakes the publishers.
+NOTIFY event_outbox;
+
+-- name: known_products
+-- Tells which products exist and whether they track stock; neither ever changes.
+SELECT product_id, tracked FROM product WHERE product_id = ANY(%(product_ids)s::text[]);
+
+-- name: lock_products
+-- Locks products in the order that everybody locks them in, and returns their stock.
+SELECT product_id, stock, awaited FROM product WHERE product_id = ANY(%(product_ids)s::text[])
+ORDER BY product_id FOR UPDATE;
+
+-- name: change_stocks
+-- Applies what a plan changes, one row a product.
+UPDATE product p SET stock = p.stock + c.stock_change, awaited = p.awaited + c.awaited_change
+FROM unnest(%(product_ids)s::text[], %(stock_changes)s::bigint[], %(awaited_changes)s::bigint[])
+    AS c (product_id, stock_change, awaited_change)
+WHERE p.product_id = c.product_id;
+
+-- name: insert_waiting
+-- Notes what orders wait for.
+INSERT INTO order_waiting (product_id, order_id, quantity)
+SELECT * FROM unnest(%(product_ids)s::text[], %(order_ids)s::uuid[], %(quantities)s::bigint[]);
+
+-- name: get_order
+-- Returns one order.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE order_id = %(order_id)s;
+
+-- name: lock_order
+-- Returns one order and keeps others from changing it.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE order_id = %(order_id)s FOR UPDATE;
+
+-- name: lock_waiting_orders
+-- Returns those of some orders that still wait, oldest first, and keeps others from changing them.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) AND status = 'PENDING_RESTOCK' ORDER BY order_id FOR UPDATE;
+
+-- name: step_order
+-- Moves an order to its next status and returns when that was.
+UPDATE orders SET status = %(status)s::order_status, sequence = sequence + 1,
+    updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
+WHERE order_id = %(order_id)s;
+
+-- name: step_released_orders
+-- Moves orders that got their stock to CREATED.
+UPDATE orders SET status = 'CREATED', sequence = sequence + 1,
+    updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
+WHERE order_id = ANY(%(order_ids)s::uuid[]);
+
+-- name: delete_waiting
+-- Forgets what orders waited for.
+DELETE FROM order_waiting WHERE order_id = ANY(%(order_ids)s::uuid[]);
+
+-- name: waiting_candidates
+-- Returns orders that wait for a product, oldest first, with everything that they wait for.
+SELECT w.order_id::text, w.product_id, w.quantity FROM order_waiting w
+WHERE w.order_id IN (
+    SELECT c.order_id FROM order_waiting c WHERE c.product_id = %(product_id)s AND c.order_id > %(after)s
+    ORDER BY c.order_id LIMIT %(limit)s)
+ORDER BY w.order_id;
+
+-- name: set_release
+-- Notes where releasing has to go on; NULL when it is done.
+UPDATE product SET release_after = %(after)s WHERE product_id = ANY(%(product_ids)s::text[]);
+
+-- name: unfinished_releases
+-- Returns products whose release has to go on.
+SELECT product_id, release_after::text FROM product WHERE release_after IS NOT NULL ORDER BY product_id LIMIT 100;
+
+-- name: list_orders
+-- Returns a page of all orders, newest first.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE order_id >= %(lowest)s AND order_id < %(before)s ORDER BY order_id DESC LIMIT %(limit)s;
+
+-- name: list_orders_of_customer
+-- Returns a page of a customer's orders, newest first.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE customer_id = %(customer_id)s AND order_id >= %(lowest)s AND order_id < %(before)s
+ORDER BY order_id DESC LIMIT %(limit)s;
+
+-- name: list_orders_in_status
+-- Returns a page of the orders in a status, newest first.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE status = %(status)s::order_status AND order_id >= %(lowest)s AND order_id < %(before)s
+ORDER BY order_id DESC LIMIT %(limit)s;
+
+-- name: list_orders_of_customer_in_status
+-- Returns a page of a customer's orders in a status, newest first.
+SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE customer_id = %(customer_id)s AND status = %(status)s::order_status
+    AND order_id >= %(lowest)s AND order_id < %(before)s
+ORDER BY order_id DESC LIMIT %(limit)s;
+
+-- name: get_product
+-- Returns one product.
+SELECT product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint
+FROM product WHERE product_id = %(product_id)s;
+
+-- name: list_products
+-- Returns a page of products by id.
+SELECT product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint
+FROM product WHERE product_id > %(after)s ORDER BY product_id LIMIT %(limit)s;
+
+-- name: insert_product
+-- Adds a product; returns nothing when its id is taken.
+INSERT INTO product (product_id, name, price_minor, tracked, stock)
+VALUES (%(product_id)s, %(name)s, %(price_minor)s, %(tracked)s, %(stock)s)
+ON CONFLICT DO NOTHING
+RETURNING product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint;
+
+-- name: insert_restock_request
+-- Notes a restock's request_id; returns nothing when it was used before.
+INSERT INTO restock_request (product_id, request_id, quantity, created_at)
+VALUES (%(product_id)s, %(request_id)s, %(quantity)s, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING quantity;
+
+-- name: find_restock_request
+-- Returns the quantity of an earlier restock.
+SELECT quantity FROM restock_request WHERE product_id = %(product_id)s AND request_id = %(request_id)s;
+
+-- name: forget_requests
+-- Deletes request ids that are older than seven days, some at a time.
+DELETE FROM order_request WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM order_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));
+
+-- name: forget_restock_requests
+-- Deletes restock request ids that are older than seven days, some at a time.
+DELETE FROM restock_request WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM restock_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));

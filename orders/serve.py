@@ -1,0 +1,88 @@
+"""One serving process of orders."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from contextlib import AsyncExitStack
+
+import grpc
+import psycopg
+import uvloop
+from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
+
+from orders.admission import Admission
+from orders.catalogue import Catalogue
+from orders.clock import DatabaseClock
+from orders.doorbell import Doorbell
+from orders.housekeeping import forget_old_requests
+from orders.inventory import Inventory
+from orders.ledger import OrderLedger
+from orders.releases import Releases
+from orders.servicer import Orders
+from orders.settings import ServeSettings
+from orders.steps import Steps
+from orders.writer import Writer
+from runtime import logging
+from runtime.grpc_server import serve_async
+from runtime.logging import logger
+from runtime.postgres import async_pool
+from runtime.shutdown import on_signal_async
+
+PUBLIC = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
+RETRY_SECONDS = 0.2
+
+
+def run(index: int) -> None:
+    """Serve as the process with this number, until SIGTERM."""
+    settings = ServeSettings.load()
+    logging.configure("orders", settings)
+    uvloop.run(serve(settings, index))
+
+
+async def serve(settings: ServeSettings, index: int) -> None:
+    """Put the parts together and serve."""
+    stop = on_signal_async()
+    dsn = settings.orders_dsn.get_secret_value()
+    process = f"orders-{index}@{socket.gethostname()}"
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(async_pool(dsn, f"ordermesh-{process}", settings.orders_pool_size))
+        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
+        writer = Writer(dsn, process, catalogue.tracked, clock, doorbell)
+        releases = Releases(pool, clock, doorbell)
+        steps = Steps(pool, catalogue, clock, doorbell, releases)
+        if not await first_contact(writer, stop):
+            return
+        orders = Orders(pool, catalogue, writer, steps, Admission(settings.orders_max_in_hand))
+        inventory = Inventory(pool, clock, doorbell, releases)
+        tasks = [
+            asyncio.create_task(work)
+            for work in (writer.run(), doorbell.run(), releases.sweep(), forget_old_requests(pool))
+        ]
+
+        def register(server: grpc.aio.Server) -> None:
+            orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
+            inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
+            ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
+
+        # What is loaded by now stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await serve_async(settings.orders_listen.format(index=index), PUBLIC, register, stop)
+        for task in tasks:
+            task.cancel()
+
+
+async def first_contact(writer: Writer, stop: asyncio.Event) -> bool:
+    """Wait until the database has told its time; False when the process is to stop before that."""
+    while not stop.is_set():
+        try:
+            await writer.connect()
+        except psycopg.OperationalError as error:
+            logger().warning("waiting for the database", error=str(error).strip())
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return True
+    return False

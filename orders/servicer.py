@@ -1,0 +1,152 @@
+"""Serves OrderService."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import psycopg
+from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
+from psycopg_pool import AsyncConnectionPool
+
+from orders import lists, stored, validate
+from orders.admission import Admission
+from orders.catalogue import Catalogue
+from orders.model import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
+from orders.outcomes import Outcome
+from orders.steps import Steps
+from orders.writer import Writer
+from runtime import tracing
+from runtime.errors import InvalidRequest, ServiceError, Violation, to_status
+from runtime.logging import logger
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Result = orders_pb2.BatchCreateOrdersResponse.Result
+REPLAYED = (("idempotent-replayed", "true"),)
+# One gRPC engine says None for "no deadline", another a number of centuries.
+NO_DEADLINE_SECONDS = 1e9
+
+
+class Orders(orders_pb2_grpc.OrderServiceServicer):
+    """Takes orders and carries them through their states."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        catalogue: Catalogue,
+        writer: Writer,
+        steps: Steps,
+        admission: Admission,
+    ) -> None:
+        self._pool = pool
+        self._catalogue = catalogue
+        self._writer = writer
+        self._steps = steps
+        self._admission = admission
+
+    async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Context) -> orders_pb2.Order:
+        """Store one order and answer when it is durable."""
+        remaining = time_remaining(context)
+        with self._admission.admit(1, remaining):
+            trace = tracing.from_metadata(context.invocation_metadata())
+            order = validate.new_order(request, trace.traceparent, deadline(remaining))
+            await self._catalogue.check(order)
+            (outcome,) = await self._writer.submit([order])
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        if outcome.replayed:
+            await context.send_initial_metadata(REPLAYED)
+        if trace.sampled:
+            logger().info("order accepted", order_id=outcome.order_id, trace_id=trace.trace_id)
+        return stored.accepted_message(order, outcome, request.items)
+
+    async def BatchCreateOrders(
+        self, request: orders_pb2.BatchCreateOrdersRequest, context: Context
+    ) -> orders_pb2.BatchCreateOrdersResponse:
+        """Store up to a thousand orders, each on its own."""
+        count = len(request.requests)
+        if not 1 <= count <= validate.MAX_BATCH:
+            rule = f"must have 1 to {validate.MAX_BATCH} orders, has {count}"
+            raise InvalidRequest([Violation("requests", rule)])
+        remaining = time_remaining(context)
+        with self._admission.admit(count, remaining):
+            traceparent = tracing.from_metadata(context.invocation_metadata()).traceparent
+            checked = [await self._checked(each, traceparent, deadline(remaining)) for each in request.requests]
+            orders = [order for order in checked if isinstance(order, NewOrder)]
+            outcomes = iter(await self._writer.submit(orders)) if orders else iter(())
+        results = [
+            result(order, next(outcomes)) if isinstance(order, NewOrder) else Result(error=to_status(order))
+            for order in checked
+        ]
+        accepted = sum(each.HasField("order") for each in results)
+        return orders_pb2.BatchCreateOrdersResponse(results=results, accepted_count=accepted)
+
+    async def _checked(
+        self, request: orders_pb2.CreateOrderRequest, traceparent: str, until: float | None
+    ) -> NewOrder | ServiceError:
+        try:
+            order = validate.new_order(request, traceparent, until)
+            await self._catalogue.check(order)
+        except InvalidRequest as error:
+            return error
+        return order
+
+    async def GetOrder(self, request: orders_pb2.GetOrderRequest, context: Context) -> orders_pb2.Order:
+        """Return one order."""
+        return stored.order_message(await self._steps.get(validate.order_id(request.order_id)))
+
+    async def StreamOrders(
+        self, request: orders_pb2.ListOrdersRequest, context: Context
+    ) -> AsyncIterator[orders_pb2.OrderSummary]:
+        """Stream one page of summaries; the next page is named in the header "link"."""
+        page = await lists.page(self._pool, request)
+        if page.next_page_token:
+            await context.send_initial_metadata((("link", lists.next_link(request, page.next_page_token)),))
+        for order in page.orders:
+            yield stored.summary_message(order)
+
+    async def ListOrders(
+        self, request: orders_pb2.ListOrdersRequest, context: Context
+    ) -> orders_pb2.ListOrdersResponse:
+        """Return one page of orders."""
+        page = await lists.page(self._pool, request)
+        return orders_pb2.ListOrdersResponse(
+            orders=[stored.order_message(order) for order in page.orders], next_page_token=page.next_page_token
+        )
+
+    async def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: Context) -> orders_pb2.Order:
+        """Cancel an order."""
+        return await self._move(request.order_id, CANCELLED, context)
+
+    async def CompletePayment(self, request: orders_pb2.CompletePaymentRequest, context: Context) -> orders_pb2.Order:
+        """Mark an order as paid."""
+        return await self._move(request.order_id, PAID, context)
+
+    async def ShipOrder(self, request: orders_pb2.ShipOrderRequest, context: Context) -> orders_pb2.Order:
+        """Mark an order as shipped."""
+        return await self._move(request.order_id, SHIPPED, context)
+
+    async def _move(self, order_id: str, target: Status, context: Context) -> orders_pb2.Order:
+        traceparent = tracing.from_metadata(context.invocation_metadata()).traceparent
+        with self._admission.admit(1, time_remaining(context)):
+            return stored.order_message(await self._steps.move(validate.order_id(order_id), target, traceparent))
+
+
+def time_remaining(context: Context) -> float | None:
+    """Return the seconds until the call's deadline, None when it has none."""
+    remaining = context.time_remaining()
+    return remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
+
+
+def deadline(remaining: float | None) -> float | None:
+    """Return a deadline on time.monotonic()."""
+    return None if remaining is None else time.monotonic() + remaining
+
+
+def result(order: NewOrder, outcome: Outcome) -> Result:
+    """Return the answer for one order of a batch."""
+    if isinstance(outcome, Accepted):
+        return Result(order=stored.accepted_summary(order, outcome))
+    return Result(error=to_status(outcome))

@@ -1,0 +1,92 @@
+"""Moves orders from status to status; each move is one transaction with its event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from ordermesh.orders.v1.orders_pb2 import Order
+from psycopg_pool import AsyncConnectionPool
+
+from orders import plan, rows
+from orders.catalogue import Catalogue
+from orders.clock import DatabaseClock
+from orders.doorbell import Doorbell
+from orders.model import CANCELLED, PENDING_RESTOCK, Status, StoredOrder
+from orders.releases import Releases
+from orders.sql import QUERIES
+from orders.stored import from_row
+from orders.tracked import lock_stocks, write_stocks
+from orders.transitions import step_event
+from runtime.errors import NotFound
+from runtime.postgres import retried
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class Steps:
+    """The steps that clients ask for."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        catalogue: Catalogue,
+        clock: DatabaseClock,
+        doorbell: Doorbell,
+        releases: Releases,
+    ) -> None:
+        self._pool = pool
+        self._catalogue = catalogue
+        self._clock = clock
+        self._doorbell = doorbell
+        self._releases = releases
+
+    async def get(self, order_id: str) -> StoredOrder:
+        """Return an order. Raises NotFound."""
+        async with self._pool.connection() as connection:
+            return await fetch_order(connection, QUERIES.get_order, order_id)
+
+    async def move(self, order_id: str, target: Status, traceparent: str) -> StoredOrder:
+        """Bring an order to a status and return it; one that is there already stays as it is.
+
+        Raises NotFound and FailedPrecondition.
+        """
+        before = await self.get(order_id)
+        tracked = await self._catalogue.needs(before.lines) if target == CANCELLED else {}
+        freed = await retried(lambda: self._move(order_id, target, traceparent, tracked))
+        self._doorbell.ring()
+        if freed:
+            await self._releases.run(sorted(freed), traceparent)
+        return await self.get(order_id)
+
+    async def _move(self, order_id: str, target: Status, traceparent: str, tracked: plan.Needs) -> set[str]:
+        """Do it in one transaction and return the products that others may now get."""
+        async with self._pool.connection() as connection, connection.transaction():
+            stocks = await lock_stocks(connection, list(tracked)) if tracked else {}
+            order = await fetch_order(connection, QUERIES.lock_order, order_id)
+            if order.status == target:
+                return set()
+            event = step_event(order, target, self._clock.now_us(), traceparent)
+            parameters = {"order_id": order_id, "status": Order.Status.Name(target), "occur_us": event.occur_us}
+            await connection.execute(QUERIES.step_order, parameters)
+            await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+            for product, quantity in tracked.items():
+                if order.status == PENDING_RESTOCK:
+                    stocks[product].wait(-quantity)
+                else:
+                    stocks[product].give_back(quantity)
+            if tracked:
+                await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
+                await write_stocks(connection, stocks)
+                await self._releases.begin(connection, list(tracked))
+        return set(tracked)
+
+
+async def fetch_order(connection: Connection, query: Any, order_id: str) -> StoredOrder:
+    """Return an order by a query of one row. Raises NotFound."""
+    cursor = await connection.execute(query, {"order_id": order_id})
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound(ErrorReason.ORDER_NOT_FOUND, f"no order {order_id}", metadata={"order_id": order_id})
+    return from_row(row)

@@ -1,0 +1,98 @@
+"""Reads stored orders and products, and turns them into messages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.orders.v1.inventory_pb2 import Product
+from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
+
+from orders.events import timestamp
+from orders.model import Accepted, Line, NewOrder, StoredOrder, major, status_of
+
+Row = tuple[Any, ...]
+# One line in the text of an order_line[] value; product ids never need quoting.
+LINE = re.compile(r"\(([^,()]+),(\d+),(\d+)\)")
+
+
+def from_row(row: Row) -> StoredOrder:
+    """Read the columns that get_order and the lists return."""
+    order_id, customer_id, status, sequence, total_minor, created_us, updated_us, lines = row
+    return StoredOrder(
+        order_id,
+        customer_id,
+        status_of(status),
+        sequence,
+        total_minor,
+        created_us,
+        updated_us,
+        tuple(Line(product, int(quantity), int(price)) for product, quantity, price in LINE.findall(lines)),
+    )
+
+
+def order_message(stored: StoredOrder) -> Order:
+    """Return a stored order as clients see it."""
+    return Order(
+        order_id=stored.order_id,
+        customer_id=stored.customer_id,
+        status=stored.status,
+        total_price=major(stored.total_minor),
+        created_at=timestamp(stored.created_at_us),
+        updated_at=timestamp(stored.updated_at_us),
+        items=[
+            OrderItem(product_id=line.product_id, quantity=line.quantity, price=major(line.price_minor))
+            for line in stored.lines
+        ],
+    )
+
+
+def summary_message(stored: StoredOrder) -> OrderSummary:
+    """Return the five fields that lists show."""
+    return OrderSummary(
+        order_id=stored.order_id,
+        customer_id=stored.customer_id,
+        status=stored.status,
+        total_price=major(stored.total_minor),
+        created_at=timestamp(stored.created_at_us),
+    )
+
+
+def accepted_message(order: NewOrder, accepted: Accepted, items: Any) -> Order:
+    """Return an order that was just accepted, with the items as they came in the request."""
+    created_at: Timestamp = timestamp(accepted.created_at_us)
+    return Order(
+        order_id=accepted.order_id,
+        customer_id=order.customer_id,
+        status=accepted.status,
+        total_price=major(order.total_minor),
+        created_at=created_at,
+        updated_at=created_at,
+        items=items,
+    )
+
+
+def accepted_summary(order: NewOrder, accepted: Accepted) -> OrderSummary:
+    """Return the summary of an order that was just accepted."""
+    return OrderSummary(
+        order_id=accepted.order_id,
+        customer_id=order.customer_id,
+        status=accepted.status,
+        total_price=major(order.total_minor),
+        created_at=timestamp(accepted.created_at_us),
+    )
+
+
+def product_message(row: Row) -> Product:
+    """Return a product as clients see it."""
+    product_id, name, price_minor, tracked, stock, awaited, created_us = row
+    return Product(
+        product_id=product_id,
+        name=name,
+        price=major(price_minor),
+        tracked=tracked,
+        stock=stock,
+        awaited=awaited,
+        created_at=timestamp(created_us),
+    )

@@ -1,0 +1,122 @@
+"""Stores orders of tracked products: locks the products, plans, writes, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from orders import arrays, events, plan, rows
+from orders.clock import DatabaseClock
+from orders.ids import uuid7
+from orders.model import CREATED, PENDING_RESTOCK, Accepted, NewOrder
+from orders.outcomes import Outcome, RequestKey, first_answers, replay
+from orders.plan import Decision, Stock
+from orders.rows import PlannedOrder
+from orders.sql import QUERIES
+
+Connection = psycopg.AsyncConnection[Any]
+Insert = Callable[[Connection, Sequence[PlannedOrder]], Awaitable[list[Outcome]]]
+
+
+class NotFresh(Exception):
+    """Another process stored one of the requests while this one planned; plan again."""
+
+
+async def lock_stocks(connection: Connection, product_ids: Sequence[str]) -> dict[str, Stock]:
+    """Lock products, in the order that everybody does, and return their stock."""
+    cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.plain(sorted(set(product_ids)))})
+    return {product_id: Stock(stock, awaited) async for product_id, stock, awaited in cursor}
+
+
+async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> None:
+    """Write what a plan changed, one row a product."""
+    changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change}
+    if changed:
+        parameters = {
+            "product_ids": arrays.plain(changed),
+            "stock_changes": arrays.plain([s.on_hand_change for s in changed.values()]),
+            "awaited_changes": arrays.plain([s.awaited_change for s in changed.values()]),
+        }
+        await connection.execute(QUERIES.change_stocks, parameters)
+
+
+async def store_tracked(
+    connection: Connection,
+    orders: Sequence[NewOrder],
+    tracked: Mapping[str, bool],
+    clock: DatabaseClock,
+    insert: Insert,
+) -> list[Outcome]:
+    """Store orders in one transaction and return what became of each. Raises NotFresh."""
+    needs = [plan.needs(order.lines, tracked) for order in orders]
+    async with connection.transaction():
+        stocks = await lock_stocks(connection, [product for need in needs for product in need])
+        seen: set[RequestKey] = set(await first_answers(connection, orders))
+        fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]
+        decisions = plan.allocate(stocks, [needs[position] for position in fresh])
+        batch = plan_orders([orders[position] for position in fresh], decisions, clock.now_us())
+        outcomes = await insert(connection, batch) if batch else []
+        if any(not isinstance(outcome, Accepted) or outcome.replayed for outcome in outcomes):
+            raise NotFresh
+        await write_stocks(connection, stocks)
+        await note_waiting(connection, batch, decisions, [needs[position] for position in fresh])
+    settled = dict(zip(fresh, outcomes, strict=True))
+    answers = await first_answers(connection, orders) if len(settled) < len(orders) else {}
+    return [
+        settled.get(position) or replay(order, answers.get((order.customer_id, order.request_id)))
+        for position, order in enumerate(orders)
+    ]
+
+
+def is_first(order: NewOrder, seen: set[RequestKey]) -> bool:
+    """Tell whether an order's request is new, here too, and remember it."""
+    key = (order.customer_id, order.request_id)
+    if not order.request_id:
+        return True
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
+
+
+def plan_orders(orders: Sequence[NewOrder], decisions: Sequence[Decision], now_us: int) -> list[PlannedOrder]:
+    """Give each order the status that was decided."""
+    return [
+        rows.planned(
+            order,
+            uuid7(now_us + n),
+            uuid7(now_us + n),
+            CREATED if decision.allocated else PENDING_RESTOCK,
+            now_us + n,
+        )
+        for n, (order, decision) in enumerate(zip(orders, decisions, strict=True))
+    ]
+
+
+async def note_waiting(
+    connection: Connection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision], needs: Sequence[plan.Needs]
+) -> None:
+    """Note what orders that are short wait for, and tell the stock topic."""
+    waiting = [
+        (product, p.order_id, quantity)
+        for p, decision, need in zip(batch, decisions, needs, strict=True)
+        if not decision.allocated
+        for product, quantity in need.items()
+    ]
+    if not waiting:
+        return
+    products, order_ids, quantities = zip(*waiting, strict=True)
+    parameters = {
+        "product_ids": arrays.plain(products),
+        "order_ids": arrays.plain(order_ids),
+        "quantities": arrays.plain(quantities),
+    }
+    await connection.execute(QUERIES.insert_waiting, parameters)
+    requested = [
+        events.restock_requested(uuid7(p.created_us), product, p.order_id, missing, p.created_us, p.order.traceparent)
+        for p, decision in zip(batch, decisions, strict=True)
+        for product, missing in decision.missing.items()
+    ]
+    await connection.execute(QUERIES.insert_events, rows.event_parameters(requested))

@@ -1,0 +1,218 @@
+"""Group commit: one writer per process takes the orders that are there and stores them in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from orders import plan, rows
+from orders.clock import DatabaseClock
+from orders.doorbell import Doorbell
+from orders.ids import uuid7
+from orders.model import CREATED, PENDING_RESTOCK, Accepted, NewOrder
+from orders.outcomes import Outcome, settle_replays
+from orders.rows import PlannedOrder
+from orders.sql import QUERIES
+from orders.tracked import NotFresh, store_tracked
+from runtime import metrics
+from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable
+from runtime.logging import logger
+from runtime.postgres import connection_options
+
+MAX_BATCH_ORDERS = 1000
+MAX_TRIES = 5
+# The plan does not depend on how many rows come, and making one costs more than running it.
+WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Orders of one call and where their outcomes go, in the same order."""
+
+    orders: Sequence[NewOrder]
+    future: asyncio.Future[list[Outcome]]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One order in a batch, and its outcome once there is one."""
+
+    order: NewOrder
+    outcome: Outcome | None = None
+
+
+class Writer:
+    """Stores orders. `submit` may be called by any number of handlers; `run` is the one writer."""
+
+    def __init__(
+        self, dsn: str, process: str, tracked: dict[str, bool], clock: DatabaseClock, doorbell: Doorbell
+    ) -> None:
+        self._dsn = dsn
+        self._process = process
+        self._tracked = tracked
+        self._clock = clock
+        self._doorbell = doorbell
+        self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
+        self._connection: Connection | None = None
+
+    async def submit(self, orders: Sequence[NewOrder]) -> list[Outcome]:
+        """Return what became of each order; a caller that goes away before the write drops its orders."""
+        ticket = Ticket(orders, asyncio.get_running_loop().create_future())
+        self._queue.put_nowait(ticket)
+        return await ticket.future
+
+    async def run(self) -> None:
+        """Write batch after batch until cancelled."""
+        while True:
+            tickets = await self._take()
+            entries = [Entry(order) for ticket in tickets for order in ticket.orders]
+            started = time.perf_counter()
+            await self._settle(entries)
+            metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
+            metrics.COMMIT_ORDERS.observe(len(entries))
+            answer(tickets, entries)
+
+    async def _take(self) -> list[Ticket]:
+        """Wait for a ticket and take what else is there, without waiting for more."""
+        tickets: list[Ticket] = []
+        while not tickets:
+            ticket = await self._queue.get()
+            count = 0
+            while True:
+                if not ticket.future.cancelled():
+                    tickets.append(ticket)
+                    count += len(ticket.orders)
+                if count >= MAX_BATCH_ORDERS or self._queue.empty():
+                    break
+                ticket = self._queue.get_nowait()
+        return tickets
+
+    async def _settle(self, entries: list[Entry]) -> None:
+        """Give every entry its outcome."""
+        now = time.monotonic()
+        for entry in entries:
+            if entry.order.deadline is not None and entry.order.deadline <= now:
+                entry.outcome = Expired()
+        living = [entry for entry in entries if entry.outcome is None]
+        needs = [plan.needs(entry.order.lines, self._tracked) for entry in living]
+        untracked = [entry for entry, need in zip(living, needs, strict=True) if not need]
+        tracked = [entry for entry, need in zip(living, needs, strict=True) if need]
+        for group in (untracked, tracked):
+            if group:
+                await self._store(group, with_stock=group is tracked)
+        if living:
+            self._doorbell.ring()
+
+    async def _store(self, entries: list[Entry], *, with_stock: bool) -> None:
+        """Store a group; a row that fails is found by halving, so that it does not fail its neighbours."""
+        try:
+            outcomes = await self._try(entries, with_stock=with_stock)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(entries) == 1:
+                logger().error("an order could not be stored", error=str(error))
+                entries[0].outcome = ServiceError(ErrorReason.INTERNAL_FAULT, "the order could not be stored")
+                return
+            middle = len(entries) // 2
+            await self._store(entries[:middle], with_stock=with_stock)
+            await self._store(entries[middle:], with_stock=with_stock)
+            return
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            entry.outcome = outcome
+
+    async def _try(self, entries: list[Entry], *, with_stock: bool) -> list[Outcome]:
+        """Store a group in one transaction, again after a deadlock; a lost connection is everybody's outcome."""
+        for _ in range(MAX_TRIES):
+            try:
+                connection = await self._connected()
+                store = self._store_with_stock if with_stock else self._store_plain
+                return await store(connection, [entry.order for entry in entries])
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, NotFresh):
+                continue
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                return [await self._lost(error)] * len(entries)
+        return [database_unavailable()] * len(entries)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            options = connection_options(f"ordermesh-{self._process}")
+            options["options"] += f" {WRITER_OPTIONS}"
+            try:
+                self._connection = await Connection.connect(self._dsn, prepare_threshold=0, **options)
+                await self._learn_time(self._connection)
+            except psycopg.OperationalError as error:
+                self._connection = None
+                raise NotConnected(str(error)) from error
+            logger().info("writer connected to the database")
+        return self._connection
+
+    async def _lost(self, error: psycopg.Error) -> ServiceError:
+        """Give up the connection and say what is known: an error that the server told means that nothing was stored."""
+        logger().warning("writer lost the database", error=str(error).strip(), sqlstate=error.sqlstate)
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        nothing_stored = isinstance(error, NotConnected) or error.sqlstate is not None
+        return database_unavailable() if nothing_stored else OutcomeUnknown()
+
+    async def connect(self) -> None:
+        """Connect now, so that the first order need not wait for it. Raises psycopg.OperationalError."""
+        await self._connected()
+
+    async def _learn_time(self, connection: Connection) -> None:
+        """Ask the database for its time."""
+        sent_at = time.monotonic()
+        cursor = await connection.execute(QUERIES.tell_time)
+        row = await cursor.fetchone()
+        if row:
+            self._clock.learn(row[0], sent_at, time.monotonic())
+
+    async def _store_plain(self, connection: Connection, orders: Sequence[NewOrder]) -> list[Outcome]:
+        """Store orders of untracked products: one statement."""
+        now_us = self._clock.now_us()
+        batch = [
+            rows.planned(order, uuid7(now_us + n), uuid7(now_us + n), CREATED, now_us + n)
+            for n, order in enumerate(orders)
+        ]
+        return await self._insert(connection, batch)
+
+    async def _insert(self, connection: Connection, batch: Sequence[PlannedOrder]) -> list[Outcome]:
+        sent_at = time.monotonic()
+        cursor = await connection.execute(QUERIES.insert_orders, rows.order_parameters(batch, self._process))
+        row = await cursor.fetchone()
+        if row is None:
+            raise psycopg.DataError("the insert told nothing")
+        self._clock.learn(row[0], sent_at, time.monotonic())
+        return await settle_replays(connection, batch, set(row[1]))
+
+    async def _store_with_stock(self, connection: Connection, orders: Sequence[NewOrder]) -> list[Outcome]:
+        """Store orders of tracked products; raises NotFresh when a request came in meanwhile."""
+        return await store_tracked(connection, orders, self._tracked, self._clock, self._insert)
+
+
+class NotConnected(psycopg.OperationalError):
+    """No connection could be made, so nothing was sent."""
+
+
+def answer(tickets: Sequence[Ticket], entries: Sequence[Entry]) -> None:
+    """Hand the outcomes to the calls that wait for them."""
+    position = 0
+    for ticket in tickets:
+        outcomes = [
+            entry.outcome or database_unavailable() for entry in entries[position : position + len(ticket.orders)]
+        ]
+        position += len(ticket.orders)
+        for outcome in outcomes:
+            if isinstance(outcome, Accepted) and not outcome.replayed:
+                status = "PENDING_RESTOCK" if outcome.status == PENDING_RESTOCK else "CREATED"
+                metrics.ORDERS_ACCEPTED.labels(status).inc()
+        if not ticket.future.done():
+            ticket.future.set_result(outcomes)
