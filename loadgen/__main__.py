@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from loadgen.exit_codes import ExitCode
 from loadgen.options import OptionError, parse
 from loadgen.progress import open_screen
 from loadgen.report import print_closing, print_opening
 from loadgen.session import TargetNotReady, run
+from runtime.exit_codes import ExitCode
 
 
 def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
@@ -21,10 +21,10 @@ def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
         result = run(options, open_screen(console))
     except OptionError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return ExitCode.BAD_USAGE
+        return ExitCode.USAGE
     except TargetNotReady as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return ExitCode.NOT_REACHABLE
+        return ExitCode.UNREACHABLE
     print_closing(console, result)
     if options.output is not None:
         result.write(options.output)

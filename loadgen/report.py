@@ -3,11 +3,12 @@
 from rich.console import Console
 from rich.table import Table
 
-from loadgen.exit_codes import EXIT_MEANING, ExitCode
+from loadgen.exit_codes import MEANING
 from loadgen.options import Options
 from loadgen.reconcile import Reconciliation
 from loadgen.result import Result
 from loadgen.schedule import count_orders, describe
+from runtime.exit_codes import ExitCode
 
 
 def print_opening(console: Console, options: Options) -> None:
@@ -33,8 +34,8 @@ def print_closing(console: Console, result: Result) -> None:
         _say(console, f"void as a benchmark: {reason}")
     if result.reconciliation is not None:
         _print_reconciliation(console, result.reconciliation)
-    proven = result.reconciliation is not None or result.exit_code is not ExitCode.AGREES
-    _say(console, f"{result.outcome.name}: {EXIT_MEANING[result.exit_code]}" if proven else "not reconciled")
+    proven = result.reconciliation is not None or result.exit_code is not ExitCode.OK
+    _say(console, f"{result.outcome.name}: {MEANING[result.exit_code]}" if proven else "not reconciled")
 
 
 def _print_reconciliation(console: Console, reconciliation: Reconciliation) -> None:

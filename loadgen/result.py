@@ -6,12 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen.exit_codes import GRAVITY, ExitCode
+from loadgen.exit_codes import GRAVITY
 from loadgen.machine import Machine
 from loadgen.options import Options
 from loadgen.reconcile import Proof, Reconciliation
 from loadgen.recorder import Recorder
 from loadgen.schedule import describe
+from runtime.exit_codes import ExitCode
 
 SCHEMA = "ordermesh.loadgen/1"
 HIGHEST_LAG_MS = 1.0
@@ -97,11 +98,11 @@ class Result:
 
 def judge_run(options: Options, recorder: Recorder, reconciliation: Reconciliation | None) -> ExitCode:
     """Return the gravest exit code that applies."""
-    found = {ExitCode.AGREES}
+    found = {ExitCode.OK}
     if reconciliation is not None and reconciliation.proof is not Proof.AGREES:
-        found.add(ExitCode[reconciliation.proof.name])
+        found.add(ExitCode.DIFFERS if reconciliation.proof is Proof.DIFFERS else ExitCode.NOT_PROVEN)
     if recorder.failed > options.max_error_share * recorder.offered:
-        found.add(ExitCode.TOO_MANY_ERRORS)
+        found.add(ExitCode.ERRORS)
     return next(code for code in GRAVITY if code in found)
 
 

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     ERRORS = 4
     START_FAILED = 5
+    NOT_PROVEN = 6
     # As in sysexits.h: something is wrong with the configuration.
     CONFIG = 78
     INTERRUPTED = 130

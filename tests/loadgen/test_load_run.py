@@ -12,16 +12,15 @@ from fake_platform import Platform, Refusal, ReplyLost, Verdict
 from google.rpc import code_pb2
 
 from loadgen.__main__ import main
-from loadgen.exit_codes import ExitCode
 from loadgen.options import Options, Protocol, Target
 from loadgen.progress import Snapshot
 from loadgen.reconcile import Proof
 from loadgen.result import Result
 from loadgen.schedule import Constant
 from loadgen.session import TargetNotReady, run
+from runtime.exit_codes import ExitCode
 
 PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
-EXIT = {code.name: int(code) for code in ExitCode}
 
 
 class SilentScreen:
@@ -55,7 +54,7 @@ def run_silently(options: Options) -> Result:
 @PROTOCOLS
 def test_every_acknowledged_order_is_explained(platform: Platform, protocol: Protocol) -> None:
     result = run_silently(options_for(platform, protocol))
-    assert result.exit_code is ExitCode.AGREES
+    assert result.exit_code is ExitCode.OK
     assert (result.orders.offered, result.orders.accepted, result.orders.failed) == (30, 30, 0)
     assert len(platform.orders) == 30
     assert result.reconciliation is not None
@@ -67,7 +66,7 @@ def test_every_acknowledged_order_is_explained(platform: Platform, protocol: Pro
 
 def test_orders_of_an_earlier_run_do_not_disturb_the_next(platform: Platform) -> None:
     for _ in range(2):
-        assert run_silently(options_for(platform)).exit_code is ExitCode.AGREES
+        assert run_silently(options_for(platform)).exit_code is ExitCode.OK
     assert len(platform.orders) == 60
 
 
@@ -83,8 +82,8 @@ def test_refused_orders_are_counted_by_kind_and_leave_nothing(platform: Platform
     assert (result.orders.accepted, result.orders.failed, result.orders.unanswered) == (20, 10, 0)
     assert result.reconciliation is not None
     assert result.reconciliation.proof is Proof.AGREES
-    assert result.exit_code is ExitCode.TOO_MANY_ERRORS
-    assert run_silently(options_for(platform, protocol, max_error_share=0.5)).exit_code is ExitCode.AGREES
+    assert result.exit_code is ExitCode.ERRORS
+    assert run_silently(options_for(platform, protocol, max_error_share=0.5)).exit_code is ExitCode.OK
 
 
 @PROTOCOLS
@@ -99,7 +98,7 @@ def test_a_lost_reply_is_asked_for_again_with_the_same_request_id(platform: Plat
     assert len(platform.orders) == 30
     assert set(result.retries) == {"connection_lost" if protocol is Protocol.REST else "UNAVAILABLE"}
     assert sum(result.retries.values()) >= 30
-    assert result.exit_code is ExitCode.AGREES
+    assert result.exit_code is ExitCode.OK
 
 
 @PROTOCOLS
@@ -111,7 +110,7 @@ def test_an_order_whose_replies_are_all_lost_may_be_stored_or_not(platform: Plat
     platform.after_store = lose_replies_of_five
     result = run_silently(options_for(platform, protocol, retries=1, max_error_share=1))
     assert (result.orders.accepted, result.orders.unanswered) == (25, 5)
-    assert result.exit_code is ExitCode.AGREES
+    assert result.exit_code is ExitCode.OK
 
 
 @pytest.mark.parametrize("miscounted", [-1, 1])
@@ -168,7 +167,7 @@ def test_orders_held_back_too_long_are_never_sent_and_a_silent_server_is_a_timeo
     assert result.orders.unanswered == result.errors["timeout"]
     assert result.orders.not_sent == 30 - result.errors["timeout"]
     assert result.orders.not_sent > 0
-    assert result.exit_code is ExitCode.TOO_MANY_ERRORS
+    assert result.exit_code is ExitCode.ERRORS
 
 
 def free_port() -> int:
@@ -179,21 +178,21 @@ def free_port() -> int:
 
 def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
-    assert main(["--target", f"http://127.0.0.1:{port}"]) == EXIT["NOT_REACHABLE"]
+    assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 1
     assert f"http://127.0.0.1:{port} does not answer" in told[0]
 
 
 def test_a_pipeline_with_orders_on_their_way_is_not_measured(platform: Platform) -> None:
-    assert run_silently(options_for(platform)).exit_code is ExitCode.AGREES
+    assert run_silently(options_for(platform)).exit_code is ExitCode.OK
     platform.verdict = Verdict.IN_FLIGHT
     with pytest.raises(TargetNotReady, match="still on their way"):
         run_silently(options_for(platform, reconcile_seconds=1))
 
 
 def test_a_wrong_option_is_exit_code_2_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--rate", "-1"]) == EXIT["BAD_USAGE"]
+    assert main(["--rate", "-1"]) == ExitCode.USAGE
     assert capsys.readouterr().err.strip().count("--rate") == 1
 
 
@@ -202,7 +201,7 @@ def test_the_seed_is_printed_and_every_field_of_the_result_is_described(
 ) -> None:
     output = tmp_path / "result.json"
     argv = ["--target", platform.target, "--duration", "200ms", "--seed", "42", "--output", str(output)]
-    assert main(argv) == EXIT["AGREES"]
+    assert main(argv) == ExitCode.OK
     assert "--seed 42" in capsys.readouterr().out
     description = (Path(__file__).parents[2] / "loadgen" / "README.md").read_text(encoding="utf-8")
     result = json.loads(output.read_text(encoding="utf-8"))
@@ -219,7 +218,7 @@ def test_ctrl_c_ends_the_run_early_and_still_reports(platform: Platform, tmp_pat
     assert platform.stored_one.wait(60)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
-    assert process.returncode == EXIT["AGREES"]
+    assert process.returncode == ExitCode.OK
     assert "the run was ended early" in printed
     result = json.loads(output.read_text(encoding="utf-8"))
     assert result["timing"]["interrupted"] is True
