@@ -42,7 +42,11 @@ ASSIGNED_PARTITIONS = Gauge(
 )
 COUNT_EVENTS = Histogram("ordermesh_count_batch_events", "Events in one counting transaction.", buckets=BATCH_SIZES)
 COUNT_SECONDS = Histogram("ordermesh_count_batch_seconds", "Time of one counting transaction.", buckets=FAST_SECONDS)
-EVENT_SECONDS = Histogram("ordermesh_event_seconds", "From an event's commit to its metrics, of 20 events of a batch.", buckets=SLOW_SECONDS)
+EVENT_SECONDS = Histogram(
+    "ordermesh_event_seconds",
+    "From an event's commit to its metrics, of up to 20 events of a batch.",
+    buckets=SLOW_SECONDS,
+)
 COMPONENT_UP = Gauge("ordermesh_component_up", "Whether a part answers the gateway.", ["component"])
 
 

@@ -1,0 +1,1 @@
+"""The analytics database's schema, as scripts that are applied in order."""

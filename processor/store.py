@@ -1,0 +1,168 @@
+"""Writes a batch into the analytics database: what was counted and how far, in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
+
+from processor.apply import MetricKey, deltas
+from processor.batch import Batch, Parked, Partition
+from processor.decode import Event
+from runtime import postgres
+from runtime.kafka import DEAD_LETTER_TOPICS, ORDER_EVENTS, STOCK
+from runtime.sql import Queries
+
+SQL = Queries("processor", "store.sql")
+# Types from here on are events of the topic stock.
+FIRST_STOCK_TYPE = RESTOCK_REQUESTED
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a batch changed: the events that were new, how many were not, and the dead letters that were new."""
+
+    events: Sequence[Event]
+    duplicates: int
+    parked: int
+
+
+def connect(dsn: str) -> Connection:
+    """Connect as a worker. Raises psycopg.OperationalError."""
+    return psycopg.connect(dsn, **postgres.connection_options("ordermesh-processor"))
+
+
+def count(connection: Connection, batch: Batch) -> Counted:
+    """Count a batch in one transaction, which locks partitions before metrics and both sorted, as every worker does.
+
+    Raises psycopg.Error: nothing was changed, or, when the connection broke during the commit, perhaps all of it.
+    """
+    with connection.pipeline(), connection.transaction():
+        known = insert_events(connection, batch)
+        events, counted = only_new(batch, known)
+        parked = park_events(connection, batch.parked)
+        add_progress(connection, batch, counted, parked, events)
+        add_metrics(connection, deltas(events))
+    return Counted(events, batch.duplicates + len(known), sum(parked.values()))
+
+
+def only_new(batch: Batch, known: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
+    """Return the events that had not been counted before, and how many there are by partition."""
+    fresh = [pair for pair in zip(batch.events, batch.places, strict=True) if pair[0].event_id not in known]
+    counted = Counter((event_topic(event), partition) for event, (partition, _) in fresh)
+    return [event for event, _ in fresh], counted
+
+
+def insert_events(connection: Connection, batch: Batch) -> set[str]:
+    """Record the batch's events; return the ids of those that had been counted before."""
+    if not batch.events:
+        return set()
+    columns = list(zip(*batch.events, strict=True))
+    partitions, offsets = zip(*batch.places, strict=True)
+    parameters = {
+        "event_ids": literal(columns[0]),
+        "order_ids": literal("NULL" if order_id is None else order_id for order_id in columns[1]),
+        "types": literal(columns[2]),
+        "occur_us": literal(columns[3]),
+        "previous_statuses": literal(columns[4]),
+        "statuses": literal(columns[5]),
+        "totals_minor": literal(columns[6]),
+        "units": literal(columns[7]),
+        "partitions": literal(partitions),
+        "offsets": literal(offsets),
+    }
+    return {event_id for (event_id,) in connection.execute(SQL.insert_events, parameters)}
+
+
+def park_events(connection: Connection, parked: Sequence[Parked]) -> Counter[Partition]:
+    """Record the batch's dead letters; return how many were new, by partition."""
+    if not parked:
+        return Counter()
+    parameters = {
+        "topics": [letter.place[0] for letter in parked],
+        "partitions": [letter.place[1] for letter in parked],
+        "offsets": [letter.place[2] for letter in parked],
+        "letter_topics": [DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],
+        "letter_partitions": [letter.letter_partition for letter in parked],
+        "letter_offsets": [letter.letter_offset for letter in parked],
+        "event_ids": [letter.poison.event_id for letter in parked],
+        "reasons": [letter.poison.reason.value for letter in parked],
+        "details": [letter.poison.detail for letter in parked],
+    }
+    return Counter((topic, partition) for topic, partition in connection.execute(SQL.park_events, parameters))
+
+
+def add_progress(
+    connection: Connection,
+    batch: Batch,
+    counted: Counter[Partition],
+    parked: Counter[Partition],
+    events: Sequence[Event],
+) -> None:
+    """Move the marks of the batch's partitions, with the latencies of its new events."""
+    times = sorted(event.occur_us for event in events)
+    spans = sorted(batch.spans.items())
+    parameters = {
+        "topics": [topic for (topic, _), _ in spans],
+        "partitions": [partition for (_, partition), _ in spans],
+        "next_offsets": [span.next_offset for _, span in spans],
+        "counted": [counted[partition] for partition, _ in spans],
+        "parked": [parked[partition] for partition, _ in spans],
+        # The latest hundredth of the events has the earliest times.
+        "p50_occur_us": times[len(times) // 2] if times else None,
+        "p99_occur_us": times[len(times) // 100] if times else None,
+    }
+    connection.execute(SQL.add_progress, parameters)
+
+
+def add_metrics(connection: Connection, changes: dict[MetricKey, int]) -> None:
+    """Change the metrics; no name or dimension has a character that needs escaping."""
+    if not changes:
+        return
+    rows = sorted(changes.items())
+    parameters = {
+        "names": literal(name for (name, _), _ in rows),
+        "dimensions": '{"' + '","'.join(dimension for (_, dimension), _ in rows) + '"}',
+        "changes": literal(change for _, change in rows),
+    }
+    connection.execute(SQL.add_metrics, parameters)
+
+
+def event_topic(event: Event) -> str:
+    """Return the topic that carries events of this type."""
+    return ORDER_EVENTS if event.type < FIRST_STOCK_TYPE else STOCK
+
+
+def literal(values: Iterable[object]) -> str:
+    """Write a PostgreSQL array of numbers, ids or names; a tenth of the cost of having each value adapted."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def next_offsets(connection: Connection) -> dict[Partition, int]:
+    """Return how far each partition is counted."""
+    return {(topic, partition): offset for topic, partition, offset in connection.execute(SQL.list_progress)}
+
+
+def oldest_event_id(connection: Connection, retention_days: int) -> str:
+    """Return the smallest event id that is still known whether it was counted."""
+    row = connection.execute(SQL.oldest_event_id, {"retention_days": retention_days}).fetchone()
+    assert row is not None  # noqa: S101  # a query without FROM has one row
+    return str(row[0])
+
+
+def beat(connection: Connection, worker_id: str, partitions: int) -> None:
+    """Show that a worker is alive."""
+    connection.execute(SQL.beat, {"worker_id": worker_id, "partitions": partitions})
+
+
+def maintain(connection: Connection, days_ahead: int, retention_days: int) -> tuple[int, int]:
+    """Make and drop partitions; return how many of each."""
+    row = connection.execute(SQL.maintain, {"days_ahead": days_ahead, "retention_days": retention_days}).fetchone()
+    assert row is not None  # noqa: S101  # a function call without FROM has one row
+    return row[0], row[1]

@@ -1,0 +1,178 @@
+"""One counting worker: reads a batch of events, counts it in one transaction, then moves the group's offsets."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import psycopg
+from confluent_kafka import KafkaException, Message
+from ordermesh.events.v1.events_pb2 import EventType
+
+from processor import store
+from processor.batch import Batch, sort_out
+from processor.dead_letters import LetterBox
+from processor.log_reader import LogReader
+from processor.retry import CONFLICTS, OUTAGES, LetterLimit, Outage
+from processor.settings import WorkSettings
+from runtime import metrics
+from runtime.logging import logger
+
+IDLE_SECONDS = 0.25
+BEAT_SECONDS = 1.0
+HOUR_SECONDS = 3600.0
+# The histogram of latencies gets this many events of a batch; all of them would cost more than counting does.
+OBSERVED_EVENTS = 20
+# A batch makes tens of thousands of objects without cycles; looking for cycles among them took half of the time.
+COLLECT_AFTER_OBJECTS = 100_000
+
+
+class Worker:
+    """A consumer of the group with a connection of its own; not for use by several threads."""
+
+    def __init__(self, settings: WorkSettings, index: int = 0, stop: threading.Event | None = None) -> None:
+        self._settings = settings
+        self._stop = stop or threading.Event()
+        self.worker_id = f"{socket.gethostname()}/{index}"
+        client_id = f"ordermesh-processor-{index}"
+        self._reader = LogReader(settings, client_id, settings.processor_group)
+        self._letters = LetterBox(settings, client_id)
+        self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
+        self._outage = Outage()
+        self._connection: store.Connection | None = None
+        self._oldest_event_id = ""
+        self._refreshed_at = self._beaten_at = float("-inf")
+
+    def run(self) -> None:
+        """Count until told to stop; what is in hand then is finished, or left to the next owner of its partitions."""
+        gc.freeze()
+        gc.set_threshold(COLLECT_AFTER_OBJECTS)
+        try:
+            while not self._stop.is_set():
+                self.run_once()
+        finally:
+            self.close()
+
+    def run_once(self, wait_seconds: float = IDLE_SECONDS) -> int:
+        """Count one batch and return how many events were read, 0 when there was none within `wait_seconds`."""
+        messages = self._reader.read(self._settings.processor_batch_events, wait_seconds)
+        batch = self.count(messages)
+        if batch is None:
+            return 0
+        self._reader.commit(batch.spans)
+        return sum(span.events for span in batch.spans.values())
+
+    def count(self, messages: Sequence[Message]) -> Batch | None:
+        """Count messages in one transaction, waiting out whatever stands against it.
+
+        Returns None when there is nothing to commit: no message, partitions taken away, a stop asked for.
+        """
+        while not self._stop.is_set():
+            try:
+                batch = self._count_once(messages)
+            except CONFLICTS as error:
+                metrics.COUNT_CONFLICTS.inc()
+                logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
+            except (*OUTAGES, KafkaException) as error:
+                messages = self._wait_out(error, messages)
+            else:
+                self._outage.ended()
+                self._reader.go_on()
+                return batch
+        return None
+
+    def close(self) -> None:
+        """Leave the group and the database."""
+        self._reader.close()
+        self._disconnect()
+
+    def _count_once(self, messages: Sequence[Message]) -> Batch | None:
+        connection = self._connected()
+        if self._went_back(connection):
+            return None
+        self._keep_house(connection)
+        if not messages:
+            return None
+        started = time.perf_counter()
+        batch = sort_out(messages, self._oldest_event_id)
+        if batch.parked:
+            self._limit.check()
+            self._letters.write(batch.parked)
+        counted = store.count(connection, batch)
+        self._letters.forget()
+        self._limit.add(len(batch.parked))
+        self._reader.tell_gaps(batch.spans)
+        metrics.COUNT_SECONDS.observe(time.perf_counter() - started)
+        record(batch, counted)
+        return batch
+
+    def _connected(self) -> store.Connection:
+        if self._connection is None:
+            self._connection = store.connect(self._settings.analytics_dsn.get_secret_value())
+            self._refreshed_at = self._beaten_at = float("-inf")
+            self._reader.realign()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _went_back(self, connection: store.Connection) -> bool:
+        if not self._reader.unaligned:
+            return False
+        committed = self._reader.committed()
+        return self._reader.align(committed, store.next_offsets(connection))
+
+    def _keep_house(self, connection: store.Connection) -> None:
+        """Do what is due: show that this worker is alive, learn which events are too old to count."""
+        now = time.monotonic()
+        if now - self._beaten_at >= BEAT_SECONDS:
+            store.beat(connection, self.worker_id, len(self._reader.held))
+            metrics.ASSIGNED_PARTITIONS.set(len(self._reader.held))
+            self._beaten_at = now
+        if now - self._refreshed_at >= HOUR_SECONDS:
+            self._oldest_event_id = store.oldest_event_id(connection, self._settings.processor_retention_days)
+            self._refreshed_at = now
+
+    def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
+        """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
+        if isinstance(error, psycopg.Error):
+            self._disconnect()
+        late = self._reader.wait(self._outage.began(error))
+        return self._reader.still_held([*messages, *late])
+
+
+def record(batch: Batch, counted: store.Counted) -> None:
+    """Add a counted batch to the metrics of this process, and the events of sampled traces to the log."""
+    metrics.COUNT_EVENTS.observe(len(batch.events))
+    metrics.DUPLICATES.inc(counted.duplicates)
+    for type_, events in Counter(event.type for event in counted.events).items():
+        metrics.COUNTED.labels(EventType.Name(type_)).inc(events)
+    for reason, letters in Counter(letter.poison.reason for letter in batch.parked).items():
+        metrics.PARKED.labels(reason.value).inc(letters)
+    now = time.time()
+    for event in counted.events[:: len(counted.events) // OBSERVED_EVENTS + 1]:
+        metrics.EVENT_SECONDS.observe(max(now - event.occur_us / 1_000_000, 0))
+    if batch.sampled:
+        log_sampled(batch, {event.event_id for event in counted.events})
+
+
+def log_sampled(batch: Batch, new_ids: set[str]) -> None:
+    """Write a line for each new event whose trace is followed."""
+    for event, (partition, offset) in zip(batch.events, batch.places, strict=True):
+        context = batch.sampled.get(event.event_id)
+        if context is not None and event.event_id in new_ids:
+            logger().info(
+                "event counted",
+                trace_id=context.trace_id,
+                order_id=event.order_id,
+                event_id=event.event_id,
+                event_type=EventType.Name(event.type),
+                partition=partition,
+                offset=offset,
+            )
