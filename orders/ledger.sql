@@ -9,7 +9,7 @@ FROM progress;
 -- name: unsent
 -- Returns how many events wait, up to a limit, and the age of the oldest in seconds.
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occur_time)), 0)::float8
-FROM (SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS some;
+FROM (SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
 -- name: dead
 -- Returns the dead events.

@@ -73,7 +73,7 @@ SELECT maintain_outbox(%(days_ahead)s, %(retention_days)s);
 
 -- name: count_pending
 -- Counts unsent events, up to a limit.
-SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS some;
+SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
 -- name: list_events
 -- Lists events that were not sent, for people.

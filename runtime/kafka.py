@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -23,6 +24,8 @@ CONTENT_TYPES = {
 # Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
 ADMIN_TIMEOUT_SECONDS = 10.0
+
+LIBRARY_LOG = logging.getLogger("librdkafka")
 
 Config = dict[str, str | int | float | bool]
 
@@ -54,7 +57,8 @@ def producer(
             "queue.buffering.max.messages": 20_000,
             "delivery.report.only.error": False,
             **(overrides or {}),
-        }
+        },
+        logger=LIBRARY_LOG,
     )
 
 
@@ -72,13 +76,14 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
             "enable.partition.eof": False,
             "queued.max.messages.kbytes": 32_768,
             "fetch.wait.max.ms": 50,
-        }
+        },
+        logger=LIBRARY_LOG,
     )
 
 
 def admin(settings: Settings, client_id: str) -> AdminClient:
     """Return an admin client."""
-    return AdminClient(base_config(settings, client_id))
+    return AdminClient(base_config(settings, client_id), logger=LIBRARY_LOG)
 
 
 def create_topics(client: AdminClient, partitions: int, replication: int) -> list[str]:
