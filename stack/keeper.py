@@ -9,7 +9,7 @@ from stack.board import Board
 from stack.errors import StackError
 from stack.plan import Component
 from stack.process import explain_exit
-from stack.status import State
+from stack.status import StackStatus, State
 
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
@@ -58,11 +58,12 @@ class Keeper:
 
     def _await_needs(self) -> bool:
         while not self._stopping.is_set():
-            states = [self._board.state(name) for name in self.component.needs]
-            if all(state in (State.READY, State.DONE) for state in states):
+            if self._board.wait(self._needs_are_met, WATCH_SECONDS):
                 return True
-            self._board.wait(lambda status: self._stopping.is_set(), WATCH_SECONDS / 10)
         return False
+
+    def _needs_are_met(self, status: StackStatus) -> bool:
+        return all(status.components[name].state in (State.READY, State.DONE) for name in self.component.needs)
 
     def _start_and_wait(self, *, restarted: bool) -> None:
         with self._life:

@@ -155,3 +155,27 @@ def put_in_place(fresh: Path, target: Path) -> None:
         if not target.is_dir():
             raise
         shutil.rmtree(fresh)
+
+
+def copy_into_place(source: Path, target: Path) -> None:
+    """Copy a file to another folder for everyone to read, whole or not at all."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(descriptor)
+    shutil.copyfile(source, name)
+    os.chmod(name, 0o644)
+    os.replace(name, target)
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Make a state folder that PostgreSQL's user can reach, and remove it with its run folder in the end."""
+    home = Path(tempfile.mkdtemp(prefix="om-", dir=short_base()))
+    if os.geteuid() == 0:
+        home.chmod(PASSABLE)
+    try:
+        yield home
+    finally:
+        record = home / "run-dir"
+        if record.exists():
+            shutil.rmtree(record.read_text().strip(), ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 from stack import proc
 from stack.board import Event
 from stack.errors import PortTaken, ServerFailed
-from stack.paths import PASSABLE
+from stack.paths import temporary_home
 from stack.plan import Site, given_env
 from stack.settings import StackSettings
 from stack.status import ComponentStatus, State
@@ -124,18 +122,3 @@ def started(
         yield stack
     finally:
         stack.down()
-
-
-@contextlib.contextmanager
-def temporary_home() -> Iterator[Path]:
-    """Make a state folder that PostgreSQL's user can reach, and remove it with its run folder in the end."""
-    home = Path(tempfile.mkdtemp(prefix="om-", dir="/tmp"))
-    if os.geteuid() == 0:
-        home.chmod(PASSABLE)
-    try:
-        yield home
-    finally:
-        record = home / "run-dir"
-        if record.exists():
-            shutil.rmtree(record.read_text().strip(), ignore_errors=True)
-        shutil.rmtree(home, ignore_errors=True)

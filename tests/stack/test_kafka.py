@@ -2,6 +2,7 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from confluent_kafka.admin import NewTopic
 
 from stack import kafka_jars, ports
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
-from stack.kafka import Kafka, known_cause, quiet_client
+from stack.kafka import WARM_FILE, Kafka, java_argv, known_cause, quiet_client
 from stack.kafka_jars import Jar
 from stack.logfile import LogFile
 from stack.paths import StateFolder
@@ -131,6 +132,19 @@ def test_jars_are_fetched_once_with_progress(monkeypatch: pytest.MonkeyPatch, tm
         folder = kafka_jars.ensure(tmp_path / "cache", lambda *step: seen.append(step))
     assert (folder / "thing-1.jar").read_bytes() == b"good"
     assert seen == [(1, 1, "thing-1.jar")]
+
+
+def test_a_damaged_start_up_cache_costs_only_its_gain(tmp_path: Path) -> None:
+    folder = tmp_path / "jars"
+    folder.mkdir()
+    for jar in kafka_jars.ensure().glob("*.jar"):
+        (folder / jar.name).symlink_to(jar)
+    (folder / WARM_FILE).write_bytes(b"no cache at all")
+    done = subprocess.run(
+        [*java_argv(folder), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert len(done.stdout.strip()) == 22, done.stdout
 
 
 def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -> None:

@@ -1,0 +1,107 @@
+"""Looks at this machine: what a stack needs, whether it is there, and how to get it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from frontdoor import check as frontdoor_check
+from frontdoor.values import EnvoyConfigError
+
+from stack import kafka_jars, ports
+from stack.errors import PortTaken, StackError
+from stack.identity import server_identity
+from stack.kafka import java
+from stack.paths import StateFolder, default_cache
+from stack.postgres_binaries import locate
+from stack.settings import StackSettings
+from stack.status import read_status
+
+RUN_SECONDS = 20
+NEEDED_DISK_BYTES = 2 * 1024**3
+NEEDED_MEMORY_BYTES = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Says of one thing whether it is in order, what was found, and what to do when it is not."""
+
+    name: str
+    good: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(home: Path, settings: StackSettings) -> Iterator[Finding]:
+    """Look at one thing after the other; nothing is changed but the state folder made."""
+    yield Finding("Linux", platform.system() == "Linux", platform.platform(), "the local stack runs on Linux only")
+    yield attempt("state folder", lambda: str(StateFolder(home).home))
+    yield attempt("Envoy", lambda: first_line(str(frontdoor_check.envoy_binary()), "--version"))
+    yield attempt("PostgreSQL", lambda: first_line(postgres_program(home), "--version"))
+    yield attempt("Java", lambda: first_line(java(), "--version"))
+    yield jars()
+    yield from room(home)
+    yield from free_ports(home, settings)
+    curl = shutil.which("curl")
+    yield Finding("curl", curl is not None, curl or "not found", "install curl: the examples and some tests use it")
+
+
+def attempt(name: str, look: Callable[[], str]) -> Finding:
+    """Return what look finds, or its error as the remedy."""
+    try:
+        return Finding(name, True, look())
+    except (StackError, EnvoyConfigError) as error:
+        return Finding(name, False, "missing", str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(name, False, "cannot be run", str(error))
+
+
+def first_line(*argv: str) -> str:
+    """Return the first line that a program prints."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=RUN_SECONDS, check=True)
+    return next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
+
+
+def postgres_program(home: Path) -> str:
+    """Return the server program that a stack with this home would run."""
+    return locate(server_identity(home / "postgres"), default_cache()).program("postgres")
+
+
+def jars() -> Finding:
+    """Say whether Kafka's jars are there."""
+    folder = kafka_jars.cached()
+    remedy = "`make setup` fetches them from Maven Central, 45 MB once"
+    return Finding("Apache Kafka", folder is not None, str(folder or "jars not fetched yet"), remedy)
+
+
+def room(home: Path) -> Iterator[Finding]:
+    """Say whether there is room on the disk and in memory."""
+    free = shutil.disk_usage(home).free
+    yield Finding("disk", free >= NEEDED_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "2 GiB are needed to begin with")
+    available = available_memory_bytes()
+    found = f"{available / 1024**3:.1f} GiB available"
+    yield Finding("memory", available >= NEEDED_MEMORY_BYTES, found, "1 GiB is needed, 1.5 GiB under load")
+
+
+def available_memory_bytes() -> int:
+    """Return how much memory programs can still take."""
+    rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    return next(int(row[1]) * 1024 for row in rows if row[0] == "MemAvailable:")
+
+
+def free_ports(home: Path, settings: StackSettings) -> Iterator[Finding]:
+    """Say of the ports whether they are free; those of our own running stack count as free."""
+    status = read_status(home / "stack.json")
+    if status is not None and status.running:
+        yield Finding("ports", True, f"held by the running stack (pid {status.supervisor.pid})")
+        return
+    try:
+        ports.require_free(settings.local_ports())
+    except PortTaken as error:
+        yield Finding("ports", False, "taken", str(error))
+    else:
+        yield Finding("ports", True, ", ".join(str(port) for port in settings.local_ports().values()) + " are free")
