@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import grpc
@@ -29,6 +31,8 @@ OPTIONS: list[tuple[str, int]] = [
 # Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
 DRAIN_NOTICE_SECONDS = 1.0
 DRAIN_GRACE_SECONDS = 10.0
+# A threaded server refuses calls beyond this many waiting for each of its threads.
+WAITING_PER_THREAD = 32
 # Time for the last replies to leave before connections close.
 DRAIN_PAUSE_SECONDS = 0.1
 
@@ -235,6 +239,38 @@ async def serve_async(
     await asyncio.sleep(DRAIN_NOTICE_SECONDS)
     await asyncio.wait_for(server.stop(DRAIN_GRACE_SECONDS), DRAIN_GRACE_SECONDS + 1)
     await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+    logger().info("stopped", address=address)
+
+
+def serve_sync(
+    address: str,
+    services: Sequence[str],
+    register: Callable[[grpc.Server], None],
+    stop: threading.Event,
+    threads: int,
+) -> None:
+    """Serve on threads until `stop`, then drain as `serve_async` does. Raises OSError when it cannot bind."""
+    server = grpc.server(
+        ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
+        interceptors=[SyncErrors()],
+        options=OPTIONS,
+        maximum_concurrent_rpcs=threads * WAITING_PER_THREAD,
+    )
+    register(server)
+    healthy = health.HealthServicer(experimental_non_blocking=True)
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    with listen.binding(address):
+        bind(server, address)
+        server.start()
+    for service in ("", *services):
+        healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
+    logger().info("serving", address=address, services=list(services))
+    stop.wait()
+    logger().info("draining", address=address)
+    healthy.enter_graceful_shutdown()
+    time.sleep(DRAIN_NOTICE_SECONDS)
+    server.stop(DRAIN_GRACE_SECONDS).wait(DRAIN_GRACE_SECONDS + 1)
+    time.sleep(DRAIN_PAUSE_SECONDS)
     logger().info("stopped", address=address)
 
 
