@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontdoor import replies
 from frontdoor.config import Config, extension
 
 FIELDS = {
@@ -14,7 +15,6 @@ FIELDS = {
     "rpc": "%REQ(:PATH)%",
     "protocol": "%PROTOCOL%",
     "status": "%RESPONSE_CODE%",
-    "grpc_status": "%GRPC_STATUS(CAMEL_STRING)%",
     "details": "%RESPONSE_CODE_DETAILS%",
     "flags": "%RESPONSE_FLAGS%",
     "duration_ms": "%DURATION%",
@@ -29,13 +29,24 @@ FIELDS = {
 }
 
 
+# Not for REST: Envoy would guess it from the HTTP status, which says as much.
+GRPC_FIELDS = {"grpc_status": "%GRPC_STATUS(CAMEL_STRING)%"}
+
+
 def access_log(path: str) -> list[Config]:
-    """Return the access log of the front listener; alert on `grpc_status`, which says more than `status`."""
+    """Return the access logs of the front listener, in one file: gRPC with its own status, which alerts must watch."""
     return [
-        extension(
-            "envoy.access_loggers.file",
-            "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            path=path,
-            log_format={"json_format": FIELDS, "omit_empty_values": True},
-        )
+        log_file(path, replies.asked_over_grpc(), FIELDS | GRPC_FIELDS),
+        log_file(path, replies.asked_over_rest(), FIELDS),
     ]
+
+
+def log_file(path: str, asked: Config, fields: dict[str, str]) -> Config:
+    """Return an access log for the requests that pass a filter."""
+    log = extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path=path,
+        log_format={"json_format": fields, "omit_empty_values": True},
+    )
+    return {**log, "filter": asked}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits, transcoder
+from frontdoor import clusters, contracts, limits, tracing, transcoder
 from frontdoor.config import Config, extension, header_is, percent
 from frontdoor.values import EnvoyValues
 
@@ -13,7 +13,7 @@ HEALTH_PATH = "/healthz"
 def http_filters(values: EnvoyValues) -> list[Config]:
     """Return the filters of the front listener."""
     return [
-        response_headers(),
+        tracing.echo(),
         extension("envoy.filters.http.cors", f"{FILTERS}.cors.v3.Cors"),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
@@ -29,22 +29,6 @@ def http_filters(values: EnvoyValues) -> list[Config]:
 def router() -> Config:
     """Return the last filter, which sends the request on."""
     return extension("envoy.filters.http.router", f"{FILTERS}.router.v3.Router")
-
-
-def response_headers() -> Config:
-    """Return what every reply gets: the trace context, as it was sent on, or as it would have been."""
-    mutations = {
-        "request_mutations": [added_if_absent("traceparent", "00-%TRACE_ID%-%SPAN_ID%-00")],
-        "response_mutations": [added_if_absent("traceparent", "%REQ(traceparent)%")],
-    }
-    return extension(
-        "envoy.filters.http.header_mutation", f"{FILTERS}.header_mutation.v3.HeaderMutation", mutations=mutations
-    )
-
-
-def added_if_absent(name: str, value: str) -> Config:
-    """Return a header that is added where there is none yet."""
-    return {"append": {"header": {"key": name, "value": value}, "append_action": "ADD_IF_ABSENT"}}
 
 
 def health_check() -> Config:
@@ -88,5 +72,4 @@ def grpc_statistics() -> Config:
         f"{FILTERS}.grpc_stats.v3.FilterConfig",
         individual_method_stats_allowlist={"services": services},
         enable_upstream_stats=True,
-        replace_dots_in_grpc_service_name=True,
     )

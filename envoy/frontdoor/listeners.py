@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, limits, routes
+from frontdoor import clusters, limits, routes, tracing
 from frontdoor.access_log import access_log
 from frontdoor.config import Config, extension, typed
 from frontdoor.filters import http_filters, router
@@ -11,8 +11,6 @@ from frontdoor.values import Address, EnvoyValues
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 STATS_PATH = "/stats/prometheus"
-# Of traces that no client began; a client's own decision is respected.
-SAMPLED_PERCENT = 1
 
 
 def front(values: EnvoyValues) -> Config:
@@ -42,12 +40,12 @@ def connection_manager(values: EnvoyValues) -> Config:
         server_name="ordermesh",
         **limits.connection_options(),
         **client_identity(),
-        **request_ids(),
-        tracing=tracing(),
+        **tracing.request_ids(),
+        tracing=tracing.tracing(),
         normalize_path=True,
         merge_slashes=True,
         path_with_escaped_slashes_action="REJECT_REQUEST",
-        early_header_mutation_extensions=[without_claims()],
+        early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),
         local_reply_config=local_replies(),
         route_config=routes.route_configuration(),
@@ -57,63 +55,21 @@ def connection_manager(values: EnvoyValues) -> Config:
 
 def client_identity() -> Config:
     """Return who a client is: the address of its connection. From no client are Envoy's own headers taken."""
+    nobody = {"address_prefix": "255.255.255.255", "prefix_len": 32}
     return {
         "use_remote_address": True,
         "xff_num_trusted_hops": 0,
-        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
+        # Without a range, Envoy takes private addresses and loopback for its own, which may turn on retries.
+        "internal_address_config": {"cidr_ranges": [nobody]},
     }
 
 
-def request_ids() -> Config:
-    """Return how requests are named: a client's id is kept as it is, whether it is a UUID or not."""
-    return {
-        "generate_request_id": True,
-        "preserve_external_request_id": True,
-        "always_set_request_id_in_response": True,
-        "request_id_extension": {
-            "typed_config": typed(
-                "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
-                pack_trace_reason=False,
-                use_request_id_for_trace_sampling=False,
-            )
-        },
-    }
-
-
-def tracing() -> Config:
-    """Return the propagation of W3C trace context. A client's decision to sample is respected."""
-    return {
-        "provider": extension(
-            "envoy.tracers.opentelemetry",
-            "envoy.config.trace.v3.OpenTelemetryConfig",
-            service_name="envoy",
-            grpc_service={"envoy_grpc": {"cluster_name": clusters.COLLECTOR}},
-            sampler=sampler(),
-        ),
-    }
-
-
-def sampler() -> Config:
-    """Return which traces are sampled: those that a client sampled, and few of those that none began."""
-    samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3"
-    few = extension(
-        "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
-        f"{samplers}.TraceIdRatioBasedSamplerConfig",
-        sampling_percentage={"numerator": SAMPLED_PERCENT},
-    )
-    return extension(
-        "envoy.tracers.opentelemetry.samplers.parent_based",
-        f"{samplers}.ParentBasedSamplerConfig",
-        wrapped_sampler=few,
-    )
-
-
-def without_claims() -> Config:
-    """Return the removal of a header by which replies tell REST from gRPC, and which only the transcoder may set."""
+def headers_on_arrival() -> Config:
+    """Return the removal of what a client may not say: by the original path, replies tell REST from gRPC."""
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"remove": ORIGINAL_PATH}],
+        mutations=[{"remove": ORIGINAL_PATH}, *tracing.malformed_ignored()],
     )
 
 

@@ -31,7 +31,7 @@ def bootstrap(values: EnvoyValues) -> Config:
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": {"address": clusters.socket_address(values.admin)},
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": runtime_flags()}]},
+        "stats_config": {"stats_tags": grpc_tags()},
         "overload_manager": limits.overload_manager(),
         "static_resources": {
             "listeners": [listeners.front(values), listeners.stats(values)],
@@ -40,6 +40,10 @@ def bootstrap(values: EnvoyValues) -> Config:
     }
 
 
-def runtime_flags() -> Config:
-    """Return what is switched on: a route's timeout is DEADLINE_EXCEEDED to gRPC; UNAVAILABLE would invite retries."""
-    return {"envoy.reloadable_features.grpc_timeout_returns_deadline_exceeded": True}
+def grpc_tags() -> list[Config]:
+    """Return how a statistic's name gives service and method as labels; Envoy's own rules stop at the first dot."""
+    service = r"ordermesh(?:\.\w+)+Service"
+    return [
+        {"tag_name": "grpc_service", "regex": rf"^cluster\.[^.]+\.grpc\.(({service})\.)"},
+        {"tag_name": "grpc_method", "regex": rf"^cluster\.[^.]+\.grpc\.{service}\.((\w+)\.)"},
+    ]

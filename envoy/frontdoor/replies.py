@@ -8,11 +8,18 @@ from frontdoor.config import Config, header_is
 REASON = "%LOCAL_REPLY_BODY%"
 NO_ANSWER = "no answer before the deadline"
 OVER_LIMIT = "over the rate limit"
-TOO_LARGE = f"the body is too large: at most {limits.BODY_BYTES} bytes, or {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
+TOO_LARGE = (
+    f"the body is too large: at most {limits.BODY_BYTES} bytes, {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
+)
 HEADERS_TOO_LARGE = f"the headers are too large: at most {limits.HEADERS_KIB} KiB in {limits.HEADERS_COUNT} headers"
-INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, RESOURCE_EXHAUSTED, OUT_OF_RANGE, INTERNAL, UNAVAILABLE = (
-    3, 4, 5, 8, 11, 13, 14,
-)  # fmt: skip
+# google.rpc.Code
+INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
+NOT_FOUND = 5
+RESOURCE_EXHAUSTED = 8
+OUT_OF_RANGE = 11
+INTERNAL = 13
+UNAVAILABLE = 14
 # HTTP status -> google.rpc.Code and message. Too large is OUT_OF_RANGE: clients try RESOURCE_EXHAUSTED again.
 REPLIES = {
     400: (INVALID_ARGUMENT, REASON),
@@ -61,12 +68,23 @@ def json_reply(filters: list[Config], code: int, message: str) -> Config:
 
 def asked_over_rest() -> Config:
     """Match a request that is not gRPC, or was not before it was transcoded."""
-    not_grpc = {"invert_match": True, "treat_missing_header_as_empty": True}
-    headers = [
-        header_is("content-type", prefix="application/grpc") | not_grpc,
-        {"name": ORIGINAL_PATH, "present_match": True},
-    ]
-    return {"or_filter": {"filters": [{"header_filter": {"header": header}} for header in headers]}}
+    return {"or_filter": {"filters": [speaks_grpc(False), transcoded(True)]}}
+
+
+def asked_over_grpc() -> Config:
+    """Match every other request."""
+    return {"and_filter": {"filters": [speaks_grpc(True), transcoded(False)]}}
+
+
+def speaks_grpc(wanted: bool) -> Config:
+    """Match a request whose body is gRPC's, or one whose body is not."""
+    other = {} if wanted else {"invert_match": True, "treat_missing_header_as_empty": True}
+    return {"header_filter": {"header": header_is("content-type", prefix="application/grpc") | other}}
+
+
+def transcoded(wanted: bool) -> Config:
+    """Match a request that was transcoded, or one that was not."""
+    return {"header_filter": {"header": {"name": ORIGINAL_PATH, "present_match": wanted}}}
 
 
 def grpc_reply(status: int, code: int, message: str) -> Config:

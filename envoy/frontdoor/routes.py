@@ -67,7 +67,11 @@ def rest_route(match: Config, filters: Config) -> Config:
 
     It names a cluster because CORS does nothing on a route without one.
     """
-    return {"match": match, "route": {"cluster": clusters.PAGES}, **per_filter({HEADERS: grpc_removed(), **filters})}
+    return {
+        "match": match,
+        "route": {"cluster": clusters.PAGES},
+        **per_filter({HEADERS: grpc_removed(), **filters}),
+    }
 
 
 def page_routes() -> list[Config]:
@@ -100,23 +104,23 @@ def route(
     filters: Config | None = None,
 ) -> Config:
     """Return a route to a cluster. A client may ask for less time with `grpc-timeout`, not for more."""
+    longest = seconds(timeout_seconds)
     action = {
         "cluster": cluster,
-        "timeout": seconds(timeout_seconds),
+        # Where this stands, Envoy ignores a route's `timeout`; to gRPC it is DEADLINE_EXCEEDED.
+        "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
         "idle_timeout": seconds(timeout_seconds + limits.STREAM_IDLE_SECONDS),
-        "max_stream_duration": {"grpc_timeout_header_max": seconds(timeout_seconds)},
         "retry_policy": retry_policy(retry_on),
     }
     return {"match": match, "route": action, **per_filter(filters)}
 
 
 def stream_route(match: Config, *, filters: Config | None = None) -> Config:
-    """Return a route for streams that last until the client goes away or nothing moves."""
+    """Return a route for streams that last until the client goes away, its deadline passes or nothing moves."""
     action = {
         "cluster": clusters.GATEWAY,
-        "timeout": "0s",
+        "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
         "idle_timeout": seconds(limits.WATCH_IDLE_SECONDS),
-        "max_stream_duration": {"grpc_timeout_header_max": "0s"},
         "retry_policy": retry_policy(SAFE_RETRIES),
     }
     return {"match": match, "route": action, **per_filter(filters)}
@@ -161,9 +165,11 @@ def batch_buffer() -> Config:
 
 def grpc_removed() -> Config:
     """Return the removal of gRPC's headers from a REST reply, where they say nothing."""
-    names = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-status-details-bin")
-    mutations = {"response_mutations": [{"remove": name} for name in names]}
-    return typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=mutations)
+    removals = [{"remove": name} for name in ("grpc-status", "grpc-message", "grpc-accept-encoding")]
+    return typed(
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        mutations={"response_mutations": removals},
+    )
 
 
 def cors_policy() -> Config:

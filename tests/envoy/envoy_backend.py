@@ -1,4 +1,4 @@
-"""What stands behind Envoy in these tests: real gRPC servers with canned answers, and a page server, on Unix sockets."""
+"""What stands behind Envoy in these tests: real gRPC servers with canned answers, and pages, on Unix sockets."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         self.seen.note(request, context)
         return orders_pb2.BatchCreateOrdersResponse(accepted_count=len(request.requests))
 
-    def StreamOrders(self, request: orders_pb2.ListOrdersRequest, context: Context) -> Iterator[orders_pb2.OrderSummary]:
+    def StreamOrders(
+        self, request: orders_pb2.ListOrdersRequest, context: Context
+    ) -> Iterator[orders_pb2.OrderSummary]:
         self.seen.note(request, context)
         if request.customer_id == "refused":
             context.abort_with_status(rpc_status.to_status(refusal()))
@@ -111,7 +113,9 @@ def refusal() -> status_pb2.Status:
     details = [any_pb2.Any(), any_pb2.Any()]
     details[0].Pack(info)
     details[1].Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    return status_pb2.Status(code=3, message='1 field is invalid: items[0].quantity: must be "1" or more', details=details)
+    return status_pb2.Status(
+        code=3, message='1 field is invalid: items[0].quantity: must be "1" or more', details=details
+    )
 
 
 class Inventory(inventory_pb2_grpc.InventoryServiceServicer):

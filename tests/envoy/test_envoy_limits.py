@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+
+import grpc
+import pytest
+from envoy_backend import Backend
+from envoy_front import Front
+from frontdoor.values import LOOPBACK
+from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
+
+Start = Callable[..., Front]
+
+
+def test_over_the_rate_limit_rest_and_grpc_are_told_so_and_when_to_return(start_front: Start) -> None:
+    front = start_front(rate_limit_per_second=1)
+    answers = [front.curl("/orders") for _ in range(5)]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert refused
+    for answer in refused:
+        assert (answer.status, answer.json) == (429, {"code": 8, "message": "over the rate limit", "details": []})
+        assert answer.headers["retry-after"]
+        assert answer.headers["x-ratelimit-limit"] == "1"
+    with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        create_orders(channel, 20)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.details() == "over the rate limit"
+    metadata = [*caught.value.initial_metadata(), *caught.value.trailing_metadata()]
+    assert {"retry-after", "x-ratelimit-limit"} <= {key for key, _ in metadata}
+
+
+def create_orders(channel: grpc.Channel, count: int) -> None:
+    stub = orders_pb2_grpc.OrderServiceStub(channel)
+    for _ in range(count):
+        stub.CreateOrder(orders_pb2.CreateOrderRequest(customer_id="grace"))
+
+
+def test_a_large_body_is_refused_before_it_reaches_a_service(front: Front, backend: Backend) -> None:
+    body = front.access_log.parent / "large.json"
+    body.write_text('{"customerId":"' + "x" * 1_100_000 + '"}')
+    calls = len(backend.seen.calls)
+    answer = front.post("/orders", f"@{body}")
+    assert (answer.status, answer.json["code"]) == (413, 11)
+    assert "at most 1048576 bytes" in answer.json["message"]
+    assert len(backend.seen.calls) == calls
+
+
+def test_a_batch_over_rest_may_be_larger(front: Front) -> None:
+    body = front.access_log.parent / "batch.json"
+    body.write_text('{"requests":[{"customerId":"' + "x" * 2_000_000 + '"}]}')
+    assert front.post("/v1/orders:batchCreate", f"@{body}").json["acceptedCount"] == 1
+    body.write_text('{"requests":[{"customerId":"' + "x" * 9_000_000 + '"}]}')
+    assert front.post("/v1/orders:batchCreate", f"@{body}").status == 413
+
+
+@pytest.mark.parametrize(
+    "headers", [["x-large: " + "y" * 14_000], [f"x-{number}: 1" for number in range(120)]], ids=["size", "count"]
+)
+def test_too_many_or_too_large_headers_are_refused(front: Front, headers: list[str]) -> None:
+    answer = front.curl("/orders", *(word for header in headers for word in ("-H", header)))
+    assert (answer.status, answer.json["code"]) == (431, 11)
+    assert "12 KiB in 100 headers" in answer.json["message"]
+
+
+def test_random_bytes_on_the_port_end_their_connection_only(front: Front) -> None:
+    for start in (
+        b"",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n",
+    ):
+        with socket.create_connection((LOOPBACK, front.port), timeout=10) as connection:
+            connection.sendall(start + secrets.token_bytes(4096))
+            connection.shutdown(socket.SHUT_WR)
+            try:
+                while connection.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert front.curl("/orders").status == 200
+
+
+def test_a_route_that_takes_too_long_ends_with_the_deadline(start_front: Start, backend: Backend) -> None:
+    front = start_front(change=lambda text: text.replace("max_stream_duration: 15s", "max_stream_duration: 0.3s"))
+    backend.seen.cancelled.clear()
+    answer = front.post("/orders", '{"customerId":"slow"}')
+    assert (answer.status, answer.json) == (504, {"code": 4, "message": "no answer before the deadline", "details": []})
+    assert backend.seen.cancelled.wait(5)
+    backend.seen.cancelled.clear()
+    with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(orders_pb2.CreateOrderRequest(customer_id="slow"))
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_rest_client_may_give_a_shorter_deadline(front: Front, backend: Backend) -> None:
+    backend.seen.cancelled.clear()
+    answer = front.post("/orders", '{"customerId":"slow"}', "-H", "grpc-timeout: 200m")
+    assert (answer.status, answer.json["code"]) == (504, 4)
+    assert backend.seen.cancelled.wait(5)

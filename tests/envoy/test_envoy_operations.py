@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from envoy_backend import ANALYTICS, ORDERS, Backend
+from envoy_front import Front, await_true
+from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
+
+Start = Callable[..., Front]
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not loopback; skip where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # A datagram socket sends nothing when it connects.
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
+def test_only_loopback_reaches_the_front_door_the_admin_and_the_statistics(front: Front) -> None:
+    for port in (front.port, front.admin_port, front.stats_port):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((own_address(), port), timeout=5)
+
+
+def test_the_statistics_listener_shows_nothing_else(front: Front) -> None:
+    answer = front.curl("/stats/prometheus", port=front.stats_port)
+    assert answer.status == 200
+    assert b"envoy_cluster_upstream_rq_total" in answer.body
+    for path in (
+        "/",
+        "/stats",
+        "/config_dump",
+        "/quitquitquit",
+        "/stats/prometheus/../../config_dump",
+        "//config_dump",
+    ):
+        assert front.curl(path, "--path-as-is", "-X", "POST", port=front.stats_port).status == 404
+
+
+def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: Start, tmp_path: Path) -> None:
+    front = start_front(
+        change=lambda text: text.replace("orders-0.sock", "none-0.sock").replace("orders-1.sock", "none-1.sock")
+    )
+    answer = front.post("/orders", "{}")
+    assert (answer.status, answer.json["code"], answer.json["details"]) == (503, 14, [])
+    assert answer.json["message"].startswith("the service is unavailable, try again: ")
+    with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(orders_pb2.CreateOrderRequest())
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert front.curl("/healthz").status == 503
+
+
+def test_a_write_finds_the_process_that_is_up(start_front: Start) -> None:
+    front = start_front(change=lambda text: text.replace("orders-0.sock", "none-0.sock"))
+    assert {front.post("/orders", "{}").status for _ in range(10)} == {200}
+
+
+def test_a_process_that_drains_gets_nothing_new(start_front: Start, backend: Backend) -> None:
+    front = start_front()
+    healthy = "cluster.orders.membership_healthy"
+    await_true(lambda: front.statistic(healthy) == 2, lambda: "two healthy processes")
+    backend.say_healthy(0, ORDERS, serving=False)
+    try:
+        await_true(lambda: front.statistic(healthy) == 1, lambda: "one healthy process")
+        for number in range(10):
+            front.post("/orders", "{}", "-H", f"x-request-id: drained-{number}")
+            assert front.access_line(f"drained-{number}")["upstream_host"].endswith("orders-1.sock")
+    finally:
+        backend.say_healthy(0, ORDERS, serving=True)
+    await_true(lambda: front.statistic(healthy) == 2, lambda: "two healthy processes again")
+
+
+def test_healthz_says_whether_every_service_is_there(start_front: Start, backend: Backend) -> None:
+    front = start_front()
+    await_true(lambda: front.curl("/healthz").status == 200, lambda: "healthy")
+    backend.say_healthy(2, ANALYTICS, serving=False)
+    try:
+        await_true(lambda: front.curl("/healthz").status == 503, lambda: "unhealthy")
+        # The service itself says what is wrong.
+        assert front.curl("/v1/analytics/sales-summary").status == 200
+    finally:
+        backend.say_healthy(2, ANALYTICS, serving=True)

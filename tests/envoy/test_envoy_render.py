@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from frontdoor import contracts
+from frontdoor.__main__ import TARGETS
+from frontdoor.check import validate
+from frontdoor.render import bootstrap, render
+from frontdoor.values import EnvoyConfigError, EnvoyValues
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_envoy_accepts_every_target(target: str) -> None:
+    validate(render(TARGETS[target]()))
+
+
+def test_envoy_refuses_a_wrong_configuration_with_the_reason() -> None:
+    text = render(EnvoyValues.compose()).replace("lb_policy: LEAST_REQUEST", "lb_policy: BEST_GUESS")
+    with pytest.raises(EnvoyConfigError, match="BEST_GUESS"):
+        validate(text)
+
+
+def test_the_rendered_text_is_the_configuration() -> None:
+    values = EnvoyValues.cluster()
+    assert yaml.safe_load(render(values)) == bootstrap(values)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_admin_interface_is_on_loopback_everywhere(target: str) -> None:
+    assert bootstrap(TARGETS[target]())["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> None:
+    routes = bootstrap(EnvoyValues.compose())["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]["route_config"]["virtual_hosts"][0]["routes"]
+    owners = {
+        contracts.ORDERS: "orders",
+        contracts.INVENTORY: "orders",
+        contracts.ANALYTICS: "analytics",
+        contracts.PIPELINE: "gateway",
+    }
+    for service, methods in contracts.public_methods().items():
+        assert methods
+        for method in methods:
+            assert cluster_of(routes, f"/{service}/{method}") == owners[service]
+    assert cluster_of(routes, "/ordermesh.internal.v1.OrderLedgerService/GetOrderProgress") is None
+
+
+def cluster_of(routes: list[dict[str, Any]], path: str) -> str | None:
+    """Return the cluster of the first route that a gRPC call of the path matches."""
+    for route in routes:
+        match = route["match"]
+        if match.get("path") == path or ("prefix" in match and path.startswith(match["prefix"])):
+            return route.get("route", {}).get("cluster")
+    return None
+
+
+def local(**changes: Any) -> EnvoyValues:
+    settings = {"orders_sockets": [Path("/run/om/orders-0.sock")], "access_log": Path("/dev/stdout")} | changes
+    return EnvoyValues.local(settings.pop("run_dir", Path("/run/om")), **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run_dir": Path("/" + "x" * 100)}, "analytics must be an absolute path of at most 107 bytes"),
+        ({"run_dir": Path("run")}, "analytics must be an absolute path"),
+        ({"orders_sockets": []}, "orders_sockets must name one socket or more"),
+        ({"front_port": 0}, "front_port must be a port from 1 to 65535, is 0"),
+        ({"rate_limit_per_second": 0}, "rate_limit_per_second must be 1 or more, is 0"),
+    ],
+)
+def test_a_value_that_cannot_work_is_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(EnvoyConfigError, match=said):
+        local(**changes)
+
+
+def test_the_command_writes_a_target_and_asks_for_one_otherwise(tmp_path: Path) -> None:
+    out = tmp_path / "envoy.yaml"
+    command = [sys.executable, "-m", "frontdoor"]
+    subprocess.run([*command, "--target", "compose", "--out", str(out)], check=True)
+    assert out.read_text() == render(EnvoyValues.compose())
+    without = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert without.returncode == 2
+    assert "--target local|compose|cluster" in without.stderr
