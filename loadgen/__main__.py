@@ -26,8 +26,9 @@ def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
         print(f"{program}: {error}", file=sys.stderr)
         return ExitCode.UNREACHABLE
     print_closing(console, result)
-    if options.output is not None:
-        result.write(options.output)
+    if options.output is not None and (problem := result.write(options.output)):
+        print(f"{program}: --output: {problem}", file=sys.stderr)
+        return ExitCode.USAGE
     return result.exit_code
 
 

@@ -29,9 +29,12 @@ class Snapshot:
 
 
 class Screen(Protocol):
-    """Shows snapshots, one every `interval_seconds`."""
+    """Shows snapshots, one every `interval_seconds`, and says what else is going on."""
 
     interval_seconds: float
+
+    def say(self, text: str) -> None:
+        """Say what is being waited for."""
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a snapshot; must be quick, for it runs between two sends."""
@@ -46,14 +49,19 @@ class LiveScreen:
     interval_seconds = 1.0
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._live = Live(console=console, auto_refresh=False)
-        self._live.start()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print_line(self._console, text)
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
         table = Table.grid(padding=(0, 2))
         for name, value in (*_figures(snapshot).items(), *_kinds(snapshot).items()):
             table.add_row(name, value)
+        self._live.start()
         self._live.update(table, refresh=True)
 
     def close(self) -> None:
@@ -69,11 +77,14 @@ class LineScreen:
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print_line(self._console, text)
+
     def show(self, snapshot: Snapshot) -> None:
         """Print a line."""
         figures = {**_figures(snapshot), **_kinds(snapshot)}
-        line = ", ".join(f"{name} {value}" for name, value in figures.items())
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(self._console, ", ".join(f"{name} {value}" for name, value in figures.items()))
 
     def close(self) -> None:
         """Do nothing: the lines stand."""
@@ -82,6 +93,11 @@ class LineScreen:
 def open_screen(console: Console) -> Screen:
     """Return the screen that suits the console."""
     return LiveScreen(console) if console.is_terminal else LineScreen(console)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print plain text, however long, in one line."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

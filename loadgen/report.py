@@ -5,6 +5,7 @@ from rich.table import Table
 
 from loadgen.exit_codes import MEANING
 from loadgen.options import Options
+from loadgen.progress import print_line
 from loadgen.reconcile import Reconciliation
 from loadgen.result import Result
 from loadgen.schedule import count_orders, describe
@@ -15,37 +16,41 @@ def print_opening(console: Console, options: Options) -> None:
     """Print what is about to happen, with the seed that repeats it."""
     total = count_orders(options.profile, options.duration_seconds)
     batch = f" of {options.batch_size}" if options.batch_size > 1 else ""
-    _say(console, f"{total:,} orders over {options.protocol}{batch} to http://{options.target.address}")
-    _say(console, f"{describe(options.profile)} for {options.duration_seconds:g} s")
-    _say(console, f"seed {options.seed} (the same orders again: --seed {options.seed})")
+    print_line(console, f"{total:,} orders over {options.protocol}{batch} to http://{options.target.address}")
+    print_line(console, f"{describe(options.profile)} for {options.duration_seconds:g} s")
+    print_line(console, f"seed {options.seed} (the same orders again: --seed {options.seed})")
 
 
 def print_closing(console: Console, result: Result) -> None:
     """Print what came out."""
     console.print(_latency_table(result))
     orders = result.orders
-    _say(console, f"offered {orders.offered:,}, accepted {orders.accepted:,} ({result.accepted_per_second:,.0f}/s)")
+    print_line(
+        console, f"offered {orders.offered:,}, accepted {orders.accepted:,} ({result.accepted_per_second:,.0f}/s)"
+    )
     if orders.failed:
-        _say(console, f"failed {orders.failed:,} (unanswered {orders.unanswered:,}, never sent {orders.not_sent:,})")
+        print_line(
+            console, f"failed {orders.failed:,} (unanswered {orders.unanswered:,}, never sent {orders.not_sent:,})"
+        )
     for title, counts in (("error", result.errors), ("retried", result.retries)):
         for kind, count in sorted(counts.items()):
-            _say(console, f"{title} {kind}: {count:,}")
+            print_line(console, f"{title} {kind}: {count:,}")
     for reason in result.outcome.void_because:
-        _say(console, f"void as a benchmark: {reason}")
+        print_line(console, f"void as a benchmark: {reason}")
     if result.reconciliation is not None:
         _print_reconciliation(console, result.reconciliation)
     proven = result.reconciliation is not None or result.exit_code is not ExitCode.OK
-    _say(console, f"{result.outcome.name}: {MEANING[result.exit_code]}" if proven else "not reconciled")
+    print_line(console, f"{result.outcome.name}: {MEANING[result.exit_code]}" if proven else "not reconciled")
 
 
 def _print_reconciliation(console: Console, reconciliation: Reconciliation) -> None:
-    _say(console, f"reconciliation: {reconciliation.proof} ({reconciliation.summary})")
+    print_line(console, f"reconciliation: {reconciliation.proof} ({reconciliation.summary})")
     before, after = reconciliation.before, reconciliation.after
     if before is not None and after is not None:
         revenue = (after.revenue_minor - before.revenue_minor) / 100
-        _say(console, f"counted {after.orders - before.orders:,} orders worth {revenue:,.2f}")
+        print_line(console, f"counted {after.orders - before.orders:,} orders worth {revenue:,.2f}")
     for problem in reconciliation.problems:
-        _say(console, f"  {problem}")
+        print_line(console, f"  {problem}")
 
 
 def _latency_table(result: Result) -> Table:
@@ -56,7 +61,3 @@ def _latency_table(result: Result) -> Table:
     for name, figures in rows.items():
         table.add_row(name, *(f"{value:.2f}" for value in figures.values()))
     return table
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False, markup=False)

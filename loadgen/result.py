@@ -91,9 +91,13 @@ class Result:
         """Return the exit code that the run earned."""
         return ExitCode(self.outcome.exit_code)
 
-    def write(self, path: Path) -> None:
-        """Write the result as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+    def write(self, path: Path) -> str:
+        """Write the result as JSON and return what went wrong, empty when nothing did."""
+        try:
+            path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            return f"{path}: {error.strerror}"
+        return ""
 
 
 def judge_run(options: Options, recorder: Recorder, reconciliation: Reconciliation | None) -> ExitCode:

@@ -68,6 +68,7 @@ class _Session:
     async def _baseline(self, reconciler: Reconciler) -> Totals | None:
         if not (self._options.reconcile and self._options.exclusive):
             return None
+        self._screen.say("checking that nothing is on its way")
         try:
             return await reconciler.baseline()
         except NotSettled as error:
@@ -94,9 +95,11 @@ class _Session:
                 await progress
             self._screen.close()
             await transport.close()
+            gc.unfreeze()
         return driver.recorder
 
     async def _prove(self, reconciler: Reconciler, before: Totals | None, recorder: Recorder) -> Reconciliation:
+        self._screen.say("reconciling")
         claim = Claim(recorder.accepted, recorder.accepted_minor, recorder.unanswered)
         proving = asyncio.create_task(reconciler.prove(before, claim))
         with self._on_interrupt(proving.cancel):

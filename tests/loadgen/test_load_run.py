@@ -26,6 +26,9 @@ PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
 class SilentScreen:
     interval_seconds = 0.02
 
+    def say(self, text: str) -> None:
+        pass
+
     def show(self, snapshot: Snapshot) -> None:
         pass
 
