@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -140,10 +141,17 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
 
 
 class Pipeline(pipeline_pb2_grpc.PipelineServiceServicer):
-    """Sends as many revisions as it is asked for in milliseconds."""
+    """Sends as many revisions as it is asked for in milliseconds; from 200 on, without end."""
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
 
     def WatchStatus(self, request: Any, context: Context) -> Iterator[pipeline_pb2.WatchStatusResponse]:
-        for revision in range(1, request.interval_ms + 1):
+        context.add_callback(self.left.set)
+        endless = request.interval_ms >= 200
+        for revision in itertools.count(1) if endless else range(1, request.interval_ms + 1):
+            if endless and self.left.wait(0.05):
+                return
             yield pipeline_pb2.WatchStatusResponse(revision=revision, status=pipeline_pb2.PipelineStatus())
 
 
@@ -171,12 +179,30 @@ class Pages(socketserver.ThreadingUnixStreamServer):
         return request, ("unix", 0)
 
 
+class Breaking(socketserver.ThreadingUnixStreamServer):
+    """A server that takes a request and hangs up."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), HangUp)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class HangUp(socketserver.BaseRequestHandler):
+    """Reads something and ends."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+
+
 class Backend:
     """All services, each on its socket in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seen = Seen()
+        self.pipeline = Pipeline()
         self.health: list[health.HealthServicer] = []
         self.servers = [self.orders(0), self.orders(1), self.analytics(), self.gateway()]
         self.pages = Pages(str(folder / "gateway-http.sock"), Page)
@@ -211,7 +237,7 @@ class Backend:
     def gateway(self) -> grpc.Server:
         """Return the gateway process."""
         server = self.serve("gateway", PIPELINE)
-        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(Pipeline(), server)
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(self.pipeline, server)
         reflection.enable_server_reflection([PIPELINE, reflection.SERVICE_NAME], server)
         server.start()
         return server

@@ -123,6 +123,12 @@ def test_a_deadline_ends_the_call_behind_envoy_too(front: Front, backend: Backen
     assert backend.seen.cancelled.wait(5)
 
 
+def test_a_compressed_call_passes_as_it_is(front: Front) -> None:
+    with grpc.insecure_channel(front.target, compression=grpc.Compression.Gzip) as channel:
+        answer = orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(order_of("x" * 10_000))
+    assert answer.customer_id == "x" * 10_000
+
+
 def test_methods_are_counted_one_by_one_and_unknown_ones_not(front: Front, channel: grpc.Channel) -> None:
     analytics_pb2_grpc.AnalyticsServiceStub(channel).GetSalesSummary(analytics_pb2.GetSalesSummaryRequest())
     refused(channel.unary_unary(f"/{ORDERS}/Invented"), b"")

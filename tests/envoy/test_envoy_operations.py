@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import socket
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import pytest
-from envoy_backend import ANALYTICS, ORDERS, Backend
+from envoy_backend import ANALYTICS, ORDERS, Backend, Breaking
 from envoy_front import Front, await_true
+from frontdoor.values import LOOPBACK
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 Start = Callable[..., Front]
@@ -88,3 +91,50 @@ def test_healthz_says_whether_every_service_is_there(start_front: Start, backend
         assert front.curl("/v1/analytics/sales-summary").status == 200
     finally:
         backend.say_healthy(2, ANALYTICS, serving=True)
+
+
+def test_a_write_that_may_have_arrived_is_not_sent_again_but_a_read_is(start_front: Start, folder: Path) -> None:
+    broken = Breaking(folder / "broken.sock")
+
+    def change(text: str) -> str:
+        return text.replace("orders-0.sock", "broken.sock").replace("analytics.sock", "broken.sock")
+
+    front = start_front(processes=1, change=change)
+    assert front.post("/orders", "{}", "-H", "x-request-id: write-1").status == 503
+    assert front.curl("/v1/analytics/sales-summary", "-H", "x-request-id: read-1").status == 503
+    assert front.access_line("write-1")["upstream_attempts"] == 1
+    assert front.access_line("read-1")["upstream_attempts"] == 3
+    broken.shutdown()
+    broken.server_close()
+
+
+def test_when_clients_hold_all_connections_the_statistics_still_answer(start_front: Start) -> None:
+    most = "max_active_downstream_connections: "
+    front = start_front(change=lambda text: text.replace(f"{most}4096", f"{most}2"))
+    held = [socket.create_connection((LOOPBACK, front.port), timeout=10) for _ in range(2)]
+    await_true(lambda: front.statistic("http.front.downstream_cx_active") == 2, lambda: "two connections")
+    with socket.create_connection((LOOPBACK, front.port), timeout=10) as refused:
+        assert ends(refused)
+    assert front.curl("/stats/prometheus", port=front.stats_port).status == 200
+    for connection in held:
+        connection.close()
+
+
+def ends(connection: socket.socket) -> bool:
+    """Say whether the other side closed the connection."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_watched_status_outlives_other_deadlines_and_ends_when_the_watcher_leaves(
+    start_front: Start, backend: Backend
+) -> None:
+    front = start_front(change=lambda text: text.replace("max_stream_duration: 15s", "max_stream_duration: 0.3s"))
+    backend.pipeline.left.clear()
+    with urllib.request.urlopen(f"http://{front.target}/v1/pipeline/status:watch?intervalMs=200", timeout=10) as reply:
+        events = (line for line in reply if line.startswith(b"data: "))
+        revisions = [json.loads(event[6:])["revision"] for event, _ in zip(events, range(12), strict=False)]
+    assert revisions == [str(number) for number in range(1, 13)]
+    assert backend.pipeline.left.wait(5)
