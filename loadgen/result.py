@@ -63,6 +63,7 @@ class Timing:
     started_at: str
     sending_seconds: float
     interrupted: bool
+    realtime: bool
     generator_cpu_us_per_order: float
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from loadgen.driver import Driver
 from loadgen.machine import read_machine, read_versions
 from loadgen.options import Options, Target
+from loadgen.priority import realtime
 from loadgen.progress import Screen, Snapshot, open_screen
 from loadgen.reconcile import Claim, NotSettled, Proof, Reconciler, Reconciliation, Totals
 from loadgen.recorder import NANOSECONDS, Recorder
@@ -53,6 +54,7 @@ class _Session:
         self._options = options
         self._screen = screen
         self._interrupted = False
+        self._realtime = False
         self._cpu_seconds = 0.0
         self._sending_seconds = 0.0
 
@@ -85,7 +87,7 @@ class _Session:
         cpu_before = time.process_time()
         progress = asyncio.create_task(self._show(driver))
         try:
-            with self._on_interrupt(driver.stop):
+            with realtime() as self._realtime, self._on_interrupt(driver.stop):
                 await driver.run()
         finally:
             self._cpu_seconds = time.process_time() - cpu_before
@@ -142,7 +144,13 @@ class _Session:
             schema=SCHEMA,
             outcome=Outcome(int(code), code.name, why_void(lag_ms, self._interrupted)),
             options=options_as_json(self._options),
-            timing=Timing(utc_text(started_at), round(self._sending_seconds, 3), self._interrupted, round(cpu_us, 1)),
+            timing=Timing(
+                started_at=utc_text(started_at),
+                sending_seconds=round(self._sending_seconds, 3),
+                interrupted=self._interrupted,
+                realtime=self._realtime,
+                generator_cpu_us_per_order=round(cpu_us, 1),
+            ),
             machine=read_machine(),
             versions=read_versions(),
             orders=_orders(recorder),
