@@ -1,0 +1,1 @@
+"""The `ordermesh` command: the only part that may import everything."""

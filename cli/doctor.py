@@ -1,0 +1,35 @@
+"""`ordermesh doctor`: what this machine lacks, and how to get it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli.screen import console, plain_table
+from runtime.exit_codes import ExitCode
+from stack import checks
+from stack.paths import default_home
+from stack.settings import StackSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor() -> None:
+    """Look at what a stack needs on this machine and say how to get what is missing."""
+    table = plain_table("", "what", "found")
+    remedies = []
+    for finding in checks.examine(default_home(), StackSettings.load()):
+        mark = "[green]ok[/green]" if finding.good else "[red]missing[/red]"
+        table.add_row(mark, finding.name, finding.found)
+        if not finding.good:
+            remedies.append(f"{finding.name}: {finding.remedy}")
+    console.print(table)
+    for remedy in remedies:
+        console.print(f"[red]*[/red] {remedy}", soft_wrap=True)
+    if remedies:
+        sys.exit(ExitCode.DIFFERS)
+    console.print("everything is there; start with `ordermesh up` or `ordermesh demo`")

@@ -1,0 +1,167 @@
+"""`ordermesh up | down | status | logs | fetch`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cli.place import require_status
+from cli.screen import console, plain_table
+from runtime.exit_codes import ExitCode
+from stack.board import Event
+from stack.errors import ServerFailed
+from stack.paths import StateFolder, default_home
+from stack.prepare import prepare, prepared
+from stack.status import StackStatus, State, read_status, stop_running
+from stack.supervisor import Stack
+
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.2
+LOOK = {State.READY: "green", State.DONE: "dim", State.DOWN: "red", State.FAILED: "red", State.STARTING: "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (up, down, status, logs, fetch):
+        app.command()(command)
+
+
+def fetch() -> None:
+    """Fetch what the local servers need, once; `up` does it too."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("Apache Kafka", total=None)
+        prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+) -> None:
+    """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
+    if not prepared():
+        fetch()
+    if detach:
+        start_detached()
+        return
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: interrupted.set())
+    stack = Stack(on_event=show_event)
+    started_at = time.monotonic()
+    stack.up(interrupted)
+    if not interrupted.is_set():
+        show_ready(stack.status, time.monotonic() - started_at)
+        interrupted.wait()
+    console.print("stopping")
+    stack.down()
+    console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
+
+
+def start_detached() -> None:
+    """Start `ordermesh up` in a session of its own and wait until everything is ready. Raises ServerFailed."""
+    home = StateFolder(default_home())
+    log = home.logs / "up.log"
+    with log.open("w") as file:
+        child = subprocess.Popen(  # our own program
+            [sys.executable, "-P", "-m", "cli", "up"],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    started_at = time.monotonic()
+    while child.poll() is None:
+        known = read_status(home.status)
+        if known is not None and known.supervisor.pid == child.pid and known.ready:
+            show_ready(known, time.monotonic() - started_at)
+            return
+        time.sleep(POLL_SECONDS)
+    raise ServerFailed(log.read_text().strip())
+
+
+def down() -> None:
+    """Stop the stack that runs in another terminal or detached."""
+    if stop_running(StateFolder(default_home()).status, STOP_SECONDS):
+        console.print("stopped")
+    else:
+        console.print("nothing runs")
+
+
+def status() -> None:
+    """Show every part with its state, address and restarts."""
+    known = require_status()
+    console.print(components_table(known))
+    if not known.ready:
+        sys.exit(ExitCode.DIFFERS)
+
+
+def logs(
+    component: Annotated[
+        str | None, typer.Argument(help="A part, as `ordermesh status` names it; all without.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 20,
+) -> None:
+    """Show the last log lines."""
+    folder = StateFolder(default_home()).logs
+    files = sorted(folder.glob("*.log"))
+    if component is not None:
+        files = [path for path in files if path.stem == component]
+        if not files:
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.log"))) or "none yet"
+            raise typer.BadParameter(f"no log of {component!r}; there are: {known}")
+    if not files:
+        raise ServerFailed(f"no logs in {folder}: start the stack with `ordermesh up`")
+    tail = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
+    os.execvp(tail[0], tail)  # noqa: S606  # tail is what people expect here, signals included
+
+
+def show_event(event: Event) -> None:
+    """Print what a component came to."""
+    look = LOOK.get(event.state, "dim")
+    detail = f"  {event.detail}" if event.detail else ""
+    console.print(f"{event.at[11:19]}  [{look}]{event.state:<9}[/{look}] {event.component}{detail}", soft_wrap=True)
+
+
+def show_ready(known: StackStatus, seconds: float) -> None:
+    """Print the table and lines to paste."""
+    console.print(components_table(known))
+    rest, grpc = known.addresses["rest"], known.addresses["grpc"]
+    console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication. Try:\n")
+    for line in examples(rest, grpc):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print()
+
+
+def examples(rest: str, grpc: str) -> list[str]:
+    """Return lines to paste into a shell."""
+    line = '{"productId":"p1","quantity":2,"price":10}'
+    order = '{"customerId":"cust-123","items":[' + line + "]}"
+    return [
+        f"curl -s {rest}/orders -d '{order}'",
+        f"curl -s {rest}/orders",
+        f"curl -s {rest}/v1/analytics/sales-summary",
+        f"grpcurl -plaintext {grpc} list",
+        f"grpcurl -plaintext -d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
+        f"ordermesh load --target {rest} --rate 200 --duration 30s",
+        f"open {rest}/docs",
+    ]
+
+
+def components_table(known: StackStatus) -> Table:
+    """Return every component that stays, with its health."""
+    table = plain_table("part", "state", ">pid", ">restarts", "address")
+    for name, one in known.components.items():
+        if one.state != State.DONE:
+            look = LOOK.get(one.state, "dim")
+            pid = str(one.pid or "")
+            table.add_row(name, f"[{look}]{one.state}[/{look}] {one.detail}", pid, str(one.restarts), one.address)
+    return table
