@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from frontdoor import contracts, limits
 from frontdoor.config import Config, millis, percent, typed
-from frontdoor.values import Address, EnvoyValues
+from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"
 COLLECTOR = "collector"
-CONNECT_SECONDS = "1s"
+CONNECT_TIMEOUT = "1s"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -31,7 +31,7 @@ def cluster(name: str, addresses: Sequence[Address]) -> Config:
     """Return a cluster that is spoken to in HTTP/1.1. Without outlier ejection: it would empty a cluster of two."""
     return {
         "name": name,
-        "connect_timeout": CONNECT_SECONDS,
+        "connect_timeout": CONNECT_TIMEOUT,
         **discovery(addresses),
         "lb_policy": "LEAST_REQUEST",
         "circuit_breakers": limits.circuit_breakers(),
@@ -45,7 +45,7 @@ def cluster(name: str, addresses: Sequence[Address]) -> Config:
 
 def discovery(addresses: Sequence[Address]) -> Config:
     """Return how the endpoints are found: they stand in the configuration, or DNS names every one of them."""
-    if all(address.is_socket or address.host[0].isdigit() for address in addresses):
+    if all(address.is_socket or address.host == LOOPBACK for address in addresses):
         return {"type": "STATIC"}
     return {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "2s"}
 

@@ -44,7 +44,6 @@ def connection_manager(values: EnvoyValues) -> Config:
         tracing=tracing.tracing(),
         normalize_path=True,
         merge_slashes=True,
-        path_with_escaped_slashes_action="REJECT_REQUEST",
         early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),
         local_reply_config=local_replies(),

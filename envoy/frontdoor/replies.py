@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frontdoor import limits
-from frontdoor.config import Config, header_is
+from frontdoor.config import Config, extension, header_is
 
 REASON = "%LOCAL_REPLY_BODY%"
 NO_ANSWER = "no answer before the deadline"
@@ -22,7 +22,7 @@ INTERNAL = 13
 UNAVAILABLE = 14
 # HTTP status -> google.rpc.Code and message. Too large is OUT_OF_RANGE: clients try RESOURCE_EXHAUSTED again.
 REPLIES = {
-    400: (INVALID_ARGUMENT, REASON),
+    400: (INVALID_ARGUMENT, "the request cannot be read (%RESPONSE_CODE_DETAILS%)"),
     404: (NOT_FOUND, "no such path or method: %REQ(:METHOD)% %PATH(NQ:PATH):200%; /docs shows those that exist"),
     408: (DEADLINE_EXCEEDED, "the request did not arrive in time"),
     413: (OUT_OF_RANGE, TOO_LARGE),
@@ -42,9 +42,10 @@ def local_replies() -> Config:
     return {
         "mappers": [
             deadline_passed(),
+            json_reply([transcoder_refused()], INVALID_ARGUMENT, REASON),
             *(json_reply([status_is("EQ", status)], *reply) for status, reply in REPLIES.items()),
             json_reply([status_is("GE", 500)], INTERNAL, REASON),
-            json_reply([status_is("GE", 400)], INVALID_ARGUMENT, REASON),
+            json_reply([status_is("GE", 400)], INVALID_ARGUMENT, "the request is refused (%RESPONSE_CODE_DETAILS%)"),
             grpc_reply(413, OUT_OF_RANGE, TOO_LARGE),
             grpc_reply(429, RESOURCE_EXHAUSTED, OVER_LIMIT),
         ]
@@ -55,6 +56,13 @@ def deadline_passed() -> Config:
     """Map a deadline that a REST client gave with `grpc-timeout`: Envoy's 408 would say that the client was slow."""
     timeout = {"response_flag_filter": {"flags": [DURATION_TIMEOUT]}}
     return {**json_reply([timeout], DEADLINE_EXCEEDED, NO_ANSWER), "status_code": 504}
+
+
+def transcoder_refused() -> Config:
+    """Match 400 of the transcoder, whose reason stands for itself."""
+    words = "response.code == 400 && response.code_details.contains('grpc_json_transcode_failure')"
+    cel = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", cel, expression=words)}
 
 
 def json_reply(filters: list[Config], code: int, message: str) -> Config:

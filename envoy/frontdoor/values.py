@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Self
 RATE_LIMIT_PER_SECOND = 20_000
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
-SOCKET_SCHEME = "unix:"
 LOOPBACK = "127.0.0.1"
 # In a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
@@ -24,20 +24,10 @@ class EnvoyConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host with a port, or a Unix socket."""
+    """A host with a port, or the path of a Unix socket with port 0."""
 
     host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str, name: str) -> Self:
-        """Read `unix:/path` or `host:port`; raise EnvoyConfigError that names the value."""
-        if text.startswith(SOCKET_SCHEME):
-            return cls(socket_path(text.removeprefix(SOCKET_SCHEME), name), 0)
-        host, _, port = text.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit():
-            raise EnvoyConfigError(f"{name} must be host:port or unix:/path, is {text!r}")
-        return cls(host.strip("[]"), checked_port(int(port), name))
+    port: int = 0
 
     @property
     def is_socket(self) -> bool:
@@ -47,7 +37,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyValues:
-    """The values of one rendering. Upstream addresses are `unix:/path` or `host:port`."""
+    """The values of one rendering."""
 
     front: Address
     admin: Address
@@ -83,13 +73,13 @@ class EnvoyValues:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
         def socket(name: str) -> tuple[Address, ...]:
-            return (Address.parse(f"{SOCKET_SCHEME}{run_dir / name}.sock", name),)
+            return (Address(socket_path(run_dir / f"{name}.sock", name)),)
 
         return cls(
             front=Address(front_address, checked_port(front_port, "front_port")),
             admin=Address(LOOPBACK, checked_port(admin_port, "admin_port")),
             stats=Address(LOOPBACK, checked_port(stats_port, "stats_port")),
-            orders=tuple(Address.parse(f"{SOCKET_SCHEME}{path}", "orders_sockets") for path in orders_sockets),
+            orders=tuple(Address(socket_path(path, "orders_sockets")) for path in orders_sockets),
             analytics=socket("analytics"),
             gateway=socket("gateway"),
             gateway_http=socket("gateway-http"),
@@ -124,14 +114,14 @@ class EnvoyValues:
         )
 
 
-def socket_path(path: str, name: str) -> str:
+def socket_path(path: Path, name: str) -> str:
     """Return the path of a Unix socket; raise EnvoyConfigError when the kernel would refuse it."""
-    size = len(path.encode())
-    if not path.startswith("/") or size > MAX_SOCKET_PATH_BYTES:
+    size = len(os.fsencode(path))
+    if not path.is_absolute() or size > MAX_SOCKET_PATH_BYTES:
         raise EnvoyConfigError(
-            f"{name} must be an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes, is {path!r} ({size} bytes)"
+            f"{name} must be an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes, is {path} ({size} bytes)"
         )
-    return path
+    return str(path)
 
 
 def checked_port(port: int, name: str) -> int:

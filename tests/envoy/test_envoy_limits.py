@@ -7,7 +7,7 @@ from collections.abc import Callable
 import grpc
 import pytest
 from envoy_backend import Backend
-from envoy_front import Front
+from envoy_front import Answer, Front
 from frontdoor.values import LOOPBACK
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
@@ -16,19 +16,27 @@ Start = Callable[..., Front]
 
 def test_over_the_rate_limit_rest_and_grpc_are_told_so_and_when_to_return(start_front: Start) -> None:
     front = start_front(rate_limit_per_second=1)
-    answers = [front.curl("/orders") for _ in range(5)]
-    refused = [answer for answer in answers if answer.status != 200]
-    assert refused
-    for answer in refused:
-        assert (answer.status, answer.json) == (429, {"code": 8, "message": "over the rate limit", "details": []})
-        assert answer.headers["retry-after"]
-        assert answer.headers["x-ratelimit-limit"] == "1"
+    refused = first_refused(front)
+    assert (refused.status, refused.json) == (429, {"code": 8, "message": "over the rate limit", "details": []})
+    assert refused.headers["retry-after"]
+    assert refused.headers["x-ratelimit-limit"] == "1"
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
-        create_orders(channel, 20)
+        create_orders(channel, 1_000)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert caught.value.details() == "over the rate limit"
     metadata = [*caught.value.initial_metadata(), *caught.value.trailing_metadata()]
     assert {"retry-after", "x-ratelimit-limit"} <= {key for key, _ in metadata}
+
+
+def test_a_client_over_its_limit_takes_nothing_from_another(start_front: Start) -> None:
+    front = start_front(rate_limit_per_second=1)
+    first_refused(front, "--interface", "127.0.0.2")
+    assert front.curl("/orders", "--interface", "127.0.0.3").status == 200
+
+
+def first_refused(front: Front, *options: str) -> Answer:
+    answers = (front.curl("/orders", *options) for _ in range(1_000))
+    return next(answer for answer in answers if answer.status != 200)
 
 
 def create_orders(channel: grpc.Channel, count: int) -> None:

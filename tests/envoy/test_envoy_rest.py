@@ -29,6 +29,10 @@ def test_creating_an_order_answers_the_exchange_that_users_know(front: Front, ba
     }
 
 
+def test_rest_is_spoken_over_http_2_too(front: Front) -> None:
+    assert front.post("/orders", ORDER, "--http2-prior-knowledge").json["totalPrice"] == 70
+
+
 def test_a_rest_reply_carries_no_headers_of_grpc(front: Front) -> None:
     for answer in (
         front.post("/orders", ORDER),
@@ -141,9 +145,10 @@ def test_a_path_that_does_not_exist_is_named(front: Front, method: str, path: st
     assert answer.json == {"code": 5, "message": expected, "details": []}
 
 
-def test_a_path_with_an_escaped_slash_is_refused_in_json(front: Front) -> None:
-    answer = front.curl("/v1/orders/a%2Fb")
-    assert (answer.status, answer.json["code"]) == (400, 3)
+def test_a_request_that_is_no_http_is_refused_in_json(front: Front) -> None:
+    answer = front.curl("/orders", "-X", "BREW")
+    message = "the request cannot be read (http1.codec_error)"
+    assert (answer.status, answer.json) == (400, {"code": 3, "message": message, "details": []})
 
 
 def test_pages_come_from_the_gateway_as_they_are(front: Front) -> None:
