@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import typer
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin import OffsetSpec as OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    OffsetSpec,  # type: ignore[attr-defined]  # exported, its stub forgets it
+)
 
 from cli.place import use_local_kafka
 from cli.screen import console, plain_table
