@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import typer
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, its stub forgets it
     AdminClient,
-    OffsetSpec,  # type: ignore[attr-defined]  # exported, its stub forgets it
+    OffsetSpec,
 )
 
 from cli.place import use_local_kafka
