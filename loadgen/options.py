@@ -61,7 +61,7 @@ class Options:
     seed: int = field(default_factory=lambda: random.SystemRandom().randrange(2**32))
     max_in_flight: int = 512
     timeout_seconds: float = 10.0
-    retries: int = 8
+    retries: int = 15
     max_error_share: float = 0.01
     reconcile: bool = True
     reconcile_seconds: float = 60.0
@@ -116,7 +116,7 @@ def _add_limit_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--max-in-flight", type=_whole(1, 100_000), metavar="N", help="calls without an answer at a time (default 512)")
     add("--timeout", dest="timeout_seconds", type=_duration, metavar="D", help="patience per attempt (default 10s)")
-    add("--retries", type=_whole(0, 100), metavar="N", help="after a lost connection or UNAVAILABLE (default 8)")
+    add("--retries", type=_whole(0, 100), metavar="N", help="after a lost connection or UNAVAILABLE (default 15)")
     add("--max-error-share", type=_share, metavar="S", help="share of orders that may fail (default 0.01)")
 
 
@@ -152,7 +152,7 @@ def _whole(lowest: int, highest: int) -> "argparse._ActionType":
 def _rate(text: str, whole_text: str, expected: str) -> float:
     rate = _number(text)
     if not 0 < rate <= HIGHEST_RATE:
-        raise _wrong(f"{expected}, each above 0 and at most {HIGHEST_RATE:.0f} orders per second", whole_text)
+        raise _wrong(f"{expected}, above 0 and at most {HIGHEST_RATE:.0f} orders per second", whole_text)
     return rate
 
 
