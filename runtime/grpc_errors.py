@@ -1,0 +1,186 @@
+"""Where errors become gRPC statuses, once, and where calls are timed."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import grpc
+import psycopg
+import psycopg_pool
+from grpc_status import rpc_status
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from runtime import errors, metrics, tracing
+from runtime.logging import logger
+
+DATABASE_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.TooManyRequests,
+)
+
+# In quotes: the class takes parameters in its stub only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Details = grpc.HandlerCallDetails
+
+
+def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
+    """Return what the client is told: our errors as they are, a missing database as such, else a fault of ours."""
+    if isinstance(error, errors.ServiceError):
+        return error
+    if isinstance(error, DATABASE_ERRORS):
+        logger().warning("database unavailable", error=str(error), trace_id=trace_id)
+        return errors.database_unavailable()
+    logger().error("handler failed", trace_id=trace_id, exc_info=error)
+    return errors.ServiceError(ErrorReason.INTERNAL_FAULT, "internal error", metadata={"trace_id": trace_id})
+
+
+def observe(method: str, code: grpc.StatusCode, started: float) -> None:
+    """Record how long a call took and how it ended."""
+    metrics.RPC_SECONDS.labels(method, code.name).observe(time.perf_counter() - started)
+
+
+class AsyncErrors(grpc.aio.ServerInterceptor):
+    """Maps errors to statuses and times calls on asyncio servers."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler | None] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[Details], Awaitable[Handler | None]], details: Details
+    ) -> Handler | None:
+        """Return the method's handler, wrapped once."""
+        if details.method not in self._wrapped:
+            handler = await continuation(details)
+            if handler is None:
+                return None
+            self._wrapped[details.method] = wrap_async(details.method, handler)
+        return self._wrapped[details.method]
+
+
+def wrap_async(method: str, handler: Handler) -> Handler:
+    """Wrap a unary or server-streaming handler; others (reflection) pass as they are."""
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            stream(method, handler.unary_stream),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+    return handler
+
+
+def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            response = await inner(request, context)
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            responses = inner(request, context)
+            # The library's own health servicer writes through the context and returns nothing to iterate over.
+            if inspect.iscoroutine(responses):
+                await responses
+            else:
+                async for response in responses:
+                    yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
+    told = as_service_error(error, trace_id)
+    observe(method, told.code, started)
+    status = rpc_status.to_status(errors.to_status(told))
+    await context.abort(told.code, told.message, status.trailing_metadata)
+
+
+class SyncErrors(grpc.ServerInterceptor):
+    """Maps errors to statuses and times calls on threaded servers."""
+
+    def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
+        """Return the method's handler, wrapped."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                sync_call(details.method, handler.unary_unary),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                sync_stream(details.method, handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return handler
+
+
+def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            response = inner(request, context)
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            yield from inner(request, context)
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+def sync_abort(method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
+    told = as_service_error(error, trace_id)
+    observe(method, told.code, started)
+    context.abort_with_status(rpc_status.to_status(errors.to_status(told)))
