@@ -137,7 +137,8 @@ def retry_policy(retry_on: str) -> Config:
                 "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
             }
         ],
-        "host_selection_retry_max_attempts": 3,
+        # LEAST_REQUEST prefers a dead process, which has nothing in flight: it takes some tries to draw another.
+        "host_selection_retry_max_attempts": 20,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
     }
 

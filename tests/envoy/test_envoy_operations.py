@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -61,9 +62,20 @@ def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: 
     assert front.curl("/healthz").status == 503
 
 
-def test_a_write_finds_the_process_that_is_up(start_front: Start) -> None:
-    front = start_front(change=lambda text: text.replace("orders-0.sock", "none-0.sock"))
-    assert {front.post("/orders", "{}").status for _ in range(10)} == {200}
+def test_a_write_goes_to_another_process_when_its_own_has_just_died() -> None:
+    with tempfile.TemporaryDirectory(prefix="om-envoy-") as name:
+        backend = Backend(Path(name))
+        # So seldom that no health check sees the death.
+        front = Front(Path(name), change=lambda text: text.replace("interval: 0.25s", "interval: 60s"))
+        try:
+            await_true(lambda: front.statistic("cluster.orders.membership_healthy") == 2, lambda: "two processes")
+            backend.servers[0].stop(0).wait()
+            ids = [f"died-{number}" for number in range(20)]
+            assert {front.post("/orders", "{}", "-H", f"x-request-id: {each}").status for each in ids} == {200}
+            assert max(front.access_line(each)["upstream_attempts"] for each in ids) > 1
+        finally:
+            front.stop()
+            backend.stop()
 
 
 def test_a_process_that_drains_gets_nothing_new(start_front: Start, backend: Backend) -> None:
