@@ -30,7 +30,7 @@ async def run(settings: GatewaySettings) -> None:
     backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
 
     def register(server: grpc.aio.Server) -> None:
-        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
         reflection.register(server)
 
     metrics_server = metrics.serve(settings.metrics_address)

@@ -1,15 +1,15 @@
-"""Reads how far Kafka's log and the processor's group are, with one long-lived admin client."""
+"""Reads how far Kafka's log and the processor's group are, with clients that live as long as the gateway."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, its stub forgets it
 
 from runtime import kafka
@@ -65,11 +65,13 @@ class EventLog:
     """Asks Kafka; each method raises KafkaException when it does not answer in time."""
 
     def __init__(self, settings: Settings, group: str) -> None:
-        self._group = group
         self._last_error = ""
         # Its connection errors are told once, as the state of a part, and not once per attempt.
         config: dict[str, Any] = {**kafka.base_config(settings, "gateway"), "log_level": 0, "error_cb": self._remember}
         self._client = AdminClient(config)
+        # Never joins the group. An admin client could ask too, but librdkafka 2.16 crashes in it when the group's
+        # coordinator moves or is loading: its answer handler takes every client for a consumer.
+        self._reader = Consumer({**config, "group.id": group, "enable.auto.commit": False})
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kafka-admin")
 
     def _remember(self, error: KafkaError) -> None:
@@ -95,7 +97,7 @@ class EventLog:
         left = target.lag
         while left and time.monotonic() < give_up:
             await asyncio.sleep(POLL_SECONDS)
-            committed = await self._run(lambda: self._committed(timeout_seconds))
+            committed = await self._run(lambda: self._committed(target.ends, timeout_seconds))
             left = lag(target.begins, target.ends, committed)
         return left
 
@@ -112,7 +114,7 @@ class EventLog:
             brokers=len(metadata.brokers),
             begins=self._offsets(partitions, OffsetSpec.earliest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
             ends=self._offsets(partitions, OffsetSpec.latest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
-            committed=self._committed(timeout_seconds),
+            committed=self._committed(partitions, timeout_seconds),
         )
         self._last_error = ""
         return state
@@ -124,13 +126,7 @@ class EventLog:
         answers = self._client.list_offsets(asked, request_timeout=timeout_seconds)
         return {(one.topic, one.partition): future.result(timeout_seconds).offset for one, future in answers.items()}
 
-    def _committed(self, timeout_seconds: float) -> Offsets:
-        asked = [ConsumerGroupTopicPartitions(self._group)]
-        answers = self._client.list_consumer_group_offsets(asked, request_timeout=timeout_seconds)
-        try:
-            answer = answers[self._group].result(timeout_seconds)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise
-        return {(one.topic, one.partition): one.offset for one in answer.topic_partitions if one.offset >= 0}
+    def _committed(self, partitions: Iterable[Partition], timeout_seconds: float) -> Offsets:
+        asked = [TopicPartition(topic, number) for topic, number in partitions if topic in kafka.EVENT_TOPICS]
+        answers = self._reader.committed(asked, timeout=timeout_seconds) if asked else []
+        return {(one.topic, one.partition): one.offset for one in answers if one.offset >= 0}

@@ -1,0 +1,103 @@
+"""What the gateway reads from a real Kafka: ends, commits, lag and dead letters."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from gateway.event_log import EventLog, lag
+from runtime import kafka
+from runtime.settings import Settings
+from stack import ports
+from stack.kafka import Kafka
+from stack.logfile import LogFile
+
+GROUP = "ordermesh-metrics"
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Kafka]:
+    home = Path(tempfile.mkdtemp(prefix="om-gw-kafka-", dir="/tmp"))
+    port, controller_port = ports.allocate(2)
+    server = Kafka(home, port, controller_port, LogFile(home / "kafka.log"))
+    server.start()
+    server.wait_ready(60)
+    yield server
+    server.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def kafka_settings(broker: Kafka) -> Settings:
+    return Settings(kafka_bootstrap=broker.bootstrap)
+
+
+@pytest.fixture(scope="module")
+def log(kafka_settings: Settings) -> Iterator[EventLog]:
+    made = EventLog(kafka_settings, GROUP)
+    yield made
+    made.close()
+
+
+def produce(kafka_settings: Settings, topic: str, count: int) -> None:
+    producer = kafka.producer(kafka_settings, "test")
+    for number in range(count):
+        producer.produce(topic, key=str(number), value=b"x")
+    producer.flush(10)
+
+
+def commit(kafka_settings: Settings, offsets: dict[tuple[str, int], int]) -> None:
+    consumer: Consumer = kafka.consumer(kafka_settings, "test", GROUP)
+    wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+    consumer.commit(offsets=wanted, asynchronous=False)
+    consumer.close()
+
+
+async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> None:
+    state = await log.state(5.0)
+    assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 0, 0, 0)
+
+
+async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: Settings) -> None:
+    kafka.create_topics(kafka.admin(kafka_settings, "test"), partitions=3, replication=1)
+    produce(kafka_settings, kafka.ORDER_EVENTS, 20)
+    produce(kafka_settings, kafka.STOCK, 5)
+    produce(kafka_settings, kafka.ORDER_EVENTS_DLQ, 2)
+    state = await log.state(5.0)
+    assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
+
+
+async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
+    state = await log.state(5.0)
+    first = next(partition for partition, end in state.ends.items() if partition[0] == kafka.ORDER_EVENTS and end)
+    commit(kafka_settings, {first: state.ends[first]})
+    assert await log.settle(0.2, 5.0) == 25 - state.ends[first]
+
+
+async def test_waiting_ends_once_the_group_has_committed_the_ends(log: EventLog, kafka_settings: Settings) -> None:
+    ends = (await log.state(5.0)).ends
+    commit(kafka_settings, {partition: end for partition, end in ends.items() if partition[0] in kafka.EVENT_TOPICS})
+    assert await log.settle(30.0, 5.0) == 0
+
+
+def test_lag_counts_from_the_first_offset_that_is_left() -> None:
+    partition = (kafka.STOCK, 0)
+    assert lag({partition: 40}, {partition: 50}, {}) == 10
+    assert lag({partition: 40}, {partition: 50}, {partition: 7}) == 10
+    assert lag({partition: 40}, {partition: 50}, {partition: 49}) == 1
+    assert lag({}, {("order-events.dlq", 0): 50}, {}) == 0
+
+
+async def test_a_broker_that_is_away_is_an_error_in_time_that_says_why() -> None:
+    (port,) = ports.allocate(1)
+    away = EventLog(Settings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
+    started = time.monotonic()
+    with pytest.raises(KafkaException) as caught:
+        await away.state(1.0)
+    assert time.monotonic() - started < 30
+    assert "refused" in away.explain(caught.value)
+    away.close()
