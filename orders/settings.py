@@ -22,6 +22,9 @@ class ServeSettings(DatabaseSettings):
     """The serving processes; `{index}` in the address is the number of the process."""
 
     orders_listen: str = "unix:/run/ordermesh/orders-{index}.sock"
+    orders_lane_listen: str = Field(
+        default="", description="The fast lane's address, with {index}; without it no lane."
+    )
     orders_processes: int = Field(default=2, ge=1, le=64)
     orders_max_in_hand: int = Field(default=500, ge=1, le=100_000, description="Orders a process admits at a time.")
     orders_pool_size: int = Field(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -14,6 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from runtime import listen
 from runtime.grpc_errors import AsyncErrors, SyncErrors
 from runtime.logging import logger
+
+if TYPE_CHECKING:
+    # The lane is an extra: without it nothing of its engine is loaded.
+    from runtime.grpc_lane import Lane
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 OPTIONS: list[tuple[str, int]] = [
@@ -45,10 +50,11 @@ async def serve_async(
     register: Callable[[grpc.aio.Server], None],
     stop: asyncio.Event,
     healthy: health.aio.HealthServicer | None = None,
+    lane: Lane | None = None,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, one notice, finish what is in flight, pause, close.
 
-    Raises OSError when the address cannot be bound.
+    The methods of a lane are served there too. Raises OSError when an address cannot be bound.
     """
     server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
     register(server)
@@ -57,12 +63,16 @@ async def serve_async(
     with listen.binding(address):
         bind(server, address)
         await server.start()
+    if lane is not None:
+        await lane.start(register, healthy, OPTIONS)
     await set_health(healthy, services, serving=True)
     logger().info("serving", address=address, services=list(services))
     await stop.wait()
     logger().info("draining", address=address)
     await set_health(healthy, services, serving=False)
     await asyncio.sleep(DRAIN_NOTICE_SECONDS)
+    if lane is not None:
+        await lane.drain(DRAIN_GRACE_SECONDS, DRAIN_PAUSE_SECONDS)
     await asyncio.wait_for(server.stop(DRAIN_GRACE_SECONDS), DRAIN_GRACE_SECONDS + 1)
     await asyncio.sleep(DRAIN_PAUSE_SECONDS)
     logger().info("stopped", address=address)
