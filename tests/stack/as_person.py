@@ -1,40 +1,18 @@
-"""Starts PostgreSQL and Kafka as whoever runs it; used by the tests to be somebody who is not root."""
+"""Runs a whole stack as whoever starts it; used by the tests to be somebody who is not root."""
 
 import os
-import shutil
+import urllib.request
 from pathlib import Path
 
-import psycopg
-
-from stack import ports
-from stack.credentials import load_or_create
-from stack.kafka import Kafka
-from stack.logfile import LogFile
-from stack.paths import StateFolder, default_home
-from stack.postgres import Postgres
-
-ROOTS_CACHE = Path("/var/cache/ordermesh")
+from stack.running import running_stack
 
 
 def main() -> None:
-    state = StateFolder(default_home())
-    one, two, three = ports.allocate(3)
-    log, credentials = LogFile(state.logs / "postgres.log"), load_or_create(state.credentials)
-    postgres = Postgres(state.postgres, state.run_dir(), one, log, credentials, ROOTS_CACHE)
-    kafka = Kafka(state.kafka, two, three, LogFile(state.logs / "kafka.log"), ROOTS_CACHE)
-    postgres.start()
-    kafka.start()
-    postgres.wait_ready(30)
-    print(Path(f"/proc/{postgres.pid}").stat().st_uid)
-    with psycopg.connect(postgres.admin_dsn) as connection:
-        connection.execute("CREATE TABLE kept (answer int)")
-        print("stored")
-    kafka.wait_ready(30)
-    print("answered")
-    kafka.stop()
-    postgres.stop()
-    shutil.rmtree(state.run_dir())
-    assert os.geteuid() != 0
+    with running_stack(Path(os.environ["ORDERMESH_HOME"])) as running:
+        owners = {Path(f"/proc/{one.pid}").stat().st_uid for one in running.stack.status.components.values() if one.pid}
+        print(*owners)
+        with urllib.request.urlopen(f"{running.rest}/orders") as reply:
+            print(reply.status)
 
 
 if __name__ == "__main__":

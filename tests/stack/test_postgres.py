@@ -1,16 +1,13 @@
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-import stack
 from stack import ports, postgres_binaries
 from stack.credentials import load_or_create
 from stack.databases import provision
@@ -130,31 +127,3 @@ def test_under_root_a_state_folder_out_of_reach_is_named_and_not_opened(server: 
     with pytest.raises(SettingInvalid, match=f"may not enter {closed}: set ORDERMESH_HOME"):
         other.start()
     assert closed.stat().st_mode & 0o077 == 0
-
-
-def as_person(uid: int, gid: int) -> list[str]:
-    # The capability to read stands for a Python that everybody can reach; root's own may be closed to others.
-    read = "+dac_read_search"
-    return [
-        "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}"
-    ]  # fmt: skip
-
-
-@pytest.mark.skipif(not ROOT or shutil.which("setpriv") is None, reason="root plays the person, with setpriv")
-def test_a_person_who_is_not_root_runs_postgres_and_kafka_as_themselves(state: StateFolder) -> None:
-    person = unprivileged()
-    home = state.home / "person"
-    home.mkdir()
-    os.chown(home, person.uid, person.gid)
-    script = Path(__file__).with_name("as_person.py")
-    root = str(Path(stack.__file__).parent.parent)
-    done = subprocess.run(
-        [*as_person(person.uid, person.gid), sys.executable, str(script)],
-        cwd="/",
-        env={"PYTHONPATH": root, "ORDERMESH_HOME": str(home), "PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(person.uid), "stored", "answered"]
-    shutil.rmtree(home)
