@@ -70,6 +70,12 @@ class Site:
         return [self.socket(f"orders-{index}") for index in range(self.settings.orders_processes)]
 
     @property
+    def lane_sockets(self) -> list[Path]:
+        """The sockets of their fast lanes; none with the lane off."""
+        count = self.settings.orders_processes if self.settings.orders_lane else 0
+        return [self.socket(f"lane-{index}") for index in range(count)]
+
+    @property
     def access_log(self) -> LogFile:
         """Envoy's access log."""
         return LogFile(self.state.logs / "access.log", ACCESS_LOG_LIMIT_BYTES)
@@ -141,6 +147,7 @@ def orders(site: Site) -> Component:
     env = {
         "ORDERS_DSN": site.dsn("orders_app"),
         "ORDERS_LISTEN": f"unix:{site.socket('orders-{index}')}",
+        "ORDERS_LANE_LISTEN": f"unix:{site.socket('lane-{index}')}" if settings.orders_lane else "",
         "ORDERS_PROCESSES": str(settings.orders_processes),
         "METRICS_ADDRESS": f"{LOOPBACK}:{settings.orders_metrics_port}",
     }
@@ -225,6 +232,7 @@ def write_envoy_config(site: Site) -> None:
         admin_port=settings.envoy_admin_port,
         stats_port=settings.envoy_stats_port,
         orders_sockets=site.orders_sockets,
+        lane_sockets=site.lane_sockets,
         access_log=site.access_log.path,
         rate_limit_per_second=settings.rate_limit_per_second,
     )

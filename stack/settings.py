@@ -25,6 +25,7 @@ class StackSettings(Settings):
     analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535)
     gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535)
     orders_processes: int = Field(default=2, ge=1, le=64)
+    orders_lane: bool = True
     processor_workers: int = Field(default=2, ge=1, le=64)
     rate_limit_per_second: int = Field(default=20_000, ge=1)
     postgres_admin_dsn: SecretStr | None = None

@@ -9,6 +9,7 @@ from frontdoor.config import Config, millis, percent, typed
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"
+LANE = "orders-lane"
 COLLECTOR = "collector"
 CONNECT_TIMEOUT = "1s"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -16,8 +17,10 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 def clusters(values: EnvoyValues) -> list[Config]:
     """Return all clusters."""
+    lanes = [LANE] if values.lane else []
     return [
         grpc_cluster(ORDERS, values.orders, contracts.ORDERS, values.health_interval_ms),
+        *(grpc_cluster(name, values.lane, contracts.ORDERS, values.health_interval_ms) for name in lanes),
         grpc_cluster(ANALYTICS, values.analytics, contracts.ANALYTICS, values.health_interval_ms),
         grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values.health_interval_ms),
         cluster(PAGES, values.gateway_http),

@@ -20,15 +20,16 @@ SAFE_RETRIES = "connect-failure,refused-stream"
 READ_RETRIES = f"{SAFE_RETRIES},reset"
 
 
-def route_configuration() -> Config:
+def route_configuration(*, lane: bool) -> Config:
     """Return the routes of the front listener. A REST path becomes a gRPC path, which is routed again."""
+    lanes = lane_routes() if lane else []
     return {
         "name": "front",
         "virtual_hosts": [
             {
                 "name": "front",
                 "domains": ["*"],
-                "routes": [*grpc_routes(), unknown_method(), *page_routes(), *rest_routes()],
+                "routes": [*lanes, *grpc_routes(), unknown_method(), *page_routes(), *rest_routes()],
                 "typed_per_filter_config": {CORS: cors_policy()},
             }
         ],
@@ -49,6 +50,20 @@ def grpc_routes() -> list[Config]:
         route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
         # The buffer waits for the end of a request, which a bidirectional method sends last.
         stream_route({"prefix": "/grpc.reflection."}, filters={BUFFER: OFF}),
+    ]
+
+
+def lane_routes() -> list[Config]:
+    """Return the routes of hot methods to the fast lane; compressed calls go to the engine that bounds them."""
+    plain = header_is("grpc-encoding", safe_regex={"regex": "(identity)?"})
+    plain["treat_missing_header_as_empty"] = True
+    return [
+        route(
+            {**method(contracts.ORDERS, name), "headers": [plain]},
+            clusters.LANE,
+            filters={BUFFER: batch_buffer()} if name == "BatchCreateOrders" else None,
+        )
+        for name in contracts.LANE_METHODS
     ]
 
 

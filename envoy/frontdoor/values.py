@@ -49,6 +49,7 @@ class EnvoyValues:
     access_log: str
     health_interval_ms: int
     rate_limit_per_second: int = RATE_LIMIT_PER_SECOND
+    lane: tuple[Address, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse amounts that make no sense."""
@@ -67,6 +68,7 @@ class EnvoyValues:
         admin_port: int = ADMIN_PORT,
         stats_port: int = STATS_PORT,
         orders_sockets: Sequence[Path],
+        lane_sockets: Sequence[Path] = (),
         access_log: Path,
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
     ) -> Self:
@@ -80,6 +82,7 @@ class EnvoyValues:
             admin=Address(LOOPBACK, checked_port(admin_port, "admin_port")),
             stats=Address(LOOPBACK, checked_port(stats_port, "stats_port")),
             orders=tuple(Address(socket_path(path, "orders_sockets")) for path in orders_sockets),
+            lane=tuple(Address(socket_path(path, "lane_sockets")) for path in lane_sockets),
             analytics=socket("analytics"),
             gateway=socket("gateway"),
             gateway_http=socket("gateway-http"),

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from frontdoor import contracts
+from frontdoor import clusters, contracts, routes
 from frontdoor.__main__ import TARGETS
 from frontdoor.check import validate
 from frontdoor.render import bootstrap, render
 from frontdoor.values import EnvoyConfigError, EnvoyValues
+
+from orders.serve import HOT_METHODS
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -89,3 +91,21 @@ def test_the_command_writes_a_target_and_asks_for_one_otherwise(tmp_path: Path) 
     without = subprocess.run(command, capture_output=True, text=True, check=False)
     assert without.returncode == 2
     assert "--target local|compose|cluster" in without.stderr
+
+
+def test_the_fast_lane_has_its_own_cluster_and_only_uncompressed_hot_methods(tmp_path: Path) -> None:
+    sockets = [tmp_path / "lane-0.sock"]
+    values = EnvoyValues.local(
+        tmp_path, orders_sockets=[tmp_path / "orders-0.sock"], lane_sockets=sockets, access_log=tmp_path / "access.log"
+    )
+    validate(render(values))
+    lane = [route for route in routes.lane_routes() if route["route"]["cluster"] == clusters.LANE]
+    assert {route["match"]["path"] for route in lane} == set(HOT_METHODS)
+    assert all(route["match"]["headers"][0]["name"] == "grpc-encoding" for route in lane)
+
+
+def test_without_a_fast_lane_nothing_names_it(tmp_path: Path) -> None:
+    values = EnvoyValues.local(
+        tmp_path, orders_sockets=[tmp_path / "orders-0.sock"], access_log=tmp_path / "access.log"
+    )
+    assert clusters.LANE not in render(values)
