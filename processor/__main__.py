@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from processor import supervise
+from processor import serve, supervise
 from processor.settings import DatabaseSettings
 from runtime import logging, postgres
 from runtime.exit_codes import ExitCode
@@ -26,7 +26,7 @@ def migrate() -> int:
     return ExitCode.OK
 
 
-COMMANDS: dict[str, Callable[[], int]] = {"migrate": migrate, "work": supervise.work}
+COMMANDS: dict[str, Callable[[], int]] = {"migrate": migrate, "work": supervise.work, "serve": serve.serve}
 
 
 def main(arguments: list[str]) -> int:

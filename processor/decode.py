@@ -115,7 +115,7 @@ def decode_order(key: bytes | None, value: bytes) -> Event | Poison:
         or (None if (type_, previous_status, status) in STEPS else "the statuses do not belong to the type")
         or (None if 0 <= total_minor <= MAX_TOTAL_MINOR else f"total_minor must be 0 to {MAX_TOTAL_MINOR}")
     )
-    if problem is None and type_ == EventType.ORDER_CREATED:
+    if problem is None and type_ == ORDER_CREATED:
         problem = lines_problem(lines, total_minor, sum_minor)
     if problem is not None:
         return Poison(Reason.INVALID, problem, readable(event_id))

@@ -25,7 +25,7 @@ class LogReader:
         # Assigned, but not yet compared with what the database says is counted.
         self.unaligned: set[Partition] = set()
         self._expected: dict[Partition, int] = {}
-        self._paused = False
+        self._paused = self._taken_away = False
         self._consumer.subscribe(
             list(kafka.EVENT_TOPICS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -38,7 +38,11 @@ class LogReader:
         messages = [first]
         if max_events > 1:
             messages += self._consumer.consume(max_events - 1, LINGER_SECONDS)
-        return self.still_held(message for message in messages if readable(message))
+        messages = [message for message in messages if message.error() is None or readable(message)]
+        if self._taken_away:
+            self._taken_away = False
+            return self.still_held(messages)
+        return messages
 
     def still_held(self, messages: Iterable[Message]) -> list[Message]:
         """Return the messages of partitions that were not taken away meanwhile."""
@@ -129,6 +133,7 @@ class LogReader:
     def _revoked(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         gone = {(at.topic, at.partition) for at in partitions}
         self.held -= gone
+        self._taken_away = True
         self.unaligned -= gone
         for partition in gone:
             self._expected.pop(partition, None)

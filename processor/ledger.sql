@@ -1,0 +1,67 @@
+-- name: allow_a_minute
+-- Let the statements of this transaction take longer than those of a person's question.
+SET LOCAL statement_timeout = '60s';
+
+-- name: count_parked
+-- Count the events set aside and neither counted nor sent again since.
+SELECT count(*) FROM parked_event p
+WHERE p.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = p.event_id);
+
+-- name: minute_sums
+-- Sum the counted events by minute and type.
+SELECT
+    date_trunc('minute', occur_time, 'UTC'), type, count(*), sum(total_minor)::bigint, sum(units)::bigint,
+    bit_xor(hashtextextended(event_id::text, 0))
+FROM processed_events
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: counted_ids
+-- List the ids counted in one minute.
+SELECT uuid_send(event_id) FROM processed_events
+WHERE occur_time >= %(minute)s AND occur_time < %(minute)s + interval '1 minute';
+
+-- name: parked_ids
+-- List the readable ids set aside and neither counted nor sent again since.
+SELECT DISTINCT uuid_send(p.event_id) FROM parked_event p
+WHERE p.event_id IS NOT NULL AND p.redriven_at IS NULL
+    AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = p.event_id);
+
+-- name: differences
+-- Recompute the metrics from the events, those of dropped partitions included, and return what differs.
+WITH expected AS (
+    SELECT metric_name, dimension, sum(value)::bigint AS value
+    FROM (SELECT * FROM event_metrics(NULL) UNION ALL SELECT * FROM dropped_metric) AS part
+    GROUP BY 1, 2
+), actual AS (
+    SELECT
+        metric_name,
+        CASE WHEN metric_name IN ('top_products_units', 'top_products_revenue') THEN '' ELSE dimension END AS dimension,
+        sum(value)::bigint AS value
+    FROM sales_metrics
+    GROUP BY 1, 2
+)
+SELECT metric_name, dimension, coalesce(e.value, 0), coalesce(a.value, 0)
+FROM expected e FULL JOIN actual a USING (metric_name, dimension)
+WHERE coalesce(e.value, 0) <> coalesce(a.value, 0)
+ORDER BY metric_name, dimension
+LIMIT 1000;
+
+-- name: product_metrics
+-- List units and revenue by product, as the metrics have them.
+SELECT dimension, coalesce(u.value, 0), coalesce(r.value, 0)
+FROM (SELECT dimension, value FROM sales_metrics WHERE metric_name = 'top_products_units') AS u
+FULL JOIN (SELECT dimension, value FROM sales_metrics WHERE metric_name = 'top_products_revenue') AS r USING (dimension)
+ORDER BY dimension;
+
+-- name: progress
+-- Sum how far counting has come, with the latencies of the partitions that moved within the last ten seconds.
+SELECT
+    coalesce(sum(counted), 0)::bigint, coalesce(sum(parked), 0)::bigint,
+    coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_p50_ms) FILTER (WHERE recent), 0),
+    coalesce(max(latency_p99_ms) FILTER (WHERE recent), 0)
+FROM (SELECT *, updated_at > now() - interval '10 seconds' AS recent FROM partition_progress) AS p;
+
+-- name: workers
+-- Return when a worker last showed itself and how many did within the last ten seconds.
+SELECT max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds') FROM worker_heartbeat;

@@ -1,0 +1,46 @@
+"""The analytics server: AnalyticsService, and the ledger for the reconciliation, over the analytics database."""
+
+from __future__ import annotations
+
+import grpc
+from ordermesh.analytics.v1 import analytics_pb2_grpc
+from ordermesh.internal.v1 import ledger_pb2_grpc
+
+from processor.analytics import AnalyticsServicer, Pool
+from processor.ledger import LedgerServicer
+from processor.settings import ServeSettings
+from runtime import grpc_server, logging, metrics, postgres
+from runtime.exit_codes import ExitCode
+from runtime.shutdown import on_signal
+
+SERVICE = "analytics"
+SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
+
+
+def serve() -> int:
+    """Serve until SIGTERM or SIGINT; a database that is not there makes calls fail, not the start."""
+    settings = ServeSettings.load()
+    logging.configure(SERVICE, settings)
+    stop = on_signal()
+    dsn = settings.analytics_dsn.get_secret_value()
+    try:
+        metrics_server = metrics.serve(settings.metrics_address)
+        with postgres.sync_pool(dsn, "ordermesh-analytics", settings.analytics_threads) as pool:
+            grpc_server.serve_sync(
+                settings.analytics_listen,
+                SERVICES,
+                lambda server: register(server, pool),
+                stop,
+                settings.analytics_threads,
+            )
+        metrics_server.shutdown()
+    except OSError as error:
+        logging.logger().error("start failed", error=str(error))
+        return ExitCode.START_FAILED
+    return ExitCode.OK
+
+
+def register(server: grpc.Server, pool: Pool) -> None:
+    """Add the services to a server."""
+    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(pool), server)
+    ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(LedgerServicer(pool), server)

@@ -1,0 +1,124 @@
+"""Checks the requests of AnalyticsService, naming everything that is wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.analytics.v1.analytics_pb2 import ListMetricsRequest, OrdersPerMinuteRequest, TopProductsRequest
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from processor.apply import NAMES
+from runtime import page_token
+from runtime.errors import InvalidRequest, Violation
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1_000
+DEFAULT_PRODUCTS = 10
+MAX_PRODUCTS = 1_000
+DEFAULT_MINUTES = 60
+MAX_MINUTES = 1_440
+MINUTE = timedelta(minutes=1)
+# Between the metric's name, which has none, and its dimension.
+KEY_SEPARATOR = "/"
+
+
+class MetricsPage(NamedTuple):
+    """Which metrics to list: after which (metric_name, dimension), and how many."""
+
+    metric_name: str
+    after_name: str
+    after_dimension: str
+    size: int
+
+
+class Minutes(NamedTuple):
+    """The first minute and the end, which is not included; both whole minutes."""
+
+    first: datetime
+    limit: datetime
+
+
+def metrics_page(request: ListMetricsRequest) -> MetricsPage:
+    """Return the page that a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    if request.metric_name and request.metric_name not in NAMES:
+        violations.append(Violation("metric_name", f"must be one of {', '.join(sorted(NAMES))}, or absent"))
+    if not 0 <= request.page_size <= MAX_PAGE:
+        rule = f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {request.page_size}"
+        violations.append(Violation("page_size", rule))
+    reason = ErrorReason.INVALID_FIELD
+    after_name = after_dimension = ""
+    if request.page_token:
+        try:
+            token = page_token.decode(request.page_token, page_token.filters_hash(request))
+            after_name, _, after_dimension = token.key.partition(KEY_SEPARATOR)
+        except InvalidRequest as error:
+            reason = reason if violations else error.reason
+            violations.extend(error.violations)
+    refuse(violations, reason)
+    return MetricsPage(request.metric_name, after_name, after_dimension, request.page_size or DEFAULT_PAGE)
+
+
+def products_limit(request: TopProductsRequest) -> int:
+    """Return how many products a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    if not 0 <= request.limit <= MAX_PRODUCTS:
+        rule = f"must be 1 to {MAX_PRODUCTS}, or 0 for {DEFAULT_PRODUCTS}, is {request.limit}"
+        violations.append(Violation("limit", rule))
+    if request.ranking not in TopProductsRequest.Ranking.values():
+        violations.append(Violation("ranking", f"must be UNITS or REVENUE, is {request.ranking}"))
+    refuse(violations)
+    return request.limit or DEFAULT_PRODUCTS
+
+
+def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
+    """Return the minutes that a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    limit = moment(request.end_time, "end_time", violations) if request.HasField("end_time") else now
+    first = moment(request.start_time, "start_time", violations) if request.HasField("start_time") else None
+    refuse(violations)
+    limit = whole_minute(limit + MINUTE - timedelta(microseconds=1))
+    first = limit - DEFAULT_MINUTES * MINUTE if first is None else whole_minute(first)
+    if first >= limit:
+        violations.append(Violation("start_time", "must be before end_time"))
+    elif limit - first > MAX_MINUTES * MINUTE:
+        violations.append(Violation("end_time", f"must be at most {MAX_MINUTES} minutes after start_time"))
+    refuse(violations)
+    return Minutes(first, limit)
+
+
+def whole(request_minute: Timestamp, field: str) -> datetime:
+    """Return the minute that a ledger is asked for. Raises InvalidRequest unless it is a whole one."""
+    violations: list[Violation] = []
+    found = moment(request_minute, field, violations)
+    if not violations and (found != whole_minute(found) or request_minute.seconds == 0):
+        violations.append(Violation(field, "must be the beginning of a minute"))
+    refuse(violations)
+    return found
+
+
+def moment(timestamp: Timestamp, field: str, violations: list[Violation]) -> datetime:
+    """Return the time, adding what is wrong to the violations."""
+    if not 0 <= timestamp.seconds < MAX_SECONDS or not 0 <= timestamp.nanos < 1_000_000_000:
+        violations.append(Violation(field, "must be a time from 1970 to 9998"))
+        return EPOCH
+    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1_000)
+
+
+def whole_minute(time: datetime) -> datetime:
+    """Return the beginning of the time's minute."""
+    return time.replace(second=0, microsecond=0)
+
+
+def refuse(violations: Sequence[Violation], reason: ErrorReason = ErrorReason.INVALID_FIELD) -> None:
+    """Raise InvalidRequest when there are violations."""
+    if violations:
+        raise InvalidRequest(violations, reason)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# So that adding a minute stays within the years that a date can have.
+MAX_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - EPOCH).total_seconds())
