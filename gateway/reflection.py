@@ -11,10 +11,29 @@ from gateway import public
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 
 
+class PublicReflection(reflection.aio.ReflectionServicer):
+    """Finds methods by their name too, which the library's pool does not."""
+
+    def __init__(self) -> None:
+        pool = public.descriptor_pool()
+        services = [*public.ORDERS, *public.ANALYTICS, *public.GATEWAY, public.HEALTH]
+        super().__init__([*services, *NAMES], pool=pool)
+        self._methods = {
+            method.full_name: service for service in services for method in pool.FindServiceByName(service).methods
+        }
+
+    def _file_containing_symbol(
+        self, request: reflection_pb2.ServerReflectionRequest, name: str
+    ) -> reflection_pb2.ServerReflectionResponse:
+        symbol = self._methods.get(name, name)
+        found: reflection_pb2.ServerReflectionResponse
+        found = super()._file_containing_symbol(request, symbol)  # type: ignore[misc]  # missing in the library's stub
+        return found
+
+
 def register(server: grpc.aio.Server) -> None:
     """Add both versions to a server."""
-    services = [*public.ORDERS, *public.ANALYTICS, *public.GATEWAY, public.HEALTH, *NAMES]
-    servicer = reflection.aio.ReflectionServicer(services, pool=public.descriptor_pool())
+    servicer = PublicReflection()
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

@@ -32,10 +32,13 @@ WORDS = {Component.UP: "up", Component.DOWN: "down", Component.STATE_UNSPECIFIED
 class Sampler:
     """Holds the last seconds of the pipeline."""
 
-    def __init__(self, orders: Orders, analytics: Analytics, log: EventLog) -> None:
+    def __init__(
+        self, orders: Orders, analytics: Analytics, log: EventLog, fresh_seconds: float = FRESH_SECONDS
+    ) -> None:
         self._orders = orders
         self._analytics = analytics
         self._log = log
+        self._fresh_seconds = fresh_seconds
         self._publisher = Pulse()
         self._samples: deque[Sample] = deque()
         self._components: dict[str, Component] = {}
@@ -51,7 +54,7 @@ class Sampler:
         """Return how the pipeline is now; who asks at the same time shares an answer."""
         async with self._taking:
             now = time.monotonic()
-            if not self._samples or now - self._samples[-1].taken_seconds > FRESH_SECONDS:
+            if not self._samples or now - self._samples[-1].taken_seconds > self._fresh_seconds:
                 self._keep(await self._take())
             return status(self._samples, list(self._components.values()))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from runtime import listen
 from runtime.settings import Settings
 
 
@@ -17,12 +18,28 @@ def split_targets(value: object) -> object:
     return value
 
 
+def checked_address(address: str) -> str:
+    """Return the address as it is. Raises ValueError when nothing can listen there."""
+    listen.socket_path(address)
+    return address
+
+
+def checked_port(address: str) -> str:
+    """Return host:port as it is. Raises ValueError when it is something else."""
+    if listen.socket_path(address) is not None:
+        raise ValueError(f"{address!r} is not host:port")
+    return address
+
+
+Address = Annotated[str, AfterValidator(checked_address)]
+
+
 class GatewaySettings(Settings):
     """Where the gateway listens and whom it asks."""
 
-    metrics_address: str = "127.0.0.1:9105"
-    gateway_listen: str = "unix:/run/ordermesh/gateway.sock"
-    gateway_http_listen: str = "unix:/run/ordermesh/gateway-http.sock"
+    metrics_address: Annotated[str, AfterValidator(checked_port)] = "127.0.0.1:9105"
+    gateway_listen: Address = "unix:/run/ordermesh/gateway.sock"
+    gateway_http_listen: Address = "unix:/run/ordermesh/gateway-http.sock"
     orders_targets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_targets), Field(min_length=1)] = (
         "unix:/run/ordermesh/orders-0.sock",
         "unix:/run/ordermesh/orders-1.sock",
