@@ -56,11 +56,13 @@ def generate(target: Path) -> None:
         (folder / "__init__.py").write_text("")
     (target / "py.typed").write_text("")
     write_descriptors(target / "descriptor.binpb", comments=False, internal=False)
+    from api_table import table
     from openapi import document
 
     image = target / "image.binpb"
     write_descriptors(image, comments=True, internal=False)
     (target / "openapi.json").write_text(document(image.read_bytes()))
+    (target / "api.md").write_text(table(image.read_bytes()))
     image.unlink()
 
 

@@ -1,0 +1,29 @@
+"""Makes the table of every public RPC with its REST form from the contracts."""
+
+from __future__ import annotations
+
+from contract_reader import Contracts, Method, prose
+
+HEAD = """\
+# Every RPC and its REST form
+
+Made from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; the full description of messages and errors is at `/docs`.
+"""
+
+
+def table(image: bytes) -> str:
+    """Return the table as Markdown, from a FileDescriptorSet with comments."""
+    parts = [HEAD]
+    for service in Contracts(image).services:
+        rows = "\n".join(row(method) for method in service.methods)
+        parts.append(
+            f"## {service.full_name}\n{prose(service.comment)}\n\n| RPC | REST | what it does |\n|---|---|---|\n{rows}\n"
+        )
+    return "\n".join(parts)
+
+
+def row(method: Method) -> str:
+    """Return one method as a row."""
+    rest = "<br>".join(f"`{verb.upper()} {path}`" for verb, path, _ in method.bindings)
+    name = f"{method.name} (stream)" if method.server_streaming else method.name
+    return f"| {name} | {rest} | {' '.join(prose(method.comment).split())} |"
