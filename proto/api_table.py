@@ -7,7 +7,7 @@ from contract_reader import Contracts, Method, prose
 HEAD = """\
 # Every RPC and its REST form
 
-Made from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; the full description of messages and errors is at `/docs`.
+Made from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; `/docs` describes messages and errors.
 """
 
 
@@ -16,9 +16,8 @@ def table(image: bytes) -> str:
     parts = [HEAD]
     for service in Contracts(image).services:
         rows = "\n".join(row(method) for method in service.methods)
-        parts.append(
-            f"## {service.full_name}\n{prose(service.comment)}\n\n| RPC | REST | what it does |\n|---|---|---|\n{rows}\n"
-        )
+        head = f"## {service.full_name}\n{prose(service.comment)}\n\n| RPC | REST | what it does |\n|---|---|---|"
+        parts.append(f"{head}\n{rows}\n")
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Reads a FileDescriptorSet with comments: messages, enums and methods by full name, each with the words that stand above it."""
+"""Reads a FileDescriptorSet with comments: messages, enums and methods by full name, each with its comment."""
 
 from __future__ import annotations
 

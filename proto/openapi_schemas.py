@@ -109,7 +109,7 @@ def _type_schema(contracts: Contracts, field: Field) -> Schema:
 
 
 def limits(field: Field) -> Schema:
-    """Return the limits that a field's comment states, e.g. "1 to 64 characters" or "1 to 300; 0 or absent means 30"."""
+    """Return the limits that a field's comment states, such as "1 to 64 characters" or "1 to 300; 0 means 30"."""
     stated = RANGE.search(field.comment)
     if stated is None:
         return {}
