@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import dead_letters, demo, doctor, lifecycle, load, outbox, topics, verify
+from cli import dead_letters, demo, doctor, lifecycle, load, outbox, settings, topics, verify
 from cli.screen import failing
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ load.register(app)
 verify.register(app)
 topics.register(app)
 doctor.register(app)
+settings.register(app)
 app.add_typer(outbox.app, name="outbox", help="Events that Kafka has not taken: list, retry, discard.")
 app.add_typer(dead_letters.app, name="dlq", help="Events that could not be counted: list, show, redrive.")
 

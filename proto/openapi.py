@@ -17,7 +17,7 @@ Orders in, metrics out, each event counted exactly once. The same services speak
 
 - Unknown fields of a JSON body are ignored; unknown query parameters are refused.
 - 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
-- A request body may name fields as `camelCase` or as `snake_case`; a reply uses `camelCase` and has all its plain fields.
+- A request body may name fields as `camelCase` or as `snake_case`; a reply has all its plain fields in `camelCase`.
 - Every error has the shape of `Error`; `details[].reason` is one of `ErrorReason`.
 - There is no authentication yet.
 """
