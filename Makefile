@@ -43,6 +43,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/buf lint .venv/contracts.binpb --config proto/buf.yaml --path ordermesh
 	$(BIN)/buf breaking gen/ordermesh/descriptor.binpb --against proto/baseline.binpb --config proto/buf.yaml
 	$(BIN)/python -m frontdoor --check
+	$(BIN)/ordermesh settings | diff docs/settings.md - || { echo "stale: $(BIN)/ordermesh settings > docs/settings.md"; exit 1; }
 
 gen: setup ## generate gen/ from proto/
 	$(BIN)/python proto/generate.py

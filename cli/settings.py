@@ -32,8 +32,8 @@ PROGRAMS: dict[str, type[Settings]] = {
 HEAD = f"""\
 # Settings
 
-Made by `ordermesh settings`. Each is an environment variable; with `_FILE` behind its name the value is read from a file,
-which is the way for secrets: `{PREFIX}ORDERS_DSN_FILE=/run/secrets/orders-dsn`.
+Made by `ordermesh settings`. Each is an environment variable; with `_FILE` behind its name the value is read from a
+file, which is the way for secrets: `{PREFIX}ORDERS_DSN_FILE=/run/secrets/orders-dsn`.
 A value that does not fit ends the program with exit code 78 and a line that names it.
 `{PREFIX}HOME` is the folder of the local stack's state (`~/.local/state/ordermesh`; `/var/lib/ordermesh` for root).
 """

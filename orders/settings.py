@@ -8,38 +8,41 @@ from runtime.settings import Settings
 class DatabaseSettings(Settings):
     """Where the orders are kept."""
 
-    orders_dsn: SecretStr
+    orders_dsn: SecretStr = Field(description="The orders database, as a PostgreSQL URI.")
 
 
 class TopicSettings(Settings):
     """How topics are created where they are missing."""
 
-    kafka_partitions: int = Field(default=12, ge=1, le=1000)
-    kafka_replication: int = Field(default=1, ge=1, le=9)
+    kafka_partitions: int = Field(default=12, ge=1, le=1000, description="Of each topic of events that is created.")
+    kafka_replication: int = Field(default=1, ge=1, le=9, description="Copies of each partition.")
 
 
 class ServeSettings(DatabaseSettings):
     """The serving processes; `{index}` in the address is the number of the process."""
 
-    orders_listen: str = "unix:/run/ordermesh/orders-{index}.sock"
+    orders_listen: str = Field(
+        default="unix:/run/ordermesh/orders-{index}.sock",
+        description="unix:/path or host:port; {index} is the process.",
+    )
     orders_lane_listen: str = Field(
         default="", description="The fast lane's address, with {index}; without it no lane."
     )
-    orders_processes: int = Field(default=2, ge=1, le=64)
+    orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes.")
     orders_max_in_hand: int = Field(default=500, ge=1, le=100_000, description="Orders a process admits at a time.")
     orders_pool_size: int = Field(
         default=4, ge=1, le=100, description="Connections of a process, beside its writer's two."
     )
-    metrics_address: str = "127.0.0.1:9101"
+    metrics_address: str = Field(default="127.0.0.1:9101", description="Where /metrics is served.")
 
 
 class PublisherSettings(DatabaseSettings):
     """The publisher."""
 
-    publisher_batch_events: int = Field(default=1000, ge=1, le=10_000)
+    publisher_batch_events: int = Field(default=1000, ge=1, le=10_000, description="Events published at a time.")
     publisher_shards: int = Field(default=32, ge=1, le=64, description="Shards claimed at a time, of 64.")
     publisher_ack_seconds: float = Field(
         default=5.0, gt=0, le=8, description="Patience with Kafka, within the claim's 10 s."
     )
-    outbox_retention_days: int = Field(default=7, ge=1, le=3650)
-    metrics_address: str = "127.0.0.1:9102"
+    outbox_retention_days: int = Field(default=7, ge=1, le=3650, description="Days that sent events are kept.")
+    metrics_address: str = Field(default="127.0.0.1:9102", description="Where /metrics is served.")

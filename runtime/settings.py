@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.exit_codes import ExitCode
@@ -34,10 +34,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
-    kafka_bootstrap: str = "127.0.0.1:19092"
-    kafka_properties: dict[str, str] = {}
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="For programs, or for people.")
+    kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka's addresses, host:port with commas.")
+    kafka_properties: dict[str, str] = Field(
+        default={}, description="More librdkafka properties as a JSON object, for TLS and SASL."
+    )
 
     @classmethod
     def settings_customise_sources(
