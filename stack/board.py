@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import threading
@@ -71,13 +72,16 @@ class Board:
 
     def _replace(self, name: str, new: ComponentStatus) -> None:
         self._status = dataclasses.replace(self._status, components={**self._status.components, name: new})
-        write_status(self._path, self._status)
+        # With a full disk the stack must go on tending its processes, even unrecorded.
+        with contextlib.suppress(OSError):
+            write_status(self._path, self._status)
 
     def _write_log(self, event: Event) -> None:
-        self._log.rotate()
-        with self._log.path.open("a") as file:
-            line = {"time": event.at, "event": f"component {event.state}", "component": event.component}
-            file.write(json.dumps(line | ({"detail": event.detail} if event.detail else {})) + "\n")
+        line = {"time": event.at, "event": f"component {event.state}", "component": event.component}
+        with contextlib.suppress(OSError):
+            self._log.rotate()
+            with self._log.path.open("a") as file:
+                file.write(json.dumps(line | ({"detail": event.detail} if event.detail else {})) + "\n")
 
     def wait(self, condition: Callable[[StackStatus], bool], timeout_seconds: float) -> bool:
         """Block until the condition holds of the status; say whether it did in time."""

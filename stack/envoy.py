@@ -23,7 +23,9 @@ def validate(config: Path) -> None:
     try:
         check.validate(config.read_text())
     except (EnvoyConfigError, OSError) as error:
-        raise SettingInvalid(f"Envoy refuses {config}: {error}") from error
+        # Envoy's library varies the spaces of its messages on purpose.
+        words = " ".join(str(error).split())
+        raise SettingInvalid(f"Envoy refuses {config}: {words}") from error
 
 
 class Envoy:

@@ -77,7 +77,7 @@ FAILURES = (
     (r"Address already in use|Socket server failed to bind", "a port of Kafka is taken"),
     (r"Failed to acquire lock on file (\S+)", "another broker uses Kafka's folder"),
     (r"No readable meta.properties|No `meta.properties` found", "Kafka's folder is not formatted"),
-    (r"Stored node id|node\.id", "Kafka's folder belongs to a broker with another node id"),
+    (r"[Nn]ode id \d+ (doesn.t|does not) match", "Kafka's folder belongs to a broker with another node id"),
     (r"No space left on device", "the disk is full"),
     (r"OutOfMemoryError", "Kafka's Java heap is too small"),
 )
@@ -127,7 +127,7 @@ class Kafka:
     def start(self) -> None:
         """Start the broker, fetching its jars and formatting its folder when needed."""
         jars = kafka_jars.ensure(self._cache)
-        proc.end_all(lambda: proc.working_in(self.folder), signal.SIGTERM, LEFTOVER_SECONDS)
+        proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
         self.properties.write_text(render_properties(self.data, self.port, self.controller_port))
         cluster_id = self._cluster_id()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -28,6 +29,7 @@ class Keeper:
         self._ready_seconds = ready_seconds
         self._stopping = threading.Event()
         self._life = threading.Lock()
+        self._rotated_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"keeper-{component.name}", daemon=True)
 
     def start(self) -> None:
@@ -49,7 +51,7 @@ class Keeper:
             return
         try:
             self._start_and_wait(restarted=False)
-        except StackError as error:
+        except (StackError, OSError) as error:
             if not self._stopping.is_set():
                 self._enter(State.FAILED, str(error))
             return
@@ -76,15 +78,13 @@ class Keeper:
         self._enter(State.DONE if self.component.once else State.READY)
 
     def _watch(self) -> None:
-        backoff_seconds, ready_at, rotated_at = FIRST_BACKOFF_SECONDS, time.monotonic(), time.monotonic()
+        backoff_seconds, ready_at = FIRST_BACKOFF_SECONDS, time.monotonic()
         while not self._stopping.wait(WATCH_SECONDS):
             now = time.monotonic()
-            if now - rotated_at > ROTATE_SECONDS:
-                rotated_at = now
-                for log in self.component.logs:
-                    log.rotate()
+            self._rotate_logs(now)
             process = self.component.runner.process
             if process is None or process.running():
+                self._await_late()
                 continue
             if now - ready_at > SETTLED_SECONDS:
                 backoff_seconds = FIRST_BACKOFF_SECONDS
@@ -98,9 +98,23 @@ class Keeper:
     def _restart(self) -> None:
         try:
             self._start_and_wait(restarted=True)
-        except StackError as error:
+        except (StackError, OSError) as error:
             if not self._stopping.is_set():
                 self._enter(State.DOWN, str(error))
+
+    def _await_late(self) -> None:
+        """Wait on for a component that runs again and was not ready in time."""
+        if self._board.state(self.component.name) == State.DOWN:
+            with contextlib.suppress(StackError):
+                self.component.runner.wait_ready(self._ready_seconds)
+                self._enter(State.READY)
+
+    def _rotate_logs(self, now: float) -> None:
+        if now - self._rotated_at > ROTATE_SECONDS:
+            self._rotated_at = now
+            with contextlib.suppress(OSError):
+                for log in self.component.logs:
+                    log.rotate()
 
     def _enter(self, state: State, detail: str = "", *, restarted: bool = False) -> None:
         self._board.enter(self.component.name, state, self.component.runner.process, detail, restarted=restarted)

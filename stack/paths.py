@@ -26,14 +26,22 @@ def default_home() -> Path:
         return Path(chosen).expanduser().absolute()
     if os.geteuid() == 0:
         return Path("/var/lib/ordermesh")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "ordermesh"
+    return Path(os.environ.get("XDG_STATE_HOME") or person_home() / ".local/state") / "ordermesh"
 
 
 def default_cache() -> Path:
     """Return the folder of what can be fetched or copied again; other users may read root's."""
     if os.geteuid() == 0:
         return Path("/var/cache/ordermesh")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ordermesh"
+    return Path(os.environ.get("XDG_CACHE_HOME") or person_home() / ".cache") / "ordermesh"
+
+
+def person_home() -> Path:
+    """Return the person's home folder."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SettingInvalid(f"uid {os.geteuid()} has no home folder: set HOME, or {HOME_SETTING}") from error
 
 
 def make_folder(path: Path, mode: int, setting: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -63,6 +64,11 @@ class Site:
     def socket(self, name: str) -> Path:
         """Return the path of a service's Unix socket."""
         return self.run_dir / f"{name}.sock"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder for the services' temporary files, emptied at each start."""
+        return self.run_dir / "tmp"
 
     @property
     def orders_sockets(self) -> list[Path]:
@@ -269,8 +275,10 @@ def task(site: Site, name: str, module: tuple[str, ...], env: dict[str, str], ne
 
 def module_command(site: Site, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
     """Return the command that runs one of our modules with its settings."""
-    own = {
-        f"{PREFIX}{setting}": value for setting, value in {"KAFKA_BOOTSTRAP": site.settings.bootstrap, **env}.items()
+    kafka = {
+        "KAFKA_BOOTSTRAP": site.settings.bootstrap,
+        "KAFKA_PROPERTIES": json.dumps(site.settings.kafka_properties),
     }
-    argv = [sys.executable, "-P", "-m", *module]
-    return Command(name, argv, {**inherited_env(), **site.env, **own}, stop_seconds=SERVICE_STOP_SECONDS)
+    own = {f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}
+    environment = {**inherited_env(), **site.env, **own, "TMPDIR": str(site.temporary)}
+    return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=SERVICE_STOP_SECONDS)

@@ -179,6 +179,6 @@ def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str
 
 def clear_leftovers(data: Path, socket_dir: Path) -> None:
     """End what an earlier stack left running on this cluster and remove the lock files it left."""
-    proc.end_all(lambda: proc.working_in(data), signal.SIGINT, LEFTOVER_SECONDS)
+    proc.end_all(lambda: proc.working_in(data, "postgres"), signal.SIGINT, LEFTOVER_SECONDS)
     for path in (data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
         path.unlink(missing_ok=True)

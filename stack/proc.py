@@ -58,13 +58,14 @@ def pids() -> list[int]:
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
-def working_in(folder: Path) -> list[int]:
-    """Return the processes whose working folder is folder."""
+def working_in(folder: Path, program: str) -> list[int]:
+    """Return the processes of a program whose working folder is folder; a person's shell in it is none of them."""
     wanted = os.path.realpath(folder)
     found = []
     for pid in pids():
         try:
-            if os.readlink(PROC / str(pid) / "cwd") == wanted:
+            executable = os.path.basename(os.readlink(PROC / str(pid) / "exe"))
+            if executable == program and os.readlink(PROC / str(pid) / "cwd") == wanted:
                 found.append(pid)
         except OSError:
             continue

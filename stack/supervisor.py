@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from stack.credentials import load_or_create
 from stack.errors import ServerFailed
 from stack.keeper import Keeper
 from stack.logfile import LogFile
-from stack.paths import StateFolder, default_home
+from stack.paths import PRIVATE, StateFolder, default_home
 from stack.plan import Component, Site, components, given_env, write_envoy_config
 from stack.proc import identify
 from stack.settings import StackSettings
@@ -74,6 +75,9 @@ class Stack:
             for keeper in self._keepers:
                 keeper.start()
             self._await_ready(interrupted or threading.Event())
+        except OSError as error:
+            self.down()
+            raise ServerFailed(f"the stack cannot be started: {error}") from error
         except BaseException:
             self.down()
             raise
@@ -86,6 +90,7 @@ class Stack:
         self.site = Site(
             self.settings, self.state, self.state.run_dir(), load_or_create(self.state.credentials), self._env
         )
+        make_empty(self.site.temporary)
         write_envoy_config(self.site)
         plan = components(self.site)
         self._board = Board(
@@ -126,6 +131,12 @@ class Stack:
                     del left[name]
         self._keepers = []
         self._held.close()
+
+
+def make_empty(folder: Path) -> None:
+    """Make a private folder, without what a killed stack left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=PRIVATE)
 
 
 def settled(status: StackStatus) -> bool:

@@ -70,6 +70,15 @@ def test_a_stop_is_clean_and_a_pid_file_that_names_a_stranger_does_no_harm(serve
     assert one(server, "SELECT 1") == 1
 
 
+def test_somebody_who_looks_into_the_data_folder_is_left_alone(server: Postgres) -> None:
+    server.stop()
+    onlooker = subprocess.Popen(["sleep", "60"], cwd=server.data)
+    restart(server)
+    assert onlooker.poll() is None
+    onlooker.kill()
+    onlooker.wait()
+
+
 def test_a_taken_port_is_told_and_the_data_is_left_alone(server: Postgres) -> None:
     server.stop()
     with socket.create_server(("127.0.0.1", server.port)), pytest.raises(PortTaken, match=f"port {server.port}"):

@@ -96,7 +96,7 @@ def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
         with pytest.raises(ServerFailed, match="ORDERMESH_ORDERS_MAX_IN_HAND"):
             made.up()
         assert not any(one.pid for one in made.status.components.values())
-        assert not proc.working_in(home / "kafka")
+        assert not proc.working_in(home / "kafka", "java")
 
 
 def test_a_start_can_be_interrupted_and_leaves_nothing() -> None:
