@@ -9,7 +9,7 @@ const perSecond = (value) => `${fine.format(value ?? 0)} / s`;
 const STAGES = [
   ["Orders accepted", "intake", (s) => [count(s.ordersTotal), perSecond(s.ordersPerSecond), {}]],
   ["Events published", "outbox", (s) => [count(s.publishedTotal), perSecond(s.publishedPerSecond), {
-    "waiting": count(s.pending), "oldest": `${fine.format(s.oldestPendingSeconds)} s`, "refused for good": count(s.dead), "p50 / p99": ms(s.latency) }]],
+    "waiting": count(s.pending), "oldest": `${fine.format(s.oldestPendingSeconds)} s`, "refused": count(s.dead), "p50 / p99": ms(s.latency) }]],
   ["Events in Kafka", "kafka", (s) => [count(s.endOffsetTotal), `${count(s.brokers)} broker${s.brokers === 1 ? "" : "s"}`, {
     "not yet counted": count(s.consumerLag), "dead letters": count(s.deadLetters) }]],
   ["Events counted", "processing", (s) => [count(s.countedTotal), perSecond(s.countedPerSecond), {
