@@ -1,0 +1,63 @@
+"""Starts the bare pipeline as something to measure."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from bench.bare.settings import Engine
+from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
+from bench.subjects import SQL as PROBES
+from bench.subjects import Probe, Subject
+from runtime.sql import Queries
+
+SQL = Queries("bench.bare", "bare.sql")
+POLL_SECONDS = 0.05
+
+
+@contextlib.contextmanager
+def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -> Iterator[Subject]:
+    """Run the bare pipeline; levers are fields of BareSettings."""
+    with running_servers() as servers:
+        dsn = servers.database("bare", SQL.create_tables.encode())
+        servers.topic("bare")
+        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.site.settings.bootstrap, "BARE_ENGINE": engine}
+        env |= {f"BARE_{name.upper()}": str(value) for name, value in levers.items()}
+        port = serve(servers, env, processes)
+        servers.python("publisher", ["-m", "bench.bare.publisher"], env)
+        servers.python("workers", ["-m", "bench.bare.worker"], env)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            settings = {"engine": str(engine), "orders_processes": processes, **levers}
+            yield Subject(
+                f"bare-{engine}",
+                port,
+                servers.roots,
+                Probe(connection, PROBES.progress_stored),
+                Probe(connection, PROBES.progress_counted),
+                Probe(connection, PROBES.wal_bytes),
+                settings,
+            )
+
+
+def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
+    """Start the serving processes with Envoy before them and return its port."""
+    sockets = [servers.site.socket(f"bare-{index}") for index in range(processes)]
+    for path in sockets:
+        servers.python("orders", ["-m", "bench.bare.service"], {**env, "BARE_LISTEN": f"unix:{path}"})
+    await_sockets(sockets)
+    port, admin_port = free_port(), free_port()
+    servers.envoy(plain_front(port, admin_port, sockets), admin_port)
+    return port
+
+
+def await_sockets(sockets: list[Path]) -> None:
+    """Block until every socket is there; raise TimeoutError when one is not in time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while missing := [path for path in sockets if not path.exists()]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing listens on {missing[0]}")
+        time.sleep(POLL_SECONDS)

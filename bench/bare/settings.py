@@ -1,0 +1,31 @@
+"""What the processes of the bare pipeline are told through their environment."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Engine(StrEnum):
+    """Which gRPC engine serves."""
+
+    NATIVE = "native"
+    GRPCIO = "grpcio"
+
+
+class BareSettings(BaseSettings):
+    """Addresses, and the levers that an ablation moves."""
+
+    model_config = SettingsConfigDict(env_prefix="BARE_", frozen=True)
+
+    dsn: str
+    kafka: str
+    topic: str = "bare"
+    listen: str = ""
+    engine: Engine = Engine.NATIVE
+    # Orders in one transaction at most.
+    commit_orders: int = 1000
+    # Without a database the handler only answers.
+    store: bool = True
+    publish_events: int = 1000

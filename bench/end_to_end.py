@@ -1,0 +1,130 @@
+"""Peaks from end to end: a closed model sends, and the clock runs until the last order is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+
+from bench import accounting, h2load
+from bench.loads import Load
+from bench.subjects import SQL, Subject
+
+WARM_UP_CALLS = 400
+CALIBRATION_SECONDS = 2.0
+SAMPLE_SECONDS = 0.25
+SETTLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run; its fields are those of the result file."""
+
+    subject: str
+    load: str
+    orders: int
+    refused: int
+    stored: int
+    counted: int
+    seconds_to_acknowledge: float
+    seconds_to_count: float
+    orders_per_second: float
+    acknowledged_per_second: float
+    cpu_us_per_order: dict[str, float]
+    cpu_us_per_order_total: float
+    wal_bytes_per_order: float
+    memory_bytes: dict[str, int]
+    latency_ms: dict[str, float]
+    backlog: list[tuple[float, int, int]]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether every order that was acknowledged is stored and counted, and no other."""
+        return self.orders == self.stored == self.counted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields and the verdict."""
+        return {**asdict(self), "reconciled": self.reconciled}
+
+
+def peak(subject: Subject, load: Load, seconds: float) -> Run:
+    """Warm up, find the pace, then send for about `seconds` and measure until everything is counted."""
+    first = h2load.run(load, subject.port, WARM_UP_CALLS)
+    calls = max(WARM_UP_CALLS, round(first.calls / max(first.seconds, 0.01) * CALIBRATION_SECONDS))
+    second = h2load.run(load, subject.port, calls)
+    subject.drain(subject.stored())
+    checkpoint(subject)
+    return measured(subject, load, max(1, round(second.calls / second.seconds * seconds)))
+
+
+def checkpoint(subject: Subject) -> None:
+    """Make a checkpoint and wait until the machine is quiet again."""
+    subject.wal_bytes.connection.execute(SQL.checkpoint)
+    time.sleep(SETTLE_SECONDS)
+
+
+def measured(subject: Subject, load: Load, calls: int) -> Run:
+    """Send a number of calls; the costs are those from the first call until the last order is counted."""
+    stored, counted, wal = subject.stored(), subject.counted(), subject.wal_bytes()
+    before = accounting.mark(subject.roots)
+    with Sampler(subject) as sampler:
+        began = time.monotonic()
+        answers = h2load.run(load, subject.port, calls)
+        subject.drain(counted + subject.stored() - stored)
+        seconds = time.monotonic() - began
+    spent = accounting.mark(subject.roots).since(before) | {"generator": answers.cpu_us}
+    orders = answers.calls * load.orders_per_call
+    new = max(subject.stored() - stored, 1)
+    return Run(
+        subject=subject.name,
+        load=load.name,
+        orders=orders,
+        refused=answers.refused,
+        stored=subject.stored() - stored,
+        counted=subject.counted() - counted,
+        seconds_to_acknowledge=round(answers.seconds, 3),
+        seconds_to_count=round(seconds, 3),
+        orders_per_second=round(new / seconds, 1),
+        acknowledged_per_second=round(orders / max(answers.seconds, 0.001), 1),
+        cpu_us_per_order={name: round(used / new, 2) for name, used in spent.items()},
+        cpu_us_per_order_total=round(sum(spent.values()) / new, 1),
+        wal_bytes_per_order=round((subject.wal_bytes() - wal) / new, 1),
+        memory_bytes=accounting.memory_bytes(subject.roots),
+        latency_ms=answers.latency_ms,
+        backlog=sampler.points,
+        settings=dict(subject.settings),
+    )
+
+
+class Sampler:
+    """Notes how many orders are stored and counted, a few times a second, while it is entered."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.points: list[tuple[float, int, int]] = []
+
+    def __enter__(self) -> Sampler:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        first_stored, first_counted = self._subject.stored(), self._subject.counted()
+        while not self._stop.wait(SAMPLE_SECONDS):
+            try:
+                stored, counted = self._subject.stored() - first_stored, self._subject.counted() - first_counted
+            except psycopg.Error:
+                continue
+            self.points.append((round(time.monotonic() - began, 2), stored, counted))

@@ -1,0 +1,49 @@
+"""The closed-model loads: what h2load sends, over which protocol, how many calls at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench import bodies
+
+GRPC_HEADERS = ("content-type: application/grpc", "te: trailers")
+SERVICE = "/ordermesh.orders.v1.OrderService"
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of call; `connections` times `streams` of them are in flight."""
+
+    name: str
+    path: str
+    body: Callable[[], bytes]
+    headers: tuple[str, ...]
+    connections: int
+    streams: int
+    http1: bool = False
+    orders_per_call: int = 1
+
+
+GRPC = Load("grpc", f"{SERVICE}/CreateOrder", bodies.grpc_body, GRPC_HEADERS, connections=8, streams=32)
+REST = Load(
+    "rest",
+    "/orders",
+    bodies.rest_body,
+    ("content-type: application/json",),
+    connections=192,
+    streams=1,
+    http1=True,
+)
+BATCHES = Load(
+    "batch",
+    f"{SERVICE}/BatchCreateOrders",
+    lambda: bodies.batch_body(BATCH),
+    GRPC_HEADERS,
+    # Four batches are within what one process admits (ORDERMESH_ORDERS_MAX_IN_HAND): none is refused.
+    connections=2,
+    streams=2,
+    orders_per_call=BATCH,
+)
+LOADS = {load.name: load for load in (GRPC, REST, BATCHES)}

@@ -1,0 +1,137 @@
+"""The servers that bare pipelines and peers share with the product, started the same way: PostgreSQL, Kafka, Envoy."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import yaml
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from frontdoor import clusters, filters, routes, transcoder
+from frontdoor.config import Config, extension
+from frontdoor.listeners import MANAGER
+from frontdoor.values import Address
+from psycopg.conninfo import make_conninfo
+
+from stack.credentials import load_or_create
+from stack.envoy import Envoy
+from stack.logfile import LogFile
+from stack.paths import StateFolder, temporary_home
+from stack.plan import Site, servers
+from stack.ports import LOOPBACK, allocate
+from stack.process import Command, Process, inherited_env
+from stack.settings import StackSettings
+
+READY_SECONDS = 60.0
+PARTITIONS = 12
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Servers:
+    """A PostgreSQL and a Kafka of their own, and what is started beside them."""
+
+    site: Site
+    roots: dict[str, list[int]]
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def database(self, name: str, statement: bytes) -> str:
+        """Make a database with tables and return its DSN."""
+        with psycopg.connect(self.site.admin_dsn, autocommit=True) as connection:
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+        dsn = make_conninfo(self.site.admin_dsn, dbname=name)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(statement)
+        return dsn
+
+    def topic(self, name: str) -> None:
+        """Make a topic."""
+        admin = AdminClient({"bootstrap.servers": self.site.settings.bootstrap})
+        admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result()
+
+    def python(self, group: str, words: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
+        """Start a Python process as part of a group and return its id; it ends with us."""
+        command = Command(group, [python, *words], {**inherited_env(), "PYTHONPATH": str(ROOT), **env})
+        process = Process(command, LogFile(self.site.state.logs / f"{group}.log"))
+        process.start()
+        self.held.callback(process.stop)
+        pid = process.pid or 0
+        self.roots.setdefault(group, []).append(pid)
+        return pid
+
+    def envoy(self, config: Config, admin_port: int) -> None:
+        """Start an Envoy with a configuration."""
+        path = self.site.state.home / f"envoy-{admin_port}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        envoy = Envoy(path, admin_port, LogFile(self.site.state.logs / f"envoy-{admin_port}.log"))
+        envoy.start()
+        self.held.callback(envoy.stop)
+        envoy.wait_ready(READY_SECONDS)
+        self.roots["envoy"] = [envoy.pid or 0]
+
+
+@contextlib.contextmanager
+def running_servers() -> Iterator[Servers]:
+    """Start PostgreSQL and Kafka with the settings of the product."""
+    with contextlib.ExitStack() as held:
+        state = StateFolder(held.enter_context(temporary_home()))
+        held.enter_context(state.locked())
+        site = Site(StackSettings.with_free_ports(), state, state.run_dir(), load_or_create(state.credentials))
+        roots: dict[str, list[int]] = {}
+        for component in servers(site):
+            held.callback(component.runner.stop)
+            component.runner.start()
+            component.runner.wait_ready(READY_SECONDS)
+            process = component.runner.process
+            roots[component.name] = [process.pid or 0] if process else []
+        started = Servers(site, roots)
+        held.enter_context(started.held)
+        yield started
+
+
+def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
+    """Return an Envoy with a transcoder and a local limit in front of gRPC sockets, and nothing else."""
+    manager = {
+        "@type": f"type.googleapis.com/{MANAGER}",
+        "stat_prefix": "front",
+        "codec_type": "AUTO",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "front",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "orders"}}],
+                }
+            ]
+        },
+        "http_filters": [
+            filters.rate_limit(1_000_000),
+            {"name": routes.TRANSCODER, "typed_config": transcoder.configuration()},
+            filters.router(),
+        ],
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    http2 = extension(clusters.HTTP_OPTIONS, clusters.HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": {}})
+    orders = {
+        **clusters.cluster("orders", [Address(str(path)) for path in sockets]),
+        "typed_extension_protocol_options": {clusters.HTTP_OPTIONS: http2["typed_config"]},
+    }
+    listener = {
+        "name": "front",
+        "address": clusters.socket_address(Address(LOOPBACK, port)),
+        "filter_chains": [chain],
+    }
+    return {
+        "admin": {"address": clusters.socket_address(Address(LOOPBACK, admin_port))},
+        "static_resources": {"listeners": [listener], "clusters": [orders]},
+    }
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    return allocate(1)[0]

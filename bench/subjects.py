@@ -1,0 +1,120 @@
+"""What is measured: a pipeline behind a port, its processes by group, and how many orders are stored and counted."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from bench.accounting import Roots
+from runtime.sql import Queries
+from stack.running import RunningStack, running_stack
+
+SQL = Queries("bench", "bench.sql")
+POLL_SECONDS = 0.02
+DRAIN_SECONDS = 120.0
+GROUPS = {
+    "orders": "orders",
+    "envoy": "envoy",
+    "postgres": "postgres",
+    "publisher": "publisher",
+    "kafka": "kafka",
+    "workers": "processor",
+    "gateway": "gateway",
+    "analytics": "analytics",
+}
+
+
+class NotDrained(Exception):
+    """Events were lost or are late; the message says how many."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A number that a database tells."""
+
+    connection: psycopg.Connection[Any]
+    query: LiteralString
+
+    def __call__(self) -> int:
+        """Ask for the number."""
+        row = self.connection.execute(self.query).fetchone()
+        return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pipeline to measure."""
+
+    name: str
+    port: int
+    roots: Roots
+    stored: Probe
+    counted: Probe
+    wal_bytes: Probe
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def drain(self, orders: int) -> None:
+        """Block until this many are counted; raise NotDrained when they are not in time."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while (counted := self.counted()) < orders:
+            if time.monotonic() > deadline:
+                raise NotDrained(f"{self.name}: {counted} of {orders} orders counted after {DRAIN_SECONDS:g} s")
+            time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def product(name: str = "product", *, env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Subject]:
+    """Run the whole platform with the settings that are on by default, and others where they are given."""
+    with running_stack(env=env, **settings) as running, probes(running) as subject_of:
+        yield subject_of(name, running.site.settings.front_port)
+
+
+@contextlib.contextmanager
+def probes(running: RunningStack) -> Iterator[ProductProbes]:
+    """Connect to the databases of a running platform."""
+    with (
+        connected(running.site.admin_dsn, "orders") as orders,
+        connected(running.site.admin_dsn, "analytics") as counts,
+    ):
+        yield ProductProbes(running, orders, counts)
+
+
+@dataclass(frozen=True)
+class ProductProbes:
+    """Makes subjects of one running platform, which may have several front doors."""
+
+    running: RunningStack
+    orders: psycopg.Connection[Any]
+    analytics: psycopg.Connection[Any]
+
+    def __call__(self, name: str, port: int, envoy_pid: int | None = None) -> Subject:
+        """Return the platform behind a port; another Envoy than its own can stand there."""
+        pids = {group: [self.running.pid(component)] for group, component in GROUPS.items()}
+        if envoy_pid is not None:
+            pids["envoy"] = [envoy_pid]
+        return Subject(
+            name,
+            port,
+            pids,
+            Probe(self.orders, SQL.product_stored),
+            Probe(self.analytics, SQL.product_counted),
+            Probe(self.orders, SQL.wal_bytes),
+            {
+                "orders_processes": self.running.site.settings.orders_processes,
+                "processor_workers": self.running.site.settings.processor_workers,
+                "orders_lane": self.running.site.settings.orders_lane,
+            },
+        )
+
+
+@contextlib.contextmanager
+def connected(admin_dsn: str, database: str) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to a database as superuser."""
+    with psycopg.connect(make_conninfo(admin_dsn, dbname=database), autocommit=True) as connection:
+        yield connection
