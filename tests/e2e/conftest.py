@@ -1,0 +1,24 @@
+"""One whole stack for all tests of this folder, and one with a low rate limit that nobody has ordered from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from front_door import Platform
+
+from stack.running import running_stack
+
+LOW_LIMIT_PER_SECOND = 4
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    with running_stack() as stack:
+        yield Platform(stack)
+
+
+@pytest.fixture(scope="module")
+def quiet_platform() -> Iterator[Platform]:
+    with running_stack(rate_limit_per_second=LOW_LIMIT_PER_SECOND) as stack:
+        yield Platform(stack)
