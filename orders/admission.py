@@ -9,8 +9,12 @@ from runtime import metrics
 from runtime.errors import Expired, Overloaded
 
 
+# An order in a batch takes about an eighth of the work of a call of its own.
+BATCHED_PER_CALL = 8
+
+
 class Admission:
-    """Admits up to a number of orders at a time and refuses the rest at once, before any work is done for them."""
+    """Admits up to a number of calls at a time and refuses the rest at once, before any work is done for them."""
 
     def __init__(self, max_in_hand: int) -> None:
         self._max_in_hand = max_in_hand
@@ -18,16 +22,18 @@ class Admission:
 
     @contextmanager
     def admit(self, orders: int, time_remaining: float | None) -> Iterator[None]:
-        """Hold places for orders; a batch above the bound is let in when it is alone. Raises Overloaded or Expired."""
+        """Hold places for a call with so many orders. Raises Overloaded or Expired."""
         if time_remaining is not None and time_remaining <= 0:
             raise Expired
-        if self._in_hand and self._in_hand + orders > self._max_in_hand:
+        places = 1 + (orders - 1) // BATCHED_PER_CALL
+        # A batch above the bound is let in when it is alone.
+        if self._in_hand and self._in_hand + places > self._max_in_hand:
             metrics.SHED.inc(orders)
             raise Overloaded
-        self._in_hand += orders
+        self._in_hand += places
         metrics.ADMITTED.inc(orders)
         try:
             yield
         finally:
-            self._in_hand -= orders
+            self._in_hand -= places
             metrics.ADMITTED.dec(orders)

@@ -29,9 +29,14 @@ class OutboxEvent:
     payload: bytes
 
 
-def shard_of(key: str) -> int:
-    """Return the shard of a key: the last six bits of an order's id, which are random; a sum for product ids."""
-    return int(key[-2:], 16) % SHARDS if len(key) == 36 else sum(key.encode()) % SHARDS
+def order_shard(order_id: str) -> int:
+    """Return the shard of an order: the last six bits of its id, which are random."""
+    return int(order_id[-2:], 16) % SHARDS
+
+
+def product_shard(product_id: str) -> int:
+    """Return the shard of a product."""
+    return sum(product_id.encode()) % SHARDS
 
 
 def timestamp(time_us: int) -> Timestamp:
@@ -59,7 +64,7 @@ def order_created(event_id: str, order_id: str, order: NewOrder, status: Status,
         event_id=event_id,
         event_type=EventType.ORDER_CREATED,
         key=order_id,
-        shard=shard_of(order_id),
+        shard=order_shard(order_id),
         occur_us=occur_us,
         total_minor=order.total_minor,
         units=order.units,
@@ -94,7 +99,7 @@ def order_step(
     )
     getattr(message, EventType.Name(event_type).lower()).SetInParent()
     payload = message.SerializeToString()
-    shard = shard_of(order_id)
+    shard = order_shard(order_id)
     return OutboxEvent(event_id, event_type, order_id, shard, occur_us, total_minor, 0, traceparent, payload)
 
 
@@ -124,7 +129,7 @@ def _stock_event(event_id: str, product_id: str, occur_us: int) -> events_pb2.St
 def _stock_row(message: events_pb2.StockEvent, event_type: EventType, occur_us: int, traceparent: str) -> OutboxEvent:
     key = message.product_id
     payload = message.SerializeToString()
-    return OutboxEvent(message.event_id, event_type, key, shard_of(key), occur_us, 0, 0, traceparent, payload)
+    return OutboxEvent(message.event_id, event_type, key, product_shard(key), occur_us, 0, 0, traceparent, payload)
 
 
 def line_text(lines: tuple[Line, ...]) -> str:

@@ -15,6 +15,7 @@ from orders.rows import PlannedOrder
 from orders.sql import QUERIES
 from runtime import metrics
 from runtime.errors import AlreadyExists, ServiceError, database_unavailable
+from runtime.logging import logger
 
 Outcome = Accepted | ServiceError
 RequestKey = tuple[str, str]
@@ -50,6 +51,17 @@ async def first_answers(
     }
 
 
+async def answers_after_commit(
+    connection: psycopg.AsyncConnection[Any], orders: Sequence[NewOrder]
+) -> dict[RequestKey, FirstAnswer]:
+    """Return the first answers, none when the database goes away: what is stored by now must be told as stored."""
+    try:
+        return await first_answers(connection, orders)
+    except psycopg.Error as error:
+        logger().warning("first answers could not be looked up", error=str(error).strip())
+        return {}
+
+
 def replay(order: NewOrder, first: FirstAnswer | None) -> Outcome:
     """Return the first answer, or say that the content differs; what vanished meanwhile is to be tried again."""
     if first is None:
@@ -70,7 +82,7 @@ async def settle_replays(
     """Return the outcome of each order of a batch that was stored, given the ids that were left out."""
     if not replayed_ids:
         return [Accepted(p.order_id, p.status, p.created_us) for p in batch]
-    answers = await first_answers(connection, [p.order for p in batch if p.order_id in replayed_ids])
+    answers = await answers_after_commit(connection, [p.order for p in batch if p.order_id in replayed_ids])
     return [
         replay(p.order, answers.get((p.order.customer_id, p.order.request_id)))
         if p.order_id in replayed_ids

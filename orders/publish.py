@@ -19,6 +19,8 @@ from runtime.shutdown import on_signal
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 0.5
+MAX_REST_SECONDS = 0.05
+ENOUGH_EVENTS = 500
 MAINTAIN_SECONDS = 3600.0
 DAYS_AHEAD = 2
 PENDING_LIMIT = 100_000
@@ -63,10 +65,15 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
 def step(
     publisher: Publisher, connection: psycopg.Connection[Any], stop: threading.Event, outage: Outage, turns: int
 ) -> None:
-    """Go round the shards once; wait for the doorbell when none had an event."""
+    """Go round the shards once, rest as long as that took; wait for the doorbell when none had an event."""
+    started = time.monotonic()
     try:
-        if sum(publisher.run_once() for _ in range(turns)):
+        events = sum(publisher.run_once() for _ in range(turns))
+        if events:
             outage.ends()
+            # Few events a request cost Kafka and the database more than anything else: let some gather, except in a backlog.
+            if events < ENOUGH_EVENTS:
+                stop.wait(min(time.monotonic() - started, MAX_REST_SECONDS))
             return
     except KafkaDown as error:
         outage.begins("kafka", str(error))

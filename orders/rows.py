@@ -65,7 +65,7 @@ def event_parameters(batch: Sequence[OutboxEvent]) -> Parameters:
         "total_minors": arrays.plain([event.total_minor for event in batch]),
         "occur_us": arrays.plain([event.occur_us for event in batch]),
         "event_ids": arrays.plain([event.event_id for event in batch]),
-        "keys": arrays.plain([event.key for event in batch]),
+        "keys": arrays.quoted([event.key for event in batch]),
         "traceparents": arrays.plain([event.traceparent for event in batch]),
         "payloads": arrays.binary([event.payload for event in batch]),
     }

@@ -29,7 +29,12 @@ class ServeSettings(DatabaseSettings):
         default="", description="The fast lane's address, with {index}; without it no lane."
     )
     orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes.")
-    orders_max_in_hand: int = Field(default=500, ge=1, le=100_000, description="Orders a process admits at a time.")
+    orders_max_in_hand: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Calls a process admits at a time; a batch counts as an eighth of its orders.",
+    )
     orders_pool_size: int = Field(
         default=4, ge=1, le=100, description="Connections of a process, beside its writer's two."
     )
@@ -40,7 +45,12 @@ class PublisherSettings(DatabaseSettings):
     """The publisher."""
 
     publisher_batch_events: int = Field(default=1000, ge=1, le=10_000, description="Events published at a time.")
-    publisher_shards: int = Field(default=32, ge=1, le=64, description="Shards claimed at a time, of 64.")
+    publisher_shards: int = Field(
+        default=64,
+        ge=1,
+        le=64,
+        description="Shards claimed at a time, of 64; with N publishers 64 / N shares them best.",
+    )
     publisher_ack_seconds: float = Field(
         default=5.0, gt=0, le=8, description="Patience with Kafka, within the claim's 10 s."
     )

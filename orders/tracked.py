@@ -11,7 +11,7 @@ from orders import arrays, events, plan, rows
 from orders.clock import DatabaseClock
 from orders.ids import uuid7
 from orders.model import CREATED, PENDING_RESTOCK, Accepted, NewOrder
-from orders.outcomes import Outcome, RequestKey, first_answers, replay
+from orders.outcomes import Outcome, RequestKey, answers_after_commit, first_answers, replay
 from orders.plan import Decision, Stock
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
@@ -26,7 +26,7 @@ class NotFresh(Exception):
 
 async def lock_stocks(connection: Connection, product_ids: Sequence[str]) -> dict[str, Stock]:
     """Lock products, in the order that everybody does, and return their stock."""
-    cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.plain(sorted(set(product_ids)))})
+    cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.quoted(sorted(set(product_ids)))})
     return {product_id: Stock(stock, awaited) async for product_id, stock, awaited in cursor}
 
 
@@ -35,7 +35,7 @@ async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> N
     changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change}
     if changed:
         parameters = {
-            "product_ids": arrays.plain(changed),
+            "product_ids": arrays.quoted(changed),
             "stock_changes": arrays.plain([s.on_hand_change for s in changed.values()]),
             "awaited_changes": arrays.plain([s.awaited_change for s in changed.values()]),
         }
@@ -45,12 +45,11 @@ async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> N
 async def store_tracked(
     connection: Connection,
     orders: Sequence[NewOrder],
-    tracked: Mapping[str, bool],
+    needs: Sequence[plan.Needs],
     clock: DatabaseClock,
     insert: Insert,
 ) -> list[Outcome]:
     """Store orders in one transaction and return what became of each. Raises NotFresh."""
-    needs = [plan.needs(order.lines, tracked) for order in orders]
     async with connection.transaction():
         stocks = await lock_stocks(connection, [product for need in needs for product in need])
         seen: set[RequestKey] = set(await first_answers(connection, orders))
@@ -63,7 +62,7 @@ async def store_tracked(
         await write_stocks(connection, stocks)
         await note_waiting(connection, batch, decisions, [needs[position] for position in fresh])
     settled = dict(zip(fresh, outcomes, strict=True))
-    answers = await first_answers(connection, orders) if len(settled) < len(orders) else {}
+    answers = await answers_after_commit(connection, orders) if len(settled) < len(orders) else {}
     return [
         settled.get(position) or replay(order, answers.get((order.customer_id, order.request_id)))
         for position, order in enumerate(orders)
@@ -109,7 +108,7 @@ async def note_waiting(
         return
     products, order_ids, quantities = zip(*waiting, strict=True)
     parameters = {
-        "product_ids": arrays.plain(products),
+        "product_ids": arrays.quoted(products),
         "order_ids": arrays.plain(order_ids),
         "quantities": arrays.plain(quantities),
     }

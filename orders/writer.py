@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from orders import plan, rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.ids import uuid7
-from orders.model import CREATED, PENDING_RESTOCK, Accepted, NewOrder
+from orders.model import CREATED, PENDING_RESTOCK, Accepted, Line, NewOrder
 from orders.outcomes import Outcome, settle_replays
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
@@ -31,6 +31,7 @@ MAX_TRIES = 5
 WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
 Connection = psycopg.AsyncConnection[Any]
+LookUpNeeds = Callable[[Sequence[Line]], Awaitable[plan.Needs]]
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Entry:
     """One order in a batch, and its outcome once there is one."""
 
     order: NewOrder
+    needs: plan.Needs = field(default_factory=dict)
     outcome: Outcome | None = None
 
 
@@ -54,11 +56,11 @@ class Writer:
     """Stores orders. `submit` may be called by any number of handlers; `run` is the one writer."""
 
     def __init__(
-        self, dsn: str, process: str, tracked: dict[str, bool], clock: DatabaseClock, doorbell: Doorbell
+        self, dsn: str, process: str, look_up_needs: LookUpNeeds, clock: DatabaseClock, doorbell: Doorbell
     ) -> None:
         self._dsn = dsn
         self._process = process
-        self._tracked = tracked
+        self._look_up_needs = look_up_needs
         self._clock = clock
         self._doorbell = doorbell
         self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
@@ -76,7 +78,12 @@ class Writer:
             tickets = await self._take()
             entries = [Entry(order) for ticket in tickets for order in ticket.orders]
             started = time.perf_counter()
-            await self._settle(entries)
+            try:
+                await self._settle(entries)
+            except Exception as error:
+                # The one writer must outlive whatever befalls a batch, or every later order would wait for ever.
+                logger().error("a batch could not be stored", exc_info=error)
+                fail(entries)
             metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
             metrics.COMMIT_ORDERS.observe(len(entries))
             answer(tickets, entries)
@@ -103,14 +110,25 @@ class Writer:
             if entry.order.deadline is not None and entry.order.deadline <= now:
                 entry.outcome = Expired()
         living = [entry for entry in entries if entry.outcome is None]
-        needs = [plan.needs(entry.order.lines, self._tracked) for entry in living]
-        untracked = [entry for entry, need in zip(living, needs, strict=True) if not need]
-        tracked = [entry for entry, need in zip(living, needs, strict=True) if need]
+        if not await self._know_needs(living):
+            return
+        untracked = [entry for entry in living if not entry.needs]
+        tracked = [entry for entry in living if entry.needs]
         for group in (untracked, tracked):
             if group:
                 await self._store(group, with_stock=group is tracked)
         if living:
             self._doorbell.ring()
+
+    async def _know_needs(self, entries: Sequence[Entry]) -> bool:
+        """Give every entry its needs; False when the database does not answer for products that were forgotten."""
+        try:
+            for entry in entries:
+                entry.needs = await self._look_up_needs(entry.order.lines)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            logger().warning("products could not be looked up", error=str(error).strip())
+            return False
+        return True
 
     async def _store(self, entries: list[Entry], *, with_stock: bool) -> None:
         """Store a group; a row that fails is found by halving, so that it does not fail its neighbours."""
@@ -119,7 +137,7 @@ class Writer:
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(entries) == 1:
                 logger().error("an order could not be stored", error=str(error))
-                entries[0].outcome = ServiceError(ErrorReason.INTERNAL_FAULT, "the order could not be stored")
+                fail(entries)
                 return
             middle = len(entries) // 2
             await self._store(entries[:middle], with_stock=with_stock)
@@ -134,7 +152,7 @@ class Writer:
             try:
                 connection = await self._connected()
                 store = self._store_with_stock if with_stock else self._store_plain
-                return await store(connection, [entry.order for entry in entries])
+                return await store(connection, entries)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, NotFresh):
                 continue
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -175,12 +193,12 @@ class Writer:
         if row:
             self._clock.learn(row[0], sent_at, time.monotonic())
 
-    async def _store_plain(self, connection: Connection, orders: Sequence[NewOrder]) -> list[Outcome]:
+    async def _store_plain(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
         """Store orders of untracked products: one statement."""
         now_us = self._clock.now_us()
         batch = [
-            rows.planned(order, uuid7(now_us + n), uuid7(now_us + n), CREATED, now_us + n)
-            for n, order in enumerate(orders)
+            rows.planned(entry.order, uuid7(now_us + n), uuid7(now_us + n), CREATED, now_us + n)
+            for n, entry in enumerate(entries)
         ]
         return await self._insert(connection, batch)
 
@@ -193,13 +211,20 @@ class Writer:
         self._clock.learn(row[0], sent_at, time.monotonic())
         return await settle_replays(connection, batch, set(row[1]))
 
-    async def _store_with_stock(self, connection: Connection, orders: Sequence[NewOrder]) -> list[Outcome]:
+    async def _store_with_stock(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
         """Store orders of tracked products; raises NotFresh when a request came in meanwhile."""
-        return await store_tracked(connection, orders, self._tracked, self._clock, self._insert)
+        orders, needs = [entry.order for entry in entries], [entry.needs for entry in entries]
+        return await store_tracked(connection, orders, needs, self._clock, self._insert)
 
 
 class NotConnected(psycopg.OperationalError):
     """No connection could be made, so nothing was sent."""
+
+
+def fail(entries: Sequence[Entry]) -> None:
+    """Give those entries that have no outcome a fault."""
+    for entry in entries:
+        entry.outcome = entry.outcome or ServiceError(ErrorReason.INTERNAL_FAULT, "the order could not be stored")
 
 
 def answer(tickets: Sequence[Ticket], entries: Sequence[Entry]) -> None:
