@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from runtime import metrics
 from runtime.errors import Expired, Overloaded
 
-
 # An order in a batch takes about an eighth of the work of a call of its own.
 BATCHED_PER_CALL = 8
 

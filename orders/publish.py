@@ -71,7 +71,7 @@ def step(
         events = sum(publisher.run_once() for _ in range(turns))
         if events:
             outage.ends()
-            # Few events a request cost Kafka and the database more than anything else: let some gather, except in a backlog.
+            # Few events a request cost Kafka and the database most of all: let some gather, except in a backlog.
             if events < ENOUGH_EVENTS:
                 stop.wait(min(time.monotonic() - started, MAX_REST_SECONDS))
             return
