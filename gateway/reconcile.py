@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -19,6 +20,7 @@ Answer = TypeVar("Answer")
 # Minutes whose ids are compared at once: bounds the memory.
 CHUNK_MINUTES = 16
 KAFKA_SECONDS = 5.0
+RETRY_SECONDS = 0.1
 
 
 class Reconciliation:
@@ -87,10 +89,15 @@ class Reconciliation:
         return [] if moved else found
 
     async def _settle(self) -> int:
-        try:
-            return await self._log.settle(self._give_up - time.monotonic(), KAFKA_SECONDS)
-        except (KafkaException, TimeoutError) as error:
-            raise unavailable("kafka") from error
+        """Let the processor reach the end of the log; a broker that is away is given the same patience."""
+        while True:
+            left_seconds = self._give_up - time.monotonic()
+            try:
+                return await self._log.settle(left_seconds, min(KAFKA_SECONDS, max(1.0, left_seconds)))
+            except (KafkaException, TimeoutError) as error:
+                if time.monotonic() > self._give_up:
+                    raise unavailable("kafka") from error
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _ask_orders(self, answer: Awaitable[Answer]) -> Answer:
         with needing("orders"):

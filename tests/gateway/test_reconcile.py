@@ -1,6 +1,7 @@
 """The reconciliation against servers that tell a world in which something is wrong."""
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1 import ledger_pb2 as pb
@@ -160,6 +161,15 @@ async def test_minutes_that_the_outbox_has_dropped_are_not_compared(world, recon
     world.before["StreamProductSums"] = lambda: world.published.append(event(2))
     response = await reconcile()
     assert (response.verdict, response.published.events) == (AGREES, 11)
+
+
+async def test_a_broker_that_comes_back_in_time_is_waited_for(world, reconcile) -> None:
+    def away() -> None:
+        world.before.pop("settle")
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    world.before["settle"] = away
+    assert (await reconcile()).verdict == AGREES
 
 
 @pytest.mark.parametrize("part", ["orders", "analytics"])
