@@ -37,12 +37,19 @@ Address = Annotated[str, AfterValidator(checked_address)]
 class GatewaySettings(Settings):
     """Where the gateway listens and whom it asks."""
 
-    metrics_address: Annotated[str, AfterValidator(checked_port)] = "127.0.0.1:9105"
-    gateway_listen: Address = "unix:/run/ordermesh/gateway.sock"
-    gateway_http_listen: Address = "unix:/run/ordermesh/gateway-http.sock"
-    orders_targets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_targets), Field(min_length=1)] = (
-        "unix:/run/ordermesh/orders-0.sock",
-        "unix:/run/ordermesh/orders-1.sock",
+    metrics_address: Annotated[str, AfterValidator(checked_port)] = Field(
+        default="127.0.0.1:9105", description="Where /metrics is served."
     )
-    analytics_target: str = "unix:/run/ordermesh/analytics.sock"
-    processor_group: str = "ordermesh-metrics"
+    gateway_listen: Address = Field(
+        default="unix:/run/ordermesh/gateway.sock", description="gRPC: unix:/path or host:port."
+    )
+    gateway_http_listen: Address = Field(
+        default="unix:/run/ordermesh/gateway-http.sock", description="Pages: unix:/path or host:port."
+    )
+    orders_targets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_targets)] = Field(
+        default=("unix:/run/ordermesh/orders-0.sock", "unix:/run/ordermesh/orders-1.sock"),
+        min_length=1,
+        description="The processes of the orders service, separated by commas.",
+    )
+    analytics_target: str = Field(default="unix:/run/ordermesh/analytics.sock", description="The analytics service.")
+    processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")
