@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import grpc
 import psycopg
 import psycopg_pool
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
@@ -44,6 +45,27 @@ def observe(method: str, code: grpc.StatusCode, started: float) -> None:
     metrics.RPC_SECONDS.labels(method, code.name).observe(time.perf_counter() - started)
 
 
+def deserializer(handler: Handler) -> Callable[[bytes], Any]:
+    """Return the handler's deserializer, which now gives the error to the handler: raised, gRPC calls it INTERNAL."""
+    inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return inner(data)
+        except DecodeError as error:
+            return error
+
+    return deserialize
+
+
+def readable(request: Any) -> Any:
+    """Return the request. Raises InvalidRequest when its bytes could not be read."""
+    if isinstance(request, DecodeError):
+        rule = "must be a message of the contract, with text in UTF-8"
+        raise errors.InvalidRequest([errors.Violation("request", rule)]) from request
+    return request
+
+
 class AsyncErrors(grpc.aio.ServerInterceptor):
     """Maps errors to statuses and times calls on asyncio servers."""
 
@@ -66,12 +88,12 @@ def wrap_async(method: str, handler: Handler) -> Handler:
     """Wrap a unary or server-streaming handler; others (reflection) pass as they are."""
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(
-            unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            unary(method, handler.unary_unary), deserializer(handler), handler.response_serializer
         )
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(
             stream(method, handler.unary_stream),
-            handler.request_deserializer,
+            deserializer(handler),
             handler.response_serializer,
         )
     return handler
@@ -83,7 +105,7 @@ def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            response = await inner(request, context)
+            response = await inner(readable(request), context)
         except grpc.aio.AbortError:
             observe(method, context.code(), started)
             raise
@@ -101,7 +123,7 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            responses = inner(request, context)
+            responses = inner(readable(request), context)
             # The library's own health servicer writes through the context and returns nothing to iterate over.
             if inspect.iscoroutine(responses):
                 await responses
@@ -137,13 +159,13 @@ class SyncErrors(grpc.ServerInterceptor):
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 sync_call(details.method, handler.unary_unary),
-                handler.request_deserializer,
+                deserializer(handler),
                 handler.response_serializer,
             )
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(
                 sync_stream(details.method, handler.unary_stream),
-                handler.request_deserializer,
+                deserializer(handler),
                 handler.response_serializer,
             )
         return handler
@@ -155,7 +177,7 @@ def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
-            response = inner(request, context)
+            response = inner(readable(request), context)
         except Exception as error:
             sync_abort(method, context, error, started)
         observe(method, grpc.StatusCode.OK, started)
@@ -170,7 +192,7 @@ def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
-            yield from inner(request, context)
+            yield from inner(readable(request), context)
         except Exception as error:
             sync_abort(method, context, error, started)
         observe(method, grpc.StatusCode.OK, started)
