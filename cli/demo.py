@@ -133,7 +133,7 @@ def watch(address: str, protocol: str, load: subprocess.Popen[str]) -> None:
 
 def prove(address: str, sent: list[Sent]) -> bool:
     """Reconcile, compare with what the generator had acknowledged, and say whether everything agrees."""
-    response = verify.reconcile(address, WAIT_SECONDS)
+    response = verify.settled(address, WAIT_SECONDS)
     verify.show(response)
     acknowledged = sum(one.accepted for one in sent)
     counted = response.counted.orders

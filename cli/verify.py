@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import grpc
@@ -15,6 +16,7 @@ from runtime.exit_codes import ExitCode
 
 Response = pipeline_pb2.ReconcileResponse
 SPARE_SECONDS = 30
+PAUSE_SECONDS = 0.5
 
 
 def register(app: typer.Typer) -> None:
@@ -24,13 +26,23 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     target: Annotated[str | None, typer.Option(help="The front door; the local stack's without.")] = None,
-    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for the processor.")] = 30,
+    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,
 ) -> None:
     """Compare orders and metrics; the exit code is 0 only when everything agrees."""
-    response = reconcile(front_address(target), wait)
+    response = settled(front_address(target), wait)
     show(response)
     if response.verdict != Response.AGREES:
         sys.exit(ExitCode.DIFFERS)
+
+
+def settled(address: str, wait_seconds: int) -> Response:
+    """Reconcile, again while events are on their way, for as long as the patience lasts. Raises grpc.RpcError."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        response = reconcile(address, max(1, round(deadline - time.monotonic())))
+        if response.verdict != Response.IN_FLIGHT or time.monotonic() >= deadline:
+            return response
+        time.sleep(PAUSE_SECONDS)
 
 
 def reconcile(address: str, wait_seconds: int) -> Response:
