@@ -78,7 +78,7 @@ def measured(subject: Subject, load: Load, calls: int) -> Run:
         seconds = time.monotonic() - began
     spent = accounting.mark(subject.roots).since(before) | {"generator": answers.cpu_us}
     orders = answers.calls * load.orders_per_call
-    new = max(subject.stored() - stored, 1)
+    new = max(orders, 1)
     return Run(
         subject=subject.name,
         load=load.name,

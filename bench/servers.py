@@ -22,7 +22,7 @@ from stack.credentials import load_or_create
 from stack.envoy import Envoy
 from stack.logfile import LogFile
 from stack.paths import StateFolder, temporary_home
-from stack.plan import Site, servers
+from stack.plan import Component, Site, servers
 from stack.ports import LOOPBACK, allocate
 from stack.process import Command, Process, inherited_env
 from stack.settings import StackSettings
@@ -64,6 +64,15 @@ class Servers:
         self.roots.setdefault(group, []).append(pid)
         return pid
 
+    def component(self, component: Component) -> None:
+        """Start a part of the product and wait until it is ready."""
+        runner = component.runner
+        self.held.callback(runner.stop)
+        runner.start()
+        runner.wait_ready(READY_SECONDS)
+        if runner.process is not None and not component.once:
+            self.roots[component.name] = [runner.process.pid or 0]
+
     def envoy(self, config: Config, admin_port: int) -> None:
         """Start an Envoy with a configuration."""
         path = self.site.state.home / f"envoy-{admin_port}.yaml"
@@ -76,21 +85,18 @@ class Servers:
 
 
 @contextlib.contextmanager
-def running_servers() -> Iterator[Servers]:
-    """Start PostgreSQL and Kafka with the settings of the product."""
+def running_servers(env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Servers]:
+    """Start PostgreSQL and Kafka with the settings of the product, or others where they are given."""
     with contextlib.ExitStack() as held:
         state = StateFolder(held.enter_context(temporary_home()))
         held.enter_context(state.locked())
-        site = Site(StackSettings.with_free_ports(), state, state.run_dir(), load_or_create(state.credentials))
+        chosen = StackSettings.with_free_ports(**settings)
+        site = Site(chosen, state, state.run_dir(), load_or_create(state.credentials), env or {})
         roots: dict[str, list[int]] = {}
-        for component in servers(site):
-            held.callback(component.runner.stop)
-            component.runner.start()
-            component.runner.wait_ready(READY_SECONDS)
-            process = component.runner.process
-            roots[component.name] = [process.pid or 0] if process else []
         started = Servers(site, roots)
         held.enter_context(started.held)
+        for component in servers(site):
+            started.component(component)
         yield started
 
 

@@ -1,0 +1,1 @@
+"""What a user would pick instead: small, fair services that do the same work with other tools."""

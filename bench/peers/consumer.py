@@ -1,0 +1,38 @@
+"""The usual consumer: one event, one transaction with its dedup and its metrics, one commit of the offset."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import psycopg
+from confluent_kafka import Consumer
+
+from bench.peers.queries import QUERIES
+
+
+def main() -> None:
+    """Count until the process is ended."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": os.environ["PEER_KAFKA"],
+            "group.id": "peer",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([os.environ["PEER_TOPIC"]])
+    with psycopg.connect(os.environ["PEER_DSN"], autocommit=True) as connection:
+        while True:
+            message = consumer.poll(1.0)
+            if message is None or message.error() is not None:
+                continue
+            event = json.loads(message.value())
+            with connection.transaction():
+                if connection.execute(QUERIES["insert_counted"], (event["orderId"],)).fetchone():
+                    connection.execute(QUERIES["add_metrics"], (event["totalMinor"],))
+            consumer.commit(message, asynchronous=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Stages alone: a publisher that drains an outbox, a worker that counts a log, and the handler's own work."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from bench import accounting, bodies, outbox
+from bench.accounting import Roots
+from bench.servers import Servers, running_servers
+from bench.subjects import SQL, NotDrained, Probe, connected
+from orders import rows, validate
+from orders.ids import uuid7
+from orders.model import CREATED
+from stack import plan
+from stack.plan import Component
+
+POLL_SECONDS = 0.01
+DRAIN_SECONDS = 300.0
+HANDLER_ORDERS = 20_000
+HANDLER_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage did alone; figures are from its first batch to its last."""
+
+    stage: str
+    events: int
+    seconds: float
+    events_per_second: float
+    cpu_us_per_event: dict[str, float]
+    settings: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1000) -> Iterator[Stage]:
+    """Yield the publisher draining a full outbox, then the workers counting what it published."""
+    env = {"ORDERMESH_PUBLISHER_BATCH_EVENTS": str(batch_events)}
+    with running_servers(env, processor_workers=workers) as servers, prepared(servers) as (orders, analytics):
+        outbox.fill(servers.site.admin_dsn, events)
+        published = Probe(orders, SQL.published)
+        publisher = plan.publisher(servers.site)
+        yield drained(servers, publisher, published, events, "publisher", {"batch_events": batch_events})
+        publisher.runner.stop()
+        counted = Probe(analytics, SQL.product_counted)
+        yield drained(servers, plan.processor(servers.site), counted, events, "worker", {"workers": workers})
+
+
+@contextmanager
+def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycopg.Connection[Any]]]:
+    """Make databases, tables and topics, and connect to both databases."""
+    for component in plan.preparations(servers.site):
+        servers.component(component)
+    admin = servers.site.admin_dsn
+    with connected(admin, "orders") as orders, connected(admin, "analytics") as analytics:
+        yield orders, analytics
+
+
+def drained(
+    servers: Servers, component: Component, done: Probe, events: int, stage: str, settings: dict[str, Any]
+) -> Stage:
+    """Start a component and follow it until it has done all events."""
+    servers.component(component)
+    return followed(servers.roots, done, events, stage, settings)
+
+
+def followed(roots: Roots, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any]) -> Stage:
+    """Measure from the first batch that is done until all are; raise NotDrained when that takes too long."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+
+    def wait(for_events: int) -> int:
+        while (now := done()) < for_events:
+            if time.monotonic() > deadline:
+                raise NotDrained(f"{stage}: {now} of {events} events after {DRAIN_SECONDS:g} s")
+            time.sleep(POLL_SECONDS)
+        return now
+
+    first = wait(1)
+    before, began = accounting.mark(roots), time.monotonic()
+    wait(events)
+    seconds = time.monotonic() - began
+    spent = accounting.mark(roots).since(before)
+    measured = max(events - first, 1)
+    cpu = {name: round(used / measured, 2) for name, used in spent.items()}
+    return Stage(stage, events, round(seconds, 3), round(measured / seconds, 1), cpu, settings)
+
+
+def handler() -> Stage:
+    """Measure what the handler does for an order besides waiting: check it, encode its event, write its parameters."""
+    request = bodies.order()
+    gc.collect()
+    began, began_cpu = time.perf_counter(), time.process_time()
+    for _ in range(HANDLER_ORDERS // HANDLER_BATCH):
+        now_us = time.time_ns() // 1000
+        checked = [validate.new_order(request, outbox.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
+        batch = [rows.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
+        rows.order_parameters(batch, "bench")
+    seconds, cpu_us = time.perf_counter() - began, (time.process_time() - began_cpu) * 1e6
+    cost = {"orders": round(cpu_us / HANDLER_ORDERS, 2)}
+    rate = round(HANDLER_ORDERS / seconds, 1)
+    return Stage("validate and encode", HANDLER_ORDERS, round(seconds, 3), rate, cost, {"batch_orders": HANDLER_BATCH})
