@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ordermesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint gen lock clean
+.PHONY: help setup demo up test qualify lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -32,6 +32,9 @@ up: setup ## start everything and stay (Ctrl-C stops)
 
 test: setup ## run all tests on real servers
 	@$(BIN)/pytest -q
+
+qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
+	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .

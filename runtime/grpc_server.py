@@ -29,7 +29,7 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_metadata_size", 16 * 1024),
 ]
 # Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
-DRAIN_NOTICE_SECONDS = 1.0
+DRAIN_NOTICE_SECONDS = 1.5
 DRAIN_GRACE_SECONDS = 10.0
 # A threaded server refuses calls beyond this many waiting for each of its threads.
 WAITING_PER_THREAD = 32

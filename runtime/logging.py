@@ -12,8 +12,14 @@ from runtime.settings import Settings
 
 def configure(service: str, settings: Settings) -> None:
     """Send everything, the libraries' lines too, to standard output as one line per event."""
+
+    def name_service(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not a context variable: threads and gRPC's handlers run in contexts of their own.
+        event["service"] = service
+        return event
+
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        name_service,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
@@ -31,7 +37,6 @@ def configure(service: str, settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
-    structlog.contextvars.bind_contextvars(service=service)
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

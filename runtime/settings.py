@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from runtime.exit_codes import ExitCode
 
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             problems = [explain(dict(problem)) for problem in error.errors()]
+        except SettingsError as error:
+            problems = [explain_source(str(error))]
         except (OSError, ValueError) as error:
             problems = [str(error)]
         print("\n".join(f"setting {problem}" for problem in problems), file=sys.stderr)
@@ -81,3 +84,9 @@ def explain(problem: dict[str, Any]) -> str:
         return f"{name} is required (or {name}_FILE)"
     secret = name.endswith(("_DSN", "_PASSWORD"))
     return f"{name}: {problem['msg']}" + ("" if secret else f" (is {problem['input']!r})")
+
+
+def explain_source(message: str) -> str:
+    """Name the variable in the library's message about a text that should be JSON."""
+    found = re.search(r'field "(\w+)"', message)
+    return f'{PREFIX}{found[1].upper()} must be a JSON object such as {{"acks": "all"}}' if found else message
