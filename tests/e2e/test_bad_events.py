@@ -1,0 +1,95 @@
+"""Bytes in Kafka that are no events: each becomes a dead letter with its reason, and its partition moves on."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from front_door import Platform, await_true
+from ordermesh.events.v1.events_pb2 import OrderEvent
+
+TOPICS = ("order-events", "stock")
+BAD = {
+    "EMPTY": b"",
+    "UNDECODABLE": os.urandom(64) + b"\xff\xff",
+    "UNKNOWN_TYPE": OrderEvent(event_id="019a0000-0000-7000-8000-0000000000aa", schema_version=99).SerializeToString(),
+}
+
+
+def send(platform: Platform, topic: str, value: bytes) -> Message:
+    """Write bytes to a topic and return the message as Kafka has it."""
+    producer = Producer({"bootstrap.servers": platform.stack.addresses["kafka"]})
+    sent: list[Any] = []
+    producer.produce(topic, value=value, key=b"bad", on_delivery=lambda error, message: sent.append((error, message)))
+    assert producer.flush(20) == 0
+    error, message = sent[0]
+    assert error is None
+    return message  # type: ignore[no-any-return]
+
+
+def parked(platform: Platform, message: Message) -> Any:
+    """Return the record of a message that was set aside."""
+    return platform.one(
+        "analytics",
+        "SELECT reason, detail, letter_topic, letter_partition, letter_offset FROM parked_event"
+        ' WHERE topic = %s AND partition = %s AND "offset" = %s',
+        message.topic(),
+        message.partition(),
+        message.offset(),
+    )
+
+
+def letter(platform: Platform, topic: str, partition: int, offset: int) -> Message:
+    """Read a dead letter."""
+    consumer = Consumer({"bootstrap.servers": platform.stack.addresses["kafka"], "group.id": "e2e-letters"})
+    consumer.assign([TopicPartition(topic, partition, offset)])
+    message = consumer.poll(20)
+    consumer.close()
+    assert message is not None
+    return message
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("reason", sorted(BAD))
+def test_what_is_no_event_becomes_a_dead_letter_byte_for_byte(platform: Platform, topic: str, reason: str) -> None:
+    before = platform.stored()
+    message = send(platform, topic, BAD[reason])
+    await_true(lambda: parked(platform, message), "the message was set aside")
+    found, detail, *place = parked(platform, message)
+    assert (found, place[0]) == (reason, f"{topic}.dlq")
+    assert detail
+    kept = letter(platform, *place)
+    assert (kept.value(), kept.key()) == (BAD[reason], b"bad")
+    headers = dict(kept.headers() or [])  # type: ignore[arg-type]
+    assert headers["dlq-reason"] == reason.encode()
+    assert headers["dlq-topic"] == topic.encode()
+    assert platform.stored() == before
+
+
+def test_the_partition_moves_on_and_good_events_behind_bad_ones_are_counted(platform: Platform) -> None:
+    made = platform.order("cust-behind")["orderId"]
+    await_true(
+        lambda: platform.one("analytics", "SELECT partition FROM processed_events WHERE order_id = %s", made),
+        "the order was counted",
+    )
+    row = platform.one("analytics", "SELECT partition FROM processed_events WHERE order_id = %s", made)
+    producer = Producer({"bootstrap.servers": platform.stack.addresses["kafka"]})
+    for _ in range(3):
+        producer.produce("order-events", value=b"\xff\xffbad", key=b"bad", partition=row[0])
+    assert producer.flush(20) == 0
+    assert platform.post(f"/v1/orders/{made}:completePayment", {}).status == 200
+    query = "SELECT count(*) FROM processed_events WHERE order_id = %s HAVING count(*) = 2"
+    await_true(lambda: platform.one("analytics", query, made), "the payment behind the bad bytes was counted")
+    assert platform.reconcile() == "AGREES []"
+
+
+def test_the_status_counts_the_dead_letters(platform: Platform) -> None:
+    before = int(platform.curl("/v1/pipeline/status").json["processing"]["parkedTotal"])
+    message = send(platform, "order-events", b"\xff\xfeshown")
+    await_true(lambda: parked(platform, message), "the message was set aside")
+    await_true(
+        lambda: int(platform.curl("/v1/pipeline/status").json["processing"]["parkedTotal"]) > before,
+        "the status counts it",
+    )

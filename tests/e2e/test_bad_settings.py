@@ -1,0 +1,56 @@
+"""Settings that do not parse: each program ends with exit code 78 and one line that names the variable."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+DSN = "postgresql://nobody:secret-word@127.0.0.1:1/none"
+GOOD = {"ORDERMESH_ORDERS_DSN": DSN, "ORDERMESH_ANALYTICS_DSN": DSN}
+CASES = [
+    ("orders serve", "ORDERMESH_ORDERS_PROCESSES", "many"),
+    ("orders serve", "ORDERMESH_ORDERS_PROCESSES", "0"),
+    ("orders serve", "ORDERMESH_ORDERS_DSN", None),
+    ("orders serve", "ORDERMESH_LOG_LEVEL", "loud"),
+    ("orders publish", "ORDERMESH_PUBLISHER_BATCH_EVENTS", "-1"),
+    ("orders publish", "ORDERMESH_KAFKA_PROPERTIES", "{broken"),
+    ("orders topics", "ORDERMESH_KAFKA_PARTITIONS", "twelve"),
+    ("orders migrate", "ORDERMESH_ORDERS_DSN", None),
+    ("processor work", "ORDERMESH_PROCESSOR_WORKERS", "65"),
+    ("processor serve", "ORDERMESH_ANALYTICS_THREADS", "none"),
+    ("processor migrate", "ORDERMESH_ANALYTICS_DSN", None),
+    ("gateway", "ORDERMESH_LOG_FORMAT", "xml"),
+    ("gateway", "ORDERMESH_ORDERS_TARGETS", ","),
+    ("cli up", "ORDERMESH_FRONT_PORT", "70000"),
+    ("cli up", "ORDERMESH_ORDERS_PROCESSES", "two"),
+    ("cli doctor", "ORDERMESH_KAFKA_PORT", "kafka"),
+]
+
+
+@pytest.mark.parametrize(("command", "variable", "value"), CASES)
+def test_a_setting_that_cannot_be_read_is_named_in_one_line(
+    command: str, variable: str, value: str | None, tmp_path: os.PathLike[str]
+) -> None:
+    env = {"PATH": os.environ["PATH"], "ORDERMESH_HOME": os.fspath(tmp_path), **GOOD}
+    env.pop(variable, None)
+    if value is not None:
+        env[variable] = value
+    done = subprocess.run([sys.executable, "-m", *command.split()], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78, done
+    told = [line for line in done.stderr.splitlines() if variable in line]
+    assert len(told) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret-word" not in done.stdout + done.stderr
+
+
+def test_a_secret_that_does_not_parse_is_not_shown(tmp_path: os.PathLike[str]) -> None:
+    env = {"PATH": os.environ["PATH"], "ORDERMESH_ORDERS_DSN_FILE": f"{os.fspath(tmp_path)}/missing"}
+    done = subprocess.run(
+        [sys.executable, "-m", "orders", "serve"], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 78
+    assert "missing" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,152 @@
+"""One order followed through every log, and the metrics of every service."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from front_door import ITEM, JSON, Platform, await_true, curl
+
+SERVICES = ("orders", "publisher", "processor", "analytics", "gateway")
+# What moves in each service when an order goes through, as docs and dashboards name it.
+MOVES = {
+    "orders": ["ordermesh_orders_accepted_total", "ordermesh_commit_orders_count", "ordermesh_rpc_seconds_count"],
+    "publisher": ["ordermesh_published_events_total", "ordermesh_publish_seconds_count"],
+    "processor": [
+        "ordermesh_counted_events_total",
+        "ordermesh_count_batch_events_count",
+        "ordermesh_count_batch_seconds_count",
+        "ordermesh_event_seconds_count",
+    ],
+    "analytics": ["ordermesh_rpc_seconds_count"],
+    "gateway": ["ordermesh_rpc_seconds_count"],
+}
+GAUGES = {
+    "orders": "ordermesh_admitted_orders",
+    "publisher": "ordermesh_outbox_pending_events",
+    "processor": "ordermesh_assigned_partitions",
+    "gateway": "ordermesh_component_up",
+}
+
+
+def samples(platform: Platform, name: str) -> dict[str, float]:
+    """Return the metrics of a service, each summed over its labels."""
+    answer = curl(platform.stack.component(name).address)
+    assert answer.status == 200
+    found: dict[str, float] = {}
+    for metric, value in re.findall(r"^([a-z_]+)(?:\{.*\})? (\S+)$", answer.body.decode(), re.MULTILINE):
+        found[metric] = found.get(metric, 0) + float(value)
+    return found
+
+
+def header(platform: Platform, partition: int, offset: int) -> str:
+    """Return the traceparent of an event in Kafka."""
+    consumer = Consumer({"bootstrap.servers": platform.stack.addresses["kafka"], "group.id": "e2e-traces"})
+    consumer.assign([TopicPartition("order-events", partition, offset)])
+    message = consumer.poll(20)
+    consumer.close()
+    assert message is not None
+    headers: dict[str, Any] = dict(message.headers() or [])  # type: ignore[arg-type]
+    assert headers["event-type"] == b"ORDER_CREATED"
+    assert headers["content-type"] == b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent"
+    return str(headers["traceparent"].decode())
+
+
+@pytest.fixture
+def followed(platform: Platform) -> tuple[str, str, str]:
+    """Return trace id, request id and order id of an order whose trace is sampled."""
+    trace_id = secrets.token_hex(16)
+    traceparent = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    answer = platform.post(
+        "/orders", {"customerId": "cust-trace", "items": [ITEM]}, "-H", f"traceparent: {traceparent}"
+    )
+    assert answer.headers["traceparent"].split("-")[1] == trace_id
+    return trace_id, answer.headers["x-request-id"], answer.json["orderId"]
+
+
+def test_one_trace_id_is_in_the_access_log_the_row_the_header_and_the_log_lines(
+    platform: Platform, followed: tuple[str, str, str]
+) -> None:
+    trace_id, request_id, order_id = followed
+    await_true(lambda: platform.access_lines(request_id), "Envoy logged the request")
+    assert platform.access_lines(request_id)[0]["trace_id"] == trace_id
+
+    assert platform.one("orders", "SELECT trace_id FROM orders WHERE order_id = %s", order_id) == (trace_id,)
+
+    query = 'SELECT partition, "offset" FROM processed_events WHERE order_id = %s'
+    await_true(lambda: platform.one("analytics", query, order_id), "the order was counted")
+    assert header(platform, *platform.one("analytics", query, order_id)).split("-")[1] == trace_id
+
+    for service, event in (("orders", "order accepted"), ("processor", "event counted")):
+
+        def lines(service: str = service, event: str = event) -> list[dict[str, Any]]:
+            return [one for one in platform.log_lines(service) if one.get("trace_id") == trace_id]
+
+        await_true(lines, f"{service} wrote a line")
+        assert (lines()[0]["event"], lines()[0]["order_id"]) == (event, order_id)
+
+
+def test_an_order_that_is_not_sampled_writes_no_line(platform: Platform, followed: tuple[str, str, str]) -> None:
+    quiet = platform.order("cust-quiet")["orderId"]
+    query = "SELECT 1 FROM processed_events WHERE order_id = %s"
+    await_true(lambda: platform.one("analytics", query, quiet), "the order was counted")
+    assert not [
+        one for name in ("orders", "processor") for one in platform.log_lines(name) if one.get("order_id") == quiet
+    ]
+
+
+def test_a_request_id_of_the_client_is_kept_and_one_is_made_where_there_is_none(platform: Platform) -> None:
+    answer = platform.curl("/orders", "-H", "x-request-id: my-own-id")
+    assert answer.headers["x-request-id"] == "my-own-id"
+    first, second = (platform.curl("/orders").headers["x-request-id"] for _ in range(2))
+    assert first != second
+
+
+def test_every_line_of_a_service_log_is_json_with_time_level_and_service(platform: Platform) -> None:
+    platform.curl("/orders")
+    for name in SERVICES:
+        lines = list(platform.log_lines(name))
+        assert lines, name
+        assert [line for line in lines if not {"time", "level", "event", "service"} <= set(line)] == []
+    for name in SERVICES:
+        text = (platform.stack.stack.state.logs / f"{name}.log").read_text()
+        assert not any(password in text for password in platform.stack.site.credentials.passwords.values()), name
+
+
+def test_the_metrics_of_every_service_move_with_an_order(platform: Platform) -> None:
+    before = {name: samples(platform, name) for name in SERVICES}
+    platform.order("cust-metrics")
+    platform.curl("/v1/analytics/sales-summary")
+    platform.curl("/v1/pipeline/status")
+    for service, metrics in MOVES.items():
+        for metric in metrics:
+            await_true(
+                lambda service=service, metric=metric: (
+                    samples(platform, service)[metric] > before[service].get(metric, 0)
+                ),
+                f"{metric} of {service} moved",
+            )
+    for service, gauge in GAUGES.items():
+        assert gauge in samples(platform, service)
+    await_true(lambda: samples(platform, "processor")["ordermesh_assigned_partitions"] == 24, "all partitions are held")
+
+
+def test_a_refused_order_shows_in_the_calls_by_code(platform: Platform) -> None:
+    platform.post("/orders", {})
+    text = curl(platform.stack.component("orders").address).body.decode()
+    assert re.search(r'ordermesh_rpc_seconds_count\{code="INVALID_ARGUMENT",method="[^"]*CreateOrder"\}', text)
+
+
+def test_envoy_serves_its_statistics_for_prometheus(platform: Platform) -> None:
+    address = f"{platform.stack.addresses['envoy_stats']}/stats/prometheus"
+
+    def requests() -> int:
+        text = curl(address).body.decode()
+        return sum(int(n) for n in re.findall(r"^envoy_cluster_upstream_rq_total\{.*orders.*\} (\d+)$", text, re.M))
+
+    before = requests()
+    assert platform.curl("/orders", "-H", JSON).status == 200
+    await_true(lambda: requests() > before, "Envoy counted the request")
