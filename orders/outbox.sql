@@ -42,14 +42,15 @@ WHERE o.shard = r.shard AND o.id = r.id AND o.status IN ('NEW', 'FAILED');
 UPDATE outbox_shard SET has_dead = true WHERE shard = ANY(%(shards)s::smallint[]) AND NOT has_dead;
 
 -- name: move_floors
--- Lets the floor of claimed shards pass rows that are done and that no running transaction can still precede.
+-- Lets the floor of claimed shards pass rows that are done and that no running transaction can still precede. The newest
+-- id must have been seen before this transaction got its number: then each transaction with a lower id has a lower number.
 UPDATE outbox_shard s SET
     floor_id = CASE WHEN s.candidate_xid <= n.oldest THEN greatest(s.floor_id, least(s.candidate_id, coalesce(n.unsent - 1, s.candidate_id)))
         ELSE s.floor_id END,
     candidate_id = CASE WHEN s.candidate_xid <= n.oldest THEN greatest(n.newest, s.candidate_id) ELSE s.candidate_id END,
     candidate_xid = CASE WHEN s.candidate_xid <= n.oldest THEN n.next ELSE s.candidate_xid END
 FROM (
-    SELECT c.shard, c.newest, pg_snapshot_xmin(pg_current_snapshot()) AS oldest, pg_snapshot_xmax(pg_current_snapshot()) AS next,
+    SELECT c.shard, c.newest, pg_snapshot_xmin(pg_current_snapshot()) AS oldest, pg_current_xact_id() AS next,
         (SELECT min(o.id) FROM event_outbox o JOIN outbox_shard f USING (shard)
          WHERE o.shard = c.shard AND o.id > f.floor_id AND o.status IN ('NEW', 'FAILED')) AS unsent
     FROM unnest(%(shards)s::smallint[], %(newest)s::bigint[]) AS c (shard, newest)

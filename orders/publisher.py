@@ -73,6 +73,8 @@ class Publisher:
         self._turn = os.getpid() % SHARDS
         self._refused: dict[int, tuple[Event, KafkaError]] = {}
         self._floors_moved_at = 0.0
+        # By shard, the newest event that was read in a transaction which has ended.
+        self._newest: dict[int, int] = {}
         self._seen_at = 0.0
         self._offset_us = 0
         self._latest = (0, 0.0, 0.0)
@@ -82,15 +84,18 @@ class Publisher:
         self._refused.clear()
         down: KafkaDown | None = None
         with self._connection.transaction():
-            events = self._read(self._claim())
+            claim = self._claim()
+            events = self._read(claim)
             try:
                 if events:
                     self._produce(events)
                     self._mark(events)
                 self._note(events)
+                self._move_floors(claim)
             except KafkaDown as error:
                 down = error
                 self._mark_failed(events, str(error))
+        self._newest.update({event.shard: event.id for event in events})
         if down:
             raise down
         return len(events)
@@ -220,14 +225,19 @@ class Publisher:
         self._latest = (len(sent), ages[len(ages) // 2], ages[len(ages) * 99 // 100]) if ages else (0, 0.0, 0.0)
 
     def _note(self, events: Sequence[Event]) -> None:
-        """Write how far this publisher has come, and now and then move the floors."""
+        """Write how far this publisher has come."""
         now = time.monotonic()
         if events or now - self._seen_at > HEARTBEAT_SECONDS:
             published, p50_ms, p99_ms = self._latest if events else (0, 0.0, 0.0)
             parameters = {"process": self._process, "published": published, "p50_ms": p50_ms, "p99_ms": p99_ms}
             self._connection.execute(OUTBOX.note_progress, parameters)
             self._seen_at = now
-        if events and now - self._floors_moved_at > FLOOR_SECONDS:
-            newest = {event.shard: event.id for event in events}
-            self._connection.execute(OUTBOX.move_floors, {"shards": list(newest), "newest": list(newest.values())})
+
+    def _move_floors(self, claim: Claim) -> None:
+        """Now and then move the floors of claimed shards; only by what earlier transactions read, see move_floors."""
+        now = time.monotonic()
+        known = [shard for shard in claim.shards if shard in self._newest]
+        if known and now - self._floors_moved_at > FLOOR_SECONDS:
+            newest = [self._newest.pop(shard) for shard in known]
+            self._connection.execute(OUTBOX.move_floors, {"shards": known, "newest": newest})
             self._floors_moved_at = now
