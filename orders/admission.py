@@ -30,9 +30,7 @@ class Admission:
             metrics.SHED.inc(orders)
             raise Overloaded
         self._in_hand += places
-        metrics.ADMITTED.inc(orders)
         try:
             yield
         finally:
             self._in_hand -= places
-            metrics.ADMITTED.dec(orders)

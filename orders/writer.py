@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders import plan, rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.ids import uuid7
-from orders.model import CREATED, PENDING_RESTOCK, Accepted, Line, NewOrder
+from orders.model import CREATED, Accepted, Line, NewOrder
 from orders.outcomes import Outcome, settle_replays
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
@@ -235,9 +237,8 @@ def answer(tickets: Sequence[Ticket], entries: Sequence[Entry]) -> None:
             entry.outcome or database_unavailable() for entry in entries[position : position + len(ticket.orders)]
         ]
         position += len(ticket.orders)
-        for outcome in outcomes:
-            if isinstance(outcome, Accepted) and not outcome.replayed:
-                status = "PENDING_RESTOCK" if outcome.status == PENDING_RESTOCK else "CREATED"
-                metrics.ORDERS_ACCEPTED.labels(status).inc()
         if not ticket.future.done():
             ticket.future.set_result(outcomes)
+    accepted = [entry.outcome for entry in entries if isinstance(entry.outcome, Accepted)]
+    for status, orders in Counter(one.status for one in accepted if not one.replayed).items():
+        metrics.ORDERS_ACCEPTED.labels(Order.Status.Name(status)).inc(orders)

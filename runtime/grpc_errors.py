@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime import errors, metrics, tracing
+from runtime import errors, tracing
+from runtime.call_times import CALL_TIMES
 from runtime.logging import logger
 
 DATABASE_ERRORS = (
@@ -42,7 +43,7 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
 
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
     """Record how long a call took and how it ended."""
-    metrics.RPC_SECONDS.labels(method, code.name).observe(time.perf_counter() - started)
+    CALL_TIMES.add(method, code.name, time.perf_counter() - started)
 
 
 def deserializer(handler: Handler) -> Callable[[bytes], Any]:

@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runtime import listen
+from runtime.call_times import CALL_TIMES
 from runtime.grpc_errors import AsyncErrors, SyncErrors
 from runtime.logging import logger
 
@@ -65,6 +66,8 @@ async def serve_async(
         await server.start()
     if lane is not None:
         await lane.start(register, healthy, OPTIONS)
+    flushing = threading.Event()
+    CALL_TIMES.flush_until(flushing)
     await set_health(healthy, services, serving=True)
     logger().info("serving", address=address, services=list(services))
     await stop.wait()
@@ -75,6 +78,7 @@ async def serve_async(
         await lane.drain(DRAIN_GRACE_SECONDS, DRAIN_PAUSE_SECONDS)
     await asyncio.wait_for(server.stop(DRAIN_GRACE_SECONDS), DRAIN_GRACE_SECONDS + 1)
     await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+    flushing.set()
     logger().info("stopped", address=address)
 
 
@@ -98,6 +102,7 @@ def serve_sync(
     with listen.binding(address):
         bind(server, address)
         server.start()
+    CALL_TIMES.flush_until(stop)
     for service in ("", *services):
         healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
     logger().info("serving", address=address, services=list(services))

@@ -24,7 +24,6 @@ ORDERS_ACCEPTED = Counter("ordermesh_orders_accepted", "Orders stored and acknow
 ORDERS_REPLAYED = Counter("ordermesh_orders_replayed", "Calls answered from an earlier one with the same request_id.")
 COMMIT_ORDERS = Histogram("ordermesh_commit_orders", "Orders in one group commit.", buckets=BATCH_SIZES)
 COMMIT_SECONDS = Histogram("ordermesh_commit_seconds", "Time of one group commit.", buckets=FAST_SECONDS)
-ADMITTED = Gauge("ordermesh_admitted_orders", "Orders in hand.", multiprocess_mode="livesum")
 SHED = Counter("ordermesh_shed_orders", "Orders refused because too much work was in hand.")
 PUBLISHED = Counter("ordermesh_published_events", "Events acknowledged by Kafka and marked, by topic.", ["topic"])
 PUBLISH_SECONDS = Histogram(

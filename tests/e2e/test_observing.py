@@ -25,7 +25,6 @@ MOVES = {
     "gateway": ["ordermesh_rpc_seconds_count"],
 }
 GAUGES = {
-    "orders": "ordermesh_admitted_orders",
     "publisher": "ordermesh_outbox_pending_events",
     "processor": "ordermesh_assigned_partitions",
     "gateway": "ordermesh_component_up",
