@@ -21,13 +21,14 @@ PAGING_FIELDS = ("page_size", "page_token")
 
 
 def filters_hash(request: Message) -> bytes:
-    """Return the hash of a list request's filters: all of its fields but page_size and page_token."""
+    """Return the hash of a list request's type and filters: all of its fields but page_size and page_token."""
     filters = type(request)()
     filters.CopyFrom(request)
     for field in PAGING_FIELDS:
         filters.ClearField(field)
     serialized: bytes = filters.SerializeToString(deterministic=True)
-    return hashlib.sha256(serialized).digest()[:HASH_BYTES]
+    name: str = request.DESCRIPTOR.full_name
+    return hashlib.sha256(name.encode() + b"\0" + serialized).digest()[:HASH_BYTES]
 
 
 def encode(token: PageToken) -> str:
