@@ -122,9 +122,13 @@ WHERE w.order_id IN (
     ORDER BY c.order_id LIMIT %(limit)s)
 ORDER BY w.order_id;
 
--- name: set_release
--- Notes where releasing has to go on; NULL when it is done.
-UPDATE product SET release_after = %(after)s WHERE product_id = ANY(%(product_ids)s::text[]);
+-- name: begin_release
+-- Notes that a release has to begin.
+UPDATE product SET release_after = %(first)s WHERE product_id = ANY(%(product_ids)s::text[]);
+
+-- name: move_release
+-- Notes where a release has to go on, NULL when it is done; not when another release began or came further meanwhile.
+UPDATE product SET release_after = %(following)s WHERE product_id = %(product_id)s AND release_after = %(after)s;
 
 -- name: unfinished_releases
 -- Returns products whose release has to go on.

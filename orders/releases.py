@@ -38,16 +38,22 @@ class Releases:
 
     async def begin(self, connection: Connection, product_ids: Sequence[str]) -> None:
         """Note, in the transaction that frees the stock, that a release is due."""
-        await connection.execute(QUERIES.set_release, {"after": FIRST, "product_ids": list(product_ids)})
+        await connection.execute(QUERIES.begin_release, {"first": FIRST, "product_ids": list(product_ids)})
 
     async def run(self, product_ids: Sequence[str], traceparent: str) -> int:
-        """Release what can be released now and return how many orders were."""
+        """Release what can be released now and return how many orders were.
+
+        What freed the stock is committed by now, so a database that goes away is no error: a sweep goes on later.
+        """
         released = 0
-        for product_id in product_ids:
-            after: str | None = FIRST
-            while after is not None:
-                count, after = await self._step(product_id, after, traceparent)
-                released += count
+        try:
+            for product_id in product_ids:
+                after: str | None = FIRST
+                while after is not None:
+                    count, after = await self._step(product_id, after, traceparent)
+                    released += count
+        except psycopg.Error as error:
+            logger().warning("a release has to wait", error=str(error).strip())
         return released
 
     async def sweep(self) -> None:
@@ -84,7 +90,8 @@ class Releases:
             await self._write(connection, released, stocks, traceparent)
             exhausted = len(needs) < MAX_ORDERS or stocks[product_id].on_hand == 0
             following = None if exhausted else max(needs)
-            await connection.execute(QUERIES.set_release, {"after": following, "product_ids": [product_id]})
+            progress = {"product_id": product_id, "after": after, "following": following}
+            await connection.execute(QUERIES.move_release, progress)
         return len(released), following
 
     async def _write(
