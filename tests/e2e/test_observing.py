@@ -135,8 +135,14 @@ def test_the_metrics_of_every_service_move_with_an_order(platform: Platform) -> 
 
 def test_a_refused_order_shows_in_the_calls_by_code(platform: Platform) -> None:
     platform.post("/orders", {})
-    text = curl(platform.stack.component("orders").address).body.decode()
-    assert re.search(r'ordermesh_rpc_seconds_count\{code="INVALID_ARGUMENT",method="[^"]*CreateOrder"\}', text)
+
+    def shown() -> bool:
+        text = curl(platform.stack.component("orders").address).body.decode()
+        return bool(
+            re.search(r'ordermesh_rpc_seconds_count\{code="INVALID_ARGUMENT",method="[^"]*CreateOrder"\}', text)
+        )
+
+    await_true(shown, "the refused call is in the metrics, which are written once a second")
 
 
 def test_envoy_serves_its_statistics_for_prometheus(platform: Platform) -> None:
