@@ -96,7 +96,7 @@ FROM orders WHERE order_id = %(order_id)s FOR UPDATE;
 -- Returns those of some orders that still wait, oldest first, and keeps others from changing them.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
-FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) AND status = 'PENDING_RESTOCK' ORDER BY order_id FOR UPDATE;
+FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) AND status = 'PENDING_RESTOCK' ORDER BY orders.order_id FOR UPDATE;
 
 -- name: step_order
 -- Moves an order to its next status and returns when that was.
@@ -138,21 +138,21 @@ SELECT product_id, release_after::text FROM product WHERE release_after IS NOT N
 -- Returns a page of all orders, newest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
-FROM orders WHERE order_id >= %(lowest)s AND order_id < %(before)s ORDER BY order_id DESC LIMIT %(limit)s;
+FROM orders WHERE order_id >= %(lowest)s AND order_id < %(before)s ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer
 -- Returns a page of a customer's orders, newest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE customer_id = %(customer_id)s AND order_id >= %(lowest)s AND order_id < %(before)s
-ORDER BY order_id DESC LIMIT %(limit)s;
+ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_in_status
 -- Returns a page of the orders in a status, newest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE status = %(status)s::order_status AND order_id >= %(lowest)s AND order_id < %(before)s
-ORDER BY order_id DESC LIMIT %(limit)s;
+ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer_in_status
 -- Returns a page of a customer's orders in a status, newest first.
@@ -160,7 +160,7 @@ SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extrac
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE customer_id = %(customer_id)s AND status = %(status)s::order_status
     AND order_id >= %(lowest)s AND order_id < %(before)s
-ORDER BY order_id DESC LIMIT %(limit)s;
+ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: get_product
 -- Returns one product.
