@@ -1,0 +1,143 @@
+"""The orders services in this process, put together as `orders.serve` does, and clients of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status as RpcStatus
+from grpc_status import rpc_status
+from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
+from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
+from psycopg_pool import AsyncConnectionPool
+
+from orders.admission import Admission
+from orders.catalogue import Catalogue
+from orders.clock import DatabaseClock
+from orders.doorbell import Doorbell
+from orders.inventory import Inventory
+from orders.ledger import OrderLedger
+from orders.releases import Releases
+from orders.servicer import Orders
+from orders.steps import Steps
+from orders.writer import Writer
+from runtime.grpc_errors import AsyncErrors
+from runtime.postgres import async_pool
+
+
+@dataclass
+class World:
+    dsn: str
+    pool: AsyncConnectionPool[Any]
+    clock: DatabaseClock
+    catalogue: Catalogue
+    writer: Writer
+    releases: Releases
+    steps: Steps
+    orders: Orders
+    service: Any
+    inventory: Any
+    ledger: Any
+
+    async def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+            return await (await connection.execute(query, parameters)).fetchall()
+
+    async def value(self, query: str, *parameters: object) -> Any:
+        return (await self.rows(query, *parameters))[0][0]
+
+    async def tracked(self, product_id: str, stock: int) -> None:
+        await self.inventory.CreateProduct(
+            inventory_pb2.CreateProductRequest(product_id=product_id, name="x", price=1, tracked=True, stock=stock)
+        )
+
+    async def stock(self, product_id: str) -> tuple[int, int]:
+        product = await self.inventory.GetProduct(inventory_pb2.GetProductRequest(product_id=product_id))
+        return product.stock, product.awaited
+
+    async def restock(self, product_id: str, quantity: int, request_id: str = "") -> int:
+        request = inventory_pb2.RestockProductRequest(product_id=product_id, quantity=quantity, request_id=request_id)
+        return (await self.inventory.RestockProduct(request)).released_orders
+
+    async def create(self, *items: tuple[str, int, float], customer: str = "c", request_id: str = "") -> Any:
+        return await self.service.CreateOrder(order(*items, customer=customer, request_id=request_id))
+
+    async def events(self, order_id: str) -> list[tuple[str, int]]:
+        """The types and sequences of an order's events, as the outbox has them."""
+        found = await self.rows("SELECT event_type, payload FROM event_outbox WHERE key = %s ORDER BY id", order_id)
+        return [(EventType.Name(kind), OrderEvent.FromString(payload).sequence) for kind, payload in found]
+
+
+@asynccontextmanager
+async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIterator[World]:
+    async with async_pool(dsn, "tests", 8) as pool:
+        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
+        writer = Writer(dsn, f"orders@{socket.name}", catalogue.needs, clock, doorbell)
+        releases = Releases(pool, clock, doorbell)
+        steps = Steps(pool, catalogue, clock, doorbell, releases)
+        await writer.connect()
+        orders = Orders(pool, catalogue, writer, steps, Admission(max_in_hand))
+        server = grpc.aio.server(interceptors=[AsyncErrors()])
+        orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(pool, clock, doorbell, releases), server)
+        ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
+        server.add_insecure_port(f"unix:{socket}")
+        await server.start()
+        work = asyncio.create_task(writer.run())
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            yield World(
+                dsn, pool, clock, catalogue, writer, releases, steps, orders,
+                orders_pb2_grpc.OrderServiceStub(channel),
+                inventory_pb2_grpc.InventoryServiceStub(channel),
+                ledger_pb2_grpc.OrderLedgerServiceStub(channel),
+            )  # fmt: skip
+        await server.stop(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+def order(*items: tuple[str, int, float], customer: str = "c", request_id: str = "") -> orders_pb2.CreateOrderRequest:
+    lines = [orders_pb2.OrderItem(product_id=p, quantity=q, price=price) for p, q, price in items]
+    return orders_pb2.CreateOrderRequest(customer_id=customer, items=lines, request_id=request_id)
+
+
+def details(status: RpcStatus) -> tuple[str, list[tuple[str, str]], float | None]:
+    """The reason, the violations and the delay that a status carries."""
+    reason, violations, delay = "", [], None
+    for each in status.details:
+        info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
+        if each.Unpack(info):
+            reason = info.reason
+        elif each.Unpack(bad):
+            violations = [(v.field, v.description) for v in bad.field_violations]
+        elif each.Unpack(retry):
+            delay = retry.retry_delay.ToTimedelta().total_seconds()
+    return reason, violations, delay
+
+
+@dataclass
+class Refusal:
+    code: grpc.StatusCode
+    reason: str
+    violations: list[tuple[str, str]]
+    retry_seconds: float | None
+
+    @property
+    def fields(self) -> list[str]:
+        return [field for field, _ in self.violations]
+
+
+async def refusal(call: Awaitable[Any]) -> Refusal:
+    """Await a call that is refused and say how."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        status = rpc_status.from_call(error)
+        return Refusal(error.code(), *details(status) if status else ("", [], None))
+    raise AssertionError(f"not refused: {answer}")

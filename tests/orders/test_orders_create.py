@@ -1,0 +1,332 @@
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import psycopg
+import pytest
+from ordermesh.events.v1.events_pb2 import OrderEvent
+from ordermesh.orders.v1 import inventory_pb2, orders_pb2
+from ordermesh.orders.v1.orders_pb2 import Order
+from orders_world import World, details, open_world, order, refusal
+
+BatchRequest = orders_pb2.BatchCreateOrdersRequest
+
+
+async def test_an_order_is_answered_with_the_values_that_users_know(world: World) -> None:
+    made = await world.create(("p1", 2, 10), ("p2", 1, 50), customer="cust-123")
+    assert made.status == Order.CREATED
+    assert made.total_price == 70
+    assert [(item.product_id, item.quantity, item.price) for item in made.items] == [("p1", 2, 10), ("p2", 1, 50)]
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", made.order_id)
+    assert await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=made.order_id.upper())) == made
+
+
+async def test_the_first_event_tells_the_whole_order_and_its_trace(world: World) -> None:
+    traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    request = order(("p1", 2, 10.25), customer="buyer")
+    made = await world.service.CreateOrder(request, metadata=(("traceparent", traceparent),))
+    ((payload, sent_trace, units, total),) = await world.rows(
+        "SELECT payload, traceparent, units, total_minor FROM event_outbox WHERE key = %s", made.order_id
+    )
+    event = OrderEvent.FromString(payload)
+    assert (event.order_id, event.customer_id, event.sequence, event.status) == (made.order_id, "buyer", 1, made.status)
+    assert [(i.product_id, i.quantity, i.price_minor) for i in event.order_created.items] == [("p1", 2, 1025)]
+    assert (event.total_minor, total, units, sent_trace) == (2050, 2050, 2, traceparent)
+    assert event.occur_time == made.created_at
+    assert await world.value("SELECT trace_id FROM orders") == "ab" * 16
+
+
+async def test_a_repeated_request_gets_the_first_answer_and_says_so(world: World) -> None:
+    for product in ("p1", "p100"):
+        first = await world.create((product, 1, 5), request_id=f"r-{product}")
+        call = world.service.CreateOrder(order((product, 1, 5), request_id=f"r-{product}"))
+        again = await call
+        assert again == first
+        assert ("idempotent-replayed", "true") in tuple(await call.initial_metadata())
+    assert await world.value("SELECT count(*) FROM orders") == 2
+    assert await world.value("SELECT count(*) FROM event_outbox") == 2
+    assert await world.stock("p100") == (999_999, 0)
+
+
+async def test_the_same_request_id_is_anothers_own(world: World) -> None:
+    first, second = [await world.create(("p1", 1, 5), customer=who, request_id="same") for who in ("a", "b")]
+    assert first.order_id != second.order_id
+
+
+@pytest.mark.parametrize("product", ["p1", "p100"])
+async def test_a_request_id_with_other_content_is_refused(world: World, product: str) -> None:
+    await world.create((product, 1, 5), request_id="r")
+    refused = await refusal(world.create((product, 2, 5), request_id="r"))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+    assert await world.value("SELECT count(*) FROM orders") == 1
+
+
+@pytest.mark.parametrize("product", ["p1", "p100"])
+async def test_fifty_calls_with_one_request_id_at_once_make_one_order(
+    world: World, orders_dsn: str, run_folder: Path, product: str
+) -> None:
+    async with open_world(orders_dsn, run_folder / "other.sock") as other:
+        calls = [each.create((product, 1, 5), request_id="r") for each in (world, other) * 25]
+        made = await asyncio.gather(*calls)
+    assert len({each.order_id for each in made}) == 1
+    assert await world.value("SELECT count(*) FROM orders") == 1
+    assert (await world.stock("p100"))[0] == (999_999 if product == "p100" else 1_000_000)
+
+
+@pytest.mark.parametrize("product", ["p1", "p100"])
+async def test_duplicates_inside_one_batch_are_settled_in_it(world: World, product: str) -> None:
+    same, other = order((product, 1, 5), request_id="r"), order((product, 9, 5), request_id="r")
+    reply = await world.service.BatchCreateOrders(BatchRequest(requests=[same, same, other, same]))
+    ids = {result.order.order_id for result in reply.results if result.HasField("order")}
+    assert len(ids) == 1
+    assert reply.accepted_count == 3
+    assert details(reply.results[2].error)[0] == "REQUEST_ID_REUSED"
+    assert await world.value("SELECT count(*) FROM orders") == 1
+
+
+async def test_a_batch_answers_item_by_item(world: World) -> None:
+    await world.tracked("scarce", 1)
+    requests = [
+        order(("p1", 1, 5)),
+        order(("p1", 0, 5)),
+        order(("p1", 1, 5), ("no-such", 1, 5)),
+        order(("scarce", 2, 1)),
+        order(("scarce", 1, 1)),
+    ]
+    reply = await world.service.BatchCreateOrders(BatchRequest(requests=requests))
+    statuses = [result.order.status for result in reply.results]
+    assert statuses == [Order.CREATED, 0, 0, Order.PENDING_RESTOCK, Order.PENDING_RESTOCK]
+    assert details(reply.results[1].error)[1] == [("items[0].quantity", "must be 1 to 1000000, is 0")]
+    assert details(reply.results[2].error)[:2] == (
+        "UNKNOWN_PRODUCT",
+        [("items[1].product_id", 'no product "no-such"')],
+    )
+    assert reply.accepted_count == 3
+    assert await world.value("SELECT count(*) FROM orders") == 3
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+async def test_a_batch_of_no_orders_or_too_many_is_refused(world: World, count: int) -> None:
+    request = BatchRequest(requests=[order(("p1", 1, 1))] * count)
+    refused = await refusal(world.service.BatchCreateOrders(request))
+    assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["requests"])
+
+
+async def test_an_unknown_product_is_named_by_its_place_and_changes_nothing(world: World) -> None:
+    refused = await refusal(world.create(("p1", 1, 1), ("nope", 1, 1), ("p2", 1, 1), ("nix", 1, 1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_PRODUCT")
+    assert refused.fields == ["items[1].product_id", "items[3].product_id"]
+    assert await world.value("SELECT count(*) FROM orders") == 0
+
+
+async def test_customers_and_requests_of_any_printable_characters_are_kept_as_they_are(world: World) -> None:
+    customer, request_id = "\"{a,b}\\'%(x)s$1;--", '\\"},{\\"'
+    made = await world.create(("p1", 1, 1), customer=customer, request_id=request_id)
+    assert await world.rows("SELECT customer_id, request_id FROM order_request") == [(customer, request_id)]
+    assert (await world.create(("p1", 1, 1), customer=customer, request_id=request_id)).order_id == made.order_id
+
+
+# "null" is what array literals write for nothing; 36 characters are as long as an order's id.
+@pytest.mark.parametrize("product", ["null", "NULL", "not-hexadecimal-but-36-characters-xyz"[-36:], "a" * 64])
+async def test_a_product_id_of_any_allowed_form_can_run_out_and_come_back(world: World, product: str) -> None:
+    await world.tracked(product, 1)
+    short = await world.create((product, 2, 1))
+    assert short.status == Order.PENDING_RESTOCK
+    assert await world.restock(product, 1) == 1
+    assert (await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=short.order_id))).status == Order.CREATED
+    assert await world.rows("SELECT key FROM event_outbox WHERE event_type >= 16") == [(product,), (product,)]
+
+
+async def test_a_row_that_the_database_refuses_does_not_fail_its_neighbours(
+    world: World, owner: psycopg.Connection
+) -> None:
+    owner.execute("ALTER TABLE orders ADD CONSTRAINT no_bad CHECK (customer_id <> 'bad')")
+    customers = ["a", "bad", "b", "c", "bad", "d", "e"]
+    requests = [order(("p1", 1, 1), customer=customer) for customer in customers]
+    reply = await world.service.BatchCreateOrders(BatchRequest(requests=requests))
+    assert [result.HasField("order") for result in reply.results] == [c != "bad" for c in customers]
+    owner.execute("ALTER TABLE orders DROP CONSTRAINT no_bad")
+    assert details(reply.results[1].error)[0] == "INTERNAL_FAULT"
+    assert await world.value("SELECT string_agg(customer_id, '' ORDER BY order_id) FROM orders") == "abcde"
+
+
+async def test_a_fault_of_the_schema_is_told_and_the_writer_goes_on_after_it(
+    world: World, owner: psycopg.Connection
+) -> None:
+    owner.execute("REVOKE INSERT ON orders FROM orders_app")
+    refused = await refusal(world.service.CreateOrder(order(("p1", 1, 1)), timeout=10))
+    owner.execute("GRANT INSERT ON orders TO orders_app")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_FAULT")
+    assert (await world.service.CreateOrder(order(("p1", 1, 1)), timeout=10)).status == Order.CREATED
+
+
+async def test_products_forgotten_between_check_and_write_are_looked_up_again(world: World) -> None:
+    await world.tracked("kept", 1)
+    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+    held = asyncio.ensure_future(world.create(("p1", 1, 1)))
+    await waits_for_lock(world)
+    queued = asyncio.ensure_future(world.service.CreateOrder(order(("kept", 1, 1)), timeout=20))
+    await condition(lambda: not world.writer._queue.empty())
+    world.catalogue.tracked.clear()
+    await lock.rollback()
+    await lock.close()
+    assert (await held).status == Order.CREATED
+    assert (await queued).status == Order.CREATED
+    assert await world.stock("kept") == (0, 0)
+
+
+async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(world: World) -> None:
+    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+    held = asyncio.ensure_future(world.create(("p1", 1, 1), customer="held"))
+    await waits_for_lock(world)
+    gone = world.service.CreateOrder(order(("p1", 1, 1), customer="gone"))
+    late = asyncio.ensure_future(refusal(world.service.CreateOrder(order(("p1", 1, 1), customer="late"), timeout=0.3)))
+    await condition(lambda: world.writer._queue.qsize() == 2)
+    assert gone.cancel()
+    assert (await late).code == grpc.StatusCode.DEADLINE_EXCEEDED
+    await condition(lambda: world.orders._admission._in_hand <= 1)
+    await lock.rollback()
+    await lock.close()
+    await held
+    await world.create(("p1", 1, 1), customer="after")
+    assert await world.value("SELECT string_agg(customer_id, ',' ORDER BY order_id) FROM orders") == "held,after"
+
+
+async def test_a_full_process_refuses_at_once_and_says_when_to_try_again(orders_dsn: str, run_folder: Path) -> None:
+    async with open_world(orders_dsn, run_folder / "small.sock", max_in_hand=3) as world:
+        lock = await psycopg.AsyncConnection.connect(world.dsn)
+        await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+        held = [asyncio.ensure_future(world.create(("p1", 1, 1))) for _ in range(3)]
+        await condition(lambda: world.orders._admission._in_hand == 3)
+        for call in (
+            world.create(("p1", 1, 1)),
+            world.service.BatchCreateOrders(BatchRequest(requests=[order(("p1", 1, 1))])),
+            world.service.CancelOrder(orders_pb2.CancelOrderRequest(order_id="0" * 8 + "-0000" * 3 + "-" + "0" * 12)),
+        ):
+            refused = await refusal(call)
+            assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert refused.retry_seconds == 0.1
+        await lock.rollback()
+        await lock.close()
+        await asyncio.gather(*held)
+        big = BatchRequest(requests=[order(("p1", 1, 1))] * 4)
+        assert (await world.service.BatchCreateOrders(big)).accepted_count == 4
+
+
+async def test_times_are_the_databases_whatever_this_machines_clock_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 4_000_000_000.0)
+    made = await world.create(("p1", 1, 1))
+    paid = await world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=made.order_id))
+    ((created, updated),) = await world.rows(
+        "SELECT abs(extract(epoch FROM clock_timestamp() - created_at)),"
+        " abs(extract(epoch FROM clock_timestamp() - updated_at)) FROM orders"
+    )
+    assert max(created, updated) < 30
+    assert paid.updated_at.ToMicroseconds() > made.created_at.ToMicroseconds()
+
+
+async def test_a_terminated_connection_is_told_and_the_next_order_gets_in(world: World) -> None:
+    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+    held = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
+    await waits_for_lock(world)
+    await terminate(world)
+    refused = await held
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert refused.retry_seconds == 1.0
+    await lock.rollback()
+    await lock.close()
+    assert await world.value("SELECT count(*) FROM orders") == 0
+    assert (await world.create(("p1", 1, 1))).status == Order.CREATED
+
+
+@pytest.mark.parametrize("product", ["p1", "p100"])
+async def test_an_order_that_is_stored_is_never_told_as_not_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    """The connection dies after the commit, while the first answers of its neighbours are looked up."""
+    first = await world.create((product, 1, 5), request_id="old")
+    from orders import outcomes, tracked
+
+    lookups = 0
+
+    async def dies(connection: psycopg.AsyncConnection, orders: object) -> object:
+        nonlocal lookups
+        lookups += 1
+        # With stock the first look-up is before the commit.
+        if product == "p1" or lookups > 1:
+            raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+        return await real(connection, orders)
+
+    real = outcomes.first_answers
+    monkeypatch.setattr(outcomes, "first_answers", dies)
+    monkeypatch.setattr(tracked, "first_answers", dies)
+    requests = [order((product, 1, 5), request_id="old"), order((product, 1, 5), request_id="new")]
+    reply = await world.service.BatchCreateOrders(BatchRequest(requests=requests))
+    assert details(reply.results[0].error)[0] == "DATABASE_UNAVAILABLE"
+    assert reply.results[1].HasField("order")
+    monkeypatch.undo()
+    assert await world.rows("SELECT order_id::text FROM orders ORDER BY 1") == sorted(
+        [(first.order_id,), (reply.results[1].order.order_id,)]
+    )
+
+
+async def test_a_connection_that_breaks_without_a_word_leaves_the_outcome_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: object) -> object:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(world.writer, "_store_plain", breaks)
+    refused = await refusal(world.create(("p1", 1, 1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
+
+
+async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> None:
+    world.writer._dsn = "postgresql://127.0.0.1:1/nowhere"
+    assert world.writer._connection is not None
+    await world.writer._connection.close()
+    refused = await refusal(world.create(("p1", 1, 1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    world.writer._dsn = world.dsn
+    assert (await world.create(("p1", 1, 1))).status == Order.CREATED
+
+
+async def test_restock_answers_are_idempotent_by_request_id(world: World) -> None:
+    await world.tracked("t", 0)
+    await world.restock("t", 5, "r")
+    await world.restock("t", 5, "r")
+    assert await world.stock("t") == (5, 0)
+    refused = await refusal(world.restock("t", 6, "r"))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+    refused = await refusal(world.restock("p1", 6))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PRODUCT_NOT_TRACKED")
+    refused = await refusal(world.inventory.GetProduct(inventory_pb2.GetProductRequest(product_id="none")))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "PRODUCT_NOT_FOUND")
+
+
+async def condition(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; the test's own timeout is the limit."""
+    while not holds():  # noqa: ASYNC110  # what is waited for is told by no event
+        await asyncio.sleep(0)
+
+
+async def waits_for_lock(world: World) -> None:
+    while not await world.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ):
+        pass
+
+
+async def terminate(world: World) -> None:
+    await world.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = %s",
+        "ordermesh-orders@orders.sock",
+    )

@@ -1,0 +1,418 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import count
+
+import psycopg
+import pytest
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
+
+from orders import events, outbox_admin
+from orders.ids import uuid7
+from orders.model import CREATED, PAID, Line, NewOrder
+from orders.publisher import KafkaDown, Publisher
+from orders.settings import PublisherSettings
+from orders.sql import OUTBOX
+from runtime.kafka import EVENT_TOPICS
+from runtime.postgres import connection_options
+from stack.kafka import Kafka, quiet_client
+
+TIMES = count(1_800_000_000_000_000)
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+INSERT = """
+    INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload)
+    VALUES (%s, %s, now(), %s, %s, %s, %s) RETURNING id
+"""
+UNSENT = "SELECT count(*) FROM event_outbox WHERE status IN ('NEW', 'FAILED')"
+
+
+def event(order_id: str, sequence: int, bytes_more: int = 0) -> events.OutboxEvent:
+    """An order's event as the service makes it; a long customer makes it as large as one likes."""
+    event_id, occur_us = uuid7(next(TIMES)), next(TIMES)
+    if sequence == 1:
+        order = NewOrder("c" + "x" * bytes_more, (Line("p1", 1, 100),), 100, 1, "", TRACE)
+        return events.order_created(event_id, order_id, order, CREATED, occur_us)
+    kind, customer = EventType.PAYMENT_COMPLETED, "c" + "x" * bytes_more
+    return events.order_step(event_id, kind, order_id, customer, sequence, CREATED, PAID, 100, occur_us, TRACE)
+
+
+def insert(connection: psycopg.Connection, *made: events.OutboxEvent) -> list[int]:
+    ids = []
+    for e in made:
+        values = (e.shard, int(e.event_type), e.event_id, e.key, e.traceparent, e.payload)
+        ids.append(connection.execute(INSERT, values).fetchone()[0])  # type: ignore[index]
+    return ids
+
+
+def status(connection: psycopg.Connection, *ids: int) -> list[str]:
+    rows = connection.execute("SELECT id, status::text FROM event_outbox WHERE id = ANY(%s)", (list(ids),)).fetchall()
+    return [dict(rows)[each] for each in ids]
+
+
+@pytest.fixture
+def writer(orders_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(orders_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
+    return PublisherSettings(orders_dsn=publisher_dsn, kafka_bootstrap=broker.bootstrap, publisher_shards=64)
+
+
+@contextmanager
+def publishing(settings: PublisherSettings, process: str = "publisher@test") -> Iterator[Publisher]:
+    dsn = settings.orders_dsn.get_secret_value()
+    with psycopg.connect(dsn, **connection_options("publisher-test")) as connection:
+        publisher = Publisher(settings, connection, process)
+        yield publisher
+        publisher.close()
+
+
+@pytest.fixture
+def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    # Floors may move with every batch here, not once a second.
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    with publishing(settings) as made:
+        yield made
+
+
+@pytest.fixture
+def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
+    """What arrives in the topics from now on; each call returns all of it so far."""
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
+    client = quiet_client(broker.bootstrap, {})
+    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
+
+    def ends() -> dict[TopicPartition, int]:
+        asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
+        return {place: answer.result().offset for place, answer in asked.items()}
+
+    begin = ends()
+    consumer.assign([TopicPartition(place.topic, place.partition, end) for place, end in begin.items()])
+    found: list[Message] = []
+
+    def read() -> list[Message]:
+        target = sum(ends().values()) - sum(begin.values())
+        while len(found) < target:
+            found.extend(consumer.consume(1000, timeout=0.1))
+        return found
+
+    yield read
+    consumer.close()
+
+
+def sequences(messages: list[Message], order_id: str) -> list[int]:
+    return [OrderEvent.FromString(m.value()).sequence for m in messages if m.key() == order_id.encode()]
+
+
+def drain(publisher: Publisher) -> None:
+    while publisher.run_once():
+        pass
+
+
+def order_ids(number: int) -> list[str]:
+    return [uuid7(next(TIMES)) for _ in range(number)]
+
+
+def in_shard(shard: int, number: int) -> list[str]:
+    """Ids of orders whose events share a shard."""
+    return [order_id[:-2] + f"{shard:02x}" for order_id in order_ids(number)]
+
+
+def test_an_event_arrives_byte_for_byte_with_its_headers(
+    publisher: Publisher, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    (order_id,) = order_ids(1)
+    made = event(order_id, 1)
+    (row,) = insert(writer, made)
+    assert publisher.run_once() == 1
+    (message,) = log()
+    assert (message.topic(), message.key(), message.value()) == ("order-events", order_id.encode(), made.payload)
+    assert message.timestamp()[0] != TIMESTAMP_NOT_AVAILABLE
+    assert dict(message.headers()) == {
+        "traceparent": TRACE.encode(),
+        "event-type": b"ORDER_CREATED",
+        "content-type": b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent",
+    }
+    assert status(writer, row) == ["SENT"]
+    assert publisher.run_once() == 0
+
+
+def test_a_stock_event_goes_to_its_own_topic(
+    publisher: Publisher, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    insert(writer, events.restocked(uuid7(1), "p7", 3, 1, TRACE))
+    drain(publisher)
+    assert [(message.topic(), message.key()) for message in log()] == [("stock", b"p7")]
+
+
+def test_three_publishers_side_by_side_keep_the_order_of_each_key(
+    settings: PublisherSettings, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    orders = order_ids(60)
+    small = settings.model_copy(update={"publisher_shards": 8, "publisher_batch_events": 40})
+    with ExitStack() as stack, ThreadPoolExecutor(3) as threads:
+        publishers = [stack.enter_context(publishing(small, f"publisher@{n}")) for n in range(3)]
+        for sequence in range(1, 6):
+            work = [threads.submit(each.run_once) for each in publishers]
+            insert(writer, *(event(order_id, sequence) for order_id in orders))
+            for done in work:
+                done.result()
+        while writer.execute(UNSENT).fetchone() != (0,):
+            for done in [threads.submit(each.run_once) for each in publishers]:
+                done.result()
+    messages = log()
+    assert len(messages) == 300
+    assert all(sequences(messages, order_id) == [1, 2, 3, 4, 5] for order_id in orders)
+    assert writer.execute("SELECT sum(published)::int FROM progress").fetchone() == (300,)
+
+
+DIES_BEFORE_THE_MARK = """
+import os, signal, psycopg
+from orders.publisher import Publisher
+from orders.settings import PublisherSettings
+from runtime.postgres import connection_options
+settings = PublisherSettings.load()
+Publisher._mark = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with psycopg.connect(settings.orders_dsn.get_secret_value(), **connection_options("dies")) as connection:
+    Publisher(settings, connection, "publisher@dies").run_once()
+"""
+
+
+def test_a_publisher_killed_between_acknowledgement_and_mark_leaves_duplicates_and_no_gap(
+    publisher: Publisher, settings: PublisherSettings, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    orders = order_ids(20)
+    for sequence in (1, 2):
+        insert(writer, *(event(order_id, sequence) for order_id in orders))
+    env = os.environ | {
+        "ORDERMESH_ORDERS_DSN": settings.orders_dsn.get_secret_value(),
+        "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ORDERMESH_PUBLISHER_SHARDS": "64",
+    }
+    done = subprocess.run([sys.executable, "-c", DIES_BEFORE_THE_MARK], env=env)
+    assert done.returncode == -signal.SIGKILL
+    assert len(log()) == 40
+    assert writer.execute(UNSENT).fetchone() == (40,)
+    while writer.execute(UNSENT).fetchone() != (0,):
+        publisher.run_once()
+    messages = log()
+    assert len(messages) == 80
+    assert len({message.value() for message in messages}) == 40
+    assert all(sequences(messages, order_id) == [1, 2, 1, 2] for order_id in orders)
+
+
+def floor(connection: psycopg.Connection, shard: int) -> int:
+    return connection.execute("SELECT floor_id FROM outbox_shard WHERE shard = %s", (shard,)).fetchone()[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("begins_first", ["lower id", "higher id"])
+def test_an_event_of_a_transaction_that_commits_late_is_never_skipped(
+    publisher: Publisher,
+    orders_dsn: str,
+    writer: psycopg.Connection,
+    log: Callable[[], list[Message]],
+    begins_first: str,
+) -> None:
+    late, early, *more = in_shard(7, 6)
+    with psycopg.connect(orders_dsn) as open_one, psycopg.connect(orders_dsn) as quick:
+        if begins_first == "higher id":
+            quick.execute("SELECT pg_current_xact_id()")
+        (low,) = insert(open_one, event(late, 1))
+        (high,) = insert(quick, event(early, 1))
+        assert low < high
+        quick.commit()
+        drain(publisher)
+        for order_id in more:
+            insert(writer, event(order_id, 1))
+            drain(publisher)
+        assert floor(writer, 7) < low
+        open_one.commit()
+    drain(publisher)
+    assert sequences(log(), late) == [1]
+    assert status(writer, low, high) == ["SENT", "SENT"]
+
+
+def test_floors_move_when_nothing_holds_them_and_with_an_old_snapshot_held(
+    publisher: Publisher, orders_dsn: str, writer: psycopg.Connection
+) -> None:
+    with psycopg.connect(orders_dsn) as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        reader.execute("SELECT count(*) FROM event_outbox")
+        ids = []
+        for order_id in in_shard(7, 6):
+            ids += insert(writer, event(order_id, 1))
+            drain(publisher)
+    assert ids[0] <= floor(writer, 7) < ids[-1]
+
+
+def test_a_floor_never_passes_an_unsent_row(
+    settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transactions of several writers overlap in every way while two publishers take turns."""
+    import random
+
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr(Publisher, "_produce", lambda *_: None)
+    dice = random.Random(11)
+    below = "SELECT count(*) FROM event_outbox JOIN outbox_shard USING (shard) WHERE id <= floor_id AND {}".format
+    with ExitStack() as stack:
+        publishers = [stack.enter_context(publishing(settings, f"publisher@{n}")) for n in range(2)]
+        writers = [stack.enter_context(psycopg.connect(orders_dsn)) for _ in range(4)]
+        for _ in range(250):
+            each = dice.choice(writers)
+            match dice.randrange(5):
+                case 0:
+                    each.execute("SELECT pg_current_xact_id()")
+                case 1 | 2:
+                    insert(each, *(event(order_id, 1) for order_id in in_shard(dice.randrange(2), 2)))
+                case 3:
+                    each.commit()
+                case 4:
+                    dice.choice(publishers).run_once()
+            assert writer.execute(below("status IN ('NEW', 'FAILED')")).fetchone() == (0,)
+        for each in writers:
+            each.commit()
+            assert writer.execute(below("status IN ('NEW', 'FAILED')")).fetchone() == (0,)
+        drain(publishers[0])
+        assert writer.execute(UNSENT).fetchone() == (0,)
+        assert writer.execute(below("true")).fetchone() > (50,)
+
+
+def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
+    settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    (order_id,) = order_ids(1)
+    ids = insert(writer, event(order_id, 1), event(order_id, 2))
+    assert broker.pid is not None
+    impatient = settings.model_copy(update={"publisher_ack_seconds": 0.5})
+    with publishing(impatient) as publisher:
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                with pytest.raises(KafkaDown, match="not acknowledged"):
+                    publisher.run_once()
+            assert status(writer, *ids) == ["FAILED", "FAILED"]
+            ((cause,),) = writer.execute("SELECT DISTINCT cause FROM event_outbox").fetchall()
+            assert "2 events not acknowledged" in cause
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        while writer.execute(UNSENT).fetchone() != (0,):
+            try:
+                publisher.run_once()
+            except KafkaDown:
+                continue
+    assert writer.execute("SELECT DISTINCT status::text, cause FROM event_outbox").fetchall() == [("SENT", None)]
+    seen = sequences(log(), order_id)
+    assert seen[-2:] == [1, 2]
+
+
+@pytest.fixture
+def small(settings: PublisherSettings) -> PublisherSettings:
+    """The producer takes no message above 5,000 bytes."""
+    return settings.model_copy(update={"kafka_properties": {"message.max.bytes": "5000"}})
+
+
+def test_a_message_too_large_is_dead_with_its_cause_and_holds_up_its_own_order_only(
+    small: PublisherSettings,
+    settings: PublisherSettings,
+    orders_dsn: str,
+    publisher_dsn: str,
+    writer: psycopg.Connection,
+    log: Callable[[], list[Message]],
+) -> None:
+    big, other = in_shard(3, 2)
+    ids = insert(writer, event(big, 1), event(big, 2, 9000), event(other, 1), event(big, 3), event(other, 2))
+    with publishing(small) as publisher:
+        publisher.run_once()
+        drain(publisher)
+        assert status(writer, *ids) == ["SENT", "DEAD", "SENT", "NEW", "SENT"]
+        later = insert(writer, event(big, 4), event(other, 3))
+        drain(publisher)
+        assert status(writer, *later) == ["NEW", "SENT"]
+        assert sequences(log(), big) == [1]
+        assert sequences(log(), other) == [1, 2, 3]
+        (listed,) = outbox_admin.list_events(publisher_dsn, ["DEAD"], 10)
+        assert (listed.id, listed.event_type, listed.key) == (ids[1], "PAYMENT_COMPLETED", big)
+        assert "size" in listed.cause.lower()
+        assert outbox_admin.retry(publisher_dsn, [ids[0], ids[1]]) == [ids[1]]
+        drain(publisher)
+        assert status(writer, ids[1], ids[3]) == ["DEAD", "NEW"]
+    outbox_admin.retry(publisher_dsn, [ids[1]])
+    with publishing(settings) as publisher:
+        drain(publisher)
+    assert sequences(log(), big) == [1, 2, 3, 4]
+
+
+def test_a_dead_event_that_is_given_up_lets_its_order_go_on(
+    small: PublisherSettings, publisher_dsn: str, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    (big,) = order_ids(1)
+    ids = insert(writer, event(big, 1, 9000), event(big, 2))
+    with publishing(small) as publisher:
+        drain(publisher)
+        assert outbox_admin.discard(publisher_dsn, ids) == [ids[0]]
+        assert outbox_admin.discard(publisher_dsn, ids) == []
+        drain(publisher)
+    assert status(writer, *ids) == ["DISCARDED", "SENT"]
+    assert sequences(log(), big) == [2]
+
+
+def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
+    small: PublisherSettings,
+    settings: PublisherSettings,
+    publisher_dsn: str,
+    writer: psycopg.Connection,
+    log: Callable[[], list[Message]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    big, *others = in_shard(5, 8)
+    (dead,) = insert(writer, event(big, 1, 9000))
+    with publishing(small) as publisher:
+        for order_id in others:
+            insert(writer, event(order_id, 1))
+            drain(publisher)
+        assert floor(writer, 5) > dead
+    outbox_admin.retry(publisher_dsn, [dead])
+    with publishing(settings) as publisher:
+        drain(publisher)
+    assert sequences(log(), big) == [1]
+
+
+def test_partitions_are_made_ahead_and_old_ones_dropped_only_when_nothing_in_them_is_open(
+    owner: psycopg.Connection, publisher_dsn: str, writer: psycopg.Connection
+) -> None:
+    partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event_outbox'::regclass"
+
+    def names() -> set[str]:
+        return {name for (name,) in owner.execute(partitions)}
+
+    before = names()
+    days = ("2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04")
+    for day in days:
+        name = f"event_outbox_{day.replace('-', '')}"
+        owner.execute(
+            f"CREATE TABLE {name} PARTITION OF event_outbox FOR VALUES FROM ('{day}Z') TO ('{day} 24:00Z')"  # type: ignore[arg-type]
+        )
+        owner.execute(
+            "INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload, status)"
+            " VALUES (1, 1, %s, gen_random_uuid(), 'k', 't', '', %s)",
+            (f"{day} 12:00Z", dict(zip(days, ("SENT", "NEW", "DEAD", "DISCARDED"), strict=True))[day]),
+        )
+    with psycopg.connect(publisher_dsn, autocommit=True) as connection:
+        changed = connection.execute(OUTBOX.maintain, {"days_ahead": 3, "retention_days": 7}).fetchall()
+        made = {name for (name,) in changed if name.startswith("+")}
+        assert {name for (name,) in changed} - made == {"-event_outbox_20200101", "-event_outbox_20200104"}
+        assert len(made) == 1
+        assert names() - before == {"event_outbox_20200102", "event_outbox_20200103", made.pop()[1:]}
+        assert connection.execute(OUTBOX.maintain, {"days_ahead": 3, "retention_days": 7}).fetchall() == []
+    for name in names() - before:
+        owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]

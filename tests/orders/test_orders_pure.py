@@ -1,0 +1,257 @@
+import itertools
+import math
+import uuid
+from collections import Counter
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ordermesh.events.v1.events_pb2 import EventType, OrderEvent, StockEvent
+from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
+from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, Order, OrderItem
+
+from orders import arrays, events, ids, plan, validate
+from orders.clock import DatabaseClock
+from orders.model import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
+from orders.transitions import step_event
+from runtime.errors import FailedPrecondition, InvalidRequest
+
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
+
+def item(product: str = "p1", quantity: int = 1, price: float | None = 1.0) -> OrderItem:
+    return OrderItem(product_id=product, quantity=quantity, price=price)
+
+
+def request(*items: OrderItem, customer: str = "c", request_id: str = "") -> CreateOrderRequest:
+    return CreateOrderRequest(customer_id=customer, items=items, request_id=request_id)
+
+
+def wrong(made: CreateOrderRequest) -> list[str]:
+    with pytest.raises(InvalidRequest) as caught:
+        validate.new_order(made, TRACE, None)
+    return [violation.field for violation in caught.value.violations]
+
+
+PRICES = [math.nan, math.inf, -math.inf, 1.234, 0.001, -0.01, -5, 10_000_000.01, 1e300, 9_999_999.999, None]
+
+
+@pytest.mark.parametrize("price", PRICES)
+def test_a_price_that_is_none_is_refused(price: float | None) -> None:
+    assert wrong(request(item(price=price))) == ["items[0].price"]
+
+
+@pytest.mark.parametrize("quantity", [0, -1, -(2**31), 1_000_001, 2**31 - 1])
+def test_a_quantity_that_is_none_is_refused(quantity: int) -> None:
+    assert wrong(request(item(quantity=quantity))) == ["items[0].quantity"]
+
+
+@pytest.mark.parametrize("product", ["", "a b", "a" * 65, "é", "p1\n", "p1;", "p1\0", "(p1", 'p"1'])
+def test_a_product_id_that_is_none_is_refused(product: str) -> None:
+    assert wrong(request(item(product=product))) == ["items[0].product_id"]
+
+
+@pytest.mark.parametrize("customer", ["", "a b", "a" * 129, "ü", "a\n", "a\0"])
+def test_a_customer_id_that_is_none_is_refused(customer: str) -> None:
+    assert wrong(request(item(), customer=customer)) == ["customer_id"]
+
+
+@pytest.mark.parametrize("request_id", ["a b", "a" * 65, "ü", "a\n"])
+def test_a_request_id_that_is_none_is_refused(request_id: str) -> None:
+    assert wrong(request(item(), request_id=request_id)) == ["request_id"]
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_no_items_or_too_many_are_refused(count: int) -> None:
+    assert wrong(request(*[item()] * count)) == ["items"]
+
+
+def test_a_total_over_the_limit_is_refused_and_one_at_it_is_not() -> None:
+    at_limit = [item(quantity=1000, price=10_000_000.0)]
+    assert validate.new_order(request(*at_limit), TRACE, None).total_minor == validate.MAX_TOTAL_MINOR
+    assert wrong(request(*at_limit, item(price=0.01))) == ["items"]
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    bad = [item(), item("a b", 0, -1), item(price=None), item(price=1.005)]
+    assert wrong(request(*bad, customer="", request_id="a b")) == [
+        "customer_id",
+        "request_id",
+        "items[1].product_id",
+        "items[1].quantity",
+        "items[1].price",
+        "items[2].price",
+        "items[3].price",
+    ]
+
+
+@given(st.integers(0, 1_000_000_000), st.integers(1, 1000))
+def test_every_price_of_two_decimals_is_exact_in_minor_units(minor: int, quantity: int) -> None:
+    made = validate.new_order(request(item(quantity=quantity, price=minor / 100)), TRACE, None)
+    assert made.lines == (Line("p1", quantity, minor),)
+    assert (made.total_minor, made.units) == (minor * quantity, quantity)
+
+
+@given(st.integers(0, 9_999_999_999).filter(lambda n: n % 10))
+def test_every_price_of_three_decimals_is_refused(thousandths: int) -> None:
+    assert wrong(request(item(price=thousandths / 1000))) == ["items[0].price"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "g" * 36, "0" * 32, "019a0000-0000-7000-8000-0000000000000", "{" + "0" * 34 + "}"]
+)
+def test_an_order_id_that_is_no_uuid_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="must be a UUID such as"):
+        validate.order_id(text)
+
+
+def test_a_product_and_a_restock_are_checked_whole() -> None:
+    with pytest.raises(InvalidRequest) as product:
+        validate.create_product(CreateProductRequest(product_id="a b", name="x" * 201, stock=5))
+    assert [v.field for v in product.value.violations] == ["product_id", "name", "price", "stock"]
+    with pytest.raises(InvalidRequest) as restock:
+        validate.restock(RestockProductRequest(product_id="", quantity=0, request_id="a b"))
+    assert [v.field for v in restock.value.violations] == ["product_id", "quantity", "request_id"]
+    assert validate.create_product(CreateProductRequest(product_id="a", name="x", price=1.23, stock=0)) == 123
+
+
+TIMES = st.integers(0, 2**47)
+
+
+@given(TIMES, st.integers(1, 10**9))
+def test_ids_are_versioned_uuids_in_the_order_of_time_to_the_microsecond(time_us: int, later_us: int) -> None:
+    first, second = ids.uuid7(time_us), ids.uuid7(time_us + later_us)
+    assert first < second
+    assert ids.lowest(time_us) <= first < ids.lowest(time_us + 1)
+    read = uuid.UUID(first)
+    assert (read.version, read.variant, str(read)) == (7, uuid.RFC_4122, first)
+    assert read.int >> 80 == time_us // 1000
+
+
+def test_ids_of_one_time_differ() -> None:
+    assert len({ids.uuid7(1) for _ in range(10_000)}) == 10_000
+
+
+PRODUCTS = ["a", "b", "c"]
+NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 6), min_size=1)
+
+
+@given(st.lists(st.integers(0, 12), min_size=3, max_size=3), st.lists(NEEDS, max_size=12), st.lists(NEEDS, max_size=8))
+def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
+    stock: list[int], first: list[dict[str, int]], more: list[dict[str, int]]
+) -> None:
+    stocks = {product: plan.Stock(units, 0) for product, units in zip(PRODUCTS, stock, strict=True)}
+    allocated: Counter[str] = Counter()
+    waiting = []
+    for needs, decision in zip(first + more, plan.allocate(stocks, first + more), strict=True):
+        if decision.allocated:
+            allocated.update(needs)
+        else:
+            waiting.append(needs)
+            assert set(decision.missing) <= set(needs)
+    check(stocks, stock, allocated, waiting)
+    for product in PRODUCTS:
+        stocks[product].give_back(3)
+    released = plan.release(stocks, waiting)
+    for needs, fits in zip(list(waiting), released, strict=True):
+        if fits:
+            allocated.update(needs)
+            waiting.remove(needs)
+    check(stocks, [units + 3 for units in stock], allocated, waiting)
+
+
+def check(stocks: dict[str, plan.Stock], stock: list[int], allocated: Counter[str], waiting: list[dict]) -> None:
+    for product, units in zip(PRODUCTS, stock, strict=True):
+        found = stocks[product]
+        assert found.on_hand >= 0
+        assert found.on_hand + allocated[product] == units
+        assert found.awaited == found.awaited_change == sum(needs.get(product, 0) for needs in waiting)
+
+
+def test_a_new_order_takes_only_what_waiting_ones_leave() -> None:
+    stocks = {"a": plan.Stock(on_hand=5, awaited=3)}
+    one, two, three = plan.allocate(stocks, [{"a": 3}, {"a": 2}, {"a": 1}])
+    assert (one.missing, two.missing, three.missing) == ({"a": 1}, {"a": 2}, {"a": 1})
+    stocks = {"a": plan.Stock(on_hand=5, awaited=3)}
+    assert [d.allocated for d in plan.allocate(stocks, [{"a": 2}, {"a": 1}])] == [True, False]
+
+
+def test_a_release_goes_by_age_and_skips_what_does_not_fit() -> None:
+    stocks = {"a": plan.Stock(5, 10), "b": plan.Stock(0, 1)}
+    waiting = [{"a": 6}, {"a": 1, "b": 1}, {"a": 3}, {"a": 3}, {"a": 2}]
+    assert plan.release(stocks, waiting) == [False, False, True, False, True]
+
+
+STATUSES = [CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED]
+TYPES = {
+    (PENDING_RESTOCK, CREATED): "STOCK_ALLOCATED",
+    (CREATED, PAID): "PAYMENT_COMPLETED",
+    (PAID, SHIPPED): "ORDER_SHIPPED",
+    (CREATED, CANCELLED): "ORDER_CANCELLED",
+    (PENDING_RESTOCK, CANCELLED): "ORDER_CANCELLED",
+    (PAID, CANCELLED): "ORDER_CANCELLED",
+}
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(STATUSES, STATUSES)))
+def test_only_the_steps_of_the_contract_are_there_each_with_its_event(
+    before: Order.Status, after: Order.Status
+) -> None:
+    order = StoredOrder(ids.uuid7(1), "c", before, 4, 700, 1, 1, ())
+    if (before, after) not in TYPES:
+        with pytest.raises(FailedPrecondition, match="cannot become"):
+            step_event(order, after, 9, TRACE)
+        return
+    row = step_event(order, after, 9_000_001, TRACE)
+    event = OrderEvent.FromString(row.payload)
+    assert EventType.Name(row.event_type) == TYPES[before, after]
+    assert event.WhichOneof("payload") == TYPES[before, after].lower()
+    assert (event.sequence, event.previous_status, event.status, event.total_minor) == (5, before, after, 700)
+    assert (event.event_id, event.order_id, event.occur_time.ToMicroseconds()) == (row.event_id, row.key, 9_000_001)
+
+
+def test_the_largest_order_fits_into_an_event_and_an_ordinary_one_is_small() -> None:
+    lines = tuple(Line("p" * 64, 1_000_000, 1_000_000_000) for _ in range(validate.MAX_ITEMS))
+    large = NewOrder("c" * 128, lines, 10**12, 10**9, "", TRACE)
+    row = events.order_created(ids.uuid7(1), ids.uuid7(1), large, CREATED, 1)
+    assert len(row.payload) < 100_000
+    assert OrderEvent.FromString(row.payload).schema_version == 1
+    small = NewOrder("cust-1", (Line("p1", 2, 1000),), 2000, 2, "", TRACE)
+    assert len(events.order_created(ids.uuid7(1), ids.uuid7(1), small, CREATED, 1).payload) < 170
+
+
+@given(st.from_regex(validate.PRODUCT_ID, fullmatch=True))
+def test_every_product_has_a_shard_and_its_events_name_it(product: str) -> None:
+    row = events.restock_requested(ids.uuid7(1), product, ids.uuid7(2), 3, 1, TRACE)
+    assert 0 <= row.shard < events.SHARDS
+    assert row.key == StockEvent.FromString(row.payload).product_id == product
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+ROUND_TRIPS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@ROUND_TRIPS
+@given(st.lists(TEXT | st.sampled_from(["null", "NULL", "", "\\", '"', "{}", ","]), min_size=1))
+def test_any_texts_survive_an_array_literal(owner: psycopg.Connection, values: list[str]) -> None:
+    assert owner.execute("SELECT %s::text[]", (arrays.quoted(values),)).fetchone() == (values,)
+
+
+@ROUND_TRIPS
+@given(st.lists(st.binary(max_size=40), min_size=1))
+def test_any_bytes_survive_an_array_literal(owner: psycopg.Connection, values: list[bytes]) -> None:
+    assert owner.execute("SELECT %s::bytea[]", (arrays.binary(values),)).fetchone() == (values,)
+
+
+def test_the_clock_follows_the_database_takes_steps_at_once_and_smooths_jitter() -> None:
+    clock = DatabaseClock()
+    with pytest.raises(RuntimeError, match="has not told its time"):
+        clock.now_us()
+    clock.learn(5_000_000, 1.0, 1.0)
+    start = clock._offset_us
+    assert start == 4_000_000
+    clock.learn(5_008_000, 1.0, 1.0)
+    assert clock._offset_us == start + 1000
+    clock.learn(3_605_000_000, 1.0, 1.0)
+    assert clock._offset_us == 3_604_000_000

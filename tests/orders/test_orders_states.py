@@ -1,0 +1,212 @@
+import asyncio
+import random
+from pathlib import Path
+
+import grpc
+import psycopg
+import pytest
+from ordermesh.events.v1.events_pb2 import OrderEvent
+from ordermesh.orders.v1 import orders_pb2
+from ordermesh.orders.v1.orders_pb2 import Order
+from orders_world import World, open_world, refusal
+
+from orders import releases
+
+CANCEL, PAY, SHIP, GET = "CancelOrder", "CompletePayment", "ShipOrder", "GetOrder"
+REQUESTS = {
+    CANCEL: orders_pb2.CancelOrderRequest,
+    PAY: orders_pb2.CompletePaymentRequest,
+    SHIP: orders_pb2.ShipOrderRequest,
+    GET: orders_pb2.GetOrderRequest,
+}
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
+
+async def act(world: World, method: str, order_id: str) -> Order:
+    return await getattr(world.service, method)(REQUESTS[method](order_id=order_id))
+
+
+async def test_an_order_goes_its_way_with_one_event_a_step_and_no_gaps(world: World) -> None:
+    order_id = (await world.create(("p1", 1, 1))).order_id
+    for method, status in ((PAY, Order.PAID), (PAY, Order.PAID), (SHIP, Order.SHIPPED), (SHIP, Order.SHIPPED)):
+        assert (await act(world, method, order_id)).status == status
+    assert await world.events(order_id) == [("ORDER_CREATED", 1), ("PAYMENT_COMPLETED", 2), ("ORDER_SHIPPED", 3)]
+    assert (await act(world, GET, order_id)).status == Order.SHIPPED
+    refused = await refusal(act(world, CANCEL, order_id))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ILLEGAL_TRANSITION")
+    assert len(await world.events(order_id)) == 3
+
+
+async def test_many_calls_for_the_same_step_make_one_event(world: World) -> None:
+    order_id = (await world.create(("p100", 1, 1))).order_id
+    await asyncio.gather(*(act(world, CANCEL, order_id) for _ in range(20)))
+    assert await world.events(order_id) == [("ORDER_CREATED", 1), ("ORDER_CANCELLED", 2)]
+    assert await world.stock("p100") == (1_000_000, 0)
+
+
+@pytest.mark.parametrize("method", [CANCEL, PAY, SHIP, GET])
+async def test_ids_that_are_none_and_orders_that_are_not_there_are_told_apart(world: World, method: str) -> None:
+    for text in ("", "x", "019a0000-0000-7000-8000-00000000000", "{019a0000-0000-7000-8000-000000000000}"):
+        refused = await refusal(act(world, method, text))
+        assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["order_id"])
+    refused = await refusal(act(world, method, "019a0000-0000-7000-8000-000000000000"))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "ORDER_NOT_FOUND")
+
+
+async def test_cancelling_gives_the_stock_to_the_one_who_waited_longest_and_fits(world: World) -> None:
+    await world.tracked("t", 5)
+    holder = await world.create(("t", 3, 1), ("t", 2, 1))
+    too_big, first, second = [await world.create(("t", n, 1)) for n in (6, 4, 1)]
+    assert await world.stock("t") == (0, 11)
+    assert (await act(world, CANCEL, holder.order_id)).status == Order.CANCELLED
+    statuses = [(await act(world, GET, each.order_id)).status for each in (too_big, first, second)]
+    assert statuses == [Order.PENDING_RESTOCK, Order.CREATED, Order.CREATED]
+    assert await world.stock("t") == (0, 6)
+    assert await world.events(first.order_id) == [("ORDER_CREATED", 1), ("STOCK_ALLOCATED", 2)]
+    assert (await act(world, CANCEL, too_big.order_id)).status == Order.CANCELLED
+    assert await world.stock("t") == (0, 0)
+    assert await world.value("SELECT count(*) FROM order_waiting") == 0
+
+
+async def test_an_order_of_several_products_takes_all_or_nothing(world: World) -> None:
+    await world.tracked("a", 5)
+    await world.tracked("b", 0)
+    short = await world.create(("a", 5, 1), ("b", 1, 1), ("p1", 1, 1))
+    assert short.status == Order.PENDING_RESTOCK
+    assert (await world.stock("a"), await world.stock("b")) == ((5, 5), (0, 1))
+    behind = await world.create(("a", 1, 1))
+    assert behind.status == Order.PENDING_RESTOCK
+    assert await world.restock("b", 1) == 1
+    assert (await world.stock("a"), await world.stock("b")) == ((0, 1), (0, 0))
+
+
+async def test_a_restock_releases_many_hundred_in_several_transactions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await waiting(world, 1200)
+    transactions = 0
+    real = world.releases._release
+
+    async def counted(*parameters: object) -> object:
+        nonlocal transactions
+        transactions += 1
+        return await real(*parameters)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.releases, "_release", counted)
+    assert await world.restock("t", 1100) == 1100
+    assert transactions == 3
+    assert await world.stock("t") == (0, 100)
+    allocated = "SELECT count(*), count(DISTINCT key) FROM event_outbox WHERE event_type = 2"
+    assert await world.rows(allocated) == [(1100, 1100)]
+    # Oldest first: those that still wait are the newest.
+    newest_allocated = await world.value("SELECT max(order_id::text) FROM orders WHERE status = 'CREATED'")
+    oldest_waiting = await world.value("SELECT min(order_id::text) FROM orders WHERE status = 'PENDING_RESTOCK'")
+    assert newest_allocated < oldest_waiting
+    assert await world.value("SELECT release_after FROM product WHERE product_id = 't'") is None
+
+
+async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
+    world: World, monkeypatch: pytest.MonkeyPatch, orders_dsn: str, run_folder: Path
+) -> None:
+    await waiting(world, 700)
+    real, done = world.releases._release, 0
+
+    async def crashes(*parameters: object) -> object:
+        nonlocal done
+        done += 1
+        if done > 1:
+            raise psycopg.OperationalError("killed")
+        return await real(*parameters)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.releases, "_release", crashes)
+    await world.restock("t", 700)
+    assert await world.stock("t") == (200, 200)
+    monkeypatch.setattr(releases, "SWEEP_SECONDS", 0)
+    async with open_world(orders_dsn, run_folder / "other.sock") as other:
+        sweeping = asyncio.create_task(other.releases.sweep())
+        while await world.stock("t") != (0, 0):
+            pass
+        sweeping.cancel()
+    assert await world.value("SELECT count(*) FROM event_outbox WHERE event_type = 2") == 700
+
+
+async def test_a_release_that_ends_does_not_forget_one_that_began_meanwhile(world: World) -> None:
+    await world.tracked("t", 0)
+    async with world.pool.connection() as connection:
+        await world.releases.begin(connection, ["t"])
+    await world.releases._release("t", "019a0000-0000-7000-8000-000000000000", TRACE)
+    assert await world.value("SELECT release_after FROM product WHERE product_id = 't'") is not None
+
+
+async def waiting(world: World, number: int) -> None:
+    """Have orders of one unit wait for a product "t"."""
+    await world.tracked("t", 0)
+    one = orders_pb2.CreateOrderRequest(
+        customer_id="c", items=[orders_pb2.OrderItem(product_id="t", quantity=1, price=1)]
+    )
+    for size in [500] * (number // 500) + [number % 500]:
+        await world.service.BatchCreateOrders(orders_pb2.BatchCreateOrdersRequest(requests=[one] * size))
+    assert await world.stock("t") == (0, number)
+
+
+async def test_a_restock_is_told_as_done_even_when_its_releases_have_to_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as refused, it would be sent again, and the stock would count twice."""
+    await world.tracked("t", 0)
+
+    async def away(*_: object) -> object:
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(world.releases, "_release", away)
+    await world.restock("t", 5)
+    assert await world.stock("t") == (5, 0)
+
+
+async def test_concurrent_orders_cancels_and_restocks_of_two_processes_keep_every_unit(
+    world: World, orders_dsn: str, run_folder: Path
+) -> None:
+    products, dice = ["x", "y", "z"], random.Random(5)
+    for product in products:
+        await world.tracked(product, 20)
+    added = dict.fromkeys(products, 20)
+    made: list[str] = []
+
+    async def one(each: World) -> None:
+        choice = dice.random()
+        if choice < 0.6 or not made:
+            chosen = dice.sample(products, dice.randint(1, 3))
+            made.append((await each.create(*((product, dice.randint(1, 5), 1) for product in chosen))).order_id)
+        elif choice < 0.8:
+            await act(each, CANCEL, dice.choice(made))
+        else:
+            product = dice.choice(products)
+            added[product] += 3
+            await each.restock(product, 3)
+
+    async with open_world(orders_dsn, run_folder / "other.sock") as other:
+        for _ in range(6):
+            await asyncio.gather(*(one(each) for each in (world, other) * 15))
+    for product in products:
+        held = await world.value(
+            "SELECT coalesce(sum(quantity), 0)::int FROM order_item JOIN orders USING (order_id)"
+            " WHERE product_id = %s AND status = 'CREATED'",
+            product,
+        )
+        wanted = await world.value(
+            "SELECT coalesce(sum(quantity), 0)::int FROM order_waiting WHERE product_id = %s", product
+        )
+        stock, awaited = await world.stock(product)
+        assert stock + held == added[product]
+        assert awaited == wanted
+    await without_gaps(world)
+
+
+async def without_gaps(world: World) -> None:
+    events = await world.rows("SELECT payload FROM event_outbox WHERE event_type < 16 ORDER BY id")
+    seen: dict[str, int] = {}
+    for (payload,) in events:
+        event = OrderEvent.FromString(payload)
+        assert event.sequence == seen.get(event.order_id, 0) + 1
+        seen[event.order_id] = event.sequence
+    assert await world.rows("SELECT order_id::text, sequence FROM orders ORDER BY 1") == sorted(seen.items())
