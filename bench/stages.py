@@ -67,7 +67,7 @@ def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycop
 
 
 def drained(
-    servers: Servers, component: Component, done: Probe, events: int, stage: str, settings: dict[str, Any]
+    servers: Servers, component: Component, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any]
 ) -> Stage:
     """Start a component and follow it until it has done all events."""
     servers.component(component)

@@ -71,7 +71,7 @@ class Subject:
 @contextlib.contextmanager
 def product(name: str = "product", *, env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Subject]:
     """Run the whole platform with the settings that are on by default, and others where they are given."""
-    with running_stack(env=env, **settings) as running, probes(running) as subject_of:
+    with running_stack(None, env=env, on_event=lambda _: None, **settings) as running, probes(running) as subject_of:
         yield subject_of(name, running.site.settings.front_port)
 
 

@@ -41,3 +41,11 @@ INSERT INTO bench_progress AS p
 SELECT 'counted', 'worker', count(*), coalesce(sum(i.size), 0)
 FROM unnest(%(order_ids)s::uuid[], %(sizes)s::bigint[]) AS i (order_id, size) JOIN fresh USING (order_id)
 ON CONFLICT (stage, process) DO UPDATE SET events = p.events + excluded.events, total = p.total + excluded.total;
+
+-- name: copy_outbox
+-- Takes events into the outbox as fast as the server can.
+COPY bare_outbox (order_id, payload) FROM STDIN;
+
+-- name: count_sent
+-- Counts the events that were sent: all before the first that was not.
+SELECT coalesce((SELECT min(id) FROM bare_outbox WHERE NOT sent), (SELECT max(id) + 1 FROM bare_outbox)) - 1;

@@ -31,7 +31,7 @@ def publish(connection: psycopg.Connection[Any], producer: Producer, settings: B
 
 def main() -> None:
     """Publish until the process is ended."""
-    settings = BareSettings()
+    settings = BareSettings.load()
     producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 2})
     with psycopg.connect(settings.dsn, autocommit=True, prepare_threshold=0) as connection:
         while True:

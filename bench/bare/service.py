@@ -109,4 +109,4 @@ async def serve(settings: BareSettings) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(BareSettings()))
+    uvloop.run(serve(BareSettings.load()))

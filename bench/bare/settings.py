@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,8 +20,8 @@ class BareSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BARE_", frozen=True)
 
-    dsn: str
-    kafka: str
+    dsn: str = ""
+    kafka: str = ""
     topic: str = "bare"
     listen: str = ""
     engine: Engine = Engine.NATIVE
@@ -29,3 +30,8 @@ class BareSettings(BaseSettings):
     # Without a database the handler only answers.
     store: bool = True
     publish_events: int = 1000
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment."""
+        return cls()

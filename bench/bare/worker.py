@@ -16,7 +16,7 @@ LINGER_SECONDS = 0.02
 
 def main() -> None:
     """Count until the process is ended."""
-    settings = BareSettings()
+    settings = BareSettings.load()
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka,
@@ -34,8 +34,8 @@ def main() -> None:
                 continue
             messages = [first, *consumer.consume(BATCH_EVENTS - 1, LINGER_SECONDS)]
             good = [message for message in messages if message.error() is None]
-            ids = arrays.plain([message.key().decode() for message in good])
-            sizes = arrays.plain([len(message.value()) for message in good])
+            ids = arrays.plain([(message.key() or b"").decode() for message in good])
+            sizes = arrays.plain([len(message.value() or b"") for message in good])
             connection.execute(SQL.count_events, {"order_ids": ids, "sizes": sizes})
             consumer.commit(asynchronous=True)
 

@@ -27,11 +27,11 @@ def main() -> None:
             message = consumer.poll(1.0)
             if message is None or message.error() is not None:
                 continue
-            event = json.loads(message.value())
+            event = json.loads(message.value() or b"")
             with connection.transaction():
                 if connection.execute(QUERIES["insert_counted"], (event["orderId"],)).fetchone():
                     connection.execute(QUERIES["add_metrics"], (event["totalMinor"],))
-            consumer.commit(message, asynchronous=True)
+            consumer.commit(message=message, asynchronous=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""The command `python -m bench`: measures, writes one result file, and draws it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import check, h2load, suites
+from bench.result import Result, begin, read
+from bench.suites import SUITES, Plan
+from bench.summary import markdown
+from runtime.exit_codes import ExitCode
+
+QUICK = Plan(seconds=3, lever_seconds=2, steady_seconds=5, long_seconds=10, step_seconds=2, events=60_000, say=print)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what the command line may say."""
+    found = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    found.add_argument("suites", nargs="*", metavar="PART", help=f"of {', '.join(SUITES)} (default: all)")
+    found.add_argument("--name", default="all", help="of the result file (default all)")
+    found.add_argument("--quick", action="store_true", help="seconds instead of minutes: proves the code, not a figure")
+    found.add_argument("--check", action="store_true", help="compare the peaks with the committed baseline")
+    found.add_argument("--save-baseline", metavar="FILE", type=Path, help="make this result the baseline and stop")
+    found.add_argument("--draw", metavar="FILE", type=Path, help="summarise and draw this result again and stop")
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line says and return the exit code."""
+    given = parser().parse_args(argv)
+    unknown = [name for name in given.suites if name not in SUITES]
+    if unknown:
+        print(f"python -m bench: no part {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
+        return ExitCode.USAGE
+    if given.save_baseline:
+        check.save(read(given.save_baseline))
+        return ExitCode.OK
+    if given.draw:
+        tell(read(given.draw))
+        return ExitCode.OK
+    return measure(given)
+
+
+def measure(given: argparse.Namespace) -> int:
+    """Run the parts and tell what came out; a part that fails does not take the others with it."""
+    try:
+        h2load.program()
+    except h2load.ClientMissing as error:
+        print(f"python -m bench: {error}", file=sys.stderr)
+        return ExitCode.START_FAILED
+    plan, result = QUICK if given.quick else Plan(), begin(given.name)
+    for name in given.suites or (["peaks"] if given.check else list(SUITES)):
+        print(f"--- {name}", flush=True)
+        with suites.noted(result, name):
+            SUITES[name](result, plan)
+        result.write()
+    tell(result)
+    if given.check:
+        print("\n".join(check.report(check.compare(result))))
+    return ExitCode.OK
+
+
+def tell(result: Result) -> None:
+    """Write the file, the summary beside it, and the plots where matplotlib is installed."""
+    path = result.path
+    text = markdown(result)
+    path.with_suffix(".md").write_text(text)
+    print(text)
+    try:
+        from bench import plots
+    except ImportError:
+        print("no plots: pip install matplotlib")
+        return
+    for drawn in plots.draw(result, path.with_suffix("")):
+        print(drawn)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""The bare publisher and the bare worker alone, as the yardstick of those stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import psycopg
+
+from bench import bodies
+from bench.servers import running_servers
+from bench.stages import Stage, followed
+from bench.subjects import SQL as PROBES
+from bench.subjects import Probe
+from orders.ids import uuid7
+from runtime.sql import Queries
+
+SQL = Queries("bench.bare", "bare.sql")
+
+
+def bare_stages(events: int) -> Iterator[Stage]:
+    """Yield the bare publisher draining a full outbox, then the bare worker counting what it published."""
+    with running_servers() as servers:
+        dsn = servers.database("bare", SQL.create_tables.encode())
+        servers.topic("bare")
+        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.site.settings.bootstrap}
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            fill(connection, events)
+            servers.python("publisher", ["-m", "bench.bare.publisher"], env)
+            sent = Probe(connection, SQL.count_sent)
+            yield followed(servers.roots, sent, events, "bare publisher", {"batch_events": 1000})
+            servers.python("workers", ["-m", "bench.bare.worker"], env)
+            counted = Probe(connection, PROBES.progress_counted)
+            yield followed(servers.roots, counted, events, "bare worker", {"workers": 1})
+
+
+def fill(connection: psycopg.Connection[tuple[int]], events: int) -> None:
+    """Put a number of events into the outbox."""
+    payload, now_us = bodies.order().SerializeToString().hex(), time.time_ns() // 1000
+    rows = (f"{uuid7(now_us + n)}\t\\\\x{payload}\n" for n in range(events))
+    with connection.cursor() as cursor, cursor.copy(SQL.copy_outbox) as copy:
+        while chunk := "".join(islice(rows, 1000)):
+            copy.write(chunk)
+    connection.execute(PROBES.checkpoint)

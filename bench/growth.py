@@ -1,0 +1,97 @@
+"""Cost as work grows: larger orders, a larger backlog, an old snapshot; each figure should stay flat."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest
+
+from bench import h2load, outbox, stages
+from bench.bodies import framed
+from bench.end_to_end import measured
+from bench.loads import GRPC_HEADERS, SERVICE, Load
+from bench.servers import running_servers
+from bench.subjects import SQL, Probe, connected, product
+from stack import plan
+
+ITEMS = (1, 10, 100, 1000)
+ITEM_CALLS = {1: 8000, 10: 6000, 100: 1500, 1000: 200}
+BACKLOGS = (20_000, 100_000, 500_000)
+SNAPSHOT_EVENTS = 50_000
+SNAPSHOT_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve."""
+
+    curve: str
+    size: int
+    per_second: float
+    cpu_us: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def all_curves() -> Iterator[Point]:
+    """Yield the points of every curve."""
+    yield from items_per_order()
+    yield from backlog()
+    yield from old_snapshot()
+
+
+def load_of(items: int) -> Load:
+    """Return a load whose orders have a number of items."""
+    request = CreateOrderRequest(customer_id="cust-123")
+    for number in range(items):
+        request.items.add(product_id=f"p{number % 1000 + 1}", quantity=1, price=10)
+    body = framed(request.SerializeToString())
+    return Load(f"{items} items", f"{SERVICE}/CreateOrder", lambda: body, GRPC_HEADERS, connections=4, streams=16)
+
+
+def items_per_order() -> Iterator[Point]:
+    """Yield the cost of an item in orders of growing size."""
+    with product() as subject:
+        for items in ITEMS:
+            load = load_of(items)
+            h2load.run(load, subject.port, max(ITEM_CALLS[items] // 5, 64))
+            subject.drain(subject.stored())
+            run = measured(subject, load, ITEM_CALLS[items])
+            cpu = {name: round(us / items, 3) for name, us in run.cpu_us_per_order.items()}
+            yield Point("items per order (per item)", items, round(run.orders_per_second * items, 1), cpu)
+
+
+def after(done: Callable[[], int], before: int) -> Callable[[], int]:
+    """Return how much is done after a mark."""
+    return lambda: done() - before
+
+
+def backlog() -> Iterator[Point]:
+    """Yield publisher and worker with backlogs of growing size."""
+    for events in BACKLOGS:
+        for stage in stages.publisher_and_worker(events):
+            yield Point(f"backlog: {stage.stage}", events, stage.events_per_second, stage.cpu_us_per_event)
+
+
+def old_snapshot() -> Iterator[Point]:
+    """Yield the publisher, round after round, while another session holds the snapshot from before the first."""
+    with contextlib.ExitStack() as held:
+        servers = held.enter_context(running_servers())
+        orders, _ = held.enter_context(stages.prepared(servers))
+        holder = held.enter_context(connected(servers.site.admin_dsn, "orders"))
+        holder.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute(SQL.hold_snapshot)
+        publisher, published = plan.publisher(servers.site), Probe(orders, SQL.published)
+        for number in range(1, SNAPSHOT_ROUNDS + 1):
+            outbox.fill(servers.site.admin_dsn, SNAPSHOT_EVENTS)
+            before = published()
+            stage = stages.drained(servers, publisher, after(published, before), SNAPSHOT_EVENTS, "publisher", {})
+            publisher.runner.stop()
+            yield Point(
+                "held snapshot: publisher", number * SNAPSHOT_EVENTS, stage.events_per_second, stage.cpu_us_per_event
+            )

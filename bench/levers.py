@@ -1,0 +1,177 @@
+"""What each lever is worth: the same load with and without it, in one run, as a ratio."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from frontdoor.config import Config
+from frontdoor.render import bootstrap
+from frontdoor.values import EnvoyValues
+
+from bench import stages
+from bench.bare.pipeline import bare
+from bench.end_to_end import Run, peak
+from bench.loads import GRPC, REST, Load
+from bench.servers import READY_SECONDS, free_port, plain_front
+from bench.subjects import probes, product
+from stack.envoy import Envoy
+from stack.logfile import LogFile
+from stack.running import RunningStack, running_stack
+
+Cut = Callable[[Config], None]
+DRAINED_EVENTS = 100_000
+BATCH_EVENTS = (50, 200, 1000, 5000)
+WORKERS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One measurement with a lever moved; `base` names the one that it is compared with."""
+
+    group: str
+    lever: str
+    base: str
+    load: str
+    per_second: float
+    cpu_us: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def of_run(group: str, lever: str, base: str, run: Run) -> Lever:
+    """Return a run from end to end as a lever."""
+    return Lever(group, lever, base, run.load, run.orders_per_second, run.cpu_us_per_order)
+
+
+def all_levers(seconds: float) -> Iterator[Lever]:
+    """Yield every lever, group by group."""
+    yield from envoy_filters(seconds)
+    yield from processes(seconds)
+    yield from group_commit(seconds)
+    yield from drains()
+
+
+def without_filters(*names: str) -> Cut:
+    """Return a cut that takes filters out."""
+
+    def cut(manager: Config) -> None:
+        manager["http_filters"] = [one for one in manager["http_filters"] if one["name"] not in names]
+
+    return cut
+
+
+def without_access_log(manager: Config) -> None:
+    """Take the access log out."""
+    manager["access_log"] = []
+
+
+def without_tracing(manager: Config) -> None:
+    """Take out all that makes and passes on trace ids."""
+    for name in ("tracing", "early_header_mutation_extensions"):
+        del manager[name]
+    without_filters("envoy.filters.http.header_mutation")(manager)
+
+
+CUTS: Mapping[str, Cut] = {
+    "without the access log": without_access_log,
+    "without trace ids": without_tracing,
+    "without the rate limit": without_filters("envoy.filters.http.local_ratelimit"),
+    "without gRPC statistics": without_filters("envoy.filters.http.grpc_stats"),
+    "without CORS and gRPC-Web": without_filters("envoy.filters.http.cors", "envoy.filters.http.grpc_web"),
+    "without the body buffer": without_filters("envoy.filters.http.buffer"),
+}
+
+
+def envoy_filters(seconds: float) -> Iterator[Lever]:
+    """Yield the platform behind Envoys that lack one filter each, all of them in front of the same services."""
+    with running_stack() as running, probes(running) as subject_of:
+        for load in (REST, GRPC):
+            for lever, config in variants(running).items():
+                with another_envoy(running, config) as (port, pid):
+                    run = peak(subject_of("product", port, pid), load, seconds)
+                yield of_run("Envoy", lever, "everything on", run)
+
+
+def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
+    """Return configurations by what they lack, as functions of their ports."""
+    found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(running, port, admin)}
+    for name, cut in CUTS.items():
+        found[name] = lambda port, admin, cut=cut: trimmed(full(running, port, admin), cut)  # type: ignore[misc]  # one more parameter with a default
+    found["nothing but transcoder and limit"] = lambda port, admin: plain_front(port, admin, running.site.lane_sockets)
+    return found
+
+
+def full(running: RunningStack, port: int, admin_port: int) -> Config:
+    """Return the platform's own configuration on other ports."""
+    site = running.site
+    values = EnvoyValues.local(
+        site.run_dir,
+        front_port=port,
+        admin_port=admin_port,
+        stats_port=free_port(),
+        orders_sockets=site.orders_sockets,
+        lane_sockets=site.lane_sockets,
+        access_log=Path(f"{site.access_log.path}.{port}"),
+    )
+    return bootstrap(values)
+
+
+def trimmed(config: Config, cut: Cut) -> Config:
+    """Return the configuration with its front listener cut."""
+    listener = config["static_resources"]["listeners"][0]
+    cut(listener["filter_chains"][0]["filters"][0]["typed_config"])
+    return config
+
+
+@contextlib.contextmanager
+def another_envoy(running: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
+    """Run one more Envoy in front of a platform; gives its port and its process."""
+    port, admin_port = free_port(), free_port()
+    path = running.site.state.home / f"envoy-{admin_port}.yaml"
+    path.write_text(yaml.safe_dump(config(port, admin_port)))
+    envoy = Envoy(path, admin_port, LogFile(running.site.state.logs / f"envoy-{admin_port}.log"))
+    envoy.start()
+    try:
+        envoy.wait_ready(READY_SECONDS)
+        yield port, envoy.pid or 0
+    finally:
+        envoy.stop()
+
+
+def processes(seconds: float) -> Iterator[Lever]:
+    """Yield the platform with other numbers of serving processes."""
+    for count in (2, 1):
+        with product(orders_processes=count) as subject:
+            lever = f"{count} serving process" + ("es" if count > 1 else "")
+            for load in (REST, GRPC):
+                yield of_run("orders", lever, "2 serving processes", peak(subject, load, seconds))
+
+
+def group_commit(seconds: float, load: Load = GRPC) -> Iterator[Lever]:
+    """Yield the bare pipeline with and without group commit."""
+    for orders in (1000, 1):
+        with bare(commit_orders=orders) as subject:
+            lever = f"at most {orders} order{'s' if orders > 1 else ''} a transaction"
+            yield of_run("group commit", lever, "at most 1000 orders a transaction", peak(subject, load, seconds))
+
+
+def drains() -> Iterator[Lever]:
+    """Yield publishers with other batches, and other numbers of workers."""
+    for size in BATCH_EVENTS:
+        publisher, _ = stages.publisher_and_worker(DRAINED_EVENTS, batch_events=size)
+        yield of_stage("publisher", f"batches of {size}", "batches of 1000", publisher)
+    for count in WORKERS:
+        _, worker = stages.publisher_and_worker(DRAINED_EVENTS, workers=count)
+        yield of_stage("processor", f"{count} worker{'s' if count > 1 else ''}", "1 worker", worker)
+
+
+def of_stage(group: str, lever: str, base: str, stage: stages.Stage) -> Lever:
+    """Return a stage alone as a lever."""
+    return Lever(group, lever, base, stage.stage, stage.events_per_second, stage.cpu_us_per_event)

