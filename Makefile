@@ -1,4 +1,6 @@
 # Everything runs from .venv; nothing else on the machine is touched. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
@@ -18,7 +20,8 @@ $(STAMP): requirements.lock pyproject.toml gen/pyproject.toml
 	@echo "1/3 environment in .venv"
 	@$(PYTHON) -m venv .venv
 	@echo "2/3 packages (about 250 MB, half a minute on a fast line)"
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements.lock | grep -v -E '^(Requirement already|  Using cached)' || true
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock \
+		| sed -u -n -E 's/^ *Downloading ([^ ]*) (\(.*\))/  \1 \2/p; s/^Installing collected.*/  installing/p'
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e gen -e .
 	@echo "3/3 Apache Kafka's jars"
 	@$(BIN)/ordermesh fetch
