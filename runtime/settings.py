@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -20,9 +21,21 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Reads ORDERMESH_X from the file that ORDERMESH_X_FILE names."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Return the file's text without its last line break, or None when no file is named."""
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return (Path(path).read_text().rstrip("\n") if path else None), field_name, False
+        """Return the file's text without its last line break, JSON where the field is an object; None without a file."""
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if not path:
+            return None, field_name, False
+        try:
+            text = Path(path).read_text().rstrip("\n")
+        except (OSError, UnicodeError) as error:
+            raise ValueError(f"{variable}: {path} cannot be read: {error}") from error
+        if not self.field_is_complex(field):
+            return text, field_name, False
+        try:
+            return json.loads(text), field_name, True
+        except ValueError:
+            raise SettingsError(f'no JSON for field "{field_name}"') from None
 
     def __call__(self) -> dict[str, Any]:
         """Return the fields that a file gives."""
@@ -79,11 +92,13 @@ class Settings(BaseSettings):
 
 def explain(problem: dict[str, Any]) -> str:
     """Name the variable, what it should be and what it is."""
-    name = PREFIX + "_".join(str(part).upper() for part in problem["loc"])
+    field, *parts = map(str, problem["loc"])
+    name = PREFIX + field.upper()
     if problem["type"] == "missing":
         return f"{name} is required (or {name}_FILE)"
-    secret = name.endswith(("_DSN", "_PASSWORD"))
-    return f"{name}: {problem['msg']}" + ("" if secret else f" (is {problem['input']!r})")
+    # The properties for Kafka may hold a password.
+    secret = name.endswith(("_DSN", "_PASSWORD", "_PROPERTIES"))
+    return ": ".join([name, *parts, problem["msg"]]) + ("" if secret else f" (is {problem['input']!r})")
 
 
 def explain_source(message: str) -> str:
