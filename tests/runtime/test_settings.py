@@ -1,0 +1,91 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import Field, SecretStr
+
+from runtime.exit_codes import ExitCode
+from runtime.settings import Settings
+
+
+class Example(Settings):
+    example_dsn: SecretStr
+    example_size: int = Field(default=4, ge=1, le=10)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("ORDERMESH_EXAMPLE_DSN", "postgresql://u:s3cret@h/d")
+    return monkeypatch
+
+
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        Example.load()
+    assert ended.value.code == ExitCode.CONFIG
+    return capsys.readouterr().err
+
+
+def test_each_bad_setting_is_named_with_what_would_be_right_and_what_it_is(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    environment.setenv("ORDERMESH_EXAMPLE_SIZE", "eleven")
+    environment.setenv("ORDERMESH_LOG_LEVEL", "loud")
+    told = refused(capsys)
+    assert "setting ORDERMESH_EXAMPLE_DSN is required (or ORDERMESH_EXAMPLE_DSN_FILE)\n" in told
+    assert "setting ORDERMESH_EXAMPLE_SIZE: Input should be a valid integer" in told
+    assert "(is 'eleven')" in told
+    assert "ORDERMESH_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error' (is 'loud')" in told
+    assert "Traceback" not in told
+
+
+def test_a_number_out_of_range_is_told_with_the_range(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("ORDERMESH_EXAMPLE_SIZE", "11")
+    assert "ORDERMESH_EXAMPLE_SIZE: Input should be less than or equal to 10 (is '11')" in refused(capsys)
+
+
+@pytest.mark.parametrize("text", ["{not json", '{"sasl.password": 8472}', "[8472]", "8472"])
+def test_bad_kafka_properties_are_named_and_never_shown(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    environment.setenv("ORDERMESH_KAFKA_PROPERTIES", text)
+    told = refused(capsys)
+    assert re.match("setting ORDERMESH_KAFKA_PROPERTIES(:| must be a JSON object)", told)
+    assert "8472" not in told
+    environment.delenv("ORDERMESH_KAFKA_PROPERTIES")
+    (tmp_path / "properties").write_text(text)
+    environment.setenv("ORDERMESH_KAFKA_PROPERTIES_FILE", str(tmp_path / "properties"))
+    assert refused(capsys) == told
+
+
+def test_secrets_come_from_files_and_are_not_shown(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret, properties = tmp_path / "dsn", tmp_path / "kafka.json"
+    secret.write_text("postgresql://from/file\n")
+    properties.write_text('{"sasl.password": "s3cret"}\n')
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    environment.setenv("ORDERMESH_EXAMPLE_DSN_FILE", str(secret))
+    environment.setenv("ORDERMESH_KAFKA_PROPERTIES_FILE", str(properties))
+    made = Example.load()
+    assert made.example_dsn.get_secret_value() == "postgresql://from/file"
+    assert made.kafka_properties == {"sasl.password": "s3cret"}
+    assert made.shown()["example_dsn"] == "***"
+    assert "s3cret" not in str(made.shown())
+    assert "from/file" not in f"{made.shown()}{made.example_dsn!r}"
+
+
+def test_a_secret_file_that_is_not_there_is_named_with_its_setting(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    environment.setenv("ORDERMESH_EXAMPLE_DSN_FILE", "/nonexistent/dsn")
+    told = refused(capsys)
+    assert "ORDERMESH_EXAMPLE_DSN_FILE" in told
+    assert "/nonexistent/dsn" in told
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Example.load().example_size = 5
