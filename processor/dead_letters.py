@@ -1,91 +1,140 @@
-"""Dead letters: what could not be counted, byte for byte with the reason, to be looked at and sent again."""
+"""The desk of dead letters: lists them, shows one byte for byte, sends them again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+import psycopg
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from processor.batch import Parked, Place, header_pairs
+from processor import store
+from processor.batch import Place, header_pairs
+from processor.letter_box import PREFIX, Headers
+from processor.settings import DatabaseSettings
 from runtime import kafka
-from runtime.settings import Settings
+from runtime.sql import Queries
 
-PREFIX = "dlq-"
-FLUSH_SECONDS = 10.0
-# The letter is longer than the event by its headers.
-MAX_LETTER_BYTES = 2 * 1024 * 1024
-
-Headers = list[tuple[str, str | bytes | None]]
+SQL = Queries("processor", "dead_letters.sql")
+CLIENT_ID = "ordermesh-dead-letters"
+READ_SECONDS = 10.0
+PLACE_RULE = "must be topic/partition/offset, such as order-events/3/1042"
 
 
-class LetterNotWritten(Exception):
-    """Kafka has not taken a dead letter, so its event must not be passed over yet."""
+class LetterNotFound(Exception):
+    """No dead letter came from this place, or Kafka no longer has its bytes."""
 
 
-class LetterBox:
-    """Writes dead letters; connects when there is one."""
-
-    def __init__(self, settings: Settings, client_id: str) -> None:
-        self._settings = settings
-        self._client_id = client_id
-        self._producer: Producer | None = None
-        self._queued: set[Place] = set()
-        self._written: dict[Place, tuple[int, int]] = {}
-
-    def write(self, parked: Sequence[Parked]) -> None:
-        """Write the letters that are not written yet and note where they are. Blocks; raises LetterNotWritten."""
-        for letter in parked:
-            if letter.place not in self._queued:
-                self._produce(letter)
-        if parked and self._connected().flush(FLUSH_SECONDS):
-            raise LetterNotWritten(f"dead letters are not written after {FLUSH_SECONDS:g} s")
-        for letter in parked:
-            if letter.place not in self._written:
-                raise LetterNotWritten(f"the dead letter of {letter.place} was refused")
-            letter.letter_partition, letter.letter_offset = self._written[letter.place]
-
-    def forget(self) -> None:
-        """Forget what was written, once it is recorded."""
-        self._queued.clear()
-        self._written.clear()
-
-    def _produce(self, letter: Parked) -> None:
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None:
-                self._written[letter.place] = (message.partition() or 0, message.offset() or 0)
-            else:
-                self._queued.discard(letter.place)
-
-        message, (topic, _, _) = letter.message, letter.place
-        try:
-            self._connected().produce(
-                kafka.DEAD_LETTER_TOPICS[topic],
-                value=message.value(),
-                key=message.key(),
-                headers=letter_headers(letter),
-                on_delivery=delivered,
-            )
-            self._queued.add(letter.place)
-        except (BufferError, KafkaException) as error:
-            raise LetterNotWritten(f"the dead letter of {letter.place} cannot be written: {error}") from error
-
-    def _connected(self) -> Producer:
-        if self._producer is None:
-            overrides = {"message.max.bytes": MAX_LETTER_BYTES}
-            self._producer = kafka.producer(self._settings, f"{self._client_id}-letters", overrides)
-        return self._producer
+class LetterNotSent(Exception):
+    """Kafka did not take the event; its dead letter stays as it is."""
 
 
-def letter_headers(letter: Parked) -> Headers:
-    """Return the event's own headers and, with a prefix, why and from where it was set aside."""
-    topic, partition, offset = letter.place
-    why = {
-        "reason": letter.poison.reason.value,
-        "detail": letter.poison.detail,
-        "topic": topic,
-        "partition": str(partition),
-        "offset": str(offset),
-        "timestamp-ms": str(letter.message.timestamp()[1]),
-    }
-    own: Headers = [(name, value) for name, value in header_pairs(letter.message) if not name.startswith(PREFIX)]
-    return own + [(PREFIX + name, value.encode()) for name, value in why.items()]
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What is known about an event that could not be counted."""
+
+    place: Place
+    event_id: str | None
+    reason: str
+    detail: str
+    parked_at: datetime
+    redriven_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The place as `parse_place` reads it."""
+        return "/".join(map(str, self.place))
+
+
+@dataclass(frozen=True, slots=True)
+class LetterContent:
+    """A dead letter with the event's own key, value and headers."""
+
+    letter: DeadLetter
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def parse_place(text: str) -> Place:
+    """Read the name of a dead letter. Raises ValueError."""
+    topic, _, rest = text.partition("/")
+    partition, _, offset = rest.partition("/")
+    if topic not in kafka.EVENT_TOPICS or not (partition.isdecimal() and offset.isdecimal()):
+        raise ValueError(f"{text!r} {PLACE_RULE}")
+    return topic, int(partition), int(offset)
+
+
+def list_dead_letters(settings: DatabaseSettings, limit: int, *, redriven: bool = False) -> list[DeadLetter]:
+    """List dead letters, the latest first; with `redriven` those too that were sent again. Raises psycopg.Error."""
+    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+        rows = connection.execute(SQL.list_letters, {"limit": limit, "redriven": redriven}).fetchall()
+    return [DeadLetter(tuple(row[:3]), *row[3:]) for row in rows]
+
+
+def show(settings: DatabaseSettings, place: Place) -> LetterContent:
+    """Return one dead letter with its bytes. Raises LetterNotFound, psycopg.Error."""
+    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+        return content(settings, connection, place)
+
+
+def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLetter]:
+    """Send events again to the topics they came from, and return their letters.
+
+    One that was sent twice is counted once. Raises LetterNotFound or LetterNotSent at the first that fails;
+    those before it are done. Raises psycopg.Error.
+    """
+    done = []
+    producer = kafka.producer(settings, CLIENT_ID)
+    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+        for place in places:
+            found = content(settings, connection, place)
+            send(producer, found)
+            mark_redriven(connection, place)
+            done.append(found.letter)
+    return done
+
+
+def send(producer: Producer, found: LetterContent) -> None:
+    """Send one event to the topic it came from. Blocks; raises LetterNotSent."""
+    outcome: list[KafkaError | None] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        outcome.append(error)
+
+    topic = found.letter.place[0]
+    producer.produce(topic, value=found.value, key=found.key, headers=found.headers, on_delivery=delivered)
+    producer.flush(READ_SECONDS)
+    if outcome != [None]:
+        raise LetterNotSent(f"{found.letter.name} was not sent: {outcome[0] if outcome else 'Kafka does not answer'}")
+
+
+def mark_redriven(connection: store.Connection, place: Place) -> None:
+    """Note that the event was sent again."""
+    connection.execute(SQL.mark_redriven, dict(zip(("topic", "partition", "offset"), place, strict=True)))
+
+
+def content(settings: DatabaseSettings, connection: psycopg.Connection, place: Place) -> LetterContent:
+    """Return the letter of a place with its bytes."""
+    parameters = dict(zip(("topic", "partition", "offset"), place, strict=True))
+    row = connection.execute(SQL.find_letter, parameters).fetchone()
+    if row is None:
+        raise LetterNotFound(f"no dead letter came from {'/'.join(map(str, place))}")
+    message = read_one(settings, TopicPartition(*row[8:]))
+    headers: Headers = [(name, value) for name, value in header_pairs(message) if not name.startswith(PREFIX)]
+    return LetterContent(DeadLetter(place, *row[3:8]), message.key(), message.value(), headers)
+
+
+def read_one(settings: DatabaseSettings, at: TopicPartition) -> Message:
+    """Read the message at an offset. Blocks; raises LetterNotFound when it is not there."""
+    # The group is only a name here: nothing is committed and nobody joins.
+    consumer: Consumer = kafka.consumer(settings, CLIENT_ID, CLIENT_ID)
+    try:
+        consumer.assign([at])
+        message = consumer.poll(READ_SECONDS)
+        if message is None or message.error() is not None or message.offset() != at.offset:
+            raise LetterNotFound(f"Kafka does not have {at.topic}/{at.partition}/{at.offset}")
+        return message
+    finally:
+        consumer.close()

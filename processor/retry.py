@@ -7,7 +7,7 @@ from collections import deque
 
 import psycopg
 
-from processor.dead_letters import LetterNotWritten
+from processor.letter_box import LetterNotWritten
 from runtime.logging import logger
 
 FIRST_WAIT_SECONDS = 0.1

@@ -15,7 +15,7 @@ from ordermesh.events.v1.events_pb2 import EventType
 
 from processor import store
 from processor.batch import Batch, sort_out
-from processor.dead_letters import LetterBox
+from processor.letter_box import LetterBox
 from processor.log_reader import LogReader
 from processor.retry import CONFLICTS, OUTAGES, LetterLimit, Outage
 from processor.settings import WorkSettings

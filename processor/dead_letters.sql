@@ -1,0 +1,20 @@
+-- name: list_letters
+-- List dead letters, the latest first.
+SELECT topic, partition, "offset", event_id::text, reason, detail, parked_at, redriven_at
+FROM parked_event
+WHERE %(redriven)s OR redriven_at IS NULL
+ORDER BY parked_at DESC, topic, partition, "offset"
+LIMIT %(limit)s;
+
+-- name: find_letter
+-- Return one dead letter and where its bytes are.
+SELECT
+    topic, partition, "offset", event_id::text, reason, detail, parked_at, redriven_at,
+    letter_topic, letter_partition, letter_offset
+FROM parked_event
+WHERE topic = %(topic)s AND partition = %(partition)s AND "offset" = %(offset)s;
+
+-- name: mark_redriven
+-- Note that a dead letter was sent again: it is counted, or parked anew at another place.
+UPDATE parked_event SET redriven_at = clock_timestamp()
+WHERE topic = %(topic)s AND partition = %(partition)s AND "offset" = %(offset)s;
