@@ -18,6 +18,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
     GetAnalyticsProgressRequest,
     GetAnalyticsProgressResponse,
     MinuteSum,
+    PartitionMark,
     ProductSum,
     StreamAnalyticsLedgerRequest,
     StreamAnalyticsLedgerResponse,
@@ -54,6 +55,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         with self._snapshot() as connection:
             counted, parked, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
             seen_at, workers = rows(connection, SQL.workers)[0]
+            marks = rows(connection, SQL.marks)
         return GetAnalyticsProgressResponse(
             counted_total=counted,
             parked_total=parked,
@@ -61,6 +63,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             latency_p99_ms=p99_ms,
             worker_seen_at=None if seen_at is None else timestamp(seen_at),
             workers=workers,
+            marks=[PartitionMark(topic=topic, partition=number, next_offset=at) for topic, number, at in marks],
         )
 
     def StreamAnalyticsLedger(

@@ -62,6 +62,10 @@ SELECT
     coalesce(max(latency_p99_ms) FILTER (WHERE recent), 0)
 FROM (SELECT *, updated_at > now() - interval '10 seconds' AS recent FROM partition_progress) AS p;
 
+-- name: marks
+-- Return how far each partition of the log is counted.
+SELECT topic, partition, next_offset FROM partition_progress ORDER BY topic, partition;
+
 -- name: workers
 -- Return when a worker last showed itself and how many did within the last ten seconds.
 SELECT max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds') FROM worker_heartbeat;

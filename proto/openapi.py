@@ -96,7 +96,7 @@ def operation(contracts: Contracts, service: Service, method: Method, number: in
     }
     if body:
         made["requestBody"] = _request_body(contracts, request, method, in_path)
-    made["responses"] = {"200": _reply(contracts, method)} | _errors(request, method, in_path, bool(body))
+    made["responses"] = {"200": _reply(contracts, method, template)} | _errors(request, method, in_path, bool(body))
     return made
 
 
@@ -129,10 +129,13 @@ def _request_body(contracts: Contracts, request: Message, method: Method, in_pat
     return {"required": True, "description": prose(request.comment), "content": {"application/json": media}}
 
 
-def _reply(contracts: Contracts, method: Method) -> Schema:
+def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
     response = contracts.messages[method.response]
     schema: Schema = {"$ref": f"#/components/schemas/{response.short_name}"}
     words = prose(response.comment)
+    if template.endswith(":watchLines"):
+        words += " Each line is one of these."
+        return {"description": words, "content": {"application/x-ndjson": {"schema": schema}}}
     if method.server_streaming and method.name.startswith("Watch"):
         words += " The `data` of each server-sent event is one of these."
         return {"description": words, "content": {"text/event-stream": {"schema": schema}}}

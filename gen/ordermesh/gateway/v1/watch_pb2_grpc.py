@@ -58,7 +58,9 @@ class WatchServiceServicer:
     """
 
     def WatchOrders(self, request, context):
-        """Streams what happens to orders, in the order that Kafka has it: per order without a gap or a repetition.
+        """Streams what happens to orders, in the order that Kafka has it: per order without a gap or a repetition. The first message is a
+        heartbeat with the revision where the stream begins. Kafka itself may hold an event twice: that is told apart among the last 20,000
+        orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

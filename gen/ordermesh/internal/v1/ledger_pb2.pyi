@@ -123,20 +123,32 @@ class GetAnalyticsProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAnalyticsProgressResponse(_message.Message):
-    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers")
+    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "marks")
     COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P99_MS_FIELD_NUMBER: _ClassVar[int]
     WORKER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     counted_total: int
     parked_total: int
     latency_p50_ms: float
     latency_p99_ms: float
     worker_seen_at: _timestamp_pb2.Timestamp
     workers: int
-    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ...) -> None: ...
+    marks: _containers.RepeatedCompositeFieldContainer[PartitionMark]
+    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ...) -> None: ...
+
+class PartitionMark(_message.Message):
+    __slots__ = ("topic", "partition", "next_offset")
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    topic: str
+    partition: int
+    next_offset: int
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., next_offset: _Optional[int] = ...) -> None: ...
 
 class StreamAnalyticsLedgerRequest(_message.Message):
     __slots__ = ()

@@ -23,6 +23,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXPIRED: _ClassVar[ErrorReason]
     INTERNAL_FAULT: _ClassVar[ErrorReason]
     PART_UNAVAILABLE: _ClassVar[ErrorReason]
+    REVISION_GONE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_FIELD: ErrorReason
 UNKNOWN_PRODUCT: ErrorReason
@@ -40,3 +41,4 @@ OUTCOME_UNKNOWN: ErrorReason
 EXPIRED: ErrorReason
 INTERNAL_FAULT: ErrorReason
 PART_UNAVAILABLE: ErrorReason
+REVISION_GONE: ErrorReason
