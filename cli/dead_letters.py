@@ -2,6 +2,107 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import DecodeError
+from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
+from pydantic import SecretStr
+
+from cli.place import ANALYTICS, use_local_kafka
+from cli.screen import console, plain_table
+from processor import dead_letters
+from processor.settings import DatabaseSettings
+from runtime import kafka
+from stack.errors import ServerFailed, SettingInvalid
 
 app = typer.Typer(no_args_is_help=True)
+Place = Annotated[str, typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")]
+MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {kafka.ORDER_EVENTS: OrderEvent, kafka.STOCK: StockEvent}
+SHOWN_BYTES = 2048
+ROW_BYTES = 16
+
+
+def settings() -> DatabaseSettings:
+    """Return the settings of the platform, the local stack's where none are given."""
+    use_local_kafka()
+    return DatabaseSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
+
+
+@app.command("list")
+def list_letters(
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    redriven: Annotated[bool, typer.Option("--redriven", help="Show those too that were sent again.")] = False,
+) -> None:
+    """List events that could not be counted, the latest first."""
+    letters = dead_letters.list_dead_letters(settings(), limit, redriven=redriven)
+    if not letters:
+        console.print("no dead letters")
+        return
+    table = plain_table("place", "reason", "parked", "redriven", "event", "detail")
+    for letter in letters:
+        parked = letter.parked_at.strftime("%Y-%m-%d %H:%M:%S")
+        again = letter.redriven_at.strftime("%H:%M:%S") if letter.redriven_at else ""
+        table.add_row(letter.name, letter.reason, parked, again, letter.event_id or "", letter.detail)
+    console.print(table)
+
+
+@app.command()
+def show(place: Place) -> None:
+    """Show one event as it came: headers, bytes, and what can be read of it."""
+    found = find(place)
+    console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}", markup=False)
+    console.print(f"key: {found.key!r}", markup=False)
+    for name, value in found.headers:
+        console.print(f"header {name}: {value!r}", markup=False)
+    value = found.value or b""
+    console.print(f"{len(value):,} bytes:")
+    console.print(hex_rows(value[:SHOWN_BYTES]), markup=False)
+    console.print(readable(found.letter.place[0], value), markup=False)
+
+
+@app.command()
+def redrive(places: Annotated[list[str], typer.Argument(help="topic/partition/offset, one or more.")]) -> None:
+    """Send events again to the topics they came from, as after an upgrade that can read them."""
+    try:
+        letters = dead_letters.redrive(settings(), [parsed(place) for place in places])
+    except (dead_letters.LetterNotFound, dead_letters.LetterNotSent) as error:
+        raise ServerFailed(str(error)) from error
+    for letter in letters:
+        console.print(f"{letter.name}: sent again")
+
+
+def find(place: str) -> dead_letters.LetterContent:
+    """Return a dead letter with its bytes. Raises ServerFailed when there is none."""
+    try:
+        return dead_letters.show(settings(), parsed(place))
+    except dead_letters.LetterNotFound as error:
+        raise ServerFailed(str(error)) from error
+
+
+def parsed(place: str) -> tuple[str, int, int]:
+    """Read a place. Raises SettingInvalid that says what it must look like."""
+    try:
+        return dead_letters.parse_place(place)
+    except ValueError as error:
+        raise SettingInvalid(str(error)) from error
+
+
+def hex_rows(value: bytes) -> str:
+    """Return bytes in rows of hex and text."""
+    rows = (value[at : at + ROW_BYTES] for at in range(0, len(value), ROW_BYTES))
+    return "\n".join(f"{row.hex(' '):<{ROW_BYTES * 3}} {printable(row)}" for row in rows)
+
+
+def printable(row: bytes) -> str:
+    """Return bytes as text with dots for what cannot be shown."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+
+
+def readable(topic: str, value: bytes) -> str:
+    """Return what the contracts can read of the bytes."""
+    try:
+        return MessageToJson(MESSAGES[topic].FromString(value), preserving_proto_field_name=True)
+    except DecodeError:
+        return "no event of the contracts"

@@ -15,7 +15,9 @@ from rich.table import Table
 from runtime.exit_codes import ExitCode
 from stack.errors import SettingInvalid, StackError
 
-console = Console(highlight=False)
+# Where no terminal says how wide it is, lines are left whole for the program that reads them.
+WIDE_COLUMNS = 400
+console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE_COLUMNS)
 errors = Console(stderr=True, highlight=False)
 
 
