@@ -19,8 +19,8 @@ from stack import plan
 
 ITEMS = (1, 10, 100, 1000)
 ITEM_CALLS = {1: 8000, 10: 6000, 100: 1500, 1000: 200}
-BACKLOGS = (20_000, 100_000, 500_000)
-SNAPSHOT_EVENTS = 50_000
+BACKLOG_SHARES = (0.02, 0.1, 0.5)
+SNAPSHOT_SHARE = 0.05
 SNAPSHOT_ROUNDS = 6
 
 
@@ -38,11 +38,11 @@ class Point:
         return asdict(self)
 
 
-def all_curves() -> Iterator[Point]:
-    """Yield the points of every curve."""
+def all_curves(events: int) -> Iterator[Point]:
+    """Yield the points of every curve; a number of events is the whole that backlogs are shares of."""
     yield from items_per_order()
-    yield from backlog()
-    yield from old_snapshot()
+    yield from backlog(events)
+    yield from old_snapshot(round(events * SNAPSHOT_SHARE))
 
 
 def load_of(items: int) -> Load:
@@ -71,14 +71,14 @@ def after(done: Callable[[], int], before: int) -> Callable[[], int]:
     return lambda: done() - before
 
 
-def backlog() -> Iterator[Point]:
+def backlog(whole: int) -> Iterator[Point]:
     """Yield publisher and worker with backlogs of growing size."""
-    for events in BACKLOGS:
+    for events in (round(whole * share) for share in BACKLOG_SHARES):
         for stage in stages.publisher_and_worker(events):
             yield Point(f"backlog: {stage.stage}", events, stage.events_per_second, stage.cpu_us_per_event)
 
 
-def old_snapshot() -> Iterator[Point]:
+def old_snapshot(events: int) -> Iterator[Point]:
     """Yield the publisher, round after round, while another session holds the snapshot from before the first."""
     with contextlib.ExitStack() as held:
         servers = held.enter_context(running_servers())
@@ -88,10 +88,8 @@ def old_snapshot() -> Iterator[Point]:
         holder.execute(SQL.hold_snapshot)
         publisher, published = plan.publisher(servers.site), Probe(orders, SQL.published)
         for number in range(1, SNAPSHOT_ROUNDS + 1):
-            outbox.fill(servers.site.admin_dsn, SNAPSHOT_EVENTS)
+            outbox.fill(servers.site.admin_dsn, events)
             before = published()
-            stage = stages.drained(servers, publisher, after(published, before), SNAPSHOT_EVENTS, "publisher", {})
+            stage = stages.drained(servers, publisher, after(published, before), events, "publisher", {})
             publisher.runner.stop()
-            yield Point(
-                "held snapshot: publisher", number * SNAPSHOT_EVENTS, stage.events_per_second, stage.cpu_us_per_event
-            )
+            yield Point("held snapshot: publisher", number * events, stage.events_per_second, stage.cpu_us_per_event)

@@ -24,7 +24,6 @@ from stack.logfile import LogFile
 from stack.running import RunningStack, running_stack
 
 Cut = Callable[[Config], None]
-DRAINED_EVENTS = 100_000
 BATCH_EVENTS = (50, 200, 1000, 5000)
 WORKERS = (1, 2)
 
@@ -50,12 +49,12 @@ def of_run(group: str, lever: str, base: str, run: Run) -> Lever:
     return Lever(group, lever, base, run.load, run.orders_per_second, run.cpu_us_per_order)
 
 
-def all_levers(seconds: float) -> Iterator[Lever]:
-    """Yield every lever, group by group."""
+def all_levers(seconds: float, events: int) -> Iterator[Lever]:
+    """Yield every lever, group by group: some seconds each from end to end, some events each for stages alone."""
     yield from envoy_filters(seconds)
     yield from processes(seconds)
     yield from group_commit(seconds)
-    yield from drains()
+    yield from drains(events)
 
 
 def without_filters(*names: str) -> Cut:
@@ -90,13 +89,14 @@ CUTS: Mapping[str, Cut] = {
 
 
 def envoy_filters(seconds: float) -> Iterator[Lever]:
-    """Yield the platform behind Envoys that lack one filter each, all of them in front of the same services."""
+    """Yield the costs of Envoys that lack one filter each, all of them in front of the same services."""
     with running_stack() as running, probes(running) as subject_of:
         for load in (REST, GRPC):
             for lever, config in variants(running).items():
                 with another_envoy(running, config) as (port, pid):
                     run = peak(subject_of("product", port, pid), load, seconds)
-                yield of_run("Envoy", lever, "everything on", run)
+                own = {"envoy": run.cpu_us_per_order["envoy"]}
+                yield Lever("Envoy", lever, "everything on", run.load, run.orders_per_second, own)
 
 
 def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
@@ -162,13 +162,13 @@ def group_commit(seconds: float, load: Load = GRPC) -> Iterator[Lever]:
             yield of_run("group commit", lever, "at most 1000 orders a transaction", peak(subject, load, seconds))
 
 
-def drains() -> Iterator[Lever]:
+def drains(events: int) -> Iterator[Lever]:
     """Yield publishers with other batches, and other numbers of workers."""
     for size in BATCH_EVENTS:
-        publisher, _ = stages.publisher_and_worker(DRAINED_EVENTS, batch_events=size)
+        publisher, _ = stages.publisher_and_worker(events, batch_events=size)
         yield of_stage("publisher", f"batches of {size}", "batches of 1000", publisher)
     for count in WORKERS:
-        _, worker = stages.publisher_and_worker(DRAINED_EVENTS, workers=count)
+        _, worker = stages.publisher_and_worker(events, workers=count)
         yield of_stage("processor", f"{count} worker{'s' if count > 1 else ''}", "1 worker", worker)
 
 

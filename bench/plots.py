@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ NAMES = {
     "fastapi": "FastAPI + SQLAlchemy",
     "grpcio-plain": "grpcio, a transaction per order",
 }
+PEERS = ("fastapi", "grpcio-plain")
 LOADS = {"rest": "REST", "grpc": "gRPC", "batch": "batches of 100"}
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -87,14 +89,25 @@ def last_runs(result: Result, load: str) -> list[Run]:
 
 
 def cost_by_stage(result: Result) -> Figure | None:
-    """Draw what an order costs, stage by stage."""
-    loads = [load for load in LOADS if last_runs(result, load)]
+    """Draw what an order costs beside the bare pipeline, stage by stage."""
+    return costs(result, "What an order costs", [name for name in NAMES if name not in PEERS])
+
+
+def cost_of_peers(result: Result) -> Figure | None:
+    """Draw what an order costs beside what a user would pick instead."""
+    names = ["product", "product-grpcio", *PEERS]
+    return costs(result, "What an order costs elsewhere", names) if result.peak("fastapi", "rest") else None
+
+
+def costs(result: Result, title: str, names: Sequence[str]) -> Figure | None:
+    """Draw the costs of some subjects under the loads that most of them take."""
+    loads = [load for load in LOADS if sum(run["subject"] in names for run in last_runs(result, load)) > 2]
     if not loads:
         return None
-    title, note = "What an order costs", "CPU µs per order by process group, the client included; shorter is better"
-    figure, axes = panels(len(loads), 5.2 * len(loads), 3.9, title, note)
+    note = "CPU µs per order by process group, the client included; shorter is better"
+    figure, axes = panels(len(loads), 4 + 3.4 * len(loads), 3.4, title, note)
     for axis, load in zip(axes, loads, strict=True):
-        stacked(axis, last_runs(result, load))
+        stacked(axis, [run for run in last_runs(result, load) if run["subject"] in names])
         axis.set_title(LOADS[load])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(STAGES), frameon=False, fontsize=9)
@@ -123,10 +136,7 @@ def throughput(result: Result) -> Figure | None:
     loads = [load for load in LOADS if last_runs(result, load)]
     if not loads:
         return None
-    title, note = (
-        "Orders per second, from end to end",
-        "Until the last one is counted in the analytics; longer is better",
-    )
+    title, note = "Orders per second, from end to end", "Until the last one is counted; longer is better"
     figure, axes = panels(len(loads), 5.2 * len(loads), 3.6, title, note)
     for axis, load in zip(axes, loads, strict=True):
         runs = last_runs(result, load)
@@ -183,12 +193,14 @@ def latency(result: Result) -> Figure | None:
         values = [percentiles[share] for share in shares if share in percentiles]
         axis.plot(shares[: len(values)], values, marker="o", color=colour, linewidth=2, label=name)
         for place, value in enumerate(values):
-            axis.annotate(f"{value:.3g}", (place, value), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+            label = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+            axis.annotate(label, (place, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     axis.set_yscale("log")
     axis.set_ylabel("milliseconds")
     axis.set_xticks(range(len(shares)), ["half", "90 %", "99 %", "99.9 %"])
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.grid(axis="y", linewidth=0.6)
-    axis.legend(frameon=False, loc="upper left")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     axis.margins(x=0.06, y=0.18)
     return figure
 
@@ -206,8 +218,7 @@ def offered(result: Result) -> Figure | None:
     axis.step(seconds, series["offered"], where="mid", color="#98a2ac", linewidth=1.5, label="offered")
     axis.plot(seconds, series["accepted"], color=OURS, linewidth=2, label="accepted")
     counted = [(point[0], point[2]) for point in run["backlog"]]
-    pairs = zip(counted, counted[1:], strict=False)
-    rates = [(after[0], (after[1] - before[1]) / (after[0] - before[0])) for before, after in pairs]
+    rates = [(b[0], (b[1] - a[1]) / (b[0] - a[0])) for a, b in pairwise(counted)]
     axis.plot(*zip(*rates, strict=True), color="#2a9d8f", linewidth=1.4, label="counted")
     if any(series["failed"]):
         axis.plot(seconds, series["failed"], color="#d1495b", linewidth=1.6, label="refused or failed")
@@ -233,9 +244,8 @@ def worth(result: Result) -> Figure | None:
         base = bases[one["group"], one["base"], one["load"]]
         names.append(f"{one['group']}: {one['lever']} ({one['load']})")
         values.append(sum(one["cpu_us"].values()) / sum(base["cpu_us"].values()))
-    axis.barh(
-        names, [value - 1 for value in values], left=1, height=0.6, color=[OURS if v < 1 else "#d1495b" for v in values]
-    )
+    colours = [OURS if value < 1 else "#d1495b" for value in values]
+    axis.barh(names, [value - 1 for value in values], left=1, height=0.6, color=colours)
     for row, value in enumerate(values):
         axis.text(value, row, f" {value:.2f} ", va="center", ha="left" if value >= 1 else "right", fontsize=8)
     axis.axvline(1, color=INK, linewidth=1)
@@ -267,6 +277,7 @@ def growth(result: Result) -> Figure | None:
 
 PICTURES: dict[str, Callable[[Result], Figure | None]] = {
     "cost-by-stage": cost_by_stage,
+    "cost-of-peers": cost_of_peers,
     "throughput": throughput,
     "offered-and-accepted": offered,
     "latency": latency,

@@ -120,14 +120,14 @@ def alone(result: Result, plan: Plan) -> None:
 
 def pulled(result: Result, plan: Plan) -> None:
     """Move one lever at a time."""
-    for lever in levers.all_levers(plan.lever_seconds):
+    for lever in levers.all_levers(plan.lever_seconds, plan.events // 10):
         result.levers.append(lever.as_json())
         plan.say(f"{lever.group:12} {lever.lever:34} {lever.load:6} {lever.per_second:9,.0f}/s")
 
 
 def grown(result: Result, plan: Plan) -> None:
     """Let the work grow."""
-    for point in growth.all_curves():
+    for point in growth.all_curves(plan.events):
         result.growth.append(point.as_json())
         plan.say(f"{point.curve:28} {point.size:9,} {point.per_second:9,.0f}/s")
 
@@ -150,11 +150,11 @@ def noted(result: Result, name: str) -> Iterator[None]:
 SUITES: Mapping[str, Suite] = {
     "resources": at_rest,
     "peaks": peaks,
-    "peers": peers,
     "steady": steady,
+    "long": long,
     "stages": alone,
+    "peers": peers,
     "ladder": ladder,
     "levers": pulled,
     "growth": grown,
-    "long": long,
 }
