@@ -11,8 +11,8 @@ from runtime import kafka
 from runtime.logging import logger
 from runtime.settings import Settings
 
-# How long a first event waits for company: at 1,000 events a second a transaction then counts some twenty.
-LINGER_SECONDS = 0.02
+# How long a first event waits for more of what the last fetch brought.
+LINGER_SECONDS = 0.005
 COMMITTED_TIMEOUT_SECONDS = 5.0
 
 

@@ -23,6 +23,8 @@ from runtime import metrics
 from runtime.logging import logger
 
 IDLE_SECONDS = 0.25
+ENOUGH_EVENTS = 500
+MAX_REST_SECONDS = 0.05
 BEAT_SECONDS = 1.0
 HOUR_SECONDS = 3600.0
 # The histogram of latencies gets this many events of a batch; all of them would cost more than counting does.
@@ -53,7 +55,10 @@ class Worker:
         gc.set_threshold(COLLECT_AFTER_OBJECTS)
         try:
             while not self._stop.is_set():
-                self.run_once()
+                started = time.monotonic()
+                # Small batches cost the database and Kafka most of all: let some gather, except in a backlog.
+                if 0 < self.run_once() < ENOUGH_EVENTS:
+                    self._stop.wait(min(time.monotonic() - started, MAX_REST_SECONDS))
         finally:
             self.close()
 

@@ -31,7 +31,7 @@ Config = dict[str, str | int | float | bool]
 
 
 def base_config(settings: Settings, client_id: str) -> Config:
-    """Return what every client shares; the operator's properties (TLS, SASL) come last and win."""
+    """Return what every client shares, with the operator's properties (TLS, SASL); they also win over what is added."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap,
         "client.id": client_id,
@@ -57,6 +57,7 @@ def producer(
             "queue.buffering.max.messages": 20_000,
             "delivery.report.only.error": False,
             **(overrides or {}),
+            **settings.kafka_properties,
         },
         logger=LIBRARY_LOG,
     )
@@ -75,7 +76,10 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
             "enable.auto.offset.store": False,
             "enable.partition.eof": False,
             "queued.max.messages.kbytes": 32_768,
-            "fetch.wait.max.ms": 50,
+            # A fetch waits for company: answered one by one, events cost the broker more than all the rest.
+            "fetch.min.bytes": 16_384,
+            "fetch.wait.max.ms": 20,
+            **settings.kafka_properties,
         },
         logger=LIBRARY_LOG,
     )
