@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1 import events_pb2
@@ -14,8 +14,7 @@ SCHEMA_VERSION = 1
 SHARDS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
+class OutboxEvent(NamedTuple):
     """A row of the outbox."""
 
     event_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
@@ -27,8 +27,7 @@ STEPS: dict[tuple[Status, Status], EventType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of an order."""
 
     product_id: str
@@ -36,8 +35,7 @@ class Line:
     price_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrder(NamedTuple):
     """An order that passed validation and is not stored yet."""
 
     customer_id: str
@@ -50,8 +48,7 @@ class NewOrder:
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An order that is stored; `replayed` when an earlier call with the same request_id stored it."""
 
     order_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ordermesh.orders.v1.orders_pb2 import Order
 
@@ -15,8 +15,7 @@ from orders.model import NewOrder, Status
 Parameters = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedOrder:
+class PlannedOrder(NamedTuple):
     """An order with its id, its first status and its first event."""
 
     order: NewOrder

@@ -36,14 +36,14 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
     if request.request_id and not REQUEST_ID.fullmatch(request.request_id):
         violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
     lines = order_lines(request.items, violations)
-    total_minor = sum(line.quantity * line.price_minor for line in lines)
+    total_minor = sum([line.quantity * line.price_minor for line in lines])
     if total_minor > MAX_TOTAL_MINOR:
         violations.append(
             Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total_minor / 100:.2f}")
         )
     if violations:
         raise InvalidRequest(violations)
-    units = sum(line.quantity for line in lines)
+    units = sum([line.quantity for line in lines])
     return NewOrder(request.customer_id, lines, total_minor, units, request.request_id, traceparent, deadline)
 
 
@@ -54,16 +54,18 @@ def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tupl
         return ()
     lines = []
     for index, item in enumerate(items):
-        price_minor = round(item.price * 100) if 0 <= item.price <= MAX_PRICE else -1
+        # Each look at a field of a message costs as much as a comparison: one look each.
+        product_id, quantity, price = item.product_id, item.quantity, item.price
+        price_minor = round(price * 100) if 0 <= price <= MAX_PRICE else -1
         if (
             price_minor < 0
-            or price_minor / 100 != item.price
-            or not 1 <= item.quantity <= MAX_QUANTITY
-            or not PRODUCT_ID.fullmatch(item.product_id)
+            or price_minor / 100 != price
+            or not 1 <= quantity <= MAX_QUANTITY
+            or not PRODUCT_ID.fullmatch(product_id)
             or not item.HasField("price")
         ):
             violations.extend(item_violations(index, item))
-        lines.append(Line(item.product_id, item.quantity, price_minor))
+        lines.append(Line(product_id, quantity, price_minor))
     return tuple(lines)
 
 
