@@ -7,15 +7,18 @@ import sys
 
 import grpc
 import uvloop
-from ordermesh.gateway.v1 import pipeline_pb2_grpc
+from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
 
 from gateway import pages, public, reflection
 from gateway.backends import Analytics, Backend, Orders
 from gateway.event_log import EventLog
 from gateway.health import FrontDoorHealth
+from gateway.order_log import OrderLog
 from gateway.sampler import Sampler
 from gateway.servicer import PipelineServicer
 from gateway.settings import GatewaySettings
+from gateway.watch import WatchServicer
+from gateway.watch_metrics import TotalsSource
 from runtime import grpc_server, logging, metrics, shutdown
 from runtime.exit_codes import ExitCode
 
@@ -26,11 +29,14 @@ async def run(settings: GatewaySettings) -> None:
     orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
     sampler = Sampler(orders, analytics, log)
+    order_log, totals = OrderLog(settings), TotalsSource(analytics, settings.analytics_target)
     servicer = PipelineServicer(sampler, orders, analytics, log, stop)
+    watching = WatchServicer(order_log, totals, settings.gateway_max_watchers, stop)
     backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
+        watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
         reflection.register(server)
 
     metrics_server = metrics.serve(settings.metrics_address)
@@ -44,7 +50,9 @@ async def run(settings: GatewaySettings) -> None:
         await runner.cleanup()
         await orders.close()
         await analytics.close()
+        await totals.close()
         log.close()
+        order_log.close()
         metrics_server.shutdown()
 
 

@@ -15,7 +15,7 @@ OPENAPI = GENERATED / "openapi.json"
 
 ORDERS = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
 ANALYTICS = ("ordermesh.analytics.v1.AnalyticsService",)
-GATEWAY = ("ordermesh.gateway.v1.PipelineService",)
+GATEWAY = ("ordermesh.gateway.v1.PipelineService", "ordermesh.gateway.v1.WatchService")
 HEALTH = "grpc.health.v1.Health"
 
 

@@ -52,4 +52,7 @@ class GatewaySettings(Settings):
         description="The processes of the orders service, separated by commas.",
     )
     analytics_target: str = Field(default="unix:/run/ordermesh/analytics.sock", description="The analytics service.")
+    gateway_max_watchers: int = Field(
+        default=64, ge=1, le=10_000, description="Streams of WatchService at once; each of orders reads Kafka itself."
+    )
     processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")

@@ -134,8 +134,8 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
     schema: Schema = {"$ref": f"#/components/schemas/{response.short_name}"}
     words = prose(response.comment)
     if template.endswith(":watchLines"):
-        words += " Each line is one of these."
-        return {"description": words, "content": {"application/x-ndjson": {"schema": schema}}}
+        words += " Each line is one of these, whole."
+        return {"description": words, "content": {"application/json": {"schema": schema}}}
     if method.server_streaming and method.name.startswith("Watch"):
         words += " The `data` of each server-sent event is one of these."
         return {"description": words, "content": {"text/event-stream": {"schema": schema}}}

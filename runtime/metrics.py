@@ -48,6 +48,8 @@ EVENT_SECONDS = Histogram(
 )
 COMPONENT_UP = Gauge("ordermesh_component_up", "Whether a part answers the gateway.", ["component"])
 
+WATCHERS = Gauge("ordermesh_watchers", "Open streams of WatchService, by method.", ["method"])
+
 
 def serve(address: str) -> WSGIServer:
     """Serve /metrics on host:port. Raises OSError when the port is taken."""

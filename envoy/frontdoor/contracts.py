@@ -12,9 +12,10 @@ ORDERS = "ordermesh.orders.v1.OrderService"
 INVENTORY = "ordermesh.orders.v1.InventoryService"
 ANALYTICS = "ordermesh.analytics.v1.AnalyticsService"
 PIPELINE = "ordermesh.gateway.v1.PipelineService"
+WATCH = "ordermesh.gateway.v1.WatchService"
 # The methods that the orders processes also serve on their fast lane, where there is one.
 LANE_METHODS = ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
-PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE)
+PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ RATE_LIMITED_CLIENTS = 10_000
 ROUTE_SECONDS = 15.0
 # Reconcile waits for the processor as long as it is told to: at most 300 s.
 RECONCILE_SECONDS = 330.0
-# WatchStatus sends at least every 60 s.
+# Every watched stream sends at least every 60 s.
 WATCH_IDLE_SECONDS = 90.0
 STREAM_IDLE_SECONDS = 60.0
 CONNECTION_IDLE_SECONDS = 300.0

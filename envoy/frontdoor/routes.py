@@ -10,7 +10,8 @@ BUFFER = "envoy.filters.http.buffer"
 CORS = "envoy.filters.http.cors"
 HEADERS = "envoy.filters.http.header_mutation"
 OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-WATCH_PATH = "/v1/pipeline/status:watch"
+WATCH_PATHS = "/v1/(pipeline/status|orders|analytics):watch"
+LINES_PATHS = "/v1/(orders|analytics):watchLines"
 BATCH_PATH = "/v1/orders:batchCreate"
 PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb")
 PAGE_FOLDERS = ("/docs", "/static")
@@ -46,6 +47,7 @@ def grpc_routes() -> list[Config]:
         route(method(contracts.PIPELINE, "Reconcile"), clusters.GATEWAY, limits.RECONCILE_SECONDS),
         stream_route(method(contracts.PIPELINE, "WatchStatus")),
         route(methods(contracts.PIPELINE), clusters.GATEWAY),
+        stream_route(methods(contracts.WATCH)),
         stream_route({"path": "/grpc.health.v1.Health/Watch"}),
         route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
         # The buffer waits for the end of a request, which a bidirectional method sends last.
@@ -69,9 +71,9 @@ def lane_routes() -> list[Config]:
 
 def rest_routes() -> list[Config]:
     """Return the routes that REST requests pass before they are transcoded and routed again."""
-    watch = transcoder.configuration(server_sent_events=True)
     return [
-        rest_route({"path": WATCH_PATH}, {TRANSCODER: watch}),
+        rest_route({"safe_regex": {"regex": WATCH_PATHS}}, {TRANSCODER: transcoder.configuration(stream="events")}),
+        rest_route({"safe_regex": {"regex": LINES_PATHS}}, {TRANSCODER: transcoder.configuration(stream="lines")}),
         rest_route({"path": BATCH_PATH}, {BUFFER: batch_buffer()}),
         rest_route({"prefix": "/"}, {}),
     ]

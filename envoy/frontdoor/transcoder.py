@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from frontdoor import contracts, limits
 from frontdoor.config import Config, typed
 
 
-def configuration(*, server_sent_events: bool = False) -> Config:
-    """Return the transcoder's configuration; a stream becomes a JSON array, or events with `server_sent_events`.
+def configuration(*, stream: Literal["array", "lines", "events"] = "array") -> Config:
+    """Return the transcoder's configuration; a stream becomes a JSON array, a document per line, or server-sent events.
 
     The descriptor set is written into it, so that a configuration is one file, can be validated anywhere, and
     never meets the contracts of another version.
     """
     printing = {"always_print_primitive_fields": True}
-    if server_sent_events:
-        printing |= {"stream_newline_delimited": True, "stream_sse_style_delimited": True}
+    if stream != "array":
+        printing |= {"stream_newline_delimited": True, "stream_sse_style_delimited": stream == "events"}
     return typed(
         "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor_bin=contracts.descriptor_base64(),

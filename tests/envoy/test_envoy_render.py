@@ -46,6 +46,7 @@ def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> N
         contracts.INVENTORY: "orders",
         contracts.ANALYTICS: "analytics",
         contracts.PIPELINE: "gateway",
+        contracts.WATCH: "gateway",
     }
     for service, methods in contracts.public_methods().items():
         assert methods

@@ -1,0 +1,49 @@
+"""Why a watched stream ends, told in its last message, since over HTTP/1.1 the status that follows is not seen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from ordermesh.gateway.v1.watch_pb2 import Ended
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from runtime.errors import Overloaded, ServiceError, Unavailable
+
+Message = TypeVar("Message")
+
+
+async def told(messages: AsyncGenerator[Message], last: Callable[[Ended], Message]) -> AsyncGenerator[Message]:
+    """Yield the messages, and before an error that ends them one that tells of it, if the stream ever began."""
+    begun = False
+    try:
+        async with aclosing(messages):
+            async for message in messages:
+                yield message
+                begun = True
+    except ServiceError as error:
+        if begun:
+            yield last(Ended(code=error.code.value[0], message=error.message))
+        raise
+
+
+def stopping() -> Unavailable:
+    """Return the error of a stream that ends because the gateway stops."""
+    message = "the gateway stops, come back with the revision"
+    return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "gateway"}, retry_ms=1000)
+
+
+def changed() -> Unavailable:
+    """Return the error of a stream whose topic is not what it was."""
+    message = "the topic of the orders changed, come back with the revision"
+    return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "kafka"}, retry_ms=1000)
+
+
+class TooSlow(Overloaded):
+    """The reader of a stream does not keep up."""
+
+    def __init__(self, lag: int) -> None:
+        super().__init__()
+        self.message = f"{lag:,} events wait for this reader, come back with the revision"
+        self.retry_ms = 1000
