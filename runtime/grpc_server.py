@@ -32,6 +32,7 @@ OPTIONS: list[tuple[str, int]] = [
 # Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
 DRAIN_NOTICE_SECONDS = 1.5
 DRAIN_GRACE_SECONDS = 10.0
+STOP_POLL_SECONDS = 0.5
 # A threaded server refuses calls beyond this many waiting for each of its threads.
 WAITING_PER_THREAD = 32
 # Time for the last replies to leave before connections close.
@@ -106,7 +107,9 @@ def serve_sync(
     for service in ("", *services):
         healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
     logger().info("serving", address=address, services=list(services))
-    stop.wait()
+    # A wait without an end sleeps through a signal that comes just as it begins.
+    while not stop.wait(STOP_POLL_SECONDS):
+        pass
     logger().info("draining", address=address)
     healthy.enter_graceful_shutdown()
     time.sleep(DRAIN_NOTICE_SECONDS)

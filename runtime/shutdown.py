@@ -23,8 +23,13 @@ def on_signal_async() -> asyncio.Event:
 def on_signal() -> threading.Event:
     """Return an event that the first SIGTERM or SIGINT sets; call it in the main thread."""
     stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        # The handler interrupts the main thread, which may hold the event's own lock just then.
+        threading.Thread(target=stop.set, name="signal").start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, ask)
     return stop
 
 
