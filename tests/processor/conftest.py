@@ -1,0 +1,99 @@
+"""A real PostgreSQL whose analytics database is as new for each test, and a real broker whose topics are then empty."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from processor_world import World
+
+from runtime.kafka import EVENT_TOPICS, admin, create_topics
+from runtime.postgres import migrate
+from runtime.settings import Settings
+from stack import ports
+from stack.credentials import load_or_create
+from stack.databases import provision
+from stack.kafka import Kafka
+from stack.logfile import LogFile
+from stack.paths import StateFolder, temporary_home
+from stack.postgres import Postgres
+
+READY_SECONDS = 60
+PARTITIONS = 12
+# Much faster than a copy of a template database.
+AS_NEW = "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat"
+
+
+@dataclass(frozen=True)
+class Analytics:
+    """The analytics database, as each role reaches it."""
+
+    admin: str
+    owner: str
+    worker: str
+    reader: str
+
+    def clear(self) -> None:
+        """Make the database as new."""
+        with psycopg.connect(self.owner) as connection:
+            connection.execute(AS_NEW)
+
+
+@pytest.fixture(scope="session")
+def state() -> Iterator[StateFolder]:
+    with temporary_home() as home:
+        yield StateFolder(home)
+
+
+@pytest.fixture(scope="session")
+def analytics_server(state: StateFolder) -> Iterator[Analytics]:
+    log = LogFile(state.logs / "postgres.log")
+    server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
+    server.start()
+    server.wait_ready(READY_SECONDS)
+    provision(server.admin_dsn, server.credentials)
+    roles = [
+        server.credentials.dsn(f"analytics_{role}", "127.0.0.1", server.port) for role in ("owner", "worker", "reader")
+    ]
+    migrate(roles[0], "processor.migrations")
+    yield Analytics(psycopg.conninfo.make_conninfo(server.admin_dsn, dbname="analytics"), *roles)
+    server.stop()
+
+
+@pytest.fixture
+def analytics(analytics_server: Analytics) -> Analytics:
+    analytics_server.clear()
+    return analytics_server
+
+
+@pytest.fixture(scope="session")
+def broker(state: StateFolder) -> Iterator[Kafka]:
+    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
+    made.start()
+    made.wait_ready(READY_SECONDS)
+    client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
+    create_topics(client, PARTITIONS, 1)
+    while not all(end is not None for end in ends(client).values()):
+        pass
+    yield made
+    made.stop()
+
+
+def ends(client: AdminClient) -> dict[TopicPartition, int | None]:
+    """Return the end of each partition of the topics of events, None where it has no leader yet."""
+    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(PARTITIONS)]
+    asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
+    return {place: None if one.exception() else one.result().offset for place, one in asked.items()}
+
+
+@pytest.fixture
+def world(analytics: Analytics, broker: Kafka) -> Iterator[World]:
+    client = admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
+    emptied = [TopicPartition(at.topic, at.partition, end) for at, end in ends(client).items() if end]
+    for done in client.delete_records(emptied).values() if emptied else ():
+        done.result()
+    made = World(analytics.worker, broker.bootstrap, lambda: ends(client))
+    yield made
+    made.close()

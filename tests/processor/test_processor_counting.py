@@ -1,0 +1,330 @@
+"""Workers on a real log and a real database: each event counts exactly once, whatever happens between."""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from conftest import Analytics
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
+from processor_world import TRACEPARENT, World, created, decoded, history, new_id, sums, topic_and_key
+from structlog.testing import capture_logs
+
+from processor import dead_letters, decode, ledger, maintenance, store
+from processor.batch import Batch, Span
+from runtime import kafka, metrics
+
+Events = Sequence[OrderEvent | StockEvent]
+
+
+def batch_of(events: Events) -> Batch:
+    """Return a batch as if these events had been read."""
+    found = Batch()
+    for offset, event in enumerate(events):
+        found.events.append(decoded(event))
+        found.places.append((0, offset))
+        topic = topic_and_key(event)[0]
+        span = found.spans.setdefault((topic, 0), Span(0, 0, 0))
+        span.next_offset, span.events = offset + 1, span.events + 1
+    return found
+
+
+def test_events_delivered_twice_and_out_of_order_count_once(world: World) -> None:
+    events = history(40)
+    again = [*events, *events[::2]]
+    random.Random(7).shuffle(again)
+    world.send(again)
+    world.drain(world.worker())
+    assert world.metrics() == sums(events)
+    assert world.rows("SELECT count(*) FROM processed_events") == [(len(events),)]
+    assert world.rows("SELECT sum(counted) FROM partition_progress") == [(len(events),)]
+
+
+def test_a_crash_between_the_commit_and_the_offsets_counts_nothing_twice(world: World) -> None:
+    events = history(20)
+    world.send(events)
+    crashed = world.worker()
+    while not world.counted_all():
+        crashed.count(crashed._reader.read(1_000, 0.1))
+    world.leave(crashed)
+    before = world.metrics()
+    replayed = read_again(world, world.worker(1))
+    assert replayed >= len(events)
+    assert world.metrics() == before == sums(events)
+
+
+def read_again(world: World, worker: object) -> int:
+    """Drive a worker until it has read all that the group has not committed; return how many events that was."""
+    read = 0
+    quiet = 0
+    while quiet < 3 or not read:
+        found = worker.run_once(0.2)  # type: ignore[attr-defined]
+        read, quiet = read + found, 0 if found else quiet + 1
+    return read
+
+
+def test_offsets_rewound_to_the_beginning_change_nothing(world: World) -> None:
+    events = history(20)
+    world.send(events)
+    world.drain(world.worker())
+    other_group = world.worker(1, processor_group=world.settings.processor_group + "-rewound")
+    assert read_again(world, other_group) >= len(events)
+    assert world.metrics() == sums(events)
+
+
+def test_workers_that_come_and_go_lose_and_double_nothing(world: World) -> None:
+    events: list[OrderEvent | StockEvent] = []
+    first = world.worker(0)
+    for index in range(1, 4):
+        more = history(30)
+        events += more
+        world.send(more)
+        joining = world.worker(index)
+        first.run_once(0.05)
+        joining.run_once(0.05)
+        world.drain(first, joining)
+        world.leave(first)
+        first = joining
+    assert world.metrics() == sums(events)
+
+
+def test_a_stale_worker_changes_nothing(world: World) -> None:
+    events = history(20)
+    world.send(events)
+    stale = world.worker(0, processor_group=world.settings.processor_group + "-stale")
+    held = []
+    while len(held) < len(events):
+        held += stale._reader.read(1_000, 0.2)
+    world.drain(world.worker(1))
+    marks = world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2")
+    stale.count(held)
+    assert world.metrics() == sums(events)
+    assert world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2") == marks
+
+
+def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(world: World) -> None:
+    good = history(5)
+    newer = created(1, schema_version=9)
+    mixed_up = created(2)
+    invalid = created(3, total_minor=-5)
+    old = created(4, event_id="01000000-0000-7000-8000-000000000000")
+    key = good[0].order_id.encode() if isinstance(good[0], OrderEvent) else b""
+    sent = [
+        ("EMPTY", key, None),
+        ("INVALID", invalid.order_id.encode(), invalid.SerializeToString()),
+        ("TOO_OLD", old.order_id.encode(), old.SerializeToString()),
+        ("UNDECODABLE", None, b"\xff\x00random"),
+        ("UNKNOWN_TYPE", newer.order_id.encode(), newer.SerializeToString()),
+        ("WRONG_KEY", b"another", mixed_up.SerializeToString()),
+    ]
+    for _, key, value in sent:
+        world.send_bytes(kafka.ORDER_EVENTS, key, value, {"event-type": "ORDER_CREATED"})
+    world.send(good)
+    world.drain(world.worker())
+    assert world.metrics() == sums(good)
+    assert [reason for reason, _ in world.parked()] == [reason for reason, _, _ in sent]
+    for letter in dead_letters.list_dead_letters(world.settings, 100):
+        content = dead_letters.show(world.settings, letter.place)
+        expected = {reason: (key, value) for reason, key, value in sent}
+        assert (content.key, content.value) == expected[letter.reason]
+        assert content.headers == [("event-type", b"ORDER_CREATED")]
+    assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", newer.event_id) == [(0,)]
+
+
+def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = created(1, schema_version=2)
+    world.send([newer])
+    worker = world.worker()
+    world.drain(worker)
+    assert world.parked() == [("UNKNOWN_TYPE", newer.event_id)]
+    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
+    monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
+    assert dead_letters.redrive(world.settings, [letter.place]) == [letter]
+    world.drain(worker)
+    assert world.metrics() == sums([newer])
+    assert dead_letters.list_dead_letters(world.settings, 10) == []
+    (kept,) = dead_letters.list_dead_letters(world.settings, 10, redriven=True)
+    assert kept.redriven_at is not None
+
+
+def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
+    with pytest.raises(dead_letters.LetterNotFound, match="order-events/3/99"):
+        dead_letters.show(world.settings, dead_letters.parse_place("order-events/3/99"))
+    with pytest.raises(ValueError, match="topic/partition/offset"):
+        dead_letters.parse_place("order-events/x")
+
+
+def test_too_many_dead_letters_stop_the_worker_until_the_limit_allows_more(world: World) -> None:
+    worker = world.worker(processor_dead_letters_per_minute=1)
+    world.send_bytes(kafka.ORDER_EVENTS, b"k", b"\xff")
+    world.drain(worker)
+    world.send_bytes(kafka.ORDER_EVENTS, b"k", b"\xff")
+    thread = threading.Thread(target=worker.run)
+    with capture_logs() as logs:
+        thread.start()
+        await_true(lambda: any("more than 1 events a minute" in str(line.get("error")) for line in logs))
+        worker._stop.set()
+        thread.join(20)
+    world._workers.remove(worker)
+    assert len(world.parked()) == 1
+
+
+def await_true(condition: object, seconds: float = 20) -> None:
+    """Block until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "did not happen in time"
+        threading.Event().wait(0.02)
+
+
+def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
+    world.send([created(1)])
+    worker = world.worker()
+    world.drain(worker)
+    lost_before = metrics.COUNT_CONFLICTS._value.get()
+    more = [created(2)]
+    world.send(more)
+    locked = ("revenue_total", "orders_total")
+    update = "UPDATE sales_metrics SET updated_at = now() WHERE metric_name = %s"
+    with psycopg.connect(analytics.admin) as rival:
+        # So that the worker, not the rival, finds the deadlock and loses.
+        rival.execute("SET deadlock_timeout = '20s'")
+        rival.execute(update, (locked[0],))
+        thread = threading.Thread(target=world.drain, args=(worker,))
+        thread.start()
+        await_true(lambda: world.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        rival.execute(update, (locked[1],))
+    thread.join(30)
+    assert metrics.COUNT_CONFLICTS._value.get() > lost_before
+    assert world.metrics()["orders_total", ""] == 2
+
+
+def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analytics: Analytics) -> None:
+    events = history(10)
+    worker = world.worker()
+    world.send(events[:5])
+    world.drain(worker)
+    with psycopg.connect(analytics.admin, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(%s)", (worker._connection.info.backend_pid,))  # type: ignore[union-attr]
+    world.send(events[5:])
+    with capture_logs() as logs:
+        world.drain(worker)
+    assert world.metrics() == sums(events)
+    told = [line["event"] for line in logs if line["event"].startswith("counting")]
+    assert told == ["counting stopped, it will go on when this is over", "counting goes on"]
+
+
+def test_metrics_restored_from_an_older_backup_are_counted_anew(world: World, analytics: Analytics) -> None:
+    events = history(15)
+    world.send(events)
+    worker = world.worker()
+    world.drain(worker)
+    committed(world, worker)
+    world.leave(worker)
+    analytics.clear()
+    with capture_logs() as logs:
+        world.drain(world.worker(1))
+    assert world.metrics() == sums(events)
+    assert any(line["event"].startswith("the metrics are behind the consumer group") for line in logs)
+
+
+def committed(world: World, worker: object) -> None:
+    """Block until the group's offsets say what the database says."""
+    consumer: Consumer = worker._reader._consumer  # type: ignore[attr-defined]
+    marks = {
+        (row[0], row[1]): row[2] for row in world.rows("SELECT topic, partition, next_offset FROM partition_progress")
+    }
+    places = [TopicPartition(*place) for place in marks]
+    await_true(lambda: all(at.offset == marks[at.topic, at.partition] for at in consumer.committed(places, 5)))
+
+
+def test_events_that_the_log_no_longer_has_are_told(world: World) -> None:
+    worker = world.worker()
+    world.send([created(1)])
+    world.drain(worker)
+    with capture_logs() as logs:
+        worker._reader._expected = {("order-events", 0): 5}
+        worker._reader.tell_gaps({("order-events", 0): Span(8, 10, 2)})
+    assert [(line["event"], line["missing"]) for line in logs] == [("events are missing from the log", 3)]
+
+
+def test_an_event_of_a_followed_trace_is_logged_once(world: World) -> None:
+    event = created(1)
+    world.send([event, event], {"traceparent": TRACEPARENT})
+    world.send([created(2)], {"traceparent": TRACEPARENT[:-1] + "0"})
+    with capture_logs() as logs:
+        world.drain(world.worker())
+    lines = [line for line in logs if line["event"] == "event counted"]
+    assert [(line["order_id"], line["trace_id"]) for line in lines] == [(event.order_id, TRACEPARENT[3:35])]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), cuts=st.integers(1, 6))
+def test_any_split_order_and_repetition_counts_each_event_once(analytics: Analytics, seed: int, cuts: int) -> None:
+    analytics.clear()
+    rng = random.Random(seed)
+    events = history(12)
+    shuffled = rng.sample(events, len(events))
+    with store.connect(analytics.worker) as connection:
+        for first in range(cuts):
+            part = shuffled[first::cuts]
+            store.count(connection, batch_of(part))
+            store.count(connection, batch_of(rng.sample(part, len(part) // 2)))
+        rows = connection.execute("SELECT metric_name, dimension, value FROM sales_metrics WHERE value <> 0")
+        assert {(name, dimension): value for name, dimension, value in rows} == sums(events)
+
+
+def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world: World, analytics: Analytics) -> None:
+    ancient = created(1, event_id="01980000-0000-7000-8000-000000000000")
+    recent = created(2)
+    with store.connect(analytics.worker) as connection:
+        store.count(connection, batch_of([ancient, recent]))
+    maintenance.run_once(world.settings)
+    assert world.rows("SELECT event_id::text FROM processed_events") == [(recent.event_id,)]
+    with psycopg.connect(analytics.reader) as reader:
+        assert reader.execute(ledger.SQL.differences).fetchall() == []
+    names = world.rows("SELECT count(*) FROM pg_class WHERE relname ~ '^processed_events_[0-9]{8}$' AND relkind = 'r'")
+    assert names[0][0] >= 5
+
+
+def test_rows_of_a_day_that_had_no_partition_move_into_it(analytics: Analytics) -> None:
+    with psycopg.connect(analytics.owner, autocommit=True) as owner:
+        owner.execute("DROP TABLE IF EXISTS processed_events_20300101")
+        owner.execute(
+            'INSERT INTO processed_events (event_id, occur_time, "offset", total_minor, units, partition, type,'
+            " previous_status, status) VALUES (first_event_id('2030-01-01T05:00Z'), now(), 0, 0, 0, 0, 17, 0, 0)"
+        )
+        assert owner.execute("SELECT make_event_partition('2030-01-01')").fetchone() == (True,)
+        assert owner.execute("SELECT count(*) FROM processed_events_20300101").fetchone() == (1,)
+        owner.execute("DROP TABLE processed_events_20300101")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM processed_events",
+        "TRUNCATE sales_metrics",
+        "DROP TABLE sales_metrics",
+        "SELECT drop_event_partitions(now()::date)",
+    ],
+)
+def test_a_worker_may_not_undo_what_was_counted(analytics: Analytics, statement: str) -> None:
+    with psycopg.connect(analytics.worker) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_a_reader_may_not_write(analytics: Analytics) -> None:
+    with psycopg.connect(analytics.reader) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("UPDATE sales_metrics SET value = 0")
+
+
+def test_ids_of_one_millisecond_stay_in_the_day_of_their_time(analytics: Analytics) -> None:
+    with psycopg.connect(analytics.worker) as connection:
+        row = connection.execute("SELECT first_event_id(now() - interval '1 hour')::text").fetchone()
+    assert row is not None
+    assert row[0] < new_id()

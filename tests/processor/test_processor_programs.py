@@ -1,0 +1,166 @@
+"""The programs as processes: signals, kills, orphans, settings."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from conftest import Analytics
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from processor_world import PATIENCE_SECONDS, World, history, sums
+
+from runtime.exit_codes import ExitCode
+from stack import ports
+
+ROOT = Path(__file__).parents[2]
+
+
+def program(command: str, **settings: str) -> "subprocess.Popen[str]":
+    """Start one of the programs with these settings and no others."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
+    env |= {f"ORDERMESH_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "processor", command],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def await_true(condition: Callable[[], object], what: str) -> None:
+    """Block until the condition holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not in time"
+        threading.Event().wait(0.05)
+
+
+def children(pid: int) -> set[int]:
+    """Return the worker processes of a supervisor; the resource tracker is none."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"spawn_main" in command:
+                found.add(int(child))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def metrics_port() -> int:
+    return ports.allocate(1)[0]
+
+
+@pytest.fixture
+def service(world: World, metrics_port: int) -> "Iterator[subprocess.Popen[str]]":
+    made = program(
+        "work",
+        analytics_dsn=world.settings.analytics_dsn.get_secret_value(),
+        kafka_bootstrap=world.settings.kafka_bootstrap,
+        processor_group=world.settings.processor_group,
+        metrics_address=f"127.0.0.1:{metrics_port}",
+    )
+    yield made
+    if made.poll() is None:
+        made.kill()
+    made.communicate()
+
+
+def test_killed_workers_come_back_and_count_each_event_once(
+    world: World, service: "subprocess.Popen[str]", metrics_port: int
+) -> None:
+    await_true(lambda: assigned(metrics_port) == 24, "all partitions are held")
+    events = history(200)
+    world.send(events[:100])
+    await_true(lambda: world.rows("SELECT 1 FROM processed_events LIMIT 1"), "counting began")
+    first = children(service.pid)
+    for worker in first:
+        os.kill(worker, signal.SIGKILL)
+    world.send(events[100:])
+    await_true(world.counted_all, "everything is counted")
+    assert world.metrics() == sums(events)
+    assert len(children(service.pid) - first) == 2
+    service.terminate()
+    assert service.wait(PATIENCE_SECONDS) == ExitCode.OK
+
+
+def assigned(port: int) -> float:
+    """Return how many partitions the workers say they hold, 0 while nothing answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+            found = re.search(r"^ordermesh_assigned_partitions (\S+)$", answer.read().decode(), re.MULTILINE)
+    except OSError:
+        return 0
+    return float(found[1]) if found else 0
+
+
+def test_a_killed_supervisor_leaves_no_worker_behind(service: "subprocess.Popen[str]") -> None:
+    await_true(lambda: len(children(service.pid)) == 2, "the workers run")
+    workers = children(service.pid)
+    service.kill()
+    await_true(lambda: not any(alive(pid) for pid in workers), "the workers are gone")
+
+
+def test_the_server_says_that_it_serves_and_stops_when_asked(analytics: Analytics, metrics_port: int) -> None:
+    socket = f"unix:/tmp/om-an-{os.getpid()}.sock"
+    server = program(
+        "serve",
+        analytics_dsn=analytics.reader,
+        analytics_listen=socket,
+        metrics_address=f"127.0.0.1:{metrics_port}",
+    )
+    with grpc.insecure_channel(socket) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service="ordermesh.analytics.v1.AnalyticsService")
+        answer = health.Check(request, wait_for_ready=True, timeout=PATIENCE_SECONDS)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        server.terminate()
+        await_true(
+            lambda: health.Check(request).status == health_pb2.HealthCheckResponse.NOT_SERVING, "it says that it drains"
+        )
+    assert server.wait(PATIENCE_SECONDS) == ExitCode.OK
+    server.communicate()
+
+
+def test_the_schema_can_be_migrated_again(analytics: Analytics) -> None:
+    again = program("migrate", analytics_dsn=analytics.owner)
+    assert '"applied": []' in again.communicate()[0]
+    assert again.returncode == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, "ORDERMESH_ANALYTICS_DSN is required"),
+        ({"analytics_dsn": "postgresql://", "processor_workers": "0"}, "ORDERMESH_PROCESSOR_WORKERS"),
+        ({"analytics_dsn": "postgresql://", "processor_batch_events": "many"}, "ORDERMESH_PROCESSOR_BATCH_EVENTS"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], named: str) -> None:
+    refused = program("work", **settings)
+    assert named in refused.communicate()[0]
+    assert refused.returncode == ExitCode.CONFIG
+
+
+def test_an_unknown_command_shows_the_usage() -> None:
+    refused = program("wrok")
+    assert "usage: python -m processor migrate | work | serve" in refused.communicate()[0]
+    assert refused.returncode == ExitCode.USAGE

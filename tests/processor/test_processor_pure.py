@@ -1,0 +1,137 @@
+"""Decoding and summing, without a server."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent
+from ordermesh.orders.v1.orders_pb2 import Order
+from processor_world import created, decoded, history, new_id, restock, sums
+
+from processor import retry
+from processor.apply import Tally, deltas
+from processor.decode import Event, Poison, Reason, decode
+from processor.letter_box import LetterNotWritten
+from runtime.kafka import ORDER_EVENTS, STOCK
+
+HISTORY = history(30)
+
+
+def order(event: OrderEvent, key: str | None = None, oldest: str = "") -> Event | Poison:
+    return decode(ORDER_EVENTS, (key or event.order_id).encode(), event.SerializeToString(), oldest)
+
+
+def test_an_order_is_read_with_its_lines_units_and_value() -> None:
+    event = created(1)
+    found = order(event)
+    assert isinstance(found, Event)
+    assert (found.event_id, found.order_id, found.total_minor) == (event.event_id, event.order_id, event.total_minor)
+    assert found.units == sum(item.quantity for item in event.order_created.items)
+    assert sum(line[2] for line in found.lines) == event.total_minor
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_an_empty_value_is_poison(value: bytes | None) -> None:
+    assert decode(ORDER_EVENTS, b"k", value, "") == Poison(Reason.EMPTY, "the value is empty")
+
+
+@pytest.mark.parametrize("topic", [ORDER_EVENTS, STOCK])
+def test_bytes_that_are_no_message_are_undecodable(topic: str) -> None:
+    found = decode(topic, b"k", b"\xff\xff\xff", "")
+    assert isinstance(found, Poison)
+    assert found.reason is Reason.UNDECODABLE
+
+
+@pytest.mark.parametrize("changes", [{"order_created": None}, {"schema_version": 2}])
+def test_a_newer_writers_event_is_of_unknown_type_and_keeps_its_id(changes: dict[str, object]) -> None:
+    event = created(1, **changes)
+    found = order(event)
+    assert isinstance(found, Poison)
+    assert (found.reason, found.event_id) == (Reason.UNKNOWN_TYPE, event.event_id)
+
+
+def test_an_event_under_another_key_is_refused() -> None:
+    found = order(created(1), key=new_id())
+    assert isinstance(found, Poison)
+    assert found.reason is Reason.WRONG_KEY
+    stock = decode(STOCK, b"p2", restock("p1").SerializeToString(), "")
+    assert isinstance(stock, Poison)
+    assert stock.reason is Reason.WRONG_KEY
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"event_id": "7"}, "event_id"),
+        ({"event_id": "019a0000-0000-4000-8000-000000000000"}, "event_id"),
+        ({"order_id": "o-1"}, "order_id"),
+        ({"occur_time": None}, "occur_time"),
+        ({"schema_version": 0}, "schema_version"),
+        ({"status": Order.SHIPPED}, "statuses"),
+        ({"status": 42}, "statuses"),
+        ({"previous_status": Order.PAID}, "statuses"),
+        ({"total_minor": -1}, "total_minor"),
+        ({"total_minor": 7_777_777}, "total_minor"),
+        ({"total_minor": 2**62}, "total_minor"),
+        ({"order_created": OrderCreated(), "total_minor": 0}, "no items"),
+        ({"order_created": OrderCreated(items=[Item(product_id="a b", quantity=1)]), "total_minor": 0}, "product_id"),
+        ({"order_created": OrderCreated(items=[Item(product_id="p1")]), "total_minor": 0}, "quantity"),
+    ],
+)
+def test_an_event_that_breaks_the_contract_is_invalid_and_says_where(changes: dict[str, object], named: str) -> None:
+    found = order(created(1, **changes))
+    assert isinstance(found, Poison)
+    assert found.reason is Reason.INVALID
+    assert named in found.detail
+
+
+def test_an_event_older_than_what_is_remembered_is_too_old() -> None:
+    event = created(1)
+    found = order(event, oldest=new_id())
+    assert isinstance(found, Poison)
+    assert (found.reason, found.event_id) == (Reason.TOO_OLD, event.event_id)
+
+
+@given(topic=st.sampled_from([ORDER_EVENTS, STOCK]), key=st.none() | st.binary(), value=st.binary())
+def test_no_bytes_make_decoding_fail(topic: str, key: bytes | None, value: bytes) -> None:
+    assert isinstance(decode(topic, key, value, ""), Poison)
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(), cuts=st.integers(1, 12))
+def test_any_order_and_grouping_of_the_same_events_gives_the_same_metrics(seed: int, cuts: int) -> None:
+    events = [decoded(event) for event in HISTORY]
+    random.Random(seed).shuffle(events)
+    total: dict[tuple[str, str], int] = {}
+    for first in range(cuts):
+        for key, change in deltas(events[first::cuts]).items():
+            total[key] = total.get(key, 0) + change
+    assert {key: value for key, value in total.items() if value} == sums(HISTORY)
+
+
+def test_metrics_say_what_happened() -> None:
+    first = created(3)
+    tally = Tally()
+    tally.add([decoded(first), decoded(restock())])
+    found = tally.deltas()
+    assert found["orders_total", ""] == 1
+    assert found["revenue_total", ""] == first.total_minor
+    assert found["orders_by_status", "CREATED"] == 1
+    assert found["restock_requests", ""] == 1
+    minutes = [dimension for name, dimension in found if name == "orders_per_minute"]
+    assert len(minutes) == 1
+    assert minutes[0].startswith("2026-03-11T22:0")
+
+
+def test_letters_over_the_limit_wait_for_the_next_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limit = retry.LetterLimit(per_minute=3)
+    limit.check()
+    limit.add(3)
+    with pytest.raises(LetterNotWritten, match="more than 3 events a minute"):
+        limit.check()
+    now += 61
+    limit.check()
