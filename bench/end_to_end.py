@@ -53,18 +53,18 @@ class Run:
 
 def peak(subject: Subject, load: Load, seconds: float) -> Run:
     """Warm up, find the pace, then send for about `seconds` and measure until everything is counted."""
+    checkpoint(subject)
     first = h2load.run(load, subject.port, WARM_UP_CALLS)
     calls = max(WARM_UP_CALLS, round(first.calls / max(first.seconds, 0.01) * CALIBRATION_SECONDS))
     second = h2load.run(load, subject.port, calls)
     subject.drain(subject.stored())
-    checkpoint(subject)
+    time.sleep(SETTLE_SECONDS)
     return measured(subject, load, max(1, round(second.calls / second.seconds * seconds)))
 
 
 def checkpoint(subject: Subject) -> None:
-    """Make a checkpoint and wait until the machine is quiet again."""
+    """Make a checkpoint, so that the run does not meet one; the warm-up pays for the whole pages that follow it."""
     subject.wal_bytes.connection.execute(SQL.checkpoint)
-    time.sleep(SETTLE_SECONDS)
 
 
 def measured(subject: Subject, load: Load, calls: int) -> Run:
