@@ -12,8 +12,6 @@ from runtime.settings import Settings
 
 PREFIX = "dlq-"
 FLUSH_SECONDS = 10.0
-# The letter is longer than the event by its headers.
-MAX_LETTER_BYTES = 2 * 1024 * 1024
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -71,7 +69,7 @@ class LetterBox:
 
     def _connected(self) -> Producer:
         if self._producer is None:
-            overrides = {"message.max.bytes": MAX_LETTER_BYTES}
+            overrides = {"message.max.bytes": kafka.MAX_LETTER_BYTES}
             self._producer = kafka.producer(self._settings, f"{self._client_id}-letters", overrides)
         return self._producer
 

@@ -24,6 +24,9 @@ CONTENT_TYPES = {
 # Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
 ADMIN_TIMEOUT_SECONDS = 10.0
+# A dead letter is its event with more headers, and is kept until somebody has looked at it.
+MAX_LETTER_BYTES = 2 * 1024 * 1024
+DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 
@@ -93,7 +96,12 @@ def admin(settings: Settings, client_id: str) -> AdminClient:
 def create_topics(client: AdminClient, partitions: int, replication: int) -> list[str]:
     """Create the topics that are missing and return their names. Raises KafkaException when the cluster refuses."""
     wanted = [
-        NewTopic(name, num_partitions=partitions, replication_factor=replication)
+        NewTopic(
+            name,
+            num_partitions=partitions,
+            replication_factor=replication,
+            config={} if name in EVENT_TOPICS else DEAD_LETTER_CONFIG,
+        )
         for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values())
     ]
     created = []

@@ -152,6 +152,14 @@ def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monk
     assert kept.redriven_at is not None
 
 
+def test_bytes_as_large_as_the_log_takes_become_a_dead_letter_too(world: World) -> None:
+    value = b"\xff" * 999_000
+    world.send_bytes(kafka.ORDER_EVENTS, None, value)
+    world.drain(world.worker())
+    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
+    assert dead_letters.show(world.settings, letter.place).value == value
+
+
 def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
     with pytest.raises(dead_letters.LetterNotFound, match="order-events/3/99"):
         dead_letters.show(world.settings, dead_letters.parse_place("order-events/3/99"))
