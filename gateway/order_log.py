@@ -17,8 +17,6 @@ from runtime.settings import Settings
 
 TOPIC = kafka.ORDER_EVENTS
 ASK_SECONDS = 2.0
-# Watchers that come together share an answer.
-FRESH_SECONDS = 0.5
 BATCH = 500
 # What a reader holds that nobody asked for yet.
 QUEUED_KIB = 1024
@@ -57,11 +55,13 @@ class OrderLog:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def extent(self) -> Extent:
-        """Return where the log is now."""
+        """Return where the log is now; who waits for the same question shares its answer, never an older one."""
+        came = time.monotonic()
         async with self._asking:
-            if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
+            if self._known is None or self._known[0] < came:
+                asked = time.monotonic()
                 extent = await asyncio.get_running_loop().run_in_executor(self._thread, self._extent)
-                self._known = (time.monotonic(), extent)
+                self._known = (asked, extent)
             return self._known[1]
 
     def reader(self, offsets: Sequence[int]) -> LogReader:

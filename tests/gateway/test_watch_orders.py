@@ -1,0 +1,234 @@
+"""Orders as they are watched, from a real Kafka and through real gateways."""
+
+import asyncio
+import contextlib
+import signal
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import NewTopic
+from google.rpc import error_details_pb2, status_pb2
+from ledger_servers import short_folder
+from ordermesh.events.v1.events_pb2 import ORDER_CREATED, PAYMENT_COMPLETED
+from ordermesh.gateway.v1 import watch_pb2 as pb
+from ordermesh.orders.v1.orders_pb2 import Order
+from watched_log import (
+    MAX_WATCHERS,
+    PARTITIONS,
+    Watched,
+    Writer,
+    event,
+    new_order,
+    next_change,
+    opened,
+    running_broker,
+    watching_gateway,
+)
+
+from runtime import kafka
+from runtime.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Settings]:
+    with running_broker() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def writer(broker: Settings) -> Writer:
+    return Writer(broker)
+
+
+@pytest.fixture(scope="module")
+async def gateway(broker: Settings) -> AsyncIterator[Watched]:
+    with short_folder() as folder:
+        async with watching_gateway(broker, folder) as started:
+            yield started
+
+
+async def test_a_change_is_told_with_all_that_it_says(gateway: Watched, writer: Writer) -> None:
+    stream, _ = await opened(gateway)
+    order = new_order()
+    writer.write(event(order, 1), event(order, 2))
+    first, second = (await next_change(stream)).change, (await next_change(stream)).change
+    assert (first.type, first.order_id, first.sequence, first.status) == (ORDER_CREATED, order, 1, Order.CREATED)
+    assert (first.customer_id, first.total_price) == ("cust-1", 70.5)
+    assert (second.type, second.sequence, second.status) == (PAYMENT_COMPLETED, 2, Order.PAID)
+    stream.cancel()
+
+
+async def test_only_the_customer_asked_for_is_told_of(gateway: Watched, writer: Writer) -> None:
+    stream, _ = await opened(gateway, customer_id="cust-2")
+    wanted = new_order()
+    writer.write(event(new_order()), event(wanted, customer_id="cust-2"))
+    assert (await next_change(stream)).change.order_id == wanted
+    stream.cancel()
+
+
+async def test_silence_is_broken_by_heartbeats_whose_revision_goes_on(gateway: Watched, writer: Writer) -> None:
+    stream, begin = await opened(gateway, customer_id="nobody", heartbeat_ms=500)
+    writer.write(event(new_order()))
+    while (message := await stream.read()).revision == begin:
+        assert message.HasField("heartbeat")
+    assert message.HasField("heartbeat")
+    stream.cancel()
+
+
+async def test_what_the_log_repeats_is_told_once_also_after_resuming(gateway: Watched, writer: Writer) -> None:
+    stream, _ = await opened(gateway)
+    order, last = new_order(), new_order()
+    first, second = event(order, 1), event(order, 2)
+    writer.write(first, second, first, second, event(order, 3), event(last))
+    seen = [await next_change(stream) for _ in range(4)]
+    told = [(one.change.order_id, one.change.sequence) for one in seen]
+    assert sorted(told) == sorted([(order, 1), (order, 2), (order, 3), (last, 1)])
+    stream.cancel()
+    after_second = next(one for one in seen if (one.change.order_id, one.change.sequence) == (order, 2))
+    resumed, _ = await opened(gateway, after_revision=after_second.revision)
+    writer.write(second, event(order, 4))
+    sequences = []
+    while sequences[-1:] != [4]:
+        change = (await next_change(resumed)).change
+        sequences += [change.sequence] if change.order_id == order else []
+    assert sequences == [3, 4]
+    resumed.cancel()
+
+
+async def test_bytes_that_are_no_event_are_passed_over(gateway: Watched, writer: Writer) -> None:
+    stream, _ = await opened(gateway)
+    order = new_order()
+    writer.write_bytes(b"\xff\xfe not protobuf")
+    writer.write_bytes(b"")
+    writer.write(event(order))
+    assert (await next_change(stream)).change.order_id == order
+    stream.cancel()
+
+
+async def test_another_gateway_goes_on_where_one_stopped_without_a_gap_or_a_repetition(
+    broker: Settings, writer: Writer
+) -> None:
+    orders = [new_order() for _ in range(40)]
+    seen: dict[str, list[int]] = defaultdict(list)
+
+    async def write() -> None:
+        for sequence in range(1, 16):
+            await asyncio.to_thread(writer.write, *(event(order, sequence) for order in orders))
+
+    with short_folder() as folder:
+        async with watching_gateway(broker, folder, "a") as first, watching_gateway(broker, folder, "b") as second:
+            stream, revision = await opened(first)
+            writing = asyncio.create_task(write())
+            while not (message := await stream.read()).HasField("ended"):
+                revision = message.revision
+                if message.HasField("change"):
+                    seen[message.change.order_id].append(message.change.sequence)
+                if sum(map(len, seen.values())) == 60:
+                    first.process.send_signal(signal.SIGTERM)
+            assert message.ended.code == grpc.StatusCode.UNAVAILABLE.value[0]
+            stream, _ = await opened(second, after_revision=revision)
+            while sum(map(len, seen.values())) < 15 * len(orders):
+                change = (await next_change(stream)).change
+                seen[change.order_id].append(change.sequence)
+            await writing
+            stream.cancel()
+    assert dict(seen) == {order: list(range(1, 16)) for order in orders}
+
+
+async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: Settings) -> None:
+    with short_folder() as folder:
+        async with watching_gateway(broker, folder) as gateway:
+            stream, revision = await opened(gateway)
+            gateway.process.send_signal(signal.SIGTERM)
+            last = await next_change(stream)
+            assert last.revision == revision
+            assert last.ended.code == grpc.StatusCode.UNAVAILABLE.value[0]
+            assert "come back with the revision" in last.ended.message
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stream.read()
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert await asyncio.to_thread(gateway.process.wait, 15) == 0
+            assert "Traceback" not in gateway.log.read_text()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "é", "AAAA", "x" * 20_000])
+async def test_a_text_that_is_no_revision_is_refused_by_name(gateway: Watched, text: str) -> None:
+    error = await refusal(gateway, after_revision=text)
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "after_revision" in error.details()
+
+
+async def test_a_heartbeat_out_of_range_is_refused_by_name(gateway: Watched) -> None:
+    error = await refusal(gateway, heartbeat_ms=499)
+    assert (error.code(), "heartbeat_ms" in error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+
+
+async def test_one_watcher_too_many_is_told_to_come_later_and_a_place_becomes_free(gateway: Watched) -> None:
+    streams = [(await opened(gateway))[0] for _ in range(MAX_WATCHERS)]
+    error = await refusal(gateway)
+    assert (error.code(), reason(error)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    for stream in streams:
+        stream.cancel()
+    while True:
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            again, _ = await opened(gateway)
+            again.cancel()
+            return
+
+
+async def test_events_deleted_since_a_revision_are_said_to_be_gone(
+    gateway: Watched, broker: Settings, writer: Writer
+) -> None:
+    stream, begin = await opened(gateway)
+    stream.cancel()
+    writer.write(*(event(new_order()) for _ in range(50)))
+    client = kafka.admin(broker, "test")
+    everything = [TopicPartition(kafka.ORDER_EVENTS, number, -1) for number in range(PARTITIONS)]
+    deleting = client.delete_records(everything)
+    for deleted in deleting.values():
+        deleted.result(10)
+    error = await refusal_in_time(gateway, begin)
+    assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
+    assert "watch again without it" in error.details()
+
+
+async def test_a_topic_made_again_is_another_log(gateway: Watched, broker: Settings) -> None:
+    stream, begin = await opened(gateway)
+    client = kafka.admin(broker, "test")
+    client.delete_topics([kafka.ORDER_EVENTS])[kafka.ORDER_EVENTS].result(10)
+    last = await next_change(stream)
+    assert last.ended.code == grpc.StatusCode.UNAVAILABLE.value[0]
+    topic = NewTopic(kafka.ORDER_EVENTS, num_partitions=PARTITIONS, replication_factor=1)
+    client.create_topics([topic])[kafka.ORDER_EVENTS].result(10)
+    error = await refusal_in_time(gateway, begin)
+    assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
+    assert "made again" in error.details()
+
+
+async def refusal(gateway: Watched, **request: object) -> grpc.aio.AioRpcError:
+    stream = gateway.watch.WatchOrders(pb.WatchOrdersRequest(**request))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    return caught.value
+
+
+async def refusal_in_time(gateway: Watched, after_revision: str) -> grpc.aio.AioRpcError:
+    """Return the refusal once the broker has done what was asked of it."""
+    while True:
+        stream = gateway.watch.WatchOrders(pb.WatchOrdersRequest(after_revision=after_revision))
+        try:
+            await stream.read()
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                return error
+        stream.cancel()
+
+
+def reason(error: grpc.aio.AioRpcError) -> str:
+    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    info = error_details_pb2.ErrorInfo()
+    status_pb2.Status.FromString(details).details[0].Unpack(info)
+    return info.reason
