@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from orders import arrays, rows
+from orders import rows
 from orders.model import Accepted, NewOrder, status_of
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
-from runtime import metrics
+from runtime import arrays, metrics
 from runtime.errors import AlreadyExists, ServiceError, database_unavailable
 from runtime.logging import logger
 

@@ -17,11 +17,10 @@ import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
 from ordermesh.events.v1.events_pb2 import EventType
 
-from orders import arrays
 from orders.events import SHARDS
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
-from runtime import kafka, metrics
+from runtime import arrays, kafka, metrics
 from runtime.call_times import observe_many
 from runtime.logging import logger
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from orders import arrays, plan, rows
+from orders import plan, rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.model import CREATED, StoredOrder
@@ -17,7 +17,7 @@ from orders.sql import QUERIES
 from orders.stored import from_row
 from orders.tracked import lock_stocks, write_stocks
 from orders.transitions import step_events
-from runtime import tracing
+from runtime import arrays, tracing
 from runtime.logging import logger
 from runtime.postgres import retried
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from orders import arrays, events
+from orders import events
 from orders.events import OutboxEvent
 from orders.model import NewOrder, Status
+from runtime import arrays
 
 Parameters = dict[str, object]
 

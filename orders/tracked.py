@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from orders import arrays, events, plan, rows
+from orders import events, plan, rows
 from orders.clock import DatabaseClock
 from orders.ids import uuid7
 from orders.model import CREATED, PENDING_RESTOCK, Accepted, NewOrder
@@ -15,6 +15,7 @@ from orders.outcomes import Outcome, RequestKey, answers_after_commit, first_ans
 from orders.plan import Decision, Stock
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
+from runtime import arrays
 
 Connection = psycopg.AsyncConnection[Any]
 Insert = Callable[[Connection, Sequence[PlannedOrder]], Awaitable[list[Outcome]]]

@@ -21,7 +21,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Reads ORDERMESH_X from the file that ORDERMESH_X_FILE names."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Return the file's text without its last line break, JSON where the field is an object; None without a file."""
+        """Return the file's text without its last line break, read as JSON for an object; None without a file."""
         variable = f"{PREFIX}{field_name.upper()}_FILE"
         path = os.environ.get(variable)
         if not path:

@@ -9,7 +9,7 @@ import psycopg
 from confluent_kafka import Producer
 
 from bench.bare.settings import BareSettings
-from orders import arrays
+from runtime import arrays
 from runtime.sql import Queries
 
 SQL = Queries("bench.bare", "bare.sql")

@@ -16,8 +16,8 @@ import uvloop
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest
 
 from bench.bare.settings import BareSettings, Engine
-from orders import arrays
 from orders.ids import uuid7
+from runtime import arrays
 from runtime.sql import Queries
 
 SQL = Queries("bench.bare", "bare.sql")

@@ -6,7 +6,7 @@ import psycopg
 from confluent_kafka import Consumer
 
 from bench.bare.settings import BareSettings
-from orders import arrays
+from runtime import arrays
 from runtime.sql import Queries
 
 SQL = Queries("bench.bare", "bare.sql")

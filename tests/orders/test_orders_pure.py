@@ -11,10 +11,11 @@ from ordermesh.events.v1.events_pb2 import EventType, OrderEvent, StockEvent
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, Order, OrderItem
 
-from orders import arrays, events, ids, plan, validate
+from orders import events, ids, plan, validate
 from orders.clock import DatabaseClock
 from orders.model import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
 from orders.transitions import step_event
+from runtime import arrays
 from runtime.errors import FailedPrecondition, InvalidRequest
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
