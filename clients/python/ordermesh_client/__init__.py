@@ -1,0 +1,60 @@
+"""The Python client of ordermesh.
+
+`Client` blocks, `AsyncClient` is for asyncio; both have the same methods. Every call has a deadline of ten seconds,
+over all its attempts, unless told otherwise (`reconcile`: its wait and 30 seconds; `watch_status`: none). A call that
+was lost, or refused for a moment, is made again with the same request id; one that fails raises an `OrdermeshError`.
+"""
+
+from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest
+from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus, ReconcileResponse, WatchStatusResponse
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
+from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
+
+from ordermesh_client.aio import AsyncClient
+from ordermesh_client.calls import BatchResult, NewOrder
+from ordermesh_client.client import Client
+from ordermesh_client.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidRequest,
+    NotFound,
+    OrdermeshError,
+    Overloaded,
+    ServerFault,
+    Unavailable,
+    Violation,
+)
+from ordermesh_client.retry import NEVER, RetryPolicy
+
+__all__ = [
+    "NEVER",
+    "AlreadyExists",
+    "AsyncClient",
+    "BatchResult",
+    "Client",
+    "DeadlineExceeded",
+    "ErrorReason",
+    "FailedPrecondition",
+    "InvalidRequest",
+    "Metric",
+    "NewOrder",
+    "NotFound",
+    "Order",
+    "OrderItem",
+    "OrderSummary",
+    "OrdermeshError",
+    "Overloaded",
+    "PipelineStatus",
+    "Product",
+    "ReconcileResponse",
+    "RestockProductResponse",
+    "RetryPolicy",
+    "SalesSummary",
+    "ServerFault",
+    "TopProductsRequest",
+    "Unavailable",
+    "Violation",
+    "WatchStatusResponse",
+]

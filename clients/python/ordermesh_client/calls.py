@@ -1,0 +1,258 @@
+"""The calls of the platform as values: which method, what request, how long it may take. Both clients make them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message import Message
+from ordermesh.analytics.v1 import analytics_pb2 as analytics
+from ordermesh.gateway.v1 import pipeline_pb2 as pipeline
+from ordermesh.orders.v1 import inventory_pb2 as inventory
+from ordermesh.orders.v1 import orders_pb2 as orders
+
+from ordermesh_client.errors import OrdermeshError, from_status
+from ordermesh_client.retry import Repeat
+
+Answer = TypeVar("Answer", covariant=True)
+Page = TypeVar("Page", bound="HasNextPage")
+Ranking: TypeAlias = analytics.TopProductsRequest.Ranking
+ProductSales: TypeAlias = analytics.TopProductsResponse.ProductSales
+Minute: TypeAlias = analytics.OrdersPerMinuteResponse.Minute
+RECONCILE_WAIT_SECONDS = 30
+# What reading both ledgers may take besides the wait.
+RECONCILE_READ_SECONDS = 30.0
+
+
+class HasNextPage(Protocol):
+    """A reply that may name the page after it."""
+
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Answer]):
+    """One call to make."""
+
+    path: str
+    request: Message
+    read: Callable[[bytes], Answer]
+    repeat: Repeat = Repeat.SAFE
+    timeout_seconds: float | None = None
+    # A stream that may go on with a new one where the old one broke.
+    resumable: bool = False
+
+    def within(self, asked_seconds: float | None, default_seconds: float | None) -> Call[Answer]:
+        """Return the call with the deadline asked for, else its own, else the default."""
+        own = self.timeout_seconds if self.timeout_seconds is not None else default_seconds
+        return replace(self, timeout_seconds=own if asked_seconds is None else asked_seconds)
+
+    def after(self, page: HasNextPage) -> Call[Answer]:
+        """Return the call for the next page."""
+        request = type(self.request).FromString(self.request.SerializeToString())
+        request.page_token = page.next_page_token  # type: ignore[attr-defined] # every request of pages has one
+        return replace(self, request=request)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """One order of a batch; a request id is made unless given."""
+
+    customer_id: str
+    items: Iterable[orders.OrderItem]
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one order of a batch: exactly one of order and error is set."""
+
+    request_id: str
+    order: orders.OrderSummary | None = None
+    error: OrdermeshError | None = None
+
+
+def encode(request: Message) -> bytes:
+    """Encode a request."""
+    return request.SerializeToString()
+
+
+def path(file: FileDescriptor, service: str, method: str) -> str:
+    """Return the path of a method; raise KeyError when the contract does not have it."""
+    found = file.services_by_name[service].methods_by_name[method]
+    return f"/{found.containing_service.full_name}/{found.name}"
+
+
+def order_method(name: str) -> str:
+    """Return the path of a method of OrderService."""
+    return path(orders.DESCRIPTOR, "OrderService", name)
+
+
+def inventory_method(name: str) -> str:
+    """Return the path of a method of InventoryService."""
+    return path(inventory.DESCRIPTOR, "InventoryService", name)
+
+
+def analytics_method(name: str) -> str:
+    """Return the path of a method of AnalyticsService."""
+    return path(analytics.DESCRIPTOR, "AnalyticsService", name)
+
+
+def pipeline_method(name: str) -> str:
+    """Return the path of a method of PipelineService."""
+    return path(pipeline.DESCRIPTOR, "PipelineService", name)
+
+
+def create_order(customer_id: str, items: Iterable[orders.OrderItem], request_id: str | None) -> Call[orders.Order]:
+    """Create an order."""
+    request = orders.CreateOrderRequest(
+        customer_id=customer_id, items=items, request_id=request_id or str(uuid.uuid4())
+    )
+    return Call(order_method("CreateOrder"), request, orders.Order.FromString)
+
+
+def create_orders(new_orders: Iterable[NewOrder]) -> Call[list[BatchResult]]:
+    """Create several orders."""
+    requests = [
+        orders.CreateOrderRequest(customer_id=new.customer_id, items=new.items, request_id=new.request_id)
+        for new in new_orders
+    ]
+
+    def read(encoded: bytes) -> list[BatchResult]:
+        reply = orders.BatchCreateOrdersResponse.FromString(encoded)
+        return [
+            batch_result(request.request_id, result) for request, result in zip(requests, reply.results, strict=True)
+        ]
+
+    return Call(order_method("BatchCreateOrders"), orders.BatchCreateOrdersRequest(requests=requests), read)
+
+
+def batch_result(request_id: str, result: orders.BatchCreateOrdersResponse.Result) -> BatchResult:
+    """Return what became of one order."""
+    if result.HasField("error"):
+        return BatchResult(request_id, error=from_status(result.error))
+    return BatchResult(request_id, order=result.order)
+
+
+def get_order(order_id: str) -> Call[orders.Order]:
+    """Return one order."""
+    return Call(order_method("GetOrder"), orders.GetOrderRequest(order_id=order_id), orders.Order.FromString)
+
+
+def order_filter(
+    customer_id: str | None,
+    status: orders.Order.Status | None,
+    created_from: datetime | None,
+    created_before: datetime | None,
+    page_size: int,
+) -> orders.ListOrdersRequest:
+    """Say which orders to list."""
+    return orders.ListOrdersRequest(
+        customer_id=customer_id,
+        status=status,
+        created_from=created_from,
+        created_before=created_before,
+        page_size=page_size,
+    )
+
+
+def list_orders(request: orders.ListOrdersRequest) -> Call[orders.ListOrdersResponse]:
+    """Return a page of orders."""
+    return Call(order_method("ListOrders"), request, orders.ListOrdersResponse.FromString)
+
+
+def stream_orders(request: orders.ListOrdersRequest) -> Call[orders.OrderSummary]:
+    """Stream a page of orders as summaries."""
+    return Call(order_method("StreamOrders"), request, orders.OrderSummary.FromString)
+
+
+def cancel_order(order_id: str) -> Call[orders.Order]:
+    """Cancel an order."""
+    return Call(order_method("CancelOrder"), orders.CancelOrderRequest(order_id=order_id), orders.Order.FromString)
+
+
+def complete_payment(order_id: str) -> Call[orders.Order]:
+    """Mark an order as paid."""
+    request = orders.CompletePaymentRequest(order_id=order_id)
+    return Call(order_method("CompletePayment"), request, orders.Order.FromString)
+
+
+def ship_order(order_id: str) -> Call[orders.Order]:
+    """Mark an order as shipped."""
+    return Call(order_method("ShipOrder"), orders.ShipOrderRequest(order_id=order_id), orders.Order.FromString)
+
+
+def list_products(page_size: int) -> Call[inventory.ListProductsResponse]:
+    """Return a page of products."""
+    request = inventory.ListProductsRequest(page_size=page_size)
+    return Call(inventory_method("ListProducts"), request, inventory.ListProductsResponse.FromString)
+
+
+def get_product(product_id: str) -> Call[inventory.Product]:
+    """Return one product."""
+    request = inventory.GetProductRequest(product_id=product_id)
+    return Call(inventory_method("GetProduct"), request, inventory.Product.FromString)
+
+
+def create_product(product_id: str, name: str, price: float, stock: int | None) -> Call[inventory.Product]:
+    """Add a product; a second attempt would find the first one's product, so it is not repeated blindly."""
+    request = inventory.CreateProductRequest(
+        product_id=product_id, name=name, price=price, tracked=stock is not None, stock=stock
+    )
+    method = inventory_method("CreateProduct")
+    return Call(method, request, inventory.Product.FromString, Repeat.ONLY_IF_NOTHING_CHANGED)
+
+
+def restock_product(product_id: str, quantity: int, request_id: str | None) -> Call[inventory.RestockProductResponse]:
+    """Add stock to a product."""
+    request = inventory.RestockProductRequest(
+        product_id=product_id, quantity=quantity, request_id=request_id or str(uuid.uuid4())
+    )
+    return Call(inventory_method("RestockProduct"), request, inventory.RestockProductResponse.FromString)
+
+
+def list_metrics(metric_name: str | None, page_size: int) -> Call[analytics.ListMetricsResponse]:
+    """Return a page of metrics."""
+    request = analytics.ListMetricsRequest(metric_name=metric_name, page_size=page_size)
+    return Call(analytics_method("ListMetrics"), request, analytics.ListMetricsResponse.FromString)
+
+
+def sales_summary() -> Call[analytics.SalesSummary]:
+    """Return the totals."""
+    request = analytics.GetSalesSummaryRequest()
+    return Call(analytics_method("GetSalesSummary"), request, analytics.SalesSummary.FromString)
+
+
+def top_products(limit: int, ranking: Ranking) -> Call[analytics.TopProductsResponse]:
+    """Return the products that sold most."""
+    request = analytics.TopProductsRequest(limit=limit, ranking=ranking)
+    return Call(analytics_method("TopProducts"), request, analytics.TopProductsResponse.FromString)
+
+
+def orders_per_minute(start: datetime | None, end: datetime | None) -> Call[analytics.OrdersPerMinuteResponse]:
+    """Return orders and revenue by minute."""
+    request = analytics.OrdersPerMinuteRequest(start_time=start, end_time=end)
+    return Call(analytics_method("OrdersPerMinute"), request, analytics.OrdersPerMinuteResponse.FromString)
+
+
+def status() -> Call[pipeline.PipelineStatus]:
+    """Return how every stage is doing."""
+    return Call(pipeline_method("GetStatus"), pipeline.GetStatusRequest(), pipeline.PipelineStatus.FromString)
+
+
+def watch_status(interval_ms: int) -> Call[pipeline.WatchStatusResponse]:
+    """Stream the status."""
+    request = pipeline.WatchStatusRequest(interval_ms=interval_ms)
+    return Call(pipeline_method("WatchStatus"), request, pipeline.WatchStatusResponse.FromString, resumable=True)
+
+
+def reconcile(wait_seconds: int) -> Call[pipeline.ReconcileResponse]:
+    """Compare the orders with the metrics."""
+    request = pipeline.ReconcileRequest(wait_seconds=wait_seconds)
+    deadline = wait_seconds + RECONCILE_READ_SECONDS
+    method = pipeline_method("Reconcile")
+    return Call(method, request, pipeline.ReconcileResponse.FromString, timeout_seconds=deadline)

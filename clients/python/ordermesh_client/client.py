@@ -1,0 +1,226 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import grpc
+from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest
+from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus, ReconcileResponse, WatchStatusResponse
+from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
+from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
+
+from ordermesh_client import calls
+from ordermesh_client.calls import Answer, BatchResult, Call, Minute, NewOrder, Page, ProductSales, Ranking
+from ordermesh_client.channels import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, open_sync
+from ordermesh_client.errors import from_call
+from ordermesh_client.retry import Attempts, RetryPolicy
+
+
+class Client:
+    """Calls the platform; may be shared by threads. A call that fails raises an OrdermeshError."""
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._channel = open_sync(target, credentials)
+        self._timeout_seconds = timeout_seconds
+        self._retry = retry or RetryPolicy()
+
+    def close(self) -> None:
+        """Close the connection; what is under way is cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def create_order(
+        self,
+        customer_id: str,
+        items: Iterable[OrderItem],
+        *,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Order:
+        """Create an order. A request id is made unless given; give one to repeat a call of an earlier process."""
+        return self._call(calls.create_order(customer_id, items, request_id), timeout_seconds)
+
+    def create_orders(
+        self, new_orders: Iterable[NewOrder], *, timeout_seconds: float | None = None
+    ) -> list[BatchResult]:
+        """Create up to 1,000 orders in one call; one that is refused is told so, and does not hold up the others."""
+        return self._call(calls.create_orders(new_orders), timeout_seconds)
+
+    def get_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+        """Return one order with its items."""
+        return self._call(calls.get_order(order_id), timeout_seconds)
+
+    def orders(
+        self,
+        *,
+        customer_id: str | None = None,
+        status: Order.Status | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 100,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[Order]:
+        """Iterate over all orders, newest first, page by page; the deadline is for each page."""
+        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        for page in self._pages(calls.list_orders(request), timeout_seconds):
+            yield from page.orders
+
+    def stream_orders(
+        self,
+        *,
+        customer_id: str | None = None,
+        status: Order.Status | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 100,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[OrderSummary]:
+        """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
+        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        yield from self._stream(self._within(calls.stream_orders(request), timeout_seconds))
+
+    def cancel_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+        """Cancel an order that is not shipped, and return its stock."""
+        return self._call(calls.cancel_order(order_id), timeout_seconds)
+
+    def complete_payment(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+        """Mark a CREATED order as PAID."""
+        return self._call(calls.complete_payment(order_id), timeout_seconds)
+
+    def ship_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+        """Mark a PAID order as SHIPPED."""
+        return self._call(calls.ship_order(order_id), timeout_seconds)
+
+    def products(self, *, page_size: int = 100, timeout_seconds: float | None = None) -> Iterator[Product]:
+        """Iterate over the whole catalogue by product id, page by page; the deadline is for each page."""
+        for page in self._pages(calls.list_products(page_size), timeout_seconds):
+            yield from page.products
+
+    def get_product(self, product_id: str, *, timeout_seconds: float | None = None) -> Product:
+        """Return one product."""
+        return self._call(calls.get_product(product_id), timeout_seconds)
+
+    def create_product(
+        self,
+        product_id: str,
+        name: str,
+        price: float,
+        *,
+        stock: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Product:
+        """Add a product; its stock is counted when one is given. Retried only where certainly nothing was stored."""
+        return self._call(calls.create_product(product_id, name, price, stock), timeout_seconds)
+
+    def restock_product(
+        self,
+        product_id: str,
+        quantity: int,
+        *,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> RestockProductResponse:
+        """Add stock and release waiting orders. A request id is made unless given."""
+        return self._call(calls.restock_product(product_id, quantity, request_id), timeout_seconds)
+
+    def metrics(
+        self, *, metric_name: str | None = None, page_size: int = 100, timeout_seconds: float | None = None
+    ) -> Iterator[Metric]:
+        """Iterate over the metrics by name and dimension, page by page; the deadline is for each page."""
+        for page in self._pages(calls.list_metrics(metric_name, page_size), timeout_seconds):
+            yield from page.metrics
+
+    def sales_summary(self, *, timeout_seconds: float | None = None) -> SalesSummary:
+        """Return the totals."""
+        return self._call(calls.sales_summary(), timeout_seconds)
+
+    def top_products(
+        self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
+    ) -> list[ProductSales]:
+        """Return the products that sold most, best first."""
+        return list((self._call(calls.top_products(limit, ranking), timeout_seconds)).products)
+
+    def orders_per_minute(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[Minute]:
+        """Return orders and revenue minute by minute, oldest first; the last hour unless told otherwise."""
+        return list((self._call(calls.orders_per_minute(start, end), timeout_seconds)).minutes)
+
+    def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:
+        """Return how every stage of the pipeline is doing."""
+        return self._call(calls.status(), timeout_seconds)
+
+    def watch_status(self, interval_ms: int = 1_000) -> Iterator[WatchStatusResponse]:
+        """Iterate over the status without end; after a lost connection it goes on, with revisions from 1 again."""
+        yield from self._stream(calls.watch_status(interval_ms))
+
+    def reconcile(
+        self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None
+    ) -> ReconcileResponse:
+        """Compare the orders with the metrics; wait that long for events under way, and at most 30 s more."""
+        return self._call(calls.reconcile(wait_seconds), timeout_seconds)
+
+    def _within(self, call: Call[Answer], timeout_seconds: float | None) -> Call[Answer]:
+        return call.within(timeout_seconds, self._timeout_seconds)
+
+    def _call(self, call: Call[Answer], timeout_seconds: float | None) -> Answer:
+        call = self._within(call, timeout_seconds)
+        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        method = self._channel.unary_unary(call.path, calls.encode, call.read)
+        while True:
+            try:
+                return method(call.request, timeout=attempts.remaining_seconds())
+            except grpc.RpcError as failure:
+                error = from_call(failure)
+            time.sleep(attempts.pause_after(error))
+
+    def _stream(self, call: Call[Answer]) -> Iterator[Answer]:
+        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        method = self._channel.unary_stream(call.path, calls.encode, call.read)
+        begun = False
+        while True:
+            replies = method(call.request, timeout=attempts.remaining_seconds())
+            try:
+                for reply in replies:
+                    begun = True
+                    attempts.begin_anew()
+                    yield reply
+                return
+            except grpc.RpcError as failure:
+                error = from_call(failure)
+            finally:
+                replies.cancel()
+            if begun and not call.resumable:
+                raise error
+            time.sleep(attempts.pause_after(error))
+
+    def _pages(self, call: Call[Page], timeout_seconds: float | None) -> Iterator[Page]:
+        while True:
+            page = self._call(call, timeout_seconds)
+            yield page
+            if not page.next_page_token:
+                return
+            call = call.after(page)

@@ -1,0 +1,14 @@
+"""Watches the pipeline for three seconds: `python watch.py [host:port]`."""
+
+import sys
+from itertools import islice
+
+from ordermesh_client import Client
+
+with Client(*sys.argv[1:2]) as client:
+    for update in islice(client.watch_status(interval_ms=500), 6):
+        status = update.status
+        print(
+            f"{status.intake.orders_total} orders, {status.outbox.pending} events wait,"
+            f" {status.processing.counted_total} counted, {status.kafka.consumer_lag} behind"
+        )
