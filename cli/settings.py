@@ -76,10 +76,17 @@ def table() -> str:
 def row(name: str, field: FieldInfo) -> Row:
     """Return one setting as a row."""
     required = field.default is PydanticUndefined
-    default = "required" if required else f"`{field.default}`" if field.default not in (None, "") else "none"
+    default = "required" if required else f"`{written(field.default)}`" if field.default not in (None, "") else "none"
     kind = "secret" if SecretStr in (field.annotation, *getattr(field.annotation, "__args__", ())) else ""
     rule = ", ".join(filter(None, [kind, *bounds(field), *choices(field)]))
     return Row(f"{PREFIX}{name.upper()}", default, rule, field.description or "")
+
+
+def written(value: object) -> str:
+    """Return a value as the environment holds it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def bounds(field: FieldInfo) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from runtime import listen
+from runtime.addresses import Address, PortAddress
 from runtime.settings import Settings
 
 
@@ -18,28 +18,10 @@ def split_targets(value: object) -> object:
     return value
 
 
-def checked_address(address: str) -> str:
-    """Return the address as it is. Raises ValueError when nothing can listen there."""
-    listen.socket_path(address)
-    return address
-
-
-def checked_port(address: str) -> str:
-    """Return host:port as it is. Raises ValueError when it is something else."""
-    if listen.socket_path(address) is not None:
-        raise ValueError(f"{address!r} is not host:port")
-    return address
-
-
-Address = Annotated[str, AfterValidator(checked_address)]
-
-
 class GatewaySettings(Settings):
     """Where the gateway listens and whom it asks."""
 
-    metrics_address: Annotated[str, AfterValidator(checked_port)] = Field(
-        default="127.0.0.1:9105", description="Where /metrics is served."
-    )
+    metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")
     gateway_listen: Address = Field(
         default="unix:/run/ordermesh/gateway.sock", description="gRPC: unix:/path or host:port."
     )

@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 
+from runtime.addresses import Address, PortAddress
 from runtime.settings import Settings
 
 
@@ -21,7 +22,7 @@ class TopicSettings(Settings):
 class ServeSettings(DatabaseSettings):
     """The serving processes; `{index}` in the address is the number of the process."""
 
-    orders_listen: str = Field(
+    orders_listen: Address = Field(
         default="unix:/run/ordermesh/orders-{index}.sock",
         description="unix:/path or host:port; {index} is the process.",
     )
@@ -38,7 +39,7 @@ class ServeSettings(DatabaseSettings):
     orders_pool_size: int = Field(
         default=4, ge=1, le=100, description="Connections of a process, beside its writer's two."
     )
-    metrics_address: str = Field(default="127.0.0.1:9101", description="Where /metrics is served.")
+    metrics_address: PortAddress = Field(default="127.0.0.1:9101", description="Where /metrics is served.")
 
 
 class PublisherSettings(DatabaseSettings):
@@ -55,4 +56,4 @@ class PublisherSettings(DatabaseSettings):
         default=5.0, gt=0, le=8, description="Patience with Kafka, within the claim's 10 s."
     )
     outbox_retention_days: int = Field(default=7, ge=1, le=3650, description="Days that sent events are kept.")
-    metrics_address: str = Field(default="127.0.0.1:9102", description="Where /metrics is served.")
+    metrics_address: PortAddress = Field(default="127.0.0.1:9102", description="Where /metrics is served.")

@@ -13,22 +13,26 @@ from stack import ports
 class StackSettings(Settings):
     """What one person's stack listens on and runs."""
 
-    front_port: int = Field(default=8080, ge=1, le=65_535)
-    envoy_admin_port: int = Field(default=9901, ge=1, le=65_535)
-    envoy_stats_port: int = Field(default=9902, ge=1, le=65_535)
-    postgres_port: int = Field(default=15_432, ge=1, le=65_535)
-    kafka_port: int = Field(default=19_092, ge=1, le=65_535)
-    kafka_controller_port: int = Field(default=19_093, ge=1, le=65_535)
-    orders_metrics_port: int = Field(default=9101, ge=1, le=65_535)
-    publisher_metrics_port: int = Field(default=9102, ge=1, le=65_535)
-    processor_metrics_port: int = Field(default=9103, ge=1, le=65_535)
-    analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535)
-    gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535)
-    orders_processes: int = Field(default=2, ge=1, le=64)
-    orders_lane: bool = True
-    processor_workers: int = Field(default=2, ge=1, le=64)
-    rate_limit_per_second: int = Field(default=20_000, ge=1)
-    postgres_admin_dsn: SecretStr | None = None
+    front_port: int = Field(default=8080, ge=1, le=65_535, description="Envoy: REST, gRPC and gRPC-Web.")
+    envoy_admin_port: int = Field(default=9901, ge=1, le=65_535, description="Envoy's admin pages.")
+    envoy_stats_port: int = Field(default=9902, ge=1, le=65_535, description="Envoy's Prometheus statistics.")
+    postgres_port: int = Field(default=15_432, ge=1, le=65_535, description="The local PostgreSQL.")
+    kafka_port: int = Field(default=19_092, ge=1, le=65_535, description="The local Kafka.")
+    kafka_controller_port: int = Field(default=19_093, ge=1, le=65_535, description="The local Kafka's controller.")
+    orders_metrics_port: int = Field(default=9101, ge=1, le=65_535, description="/metrics of orders.")
+    publisher_metrics_port: int = Field(default=9102, ge=1, le=65_535, description="/metrics of the publisher.")
+    processor_metrics_port: int = Field(default=9103, ge=1, le=65_535, description="/metrics of the processor.")
+    analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535, description="/metrics of analytics.")
+    gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535, description="/metrics of the gateway.")
+    orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes of orders.")
+    orders_lane: bool = Field(default=True, description="Whether hot methods are served on the fast lane.")
+    processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
+    rate_limit_per_second: int = Field(
+        default=20_000, ge=1, description="Requests a second that a client address may make."
+    )
+    postgres_admin_dsn: SecretStr | None = Field(
+        default=None, description="A server that exists, in place of the local one."
+    )
 
     @property
     def external_kafka(self) -> bool:
