@@ -14,22 +14,22 @@ from runtime import listen
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(swagger_ui_path)
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
-STATIC_FILES = ("home.css", "home.js", "docs.js")
-# Scripts only from here; Swagger UI sets inline styles and draws its icons from data.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+HOME_FILES = ("home.css", "home.js", "stream.js", "flow.js", "chart.js", "last.js", "order.js", "proof.js", "format.js")
+STATIC_FILES = (*HOME_FILES, "icon.svg", "docs.js")
+# Everything only from here.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+# Swagger UI sets inline styles and draws its icons from data.
+DOCS_POLICY = POLICY | {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -57,6 +57,8 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Tell browsers what these pages may do."""
+    policy = DOCS_POLICY if request.path.startswith("/docs") else POLICY
+    response.headers["Content-Security-Policy"] = "; ".join(f"{what} {whence}" for what, whence in policy.items())
     response.headers.update(HEADERS)
 
 

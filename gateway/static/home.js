@@ -1,67 +1,122 @@
-"use strict";
-// Shows the status of the pipeline, asked for once a second.
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-const count = (value) => whole.format(Number(value ?? 0));
-const ms = (latency) => (latency?.p99Ms ? `${fine.format(latency.p50Ms)} / ${fine.format(latency.p99Ms)} ms` : "–");
-const perSecond = (value) => `${fine.format(value ?? 0)} / s`;
+// Wires the page to its streams: the status, the totals, the orders.
+import { MinuteChart } from "./chart.js";
+import { Flow } from "./flow.js";
+import { ago, count, element, money, timeOfDay, write } from "./format.js";
+import { LastOrders } from "./last.js";
+import { offerOrders } from "./order.js";
+import { offerProof } from "./proof.js";
+import { Stream } from "./stream.js";
 
-const STAGES = [
-  ["Orders accepted", "intake", (s) => [count(s.ordersTotal), perSecond(s.ordersPerSecond), {}]],
-  ["Events published", "outbox", (s) => [count(s.publishedTotal), perSecond(s.publishedPerSecond), {
-    "waiting": count(s.pending), "oldest": `${fine.format(s.oldestPendingSeconds)} s`, "refused": count(s.dead), "p50 / p99": ms(s.latency) }]],
-  ["Events in Kafka", "kafka", (s) => [count(s.endOffsetTotal), `${count(s.brokers)} broker${s.brokers === 1 ? "" : "s"}`, {
-    "not yet counted": count(s.consumerLag), "dead letters": count(s.deadLetters) }]],
-  ["Events counted", "processing", (s) => [count(s.countedTotal), perSecond(s.countedPerSecond), {
-    "workers": count(s.workers), "set aside": count(s.parkedTotal), "p50 / p99": ms(s.latency) }]],
-];
+const byId = (id) => document.getElementById(id);
+const flow = new Flow(byId("flow"));
+const chart = new MinuteChart(byId("chart"), byId("minutes-read"));
+const last = new LastOrders(byId("last"), byId("last-read"));
+const names = new Map();
+let status = null;
+let lost = null;
 
-function element(name, text, className) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function stage(title, values) {
-  const card = element("article", "", "stage");
-  const [main, rate, rows] = values ?? ["–", "does not answer", {}];
-  const list = document.createElement("dl");
-  for (const [name, value] of Object.entries(rows)) list.append(element("dt", name), element("dd", value));
-  card.append(element("h2", title), element("div", main, "main"), element("div", rate, "rate"), list);
-  return card;
-}
-
-function part(component) {
-  const made = element("span", component.name, `part ${component.state}`);
-  if (component.message) made.append(" ", element("small", component.message));
-  return made;
-}
-
-function show(status) {
-  const at = new Date(status.asOf).toLocaleTimeString();
-  const down = status.components.filter((one) => one.state === "DOWN").map((one) => one.name);
-  notice(down.length ? `${down.join(", ")} down · as of ${at}` : `Everything is up · as of ${at}`, down.length > 0);
-  document.getElementById("stages").replaceChildren(...STAGES.map(([title, key, values]) => stage(title, status[key] && values(status[key]))));
-  document.getElementById("parts").replaceChildren(...status.components.map(part));
-  for (const id of ["stages", "parts"]) document.getElementById(id).hidden = false;
-}
-
-function notice(text, problem) {
-  const line = document.getElementById("notice");
-  line.textContent = text;
-  line.className = problem ? "problem" : "";
-}
-
-async function ask() {
-  try {
-    const reply = await fetch("/v1/pipeline/status", { cache: "no-store" });
-    if (!reply.ok) throw new Error(`the gateway answered ${reply.status}`);
-    show(await reply.json());
-  } catch (error) {
-    notice(`No status: ${error.message}`, true);
+function showNotice() {
+  const line = byId("notice");
+  if (lost) {
+    line.dataset.state = "DOWN";
+    return write(line, `This page lost the gateway ${ago(lost.since)} ago, at ${timeOfDay(lost.since)}; trying again. What you see is from before.`);
   }
-  setTimeout(ask, 1000);
+  if (!status) return undefined;
+  const down = status.components.filter((one) => one.state === "DOWN");
+  line.dataset.state = down.length ? "DOWN" : "UP";
+  const words = down.map((one) => `${one.name} is down since ${timeOfDay(one.since)} (${ago(one.since)})`);
+  return write(line, down.length ? `${words.join(", ")}.` : "Everything is up.");
 }
 
-ask();
+function showParts(components) {
+  const rows = components.map((one) => {
+    const row = element("li");
+    row.dataset.state = one.state;
+    const state = { UP: "up", DOWN: "down" }[one.state] ?? "not known";
+    row.append(element("strong", one.name), element("span", `${state} for ${ago(one.since)}`, "read"));
+    if (one.message) row.append(element("small", one.message));
+    return row;
+  });
+  byId("parts").replaceChildren(...rows);
+}
+
+function showStatus(message) {
+  status = message.status;
+  flow.show(status);
+  showParts(status.components);
+  showNotice();
+}
+
+function showTotals(summary) {
+  write(byId("total-orders"), count(summary.ordersTotal));
+  write(byId("total-net"), money(summary.netRevenue));
+  write(byId("total-revenue"), money(summary.revenueTotal));
+  write(byId("total-cancelled"), money(summary.cancelledRevenue));
+  write(byId("total-average"), money(summary.averageOrderValue));
+  write(byId("total-restock"), count(summary.restockRequests));
+  const rows = summary.ordersByStatus.map((one) => {
+    const row = element("li", "", `status ${one.status}`);
+    row.append(element("span", one.status.toLowerCase().replace("_", " ")), element("b", count(one.orders)));
+    return row;
+  });
+  byId("statuses").replaceChildren(...rows);
+}
+
+async function ask(path) {
+  const reply = await fetch(path, { cache: "no-store" });
+  if (!reply.ok) throw new Error(`${path} answered ${reply.status}`);
+  return reply.json();
+}
+
+async function nameOf(productId) {
+  if (!names.has(productId)) {
+    names.set(productId, productId);
+    await ask(`/v1/products/${encodeURIComponent(productId)}`).then((one) => names.set(productId, one.name), () => names.delete(productId));
+  }
+  return names.get(productId) ?? productId;
+}
+
+async function showTop() {
+  const { products } = await ask("/v1/analytics/top-products?limit=6");
+  const most = Math.max(1, ...products.map((one) => Number(one.units)));
+  const rows = await Promise.all(products.map(async (one) => {
+    const row = element("li");
+    const bar = element("span", "", "share");
+    bar.append(element("i"));
+    bar.firstChild.style.width = `${(100 * Number(one.units)) / most}%`;
+    row.append(element("span", await nameOf(one.productId), "product"), element("b", count(one.units)), bar, element("small", `${one.productId} · ${money(one.revenue)}`));
+    return row;
+  }));
+  byId("top").replaceChildren(...rows);
+}
+
+// Asks again when something was counted, and at most every two seconds.
+let due = true;
+async function refresh() {
+  if (due && !document.hidden) {
+    due = false;
+    await Promise.all([ask("/v1/analytics/orders-per-minute").then((reply) => chart.show(reply.minutes)), showTop()]).catch(() => (due = true));
+  }
+  setTimeout(refresh, 2000);
+}
+
+const order = offerOrders(byId("order"), byId("travel"), ask);
+offerProof(byId);
+new Stream("/v1/pipeline/status:watch", {
+  resumable: false,
+  onMessage: showStatus,
+  onState: (state) => { lost = state; document.body.classList.toggle("stale", Boolean(state)); showNotice(); },
+});
+new Stream("/v1/analytics:watch", {
+  resumable: true,
+  onMessage: (message) => { if (message.summary) { showTotals(message.summary); due = true; } },
+});
+new Stream("/v1/orders:watch", {
+  resumable: true,
+  onMessage: (message) => { if (message.change) { last.add(message.change); order.saw(message.change); } },
+  onState: (state) => last.lost(state),
+});
+setInterval(showNotice, 1000);
+setInterval(() => (due = true), 30000);
+last.begin(ask);
+refresh();

@@ -1,0 +1,72 @@
+// The pipeline as a picture: five stages, and between them as many moving dots as the rate asks for.
+import { count, element, latency, perSecond, seconds, timeOfDay, write } from "./format.js";
+
+const DOTS = 6;
+const STAGES = [
+  { part: "orders", title: "Accepted", unit: "orders stored", main: (s) => s.intake?.ordersTotal,
+    facts: { rate: (s) => s.intake && perSecond(s.intake.ordersPerSecond) }, rate: (s) => s.intake?.ordersPerSecond },
+  { part: "publisher", title: "Outbox", unit: "events waiting", main: (s) => s.outbox?.pending,
+    facts: { oldest: (s) => s.outbox && seconds(s.outbox.oldestPendingSeconds), "p50 / p99": (s) => s.outbox && latency(s.outbox.latency),
+      refused: (s) => s.outbox && count(s.outbox.dead) }, rate: (s) => s.outbox?.publishedPerSecond },
+  { part: "kafka", title: "Kafka", unit: "events in the log", main: (s) => s.kafka?.endOffsetTotal,
+    facts: { lag: (s) => s.kafka && count(s.kafka.consumerLag), brokers: (s) => s.kafka && count(s.kafka.brokers),
+      "dead letters": (s) => s.kafka && count(s.kafka.deadLetters) }, rate: (s) => s.processing?.countedPerSecond },
+  { part: "processor", title: "Workers", unit: "at work", main: (s) => s.processing?.workers,
+    facts: { rate: (s) => s.processing && perSecond(s.processing.countedPerSecond), "p50 / p99": (s) => s.processing && latency(s.processing.latency),
+      "set aside": (s) => s.processing && count(s.processing.parkedTotal) }, rate: (s) => s.processing?.countedPerSecond },
+  { part: "analytics", title: "Counted", unit: "events, once each", main: (s) => s.processing?.countedTotal, facts: {} },
+];
+
+export class Flow {
+  constructor(list) {
+    this.cards = STAGES.map((stage, number) => {
+      const card = makeCard(stage);
+      list.append(card.root);
+      if (number < STAGES.length - 1) list.append((card.rail = makeRail()));
+      return card;
+    });
+  }
+
+  show(status) {
+    const parts = Object.fromEntries(status.components.map((one) => [one.name, one]));
+    STAGES.forEach((stage, number) => showCard(this.cards[number], stage, status, parts[stage.part]));
+  }
+}
+
+function makeCard(stage) {
+  const root = element("li", "", "stage");
+  const main = element("p", "–", "main");
+  const unit = element("p", stage.unit, "unit");
+  const list = element("dl");
+  const facts = Object.keys(stage.facts).map((name) => {
+    const value = element("dd", "–");
+    const row = element("div");
+    row.append(element("dt", name), value);
+    list.append(row);
+    return value;
+  });
+  root.append(element("h3", stage.title), main, unit, list);
+  return { root, main, unit, facts };
+}
+
+function makeRail() {
+  const rail = element("li", "", "rail");
+  rail.setAttribute("aria-hidden", "true");
+  const track = element("span", "", "track");
+  for (let number = 0; number < DOTS; number += 1) track.append(element("i"));
+  rail.append(track, element("span", "", "speed"));
+  return rail;
+}
+
+function showCard(card, stage, status, part) {
+  const value = stage.main(status);
+  write(card.main, value === undefined || value === null ? "–" : count(value));
+  Object.values(stage.facts).forEach((fact, number) => write(card.facts[number], fact(status) ?? "–"));
+  card.root.dataset.state = part?.state ?? "STATE_UNSPECIFIED";
+  write(card.unit, part?.state === "DOWN" ? `down since ${timeOfDay(part.since)}` : part?.state === "UP" ? stage.unit : "not known");
+  if (!card.rail) return;
+  const rate = stage.rate(status) ?? 0;
+  // Ten times the rate is two dots more.
+  card.rail.dataset.dots = rate > 0 ? Math.min(DOTS, Math.max(1, Math.ceil(2 * Math.log10(rate + 1)))) : 0;
+  write(card.rail.lastChild, rate > 0 ? perSecond(rate) : "");
+}

@@ -1,0 +1,62 @@
+// The last things that happened to orders, newest first.
+import { element, money, timeOfDay } from "./format.js";
+
+const ROWS = 8;
+const DRAW_MS = 250;
+const WORDS = {
+  ORDER_CREATED: "created", STOCK_ALLOCATED: "stock allocated", PAYMENT_COMPLETED: "paid", ORDER_SHIPPED: "shipped", ORDER_CANCELLED: "cancelled",
+};
+
+export class LastOrders {
+  constructor(body, readout) {
+    Object.assign(this, { body, readout, changes: [], drawn: false });
+    this.draw();
+  }
+
+  // What was there before the stream began.
+  async begin(ask) {
+    const { orders } = await ask(`/v1/orders?pageSize=${ROWS}`).catch(() => ({ orders: [] }));
+    const known = new Set(this.changes.map((one) => one.orderId));
+    const before = orders.filter((one) => !known.has(one.orderId)).map((one) => ({ ...one, occurredAt: one.createdAt }));
+    this.changes = [...this.changes, ...before].slice(0, ROWS);
+    this.draw();
+  }
+
+  // Many may come at once: they are drawn four times a second.
+  add(change) {
+    this.changes = [{ ...change, fresh: true }, ...this.changes].slice(0, ROWS);
+    this.timer ??= setTimeout(() => this.draw(), DRAW_MS);
+  }
+
+  lost(state) {
+    this.readout.textContent = state ? `no news since ${timeOfDay(state.since)}: ${state.reason}` : "";
+  }
+
+  draw() {
+    this.timer = undefined;
+    const rows = this.changes.map(makeRow);
+    while (rows.length < ROWS) rows.push(emptyRow());
+    this.body.replaceChildren(...rows);
+    this.changes.forEach((one) => (one.fresh = false));
+  }
+}
+
+function makeRow(change) {
+  const row = element("tr", "", change.fresh ? "fresh" : "");
+  const state = change.status ?? "";
+  const what = element("span", WORDS[change.type] ?? state.toLowerCase().replace("_", " "), `badge ${state}`);
+  const order = element("td", change.orderId.slice(-8), "id");
+  order.title = change.orderId;
+  const held = element("td");
+  held.append(what);
+  row.append(element("td", timeOfDay(change.occurredAt)), order, element("td", change.customerId, "customer"), held, element("td", money(change.totalPrice), "number"));
+  return row;
+}
+
+function emptyRow() {
+  const row = element("tr", "", "empty");
+  const cell = element("td", "\u00a0");
+  cell.colSpan = 5;
+  row.append(cell);
+  return row;
+}
