@@ -14,10 +14,10 @@ function shape(name, attributes, text) {
   return made;
 }
 
-// The smallest of 1, 2, 5, 10, 20 ... that is no less.
+// The next round number.
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, value)));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 1;
+  return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value) ?? 1;
 }
 
 export class MinuteChart {
@@ -47,7 +47,7 @@ export class MinuteChart {
   y(value, most) { return this.height - BOTTOM - (value / most) * (this.height - TOP - BOTTOM); }
 
   draw() {
-    const mostOrders = roundUp(Math.max(1, ...this.minutes.map((one) => one.orders)));
+    const mostOrders = roundUp(Math.max(4, ...this.minutes.map((one) => one.orders)));
     const mostRevenue = roundUp(Math.max(1, ...this.minutes.map((one) => one.revenue)));
     const svg = shape("svg", { viewBox: `0 0 ${this.width} ${this.height}`, "aria-hidden": "true" });
     for (const share of [0, 0.5, 1]) this.drawLine(svg, share, mostOrders, mostRevenue);
@@ -93,7 +93,7 @@ export class MinuteChart {
 
   tell() {
     const one = this.minutes[this.chosen ?? MINUTES - 1];
-    const words = `${minuteOfDay(one.time)} · ${count(one.orders)} orders · ${money(one.revenue)} revenue`;
+    const words = `${minuteOfDay(one.time)} · ${count(one.orders)} ${one.orders === 1 ? "order" : "orders"} · ${money(one.revenue)} revenue`;
     this.readout.textContent = words;
     const sum = this.minutes.reduce((all, minute) => all + minute.orders, 0);
     this.holder.setAttribute("aria-label", `Orders and revenue per minute, the last half hour: ${count(sum)} orders. ${words}`);

@@ -2,6 +2,8 @@
 import { count, element, latency, perSecond, seconds, timeOfDay, write } from "./format.js";
 
 const DOTS = 6;
+// As home.css has it.
+const TRAVEL_SECONDS = 2.4;
 const STAGES = [
   { part: "orders", title: "Accepted", unit: "orders stored", main: (s) => s.intake?.ordersTotal,
     facts: { rate: (s) => s.intake && perSecond(s.intake.ordersPerSecond) }, rate: (s) => s.intake?.ordersPerSecond },
@@ -67,6 +69,15 @@ function showCard(card, stage, status, part) {
   if (!card.rail) return;
   const rate = stage.rate(status) ?? 0;
   // Ten times the rate is two dots more.
-  card.rail.dataset.dots = rate > 0 ? Math.min(DOTS, Math.max(1, Math.ceil(2 * Math.log10(rate + 1)))) : 0;
+  moveDots(card.rail, rate > 0 ? Math.min(DOTS, Math.max(1, Math.ceil(2 * Math.log10(rate + 1)))) : 0);
   write(card.rail.lastChild, rate > 0 ? perSecond(rate) : "");
+}
+
+function moveDots(rail, dots) {
+  if (rail.dataset.dots === String(dots)) return;
+  rail.dataset.dots = dots;
+  [...rail.querySelectorAll("i")].forEach((dot, number) => {
+    dot.className = number < dots ? "moves" : "";
+    dot.style.animationDelay = `${(-TRAVEL_SECONDS * number) / Math.max(1, dots)}s`;
+  });
 }

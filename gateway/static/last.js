@@ -35,7 +35,7 @@ export class LastOrders {
   draw() {
     this.timer = undefined;
     const rows = this.changes.map(makeRow);
-    while (rows.length < ROWS) rows.push(emptyRow());
+    while (rows.length < ROWS) rows.push(emptyRow(rows.length ? "\u00a0" : "No orders yet: place one below."));
     this.body.replaceChildren(...rows);
     this.changes.forEach((one) => (one.fresh = false));
   }
@@ -53,9 +53,9 @@ function makeRow(change) {
   return row;
 }
 
-function emptyRow() {
+function emptyRow(text) {
   const row = element("tr", "", "empty");
-  const cell = element("td", "\u00a0");
+  const cell = element("td", text);
   cell.colSpan = 5;
   row.append(cell);
   return row;

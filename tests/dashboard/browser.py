@@ -19,10 +19,17 @@ from typing import Any
 import aiohttp
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --remote-debugging-port=0"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+]
 PATIENCE_SECONDS = 30.0
 
 
@@ -92,7 +99,7 @@ class Page:
     async def shoot(self, path: Path) -> None:
         """Write a picture of the whole page."""
         shot = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +109,7 @@ async def browsing() -> AsyncIterator[Page]:
     process = start([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"], profile / "browser.log")
     try:
         async with aiohttp.ClientSession() as session:
-            port = await devtools_port(profile / "DevToolsActivePort")
+            port = await asyncio.to_thread(devtools_port, profile / "DevToolsActivePort")
             async with session.get(f"http://127.0.0.1:{port}/json") as reply:
                 target = next(one for one in await reply.json() if one["type"] == "page")
             async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
@@ -118,10 +125,10 @@ def start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=output, stderr=output)
 
 
-async def devtools_port(path: Path) -> int:
+def devtools_port(path: Path) -> int:
     """Wait until the browser tells its port."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not (path.exists() and path.read_text().count("\n") >= 1):
         assert time.monotonic() < give_up, "the browser did not start"
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)
     return int(path.read_text().split("\n")[0])
