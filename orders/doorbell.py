@@ -10,7 +10,7 @@ from orders.sql import QUERIES
 from runtime.postgres import connection_options
 
 # A NOTIFY costs the server about as much as publishing one event; publishers poll every 250 ms anyway.
-MIN_INTERVAL_SECONDS = 0.005
+MIN_INTERVAL_SECONDS = 0.02
 RETRY_SECONDS = 0.5
 
 
