@@ -21,6 +21,8 @@ POLL_SECONDS = 0.25
 RETRY_SECONDS = 0.5
 MAX_REST_SECONDS = 0.05
 ENOUGH_EVENTS = 500
+MANY_EVENTS_PER_SECOND = 1500
+PACE_SECONDS = 0.1
 MAINTAIN_SECONDS = 3600.0
 DAYS_AHEAD = 2
 PENDING_LIMIT = 100_000
@@ -51,29 +53,32 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
     with psycopg.connect(dsn, prepare_threshold=0, **options) as connection:
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         connection.execute(OUTBOX.listen)
-        maintained_at = 0.0
+        maintained_at, pace = 0.0, Pace()
         try:
             while not stop.is_set():
                 if time.monotonic() - maintained_at > MAINTAIN_SECONDS:
                     maintain(connection, settings.outbox_retention_days)
                     maintained_at = time.monotonic()
-                step(publisher, connection, stop, outage, -(-64 // settings.publisher_shards))
+                step(publisher, connection, stop, outage, pace, -(-64 // settings.publisher_shards))
         finally:
             publisher.close()
 
 
 def step(
-    publisher: Publisher, connection: psycopg.Connection[Any], stop: threading.Event, outage: Outage, turns: int
+    publisher: Publisher,
+    connection: psycopg.Connection[Any],
+    stop: threading.Event,
+    outage: Outage,
+    pace: Pace,
+    turns: int,
 ) -> None:
-    """Go round the shards once, rest as long as that took; wait for the doorbell when none had an event."""
+    """Go round the shards once, then rest; wait for the doorbell when none had an event."""
     started = time.monotonic()
     try:
         events = sum(publisher.run_once() for _ in range(turns))
         if events:
             outage.ends()
-            # Few events a request cost Kafka and the database most of all: let some gather, except in a backlog.
-            if events < ENOUGH_EVENTS:
-                stop.wait(min(time.monotonic() - started, MAX_REST_SECONDS))
+            stop.wait(pace.rest_seconds(events, started))
             return
     except KafkaDown as error:
         outage.begins("kafka", str(error))
@@ -95,6 +100,27 @@ def maintain(connection: psycopg.Connection[Any], retention_days: int) -> None:
     rows = connection.execute(OUTBOX.maintain, {"days_ahead": DAYS_AHEAD, "retention_days": retention_days}).fetchall()
     if rows:
         logger().info("outbox partitions changed", partitions=[row[0] for row in rows])
+
+
+class Pace:
+    """Lets events gather between rounds: few events a request cost Kafka and the database most of all."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._events = 0
+        self._per_second = 0.0
+
+    def rest_seconds(self, events: int, started_at: float) -> float:
+        """Return how long to rest: not in a backlog, as long as the round took, or longer where many come."""
+        now = time.monotonic()
+        self._events += events
+        if now - self._since >= PACE_SECONDS:
+            self._per_second = self._events / (now - self._since)
+            self._since, self._events = now, 0
+        if events >= ENOUGH_EVENTS:
+            return 0.0
+        many = self._per_second > MANY_EVENTS_PER_SECOND
+        return MAX_REST_SECONDS if many else min(now - started_at, MAX_REST_SECONDS)
 
 
 class Outage:
