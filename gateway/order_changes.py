@@ -53,6 +53,10 @@ class Changes:
         """Tell whether the topic is still the one that is read, with no more partitions."""
         return extent.topic_id == self._topic_id and len(extent.ends) == len(self._next)
 
+    def behind(self, extent: Extent) -> int:
+        """Count the events that the log has after those that were taken."""
+        return sum(max(0, end - at) for at, end in zip(self._next, extent.ends, strict=True))
+
     def take(self, record: Record) -> OrderChange | None:
         """Move past an event and return the change, None when there is nothing to tell."""
         partition, offset = record.partition() or 0, record.offset() or 0

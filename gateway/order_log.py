@@ -112,17 +112,6 @@ class LogReader:
         self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
 
-    @property
-    def lag(self) -> int:
-        """Count the events that the log has after those that were read, as far as the broker told."""
-        if self._consumer is None:
-            return 0
-        lag = 0
-        for number, at in enumerate(self._next):
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(TOPIC, number), cached=True)
-            lag += max(0, end - at)
-        return lag
-
     def _read(self, wait_seconds: float) -> list[Message]:
         if self._consumer is None:
             self._consumer = self._open()

@@ -12,7 +12,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 
 from gateway.backends import unavailable
 from gateway.order_changes import Changes, begin, gone, look_back
-from gateway.order_log import EventsDeleted, LogReader, OrderLog
+from gateway.order_log import EventsDeleted, Extent, LogReader, OrderLog
 from gateway.watch_ends import TooSlow, changed, stopping
 
 POLL_SECONDS = 0.25
@@ -44,6 +44,7 @@ class OrdersStream:
             extent = await self._log.extent()
         offsets = begin(after_revision, extent)
         self._changes = Changes(extent.topic_id, offsets, self._customer_id)
+        self._keep_up(extent)
         reader = self._log.reader(look_back(offsets, extent))
         try:
             yield self._heartbeat()
@@ -67,7 +68,6 @@ class OrdersStream:
             if time.monotonic() - sent >= self._heartbeat_seconds:
                 yield self._heartbeat()
                 sent = time.monotonic()
-            self._keep_up(reader)
             if time.monotonic() - checked >= CHECK_SECONDS:
                 await self._check()
                 checked = time.monotonic()
@@ -77,9 +77,9 @@ class OrdersStream:
         made.heartbeat.sent_at.GetCurrentTime()
         return made
 
-    def _keep_up(self, reader: LogReader) -> None:
+    def _keep_up(self, extent: Extent) -> None:
         """Raise ServiceError when the watcher fell back; one that comes from far behind has its time."""
-        lag = reader.lag
+        lag = self._changes.behind(extent)
         if self._near and lag > MAX_LAG_EVENTS:
             raise TooSlow(lag)
         self._near = self._near or lag <= MAX_LAG_EVENTS
@@ -89,6 +89,7 @@ class OrdersStream:
             extent = await self._log.extent()
         if not self._changes.belongs_to(extent):
             raise changed()
+        self._keep_up(extent)
 
 
 @contextmanager

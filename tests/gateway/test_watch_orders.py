@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
 import pytest
@@ -28,6 +28,7 @@ from watched_log import (
     watching_gateway,
 )
 
+from gateway.order_log import EventsDeleted, LogReader
 from runtime import kafka
 from runtime.settings import Settings
 
@@ -193,6 +194,10 @@ async def test_events_deleted_since_a_revision_are_said_to_be_gone(
     error = await refusal_in_time(gateway, begin)
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
     assert "watch again without it" in error.details()
+    reader = LogReader(broker, [0] * PARTITIONS)
+    with pytest.raises(EventsDeleted):
+        await forever(lambda: reader.read(0.25))
+    reader.close()
 
 
 async def test_a_topic_made_again_is_another_log(gateway: Watched, broker: Settings) -> None:
@@ -225,6 +230,11 @@ async def refusal_in_time(gateway: Watched, after_revision: str) -> grpc.aio.Aio
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 return error
         stream.cancel()
+
+
+async def forever(ask: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await ask()
 
 
 def reason(error: grpc.aio.AioRpcError) -> str:

@@ -1,0 +1,121 @@
+"""Where a stream of orders begins, and what ends one whose reader falls behind; without a broker."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from watched_log import event, new_order
+
+from gateway import watch_orders
+from gateway.order_changes import LOOK_BACK, REMEMBERED_ORDERS, Changes, begin, look_back
+from gateway.order_log import Extent
+from gateway.watch_ends import TooSlow
+from gateway.watch_orders import MAX_LAG_EVENTS, OrdersStream
+from runtime.errors import FailedPrecondition
+
+TOPIC_ID = b"0123456789abcdef"
+
+
+class Record:
+    def __init__(self, offset: int, value: bytes) -> None:
+        self._offset, self._value = offset, value
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes:
+        return self._value
+
+
+def extent(begins: Sequence[int], ends: Sequence[int]) -> Extent:
+    return Extent(TOPIC_ID, tuple(begins), tuple(ends))
+
+
+def test_a_stream_begins_now_or_after_its_revision() -> None:
+    assert begin("", extent([0, 0], [7, 9])) == (7, 9)
+    assert begin(Changes(TOPIC_ID, [3, 9]).revision, extent([3, 0], [7, 9])) == (3, 9)
+
+
+def test_partitions_that_were_added_are_read_from_their_first_event() -> None:
+    revision = Changes(TOPIC_ID, [3]).revision
+    assert begin(revision, extent([0, 0], [7, 4])) == (3, 0)
+    assert not Changes(TOPIC_ID, [3]).belongs_to(extent([0, 0], [7, 4]))
+
+
+@pytest.mark.parametrize(
+    ("revision", "now", "said"),
+    [
+        (Changes(TOPIC_ID, [3]), extent([4], [9]), "the log begins at 4"),
+        (Changes(TOPIC_ID, [9]), extent([0], [8]), "ends at offset 8"),
+        (Changes(b"x" * 16, [3]), extent([0], [8]), "made again"),
+        (Changes(TOPIC_ID, [3, 3]), extent([0], [8]), "made again"),
+    ],
+)
+def test_a_gap_after_a_revision_is_never_silent(revision: Changes, now: Extent, said: str) -> None:
+    with pytest.raises(FailedPrecondition, match=said):
+        begin(revision.revision, now)
+
+
+def test_what_is_read_before_the_begin_is_remembered_and_not_told() -> None:
+    order = new_order()
+    assert look_back((LOOK_BACK + 3,), extent([1], [LOOK_BACK + 3])) == [3]
+    changes = Changes(TOPIC_ID, [5])
+    assert changes.take(Record(4, event(order, 1).SerializeToString())) is None
+    assert changes.revision == Changes(TOPIC_ID, [5]).revision
+    assert changes.take(Record(5, event(order, 1).SerializeToString())) is None
+    told = changes.take(Record(6, event(order, 2).SerializeToString()))
+    assert told is not None
+    assert told.sequence == 2
+    assert changes.revision == Changes(TOPIC_ID, [7]).revision
+
+
+def test_the_orders_that_a_stream_remembers_are_bounded() -> None:
+    changes = Changes(TOPIC_ID, [0])
+    for offset in range(REMEMBERED_ORDERS + 10):
+        changes.take(Record(offset, event(new_order()).SerializeToString()))
+    assert len(changes._sequences) == REMEMBERED_ORDERS
+
+
+class GrowingLog:
+    """A log that grows each time that it is asked, with a reader that never gets anything."""
+
+    def __init__(self, ends: list[int]) -> None:
+        self._ends = ends
+
+    async def extent(self) -> Extent:
+        return extent([0], [self._ends.pop(0)])
+
+    def reader(self, offsets: Sequence[int]) -> "GrowingLog":
+        return self
+
+    async def read(self, wait_seconds: float) -> list[Record]:
+        await asyncio.sleep(0)
+        return []
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_back(monkeypatch) -> None:
+    monkeypatch.setattr(watch_orders, "CHECK_SECONDS", 0)
+    log = GrowingLog([10, 10 + MAX_LAG_EVENTS, 11 + MAX_LAG_EVENTS])
+    stream = OrdersStream(log, asyncio.Event(), "", 5)
+    messages = stream.messages("")
+    assert (await anext(messages)).HasField("heartbeat")
+    with pytest.raises(TooSlow, match="try again") as caught:
+        await anext(messages)
+    assert "come back with the revision" in caught.value.message
+
+
+async def test_a_reader_that_comes_from_far_behind_has_its_time(monkeypatch) -> None:
+    monkeypatch.setattr(watch_orders, "CHECK_SECONDS", 0)
+    far = 5 * MAX_LAG_EVENTS
+    stop = asyncio.Event()
+    stream = OrdersStream(GrowingLog([far] * 1000), stop, "", 0.01)
+    messages = stream.messages(Changes(TOPIC_ID, [0]).revision)
+    assert (await anext(messages)).HasField("heartbeat")
+    assert (await anext(messages)).HasField("heartbeat")
+    await messages.aclose()
