@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from browser import Page, browsing
 
 from stack.running import RunningStack, running_stack
 
-PICTURES = Path(os.environ.get("DASHBOARD_PICTURES", "."))
+# The pictures stay, to be looked at.
+PICTURES = Path(os.environ.get("DASHBOARD_PICTURES") or tempfile.mkdtemp(prefix="ordermesh-dashboard-"))
 SIZES = {"desktop": (1360, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 
 
