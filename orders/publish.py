@@ -24,6 +24,7 @@ ENOUGH_EVENTS = 500
 MANY_EVENTS_PER_SECOND = 1500
 PACE_SECONDS = 0.1
 MAINTAIN_SECONDS = 3600.0
+MAINTAIN_AGAIN_SECONDS = 60.0
 DAYS_AHEAD = 2
 PENDING_LIMIT = 100_000
 
@@ -53,12 +54,12 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
     with psycopg.connect(dsn, prepare_threshold=0, **options) as connection:
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         connection.execute(OUTBOX.listen)
-        maintained_at, pace = 0.0, Pace()
+        maintain_at, pace = 0.0, Pace()
         try:
             while not stop.is_set():
-                if time.monotonic() - maintained_at > MAINTAIN_SECONDS:
-                    maintain(connection, settings.outbox_retention_days)
-                    maintained_at = time.monotonic()
+                if time.monotonic() >= maintain_at:
+                    done = maintain(connection, settings.outbox_retention_days)
+                    maintain_at = time.monotonic() + (MAINTAIN_SECONDS if done else MAINTAIN_AGAIN_SECONDS)
                 step(publisher, connection, stop, outage, pace, -(-64 // settings.publisher_shards))
         finally:
             publisher.close()
@@ -82,6 +83,7 @@ def step(
             return
     except KafkaDown as error:
         outage.begins("kafka", str(error))
+        count_pending(connection)
         stop.wait(RETRY_SECONDS)
         return
     count_pending(connection)
@@ -95,11 +97,19 @@ def count_pending(connection: psycopg.Connection[Any]) -> None:
     metrics.OUTBOX_PENDING.set(row[0] if row else 0)
 
 
-def maintain(connection: psycopg.Connection[Any], retention_days: int) -> None:
-    """Make the outbox's partitions ahead and drop old ones."""
-    rows = connection.execute(OUTBOX.maintain, {"days_ahead": DAYS_AHEAD, "retention_days": retention_days}).fetchall()
+def maintain(connection: psycopg.Connection[Any], retention_days: int) -> bool:
+    """Make the outbox's partitions ahead and drop old ones; False when the outbox is in use and it is to wait."""
+    parameters = {"days_ahead": DAYS_AHEAD, "retention_days": retention_days}
+    try:
+        with connection.transaction():
+            connection.execute(OUTBOX.give_way)
+            rows = connection.execute(OUTBOX.maintain, parameters).fetchall()
+    except psycopg.errors.LockNotAvailable:
+        logger().warning("outbox partitions are left for later, the outbox is in use")
+        return False
     if rows:
         logger().info("outbox partitions changed", partitions=[row[0] for row in rows])
+    return True
 
 
 class Pace:

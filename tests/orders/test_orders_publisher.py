@@ -13,7 +13,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPar
 from confluent_kafka.admin import OffsetSpec
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
 
-from orders import events, outbox_admin
+from orders import events, outbox_admin, publish
 from orders.ids import uuid7
 from orders.model import CREATED, PAID, Line, NewOrder
 from orders.publisher import KafkaDown, Publisher
@@ -416,3 +416,19 @@ def test_partitions_are_made_ahead_and_old_ones_dropped_only_when_nothing_in_the
         assert connection.execute(OUTBOX.maintain, {"days_ahead": 3, "retention_days": 7}).fetchall() == []
     for name in names() - before:
         owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
+
+
+def test_maintenance_that_finds_the_outbox_in_use_gives_way_and_is_made_up_for(
+    owner: psycopg.Connection, publisher_dsn: str, orders_dsn: str
+) -> None:
+    """Waiting for its lock it would hold up every order behind it."""
+    owner.execute(
+        "CREATE TABLE event_outbox_20200101 PARTITION OF event_outbox"
+        " FOR VALUES FROM ('2020-01-01Z') TO ('2020-01-02Z')"
+    )
+    with psycopg.connect(publisher_dsn, autocommit=True) as connection:
+        with psycopg.connect(orders_dsn) as reader:
+            reader.execute("SELECT count(*) FROM event_outbox")
+            assert publish.maintain(connection, 7) is False
+        assert publish.maintain(connection, 7) is True
+    assert owner.execute("SELECT to_regclass('event_outbox_20200101')").fetchone() == (None,)

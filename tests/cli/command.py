@@ -1,0 +1,134 @@
+"""Runs the `ordermesh` command as a person does, and looks after what it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stack import proc
+from stack.identity import Identity
+from stack.paths import default_cache
+from stack.settings import StackSettings
+from stack.status import StackStatus, read_status
+
+PATIENCE_SECONDS = 90.0
+ITEM = {"productId": "p1", "quantity": 2, "price": 10}
+
+
+def await_true(condition: Callable[[], object], what: Callable[[], str]) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.05)
+
+
+def as_person(person: Identity) -> tuple[str, ...]:
+    """Return the start of a command line that runs as another person than root."""
+    # The capability to read stands for a Python that everybody can reach; root's own may be closed to others.
+    read = "+dac_read_search"
+    user = (f"--reuid={person.uid}", f"--regid={person.gid}", "--clear-groups")
+    return ("setpriv", *user, f"--inh-caps={read}", f"--ambient-caps={read}")
+
+
+class Place:
+    """A state folder with free ports in the environment, as settings name them."""
+
+    def __init__(self, home: Path, prefix: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self._prefix = prefix
+        self.ports = StackSettings.with_free_ports().local_ports()
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")},
+            **{name: str(port) for name, port in self.ports.items()},
+            "ORDERMESH_HOME": str(home),
+            "COLUMNS": "200",
+            "TMPDIR": "/tmp",
+            "XDG_CACHE_HOME": str(default_cache().parent),
+        }
+        self._foreground: list[subprocess.Popen[str]] = []
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command line of the installed command."""
+        return [*self._prefix, str(Path(sys.executable).with_name("ordermesh")), *words]
+
+    def run(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*words), env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=110
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command that stays, with its output in a file."""
+        output = (self.home / "foreground.txt").open("w")
+        made = subprocess.Popen(
+            self.command(*words), env=self.env, stdout=output, stderr=output, text=True, start_new_session=True
+        )
+        output.close()
+        self._foreground.append(made)
+        return made
+
+    def said(self) -> str:
+        """Return what the command that stays has printed."""
+        return (self.home / "foreground.txt").read_text()
+
+    @property
+    def status(self) -> StackStatus:
+        """What the state folder says runs."""
+        known = read_status(self.home / "stack.json")
+        assert known is not None
+        return known
+
+    def ready(self) -> bool:
+        """Say whether everything is ready."""
+        known = read_status(self.home / "stack.json")
+        return known is not None and known.ready
+
+    def pids(self) -> list[int]:
+        """Return every process of the stack: its supervisor, the components and what is below them."""
+        own = [one.pid for one in self.status.components.values() if one.pid is not None]
+        return [self.status.supervisor.pid, *own, *(child for pid in own for child in proc.descendants(pid))]
+
+    def await_gone(self, pids: list[int]) -> None:
+        """Block until none of the processes runs."""
+
+        def left() -> list[int]:
+            return [pid for pid in pids if proc.identify(pid) is not None]
+
+        await_true(lambda: not left(), lambda: str([proc.command_line(pid) for pid in left()]))
+
+    def ask(self, path: str, body: object = None) -> Any:
+        """Ask the front door."""
+        data = None if body is None else json.dumps(body).encode()
+        url = self.status.addresses["rest"] + path
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=20) as reply:
+            return json.load(reply)
+
+    def order(self) -> str:
+        """Create an order and return its id."""
+        return str(self.ask("/orders", {"customerId": "cust-cli", "items": [ITEM]})["orderId"])
+
+    def kill_everything(self) -> None:
+        """Kill every process of the stack at once."""
+        pids = self.pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.await_gone(pids)
+
+    def clear(self) -> None:
+        """Stop what still runs."""
+        self.run("down")
+        for one in self._foreground:
+            if one.poll() is None:
+                one.kill()
+            one.wait()

@@ -1,0 +1,138 @@
+"""The commands against a stack that runs detached."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from importlib.metadata import version
+
+import pytest
+from command import ITEM, Place, await_true
+
+from cli.lifecycle import examples
+
+COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")
+
+
+def test_status_shows_every_part_with_state_and_address(running: Place) -> None:
+    done = running.run("status")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert all("ready" in lines[name] for name in COMPONENTS)
+    assert str(running.ports["ORDERMESH_FRONT_PORT"]) in lines["envoy"]
+    assert str(running.status.components["orders"].pid) in lines["orders"]
+
+
+def test_the_lines_to_paste_that_up_prints_work(running: Place) -> None:
+    lines = examples(running.status.addresses["rest"], running.status.addresses["grpc"])
+    curls = [line for line in lines if line.startswith("curl")]
+    assert len(curls) >= 3
+    for line in curls:
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=30)
+        assert "code" not in json.loads(done.stdout), line
+
+
+def test_logs_shows_the_last_lines_of_one_part_or_names_those_there_are(running: Place) -> None:
+    done = running.run("logs", "orders", "-n", "500")
+    assert done.returncode == 0
+    assert "orders started" in done.stdout
+    wrong = running.run("logs", "ordesr")
+    assert wrong.returncode == 2
+    assert "orders" in wrong.stderr
+    assert "publisher" in wrong.stderr
+
+
+def test_verify_agrees_and_tells_the_sums(running: Place) -> None:
+    running.order()
+    done = running.run("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "AGREES" in done.stdout
+    assert "published" in done.stdout
+    assert "counted" in done.stdout
+
+
+def test_topics_shows_each_topic_with_its_partitions(running: Place) -> None:
+    running.order()
+    done = running.run("topics")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    assert {"order-events", "stock", "order-events.dlq", "stock.dlq"} <= set(lines)
+    assert lines["order-events"][1] == "12"
+
+
+def test_outbox_list_says_that_nothing_is_dead_and_refuses_an_unknown_status(running: Place) -> None:
+    done = running.run("outbox", "list")
+    assert (done.returncode, done.stdout.strip()) == (0, "no events are FAILED or DEAD"), done.stderr
+    wrong = running.run("outbox", "list", "--status", "LOST")
+    assert wrong.returncode == 78
+    assert "--status must be one of NEW" in wrong.stderr
+
+
+def test_load_sends_to_the_local_stack_and_proves_it(running: Place) -> None:
+    done = running.run("load", "--rate", "50", "--duration", "1s", "--protocol", "grpc")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = running.run("load", "--rate", "fast")
+    assert wrong.returncode == 2
+    assert "--rate" in wrong.stderr
+
+
+def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> None:
+    done = running.run("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "everything is there" in done.stdout
+
+
+def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Place) -> None:
+    done = running.run("up")
+    assert done.returncode == 5
+    assert "runs already" in done.stderr
+    assert "ordermesh down" in done.stderr
+    assert running.order()
+
+
+def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: Place, place: Place) -> None:
+    taken = running.ports["ORDERMESH_FRONT_PORT"]
+    for words in (("up",), ("up", "--detach")):
+        done = place.run(*words, env={"ORDERMESH_FRONT_PORT": str(taken)})
+        assert done.returncode == 5
+        assert f"port {taken} (ORDERMESH_FRONT_PORT)" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (place.home / "postgres").exists()
+    doctor = place.run("doctor", env={"ORDERMESH_FRONT_PORT": str(taken)})
+    assert doctor.returncode == 1
+    assert str(taken) in doctor.stdout
+
+
+@pytest.mark.parametrize("words", [("status",), ("verify",), ("topics",), ("outbox", "list")])
+def test_a_command_that_needs_a_stack_says_that_none_runs(place: Place, words: tuple[str, ...]) -> None:
+    done = place.run(*words)
+    assert done.returncode == 5
+    assert "no stack runs" in done.stderr
+    assert "ordermesh up" in done.stderr
+
+
+def test_down_without_a_stack_is_no_error(place: Place) -> None:
+    done = place.run("down")
+    assert (done.returncode, done.stdout.strip()) == (0, "nothing runs")
+
+
+def test_version_and_help_tell_what_it_is(place: Place) -> None:
+    assert place.run("--version").stdout.strip() == f"ordermesh {version('ordermesh')}"
+    told = place.run("--help").stdout
+    for name in ("up", "down", "status", "logs", "demo", "load", "verify", "topics", "outbox", "dlq", "doctor"):
+        assert f" {name} " in told, name
+
+
+def test_an_order_of_items_is_what_the_examples_send(running: Place) -> None:
+    assert running.ask(f"/orders/{running.order()}")["items"] == [ITEM]
+
+
+def test_what_dies_is_started_again_and_status_counts_it(running: Place) -> None:
+    pid = running.status.components["publisher"].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await_true(lambda: running.status.components["publisher"].restarts == 1 and running.ready(), lambda: "it is back")
+    line = next(line for line in running.run("status").stdout.splitlines() if line.startswith("publisher"))
+    assert line.split()[3] == "1"
