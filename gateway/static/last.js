@@ -1,5 +1,5 @@
 // The last things that happened to orders, newest first.
-import { element, money, timeOfDay } from "./format.js";
+import { element, money, timeOfDay, write } from "./format.js";
 
 const ROWS = 8;
 const DRAW_MS = 250;
@@ -9,7 +9,7 @@ const WORDS = {
 
 export class LastOrders {
   constructor(body, readout) {
-    Object.assign(this, { body, readout, changes: [], drawn: false });
+    Object.assign(this, { body, readout, changes: [], state: null });
     this.draw();
   }
 
@@ -29,15 +29,22 @@ export class LastOrders {
   }
 
   lost(state) {
-    this.readout.textContent = state ? `no news since ${timeOfDay(state.since)}: ${state.reason}` : "";
+    this.state = state;
+    this.say();
+  }
+
+  say() {
+    const none = this.changes.length ? "" : "none yet: place one below";
+    write(this.readout, this.state ? `no news since ${timeOfDay(this.state.since)}: ${this.state.reason}` : none);
   }
 
   draw() {
     this.timer = undefined;
     const rows = this.changes.map(makeRow);
-    while (rows.length < ROWS) rows.push(emptyRow(rows.length ? "\u00a0" : "No orders yet: place one below."));
+    while (rows.length < ROWS) rows.push(emptyRow());
     this.body.replaceChildren(...rows);
     this.changes.forEach((one) => (one.fresh = false));
+    this.say();
   }
 }
 
@@ -53,10 +60,8 @@ function makeRow(change) {
   return row;
 }
 
-function emptyRow(text) {
+function emptyRow() {
   const row = element("tr", "", "empty");
-  const cell = element("td", text);
-  cell.colSpan = 5;
-  row.append(cell);
+  row.append(element("td", "\u00a0"), element("td", "", "id"), element("td"), element("td"), element("td"));
   return row;
 }
