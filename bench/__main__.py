@@ -13,7 +13,9 @@ from bench.suites import SUITES, Plan
 from bench.summary import markdown
 from runtime.exit_codes import ExitCode
 
-QUICK = Plan(seconds=3, lever_seconds=2, steady_seconds=5, long_seconds=10, step_seconds=2, events=60_000, say=print)
+QUICK = Plan(
+    seconds=3, rounds=1, lever_seconds=2, steady_seconds=5, long_seconds=10, step_seconds=2, events=60_000, say=print
+)
 
 
 def parser() -> argparse.ArgumentParser:

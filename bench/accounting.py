@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stack import proc
 
+QUIET_CORES = 0.15
+QUIET_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 # utime, stime, cutime and cstime, counted from the state on.
 CPU_FIELDS = slice(11, 15)
@@ -17,18 +21,43 @@ Roots = Mapping[str, Iterable[int]]
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU microseconds by process group."""
+    """CPU microseconds by process group, of the whole machine, and when that was."""
 
     cpu_us: Mapping[str, int]
+    machine_us: int = 0
+    at_seconds: float = 0.0
 
     def since(self, earlier: Cost) -> dict[str, int]:
         """Return what was used after an earlier mark."""
         return {name: used - earlier.cpu_us.get(name, 0) for name, used in self.cpu_us.items()}
 
+    def cores_elsewhere(self, earlier: Cost, ours_us: int) -> float:
+        """Return how many cores others kept busy meanwhile: what is neither idle nor ours."""
+        seconds = max(self.at_seconds - earlier.at_seconds, 1e-3)
+        return round(max(self.machine_us - earlier.machine_us - ours_us, 0) / 1e6 / seconds, 3)
+
 
 def mark(roots: Roots) -> Cost:
     """Note what each group has used so far; a group is its root processes and everything below them."""
-    return Cost({name: sum(map(cpu_us, family(pids))) for name, pids in roots.items()})
+    cpu = {name: sum(map(cpu_us, family(pids))) for name, pids in roots.items()}
+    return Cost(cpu, machine_us(), time.monotonic())
+
+
+def await_quiet(roots: Roots) -> None:
+    """Block until others leave the machine alone, or patience is over: then the figures will show them."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        before = mark(roots)
+        time.sleep(QUIET_SECONDS)
+        now = mark(roots)
+        if now.cores_elsewhere(before, sum(now.since(before).values())) < QUIET_CORES:
+            return
+
+
+def machine_us() -> int:
+    """Return the CPU time that the machine has spent on anything."""
+    user, nice, system, _idle, _waiting, irq, soft_irq, *_ = map(int, (proc.PROC / "stat").read_text().split()[1:9])
+    return (user + nice + system + irq + soft_irq) * TICK_US
 
 
 def family(pids: Iterable[int]) -> list[int]:

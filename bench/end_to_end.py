@@ -16,7 +16,6 @@ from bench.subjects import SQL, Subject
 WARM_UP_CALLS = 400
 CALIBRATION_SECONDS = 2.0
 SAMPLE_SECONDS = 0.25
-SETTLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Run:
     cpu_us_per_order: dict[str, float]
     cpu_us_per_order_total: float
     wal_bytes_per_order: float
+    cores_elsewhere: float
     memory_bytes: dict[str, int]
     latency_ms: dict[str, float]
     backlog: list[tuple[float, int, int]]
@@ -58,7 +58,7 @@ def peak(subject: Subject, load: Load, seconds: float) -> Run:
     calls = max(WARM_UP_CALLS, round(first.calls / max(first.seconds, 0.01) * CALIBRATION_SECONDS))
     second = h2load.run(load, subject.port, calls)
     subject.drain(subject.stored())
-    time.sleep(SETTLE_SECONDS)
+    accounting.await_quiet(subject.roots)
     return measured(subject, load, max(1, round(second.calls / second.seconds * seconds)))
 
 
@@ -76,7 +76,8 @@ def measured(subject: Subject, load: Load, calls: int) -> Run:
         answers = h2load.run(load, subject.port, calls)
         subject.drain(counted + subject.stored() - stored)
         seconds = time.monotonic() - began
-    spent = accounting.mark(subject.roots).since(before) | {"generator": answers.cpu_us}
+    after = accounting.mark(subject.roots)
+    spent = after.since(before) | {"generator": answers.cpu_us}
     orders = answers.calls * load.orders_per_call
     new = max(orders, 1)
     return Run(
@@ -93,6 +94,7 @@ def measured(subject: Subject, load: Load, calls: int) -> Run:
         cpu_us_per_order={name: round(used / new, 2) for name, used in spent.items()},
         cpu_us_per_order_total=round(sum(spent.values()) / new, 1),
         wal_bytes_per_order=round((subject.wal_bytes() - wal) / new, 1),
+        cores_elsewhere=after.cores_elsewhere(before, sum(spent.values())),
         memory_bytes=accounting.memory_bytes(subject.roots),
         latency_ms=answers.latency_ms,
         backlog=sampler.points,

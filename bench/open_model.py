@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from bench import accounting
+from bench.accounting import Cost
 from bench.subjects import SQL, ProductProbes, Subject
 
 SAMPLE_SECONDS = 1.0
@@ -29,7 +30,7 @@ class Sample:
     seconds: float
     stored: int
     counted: int
-    cpu_us: dict[str, int] | None
+    cost: Cost | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class OpenRun:
     cpu_us_per_order: dict[str, float]
     cpu_us_per_order_total: float
     cores_used: float
+    cores_elsewhere: float
     wal_bytes_per_order: float
     memory_bytes: dict[str, int]
     backlog: list[tuple[float, int, int]]
@@ -57,11 +59,14 @@ class OpenRun:
 
 def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str, str], seconds: float) -> OpenRun:
     """Send by the load generator, its shape such as ("--rate", "1000"), and follow the pipeline meanwhile."""
+    accounting.await_quiet(subject.roots)
     began, stored, wal = time.time(), subject.stored(), subject.wal_bytes()
     follower = Follower(subject)
     generated = generate(subject.port, protocol, shape, seconds)
     samples = follower.finish()
-    used, orders, busy_seconds = while_sending(samples)
+    sending = while_sending(samples)
+    used, orders = sending.cpu_us, sending.orders
+    generator_us = round(generated["timing"]["generator_cpu_us_per_order"] * orders)
     return OpenRun(
         subject=subject.name,
         protocol=protocol,
@@ -71,7 +76,8 @@ def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str
         count_ms=percentiles(probes.analytics, SQL.count_latency, began),
         cpu_us_per_order={name: round(us / orders, 2) for name, us in used.items()},
         cpu_us_per_order_total=round(sum(used.values()) / orders, 1),
-        cores_used=round(sum(used.values()) / 1e6 / busy_seconds, 3),
+        cores_used=round(sum(used.values()) / 1e6 / sending.seconds, 3),
+        cores_elsewhere=sending.after.cores_elsewhere(sending.before, sum(used.values()) + generator_us),
         wal_bytes_per_order=round((subject.wal_bytes() - wal) / max(subject.stored() - stored, 1), 1),
         memory_bytes=accounting.memory_bytes(subject.roots),
         backlog=[(sample.seconds, sample.stored, sample.counted) for sample in samples],
@@ -96,15 +102,29 @@ def percentiles(connection: psycopg.Connection[Any], query: Any, since: float) -
     return {name: round(float(ms), 2) for name, ms in zip(SHARES, row[0], strict=True)} if row and row[0] else {}
 
 
-def while_sending(samples: list[Sample]) -> tuple[dict[str, int], int, float]:
-    """Return CPU by group, orders and seconds between the first and the last cost during which orders came in."""
-    costs = [sample for sample in samples if sample.cpu_us is not None]
-    first = next((n for n, sample in enumerate(costs) if sample.stored > 0), 0)
-    last = next((n for n, sample in enumerate(costs) if sample.stored == costs[-1].stored), len(costs) - 1) - 1
-    start, end = costs[first], costs[max(last, first)]
-    before, after = start.cpu_us or {}, end.cpu_us or {}
-    used = {name: us - before.get(name, 0) for name, us in after.items()}
-    return used, max(end.stored - start.stored, 1), max(end.seconds - start.seconds, 1e-3)
+@dataclass(frozen=True)
+class Sending:
+    """The time between two costs while orders came in."""
+
+    before: Cost
+    after: Cost
+    orders: int
+    seconds: float
+
+    @property
+    def cpu_us(self) -> dict[str, int]:
+        """What each group used in it."""
+        return self.after.since(self.before)
+
+
+def while_sending(samples: list[Sample]) -> Sending:
+    """Return the time between the first and the last cost during which orders came in."""
+    costs = [(sample, sample.cost) for sample in samples if sample.cost is not None]
+    first = next((n for n, (sample, _) in enumerate(costs) if sample.stored > 0), 0)
+    end = costs[-1][0].stored
+    last = next((n for n, (sample, _) in enumerate(costs) if sample.stored == end), len(costs) - 1) - 1
+    (start, before), (stop, after) = costs[first], costs[max(last, first)]
+    return Sending(before, after, max(stop.stored - start.stored, 1), max(stop.seconds - start.seconds, 1e-3))
 
 
 class Follower:
@@ -129,7 +149,7 @@ class Follower:
         count = 0
         while True:
             costly = count % COST_EVERY_SAMPLES == 0
-            cost = dict(accounting.mark(self._subject.roots).cpu_us) if costly else None
+            cost = accounting.mark(self._subject.roots) if costly else None
             stored, counted = self._subject.stored() - zero[0], self._subject.counted() - zero[1]
             self._samples.append(Sample(round(time.monotonic() - began, 2), stored, counted, cost))
             count += 1

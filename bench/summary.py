@@ -9,7 +9,7 @@ from bench.result import Result
 
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers", "gateway", "analytics", "generator")
 GOAL_HEAD = ("figure", "goal", "measured", "reached")
-PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes/order")
+PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes/order", "others, cores")
 OPEN_HEAD = (
     "orders/s",
     "accepted",
@@ -18,6 +18,7 @@ OPEN_HEAD = (
     "to Kafka p50 / p99 ms",
     "to analytics p50 / p99 ms",
     "cores",
+    "others, cores",
 )
 STAGE_HEAD = ("stage", "events/s", "CPU µs/event by group")
 LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
@@ -74,7 +75,7 @@ def peak_rows(result: Result) -> Iterator[Sequence[str]]:
         costs = [f"{run['cpu_us_per_order'].get(stage, 0):.0f}" for stage in STAGES]
         rate = f"{run['orders_per_second']:,.0f}" + ("" if run["reconciled"] else " (not reconciled)")
         total, wal = f"{run['cpu_us_per_order_total']:.0f}", f"{run['wal_bytes_per_order']:,.0f}"
-        yield run["subject"], run["load"], rate, total, *costs, wal
+        yield run["subject"], run["load"], rate, total, *costs, wal, f"{run.get('cores_elsewhere', 0):.2f}"
 
 
 def open_rows(result: Result) -> Iterator[Sequence[str]]:
@@ -91,6 +92,7 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
             shares(run["publish_ms"], "p50", "p99"),
             shares(run["count_ms"], "p50", "p99"),
             f"{run['cores_used']:.2f}",
+            f"{run['cores_elsewhere']:.2f}",
         )
 
 

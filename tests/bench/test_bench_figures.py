@@ -69,13 +69,14 @@ def test_what_h2load_says_becomes_calls_time_and_percentiles() -> None:
 
 def test_costs_at_a_fixed_rate_are_those_between_the_first_and_the_last_order() -> None:
     samples = [
-        Sample(0, 0, 0, {"orders": 0}),
-        Sample(5, 100, 90, {"orders": 1_000_000}),
+        Sample(0, 0, 0, accounting.Cost({"orders": 0})),
+        Sample(5, 100, 90, accounting.Cost({"orders": 1_000_000})),
         Sample(7, 300, 290, None),
-        Sample(10, 600, 590, {"orders": 3_000_000}),
-        Sample(15, 700, 700, {"orders": 9_000_000}),
+        Sample(10, 600, 590, accounting.Cost({"orders": 3_000_000})),
+        Sample(15, 700, 700, accounting.Cost({"orders": 9_000_000})),
     ]
-    assert open_model.while_sending(samples) == ({"orders": 2_000_000}, 500, 5)
+    sending = open_model.while_sending(samples)
+    assert (sending.cpu_us, sending.orders, sending.seconds) == ({"orders": 2_000_000}, 500, 5)
 
 
 def test_the_check_names_the_stage_that_got_worse_and_no_other(tmp_path, monkeypatch) -> None:
