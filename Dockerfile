@@ -1,0 +1,51 @@
+# One image for every service; the command chooses: `orders serve`, `orders publish`, `processor work`, `gateway`, ...
+# To pin the base by digest: docker buildx imagetools inspect python:3.11-slim-bookworm, then
+# --build-arg BASE=python:3.11-slim-bookworm@sha256:<digest>.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /build
+COPY deploy/image/build.lock deploy/image/core.lock ./
+# The services' packages only: no server of ours, no engine of the fast lane, no tools.
+RUN python -m venv /build/tools \
+    && /build/tools/bin/pip install --quiet --require-hashes -r build.lock \
+    && python -m venv /opt/ordermesh \
+    && /opt/ordermesh/bin/pip install --quiet --only-binary :all: --require-hashes -r core.lock
+COPY pyproject.toml README.md ./
+COPY gen ./gen
+COPY runtime ./runtime
+COPY gateway ./gateway
+COPY orders ./orders
+COPY processor ./processor
+COPY loadgen ./loadgen
+COPY stack ./stack
+COPY cli ./cli
+COPY envoy ./envoy
+RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir wheels ./gen . \
+    && /opt/ordermesh/bin/pip install --quiet --no-deps wheels/*.whl \
+    && /opt/ordermesh/bin/pip uninstall --quiet --yes pip \
+    && /opt/ordermesh/bin/python -m compileall -q -j 2 /opt/ordermesh/lib
+COPY deploy/image/healthy.py /opt/ordermesh/bin/healthy.py
+# The contracts with what they import, for tools that decode events.
+COPY proto/ordermesh /opt/ordermesh/proto/ordermesh
+RUN cd /opt/ordermesh/lib/python3*/site-packages \
+    && cp --parents google/api/annotations.proto google/api/http.proto google/rpc/status.proto /opt/ordermesh/proto
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="ordermesh" \
+      org.opencontainers.image.description="Order processing and analytics: the services, without the servers they use" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The user owns nothing but the folder that is filled for other containers.
+RUN groupadd --system --gid 10001 ordermesh \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ordermesh \
+    && install -d -o 10001 -g 10001 /config
+COPY --from=build /opt/ordermesh /opt/ordermesh
+ENV PATH=/opt/ordermesh/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
+USER 10001:10001
+WORKDIR /tmp
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "/opt/ordermesh/bin/healthy.py"]
+ENTRYPOINT ["python", "-m"]
+CMD ["cli", "--help"]
