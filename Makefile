@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.ordermesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test qualify lint gen lock clean
+.PHONY: help setup demo up test qualify dashboard-test schemathesis bench lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -38,6 +38,16 @@ test: setup ## run all tests on real servers
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
+
+dashboard-test: setup ## drive the dashboard in Chromium; the pictures stay in DASHBOARD_PICTURES
+	CHROMIUM=$$(command -v chromium || { echo "chromium is missing: install it with the system's package manager" >&2; exit 1; }) \
+		$(BIN)/pytest -q tests/dashboard
+
+schemathesis: setup ## call everything in the OpenAPI document through Envoy, at random
+	$(BIN)/python tests/contract/rest_fuzz.py
+
+bench: setup ## measure everything beside a bare pipeline; results and pictures in bench/results/
+	$(BIN)/python -m bench
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
