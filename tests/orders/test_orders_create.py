@@ -1,5 +1,7 @@
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, details, open_world, order, refusal
+
+from stack.postgres import Postgres
 
 BatchRequest = orders_pb2.BatchCreateOrdersRequest
 
@@ -286,6 +290,20 @@ async def test_a_connection_that_breaks_without_a_word_leaves_the_outcome_unknow
     monkeypatch.setattr(world.writer, "_store_plain", breaks)
     refused = await refusal(world.create(("p1", 1, 1)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
+
+
+async def test_orders_go_on_after_the_database_was_restarted_at_once(world: World, postgres: Postgres) -> None:
+    order_id = (await world.create(("p1", 1, 1))).order_id
+    assert postgres.process is not None
+    os.kill(postgres.process.pid, signal.SIGQUIT)
+    await asyncio.to_thread(postgres.process.wait, 20)
+    refused = await refusal(world.create(("p1", 1, 1)))
+    assert refused.code == grpc.StatusCode.UNAVAILABLE
+    await asyncio.to_thread(postgres.start)
+    await asyncio.to_thread(postgres.wait_ready, 60)
+    assert (await world.create(("p1", 1, 1))).status == Order.CREATED
+    assert (await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=order_id))).status == Order.CREATED
+    assert await world.value("SELECT count(*) FROM orders") == 2
 
 
 async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> None:
