@@ -1,12 +1,13 @@
 """The Python client of ordermesh.
 
 `Client` blocks, `AsyncClient` is for asyncio; both have the same methods. Every call has a deadline of ten seconds,
-over all its attempts, unless told otherwise (`reconcile`: its wait and 30 seconds; `watch_status`: none). A call that
+over all its attempts, unless told otherwise (`reconcile`: its wait and 30 seconds; `watch_*`: none). A call that
 was lost, or refused for a moment, is made again with the same request id; one that fails raises an `OrdermeshError`.
 """
 
 from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus, ReconcileResponse, WatchStatusResponse
+from ordermesh.gateway.v1.watch_pb2 import WatchMetricsResponse, WatchOrdersResponse
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
@@ -56,5 +57,7 @@ __all__ = [
     "TopProductsRequest",
     "Unavailable",
     "Violation",
+    "WatchMetricsResponse",
+    "WatchOrdersResponse",
     "WatchStatusResponse",
 ]

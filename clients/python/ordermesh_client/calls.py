@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from ordermesh.analytics.v1 import analytics_pb2 as analytics
 from ordermesh.gateway.v1 import pipeline_pb2 as pipeline
+from ordermesh.gateway.v1 import watch_pb2 as watch
 from ordermesh.orders.v1 import inventory_pb2 as inventory
 from ordermesh.orders.v1 import orders_pb2 as orders
 
@@ -43,8 +44,8 @@ class Call(Generic[Answer]):
     read: Callable[[bytes], Answer]
     repeat: Repeat = Repeat.SAFE
     timeout_seconds: float | None = None
-    # A stream that may go on with a new one where the old one broke.
-    resumable: bool = False
+    # Where a stream that broke goes on: the request to ask after this reply. None: it does not.
+    resume: Callable[[Any], Message] | None = None
 
     def within(self, asked_seconds: float | None, default_seconds: float | None) -> Call[Answer]:
         """Return the call with the deadline asked for, else its own, else the default."""
@@ -105,6 +106,11 @@ def analytics_method(name: str) -> str:
 def pipeline_method(name: str) -> str:
     """Return the path of a method of PipelineService."""
     return path(pipeline.DESCRIPTOR, "PipelineService", name)
+
+
+def watch_method(name: str) -> str:
+    """Return the path of a method of WatchService."""
+    return path(watch.DESCRIPTOR, "WatchService", name)
 
 
 def create_order(customer_id: str, items: Iterable[orders.OrderItem], request_id: str | None) -> Call[orders.Order]:
@@ -247,7 +253,30 @@ def status() -> Call[pipeline.PipelineStatus]:
 def watch_status(interval_ms: int) -> Call[pipeline.WatchStatusResponse]:
     """Stream the status."""
     request = pipeline.WatchStatusRequest(interval_ms=interval_ms)
-    return Call(pipeline_method("WatchStatus"), request, pipeline.WatchStatusResponse.FromString, resumable=True)
+    read = pipeline.WatchStatusResponse.FromString
+    return Call(pipeline_method("WatchStatus"), request, read, resume=lambda reply: request)
+
+
+def watch_orders(
+    customer_id: str | None, after_revision: str | None, heartbeat_ms: int
+) -> Call[watch.WatchOrdersResponse]:
+    """Stream what happens to orders."""
+
+    def after(revision: str | None) -> watch.WatchOrdersRequest:
+        return watch.WatchOrdersRequest(customer_id=customer_id, after_revision=revision, heartbeat_ms=heartbeat_ms)
+
+    read = watch.WatchOrdersResponse.FromString
+    return Call(watch_method("WatchOrders"), after(after_revision), read, resume=lambda reply: after(reply.revision))
+
+
+def watch_metrics(after_revision: str | None, interval_ms: int, heartbeat_ms: int) -> Call[watch.WatchMetricsResponse]:
+    """Stream the totals."""
+
+    def after(revision: str | None) -> watch.WatchMetricsRequest:
+        return watch.WatchMetricsRequest(after_revision=revision, interval_ms=interval_ms, heartbeat_ms=heartbeat_ms)
+
+    read = watch.WatchMetricsResponse.FromString
+    return Call(watch_method("WatchMetrics"), after(after_revision), read, resume=lambda reply: after(reply.revision))
 
 
 def reconcile(wait_seconds: int) -> Call[pipeline.ReconcileResponse]:

@@ -11,6 +11,7 @@ from typing import Self
 import grpc
 from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus, ReconcileResponse, WatchStatusResponse
+from ordermesh.gateway.v1.watch_pb2 import WatchMetricsResponse, WatchOrdersResponse
 from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
@@ -177,6 +178,18 @@ class Client:
         """Iterate over the status without end; after a lost connection it goes on, with revisions from 1 again."""
         yield from self._stream(calls.watch_status(interval_ms))
 
+    def watch_orders(
+        self, *, customer_id: str | None = None, after_revision: str | None = None, heartbeat_ms: int = 5_000
+    ) -> Iterator[WatchOrdersResponse]:
+        """Iterate over what happens to orders, without end; after a lost connection it goes on without a gap."""
+        yield from self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms))
+
+    def watch_metrics(
+        self, *, after_revision: str | None = None, interval_ms: int = 1_000, heartbeat_ms: int = 5_000
+    ) -> Iterator[WatchMetricsResponse]:
+        """Iterate over the totals as they change, without end, also over lost connections."""
+        yield from self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
+
     def reconcile(
         self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None
     ) -> ReconcileResponse:
@@ -200,20 +213,21 @@ class Client:
     def _stream(self, call: Call[Answer]) -> Iterator[Answer]:
         attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
         method = self._channel.unary_stream(call.path, calls.encode, call.read)
-        begun = False
+        request, begun = call.request, False
         while True:
-            replies = method(call.request, timeout=attempts.remaining_seconds())
+            replies = method(request, timeout=attempts.remaining_seconds())
             try:
                 for reply in replies:
                     begun = True
                     attempts.begin_anew()
                     yield reply
+                    request = call.resume(reply) if call.resume else request
                 return
             except grpc.RpcError as failure:
                 error = from_call(failure)
             finally:
                 replies.cancel()
-            if begun and not call.resumable:
+            if begun and call.resume is None:
                 raise error
             time.sleep(attempts.pause_after(error))
 

@@ -1,0 +1,29 @@
+"""One whole stack for the tests of the clients, and a faulty server for each that needs one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.running import RunningStack, running_stack
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "clients" / "python"))
+
+from faulty_server import FaultyServer  # noqa: E402 - after the path is set
+
+
+@pytest.fixture(scope="session")
+def client_stack() -> Iterator[RunningStack]:
+    with running_stack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyServer]:
+    server = FaultyServer()
+    yield server
+    server.stop()

@@ -1,0 +1,144 @@
+"""What the Python client does when the platform fails: both clients behave the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import grpc
+import pytest
+from faulty_server import TRACEPARENT, FaultyServer, refusal
+from ordermesh_client import (
+    NEVER,
+    AsyncClient,
+    Client,
+    DeadlineExceeded,
+    ErrorReason,
+    OrderItem,
+    Overloaded,
+    RetryPolicy,
+    Unavailable,
+)
+
+BOOK = [OrderItem(product_id="p1", quantity=1, price=1)]
+QUICK = RetryPolicy(attempts=4, first_pause_seconds=0.001, longest_pause_seconds=0.002)
+UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE)
+
+
+def blocking(target: str, options: dict[str, Any], method: str, *arguments: object) -> object:
+    with Client(target, **options) as client:
+        return getattr(client, method)(*arguments)
+
+
+def on_asyncio(target: str, options: dict[str, Any], method: str, *arguments: object) -> object:
+    async def run() -> object:
+        async with AsyncClient(target, **options) as client:
+            return await getattr(client, method)(*arguments)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(params=[blocking, on_asyncio])
+def call(request: pytest.FixtureRequest, faulty: FaultyServer) -> Callable[..., Any]:
+    def run(method: str, *arguments: object, **options: Any) -> object:
+        return request.param(faulty.target, {"retry": QUICK, **options}, method, *arguments)
+
+    return run
+
+
+def test_an_order_lost_twice_is_sent_again_with_the_same_request_id(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.extend([UNAVAILABLE, UNAVAILABLE])
+    assert call("create_order", "cust-1", BOOK).order_id == "o-1"
+    assert len(faulty.request_ids) == 3
+    assert len(set(faulty.request_ids)) == 1
+    assert faulty.request_ids[0]
+
+
+def test_two_orders_have_two_request_ids(faulty: FaultyServer, call: Callable[..., Any]):
+    call("create_order", "cust-1", BOOK)
+    call("create_order", "cust-1", BOOK)
+    assert len(set(faulty.request_ids)) == 2
+
+
+def test_attempts_end_with_the_last_error_and_its_trace(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.extend([refusal(grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")] * 9)
+    with pytest.raises(Unavailable) as raised:
+        call("create_order", "cust-1", BOOK)
+    assert raised.value.reason == ErrorReason.OUTCOME_UNKNOWN
+    assert raised.value.attempts == faulty.calls == 4
+    assert raised.value.trace_id == TRACEPARENT.split("-")[1]
+
+
+def test_never_means_one_attempt(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(UNAVAILABLE)
+    with pytest.raises(Unavailable):
+        call("create_order", "cust-1", BOOK, retry=NEVER)
+    assert faulty.calls == 1
+
+
+def test_an_overloaded_platform_is_asked_again_after_its_delay(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_ms=5))
+    call("create_order", "cust-1", BOOK)
+    assert faulty.calls == 2
+
+
+def test_a_delay_beyond_the_deadline_fails_at_once(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_ms=60_000))
+    with pytest.raises(Overloaded) as raised:
+        call("create_order", "cust-1", BOOK)
+    assert raised.value.retry_after_seconds == 60
+    assert faulty.calls == 1
+
+
+def test_silence_ends_at_the_deadline_and_is_not_repeated(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.silent = True
+    with pytest.raises(DeadlineExceeded):
+        call("create_order", "cust-1", BOOK, timeout_seconds=0.2)
+    assert faulty.calls == 1
+
+
+def test_a_new_product_is_not_sent_again_when_it_may_be_stored(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(UNAVAILABLE)
+    with pytest.raises(Unavailable):
+        call("create_product", "p-new", "New", 1.0)
+    assert faulty.calls == 1
+
+
+def test_a_new_product_is_sent_again_when_nothing_was_stored(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", retry_ms=1))
+    assert call("create_product", "p-new", "New", 1.0).product_id == "p-new"
+
+
+def test_a_reason_of_a_newer_platform_is_told_by_name(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "MADE_LATER"))
+    with pytest.raises(Overloaded) as raised:
+        call("create_order", "cust-1", BOOK)
+    assert raised.value.reason == ErrorReason.ERROR_REASON_UNSPECIFIED
+    assert raised.value.reason_name == "MADE_LATER"
+
+
+def test_nobody_there_is_unavailable(call: Callable[..., Any]):
+    with Client("127.0.0.1:1", retry=QUICK) as client, pytest.raises(Unavailable):
+        client.sales_summary()
+
+
+def test_watching_goes_on_after_its_connection_broke(faulty: FaultyServer):
+    with Client(faulty.target, retry=QUICK) as client:
+        assert [update.revision for update in islice(client.watch_status(), 6)] == [1, 2, 1, 2, 1, 2]
+
+
+def test_watching_orders_goes_on_after_the_last_revision(faulty: FaultyServer):
+    with Client(faulty.target, retry=QUICK) as client:
+        assert [update.revision for update in islice(client.watch_orders(), 5)] == ["1", "2", "3", "4", "5"]
+
+
+async def test_watching_on_asyncio_goes_on_too(faulty: FaultyServer):
+    revisions: list[int] = []
+    async with AsyncClient(faulty.target, retry=QUICK) as client:
+        async for update in client.watch_status():
+            revisions.append(update.revision)
+            if len(revisions) == 4:
+                break
+    assert revisions == [1, 2, 1, 2]
