@@ -10,9 +10,11 @@ from importlib.metadata import version
 
 import pytest
 from command import ITEM, Place, await_true
+from confluent_kafka import Producer
 
 from cli.lifecycle import examples
 
+BAD = b"\xff\xff no event"
 COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")
 
 
@@ -136,3 +138,58 @@ def test_what_dies_is_started_again_and_status_counts_it(running: Place) -> None
     await_true(lambda: running.status.components["publisher"].restarts == 1 and running.ready(), lambda: "it is back")
     line = next(line for line in running.run("status").stdout.splitlines() if line.startswith("publisher"))
     assert line.split()[3] == "1"
+
+
+@pytest.fixture(scope="module")
+def letter(running: Place) -> str:
+    """Return the place of bytes that were set aside, as the list shows it."""
+    producer = Producer({"bootstrap.servers": running.status.addresses["kafka"]})
+    sent: list[str] = []
+    producer.produce(
+        "order-events",
+        BAD,
+        key=b"bad",
+        headers={"origin": "elsewhere"},
+        on_delivery=lambda _, message: sent.append(f"order-events/{message.partition()}/{message.offset()}"),
+    )
+    assert producer.flush(30) == 0
+    await_true(lambda: sent[0] in running.run("dlq", "list").stdout, lambda: running.run("dlq", "list").stdout)
+    return sent[0]
+
+
+def test_a_dead_letter_is_listed_with_its_reason(running: Place, letter: str) -> None:
+    done = running.run("dlq", "list")
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith(letter))
+    assert "UNDECODABLE" in line
+
+
+def test_a_dead_letter_is_shown_byte_for_byte(running: Place, letter: str) -> None:
+    done = running.run("dlq", "show", letter)
+    assert done.returncode == 0, done.stderr
+    assert BAD.hex(" ") in done.stdout
+    assert "key: b'bad'" in done.stdout
+    assert "header origin: b'elsewhere'" in done.stdout
+
+
+def test_a_dead_letter_that_is_sent_again_comes_back_while_it_cannot_be_read(running: Place, letter: str) -> None:
+    done = running.run("dlq", "redrive", letter)
+    assert done.returncode == 0, done.stderr
+    assert f"{letter}: sent again" in done.stdout
+
+    def back() -> list[str]:
+        lines = running.run("dlq", "list").stdout.splitlines()
+        return [line for line in lines if line.startswith("order-events/") and not line.startswith(f"{letter} ")]
+
+    await_true(back, lambda: running.run("dlq", "list", "--redriven").stdout)
+    assert running.run("verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"), [("nowhere", 78, "topic/partition/offset"), ("order-events/0/999999", 5, "999999")]
+)
+def test_a_place_where_no_letter_is_says_so(running: Place, place: str, code: int, said: str) -> None:
+    done = running.run("dlq", "show", place)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

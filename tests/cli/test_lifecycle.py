@@ -6,7 +6,11 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from command import Place, await_true
+
+# A stack starts three times here, which takes its time where others work too.
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_data_survives_down_and_up_and_a_sigkill_of_everything(place: Place) -> None:

@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from faulted import Faulted
 
+# Each fault is waited for, then loaded on, then proved, which takes its time where others work too.
+pytestmark = pytest.mark.timeout(300)
 REPLAYED_EVENTS = 2_000
 
 
