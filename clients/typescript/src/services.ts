@@ -1,0 +1,36 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { AnalyticsService } from "./gen/ordermesh/analytics/v1/analytics_pb.js";
+import { PipelineService } from "./gen/ordermesh/gateway/v1/pipeline_pb.js";
+import { WatchService } from "./gen/ordermesh/gateway/v1/watch_pb.js";
+import { InventoryService } from "./gen/ordermesh/orders/v1/inventory_pb.js";
+import { OrderService } from "./gen/ordermesh/orders/v1/orders_pb.js";
+
+/** The services of the platform over one transport. */
+export interface Ordermesh {
+  readonly orders: Client<typeof OrderService>;
+  readonly inventory: Client<typeof InventoryService>;
+  readonly analytics: Client<typeof AnalyticsService>;
+  readonly pipeline: Client<typeof PipelineService>;
+  readonly watch: Client<typeof WatchService>;
+}
+
+/** How to connect. */
+export interface Options {
+  /** The front door, such as http://127.0.0.1:8080. */
+  readonly baseUrl: string;
+  /** Deadline of a call in milliseconds unless it names its own (`timeoutMs`; 0 for none, which a watch needs). */
+  readonly timeoutMs?: number;
+}
+
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** Returns clients of all services over any Connect transport. */
+export function ordermeshOver(transport: Transport): Ordermesh {
+  return {
+    orders: createClient(OrderService, transport),
+    inventory: createClient(InventoryService, transport),
+    analytics: createClient(AnalyticsService, transport),
+    pipeline: createClient(PipelineService, transport),
+    watch: createClient(WatchService, transport),
+  };
+}
