@@ -13,8 +13,12 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, details, open_world, order, refusal
 
+from orders import validate
+from orders.model import Accepted
+from runtime.errors import Expired
 from stack.postgres import Postgres
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 BatchRequest = orders_pb2.BatchCreateOrdersRequest
 
 
@@ -198,6 +202,15 @@ async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(
     await held
     await world.create(("p1", 1, 1), customer="after")
     assert await world.value("SELECT string_agg(customer_id, ',' ORDER BY order_id) FROM orders") == "held,after"
+
+
+async def test_an_order_whose_deadline_passed_in_the_queue_is_not_written(world: World) -> None:
+    late = validate.new_order(order(("p1", 1, 1), customer="late"), TRACE, deadline=0.0)
+    in_time = validate.new_order(order(("p1", 1, 1), customer="in-time"), TRACE, deadline=None)
+    expired, stored = await world.writer.submit([late, in_time])
+    assert isinstance(expired, Expired)
+    assert isinstance(stored, Accepted)
+    assert await world.rows("SELECT customer_id FROM orders") == [("in-time",)]
 
 
 async def test_a_full_process_refuses_at_once_and_says_when_to_try_again(orders_dsn: str, run_folder: Path) -> None:

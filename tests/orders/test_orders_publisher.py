@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
+from psycopg.pq import TransactionStatus
 
 from orders import events, outbox_admin, publish
 from orders.ids import uuid7
@@ -240,6 +241,49 @@ def test_an_event_of_a_transaction_that_commits_late_is_never_skipped(
     assert status(writer, low, high) == ["SENT", "SENT"]
 
 
+def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
+    publisher: Publisher, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, early, *more = in_shard(7, 6)
+    claim = publisher._claim
+    with psycopg.connect(orders_dsn) as open_one, psycopg.connect(orders_dsn) as quick:
+
+        def claim_and_then() -> object:
+            claimed = claim()
+            if quick.info.transaction_status == TransactionStatus.IDLE:
+                quick.execute("SELECT pg_current_xact_id()")
+                insert(open_one, event(late, 1))
+                insert(quick, event(early, 1))
+                quick.commit()
+                monkeypatch.undo()
+                monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+            return claimed
+
+        monkeypatch.setattr(publisher, "_claim", claim_and_then)
+        drain(publisher)
+        for order_id in more:
+            insert(writer, event(order_id, 1))
+            drain(publisher)
+        open_one.commit()
+    drain(publisher)
+    assert writer.execute(UNSENT).fetchone() == (0,)
+
+
+def test_events_that_came_late_and_do_not_fit_into_a_batch_keep_the_floor_below_them(
+    settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    one_each = settings.model_copy(update={"publisher_batch_events": 64})
+    late, early = in_shard(7, 2)
+    with publishing(one_each) as publisher, psycopg.connect(orders_dsn) as open_one:
+        insert(open_one, *(event(late, sequence) for sequence in range(1, 6)))
+        insert(writer, event(early, 1))
+        drain(publisher)
+        open_one.commit()
+        drain(publisher)
+    assert writer.execute(UNSENT).fetchone() == (0,)
+
+
 def test_floors_move_when_nothing_holds_them_and_with_an_old_snapshot_held(
     publisher: Publisher, orders_dsn: str, writer: psycopg.Connection
 ) -> None:
@@ -256,15 +300,16 @@ def test_floors_move_when_nothing_holds_them_and_with_an_old_snapshot_held(
 def test_a_floor_never_passes_an_unsent_row(
     settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Transactions of several writers overlap in every way while two publishers take turns."""
+    """Transactions of several writers overlap in every way while two publishers take turns, an event a shard each."""
     import random
 
     monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
     monkeypatch.setattr(Publisher, "_produce", lambda *_: None)
+    one_each = settings.model_copy(update={"publisher_batch_events": 64})
     dice = random.Random(11)
     below = "SELECT count(*) FROM event_outbox JOIN outbox_shard USING (shard) WHERE id <= floor_id AND {}".format
     with ExitStack() as stack:
-        publishers = [stack.enter_context(publishing(settings, f"publisher@{n}")) for n in range(2)]
+        publishers = [stack.enter_context(publishing(one_each, f"publisher@{n}")) for n in range(2)]
         writers = [stack.enter_context(psycopg.connect(orders_dsn)) for _ in range(4)]
         for _ in range(250):
             each = dice.choice(writers)
@@ -274,7 +319,8 @@ def test_a_floor_never_passes_an_unsent_row(
                 case 1 | 2:
                     insert(each, *(event(order_id, 1) for order_id in in_shard(dice.randrange(2), 2)))
                 case 3:
-                    each.commit()
+                    for one in writers if dice.random() < 0.5 else [each]:
+                        one.commit()
                 case 4:
                     dice.choice(publishers).run_once()
             assert writer.execute(below("status IN ('NEW', 'FAILED')")).fetchone() == (0,)
