@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from stack.running import running_stack  # noqa: E402 - after the path is set
+from stack.running import running_stack
 
 
 def main() -> int:
