@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.ordermesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test qualify dashboard-test schemathesis bench lint gen lock clean
+.PHONY: help setup demo up test qualify clients-test dashboard-test schemathesis bench lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -38,6 +38,11 @@ test: setup ## run all tests on real servers
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
+
+clients-test: setup ## grpcurl through every method, the TypeScript client from Node and a page (needs Go, Node, Chromium)
+	scripts/install-tools
+	$(BIN)/python tests/clients/with_stack.py tests/clients/grpcurl.sh {grpc}
+	$(BIN)/python tests/clients/with_stack.py tests/clients/typescript.sh {rest}
 
 dashboard-test: setup ## drive the dashboard in Chromium; the pictures stay in DASHBOARD_PICTURES
 	CHROMIUM=$$(command -v chromium || { echo "chromium is missing: install it with the system's package manager" >&2; exit 1; }) \
