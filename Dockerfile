@@ -29,8 +29,8 @@ RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-di
 COPY deploy/image/healthy.py /opt/ordermesh/bin/healthy.py
 # The contracts with what they import, for tools that decode events.
 COPY proto/ordermesh /opt/ordermesh/proto/ordermesh
-RUN cd /opt/ordermesh/lib/python3*/site-packages \
-    && cp --parents google/api/annotations.proto google/api/http.proto google/rpc/status.proto /opt/ordermesh/proto
+WORKDIR /opt/ordermesh/lib/python3.11/site-packages
+RUN cp --parents google/api/annotations.proto google/api/http.proto google/rpc/status.proto /opt/ordermesh/proto
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="ordermesh" \
