@@ -39,10 +39,8 @@ test: setup ## run all tests on real servers
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
 
-clients-test: setup ## grpcurl through every method, the TypeScript client from Node and a page (needs Go, Node, Chromium)
-	scripts/install-tools
-	$(BIN)/python tests/clients/with_stack.py tests/clients/grpcurl.sh {grpc}
-	$(BIN)/python tests/clients/with_stack.py tests/clients/typescript.sh {rest}
+clients-test: setup ## grpcurl, ghz, Node and a page in Chromium against stacks of their own (needs Go, Node, Chromium)
+	@tests/clients/all.sh
 
 dashboard-test: setup ## drive the dashboard in Chromium; the pictures stay in DASHBOARD_PICTURES
 	CHROMIUM=$$(command -v chromium || { echo "chromium is missing: install it with the system's package manager" >&2; exit 1; }) \
@@ -58,6 +56,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=clients/python $(BIN)/mypy --strict clients/python/ordermesh_client scripts/ghz_load.py
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python proto/generate.py --image .venv/contracts.binpb
