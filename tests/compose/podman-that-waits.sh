@@ -1,5 +1,6 @@
 #!/bin/bash
 # Podman before 4.6 cannot wait for a container's health, and without systemd nothing asks for it: this asks.
+# Nor does it start a container whose required one has done its work: the order is kept by the waiting alone.
 set -u
 if [ "${1:-}" = --version ]; then
   echo "podman version 4.6.0"
@@ -15,5 +16,9 @@ elif [ "${1:-}" = wait ] && [ "${2:-}" = --condition=healthy ]; then
     done
   done
 else
-  exec podman "$@"
+  words=()
+  for word in "$@"; do
+    [[ $word == --requires=* ]] || words+=("$word")
+  done
+  exec podman "${words[@]}"
 fi
