@@ -54,7 +54,7 @@ def create_topics() -> None:
     settings = TopicSettings.load()
     logging.configure("topics", settings)
     client = kafka.admin(settings, "ordermesh-topics")
-    created = kafka.create_topics(client, settings.kafka_partitions, settings.kafka_replication)
+    created = kafka.create_topics(client, settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr)
     logger().info("topics are there", created=created)
 
 

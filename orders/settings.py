@@ -1,6 +1,6 @@
 """The settings of the orders services and the publisher."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.settings import Settings
@@ -17,6 +17,21 @@ class TopicSettings(Settings):
 
     kafka_partitions: int = Field(default=12, ge=1, le=1000, description="Of each topic of events that is created.")
     kafka_replication: int = Field(default=1, ge=1, le=9, description="Copies of each partition.")
+    kafka_min_isr: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="Copies that must have an event before it counts, else as the cluster says.",
+    )
+
+    @field_validator("kafka_min_isr")
+    @classmethod
+    def reachable(cls, wanted: int | None, info: ValidationInfo) -> int | None:
+        """Return the minimum as it is. Raises ValueError when no partition has as many copies."""
+        copies = info.data.get("kafka_replication")
+        if wanted is not None and copies is not None and wanted > copies:
+            raise ValueError(f"must be at most ORDERMESH_KAFKA_REPLICATION, which is {copies}")
+        return wanted
 
 
 class ServeSettings(DatabaseSettings):

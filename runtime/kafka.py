@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -93,23 +94,38 @@ def admin(settings: Settings, client_id: str) -> AdminClient:
     return AdminClient(base_config(settings, client_id), logger=LIBRARY_LOG)
 
 
-def create_topics(client: AdminClient, partitions: int, replication: int) -> list[str]:
-    """Create the topics that are missing and return their names. Raises KafkaException when the cluster refuses."""
+def create_topics(client: AdminClient, partitions: int, replication: int, min_isr: int | None = None) -> list[str]:
+    """Create the topics that are missing and return their names.
+
+    Raises PermissionError when a topic is missing and may not be created, KafkaException when the cluster refuses.
+    """
+    there = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    durable = {} if min_isr is None else {"min.insync.replicas": str(min_isr)}
     wanted = [
         NewTopic(
             name,
             num_partitions=partitions,
             replication_factor=replication,
-            config={} if name in EVENT_TOPICS else DEAD_LETTER_CONFIG,
+            config=durable if name in EVENT_TOPICS else durable | DEAD_LETTER_CONFIG,
         )
         for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values())
+        if name not in there
     ]
-    created = []
-    for name, future in client.create_topics(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS).items():
-        try:
-            future.result()
-            created.append(name)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-    return created
+    if not wanted:
+        return []
+    answers = client.create_topics(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS)
+    return [name for name, future in answers.items() if is_new(name, future)]
+
+
+def is_new(name: str, future: Future[None]) -> bool:
+    """Wait for a topic's creation and say whether it was us. Raises PermissionError and KafkaException."""
+    try:
+        future.result()
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+            raise PermissionError(f"the topic {name} is missing, and this user may not create it") from error
+        if code != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+        return False
+    return True
