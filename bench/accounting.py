@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from stack import proc
 
-QUIET_CORES = 0.15
+QUIET_CORES = 0.35
 QUIET_SECONDS = 1.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 10.0
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 # utime, stime, cutime and cstime, counted from the state on.
 CPU_FIELDS = slice(11, 15)

@@ -37,6 +37,7 @@ class Stage:
     events_per_second: float
     cpu_us_per_event: dict[str, float]
     settings: dict[str, Any]
+    cores_elsewhere: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -89,10 +90,12 @@ def followed(roots: Roots, done: Callable[[], int], events: int, stage: str, set
     before, began = accounting.mark(roots), time.monotonic()
     wait(events)
     seconds = time.monotonic() - began
-    spent = accounting.mark(roots).since(before)
+    after = accounting.mark(roots)
+    spent = after.since(before)
+    elsewhere = after.cores_elsewhere(before, sum(spent.values()))
     measured = max(events - first, 1)
     cpu = {name: round(used / measured, 2) for name, used in spent.items()}
-    return Stage(stage, events, round(seconds, 3), round(measured / seconds, 1), cpu, settings)
+    return Stage(stage, events, round(seconds, 3), round(measured / seconds, 1), cpu, settings, elsewhere)
 
 
 def handler() -> Stage:

@@ -27,12 +27,12 @@ FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProc
 class Plan:
     """How long each part takes."""
 
-    seconds: float = 7.0
-    rounds: int = 2
-    lever_seconds: float = 4.0
+    seconds: float = 8.0
+    rounds: int = 1
+    lever_seconds: float = 3.0
     steady_seconds: float = 60.0
     long_seconds: float = 300.0
-    step_seconds: float = 7.0
+    step_seconds: float = 8.0
     events: int = 1_000_000
     say: Callable[[str], None] = print
 

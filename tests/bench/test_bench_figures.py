@@ -23,6 +23,7 @@ def a_peak(subject: str, load: str, rate: float, **costs: float) -> dict[str, ob
         "cpu_us_per_order": cpu,
         "cpu_us_per_order_total": sum(cpu.values()),
         "wal_bytes_per_order": 1500.0,
+        "cores_elsewhere": 0.1,
         "reconciled": True,
         "backlog": [(0.25, 100, 50), (0.5, 200, 200)],
     }
@@ -100,6 +101,13 @@ def test_goals_are_judged_against_the_bare_pipeline_of_the_same_run() -> None:
     verdict = next(iter(goals.judge(found)))
     assert (verdict.figure, verdict.reached) == ("rest end to end", True)
     assert "0.80" in verdict.measured
+
+
+def test_a_run_that_others_disturbed_decides_nothing() -> None:
+    disturbed = a_peak("bare-native", "rest", 4000) | {"cores_elsewhere": 0.8}
+    verdict = next(iter(goals.judge(a_result(disturbed, a_peak("product", "rest", 3200)))))
+    assert verdict.reached is None
+    assert "disturbed" in verdict.measured
 
 
 def test_what_was_not_measured_is_not_reached_and_not_missed() -> None:
