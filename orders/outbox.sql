@@ -51,9 +51,9 @@ UPDATE outbox_shard s SET
     candidate_xid = CASE WHEN s.candidate_xid <= n.oldest THEN n.next ELSE s.candidate_xid END
 FROM (
     SELECT c.shard, c.newest, pg_snapshot_xmin(pg_current_snapshot()) AS oldest, pg_current_xact_id() AS next,
-        (SELECT min(o.id) FROM event_outbox o JOIN outbox_shard f USING (shard)
-         WHERE o.shard = c.shard AND o.id > f.floor_id AND o.status IN ('NEW', 'FAILED')) AS unsent
-    FROM unnest(%(shards)s::smallint[], %(newest)s::bigint[]) AS c (shard, newest)
+        (SELECT o.id FROM event_outbox o
+         WHERE o.shard = c.shard AND o.id > f.floor_id AND o.status IN ('NEW', 'FAILED') ORDER BY o.id LIMIT 1) AS unsent
+    FROM unnest(%(shards)s::smallint[], %(newest)s::bigint[]) AS c (shard, newest) JOIN outbox_shard f USING (shard)
 ) AS n
 WHERE s.shard = n.shard;
 
