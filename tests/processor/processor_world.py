@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
-import uuid_utils
 from confluent_kafka import TopicPartition
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from orders.ids import uuid7
 from processor.apply import deltas
 from processor.decode import Event, decode
 from processor.settings import WorkSettings
@@ -26,7 +26,7 @@ groups = itertools.count()
 
 def new_id() -> str:
     """Return a new event id."""
-    return str(uuid_utils.uuid7())
+    return uuid7(time.time_ns() // 1000)
 
 
 def created(seed: int = 0, **changes: Any) -> OrderEvent:
