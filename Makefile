@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
+UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test qualify clients-test dashboard-test schemathesis bench lint gen lock clean
+.PHONY: help setup demo up test qualify clients-test dashboard-test schemathesis bench bench-check compose-test lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -52,6 +53,12 @@ schemathesis: setup ## call everything in the OpenAPI document through Envoy, at
 bench: setup ## measure everything beside a bare pipeline; results and pictures in bench/results/
 	$(BIN)/python -m bench
 
+bench-check: setup ## compare the cost of each stage with the committed baseline (a report)
+	$(BIN)/python -m bench --check --name check
+
+compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
+	tests/compose/run.sh
+
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,11 +75,14 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 gen: setup ## generate gen/ from proto/
 	$(BIN)/python proto/generate.py
 
-lock: ## resolve pyproject.toml again into requirements.lock
+lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv
 	grep -v '"ordermesh-contracts",' pyproject.toml > .venv/pyproject.toml
-	cd .venv && bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --all-extras pyproject.toml -o ../requirements.lock
+	cd .venv && bin/uv pip compile $(UV_FLAGS) --all-extras pyproject.toml -o ../requirements.lock
+	sed -n '/^dependencies = \[/,/^\]/s/^ *"\(.*\)",$$/\1/p' pyproject.toml | grep -v ordermesh-contracts > .venv/core.in
+	echo 'hatchling>=1.27' > .venv/build.in
+	for part in core build; do \
+		$(BIN)/uv pip compile $(UV_FLAGS) --no-annotate -c requirements.lock .venv/$$part.in -o deploy/image/$$part.lock; done
 
 clean: ## remove .venv and caches; the state of stacks stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
