@@ -4,10 +4,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
+MORE := tests/cluster tests/clients tests/bench
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test qualify clients-test dashboard-test schemathesis bench bench-check compose-test lint gen lock clean
+.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench bench-check compose-test lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -34,8 +35,11 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## run all tests on real servers
-	@$(BIN)/pytest -q
+test: setup ## the tests of the platform, on real servers, within eight minutes on two cores
+	@$(BIN)/pytest -q $(MORE:%=--ignore=%)
+
+test-more: setup ## the tests of what stands around it: a cluster of brokers, client packages, benchmarks
+	@$(BIN)/pytest -q $(MORE)
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
