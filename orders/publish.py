@@ -9,11 +9,13 @@ from typing import Any
 
 import psycopg
 
+from orders.events import SHARDS
 from orders.publisher import KafkaDown, Publisher
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
 from runtime import logging, metrics
 from runtime.logging import logger
+from runtime.outage import Outage
 from runtime.postgres import connection_options
 from runtime.shutdown import on_signal
 
@@ -35,13 +37,13 @@ def run(settings: PublisherSettings) -> None:
     stop = on_signal()
     metrics.serve(settings.metrics_address)
     logger().info("publisher started", **settings.shown())
-    outage = Outage()
+    outage = Outage("publishing")
     while not stop.is_set():
         try:
             publish(settings, stop, outage)
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.SerializationFailure) as error:
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
-            outage.begins("postgres", str(error).strip())
+            outage.begins(error, part="postgres")
             stop.wait(RETRY_SECONDS)
     logger().info("publisher stopped")
 
@@ -60,7 +62,7 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
                 if time.monotonic() >= maintain_at:
                     done = maintain(connection, settings.outbox_retention_days)
                     maintain_at = time.monotonic() + (MAINTAIN_SECONDS if done else MAINTAIN_AGAIN_SECONDS)
-                step(publisher, connection, stop, outage, pace, -(-64 // settings.publisher_shards))
+                step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards))
         finally:
             publisher.close()
 
@@ -82,7 +84,7 @@ def step(
             stop.wait(pace.rest_seconds(events, started))
             return
     except KafkaDown as error:
-        outage.begins("kafka", str(error))
+        outage.begins(error, part="kafka")
         count_pending(connection)
         stop.wait(RETRY_SECONDS)
         return
@@ -131,24 +133,3 @@ class Pace:
             return 0.0
         many = self._per_second > MANY_EVENTS_PER_SECOND
         return MAX_REST_SECONDS if many else min(now - started_at, MAX_REST_SECONDS)
-
-
-class Outage:
-    """Says once that a part is down, and once that it is back."""
-
-    def __init__(self) -> None:
-        self._part = ""
-        self._began_at = 0.0
-
-    def begins(self, part: str, error: str) -> None:
-        """Note an outage."""
-        if not self._part:
-            self._part, self._began_at = part, time.monotonic()
-            logger().error("publishing is held up", part=part, error=error)
-
-    def ends(self) -> None:
-        """Note that work goes on."""
-        if self._part:
-            seconds = round(time.monotonic() - self._began_at, 1)
-            logger().info("publishing goes on", part=self._part, after_seconds=seconds)
-            self._part = ""

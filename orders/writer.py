@@ -25,6 +25,7 @@ from orders.tracked import NotFresh, store_tracked
 from runtime import metrics
 from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable
 from runtime.logging import logger
+from runtime.outage import Outage
 from runtime.postgres import connection_options
 
 MAX_BATCH_ORDERS = 1000
@@ -67,6 +68,7 @@ class Writer:
         self._doorbell = doorbell
         self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
         self._connection: Connection | None = None
+        self._outage = Outage("storing orders")
 
     async def submit(self, orders: Sequence[NewOrder]) -> list[Outcome]:
         """Return what became of each order; a caller that goes away before the write drops its orders."""
@@ -128,7 +130,7 @@ class Writer:
             for entry in entries:
                 entry.needs = await self._look_up_needs(entry.order.lines)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            logger().warning("products could not be looked up", error=str(error).strip())
+            self._outage.begins(error)
             return False
         return True
 
@@ -154,11 +156,13 @@ class Writer:
             try:
                 connection = await self._connected()
                 store = self._store_with_stock if with_stock else self._store_plain
-                return await store(connection, entries)
+                outcomes = await store(connection, entries)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, NotFresh):
                 continue
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 return [await self._lost(error)] * len(entries)
+            self._outage.ends()
+            return outcomes
         return [database_unavailable()] * len(entries)
 
     async def _connected(self) -> Connection:
@@ -171,12 +175,11 @@ class Writer:
             except psycopg.OperationalError as error:
                 self._connection = None
                 raise NotConnected(str(error)) from error
-            logger().info("writer connected to the database")
         return self._connection
 
     async def _lost(self, error: psycopg.Error) -> ServiceError:
         """Give up the connection and say what is known: an error that the server told means that nothing was stored."""
-        logger().warning("writer lost the database", error=str(error).strip(), sqlstate=error.sqlstate)
+        self._outage.begins(error)
         if self._connection is not None:
             await self._connection.close()
             self._connection = None

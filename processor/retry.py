@@ -1,4 +1,4 @@
-"""What a worker does when it cannot go on: how long it waits, and the one line down and the one line up."""
+"""What a worker does when it cannot go on: which errors it waits out, how long, and how many letters are too many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import deque
 import psycopg
 
 from processor.letter_box import LetterNotWritten
-from runtime.logging import logger
 
 FIRST_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 2.0
@@ -22,26 +21,9 @@ CONFLICTS = (
 OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, LetterNotWritten)
 
 
-class Outage:
-    """A time in which nothing can be counted."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._wait_seconds = FIRST_WAIT_SECONDS
-
-    def began(self, error: Exception) -> float:
-        """Log the first of its errors; return how many seconds to wait, longer each time."""
-        if self._since is None:
-            self._since = time.monotonic()
-            logger().error("counting stopped, it will go on when this is over", error=str(error).strip())
-        wait_seconds, self._wait_seconds = self._wait_seconds, min(self._wait_seconds * 2, MAX_WAIT_SECONDS)
-        return wait_seconds
-
-    def ended(self) -> None:
-        """Log that it is over, when there was one."""
-        if self._since is not None:
-            logger().info("counting goes on", stopped_seconds=round(time.monotonic() - self._since, 3))
-        self._since, self._wait_seconds = None, FIRST_WAIT_SECONDS
+def wait_seconds(errors: int) -> float:
+    """Return how long to wait after so many errors in a row, 1 or more."""
+    return min(FIRST_WAIT_SECONDS * 2.0 ** (errors - 1), MAX_WAIT_SECONDS)
 
 
 class LetterLimit:

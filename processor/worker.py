@@ -17,10 +17,11 @@ from processor import store
 from processor.batch import Batch, sort_out
 from processor.letter_box import LetterBox
 from processor.log_reader import LogReader
-from processor.retry import CONFLICTS, OUTAGES, LetterLimit, Outage
+from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
 from processor.settings import WorkSettings
 from runtime import metrics
 from runtime.logging import logger
+from runtime.outage import Outage
 
 IDLE_SECONDS = 0.25
 ENOUGH_EVENTS = 500
@@ -44,7 +45,7 @@ class Worker:
         self._reader = LogReader(settings, client_id, settings.processor_group)
         self._letters = LetterBox(settings, client_id)
         self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
-        self._outage = Outage()
+        self._outage = Outage("counting")
         self._connection: store.Connection | None = None
         self._oldest_event_id = ""
         self._refreshed_at = self._beaten_at = float("-inf")
@@ -85,7 +86,7 @@ class Worker:
             except (*OUTAGES, KafkaException) as error:
                 messages = self._wait_out(error, messages)
             else:
-                self._outage.ended()
+                self._outage.ends()
                 self._reader.go_on()
                 return batch
         return None
@@ -148,7 +149,7 @@ class Worker:
         """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
         if isinstance(error, psycopg.Error):
             self._disconnect()
-        late = self._reader.wait(self._outage.began(error))
+        late = self._reader.wait(wait_seconds(self._outage.begins(error)))
         return self._reader.still_held([*messages, *late])
 
 

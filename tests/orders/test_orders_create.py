@@ -12,6 +12,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, details, open_world, order, refusal
+from structlog.testing import capture_logs
 
 from orders import validate
 from orders.model import Accepted
@@ -327,6 +328,21 @@ async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> N
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     world.writer._dsn = world.dsn
     assert (await world.create(("p1", 1, 1))).status == Order.CREATED
+
+
+async def test_an_outage_of_the_writer_is_told_once_and_its_end_once(world: World) -> None:
+    await world.create(("p1", 1, 1))
+    assert world.writer._connection is not None
+    world.writer._dsn = "postgresql://127.0.0.1:1/nowhere"
+    await world.writer._connection.close()
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert (await refusal(world.create(("p1", 1, 1)))).reason == "DATABASE_UNAVAILABLE"
+        world.writer._dsn = world.dsn
+        for _ in range(2):
+            await world.create(("p1", 1, 1))
+    assert [line["event"] for line in logs] == ["storing orders is held up", "storing orders goes on"]
+    assert logs[1]["errors"] == 3
 
 
 async def test_restock_answers_are_idempotent_by_request_id(world: World) -> None:

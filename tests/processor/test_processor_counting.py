@@ -224,7 +224,7 @@ def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analy
         world.drain(worker)
     assert world.metrics() == sums(events)
     told = [line["event"] for line in logs if line["event"].startswith("counting")]
-    assert told == ["counting stopped, it will go on when this is over", "counting goes on"]
+    assert told == ["counting is held up", "counting goes on"]
 
 
 def test_metrics_restored_from_an_older_backup_are_counted_anew(world: World, analytics: Analytics) -> None:
