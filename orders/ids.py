@@ -8,6 +8,8 @@ import random
 _bits = random.SystemRandom().getrandbits(64)
 _random = random.Random(_bits)  # noqa: S311  # see above
 FIRST_RANDOM_BITS = 62
+FIRST = "00000000-0000-0000-0000-000000000000"
+LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 def uuid7(time_us: int) -> str:

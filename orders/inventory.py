@@ -15,6 +15,7 @@ from orders import events, rows, validate
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.ids import uuid7
+from orders.outcomes import REPLAYED
 from orders.releases import Releases
 from orders.sql import QUERIES
 from orders.stored import Row, product_message
@@ -24,7 +25,6 @@ from runtime.errors import AlreadyExists, FailedPrecondition, InvalidRequest, No
 from runtime.postgres import retried
 
 Context = grpc.aio.ServicerContext[Any, Any]
-REPLAYED = (("idempotent-replayed", "true"),)
 
 
 class Inventory(inventory_pb2_grpc.InventoryServiceServicer):

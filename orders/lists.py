@@ -19,9 +19,6 @@ from orders.sql import QUERIES
 from orders.stored import from_row
 from runtime import page_token
 
-LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-FIRST = "00000000-0000-0000-0000-000000000000"
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -44,7 +41,7 @@ async def page(pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], request:
     parameters = {
         "customer_id": request.customer_id,
         "status": Order.Status.Name(request.status),
-        "lowest": ids.lowest(microseconds(request.created_from)) if request.HasField("created_from") else FIRST,
+        "lowest": ids.lowest(microseconds(request.created_from)) if request.HasField("created_from") else ids.FIRST,
         "before": before(request, filters),
         "limit": size + 1,
     }
@@ -61,7 +58,7 @@ def before(request: ListOrdersRequest, filters: bytes) -> str:
         if len(token.order_id) != 16:
             raise page_token.invalid("is not a token of this service")
         return str(uuid.UUID(bytes=token.order_id))
-    return ids.lowest(microseconds(request.created_before)) if request.HasField("created_before") else LAST
+    return ids.lowest(microseconds(request.created_before)) if request.HasField("created_before") else ids.LAST
 
 
 def next_token(last: StoredOrder, filters: bytes) -> str:

@@ -19,6 +19,8 @@ from runtime.logging import logger
 
 Outcome = Accepted | ServiceError
 RequestKey = tuple[str, str]
+# What the headers of a repeated answer add.
+REPLAYED = (("idempotent-replayed", "true"),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from orders import plan, rows
+from orders import ids, plan, rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.model import CREATED, StoredOrder
@@ -22,7 +22,6 @@ from runtime.logging import logger
 from runtime.postgres import retried
 
 MAX_ORDERS = 500
-FIRST = "00000000-0000-0000-0000-000000000000"
 SWEEP_SECONDS = 1.0
 
 Connection = psycopg.AsyncConnection[Any]
@@ -38,7 +37,7 @@ class Releases:
 
     async def begin(self, connection: Connection, product_ids: Sequence[str]) -> None:
         """Note, in the transaction that frees the stock, that a release is due."""
-        await connection.execute(QUERIES.begin_release, {"first": FIRST, "product_ids": list(product_ids)})
+        await connection.execute(QUERIES.begin_release, {"first": ids.FIRST, "product_ids": list(product_ids)})
 
     async def run(self, product_ids: Sequence[str], traceparent: str) -> int:
         """Release what can be released now and return how many orders were.
@@ -48,7 +47,7 @@ class Releases:
         released = 0
         try:
             for product_id in product_ids:
-                after: str | None = FIRST
+                after: str | None = ids.FIRST
                 while after is not None:
                     count, after = await self._step(product_id, after, traceparent)
                     released += count

@@ -15,7 +15,7 @@ from orders import lists, stored, validate
 from orders.admission import Admission
 from orders.catalogue import Catalogue
 from orders.model import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
-from orders.outcomes import Outcome
+from orders.outcomes import REPLAYED, Outcome
 from orders.steps import Steps
 from orders.writer import Writer
 from runtime import tracing
@@ -24,7 +24,6 @@ from runtime.logging import logger
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Result = orders_pb2.BatchCreateOrdersResponse.Result
-REPLAYED = (("idempotent-replayed", "true"),)
 # One gRPC engine says None for "no deadline", another a number of centuries.
 NO_DEADLINE_SECONDS = 1e9
 
