@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import uuid
 
 # Ids must differ, not be secret; a generator seeded by the operating system makes 62 bits in 0.1 µs.
 _bits = random.SystemRandom().getrandbits(64)
 _random = random.Random(_bits)  # noqa: S311  # see above
 FIRST_RANDOM_BITS = 62
+TIME_SHIFT = 80
 FIRST = "00000000-0000-0000-0000-000000000000"
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -22,9 +24,14 @@ def lowest(time_us: int) -> str:
     return as_text(_with_time(time_us))
 
 
+def time_ms(unique_id: uuid.UUID) -> int:
+    """Return the time that an id was made for, in milliseconds since 1970."""
+    return unique_id.int >> TIME_SHIFT
+
+
 def _with_time(time_us: int) -> int:
     milliseconds, rest_us = divmod(time_us, 1000)
-    return milliseconds << 80 | 7 << 76 | (rest_us * 4096 + 999) // 1000 << 64 | 2 << 62
+    return milliseconds << TIME_SHIFT | 7 << 76 | (rest_us * 4096 + 999) // 1000 << 64 | 2 << 62
 
 
 def as_text(number: int) -> str:

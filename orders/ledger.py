@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
+from orders import ids
 from orders.events import timestamp
 from orders.sql import LEDGER
 from orders.stored import Row
@@ -78,8 +79,8 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection:
             cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute.seconds})
             rows = await cursor.fetchall()
-        for ids in chunks((row[0].bytes for row in rows), IDS_PER_MESSAGE):
-            yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(ids))
+        for some in chunks((row[0].bytes for row in rows), IDS_PER_MESSAGE):
+            yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
 
     async def FindEvents(
         self, request: ledger_pb2.FindEventsRequest, context: Context
@@ -87,8 +88,10 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         """Return which events the outbox knows."""
         packed = request.event_ids
         wanted = [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
+        times_ms = [ids.time_ms(event_id) for event_id in wanted] or [0]
+        parameters = {"event_ids": wanted, "first_ms": min(times_ms), "last_ms": max(times_ms)}
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(LEDGER.find_events, {"event_ids": wanted})).fetchall()
+            rows = await (await connection.execute(LEDGER.find_events, parameters)).fetchall()
         return ledger_pb2.FindEventsResponse(event_ids=b"".join(row[0].bytes for row in rows))
 
     async def StreamProductSums(

@@ -1,4 +1,5 @@
 import re
+import time
 
 import grpc
 import psycopg
@@ -10,7 +11,7 @@ from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
 from orders_world import World, order, refusal
 
 from orders.ids import as_text
-from orders.sql import OUTBOX, QUERIES
+from orders.sql import LEDGER, OUTBOX, QUERIES
 
 SAME_TIME_US = 1_790_000_000_000_000
 
@@ -106,6 +107,21 @@ async def test_products_come_page_by_page_in_order(world: World) -> None:
     assert seen == sorted(f"p{n}" for n in range(1, 1001))
 
 
+async def test_an_event_of_any_type_is_found_by_its_id_alone(world: World) -> None:
+    await world.tracked("t", 1)
+    made = await world.create(("p1", 2, 1.5))
+    await world.create(("t", 3, 1))
+    await world.restock("t", 5)
+    await world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=made.order_id))
+    events = await world.rows("SELECT event_id FROM event_outbox")
+    assert len(events) == 6
+    for (event_id,) in events:
+        found = await world.ledger.FindEvents(ledger_pb2.FindEventsRequest(event_ids=event_id.bytes))
+        assert found.event_ids == event_id.bytes
+    none = await world.ledger.FindEvents(ledger_pb2.FindEventsRequest(event_ids=b"\1" * 16))
+    assert none.event_ids == b""
+
+
 async def test_the_ledger_adds_up_to_what_was_written(world: World, owner: psycopg.Connection) -> None:
     await world.tracked("t", 1)
     first = await world.create(("p1", 2, 1.5), ("p2", 1, 2))
@@ -175,6 +191,9 @@ def test_the_hot_queries_read_their_indexes_and_no_table_from_end_to_end(
     shards = {"shards": [1, 2, 3], "floors": [0, 0, 0], "dead_keys": [], "per_shard": 20}
     ((today,),) = owner.execute("SELECT to_char(now(), 'YYYYMMDD')").fetchall()
     queries["read_events"] = (OUTBOX.read_events, f"event_outbox_{today}_shard_id_idx", shards)
+    now_ms = int(time.time() * 1000)
+    find = {"event_ids": [as_text(7)], "first_ms": now_ms, "last_ms": now_ms}
+    queries["find_events"] = (LEDGER.find_events, f"event_outbox_{today}_occur_time_idx", find)
     for name, (query, index, parameters) in queries.items():
         plan = "\n".join(row[0] for row in owner.execute("EXPLAIN " + query, parameters))
         assert index in plan, f"{name}\n{plan}"

@@ -127,7 +127,7 @@ def test_ids_are_versioned_uuids_in_the_order_of_time_to_the_microsecond(time_us
     assert ids.lowest(time_us) <= first < ids.lowest(time_us + 1)
     read = uuid.UUID(first)
     assert (read.version, read.variant, str(read)) == (7, uuid.RFC_4122, first)
-    assert read.int >> 80 == time_us // 1000
+    assert ids.time_ms(read) == time_us // 1000
 
 
 def test_ids_of_one_time_differ() -> None:
