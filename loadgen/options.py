@@ -71,6 +71,7 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Raise OptionError, where argparse would end the process."""
         raise OptionError(message.removeprefix("argument "))
 
 

@@ -59,6 +59,7 @@ class _Session:
         self._sending_seconds = 0.0
 
     async def run(self) -> Result:
+        """Send the load and return its result; raise TargetNotReady when it cannot begin."""
         await _require_target(self._options.target)
         started_at = datetime.now(UTC)
         async with Reconciler(self._options.target.address, self._options.reconcile_seconds) as reconciler:

@@ -35,32 +35,26 @@ def connection_options(application: str, statement_timeout_ms: int = 10_000) -> 
 
 def async_pool(dsn: str, application: str, max_size: int) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    return AsyncConnectionPool(
-        dsn,
-        kwargs=connection_options(application),
-        min_size=1,
-        max_size=max_size,
-        timeout=POOL_TIMEOUT_SECONDS,
-        max_waiting=1_000,
-        reconnect_timeout=0,
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
+    options = pool_options(application, max_size)
+    return AsyncConnectionPool(dsn, check=AsyncConnectionPool.check_connection, **options)
 
 
 def sync_pool(dsn: str, application: str, max_size: int) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    return ConnectionPool(
-        dsn,
-        kwargs=connection_options(application),
-        min_size=1,
-        max_size=max_size,
-        timeout=POOL_TIMEOUT_SECONDS,
-        max_waiting=1_000,
-        reconnect_timeout=0,
-        check=ConnectionPool.check_connection,
-        open=False,
-    )
+    return ConnectionPool(dsn, check=ConnectionPool.check_connection, **pool_options(application, max_size))
+
+
+def pool_options(application: str, max_size: int) -> dict[str, Any]:
+    """Return psycopg_pool arguments: closed until opened, and never waiting for long."""
+    return {
+        "kwargs": connection_options(application),
+        "min_size": 1,
+        "max_size": max_size,
+        "timeout": POOL_TIMEOUT_SECONDS,
+        "max_waiting": 1_000,
+        "reconnect_timeout": 0,
+        "open": False,
+    }
 
 
 async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
