@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -74,13 +75,14 @@ def postgres_program(home: Path) -> str:
 def jars() -> Finding:
     """Say whether Kafka's jars are there."""
     folder = kafka_jars.cached()
-    remedy = "`make setup` fetches them from Maven Central, 45 MB once"
+    remedy = "`ordermesh fetch` gets them from Maven Central, 45 MB once"
     return Finding("Apache Kafka", folder is not None, str(folder or "jars not fetched yet"), remedy)
 
 
 def room(home: Path) -> Iterator[Finding]:
     """Say whether there is room on the disk and in memory."""
-    free = shutil.disk_usage(home).free
+    there = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
+    free = shutil.disk_usage(there).free
     yield Finding("disk", free >= NEEDED_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "2 GiB are needed to begin with")
     available = available_memory_bytes()
     found = f"{available / 1024**3:.1f} GiB available"

@@ -61,10 +61,12 @@ class Place:
         """Return the command line of the installed command."""
         return [*self._prefix, str(Path(sys.executable).with_name("ordermesh")), *words]
 
-    def run(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            self.command(*words), env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=110
+            self.command(*words), env={**self.env, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=110
         )
 
     def start(self, *words: str) -> subprocess.Popen[str]:

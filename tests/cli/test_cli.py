@@ -94,6 +94,19 @@ def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Pl
     assert running.order()
 
 
+def test_servers_of_others_on_the_usual_ports_are_named_with_the_settings_that_make_room(
+    running: Place, place: Place
+) -> None:
+    names = ("ORDERMESH_POSTGRES_PORT", "ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT")
+    taken = {name: str(running.ports[name]) for name in names}
+    done = place.run("up", env=taken)
+    assert done.returncode == 5
+    for name, port in taken.items():
+        assert f"port {port} ({name}) is taken by process" in done.stderr
+    assert "choose another port" in done.stderr
+    assert running.ready()
+
+
 def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: Place, place: Place) -> None:
     taken = running.ports["ORDERMESH_FRONT_PORT"]
     for words in (("up",), ("up", "--detach")):
