@@ -18,7 +18,8 @@ from runtime import kafka
 from stack.errors import ServerFailed, SettingInvalid
 
 app = typer.Typer(no_args_is_help=True)
-Place = Annotated[str, typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")]
+PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")
+Place = Annotated[str, PLACE]
 MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {kafka.ORDER_EVENTS: OrderEvent, kafka.STOCK: StockEvent}
 SHOWN_BYTES = 2048
 ROW_BYTES = 16
@@ -32,8 +33,8 @@ def settings() -> DatabaseSettings:
 
 @app.command("list")
 def list_letters(
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
-    redriven: Annotated[bool, typer.Option("--redriven", help="Show those too that were sent again.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    redriven: Annotated[bool, typer.Option("--redriven", help="Show those as well that were sent again.")] = False,
 ) -> None:
     """List events that could not be counted, the latest first."""
     letters = dead_letters.list_dead_letters(settings(), limit, redriven=redriven)
@@ -63,7 +64,7 @@ def show(place: Place) -> None:
 
 
 @app.command()
-def redrive(places: Annotated[list[str], typer.Argument(help="topic/partition/offset, one or more.")]) -> None:
+def redrive(places: Annotated[list[str], PLACE]) -> None:
     """Send events again to the topics they came from, as after an upgrade that can read them."""
     try:
         letters = dead_letters.redrive(settings(), [parsed(place) for place in places])

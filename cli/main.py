@@ -14,6 +14,7 @@ from cli.screen import failing
 app = typer.Typer(
     name="ordermesh",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Order processing and analytics on one machine: run it, load it, prove that nothing is lost.",
 )

@@ -17,8 +17,11 @@ Ids = Annotated[list[int], typer.Argument(help="Ids, as `ordermesh outbox list` 
 
 @app.command("list")
 def list_events(
-    status: Annotated[list[str] | None, typer.Option(help="NEW, FAILED, DEAD or DISCARDED; repeatable.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="NEW, FAILED, DEAD or DISCARDED; repeatable.", autocompletion=lambda: outbox_admin.STATUSES),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
 ) -> None:
     """List events that were not sent, oldest first (FAILED and DEAD unless told otherwise)."""
     wanted = [one.upper() for one in status or ["FAILED", "DEAD"]]
@@ -46,7 +49,8 @@ def retry(ids: Ids) -> None:
 def discard(ids: Ids, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Give dead events up for good, so that their orders' later events go on."""
     if not yes:
-        typer.confirm(f"{len(ids)} events will never be counted. Discard them?", abort=True)
+        events = "1 event" if len(ids) == 1 else f"{len(ids)} events"
+        typer.confirm(f"{events} will never be counted. Discard?", abort=True)
     tell(ids, outbox_admin.discard(ORDERS.dsn(), ids), "discarded")
 
 

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    target: Annotated[str | None, typer.Option(help="The front door; the local stack's without.")] = None,
+    target: Annotated[str | None, typer.Option(help="The front door; without it, the local stack's.")] = None,
     wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,
 ) -> None:
     """Compare orders and metrics; the exit code is 0 only when everything agrees."""

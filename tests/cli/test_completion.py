@@ -1,0 +1,40 @@
+"""Completion as bash gives it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """
+source <(ordermesh --show-completion bash)
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+$(complete -p ordermesh | grep -o '_ordermesh[a-z_]*') ordermesh
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def complete(*words: str) -> set[str]:
+    """Return what a bash that knows nothing else offers for the last word."""
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": "/nonexistent"}
+    command = ["bash", "--norc", "--noprofile", "-c", ASK, "bash", "ordermesh", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("st",), {"status"}),
+        (("outbox", ""), {"list", "retry", "discard"}),
+        (("dlq", "re"), {"redrive"}),
+        (("verify", "--"), {"--target", "--wait", "--help"}),
+        (("outbox", "list", "--status", "D"), {"DEAD", "DISCARDED"}),
+    ],
+)
+def test_bash_completes_commands_options_and_values(words: tuple[str, ...], offered: set[str]) -> None:
+    assert complete(*words) == offered
