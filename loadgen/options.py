@@ -125,7 +125,7 @@ def _add_proof_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     flag = argparse.BooleanOptionalAction
     add("--reconcile", action=flag, help="compare orders and metrics at the end (default yes)")
-    add("--reconcile-wait", dest="reconcile_seconds", type=_reconcile_wait, metavar="D", help="its patience (default 60s)")
+    add("--reconcile-wait", dest="reconcile_seconds", type=_reconcile_wait, metavar="D", help="patience (default 60s)")
     add("--exclusive", action=flag, help="no other client makes orders, so the totals must fit ours (default yes)")
     add("--output", type=_output, metavar="FILE", help="write the result as JSON")
 
