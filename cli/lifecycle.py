@@ -18,9 +18,11 @@ from cli.place import require_status
 from cli.screen import console, plain_table
 from runtime.exit_codes import ExitCode
 from stack.board import Event
+from stack.brokers import SETTING
 from stack.errors import ServerFailed
 from stack.paths import StateFolder, default_home
 from stack.prepare import prepare, prepared
+from stack.settings import StackSettings
 from stack.status import StackStatus, State, read_status, stop_running
 from stack.supervisor import Stack
 
@@ -44,8 +46,13 @@ def fetch() -> None:
 
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; the setting's without.")] = None,
 ) -> None:
     """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
+    if brokers is not None:
+        os.environ[SETTING] = str(brokers)
+        if StackSettings.load().external_kafka:
+            raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP names another")
     if not prepared():
         fetch()
     if detach:

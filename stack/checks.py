@@ -25,6 +25,7 @@ from stack.status import read_status
 RUN_SECONDS = 20
 NEEDED_DISK_BYTES = 2 * 1024**3
 NEEDED_MEMORY_BYTES = 1024**3
+BROKER_MEMORY_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def examine(home: Path, settings: StackSettings) -> Iterator[Finding]:
     yield attempt("PostgreSQL", lambda: first_line(postgres_program(home), "--version"))
     yield attempt("Java", lambda: first_line(java(), "--version"))
     yield jars()
-    yield from room(home)
+    yield from room(home, settings)
     yield from free_ports(home, settings)
     curl = shutil.which("curl")
     yield Finding("curl", curl is not None, curl or "not found", "install curl: the examples and some tests use it")
@@ -79,14 +80,16 @@ def jars() -> Finding:
     return Finding("Apache Kafka", folder is not None, str(folder or "jars not fetched yet"), remedy)
 
 
-def room(home: Path) -> Iterator[Finding]:
+def room(home: Path, settings: StackSettings) -> Iterator[Finding]:
     """Say whether there is room on the disk and in memory."""
     there = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
     free = shutil.disk_usage(there).free
     yield Finding("disk", free >= NEEDED_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "2 GiB are needed to begin with")
     available = available_memory_bytes()
     found = f"{available / 1024**3:.1f} GiB available"
-    yield Finding("memory", available >= NEEDED_MEMORY_BYTES, found, "1 GiB is needed, 1.5 GiB under load")
+    needed = NEEDED_MEMORY_BYTES + (settings.kafka_brokers - 1) * BROKER_MEMORY_BYTES
+    words = f"{needed / 1024**3:g} GiB is needed, half a GiB more under load"
+    yield Finding("memory", available >= needed, found, words)
 
 
 def available_memory_bytes() -> int:

@@ -1,12 +1,10 @@
-"""One Apache Kafka broker (KRaft, its own controller) on loopback, its log in a folder of the state."""
+"""One Apache Kafka broker (KRaft, its own controller) on loopback, alone or of several, its log in its own folder."""
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import signal
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ from confluent_kafka.admin import AdminClient
 
 from stack import kafka_jars, ports, proc
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
+from stack.kafka_config import Membership, alone, cluster_id, render_properties, stored_cluster_id
 from stack.logfile import LogFile
-from stack.paths import copy_into_place, temporary_home, write_private
+from stack.paths import copy_into_place, temporary_home
 from stack.process import Command, Process, inherited_env
 from stack.runners import await_ready
 
@@ -26,7 +25,6 @@ STOP_SECONDS = 15.0
 # The start-up cache is written after the broker has stopped.
 TRAINING_STOP_SECONDS = 120.0
 LEFTOVER_SECONDS = 10.0
-NODE_ID = 1
 WARM_FILE = "kafka.aot"
 LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
 JVM_FLAGS = (
@@ -40,39 +38,6 @@ JVM_FLAGS = (
     "--sun-misc-unsafe-memory-access=allow",
     f"-Dlog4j2.configurationFile={LOGGING}",
 )
-SETTINGS: Mapping[str, str] = {
-    "process.roles": "broker,controller",
-    "node.id": str(NODE_ID),
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "auto.create.topics.enable": "false",
-    "num.partitions": "12",
-    "default.replication.factor": "1",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
-    "offsets.topic.num.partitions": "4",
-    "offsets.topic.replication.factor": "1",
-    "transaction.state.log.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    # With the defaults a broker that was killed waits 11 to 15 s for its own old registration to expire.
-    "broker.session.timeout.ms": "2000",
-    "broker.heartbeat.interval.ms": "500",
-    "group.initial.rebalance.delay.ms": "0",
-    "group.consumer.min.session.timeout.ms": "3000",
-    "group.consumer.session.timeout.ms": "6000",
-    "group.consumer.min.heartbeat.interval.ms": "300",
-    "group.consumer.heartbeat.interval.ms": "1000",
-    # A week of events; a partition takes at most retention plus one segment, 320 MiB.
-    "log.retention.hours": "168",
-    "log.retention.bytes": str(256 * 1024 * 1024),
-    "log.segment.bytes": str(64 * 1024 * 1024),
-    "log.cleaner.dedupe.buffer.size": "16777216",
-}
 FAILURES = (
     (r"Address already in use|Socket server failed to bind", "a port of Kafka is taken"),
     (r"Failed to acquire lock on file (\S+)", "another broker uses Kafka's folder"),
@@ -94,9 +59,11 @@ class Kafka:
         log: LogFile,
         cache: Path | None = None,
         *,
+        membership: Membership | None = None,
         trains: Path | None = None,
     ) -> None:
         self.folder = folder
+        self._membership = membership
         self._trains = trains
         self.port = port
         self.controller_port = controller_port
@@ -115,6 +82,11 @@ class Kafka:
         return f"{ports.LOOPBACK}:{self.port}"
 
     @property
+    def membership(self) -> Membership:
+        """The broker's place in its cluster."""
+        return self._membership or alone(self.folder, self.controller_port)
+
+    @property
     def process(self) -> Process | None:
         """The broker process, None before the first start."""
         return self._process
@@ -129,15 +101,15 @@ class Kafka:
         jars = kafka_jars.ensure(self._cache)
         proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
-        self.properties.write_text(render_properties(self.data, self.port, self.controller_port))
-        cluster_id = self._cluster_id()
-        stored = stored_cluster_id(self.data)
+        self.properties.write_text(render_properties(self.data, self.port, self.controller_port, self.membership))
+        identity = self.membership.identity
+        stored, wanted = stored_cluster_id(self.data), cluster_id(identity)
         if stored is None:
-            self._format(jars, cluster_id)
-        elif stored != cluster_id:
+            self._format(jars, wanted)
+        elif stored != wanted:
             raise SettingInvalid(
-                f"{self.data} belongs to the cluster {stored}, but {self.folder / 'cluster.id'} says {cluster_id}: "
-                f"restore the one that is wrong, or remove {self.folder} to start an empty log"
+                f"{self.data} belongs to the cluster {stored}, but {identity} says {wanted}: "
+                f"restore the one that is wrong, or remove {identity.parent} to start an empty log"
             )
         self._process = Process(self._broker(jars), self.log)
         self._process.start()
@@ -147,14 +119,9 @@ class Kafka:
         """The broker's configuration file, written at each start."""
         return self.folder / "server.properties"
 
-    def _cluster_id(self) -> str:
-        path = self.folder / "cluster.id"
-        if not path.exists():
-            write_private(path, f"{new_cluster_id()}\n")
-        return path.read_text().strip()
-
-    def _format(self, jars: Path, cluster_id: str) -> None:
-        arguments = ("format", "--ignore-formatted", "-t", cluster_id, "-c", str(self.properties))
+    def _format(self, jars: Path, wanted: str) -> None:
+        words = self.membership.format_words
+        arguments = ("format", "--ignore-formatted", "-t", wanted, *words, "-c", str(self.properties))
         argv = [*java_argv(jars), "kafka.tools.StorageTool", *arguments]
         tool = Process(Command("Kafka's format", argv, inherited_env(), cwd=self.folder), self.log)
         tool.start()
@@ -176,7 +143,7 @@ class Kafka:
         """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
         client = quiet_client(self.bootstrap, {})
         try:
-            await_ready(self._process, lambda: answers(client), timeout_seconds)
+            await_ready(self._process, lambda: answers(client, self.membership.node_id), timeout_seconds)
         except ServerFailed as error:
             raise self._explained(error) from error
 
@@ -188,14 +155,6 @@ class Kafka:
         """Stop the broker cleanly; blocks until it is gone."""
         if self._process is not None:
             self._process.stop()
-
-
-def new_cluster_id() -> str:
-    """Return a random cluster id; Kafka's tools would take one that begins with a dash for an option."""
-    while True:
-        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not made.startswith("-"):
-            return made
 
 
 def java() -> str:
@@ -233,27 +192,6 @@ def warm_up(jars: Path, cache: Path | None = None) -> bool:
     return (jars / WARM_FILE).exists()
 
 
-def render_properties(data: Path, port: int, controller_port: int) -> str:
-    """Return the broker's configuration."""
-    listeners = f"PLAINTEXT://{ports.LOOPBACK}:{port},CONTROLLER://{ports.LOOPBACK}:{controller_port}"
-    own = {
-        "listeners": listeners,
-        "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port}",
-        "controller.quorum.voters": f"{NODE_ID}@{ports.LOOPBACK}:{controller_port}",
-        "log.dirs": str(data),
-    }
-    return "".join(f"{name}={value}\n" for name, value in {**SETTINGS, **own}.items())
-
-
-def stored_cluster_id(data: Path) -> str | None:
-    """Return the cluster that a folder was formatted for, None when it is not formatted."""
-    path = data / "meta.properties"
-    if not path.exists():
-        return None
-    found = re.search(r"^cluster\.id=(.*)$", path.read_text(), re.MULTILINE)
-    return found[1].strip() if found else None
-
-
 def quiet_client(bootstrap: str, properties: Mapping[str, str]) -> AdminClient:
     """Return an admin client that reconnects fast and keeps its connection errors to itself."""
     settings: dict[str, Any] = {"bootstrap.servers": bootstrap, **properties}
@@ -261,10 +199,10 @@ def quiet_client(bootstrap: str, properties: Mapping[str, str]) -> AdminClient:
     return AdminClient(settings | {"error_cb": lambda error: None})
 
 
-def answers(client: AdminClient) -> bool:
-    """Say whether at least one broker is registered; blocks for up to a second."""
+def answers(client: AdminClient, node_id: int) -> bool:
+    """Say whether a broker is registered; blocks for up to a second."""
     try:
-        return bool(client.list_topics(timeout=1).brokers)
+        return node_id in client.list_topics(timeout=1).brokers
     except KafkaException:
         return False
 

@@ -13,6 +13,7 @@ from frontdoor.render import EnvoyValues, render
 from psycopg.conninfo import make_conninfo
 
 from runtime.settings import PREFIX
+from stack.brokers import brokers, copies
 from stack.credentials import DATABASE_OF, Credentials
 from stack.databases import provision
 from stack.envoy import Envoy
@@ -116,16 +117,20 @@ def servers(site: Site) -> list[Component]:
     if settings.postgres_admin_dsn is None:
         address = f"{LOOPBACK}:{settings.postgres_port}"
         found.append(Component("postgres", postgres(site), address=address, logs=(site.log("postgres"),)))
-    if not settings.external_kafka:
-        log = site.log("kafka")
-        broker = Kafka(site.state.kafka, settings.kafka_port, settings.kafka_controller_port, log)
-        found.append(Component("kafka", broker, address=settings.bootstrap, logs=(log,)))
+    for name, broker in kafka(site).items():
+        found.append(Component(name, broker, address=broker.bootstrap, logs=(broker.log,)))
     return found
+
+
+def kafka(site: Site) -> Mapping[str, Kafka]:
+    """Return the local brokers by name, none where a cluster was given."""
+    settings = site.settings
+    return {} if settings.external_kafka else brokers(site.state.kafka, settings.broker_ports, site.log)
 
 
 def preparations(site: Site) -> list[Component]:
     """Return what is done once at each start; all of it may be repeated."""
-    kafka = () if site.settings.external_kafka else ("kafka",)
+    own_brokers = kafka(site)
     given = site.settings.postgres_admin_dsn is not None
     databases = Step(lambda: provision(site.admin_dsn, site.credentials))
     return [
@@ -138,7 +143,7 @@ def preparations(site: Site) -> list[Component]:
             {"ANALYTICS_DSN": site.dsn("analytics_owner")},
             ("databases",),
         ),
-        task(site, "topics", ("orders", "topics"), {}, kafka),
+        task(site, "topics", ("orders", "topics"), copies(len(own_brokers), site.env), tuple(own_brokers)),
     ]
 
 

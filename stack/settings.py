@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from runtime.settings import PREFIX, Settings
 from stack import ports
@@ -19,11 +19,21 @@ class StackSettings(Settings):
     postgres_port: int = Field(default=15_432, ge=1, le=65_535, description="The local PostgreSQL.")
     kafka_port: int = Field(default=19_092, ge=1, le=65_535, description="The local Kafka.")
     kafka_controller_port: int = Field(default=19_093, ge=1, le=65_535, description="The local Kafka's controller.")
+    kafka_2_port: int = Field(default=19_094, ge=1, le=65_535, description="The second of three local brokers.")
+    kafka_2_controller_port: int = Field(default=19_095, ge=1, le=65_535, description="The second one's controller.")
+    kafka_3_port: int = Field(default=19_096, ge=1, le=65_535, description="The third of three local brokers.")
+    kafka_3_controller_port: int = Field(default=19_097, ge=1, le=65_535, description="The third one's controller.")
     orders_metrics_port: int = Field(default=9101, ge=1, le=65_535, description="/metrics of orders.")
     publisher_metrics_port: int = Field(default=9102, ge=1, le=65_535, description="/metrics of the publisher.")
     processor_metrics_port: int = Field(default=9103, ge=1, le=65_535, description="/metrics of the processor.")
     analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535, description="/metrics of analytics.")
     gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535, description="/metrics of the gateway.")
+    kafka_brokers: int = Field(
+        default=1,
+        ge=1,
+        le=3,
+        description="Brokers of the local Kafka: 1, or 3 with each topic on all of them.",
+    )
     orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes of orders.")
     orders_lane: bool = Field(default=True, description="Whether hot methods are served on the fast lane.")
     processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
@@ -34,6 +44,14 @@ class StackSettings(Settings):
         default=None, description="A server that exists, in place of the local one."
     )
 
+    @field_validator("kafka_brokers")
+    @classmethod
+    def one_or_three(cls, number: int) -> int:
+        """Refuse two brokers, which lose their quorum as soon as one is gone."""
+        if number == 2:
+            raise ValueError("must be 1 or 3")
+        return number
+
     @property
     def external_kafka(self) -> bool:
         """Say whether a broker was given, so that none is started."""
@@ -41,17 +59,30 @@ class StackSettings(Settings):
 
     @property
     def bootstrap(self) -> str:
-        """The broker's address, given or local."""
-        return self.kafka_bootstrap if self.external_kafka else f"{ports.LOOPBACK}:{self.kafka_port}"
+        """The brokers' addresses, given or local."""
+        if self.external_kafka:
+            return self.kafka_bootstrap
+        return ",".join(f"{ports.LOOPBACK}:{port}" for port, _ in self.broker_ports.values())
+
+    @property
+    def broker_ports(self) -> Mapping[int, tuple[int, int]]:
+        """The local brokers' ports, for clients and for controllers, by node id."""
+        first = {1: (self.kafka_port, self.kafka_controller_port)}
+        if self.kafka_brokers == 1:
+            return first
+        second = (self.kafka_2_port, self.kafka_2_controller_port)
+        return {**first, 2: second, 3: (self.kafka_3_port, self.kafka_3_controller_port)}
 
     def local_ports(self) -> Mapping[str, int]:
         """Return the ports that this stack listens on, keyed by their setting."""
-        external = set()
+        unused = set()
         if self.external_kafka:
-            external |= {"kafka_port", "kafka_controller_port"}
+            unused |= {"kafka_port", "kafka_controller_port"}
+        if self.external_kafka or self.kafka_brokers == 1:
+            unused |= {"kafka_2_port", "kafka_2_controller_port", "kafka_3_port", "kafka_3_controller_port"}
         if self.postgres_admin_dsn is not None:
-            external.add("postgres_port")
-        names = [name for name in type(self).model_fields if name.endswith("_port") and name not in external]
+            unused.add("postgres_port")
+        names = [name for name in type(self).model_fields if name.endswith("_port") and name not in unused]
         return {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names}
 
     @classmethod

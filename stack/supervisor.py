@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stack import ports
 from stack.board import Board, Event
+from stack.brokers import require_number
 from stack.credentials import load_or_create
 from stack.errors import ServerFailed
 from stack.keeper import Keeper
@@ -86,6 +87,8 @@ class Stack:
         earlier = read_status(self.state.status)
         if earlier is not None:
             end_recorded(earlier)
+        if not self.settings.external_kafka:
+            require_number(self.state.kafka, self.settings.kafka_brokers)
         ports.require_free(self.settings.local_ports())
         self.site = Site(
             self.settings, self.state, self.state.run_dir(), load_or_create(self.state.credentials), self._env

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka.admin import ConfigResource
-from three_brokers import ThreeBrokers
+from three_brokers import ThreeBrokers, assert_copies
 
-from runtime import kafka
-from runtime.settings import Settings
 from stack.running import running_stack
 
 pytestmark = pytest.mark.timeout(240)
@@ -21,13 +18,9 @@ def test_orders_are_counted_once_by_tls_and_scram_while_one_of_three_brokers_is_
     with running_stack(env=copies, kafka_bootstrap=brokers.bootstrap, kafka_properties=properties) as stack:
         faulted = Faulted(stack)
         with faulted.loaded():
-            brokers.brokers[2].kill()
+            brokers.kill(2)
             faulted.await_counted(1000)
 
 
 def test_topics_have_their_copies_and_a_plain_password_opens_the_door_too(brokers: ThreeBrokers) -> None:
-    client = kafka.admin(Settings(kafka_bootstrap=brokers.bootstrap, kafka_properties=brokers.client("PLAIN")), "test")
-    topics = client.list_topics(timeout=10).topics
-    assert {len(part.replicas) for part in topics["order-events"].partitions.values()} == {3}
-    resource = ConfigResource("topic", "order-events")
-    assert client.describe_configs([resource])[resource].result(10)["min.insync.replicas"].value == "2"
+    assert_copies(brokers.bootstrap, brokers.client("PLAIN"))

@@ -1,32 +1,28 @@
-"""Three Kafka brokers on this machine; clients come by TLS and say who they are by SCRAM-SHA-512 or PLAIN."""
+"""The product's three brokers, with a door more: TLS, and who comes says who it is by SCRAM-SHA-512 or PLAIN."""
 
 from __future__ import annotations
 
-import signal
+import dataclasses
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from confluent_kafka.admin import ConfigResource
 
 from runtime import kafka
 from runtime.settings import Settings
-from stack import kafka_jars, ports
-from stack.kafka import SETTINGS, java_argv, new_cluster_id
+from stack import ports
+from stack.brokers import brokers
+from stack.kafka import Kafka
 from stack.logfile import LogFile
-from stack.process import Command, Process, inherited_env
-from stack.runners import await_ready
+from stack.ports import LOOPBACK
 
 NODES = (1, 2, 3)
 USER, PASSWORD = "ordermesh", "a-word-for-tests"
 MODULES = "org.apache.kafka.common.security"
 READY_SECONDS = 60.0
-OWN: dict[str, str] = {
-    "listener.security.protocol.map": "INNER:PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:PLAINTEXT",
-    "inter.broker.listener.name": "INNER",
-    "default.replication.factor": "3",
-    "offsets.topic.replication.factor": "3",
-    "transaction.state.log.replication.factor": "3",
-    "transaction.state.log.min.isr": "2",
-    "share.coordinator.state.topic.replication.factor": "3",
-    "share.coordinator.state.topic.min.isr": "2",
+DOOR: dict[str, str] = {
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:PLAINTEXT",
     "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
     "listener.name.outer.scram-sha-512.sasl.jaas.config": f"{MODULES}.scram.ScramLoginModule required;",
     "listener.name.outer.plain.sasl.jaas.config": (
@@ -41,32 +37,35 @@ class ThreeBrokers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = ports.allocate(3 * len(NODES))
         self._certify()
-        self.brokers = {node: self._broker(node) for node in NODES}
+        free = ports.allocate(3 * len(NODES))
+        self._doors = dict(zip(NODES, free[::3], strict=True))
+        inner = {node: (free[3 * at + 1], free[3 * at + 2]) for at, node in enumerate(NODES)}
+        plain = brokers(folder, inner, lambda name: LogFile(folder / f"{name}.log"))
+        self.brokers = {node: self._with_door(broker) for node, broker in zip(NODES, plain.values(), strict=True)}
 
     def start(self) -> None:
         """Format and start all three; blocks until each is registered."""
-        cluster_id, jars = new_cluster_id(), kafka_jars.ensure()
-        credential = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-        for node in NODES:
-            words = ["format", "-t", cluster_id, "-S", credential, "-c", str(self._properties(node))]
-            subprocess.run([*java_argv(jars), "kafka.tools.StorageTool", *words], check=True, capture_output=True)
+        with ThreadPoolExecutor(len(NODES)) as pool:
+            list(pool.map(Kafka.start, self.brokers.values()))
         for broker in self.brokers.values():
-            broker.start()
-        client = kafka.admin(Settings(kafka_bootstrap=self.bootstrap, kafka_properties=self.client("PLAIN")), "test")
-        first = self.brokers[NODES[0]]
-        await_ready(first, lambda: len(client.list_topics(timeout=10).brokers) == len(NODES), READY_SECONDS)
+            broker.wait_ready(READY_SECONDS)
 
     def stop(self) -> None:
-        """End all three at once: one alone would wait for the others."""
-        for broker in self.brokers.values():
-            broker.kill()
+        """Stop all three at once: one alone would wait for the others."""
+        with ThreadPoolExecutor(len(NODES)) as pool:
+            list(pool.map(Kafka.stop, self.brokers.values()))
+
+    def kill(self, node: int) -> None:
+        """Kill one."""
+        process = self.brokers[node].process
+        assert process is not None
+        process.kill()
 
     @property
     def bootstrap(self) -> str:
         """The addresses for clients."""
-        return ",".join(f"{ports.LOOPBACK}:{self._port(node, 1)}" for node in NODES)
+        return ",".join(f"{LOOPBACK}:{port}" for port in self._doors.values())
 
     def client(self, mechanism: str) -> dict[str, str]:
         """Return what a client needs to know."""
@@ -78,38 +77,32 @@ class ThreeBrokers:
             "sasl.password": PASSWORD,
         }
 
-    def _port(self, node: int, which: int) -> int:
-        return self._ports[3 * (node - 1) + which]
-
     def _certify(self) -> None:
         key, certificate = self._folder / "key.pem", self._folder / "certificate.pem"
         words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        words += ["-subj", "/CN=kafka", "-addext", f"subjectAltName=IP:{ports.LOOPBACK}"]
+        words += ["-subj", "/CN=kafka", "-addext", f"subjectAltName=IP:{LOOPBACK}"]
         subprocess.run(
             ["openssl", "req", *words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
         )
         (self._folder / "store.pem").write_text(key.read_text() + certificate.read_text())
 
-    def _broker(self, node: int) -> Process:
-        home = self._folder / f"broker-{node}"
-        home.mkdir()
-        inner, outer, controller = (self._port(node, which) for which in range(3))
+    def _with_door(self, broker: Kafka) -> Kafka:
+        membership = broker.membership
+        inner, outer = f"PLAINTEXT://{broker.bootstrap}", f"OUTER://{LOOPBACK}:{self._doors[membership.node_id]}"
         own = {
-            "node.id": str(node),
-            "listeners": f"INNER://127.0.0.1:{inner},OUTER://127.0.0.1:{outer},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"INNER://127.0.0.1:{inner},OUTER://127.0.0.1:{outer}",
-            "controller.quorum.voters": ",".join(f"{one}@127.0.0.1:{self._port(one, 2)}" for one in NODES),
-            "log.dirs": str(home / "data"),
+            "listeners": f"{inner},{outer},CONTROLLER://{LOOPBACK}:{broker.controller_port}",
+            "advertised.listeners": f"{inner},{outer}",
             "ssl.keystore.location": str(self._folder / "store.pem"),
         }
-        lines = {**SETTINGS, **OWN, **own}
-        self._properties(node).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-        argv = [*java_argv(kafka_jars.ensure()), "kafka.Kafka", str(self._properties(node))]
-        clean = frozenset({0, 128 + signal.SIGTERM})
-        return Process(
-            Command(f"broker {node}", argv, inherited_env(), cwd=home, stop_seconds=10, clean_codes=clean),
-            LogFile(self._folder / f"broker-{node}.log"),
-        )
+        words = ("-S", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
+        more = dataclasses.replace(membership, properties={**membership.properties, **DOOR, **own}, format_words=words)
+        return Kafka(broker.folder, broker.port, broker.controller_port, broker.log, membership=more)
 
-    def _properties(self, node: int) -> Path:
-        return self._folder / f"broker-{node}" / "server.properties"
+
+def assert_copies(bootstrap: str, properties: dict[str, str]) -> None:
+    """Check that the topics are on every broker and are written to two at least."""
+    client = kafka.admin(Settings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
+    topics = client.list_topics(timeout=10).topics
+    assert {len(part.replicas) for part in topics["order-events"].partitions.values()} == {3}
+    resource = ConfigResource("topic", "order-events")
+    assert client.describe_configs([resource])[resource].result(10)["min.insync.replicas"].value == "2"

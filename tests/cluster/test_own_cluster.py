@@ -1,0 +1,33 @@
+"""`ordermesh up --brokers 3`: a cluster of the stack's own."""
+
+from __future__ import annotations
+
+import pytest
+from three_brokers import assert_copies
+
+from stack import proc
+from stack.errors import SettingInvalid
+from stack.paths import temporary_home
+from stack.running import running_stack
+from stack.settings import StackSettings
+from stack.supervisor import Stack
+
+pytestmark = pytest.mark.timeout(240)
+BROKERS = ("kafka-1", "kafka-2", "kafka-3")
+
+
+def test_three_brokers_start_lose_one_count_on_and_all_stop_together() -> None:
+    from faulted import Faulted
+
+    with temporary_home() as home:
+        with running_stack(home=home, kafka_brokers=3) as stack:
+            assert set(BROKERS) <= set(stack.stack.status.components)
+            assert_copies(stack.addresses["kafka"], {})
+            faulted = Faulted(stack)
+            with faulted.loaded():
+                restarts = stack.kill("kafka-2")
+                faulted.await_counted(1000)
+            stack.await_restart("kafka-2", restarts)
+        assert not [pid for node in (1, 2, 3) for pid in proc.working_in(home / f"kafka/broker-{node}", "java")]
+        with pytest.raises(SettingInvalid, match="ORDERMESH_KAFKA_BROKERS is 1"):
+            Stack(home, StackSettings.with_free_ports()).up()
