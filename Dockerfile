@@ -24,13 +24,10 @@ COPY cli ./cli
 COPY envoy ./envoy
 RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir wheels ./gen . \
     && /opt/ordermesh/bin/pip install --quiet --no-deps wheels/*.whl \
-    && /opt/ordermesh/bin/pip uninstall --quiet --yes pip \
+    && /opt/ordermesh/bin/pip uninstall --quiet --yes pip setuptools \
+    && find /opt/ordermesh/lib -name '*.js.map' -delete -o -name '*.css.map' -delete \
     && /opt/ordermesh/bin/python -m compileall -q -j 2 /opt/ordermesh/lib
 COPY deploy/image/healthy.py /opt/ordermesh/bin/healthy.py
-# The contracts with what they import, for tools that decode events.
-COPY proto/ordermesh /opt/ordermesh/proto/ordermesh
-WORKDIR /opt/ordermesh/lib/python3.11/site-packages
-RUN cp --parents google/api/annotations.proto google/api/http.proto google/rpc/status.proto /opt/ordermesh/proto
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="ordermesh" \

@@ -14,7 +14,7 @@ from stack.ports import LOOPBACK
 
 PROBE_SECONDS = 1.0
 # A channel of its own for each probe: a shared one would wait out the back-off of the attempts before.
-CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
+CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
 
 def accepts(path: Path) -> bool:
@@ -30,11 +30,14 @@ def accepts(path: Path) -> bool:
 
 def grpc_serves(path: Path) -> bool:
     """Say whether the gRPC server on a Unix socket is SERVING."""
-    if not accepts(path):
-        return False
-    with grpc.insecure_channel(f"unix:{path}", options=CHANNEL_OPTIONS) as channel:
+    return accepts(path) and target_serves(f"unix:{path}")
+
+
+def target_serves(target: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+    """Say whether the gRPC server at a target is SERVING."""
+    with grpc.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
         try:
-            reply = check(channel)(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
+            reply = check(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
         except grpc.RpcError:
             return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
@@ -49,9 +52,9 @@ def check(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
     )
 
 
-def http_answers(port: int, path: str) -> bool:
+def http_answers(port: int, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
     """Say whether GET path on a loopback port answers 200."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_SECONDS)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK

@@ -3,9 +3,7 @@
 set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p "$PGDATA"
-  printf '%s' "$POSTGRES_PASSWORD" > /tmp/password
-  initdb -U postgres --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 -E UTF8 -D "$PGDATA" > /dev/null
-  rm /tmp/password
+  initdb -U postgres --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust --auth-host=scram-sha-256 -E UTF8 -D "$PGDATA" > /dev/null
   echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
   pg_ctl -D "$PGDATA" -w -o "-c listen_addresses='' -c unix_socket_directories=/tmp" start > /dev/null
   export PGHOST=/tmp POSTGRES_USER=postgres

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import descriptor_pb2
+
+from runtime import kafka
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name for name, service in SERVICES.items() if "build" in service}
+DECODING = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())["akhq"]["connections"]["ordermesh"]
+MAPPINGS: list[dict[str, str]] = DECODING["deserialization"]["protobuf"]["topics-mapping"]
+TOPICS = {letters: topic for topic, letters in kafka.DEAD_LETTER_TOPICS.items()} | {t: t for t in kafka.EVENT_TOPICS}
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    for volume in SERVICES["secrets"]["volumes"][1:]:
+        (folder / Path(volume.split(":")[1]).name).mkdir()
+    make(folder)
+    return folder
+
+
+def make(folder: Path) -> None:
+    """Run what the container `secrets` runs, in another folder."""
+    script = (ROOT / "deploy/compose/secrets.sh").read_text().replace("/secrets/", f"{folder}/")
+    subprocess.run(["sh"], input=script, text=True, check=True)
+
+
+def descriptors() -> descriptor_pb2.FileDescriptorSet:
+    """Return the descriptor set that the Kafka UI is given."""
+    inside = f"{DECODING['deserialization']['protobuf']['descriptors-folder']}/{MAPPINGS[0]['descriptor-file']}"
+    (mounted,) = (volume for volume in SERVICES["kafka-ui"]["volumes"] if f":{inside}:ro" in volume)
+    return descriptor_pb2.FileDescriptorSet.FromString((ROOT / mounted.split(":")[0]).read_bytes())
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_the_kafka_ui_decodes_each_topic_as_what_its_events_say_they_are(topic: str) -> None:
+    (mapping,) = (mapping for mapping in MAPPINGS if re.fullmatch(mapping["topic-regex"], topic))
+    said = kafka.CONTENT_TYPES[TOPICS[topic]].decode()
+    assert said == f"application/x-protobuf; type={mapping['value-message-type']}"
+    assert "key-message-type" not in mapping
+
+
+def test_the_descriptor_set_of_the_kafka_ui_has_the_messages_and_each_file_after_its_imports() -> None:
+    known: set[str] = set()
+    messages: set[str] = set()
+    for file in descriptors().file:
+        assert known >= set(file.dependency), file.name
+        known.add(file.name)
+        messages |= {f"{file.package}.{message.name}" for message in file.message_type}
+    assert messages >= {mapping["value-message-type"] for mapping in MAPPINGS}
+
+
+def test_the_kafka_ui_asks_the_broker_of_the_compose_file() -> None:
+    servers = DECODING["properties"]["bootstrap.servers"]
+    assert servers == SERVICES["publisher"]["environment"]["ORDERMESH_KAFKA_BOOTSTRAP"]
+    assert servers.split(":")[0] in SERVICES
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_is_reached_from_this_machine_only_and_has_bounds(name: str) -> None:
+    service = SERVICES[name]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.search(r":\D*\d+\.\d+", service["image"]), "an image has an exact tag"
+
+
+@pytest.mark.parametrize("name", sorted(OURS | {"postgres", "envoy"}))
+def test_the_file_system_of_a_container_is_read_only(name: str) -> None:
+    assert SERVICES[name]["read_only"] is True
+
+
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    assert re.findall(r"^USER (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == ["10001:10001"]
+
+
+def test_every_password_reaches_its_container_as_a_file_that_is_made_at_the_first_start(secrets: Path) -> None:
+    read = 0
+    for service in SERVICES.values():
+        volumes = dict(volume.split(":")[:2] for volume in service.get("volumes", ()))
+        for setting, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|_DSN|PGPASS", setting):
+                assert setting.endswith("_FILE"), setting
+                (source,) = (source for source, inside in volumes.items() if inside == "/secrets")
+                assert (secrets / source.removeprefix("secrets-") / Path(value).name).read_text()
+                read += 1
+    assert read == 9
+
+
+def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
+    before = {path: path.read_text() for path in secrets.glob("*/*")}
+    make(secrets)
+    assert {path: path.read_text() for path in secrets.glob("*/*")} == before
+    passwords = [text for path, text in before.items() if path.parent.name == "postgres" or path.name == "login"]
+    assert len(set(passwords)) == len(passwords) == 9
+    assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
+
+
+def test_postgres_makes_a_role_for_each_password(secrets: Path) -> None:
+    script = (ROOT / "deploy/compose/postgres-init.sh").read_text()
+    (roles,) = re.findall(r"for role in (.*); do", script)
+    assert {*roles.split(), "postgres"} == {path.name for path in (secrets / "postgres").iterdir()}
+
+
+def test_pgadmin_knows_both_databases_and_where_the_password_is(secrets: Path) -> None:
+    servers = json.loads((ROOT / "deploy/compose/pgadmin-servers.json").read_text())["Servers"].values()
+    assert {server["MaintenanceDB"] for server in servers} == {"orders", "analytics"}
+    host, port, database, user, _ = (secrets / "pgadmin/pgpass").read_text().split(":")
+    for server in servers:
+        assert (server["Host"], str(server["Port"]), server["Username"]) == (host, port, user)
+        assert server["ConnectionParameters"]["passfile"] == ".pgpass"
+    assert database == "*"
