@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def fetch() -> None:
 
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
-    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; the setting's without.")] = None,
+    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; without it, the setting's.")] = None,
 ) -> None:
     """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
@@ -96,7 +97,8 @@ def start_detached() -> None:
 
 def down() -> None:
     """Stop the stack that runs in another terminal or detached."""
-    if stop_running(StateFolder(default_home()).status, STOP_SECONDS):
+    home = default_home()
+    if home.is_dir() and stop_running(StateFolder(home).status, STOP_SECONDS):
         console.print("stopped")
     else:
         console.print("nothing runs")
@@ -110,23 +112,34 @@ def status() -> None:
         sys.exit(ExitCode.DIFFERS)
 
 
+def log_files() -> list[Path]:
+    """Return the stack's log files, none where it never ran."""
+    home = default_home()
+    return sorted(StateFolder(home).logs.glob("*.log")) if home.is_dir() else []
+
+
+def parts_with_logs() -> list[str]:
+    """Return the parts whose logs can be shown."""
+    return [path.stem for path in log_files()]
+
+
 def logs(
     component: Annotated[
-        str | None, typer.Argument(help="A part, as `ordermesh status` names it; all without.")
+        str | None,
+        typer.Argument(help="A part, as `ordermesh status` names it; without it, all.", autocompletion=parts_with_logs),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 20,
 ) -> None:
     """Show the last log lines."""
-    folder = StateFolder(default_home()).logs
-    files = sorted(folder.glob("*.log"))
+    files = log_files()
     if component is not None:
         files = [path for path in files if path.stem == component]
         if not files:
-            known = ", ".join(sorted(path.stem for path in folder.glob("*.log"))) or "none yet"
+            known = ", ".join(parts_with_logs()) or "none yet"
             raise typer.BadParameter(f"no log of {component!r}; there are: {known}")
     if not files:
-        raise ServerFailed(f"no logs in {folder}: start the stack with `ordermesh up`")
+        raise ServerFailed(f"no logs in {default_home()}: start the stack with `ordermesh up`")
     tail = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
     os.execvp(tail[0], tail)  # noqa: S606  # tail is what people expect here, signals included
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 from command import ITEM, Place, await_true
@@ -128,9 +132,10 @@ def test_a_command_that_needs_a_stack_says_that_none_runs(place: Place, words: t
     assert "ordermesh up" in done.stderr
 
 
-def test_down_without_a_stack_is_no_error(place: Place) -> None:
-    done = place.run("down")
-    assert (done.returncode, done.stdout.strip()) == (0, "nothing runs")
+@pytest.mark.parametrize("home", ["", "/proc/ordermesh"])
+def test_down_without_a_stack_is_no_error(place: Place, home: str) -> None:
+    done = place.run("down", env={"ORDERMESH_HOME": home or str(place.home)})
+    assert (done.returncode, done.stdout.strip()) == (0, "nothing runs"), done.stderr
 
 
 def test_version_and_help_tell_what_it_is(place: Place) -> None:
@@ -206,3 +211,67 @@ def test_a_place_where_no_letter_is_says_so(running: Place, place: str, code: in
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def tailed(running: Place, *words: str) -> list[dict[str, Any]]:
+    done = running.run("topics", "tail", *words)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_tail_shows_the_last_event_decoded_with_its_place_key_and_headers(running: Place) -> None:
+    order_id = running.order()
+    await_true(lambda: tailed(running, "--last", "1")[0]["key"] == order_id, lambda: "the event is in the topic")
+    (line,) = tailed(running, "--last", "1")
+    assert line["topic"] == "order-events"
+    assert line["headers"]["event-type"] == "ORDER_CREATED"
+    assert line["event"]["order_id"] == order_id
+    assert line["event"]["order_created"]["items"][0]["product_id"] == ITEM["productId"]
+    assert tailed(running, "--from", line["time"], "--limit", "1")[0]["time"] >= line["time"]
+    assert not tailed(running, "--from", "2999-01-01")
+
+
+def test_tail_shows_bytes_that_are_no_event_with_the_reason(running: Place, letter: str) -> None:
+    lines = tailed(running, "--topic", "order-events.dlq", "--from", "beginning")
+    assert {line["bytes"] for line in lines} == {base64.b64encode(BAD).decode()}
+    assert {line["undecodable"] for line in lines} == {"no content-type header names a type"}
+    assert {line["event"] for line in lines} == {None}
+
+
+@pytest.mark.parametrize("ends", ["by Ctrl-C", "as nobody reads on"])
+def test_tail_follows_and_ends_without_a_word(running: Place, ends: str) -> None:
+    words = running.command("topics", "tail", "--follow", "--last", "0")
+    tail = subprocess.Popen(words, env=running.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert tail.stdout is not None
+    assert tail.stderr is not None
+    shown, stop = tail.stdout, threading.Event()
+
+    def order_until_shown() -> None:
+        while not stop.wait(0.2):
+            running.order()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(order_until_shown)
+        assert json.loads(shown.readline())["headers"]["event-type"] == "ORDER_CREATED"
+        stop.set()
+    if ends == "by Ctrl-C":
+        tail.send_signal(signal.SIGINT)
+    else:
+        shown.close()
+    assert tail.wait(20) == 0
+    assert tail.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "yesterday"), "--from must be beginning, end or a time"),
+        (("--from", "end"), "add --follow"),
+        (("--from", "end", "--last", "1"), "exclude each other"),
+        (("--topic", "orders"), "there is no topic 'orders'"),
+    ],
+)
+def test_tail_says_what_an_option_must_be(running: Place, words: tuple[str, ...], said: str) -> None:
+    done = running.run("topics", "tail", *words)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())

@@ -17,9 +17,10 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def complete(*words: str) -> set[str]:
+def complete(*words: str, home: Path = Path("/nonexistent")) -> set[str]:
     """Return what a bash that knows nothing else offers for the last word."""
-    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": "/nonexistent"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": "/nonexistent", "ORDERMESH_HOME": str(home)}
     command = ["bash", "--norc", "--noprofile", "-c", ASK, "bash", "ordermesh", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
@@ -38,3 +39,11 @@ def complete(*words: str) -> set[str]:
 )
 def test_bash_completes_commands_options_and_values(words: tuple[str, ...], offered: set[str]) -> None:
     assert complete(*words) == offered
+
+
+def test_bash_completes_the_parts_that_have_logs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for part in ("orders", "processor", "publisher"):
+        (tmp_path / "logs" / f"{part}.log").touch()
+    assert complete("logs", "p", home=tmp_path) == {"processor", "publisher"}
+    assert complete("logs", "") == set()
