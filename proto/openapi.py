@@ -19,11 +19,13 @@ Orders in, metrics out, each event counted exactly once. The same services speak
 - 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
 - A request body may name fields as `camelCase` or as `snake_case`; a reply has all its plain fields in `camelCase`.
 - Every error has the shape of `Error`; `details[].reason` is one of `ErrorReason`.
+- `code` is the gRPC code, of which Envoy makes the HTTP status: INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9, the
+  state does not allow it) are both 400, and `code` tells them apart.
 - There is no authentication yet.
 """
 HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
 RESPONSES = {
-    "400": "The request is invalid, or the state does not allow it.",
+    "400": "The request is invalid (code 3), or the state does not allow it (code 9, FAILED_PRECONDITION).",
     "404": "No such resource.",
     "409": "It exists, or the request id was used with other content.",
     "413": "The body is over the limit.",
