@@ -1,4 +1,4 @@
-"""`ordermesh topics`: Kafka's topics with what is in them and what waits."""
+"""`ordermesh topics [tail]`: Kafka's topics with what is in them and what waits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cli.place import use_local_kafka
 from cli.screen import console, plain_table
+from cli.tail import tail
 from gateway.event_log import EventLog, LogState, lag
 from runtime import kafka
 from runtime.settings import Settings
@@ -36,12 +37,17 @@ class TopicState:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(topics)
+    """Add the command and the one below it."""
+    own = typer.Typer(invoke_without_command=True)
+    own.callback()(topics)
+    own.command()(tail)
+    app.add_typer(own, name="topics")
 
 
-def topics() -> None:
+def topics(context: typer.Context) -> None:
     """Show each topic: partitions, messages held, messages ever, and the processor's lag."""
+    if context.invoked_subcommand is not None:
+        return
     use_local_kafka()
     settings = GroupSettings.load()
     log = EventLog(settings, settings.processor_group)
