@@ -78,6 +78,13 @@ def test_a_container_is_reached_from_this_machine_only_and_has_bounds(name: str)
     assert re.search(r":\D*\d+\.\d+", service["image"]), "an image has an exact tag"
 
 
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if service.get("restart") != "no"])
+def test_a_container_that_stays_is_asked_whether_it_is_well(name: str) -> None:
+    # AKHQ's image has a check of its own.
+    assert "healthcheck" in SERVICES[name] or name == "kafka-ui" or name in OURS
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+
+
 @pytest.mark.parametrize("name", sorted(OURS | {"postgres", "envoy"}))
 def test_the_file_system_of_a_container_is_read_only(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
