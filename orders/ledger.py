@@ -17,6 +17,7 @@ from orders import ids
 from orders.events import timestamp
 from orders.sql import LEDGER
 from orders.stored import Row
+from runtime.parts import parts
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PENDING_LIMIT = 100_000
@@ -69,7 +70,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             dead=dead[0][1] if dead else 0,
             complete_since=Timestamp(seconds=since),
         )
-        for minutes in chunks(minute_sums(rows), MINUTES_PER_MESSAGE):
+        for minutes in parts(minute_sums(rows), MINUTES_PER_MESSAGE):
             yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)
 
     async def StreamPublishedIds(
@@ -79,7 +80,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection:
             cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute.seconds})
             rows = await cursor.fetchall()
-        for some in chunks((row[0].bytes for row in rows), IDS_PER_MESSAGE):
+        for some in parts((row[0].bytes for row in rows), IDS_PER_MESSAGE):
             yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
 
     async def FindEvents(
@@ -101,7 +102,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(LEDGER_TIMEOUT)
             rows = await (await connection.execute(LEDGER.sums_by_product)).fetchall()
-        for some in chunks(rows, PRODUCTS_PER_MESSAGE):
+        for some in parts(rows, PRODUCTS_PER_MESSAGE):
             yield ledger_pb2.StreamProductSumsResponse(
                 products=[ledger_pb2.ProductSum(product_id=p, units=u, revenue_minor=r) for p, u, r in some]
             )
@@ -113,18 +114,6 @@ async def one(connection: psycopg.AsyncConnection[Any], query: Any, parameters: 
     if row is None:
         raise psycopg.DataError("a query that always has a row had none")
     return tuple(row)
-
-
-def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Cut values into lists of a size."""
-    chunk: list[Any] = []
-    for value in values:
-        chunk.append(value)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def minute_sums(rows: Iterable[Row]) -> Iterator[ledger_pb2.MinuteSum]:

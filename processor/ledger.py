@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import psycopg
@@ -32,14 +32,13 @@ from psycopg import IsolationLevel
 
 from processor import validate
 from processor.analytics import Pool, Row, timestamp
+from runtime.parts import parts
 from runtime.sql import Queries
 
 SQL = Queries("processor", "ledger.sql")
 MINUTES_PER_MESSAGE = 500
 PRODUCTS_PER_MESSAGE = 1_000
 IDS_PER_MESSAGE = 10_000
-
-T = TypeVar("T")
 
 
 class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
@@ -145,10 +144,3 @@ def minute_sum(types: Sequence[Row]) -> MinuteSum:
         units=units,
         digest=digest,
     )
-
-
-def parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut items into lists of at most `size`."""
-    iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
+from runtime import opaque
 from runtime.errors import InvalidRequest, Violation
 
 VERSION = 1
 HASH_BYTES = 8
-# Far above what we make: a longer text is not worth decoding.
+# Far above what we make.
 MAX_TOKEN_CHARACTERS = 512
 # A client may change the size of its pages while it turns them.
 PAGING_FIELDS = ("page_size", "page_token")
@@ -34,28 +33,17 @@ def filters_hash(request: Message) -> bytes:
 def encode(token: PageToken) -> str:
     """Return the token's text; its version is set here, its filters_hash by the caller."""
     token.version = VERSION
-    return base64.urlsafe_b64encode(token.SerializeToString()).rstrip(b"=").decode("ascii")
+    return opaque.to_text(token)
 
 
 def decode(text: str, expected_filters_hash: bytes) -> PageToken:
     """Read a token's text. Raises InvalidRequest (INVALID_PAGE_TOKEN) when it is not ours or of other filters."""
-    token = parse(text)
+    token = opaque.from_text(text, PageToken, MAX_TOKEN_CHARACTERS)
     if token is None or token.version != VERSION:
         raise invalid("is not a token of this service")
     if token.filters_hash != expected_filters_hash:
         raise invalid("belongs to other filters")
     return token
-
-
-def parse(text: str) -> PageToken | None:
-    """Read the message in a text, None when there is none."""
-    if len(text) > MAX_TOKEN_CHARACTERS:
-        return None
-    try:
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        return PageToken.FromString(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (UnicodeEncodeError, binascii.Error, DecodeError):
-        return None
 
 
 def invalid(description: str) -> InvalidRequest:

@@ -1,0 +1,16 @@
+"""Cuts what is streamed into parts that fit a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut items into lists of at most `size`."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
