@@ -28,33 +28,8 @@ class Runner(Protocol):
         """Stop it; blocks until it is gone."""
 
 
-class Service:
-    """Runs a process that stays, with a probe that says when it serves."""
-
-    def __init__(self, command: Command, log: LogFile, probe: Callable[[], bool]) -> None:
-        self._process = Process(command, log)
-        self._probe = probe
-
-    @property
-    def process(self) -> Process:
-        """The process."""
-        return self._process
-
-    def start(self) -> None:
-        """Start the process."""
-        self._process.start()
-
-    def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the probe says yes; raise ServerFailed when the process ends or does not in time."""
-        await_ready(self._process, self._probe, timeout_seconds)
-
-    def stop(self) -> None:
-        """Stop the process; blocks until it is gone."""
-        self._process.stop()
-
-
-class Task:
-    """Runs a process that does one thing and ends."""
+class Program:
+    """Runs a process that was told how to run."""
 
     def __init__(self, command: Command, log: LogFile) -> None:
         self._process = Process(command, log)
@@ -68,16 +43,32 @@ class Task:
         """Start the process."""
         self._process.start()
 
+    def stop(self) -> None:
+        """Stop the process when it still runs; blocks until it is gone."""
+        self._process.stop()
+
+
+class Service(Program):
+    """Runs a process that stays, with a probe that says when it serves."""
+
+    def __init__(self, command: Command, log: LogFile, probe: Callable[[], bool]) -> None:
+        super().__init__(command, log)
+        self._probe = probe
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        """Block until the probe says yes; raise ServerFailed when the process ends or does not in time."""
+        await_ready(self._process, self._probe, timeout_seconds)
+
+
+class Task(Program):
+    """Runs a process that does one thing and ends."""
+
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the process has ended well; raise ServerFailed when it ends badly or not in time."""
         if not self._process.wait(timeout_seconds):
             raise self._process.failure(f"did not finish within {timeout_seconds:g} s")
         if self._process.returncode != 0:
             raise self._process.failure("failed")
-
-    def stop(self) -> None:
-        """Stop the process when it still runs; blocks until it is gone."""
-        self._process.stop()
 
 
 class Step:
