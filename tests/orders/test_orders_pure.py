@@ -14,11 +14,22 @@ from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, Order, OrderItem
 from orders import events, ids, plan, validate
 from orders.clock import DatabaseClock
 from orders.model import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
+from orders.sql import QUERIES
 from orders.transitions import step_event
 from runtime import arrays
 from runtime.errors import FailedPrecondition, InvalidRequest
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
+
+def test_every_query_of_stored_orders_returns_the_columns_that_are_read_in_one_place() -> None:
+    columns = {}
+    for name in QUERIES.names():
+        head, _, rest = getattr(QUERIES, name).partition("\nFROM orders ")
+        if rest:
+            columns[name] = head.partition("SELECT ")[2]
+    assert len(columns) == 7
+    assert set(columns.values()) == {columns["get_order"]}
 
 
 def item(product: str = "p1", quantity: int = 1, price: float | None = 1.0) -> OrderItem:
