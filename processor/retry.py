@@ -23,7 +23,9 @@ OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, LetterNotWritten)
 
 def wait_seconds(errors: int) -> float:
     """Return how long to wait after so many errors in a row, 1 or more."""
-    return min(FIRST_WAIT_SECONDS * 2.0 ** (errors - 1), MAX_WAIT_SECONDS)
+    # An outage of hours has more errors than a float can be doubled.
+    doublings = min(errors - 1, 10)
+    return min(FIRST_WAIT_SECONDS * 2.0**doublings, MAX_WAIT_SECONDS)
 
 
 class LetterLimit:

@@ -135,3 +135,7 @@ def test_letters_over_the_limit_wait_for_the_next_minute(monkeypatch: pytest.Mon
         limit.check()
     now += 61
     limit.check()
+
+
+def test_the_wait_doubles_up_to_a_limit_however_long_an_outage_lasts() -> None:
+    assert [retry.wait_seconds(errors) for errors in (1, 2, 3, 5, 6, 100_000)] == [0.1, 0.2, 0.4, 1.6, 2.0, 2.0]
