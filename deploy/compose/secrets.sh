@@ -27,3 +27,5 @@ dsn services analytics_worker analytics
 dsn services analytics_reader analytics
 printf 'postgres:5432:*:viewer:%s\n' "$(made /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 made /secrets/pgadmin/login > /dev/null
+printf 'micronaut.security.token.jwt.signatures.secret.generator.secret: "%s"\n' "$(made /secrets/kafka-ui/key)" |
+  put /secrets/kafka-ui/key.yml

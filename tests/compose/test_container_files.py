@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
-DECODING = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())["akhq"]["connections"]["ordermesh"]
+AKHQ = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())
+DECODING = AKHQ["akhq"]["connections"]["ordermesh"]
 MAPPINGS: list[dict[str, str]] = DECODING["deserialization"]["protobuf"]["topics-mapping"]
 TOPICS = {letters: topic for topic, letters in kafka.DEAD_LETTER_TOPICS.items()} | {t: t for t in kafka.EVENT_TOPICS}
 
@@ -67,6 +68,14 @@ def test_the_kafka_ui_asks_the_broker_of_the_compose_file() -> None:
     assert servers.split(":")[0] in SERVICES
 
 
+def test_the_kafka_ui_lets_nobody_change_a_topic(secrets: Path) -> None:
+    assert AKHQ["akhq"]["security"]["default-group"] == "reader"
+    assert AKHQ["micronaut"]["security"]["enabled"] is True
+    assert SERVICES["kafka-ui"]["environment"]["MICRONAUT_CONFIG_FILES"].split(",")[1] == "/secrets/key.yml"
+    (key,) = yaml.safe_load((secrets / "kafka-ui/key.yml").read_text()).values()
+    assert key == (secrets / "kafka-ui/key").read_text()
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_container_is_reached_from_this_machine_only_and_has_bounds(name: str) -> None:
     service = SERVICES[name]
@@ -111,8 +120,10 @@ def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
     before = {path: path.read_text() for path in secrets.glob("*/*")}
     make(secrets)
     assert {path: path.read_text() for path in secrets.glob("*/*")} == before
-    passwords = [text for path, text in before.items() if path.parent.name == "postgres" or path.name == "login"]
-    assert len(set(passwords)) == len(passwords) == 9
+    passwords = [
+        text for path, text in before.items() if path.parent.name == "postgres" or path.name in {"login", "key"}
+    ]
+    assert len(set(passwords)) == len(passwords) == 10
     assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
 
 
