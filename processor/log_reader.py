@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.batch import Partition, Span, place_of
+from processor.settings import WorkSettings
 from runtime import kafka
 from runtime.logging import logger
-from runtime.settings import Settings
 
 # How long a first event waits for more of what the last fetch brought.
 LINGER_SECONDS = 0.005
@@ -19,13 +19,20 @@ COMMITTED_TIMEOUT_SECONDS = 5.0
 class LogReader:
     """A member of the consumer group; one thread uses it, and its callbacks run in that thread."""
 
-    def __init__(self, settings: Settings, client_id: str, group: str) -> None:
-        self._consumer: Consumer = kafka.consumer(settings, client_id, group)
+    def __init__(self, settings: WorkSettings, client_id: str) -> None:
+        self._settings, self._client_id = settings, client_id
         self.held: set[Partition] = set()
         # Assigned, but not yet compared with what the database says is counted.
         self.unaligned: set[Partition] = set()
         self._expected: dict[Partition, int] = {}
         self._paused = self._taken_away = False
+        self._join(settings.first_group_protocol)
+
+    def _join(self, protocol: kafka.GroupProtocol) -> None:
+        self._incremental = protocol == "consumer"
+        self._consumer: Consumer = kafka.consumer(
+            self._settings, self._client_id, self._settings.processor_group, protocol
+        )
         self._consumer.subscribe(
             list(kafka.EVENT_TOPICS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -38,7 +45,7 @@ class LogReader:
         messages = [first]
         if max_events > 1:
             messages += self._consumer.consume(max_events - 1, LINGER_SECONDS)
-        messages = [message for message in messages if message.error() is None or readable(message)]
+        messages = self._readable(messages)
         if self._taken_away:
             self._taken_away = False
             return self.still_held(messages)
@@ -72,8 +79,15 @@ class LogReader:
         self._expected |= {**committed, **behind}
         self.unaligned.clear()
         if behind:
-            self._consumer.assign([TopicPartition(*held, behind.get(held, OFFSET_STORED)) for held in self.held])
+            self._start_again([TopicPartition(*held, behind.get(held, OFFSET_STORED)) for held in self.held])
         return bool(behind)
+
+    def _start_again(self, places: list[TopicPartition]) -> None:
+        if self._incremental:
+            self._consumer.incremental_unassign(places)
+            self._consumer.incremental_assign(places)
+        else:
+            self._consumer.assign(places)
 
     def realign(self) -> None:
         """Have every partition compared with the database again, which may be another one after an outage."""
@@ -101,7 +115,7 @@ class LogReader:
             self._paused = True
             self._consumer.pause([TopicPartition(*held) for held in self.held])
         message = self._consumer.poll(seconds)
-        return [message] if message is not None and readable(message) else []
+        return [] if message is None else self._readable([message])
 
     def go_on(self) -> None:
         """Read on after a wait."""
@@ -125,10 +139,12 @@ class LogReader:
         new = {(at.topic, at.partition) for at in partitions}
         self.held |= new
         self.unaligned |= new
-        consumer.assign(list(partitions))
+        (consumer.incremental_assign if self._incremental else consumer.assign)(list(partitions))
+        self._on_trial = False
         if self._paused:
             consumer.pause(list(partitions))
-        logger().info("partitions assigned", partitions=len(new))
+        if new:
+            logger().info("partitions assigned", partitions=len(new))
 
     def _revoked(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         gone = {(at.topic, at.partition) for at in partitions}
@@ -139,12 +155,24 @@ class LogReader:
             self._expected.pop(partition, None)
         logger().info("partitions revoked", partitions=len(gone))
 
+    def _readable(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages without the errors among them, which are dealt with."""
+        for error in filter(None, (message.error() for message in messages)):
+            if error.code() == KafkaError._FATAL:
+                self._join_anew(error)
+            else:
+                level = "error" if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else "warning"
+                getattr(logger(), level)("reading from kafka", error=error.str(), code=error.name())
+        return [message for message in messages if message.error() is None]
 
-def readable(message: Message) -> bool:
-    """Say whether this is a message; an error in its place is logged."""
-    error = message.error()
-    if error is None:
-        return True
-    level = "error" if error.code() in (KafkaError._FATAL, KafkaError.TOPIC_AUTHORIZATION_FAILED) else "warning"
-    getattr(logger(), level)("reading from kafka", error=error.str(), code=error.name())
-    return False
+    def _join_anew(self, error: KafkaError) -> None:
+        # Whether a broker has the new protocol shows only here, when a group is joined with it.
+        auto = self._settings.kafka_group_protocol == "auto"
+        protocol = "classic" if auto else self._settings.first_group_protocol
+        logger().warning("joining the group anew", protocol=protocol, error=error.str())
+        self._consumer.close()
+        self.held.clear()
+        self.unaligned.clear()
+        self._expected.clear()
+        self._taken_away = True
+        self._join(protocol)

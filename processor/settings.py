@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Literal
 
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from runtime import kafka
 from runtime.addresses import Address, PortAddress
-from runtime.settings import Settings
+from runtime.settings import PREFIX, Settings
 
 
 class DatabaseSettings(Settings):
@@ -20,6 +23,10 @@ class WorkSettings(DatabaseSettings):
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")
     processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
     processor_group: str = Field(default="ordermesh-metrics", min_length=1, description="Their consumer group.")
+    kafka_group_protocol: Literal["auto", "classic", "consumer"] = Field(
+        default="auto",
+        description="How they join it; auto is consumer (KIP-848) where the broker has it, else classic.",
+    )
     processor_batch_events: int = Field(default=2_000, ge=1, le=10_000, description="Most events of a transaction.")
     processor_retention_days: int = Field(
         default=30, ge=1, le=3_650, description="Days for which it is known whether an event was counted."
@@ -27,6 +34,22 @@ class WorkSettings(DatabaseSettings):
     processor_dead_letters_per_minute: int = Field(
         default=1_000, ge=1, description="Dead letters after which a worker pauses and says so."
     )
+
+    @field_validator("kafka_group_protocol")
+    @classmethod
+    def allows_the_properties(cls, protocol: str, info: ValidationInfo) -> str:
+        """Refuse what the client refuses too: properties of the classic protocol beside the new one."""
+        refused = kafka.CLASSIC_ONLY & info.data.get("kafka_properties", {}).keys()
+        if protocol == "consumer" and refused:
+            raise ValueError(f"must be classic or auto with {', '.join(sorted(refused))} in {PREFIX}KAFKA_PROPERTIES")
+        return protocol
+
+    @property
+    def first_group_protocol(self) -> kafka.GroupProtocol:
+        """The protocol to begin with."""
+        if self.kafka_group_protocol != "auto":
+            return self.kafka_group_protocol
+        return "classic" if kafka.CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
 class ServeSettings(DatabaseSettings):

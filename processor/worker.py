@@ -42,7 +42,7 @@ class Worker:
         self._stop = stop or threading.Event()
         self.worker_id = f"{socket.gethostname()}/{index}"
         client_id = f"ordermesh-processor-{index}"
-        self._reader = LogReader(settings, client_id, settings.processor_group)
+        self._reader = LogReader(settings, client_id)
         self._letters = LetterBox(settings, client_id)
         self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
         self._outage = Outage("counting")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
+from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -30,6 +31,13 @@ MAX_LETTER_BYTES = 2 * 1024 * 1024
 DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
+
+GroupProtocol = Literal["classic", "consumer"]
+CLASSIC: Mapping[str, int] = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+# The broker's own choice may give one member all of one topic.
+KIP_848: Mapping[str, str] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
+# With KIP-848 these are the broker's to say, and the client refuses them.
+CLASSIC_ONLY = frozenset({*CLASSIC, "partition.assignment.strategy", "group.protocol.type"})
 
 Config = dict[str, str | int | float | bool]
 
@@ -67,14 +75,13 @@ def producer(
     )
 
 
-def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
+def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProtocol = "classic") -> Consumer:
     """Return a consumer of a group that commits only what it is told to."""
     return Consumer(
         {
             **base_config(settings, client_id),
             "group.id": group,
-            "session.timeout.ms": 6000,
-            "heartbeat.interval.ms": 500,
+            **(CLASSIC if protocol == "classic" else KIP_848),
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -40,7 +40,8 @@ SETTINGS: Mapping[str, str] = {
     "group.consumer.min.session.timeout.ms": "3000",
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "300",
-    "group.consumer.heartbeat.interval.ms": "1000",
+    # A group hears of its changes with the next heartbeat.
+    "group.consumer.heartbeat.interval.ms": "500",
     # A week of events; a partition takes at most retention plus one segment, 320 MiB.
     "log.retention.hours": "168",
     "log.retention.bytes": str(256 * 1024 * 1024),

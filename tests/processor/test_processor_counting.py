@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from conftest import Analytics
+from conftest import PARTITIONS, Analytics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
@@ -249,6 +249,32 @@ def committed(world: World, worker: object) -> None:
     }
     places = [TopicPartition(*place) for place in marks]
     await_true(lambda: all(at.offset == marks[at.topic, at.partition] for at in consumer.committed(places, 5)))
+
+
+@pytest.mark.parametrize(("setting", "kind"), [("auto", "CONSUMER"), ("classic", "CLASSIC")])
+def test_the_group_has_the_new_protocol_unless_the_setting_is_classic(world: World, setting: str, kind: str) -> None:
+    worker = world.worker(kafka_group_protocol=setting)
+    world.send([created(1)])
+    world.drain(worker)
+    group = world.settings.processor_group
+    client = kafka.admin(world.settings, "tests")
+    assert client.describe_consumer_groups([group])[group].result(10).type.name == kind
+
+
+@pytest.mark.parametrize("setting", ["auto", "classic"])
+def test_two_workers_have_half_of_each_topic(world: World, setting: str) -> None:
+    workers = [world.worker(index, kafka_group_protocol=setting) for index in range(2)]
+
+    def halves() -> bool:
+        for worker in workers:
+            worker.run_once(0.05)
+        return all(len(held) == PARTITIONS / 2 for held in of_each_topic())
+
+    def of_each_topic() -> list[list[int]]:
+        held = [worker._reader.held for worker in workers]
+        return [[number for name, number in one if name == topic] for one in held for topic in kafka.EVENT_TOPICS]
+
+    await_true(halves)
 
 
 def test_events_that_the_log_no_longer_has_are_told(world: World) -> None:

@@ -152,6 +152,14 @@ def test_the_schema_can_be_migrated_again(analytics: Analytics) -> None:
         ({}, "ORDERMESH_ANALYTICS_DSN is required"),
         ({"analytics_dsn": "postgresql://", "processor_workers": "0"}, "ORDERMESH_PROCESSOR_WORKERS"),
         ({"analytics_dsn": "postgresql://", "processor_batch_events": "many"}, "ORDERMESH_PROCESSOR_BATCH_EVENTS"),
+        (
+            {
+                "analytics_dsn": "postgresql://",
+                "kafka_group_protocol": "consumer",
+                "kafka_properties": '{"session.timeout.ms": "9000"}',
+            },
+            "ORDERMESH_KAFKA_GROUP_PROTOCOL: Value error, must be classic or auto with session.timeout.ms",
+        ),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], named: str) -> None:

@@ -1,0 +1,54 @@
+"""A broker without the new group protocol, as an older one or one that was told so."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+
+from processor.log_reader import LogReader
+from processor.settings import WorkSettings
+from runtime import kafka
+from runtime.settings import Settings
+from stack import ports
+from stack.kafka import Kafka
+from stack.kafka_config import alone
+from stack.logfile import LogFile
+from stack.paths import temporary_home
+
+READY_SECONDS = 60.0
+GROUP = "ordermesh-metrics"
+
+
+@pytest.fixture
+def older() -> Iterator[Kafka]:
+    with temporary_home() as home:
+        port, controller_port = ports.allocate(2)
+        told = {"group.coordinator.rebalance.protocols": "classic"}
+        membership = dataclasses.replace(alone(home, controller_port), properties=told)
+        broker = Kafka(home, port, controller_port, LogFile(home / "kafka.log"), membership=membership)
+        broker.start()
+        try:
+            broker.wait_ready(READY_SECONDS)
+            yield broker
+        finally:
+            broker.stop()
+
+
+def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older: Kafka) -> None:
+    kafka.create_topics(kafka.admin(Settings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
+    producer = kafka.producer(Settings(kafka_bootstrap=older.bootstrap), "test")
+    producer.produce(kafka.STOCK, b"anything")
+    assert producer.flush(10) == 0
+    settings = WorkSettings(kafka_bootstrap=older.bootstrap, analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret
+    reader = LogReader(settings, "test")
+    found: list[Message] = []
+    while not found:
+        found = reader.read(10, 0.2)
+    assert found[0].value() == b"anything"
+    client = AdminClient({"bootstrap.servers": older.bootstrap})
+    assert client.describe_consumer_groups([GROUP])[GROUP].result(10).type.name == "CLASSIC"
+    reader.close()
