@@ -15,6 +15,7 @@ from frontdoor.values import EnvoyValues
 
 from bench import stages
 from bench.bare.pipeline import bare
+from bench.bare.settings import Engine
 from bench.end_to_end import Run, peak
 from bench.loads import GRPC, REST, Load
 from bench.servers import READY_SECONDS, free_port, plain_front
@@ -26,6 +27,11 @@ from stack.running import RunningStack, running_stack
 Cut = Callable[[Config], None]
 BATCH_EVENTS = (50, 200, 1000, 5000)
 WORKERS = (1, 2)
+ENGINES: Mapping[Engine, str] = {
+    Engine.NATIVE: "asyncio on the native engine",
+    Engine.FRONT: "the native engine's low-level front",
+    Engine.GRPCIO: "grpcio",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def all_levers(seconds: float, events: int) -> Iterator[Lever]:
     yield from envoy_filters(seconds)
     yield from processes(seconds)
     yield from group_commit(seconds)
+    yield from engines(seconds)
     yield from drains(events)
 
 
@@ -160,6 +167,13 @@ def group_commit(seconds: float, load: Load = GRPC) -> Iterator[Lever]:
         with bare(commit_orders=orders) as subject:
             lever = f"at most {orders} order{'s' if orders > 1 else ''} a transaction"
             yield of_run("group commit", lever, "at most 1000 orders a transaction", peak(subject, load, seconds))
+
+
+def engines(seconds: float, load: Load = GRPC) -> Iterator[Lever]:
+    """Yield the bare pipeline on each engine."""
+    for engine, lever in ENGINES.items():
+        with bare(engine) as subject:
+            yield of_run("engine", lever, ENGINES[Engine.NATIVE], peak(subject, load, seconds))
 
 
 def drains(events: int) -> Iterator[Lever]:

@@ -45,9 +45,10 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
 
 def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
     """Start the serving processes with Envoy before them and return its port."""
+    module = "front" if env["BARE_ENGINE"] == Engine.FRONT else "service"
     sockets = [servers.site.socket(f"bare-{index}") for index in range(processes)]
     for path in sockets:
-        servers.python("orders", ["-m", "bench.bare.service"], {**env, "BARE_LISTEN": f"unix:{path}"})
+        servers.python("orders", ["-m", f"bench.bare.{module}"], {**env, "BARE_LISTEN": f"unix:{path}"})
     await_sockets(sockets)
     port, admin_port = free_port(), free_port()
     servers.envoy(plain_front(port, admin_port, sockets), admin_port)

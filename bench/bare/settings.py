@@ -9,10 +9,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Engine(StrEnum):
-    """Which gRPC engine serves."""
+    """Which gRPC engine serves; FRONT is the native one without asyncio above it."""
 
     NATIVE = "native"
     GRPCIO = "grpcio"
+    FRONT = "front"
 
 
 class BareSettings(BaseSettings):
