@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from bench import stages
+from bench.bare import front
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
 from bench.end_to_end import measured
@@ -24,3 +25,9 @@ def test_stages_alone_do_all_the_events_that_were_put_there() -> None:
     publisher, worker = stages.publisher_and_worker(3_000)
     assert (publisher.stage, worker.stage) == ("publisher", "worker")
     assert publisher.events == worker.events == 3_000
+
+
+def test_a_transaction_takes_no_call_once_it_is_full() -> None:
+    calls: list[front.Call] = [(1, front.CREATE, [b""]), (2, front.CREATE_BATCH, [b""] * 3), (3, front.CREATE, [b""])]
+    assert [len(group) for group in front.groups(calls, 2)] == [2, 1]
+    assert front.groups(calls, 1000) == [calls]
