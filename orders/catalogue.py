@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -10,7 +10,7 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from psycopg_pool import AsyncConnectionPool
 
 from orders import plan
-from orders.model import Line, NewOrder
+from orders.model import Line, Needs, NewOrder
 from orders.sql import QUERIES
 from runtime.errors import InvalidRequest, Violation
 
@@ -25,28 +25,29 @@ class Catalogue:
         self._pool = pool
         self.tracked: dict[str, bool] = {}
 
-    async def check(self, order: NewOrder) -> None:
-        """Raise InvalidRequest (UNKNOWN_PRODUCT) when an item names a product that does not exist."""
+    async def know(self, lines: Collection[Line]) -> None:
+        """Look products up, in one query, unless all are remembered; what was asked is remembered until it returns."""
         tracked = self.tracked
-        await self._know(order.lines)
-        unknown = [
-            Violation(f"items[{index}].product_id", f'no product "{line.product_id}"')
-            for index, line in enumerate(order.lines)
-            if line.product_id not in tracked
-        ]
-        if unknown:
-            raise InvalidRequest(unknown, ErrorReason.UNKNOWN_PRODUCT)
+        if any(line.product_id not in tracked for line in lines):
+            await self._learn({line.product_id for line in lines})
 
-    async def needs(self, lines: Sequence[Line]) -> dict[str, int]:
+    def checked(self, order: NewOrder) -> NewOrder:
+        """Return an order of products that are known, with its needs.
+
+        Raises InvalidRequest (UNKNOWN_PRODUCT) when an item names a product that does not exist.
+        """
+        tracked = self.tracked
+        try:
+            if any(tracked[line.product_id] for line in order.lines):
+                return order._replace(needs=plan.needs(order.lines, tracked))
+        except KeyError:
+            raise unknown_products(order.lines, tracked) from None
+        return order
+
+    async def needs(self, lines: Sequence[Line]) -> Needs:
         """Return how much the lines of a stored order need of each tracked product."""
-        await self._know(lines)
+        await self.know(lines)
         return plan.needs(lines, self.tracked)
-
-    async def _know(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            if line.product_id not in self.tracked:
-                await self._learn({line.product_id for line in lines})
-                return
 
     async def _learn(self, product_ids: Iterable[str]) -> None:
         async with self._pool.connection() as connection:
@@ -55,3 +56,13 @@ class Catalogue:
         if len(self.tracked) + len(rows) > MAX_REMEMBERED:
             self.tracked.clear()
         self.tracked.update(rows)
+
+
+def unknown_products(lines: Sequence[Line], known: Container[str]) -> InvalidRequest:
+    """Return the error that names every product which does not exist."""
+    violations = [
+        Violation(f"items[{index}].product_id", f'no product "{line.product_id}"')
+        for index, line in enumerate(lines)
+        if line.product_id not in known
+    ]
+    return InvalidRequest(violations, ErrorReason.UNKNOWN_PRODUCT)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1 import events_pb2
-from ordermesh.events.v1.events_pb2 import EventType
+from ordermesh.events.v1.events_pb2 import ORDER_CREATED, EventType
 
 from orders.model import Line, NewOrder, Status
 
@@ -40,35 +40,36 @@ def product_shard(product_id: str) -> int:
 
 def timestamp(time_us: int) -> Timestamp:
     """Return a time in microseconds since 1970 as a message."""
-    seconds, rest_us = divmod(time_us, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+    message = Timestamp()
+    write_time(message, time_us)
+    return message
+
+
+def write_time(message: Timestamp, time_us: int) -> None:
+    """Set a time in microseconds since 1970."""
+    message.seconds, rest_us = divmod(time_us, 1_000_000)
+    message.nanos = rest_us * 1000
 
 
 def order_created(event_id: str, order_id: str, order: NewOrder, status: Status, occur_us: int) -> OutboxEvent:
     """Return the first event of an order."""
-    message = events_pb2.OrderEvent(
-        event_id=event_id,
-        order_id=order_id,
-        customer_id=order.customer_id,
-        sequence=1,
-        occur_time=timestamp(occur_us),
-        status=status,
-        total_minor=order.total_minor,
-        schema_version=SCHEMA_VERSION,
-    )
-    items = message.order_created.items
+    message = events_pb2.OrderEvent()
+    # One field at a time takes half as long as a constructor with names, and every order comes here.
+    message.event_id = event_id
+    message.order_id = order_id
+    message.customer_id = order.customer_id
+    message.sequence = 1
+    write_time(message.occur_time, occur_us)
+    message.status = status
+    message.total_minor = order.total_minor
+    message.schema_version = SCHEMA_VERSION
+    add = message.order_created.items.add
     for line in order.lines:
-        items.add(product_id=line.product_id, quantity=line.quantity, price_minor=line.price_minor)
+        item = add()
+        item.product_id, item.quantity, item.price_minor = line
+    payload, shard = message.SerializeToString(), order_shard(order_id)
     return OutboxEvent(
-        event_id=event_id,
-        event_type=EventType.ORDER_CREATED,
-        key=order_id,
-        shard=order_shard(order_id),
-        occur_us=occur_us,
-        total_minor=order.total_minor,
-        units=order.units,
-        traceparent=order.traceparent,
-        payload=message.SerializeToString(),
+        event_id, ORDER_CREATED, order_id, shard, occur_us, order.total_minor, order.units, order.traceparent, payload
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
 
 Status = Order.Status
+# What an order needs of each tracked product.
+Needs = Mapping[str, int]
+NOTHING: Needs = MappingProxyType({})
 CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED = (
     Order.CREATED,
     Order.PENDING_RESTOCK,
@@ -44,8 +49,9 @@ class NewOrder(NamedTuple):
     units: int
     request_id: str
     traceparent: str
-    # Where to find the answer in the batch it came in, and the deadline on time.monotonic(), None without one.
+    # On time.monotonic(), None without one.
     deadline: float | None = None
+    needs: Needs = NOTHING
 
 
 class Accepted(NamedTuple):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orders.model import Line
-
-# What an order needs of each tracked product.
-Needs = Mapping[str, int]
+from orders.model import Line, Needs
 
 
 @dataclass(slots=True)

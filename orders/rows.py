@@ -14,6 +14,7 @@ from orders.model import NewOrder, Status
 from runtime import arrays
 
 Parameters = dict[str, object]
+STATUS_NAMES = dict(zip(Order.Status.values(), Order.Status.keys(), strict=True))
 
 
 class PlannedOrder(NamedTuple):
@@ -43,7 +44,7 @@ def order_parameters(batch: Sequence[PlannedOrder], process: str) -> Parameters:
         "process": process,
         "order_ids": arrays.plain([p.order_id for p in batch]),
         "customer_ids": arrays.quoted([p.order.customer_id for p in batch]),
-        "statuses": arrays.plain([Order.Status.Name(p.status) for p in batch]),
+        "statuses": arrays.plain([STATUS_NAMES[p.status] for p in batch]),
         "total_minors": arrays.plain([p.order.total_minor for p in batch]),
         "units": arrays.plain([p.order.units for p in batch]),
         "created_us": arrays.plain([p.created_us for p in batch]),

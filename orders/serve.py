@@ -59,7 +59,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(async_pool(dsn, f"ordermesh-{process}", settings.orders_pool_size))
         clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
-        writer = Writer(dsn, process, catalogue.needs, clock, doorbell)
+        writer = Writer(dsn, process, clock, doorbell)
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, doorbell, releases)
         if not await first_contact(writer, stop):

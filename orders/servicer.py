@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ParamSpec
 
 import grpc
 import psycopg
@@ -23,7 +23,7 @@ from runtime.errors import InvalidRequest, ServiceError, Violation, to_status
 from runtime.logging import logger
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Result = orders_pb2.BatchCreateOrdersResponse.Result
+P = ParamSpec("P")
 # One gRPC engine says None for "no deadline", another a number of centuries.
 NO_DEADLINE_SECONDS = 1e9
 
@@ -51,8 +51,8 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         with self._admission.admit(1, remaining):
             trace = tracing.from_metadata(context.invocation_metadata())
             order = validate.new_order(request, trace.traceparent, deadline(remaining))
-            await self._catalogue.check(order)
-            (outcome,) = await self._writer.submit([order])
+            await self._catalogue.know(order.lines)
+            (outcome,) = await self._writer.submit([self._catalogue.checked(order)])
         if isinstance(outcome, ServiceError):
             raise outcome
         if outcome.replayed:
@@ -72,25 +72,21 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         remaining = time_remaining(context)
         with self._admission.admit(count, remaining):
             traceparent = tracing.from_metadata(context.invocation_metadata()).traceparent
-            checked = [await self._checked(each, traceparent, deadline(remaining)) for each in request.requests]
+            until = deadline(remaining)
+            valid = [or_error(validate.new_order, each, traceparent, until) for each in request.requests]
+            await self._catalogue.know([line for each in valid if isinstance(each, NewOrder) for line in each.lines])
+            checked = [
+                or_error(self._catalogue.checked, each) if isinstance(each, NewOrder) else each for each in valid
+            ]
             orders = [order for order in checked if isinstance(order, NewOrder)]
             outcomes = iter(await self._writer.submit(orders)) if orders else iter(())
-        results = [
-            result(order, next(outcomes)) if isinstance(order, NewOrder) else Result(error=to_status(order))
-            for order in checked
-        ]
-        accepted = sum(each.HasField("order") for each in results)
-        return orders_pb2.BatchCreateOrdersResponse(results=results, accepted_count=accepted)
-
-    async def _checked(
-        self, request: orders_pb2.CreateOrderRequest, traceparent: str, until: float | None
-    ) -> NewOrder | ServiceError:
-        try:
-            order = validate.new_order(request, traceparent, until)
-            await self._catalogue.check(order)
-        except InvalidRequest as error:
-            return error
-        return order
+        response = orders_pb2.BatchCreateOrdersResponse()
+        for each in checked:
+            if isinstance(each, NewOrder):
+                add_result(response, each, next(outcomes))
+            else:
+                response.results.add(error=to_status(each))
+        return response
 
     async def GetOrder(self, request: orders_pb2.GetOrderRequest, context: Context) -> orders_pb2.Order:
         """Return one order."""
@@ -144,8 +140,18 @@ def deadline(remaining: float | None) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-def result(order: NewOrder, outcome: Outcome) -> Result:
-    """Return the answer for one order of a batch."""
+def add_result(response: orders_pb2.BatchCreateOrdersResponse, order: NewOrder, outcome: Outcome) -> None:
+    """Add what became of one order of a batch to the answer."""
     if isinstance(outcome, Accepted):
-        return Result(order=stored.accepted_summary(order, outcome))
-    return Result(error=to_status(outcome))
+        stored.write_accepted_summary(response.results.add().order, order, outcome)
+        response.accepted_count += 1
+    else:
+        response.results.add(error=to_status(outcome))
+
+
+def or_error(check: Callable[P, NewOrder], *args: P.args, **kwargs: P.kwargs) -> NewOrder | InvalidRequest:
+    """Return what the check returns, or the error that it raises."""
+    try:
+        return check(*args, **kwargs)
+    except InvalidRequest as error:
+        return error

@@ -9,11 +9,11 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 from psycopg_pool import AsyncConnectionPool
 
-from orders import plan, rows
+from orders import rows
 from orders.catalogue import Catalogue
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
-from orders.model import CANCELLED, PENDING_RESTOCK, Status, StoredOrder
+from orders.model import CANCELLED, PENDING_RESTOCK, Needs, Status, StoredOrder
 from orders.releases import Releases
 from orders.sql import QUERIES
 from orders.stored import from_row
@@ -60,7 +60,7 @@ class Steps:
             await self._releases.run(sorted(freed), traceparent)
         return await self.get(order_id)
 
-    async def _move(self, order_id: str, target: Status, traceparent: str, tracked: plan.Needs) -> set[str]:
+    async def _move(self, order_id: str, target: Status, traceparent: str, tracked: Needs) -> set[str]:
         """Do it in one transaction and return the products that others may now get."""
         async with self._pool.connection() as connection, connection.transaction():
             stocks = await lock_stocks(connection, list(tracked)) if tracked else {}

@@ -46,22 +46,21 @@ async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> N
 async def store_tracked(
     connection: Connection,
     orders: Sequence[NewOrder],
-    needs: Sequence[plan.Needs],
     clock: DatabaseClock,
     insert: Insert,
 ) -> list[Outcome]:
     """Store orders in one transaction and return what became of each. Raises NotFresh."""
     async with connection.transaction():
-        stocks = await lock_stocks(connection, [product for need in needs for product in need])
+        stocks = await lock_stocks(connection, [product for order in orders for product in order.needs])
         seen: set[RequestKey] = set(await first_answers(connection, orders))
         fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]
-        decisions = plan.allocate(stocks, [needs[position] for position in fresh])
+        decisions = plan.allocate(stocks, [orders[position].needs for position in fresh])
         batch = plan_orders([orders[position] for position in fresh], decisions, clock.now_us())
         outcomes = await insert(connection, batch) if batch else []
         if any(not isinstance(outcome, Accepted) or outcome.replayed for outcome in outcomes):
             raise NotFresh
         await write_stocks(connection, stocks)
-        await note_waiting(connection, batch, decisions, [needs[position] for position in fresh])
+        await note_waiting(connection, batch, decisions)
     settled = dict(zip(fresh, outcomes, strict=True))
     answers = await answers_after_commit(connection, orders) if len(settled) < len(orders) else {}
     return [
@@ -95,15 +94,13 @@ def plan_orders(orders: Sequence[NewOrder], decisions: Sequence[Decision], now_u
     ]
 
 
-async def note_waiting(
-    connection: Connection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision], needs: Sequence[plan.Needs]
-) -> None:
+async def note_waiting(connection: Connection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision]) -> None:
     """Note what orders that are short wait for, and tell the stock topic."""
     waiting = [
         (product, p.order_id, quantity)
-        for p, decision, need in zip(batch, decisions, needs, strict=True)
+        for p, decision in zip(batch, decisions, strict=True)
         if not decision.allocated
-        for product, quantity in need.items()
+        for product, quantity in p.order.needs.items()
     ]
     if not waiting:
         return

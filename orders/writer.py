@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,11 @@ import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from orders import plan, rows
+from orders import rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.ids import uuid7
-from orders.model import CREATED, Accepted, Line, NewOrder
+from orders.model import CREATED, Accepted, NewOrder
 from orders.outcomes import Outcome, settle_replays
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
@@ -30,14 +30,13 @@ from runtime.postgres import connection_options
 
 MAX_BATCH_ORDERS = 1000
 MAX_TRIES = 5
-# A transaction costs as much as ten orders in it: where orders come faster than it takes, they gather between small ones.
+# A transaction costs as much as ten orders in it: while orders come faster than that, they gather between small ones.
 REST_SECONDS = 0.005
 ENOUGH_ORDERS = 16
 # The plan does not depend on how many rows come, and making one costs more than running it.
 WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
 Connection = psycopg.AsyncConnection[Any]
-LookUpNeeds = Callable[[Sequence[Line]], Awaitable[plan.Needs]]
 
 
 @dataclass(slots=True)
@@ -54,19 +53,15 @@ class Entry:
     """One order in a batch, and its outcome once there is one."""
 
     order: NewOrder
-    needs: plan.Needs = field(default_factory=dict)
     outcome: Outcome | None = None
 
 
 class Writer:
     """Stores orders. `submit` may be called by any number of handlers; `run` is the one writer."""
 
-    def __init__(
-        self, dsn: str, process: str, look_up_needs: LookUpNeeds, clock: DatabaseClock, doorbell: Doorbell
-    ) -> None:
+    def __init__(self, dsn: str, process: str, clock: DatabaseClock, doorbell: Doorbell) -> None:
         self._dsn = dsn
         self._process = process
-        self._look_up_needs = look_up_needs
         self._clock = clock
         self._doorbell = doorbell
         self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
@@ -119,25 +114,13 @@ class Writer:
             if entry.order.deadline is not None and entry.order.deadline <= now:
                 entry.outcome = Expired()
         living = [entry for entry in entries if entry.outcome is None]
-        if not await self._know_needs(living):
-            return
-        untracked = [entry for entry in living if not entry.needs]
-        tracked = [entry for entry in living if entry.needs]
+        untracked = [entry for entry in living if not entry.order.needs]
+        tracked = [entry for entry in living if entry.order.needs]
         for group in (untracked, tracked):
             if group:
                 await self._store(group, with_stock=group is tracked)
         if living:
             self._doorbell.ring()
-
-    async def _know_needs(self, entries: Sequence[Entry]) -> bool:
-        """Give every entry its needs; False when the database does not answer for products that were forgotten."""
-        try:
-            for entry in entries:
-                entry.needs = await self._look_up_needs(entry.order.lines)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self._outage.begins(error)
-            return False
-        return True
 
     async def _store(self, entries: list[Entry], *, with_stock: bool) -> None:
         """Store a group; a row that fails is found by halving, so that it does not fail its neighbours."""
@@ -223,8 +206,7 @@ class Writer:
 
     async def _store_with_stock(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
         """Store orders of tracked products; raises NotFresh when a request came in meanwhile."""
-        orders, needs = [entry.order for entry in entries], [entry.needs for entry in entries]
-        return await store_tracked(connection, orders, needs, self._clock, self._insert)
+        return await store_tracked(connection, [entry.order for entry in entries], self._clock, self._insert)
 
 
 class NotConnected(psycopg.OperationalError):

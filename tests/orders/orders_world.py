@@ -78,7 +78,7 @@ class World:
 async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIterator[World]:
     async with async_pool(dsn, "tests", 8) as pool:
         clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
-        writer = Writer(dsn, f"orders@{socket.name}", catalogue.needs, clock, doorbell)
+        writer = Writer(dsn, f"orders@{socket.name}", clock, doorbell)
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, doorbell, releases)
         await writer.connect()

@@ -171,7 +171,7 @@ async def test_a_fault_of_the_schema_is_told_and_the_writer_goes_on_after_it(
     assert (await world.service.CreateOrder(order(("p1", 1, 1)), timeout=10)).status == Order.CREATED
 
 
-async def test_products_forgotten_between_check_and_write_are_looked_up_again(world: World) -> None:
+async def test_products_forgotten_between_check_and_write_do_not_trouble_the_order(world: World) -> None:
     await world.tracked("kept", 1)
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
