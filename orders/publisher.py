@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,11 +26,25 @@ from runtime.call_times import observe_many
 from runtime.logging import logger
 
 FLOOR_SECONDS = 1.0
+# Well within the patience of other sessions with a lock and of the server with an idle transaction.
+MAX_CLAIM_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
 MAX_CAUSE_CHARACTERS = 200
 # Errors that are this one message's fault for good; all others are the cluster's, and are ridden out.
 REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG}
 PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+
+
+def topic_of(event_type: int) -> str:
+    """Return the topic that carries events of a type."""
+    return kafka.STOCK if event_type >= EventType.RESTOCK_REQUESTED else kafka.ORDER_EVENTS
+
+
+# By type of event: its topic, and the headers that all events of it have.
+DESTINATIONS = {
+    number: (topic_of(number), (("event-type", name), ("content-type", kafka.CONTENT_TYPES[topic_of(number)])))
+    for name, number in EventType.items()
+}
 
 
 class Event(NamedTuple):
@@ -43,11 +58,6 @@ class Event(NamedTuple):
     traceparent: str
     occur_us: int
 
-    @property
-    def topic(self) -> str:
-        """Return the topic of the event's type."""
-        return kafka.STOCK if self.event_type >= EventType.RESTOCK_REQUESTED else kafka.ORDER_EVENTS
-
 
 class KafkaDown(Exception):
     """Kafka did not acknowledge in time; nothing was marked."""
@@ -60,6 +70,31 @@ class Claim:
     shards: list[int]
     floors: list[int]
     with_dead: list[int]
+
+
+class Run:
+    """What one transaction publishes: the batch in hand, and how far each shard has been read."""
+
+    def __init__(self, claim: Claim, events: list[Event]) -> None:
+        self._claim = claim
+        self.newest: dict[int, int] = {}
+        self.taken = self.sent = 0
+        # Of the last batch: how old its events were when Kafka had them.
+        self.p50_ms = self.p99_ms = 0.0
+        self.take(events)
+
+    def take(self, events: list[Event]) -> None:
+        """Take the next batch in hand."""
+        self.events = events
+        self.taken += len(events)
+        self.newest |= {event.shard: event.id for event in events}
+
+    def rest_of_claim(self) -> Claim:
+        """Return the claim without what was read."""
+        floors = [
+            self.newest.get(shard, floor) for shard, floor in zip(self._claim.shards, self._claim.floors, strict=True)
+        ]
+        return replace(self._claim, floors=floors)
 
 
 class Publisher:
@@ -77,28 +112,41 @@ class Publisher:
         self._newest: dict[int, int] = {}
         self._seen_at = 0.0
         self._offset_us = 0
-        self._latest = (0, 0.0, 0.0)
 
     def run_once(self) -> int:
-        """Publish one batch and return how many events were taken up; 0 when the claimed shards have none."""
+        """Publish a batch, more while there are full ones, and return how many events were taken up; 0 without any."""
         self._refused.clear()
         down: KafkaDown | None = None
         with self._connection.transaction():
             claim = self._claim()
-            events = self._read(claim)
+            run = Run(claim, self._read(claim))
             try:
-                if events:
-                    self._produce(events)
-                    self._mark(events)
-                self._note(events)
-                self._move_floors(claim)
+                self._publish(run)
             except KafkaDown as error:
                 down = error
-                self._mark_failed(events, str(error))
-        self._newest.update({event.shard: event.id for event in events})
+                self._mark_failed(run.events, str(error))
+            self._note(run)
+            self._move_floors(claim)
+        self._newest |= run.newest
         if down:
             raise down
-        return len(events)
+        return run.taken
+
+    def _publish(self, run: Run) -> None:
+        """Publish batch after batch: while Kafka has one, the one before is marked and the one after is read."""
+        acknowledged: list[Event] = []
+        until = time.monotonic() + MAX_CLAIM_SECONDS
+        while run.events:
+            self._produce(run.events)
+            if acknowledged:
+                self._mark(run, acknowledged)
+            full = len(run.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
+            following = self._read(run.rest_of_claim()) if full else []
+            self._await_acks()
+            acknowledged = run.events
+            run.take(following)
+        if acknowledged:
+            self._mark(run, acknowledged)
 
     def close(self) -> None:
         """Give up what is not sent; it stays unsent in the outbox."""
@@ -134,27 +182,27 @@ class Publisher:
         return [Event._make(row) for row in rows]
 
     def _produce(self, events: Sequence[Event]) -> None:
-        """Hand the events to Kafka and wait until each is acknowledged or refused. Raises KafkaDown."""
-        refused_keys: set[str] = set()
+        """Hand the events to Kafka's client; those of a key that had one refused wait."""
+        refused_keys = {event.key for event, _ in self._refused.values()}
         for event in events:
             if event.key in refused_keys:
                 self._refused[event.id] = (event, KafkaError(KafkaError._PURGE_QUEUE))
             elif not self._send(event):
                 refused_keys.add(event.key)
+
+    def _await_acks(self) -> None:
+        """Wait until each event is acknowledged or refused. Raises KafkaDown."""
         waiting = self._producer.flush(self._settings.publisher_ack_seconds)
         if waiting or any(code not in REFUSED | PURGED for code in (e.code() for _, e in self._refused.values())):
             self._give_up(waiting)
 
     def _send(self, event: Event) -> bool:
         """Put one event into the producer's queue; False when the client refuses it at once."""
-        headers: list[tuple[str, str | bytes | None]] = [
-            ("traceparent", event.traceparent.encode()),
-            ("event-type", EventType.Name(event.event_type).encode()),
-            ("content-type", kafka.CONTENT_TYPES[event.topic]),
-        ]
+        topic, own = DESTINATIONS[event.event_type]
+        headers: list[tuple[str, str | bytes | None]] = [("traceparent", event.traceparent), *own]
         try:
             self._producer.produce(
-                event.topic, event.payload, event.key, on_delivery=partial(self._delivered, event), headers=headers
+                topic, event.payload, event.key, on_delivery=partial(self._delivered, event), headers=headers
             )
         except KafkaException as error:
             self._refused[event.id] = (event, error.args[0])
@@ -177,7 +225,7 @@ class Publisher:
         metrics.PUBLISH_FAILURES.labels("kafka").inc()
         raise KafkaDown(f"{waiting} events not acknowledged" + (f": {', '.join(sorted(errors))}" if errors else ""))
 
-    def _mark(self, events: Sequence[Event]) -> None:
+    def _mark(self, run: Run, events: Sequence[Event]) -> None:
         sent = [event for event in events if event.id not in self._refused]
         if sent:
             parameters = {
@@ -187,10 +235,11 @@ class Publisher:
                 "last_us": max(event.occur_us for event in sent),
             }
             self._connection.execute(OUTBOX.mark_sent, parameters)
-        dead = [(event, error) for event, error in self._refused.values() if error.code() in REFUSED]
+            self._observe(run, sent)
+        refused = [self._refused[event.id] for event in events if event.id in self._refused]
+        dead = [(event, error) for event, error in refused if error.code() in REFUSED]
         if dead:
             self._mark_dead(dead)
-        self._observe(sent)
 
     def _mark_failed(self, events: Sequence[Event], cause: str) -> None:
         """Show in the outbox what is held up and why; it is tried again all the same."""
@@ -215,20 +264,20 @@ class Publisher:
         self._connection.execute(OUTBOX.note_dead, {"shards": shards})
         metrics.PUBLISH_DEAD.inc(len(dead))
 
-    def _observe(self, sent: Sequence[Event]) -> None:
+    def _observe(self, run: Run, sent: Sequence[Event]) -> None:
         now_us = int(time.monotonic() * 1_000_000) + self._offset_us
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
         observe_many(metrics.PUBLISH_SECONDS, [age / 1000 for age in ages])
-        for topic in kafka.EVENT_TOPICS:
-            metrics.PUBLISHED.labels(topic).inc(sum(event.topic == topic for event in sent))
-        self._latest = (len(sent), ages[len(ages) // 2], ages[len(ages) * 99 // 100]) if ages else (0, 0.0, 0.0)
+        for event_type, count in Counter([event.event_type for event in sent]).items():
+            metrics.PUBLISHED.labels(topic_of(event_type)).inc(count)
+        run.sent += len(sent)
+        run.p50_ms, run.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
 
-    def _note(self, events: Sequence[Event]) -> None:
+    def _note(self, run: Run) -> None:
         """Write how far this publisher has come."""
         now = time.monotonic()
-        if events or now - self._seen_at > HEARTBEAT_SECONDS:
-            published, p50_ms, p99_ms = self._latest if events else (0, 0.0, 0.0)
-            parameters = {"process": self._process, "published": published, "p50_ms": p50_ms, "p99_ms": p99_ms}
+        if run.taken or now - self._seen_at > HEARTBEAT_SECONDS:
+            parameters = {"process": self._process, "published": run.sent, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms}
             self._connection.execute(OUTBOX.note_progress, parameters)
             self._seen_at = now
 
