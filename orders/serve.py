@@ -42,6 +42,8 @@ HOT_METHODS = tuple(
     for name in ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 )
 RETRY_SECONDS = 0.2
+# Orders make many objects and hardly a cycle; with the default of 700 the collector runs every few orders.
+COLLECT_AFTER_OBJECTS = 50_000
 
 
 def run(index: int) -> None:
@@ -79,6 +81,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
         # What is loaded by now stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
         await serve_async(address, PUBLIC, register, stop, lane=lane)

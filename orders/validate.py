@@ -36,14 +36,16 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
     if request.request_id and not REQUEST_ID.fullmatch(request.request_id):
         violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
     lines = order_lines(request.items, violations)
-    total_minor = sum([line.quantity * line.price_minor for line in lines])
+    total_minor = units = 0
+    for _, quantity, price_minor in lines:
+        total_minor += quantity * price_minor
+        units += quantity
     if total_minor > MAX_TOTAL_MINOR:
         violations.append(
             Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total_minor / 100:.2f}")
         )
     if violations:
         raise InvalidRequest(violations)
-    units = sum([line.quantity for line in lines])
     return NewOrder(request.customer_id, lines, total_minor, units, request.request_id, traceparent, deadline)
 
 

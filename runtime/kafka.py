@@ -89,7 +89,7 @@ def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProt
             "queued.max.messages.kbytes": 32_768,
             # A fetch waits for company: answered one by one, events cost the broker more than all the rest.
             "fetch.min.bytes": 16_384,
-            "fetch.wait.max.ms": 20,
+            "fetch.wait.max.ms": 50,
             **settings.kafka_properties,
         },
         logger=LIBRARY_LOG,
