@@ -30,6 +30,7 @@ def judge(result: Result) -> list[Verdict]:
         *against_lane_off(result),
         *against_peer(result),
         *at_fixed_rate(result),
+        *under_overload(result),
         *stages_alone(result),
         *resources(result),
     ]
@@ -140,6 +141,19 @@ def bound(figure: str, percentiles: dict[str, float], share: str, at_most_ms: fl
     if found is None:
         return Verdict(figure, goal, "not measured", None)
     return Verdict(figure, goal, f"{found:.1f} ms", found <= at_most_ms)
+
+
+def under_overload(result: Result) -> Iterator[Verdict]:
+    """Judge three times the peak."""
+    found = result.overload
+    if not found:
+        yield Verdict("overload at 3 times", "at least 0.9 of the peak", "not measured", None)
+        return
+    share = found["accepted_per_second"] / found["peak_per_second"]
+    told = f"{found['accepted_per_second']:,.0f} of {found['peak_per_second']:,.0f} = {share:.2f}"
+    yield Verdict("overload at 3 times", "at least 0.9 of the peak", told, share >= 0.9 and found["reconciled"])
+    yield bound("overload: refusals", found["refused_ms"], "p99", 10)
+    yield bound("overload: accepted", found["accepted_ms"], "p99", 200)
 
 
 def stages_alone(result: Result) -> Iterator[Verdict]:

@@ -22,12 +22,13 @@ class ClientMissing(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """What h2load saw: calls with an answer of 2xx, all others, the latencies of the former, and its own CPU time."""
+    """What h2load saw: calls with an answer of 2xx, all others, the latencies of both, and its own CPU time."""
 
     calls: int
     refused: int
     seconds: float
     latency_ms: dict[str, float]
+    refused_ms: dict[str, float]
     cpu_us: int
 
 
@@ -69,8 +70,9 @@ def read(output: str, log: str, calls: int, cpu_us: int) -> Answers:
     answered = int(good[1]) if good else 0
     rows = [(int(start), int(status), int(took)) for start, status, took in map(str.split, log.splitlines())]
     took_us = sorted(took for _, status, took in rows if 200 <= status < 300)
+    refused_us = sorted(took for _, status, took in rows if status >= 300)
     seconds = (max(start + took for start, _, took in rows) - min(start for start, _, _ in rows)) / 1e6 if rows else 0.0
-    return Answers(answered, calls - answered, seconds, percentiles_ms(took_us), cpu_us)
+    return Answers(answered, calls - answered, seconds, percentiles_ms(took_us), percentiles_ms(refused_us), cpu_us)
 
 
 def percentiles_ms(ordered_us: list[int]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from bench import growth, levers, open_model, resources, stages
+from bench import growth, levers, open_model, overload, resources, stages
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
@@ -100,6 +100,13 @@ def ladder(result: Result, plan: Plan) -> None:
     fixed_rate(result, plan, shape, plan.step_seconds * len(STEPS))
 
 
+def flooded(result: Result, plan: Plan) -> None:
+    """Offer three times what the platform can do."""
+    with noted(result, "overload"):
+        result.overload = overload.flood(plan.seconds).as_json()
+        plan.say(str(result.overload))
+
+
 def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: float) -> None:
     """Run the load generator against the platform."""
     with noted(result, shape[1]), running_stack() as running, probes(running) as subject_of:
@@ -158,6 +165,7 @@ SUITES: Mapping[str, Suite] = {
     "stages": alone,
     "peers": peers,
     "ladder": ladder,
+    "overload": flooded,
     "levers": pulled,
     "growth": grown,
 }

@@ -20,6 +20,7 @@ OPEN_HEAD = (
     "cores",
     "others, cores",
 )
+OVERLOAD_HEAD = ("offered/s", "peak/s", "accepted/s", "refused", "accepted p50 / p99 ms", "refused p50 / p99 ms", "proof")
 STAGE_HEAD = ("stage", "events/s", "CPU µs/event by group")
 LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
 GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")
@@ -44,6 +45,7 @@ def lines(result: Result) -> Iterator[str]:
     yield from section("Goals", GOAL_HEAD, goal_rows(result))
     yield from section("From end to end", PEAK_HEAD, peak_rows(result))
     yield from section("At a fixed rate, over REST", OPEN_HEAD, open_rows(result))
+    yield from section("Three times the peak, over REST", OVERLOAD_HEAD, overload_rows(result))
     yield from section("Stages alone", STAGE_HEAD, stage_rows(result))
     yield from section("Levers", LEVER_HEAD, lever_rows(result))
     yield from section("As work grows", GROWTH_HEAD, growth_rows(result))
@@ -93,6 +95,21 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
             shares(run["count_ms"], "p50", "p99"),
             f"{run['cores_used']:.2f}",
             f"{run['cores_elsewhere']:.2f}",
+        )
+
+
+def overload_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the flood, if there was one."""
+    found = result.overload
+    if found:
+        yield (
+            f"{found['offered_per_second']:,.0f}",
+            f"{found['peak_per_second']:,.0f}",
+            f"{found['accepted_per_second']:,.0f}",
+            f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",
+            shares(found["accepted_ms"], "p50", "p99"),
+            shares(found["refused_ms"], "p50", "p99"),
+            "reconciled" if found["reconciled"] else "NOT RECONCILED",
         )
 
 

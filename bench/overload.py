@@ -1,0 +1,57 @@
+"""Overload: three times what the platform can do, at a fixed rate; what it still does, and how fast it says no."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bench import h2load
+from bench.end_to_end import checkpoint, peak
+from bench.loads import REST
+from bench.subjects import product
+
+TIMES = 3
+# Many calls may be under way: as many as come while the platform takes a second.
+FLOOD = replace(REST, name="flood", connections=64, streams=256, http1=False)
+
+
+@dataclass(frozen=True)
+class Overload:
+    """A flood beside the peak of the same platform: rates per second, latencies in milliseconds."""
+
+    peak_per_second: float
+    offered_per_second: float
+    accepted_per_second: float
+    accepted: int
+    refused: int
+    accepted_ms: dict[str, float]
+    refused_ms: dict[str, float]
+    generator_cores: float
+    reconciled: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+def flood(seconds: float) -> Overload:
+    """Find the peak over REST, then offer three times as much for some seconds."""
+    with product() as subject:
+        most = peak(subject, REST, seconds).acknowledged_per_second
+        checkpoint(subject)
+        stored, counted = subject.stored(), subject.counted()
+        each = round(most * TIMES / FLOOD.connections)
+        calls = round(each * FLOOD.connections * seconds)
+        answers = h2load.run(FLOOD, subject.port, calls, each)
+        subject.drain(counted + subject.stored() - stored)
+        return Overload(
+            peak_per_second=most,
+            offered_per_second=each * FLOOD.connections,
+            accepted_per_second=round(answers.calls / answers.seconds, 1),
+            accepted=answers.calls,
+            refused=answers.refused,
+            accepted_ms=answers.latency_ms,
+            refused_ms=answers.refused_ms,
+            generator_cores=round(answers.cpu_us / 1e6 / answers.seconds, 3),
+            reconciled=answers.calls == subject.stored() - stored == subject.counted() - counted,
+        )
