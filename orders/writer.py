@@ -16,6 +16,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from orders import rows
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
+from orders.gathering import Gathering
 from orders.ids import uuid7
 from orders.model import CREATED, Accepted, NewOrder
 from orders.outcomes import Outcome, settle_replays
@@ -30,9 +31,6 @@ from runtime.postgres import connection_options
 
 MAX_BATCH_ORDERS = 1000
 MAX_TRIES = 5
-# A transaction costs as much as ten orders in it: while orders come faster than that, they gather between small ones.
-REST_SECONDS = 0.005
-ENOUGH_ORDERS = 16
 # The plan does not depend on how many rows come, and making one costs more than running it.
 WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
@@ -66,6 +64,7 @@ class Writer:
         self._doorbell = doorbell
         self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
         self._connection: Connection | None = None
+        self._gathering = Gathering()
         self._outage = Outage("storing orders")
 
     async def submit(self, orders: Sequence[NewOrder]) -> list[Outcome]:
@@ -89,8 +88,14 @@ class Writer:
             metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
             metrics.COMMIT_ORDERS.observe(len(entries))
             answer(tickets, entries)
-            if len(entries) < ENOUGH_ORDERS and not self._queue.empty():
-                await asyncio.sleep(REST_SECONDS)
+            await self._gather(len(entries))
+
+    async def _gather(self, stored: int) -> None:
+        """Let more orders come after a small transaction, where that pays."""
+        waiting = self._queue.qsize()
+        if seconds := self._gathering.rest_seconds(stored, waiting):
+            await asyncio.sleep(seconds)
+            self._gathering.learn(self._queue.qsize() - waiting)
 
     async def _take(self) -> list[Ticket]:
         """Wait for a ticket and take what else is there, without waiting for more."""
