@@ -55,3 +55,37 @@ SELECT EXISTS (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED'));
 -- name: published
 -- Counts the events that were sent, with the work that sent them.
 SELECT coalesce(sum(published), 0)::bigint FROM progress;
+
+-- name: fill_orders
+-- Adds old orders, a hundredth of a second apart and each of another customer than the one before.
+INSERT INTO orders (order_id, customer_id, status, total_minor, created_at, updated_at, trace_id, lines)
+SELECT uuidv7(age), 'bulk-' || n %% %(customers)s, 'SHIPPED', 7000, now() + age, now() + age, repeat('a', 32),
+    ARRAY[('p1', 2, 1000), ('p2', 1, 5000)]::order_line[]
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n,
+    make_interval(secs => (n - 20000000) * 0.01) AS age;
+
+-- name: fill_products
+-- Adds products.
+INSERT INTO product (product_id, name, price_minor, tracked)
+SELECT 'bulk-' || n, 'a product among many', 1000, false
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n, (SELECT %(customers)s::bigint) AS unused;
+
+-- name: orders_filled
+-- Counts the orders that were added.
+SELECT count(*) FROM orders WHERE customer_id LIKE 'bulk-%%' AND status = 'SHIPPED';
+
+-- name: products_filled
+-- Counts the products that were added.
+SELECT count(*) FROM product WHERE product_id LIKE 'bulk-%%';
+
+-- name: settle_orders
+-- Does what the server would do sooner or later after so many rows.
+VACUUM (ANALYZE) orders;
+
+-- name: settle_products
+-- Does what the server would do sooner or later after so many rows.
+VACUUM (ANALYZE) product;
+
+-- name: an_old_order
+-- Returns the oldest order.
+SELECT order_id::text FROM orders ORDER BY orders.order_id LIMIT 1;

@@ -1,0 +1,97 @@
+"""Cost as tables grow: orders and products that are there already, and what a call costs then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import psycopg
+from google.protobuf.message import Message
+from ordermesh.orders.v1.inventory_pb2 import ListProductsRequest
+from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, GetOrderRequest, ListOrdersRequest
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import scalar_row
+
+from bench import accounting, h2load
+from bench.bodies import framed
+from bench.growth import Point
+from bench.loads import GRPC_HEADERS, SERVICE, Load
+from bench.subjects import SQL, Subject, probes
+from stack.running import running_stack
+
+CHUNK_ROWS = 500_000
+CUSTOMERS = 100_000
+CALLS = 6_000
+PRODUCTS_IN_AN_ORDER = 100
+INVENTORY = "/ordermesh.orders.v1.InventoryService"
+
+
+def curves(orders: Sequence[int], products: Sequence[int]) -> Iterator[Point]:
+    """Yield the cost of each call with so many orders of 100,000 customers, then with so many products."""
+    with running_stack() as running, probes(running) as subject_of:
+        subject = subject_of("product", running.site.settings.front_port)
+        with psycopg.connect(make_conninfo(running.site.admin_dsn, dbname="orders"), autocommit=True) as admin:
+            for rows in orders:
+                fill(admin, SQL.fill_orders, rows, "orders")
+                yield from points(subject, rows, "orders", calls_on_orders(admin))
+            for rows in products:
+                fill(admin, SQL.fill_products, rows, "product")
+                yield from points(subject, rows, "products", calls_on_products(rows))
+
+
+def fill(admin: psycopg.Connection, statement: str, rows: int, table: str) -> None:
+    """Add rows in chunks until there are as many, then let the server settle."""
+    present = admin.execute(SQL.orders_filled if table == "orders" else SQL.products_filled).fetchone()
+    for first in range(present[0] if present else 0, rows, CHUNK_ROWS):
+        last = min(first + CHUNK_ROWS, rows) - 1
+        admin.execute(statement, {"first": first, "last": last, "customers": CUSTOMERS})
+    admin.execute(SQL.settle_orders if table == "orders" else SQL.settle_products)
+    admin.execute(SQL.checkpoint)
+
+
+def calls_on_orders(admin: psycopg.Connection) -> dict[str, Load]:
+    """Return the calls whose cost may depend on how many orders there are."""
+    order_id = admin.cursor(row_factory=scalar_row).execute(SQL.an_old_order).fetchone()
+    return {
+        "CreateOrder": call(f"{SERVICE}/CreateOrder", new_order(["p1", "p2"])),
+        "GetOrder": call(f"{SERVICE}/GetOrder", GetOrderRequest(order_id=str(order_id))),
+        "ListOrders, newest 50": call(f"{SERVICE}/ListOrders", ListOrdersRequest()),
+        "ListOrders of a customer": call(f"{SERVICE}/ListOrders", ListOrdersRequest(customer_id="bulk-77")),
+    }
+
+
+def calls_on_products(rows: int) -> dict[str, Load]:
+    """Return the calls whose cost may depend on how many products there are."""
+    spread = [f"bulk-{number}" for number in range(0, rows, rows // PRODUCTS_IN_AN_ORDER)][:PRODUCTS_IN_AN_ORDER]
+    return {
+        f"CreateOrder of {PRODUCTS_IN_AN_ORDER} products": call(f"{SERVICE}/CreateOrder", new_order(spread)),
+        "ListProducts, first 50": call(f"{INVENTORY}/ListProducts", ListProductsRequest()),
+    }
+
+
+def new_order(product_ids: Sequence[str]) -> CreateOrderRequest:
+    """Return an order of one of each product."""
+    request = CreateOrderRequest(customer_id="bulk-77")
+    for product_id in product_ids:
+        request.items.add(product_id=product_id, quantity=1, price=10)
+    return request
+
+
+def call(path: str, request: Message) -> Load:
+    """Return a gRPC load of one request."""
+    body = framed(request.SerializeToString())
+    return Load(path.rpartition("/")[2], path, lambda: body, GRPC_HEADERS, connections=4, streams=8)
+
+
+def points(subject: Subject, rows: int, what: str, calls: dict[str, Load]) -> Iterator[Point]:
+    """Yield the cost of each call; what it takes until new orders are counted is in it."""
+    for name, load in calls.items():
+        many = CALLS // 8 if name.endswith("products") else CALLS
+        h2load.run(load, subject.port, many // 8)
+        subject.drain(subject.stored())
+        accounting.await_quiet(subject.roots)
+        before = accounting.mark(subject.roots)
+        answers = h2load.run(load, subject.port, many)
+        subject.drain(subject.stored())
+        spent = accounting.mark(subject.roots).since(before)
+        cpu = {group: round(us / many, 2) for group, us in spent.items()}
+        yield Point(f"{what} in the table: {name}", rows, round(answers.calls / answers.seconds, 1), cpu)
