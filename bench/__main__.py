@@ -14,7 +14,15 @@ from bench.summary import markdown
 from runtime.exit_codes import ExitCode
 
 QUICK = Plan(
-    seconds=3, rounds=1, lever_seconds=2, steady_seconds=5, long_seconds=10, step_seconds=2, events=60_000, say=print
+    seconds=3,
+    rounds=1,
+    lever_seconds=2,
+    steady_seconds=5,
+    long_seconds=10,
+    step_seconds=2,
+    events=60_000,
+    snapshot_seconds=5,
+    say=print,
 )
 
 

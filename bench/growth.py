@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ from stack import plan
 
 ITEMS = (1, 10, 100, 1000)
 ITEM_CALLS = {1: 8000, 10: 6000, 100: 1500, 1000: 200}
-BACKLOG_SHARES = (0.02, 0.1, 0.5)
-SNAPSHOT_SHARE = 0.05
+BACKLOG_SHARES = (0.1, 1, 5)
+ORDER_SHARES: tuple[float, ...] = (0.1, 1, 10)
+PRODUCT_SHARES = (0.01, 0.1, 1)
+SNAPSHOT_SHARE = 0.1
 SNAPSHOT_ROUNDS = 6
 
 
@@ -36,13 +39,6 @@ class Point:
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""
         return asdict(self)
-
-
-def all_curves(events: int) -> Iterator[Point]:
-    """Yield the points of every curve; a number of events is the whole that backlogs are shares of."""
-    yield from items_per_order()
-    yield from backlog(events)
-    yield from old_snapshot(round(events * SNAPSHOT_SHARE))
 
 
 def load_of(items: int) -> Load:
@@ -71,14 +67,14 @@ def after(done: Callable[[], int], before: int) -> Callable[[], int]:
     return lambda: done() - before
 
 
-def backlog(whole: int) -> Iterator[Point]:
+def backlog(sizes: Sequence[int]) -> Iterator[Point]:
     """Yield publisher and worker with backlogs of growing size."""
-    for events in (round(whole * share) for share in BACKLOG_SHARES):
+    for events in sizes:
         for stage in stages.publisher_and_worker(events):
             yield Point(f"backlog: {stage.stage}", events, stage.events_per_second, stage.cpu_us_per_event)
 
 
-def old_snapshot(events: int) -> Iterator[Point]:
+def old_snapshot(events: int, seconds: float) -> Iterator[Point]:
     """Yield the publisher, round after round, while another session holds the snapshot from before the first."""
     with contextlib.ExitStack() as held:
         servers = held.enter_context(running_servers())
@@ -88,6 +84,8 @@ def old_snapshot(events: int) -> Iterator[Point]:
         holder.execute(SQL.hold_snapshot)
         publisher, published = plan.publisher(servers.site), Probe(orders, SQL.published)
         for number in range(1, SNAPSHOT_ROUNDS + 1):
+            if number > 1:
+                time.sleep(seconds / (SNAPSHOT_ROUNDS - 1))
             outbox.fill(servers.site.admin_dsn, events)
             before = published()
             stage = stages.drained(servers, publisher, after(published, before), events, "publisher", {})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from bench import growth, levers, open_model, overload, resources, stages
+from bench import growth, levers, open_model, overload, resources, stages, tables
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
@@ -28,12 +28,13 @@ class Plan:
     """How long each part takes."""
 
     seconds: float = 8.0
-    rounds: int = 1
+    rounds: int = 2
     lever_seconds: float = 3.0
     steady_seconds: float = 60.0
     long_seconds: float = 300.0
     step_seconds: float = 8.0
     events: int = 1_000_000
+    snapshot_seconds: float = 600.0
     say: Callable[[str], None] = print
 
 
@@ -137,9 +138,22 @@ def pulled(result: Result, plan: Plan) -> None:
 
 def grown(result: Result, plan: Plan) -> None:
     """Let the work grow."""
-    for point in growth.all_curves(plan.events):
+    for point in curves(plan):
         result.growth.append(point.as_json())
-        plan.say(f"{point.curve:28} {point.size:9,} {point.per_second:9,.0f}/s")
+        plan.say(f"{point.curve:52} {point.size:10,} {point.per_second:9,.0f}/s")
+
+
+def curves(plan: Plan) -> Iterator[growth.Point]:
+    """Yield the points of every curve."""
+    yield from growth.items_per_order()
+    yield from tables.curves(shares(plan, growth.ORDER_SHARES), shares(plan, growth.PRODUCT_SHARES))
+    yield from growth.backlog(shares(plan, growth.BACKLOG_SHARES))
+    yield from growth.old_snapshot(round(plan.events * growth.SNAPSHOT_SHARE), plan.snapshot_seconds)
+
+
+def shares(plan: Plan, of: Sequence[float]) -> list[int]:
+    """Return sizes."""
+    return [round(plan.events * share) for share in of]
 
 
 def at_rest(result: Result, plan: Plan) -> None:

@@ -20,7 +20,15 @@ OPEN_HEAD = (
     "cores",
     "others, cores",
 )
-OVERLOAD_HEAD = ("offered/s", "peak/s", "accepted/s", "refused", "accepted p50 / p99 ms", "refused p50 / p99 ms", "proof")
+OVERLOAD_HEAD = (
+    "offered/s",
+    "peak/s",
+    "accepted/s",
+    "refused",
+    "accepted p50 / p99 ms",
+    "refused p50 / p99 ms",
+    "proof",
+)
 STAGE_HEAD = ("stage", "events/s", "CPU µs/event by group")
 LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
 GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")

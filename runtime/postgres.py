@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -14,6 +16,8 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 MIGRATION_LOCK = 0x6F72646572
 CONNECT_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 2.0
+# Below the time in which a server can be gone and back.
+CHECK_AFTER_SECONDS = 0.5
 MAX_TRIES = 5
 
 Result = TypeVar("Result")
@@ -35,13 +39,36 @@ def connection_options(application: str, statement_timeout_ms: int = 10_000) -> 
 
 def async_pool(dsn: str, application: str, max_size: int) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    options = pool_options(application, max_size)
-    return AsyncConnectionPool(dsn, check=AsyncConnectionPool.check_connection, **options)
+    used = LastUse()
+
+    async def check(connection: psycopg.AsyncConnection[Any]) -> None:
+        if used.is_long_ago(connection):
+            await AsyncConnectionPool.check_connection(connection)
+
+    async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
+        used.note(connection)
+
+    return AsyncConnectionPool(dsn, check=check, reset=returned, **pool_options(application, max_size))
 
 
 def sync_pool(dsn: str, application: str, max_size: int) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
     return ConnectionPool(dsn, check=ConnectionPool.check_connection, **pool_options(application, max_size))
+
+
+class LastUse:
+    """Knows when connections were given back: asking one that worked a moment ago would cost a round trip."""
+
+    def __init__(self) -> None:
+        self._returned_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+
+    def note(self, connection: object) -> None:
+        """Note that a connection was given back now."""
+        self._returned_at[connection] = time.monotonic()
+
+    def is_long_ago(self, connection: object) -> bool:
+        """Tell whether a connection has to be asked whether it still lives."""
+        return time.monotonic() - self._returned_at.get(connection, float("-inf")) > CHECK_AFTER_SECONDS
 
 
 def pool_options(application: str, max_size: int) -> dict[str, Any]:
