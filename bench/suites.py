@@ -28,7 +28,7 @@ class Plan:
     """How long each part takes."""
 
     seconds: float = 8.0
-    rounds: int = 2
+    rounds: int = 1
     lever_seconds: float = 3.0
     steady_seconds: float = 60.0
     long_seconds: float = 300.0
