@@ -52,12 +52,12 @@ class Batch:
     spans: dict[Partition, Span] = field(default_factory=dict)
     sampled: dict[str, TraceContext] = field(default_factory=dict)
     duplicates: int = 0
+    seen: set[str] = field(default_factory=set)
 
 
-def sort_out(messages: Sequence[Message], oldest_event_id: str) -> Batch:
+def sort_out(messages: Sequence[Message], batch: Batch, oldest_event_id: str) -> None:
     """Decode messages into a batch; a second delivery within the batch is dropped."""
-    batch = Batch()
-    seen: set[str] = set()
+    seen = batch.seen
     for message in messages:
         topic, partition, offset = place_of(message)
         span = batch.spans.get((topic, partition))
@@ -76,7 +76,6 @@ def sort_out(messages: Sequence[Message], oldest_event_id: str) -> Batch:
             batch.places.append((partition, offset))
             if (context := sampled_context(message)) is not None:
                 batch.sampled[outcome.event_id] = context
-    return batch
 
 
 def place_of(message: Message) -> Place:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,18 +39,39 @@ def connect(dsn: str) -> Connection:
     return psycopg.connect(dsn, **postgres.connection_options("ordermesh-processor"))
 
 
-def count(connection: Connection, batch: Batch) -> Counted:
-    """Count a batch in one transaction, which locks partitions before metrics and both sorted, as every worker does.
+class Counting:
+    """A transaction that counts a batch: its events are recorded as they come, then everything that follows from them.
+
+    It locks partitions before metrics and both sorted, as every worker does.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._answers: list[psycopg.Cursor[Any]] = []
+
+    def record(self, events: Sequence[Event], places: Sequence[tuple[int, int]]) -> None:
+        """Send events to be recorded; the server works on them while the caller goes on."""
+        if events:
+            self._answers.append(self._connection.execute(SQL.insert_events, event_parameters(events, places)))
+
+    def finish(self, batch: Batch) -> Counted:
+        """Count what is new of the batch, whose events were recorded, and move its marks."""
+        known = {event_id for answer in self._answers for (event_id,) in answer}
+        events, counted = only_new(batch, known)
+        parked = park_events(self._connection, batch.parked)
+        add_progress(self._connection, batch, counted, parked, events)
+        add_metrics(self._connection, deltas(events))
+        return Counted(events, batch.duplicates + len(known), sum(parked.values()))
+
+
+@contextmanager
+def counting(connection: Connection) -> Iterator[Counting]:
+    """Open a transaction that counts, and commit it.
 
     Raises psycopg.Error: nothing was changed, or, when the connection broke during the commit, perhaps all of it.
     """
     with connection.pipeline(), connection.transaction():
-        known = insert_events(connection, batch)
-        events, counted = only_new(batch, known)
-        parked = park_events(connection, batch.parked)
-        add_progress(connection, batch, counted, parked, events)
-        add_metrics(connection, deltas(events))
-    return Counted(events, batch.duplicates + len(known), sum(parked.values()))
+        yield Counting(connection)
 
 
 def only_new(batch: Batch, known: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
@@ -59,13 +81,11 @@ def only_new(batch: Batch, known: set[str]) -> tuple[Sequence[Event], Counter[Pa
     return [event for event, _ in fresh], counted
 
 
-def insert_events(connection: Connection, batch: Batch) -> set[str]:
-    """Record the batch's events; return the ids of those that had been counted before."""
-    if not batch.events:
-        return set()
-    columns = list(zip(*batch.events, strict=True))
-    partitions, offsets = zip(*batch.places, strict=True)
-    parameters = {
+def event_parameters(events: Sequence[Event], places: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """Return the parameters of insert_events."""
+    columns = list(zip(*events, strict=True))
+    partitions, offsets = zip(*places, strict=True)
+    return {
         "event_ids": arrays.plain(columns[0]),
         "order_ids": arrays.plain("NULL" if order_id is None else order_id for order_id in columns[1]),
         "types": arrays.plain(columns[2]),
@@ -77,7 +97,6 @@ def insert_events(connection: Connection, batch: Batch) -> set[str]:
         "partitions": arrays.plain(partitions),
         "offsets": arrays.plain(offsets),
     }
-    return {event_id for (event_id,) in connection.execute(SQL.insert_events, parameters)}
 
 
 def park_events(connection: Connection, parked: Sequence[Parked]) -> Counter[Partition]:

@@ -29,7 +29,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamProductMetricsRequest,
 )
 from processor_world import created, history, new_id, sums
-from test_processor_counting import batch_of
+from test_processor_counting import batch_of, count
 
 from processor import apply, store
 from processor.analytics import AnalyticsServicer, Pool
@@ -46,7 +46,7 @@ FIRST_MINUTE = datetime(2026, 3, 11, 22, 0, tzinfo=UTC)
 def pool(analytics_server: Analytics) -> Iterator[Pool]:
     analytics_server.clear()
     with store.connect(analytics_server.worker) as connection:
-        store.count(connection, batch_of(EVENTS))
+        count(connection, batch_of(EVENTS))
         store.beat(connection, "host/0", 12)
         connection.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
@@ -277,7 +277,7 @@ def test_the_audit_finds_nothing_until_a_metric_is_changed(ledger: Any, analytic
 def test_an_event_counted_outside_of_its_transaction_is_found(ledger: Any, analytics_server: Analytics) -> None:
     doubled: list[OrderEvent] = [created(99)]
     with store.connect(analytics_server.worker) as connection:
-        store.count(connection, batch_of(doubled))
+        count(connection, batch_of(doubled))
         store.add_metrics(connection, sums(doubled))
         names = {one.metric_name for one in ledger.AuditMetrics(AuditMetricsRequest()).differences}
         store.add_metrics(connection, {key: -change for key, change in sums(doubled).items()})
