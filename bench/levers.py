@@ -126,6 +126,7 @@ def full(running: RunningStack, port: int, admin_port: int) -> Config:
         orders_sockets=site.orders_sockets,
         lane_sockets=site.lane_sockets,
         access_log=Path(f"{site.access_log.path}.{port}"),
+        orders_active=site.orders_active,
     )
     return bootstrap(values)
 

@@ -17,10 +17,12 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 def clusters(values: EnvoyValues) -> list[Config]:
     """Return all clusters."""
-    lanes = [LANE] if values.lane else []
+    orders = {ORDERS: values.orders} | ({LANE: values.lane} if values.lane else {})
     return [
-        grpc_cluster(ORDERS, values.orders, contracts.ORDERS, values.health_interval_ms),
-        *(grpc_cluster(name, values.lane, contracts.ORDERS, values.health_interval_ms) for name in lanes),
+        *(
+            grpc_cluster(name, addresses, contracts.ORDERS, values.health_interval_ms, values.orders_active)
+            for name, addresses in orders.items()
+        ),
         grpc_cluster(ANALYTICS, values.analytics, contracts.ANALYTICS, values.health_interval_ms),
         grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values.health_interval_ms),
         cluster(PAGES, values.gateway_http),
@@ -30,8 +32,12 @@ def clusters(values: EnvoyValues) -> list[Config]:
     ]
 
 
-def cluster(name: str, addresses: Sequence[Address]) -> Config:
-    """Return a cluster that is spoken to in HTTP/1.1. Without outlier ejection: it would empty a cluster of two."""
+def cluster(name: str, addresses: Sequence[Address], active: int = 0) -> Config:
+    """Return a cluster that is spoken to in HTTP/1.1. Without outlier ejection: it would empty a cluster of two.
+
+    Where not all endpoints are to be active, the others get calls only while an active one is not well.
+    """
+    ranks = [addresses[:active], addresses[active:]] if 0 < active < len(addresses) else [addresses]
     return {
         "name": name,
         "connect_timeout": CONNECT_TIMEOUT,
@@ -41,7 +47,10 @@ def cluster(name: str, addresses: Sequence[Address]) -> Config:
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [endpoint(address) for address in addresses]}],
+            "endpoints": [
+                {"priority": priority, "lb_endpoints": [endpoint(address) for address in rank]}
+                for priority, rank in enumerate(ranks)
+            ],
         },
     }
 
@@ -65,11 +74,13 @@ def socket_address(address: Address) -> Config:
     return {"socket_address": {"address": address.host, "port_value": address.port}}
 
 
-def grpc_cluster(name: str, addresses: Sequence[Address], service: str, health_interval_ms: int) -> Config:
+def grpc_cluster(
+    name: str, addresses: Sequence[Address], service: str, health_interval_ms: int, active: int = 0
+) -> Config:
     """Return a cluster of gRPC servers, each asked for its health."""
     http2 = {"explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1024 * 1024}}}
     return {
-        **cluster(name, addresses),
+        **cluster(name, addresses, active),
         "typed_extension_protocol_options": {HTTP_OPTIONS: typed(HTTP_OPTIONS, **http2)},
         "health_checks": [health_check(service, health_interval_ms)],
         "ignore_health_on_host_removal": True,

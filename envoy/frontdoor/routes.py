@@ -148,6 +148,12 @@ def retry_policy(retry_on: str) -> Config:
     return {
         "retry_on": retry_on,
         "num_retries": 2,
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": typed(
+                "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=1
+            ),
+        },
         "retry_host_predicate": [
             {
                 "name": "envoy.retry_host_predicates.previous_hosts",

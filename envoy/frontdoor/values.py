@@ -50,6 +50,8 @@ class EnvoyValues:
     health_interval_ms: int
     rate_limit_per_second: int = RATE_LIMIT_PER_SECOND
     lane: tuple[Address, ...] = ()
+    # So many of the orders processes take the calls while they are well, and the others stand by; 0 for all of them.
+    orders_active: int = 0
 
     def __post_init__(self) -> None:
         """Refuse amounts that make no sense."""
@@ -57,6 +59,8 @@ class EnvoyValues:
             raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
         if not self.orders:
             raise EnvoyConfigError("orders_sockets must name one socket or more, is empty")
+        if not 0 <= self.orders_active <= len(self.orders):
+            raise EnvoyConfigError(f"orders_active must be 0 to {len(self.orders)}, is {self.orders_active}")
 
     @classmethod
     def local(
@@ -71,6 +75,7 @@ class EnvoyValues:
         lane_sockets: Sequence[Path] = (),
         access_log: Path,
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
+        orders_active: int = 0,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
@@ -89,6 +94,7 @@ class EnvoyValues:
             access_log=str(access_log),
             health_interval_ms=250,
             rate_limit_per_second=rate_limit_per_second,
+            orders_active=orders_active,
         )
 
     @classmethod

@@ -41,6 +41,7 @@ class Front:
         folder: Path,
         *,
         processes: int = 2,
+        active: int = 0,
         rate_limit_per_second: int = 20_000,
         change: Callable[[str], str] = lambda text: text,
     ) -> None:
@@ -54,6 +55,7 @@ class Front:
             orders_sockets=[folder / f"orders-{index}.sock" for index in range(processes)],
             access_log=self.access_log,
             rate_limit_per_second=rate_limit_per_second,
+            orders_active=active,
         )
         self.config = folder / f"envoy-{self.port}.yaml"
         self.config.write_text(change(render(values)))

@@ -62,11 +62,12 @@ def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: 
     assert front.curl("/healthz").status == 503
 
 
-def test_a_write_goes_to_another_process_when_its_own_has_just_died() -> None:
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_write_goes_to_another_process_when_its_own_has_just_died(active: int) -> None:
     with tempfile.TemporaryDirectory(prefix="om-envoy-") as name:
         backend = Backend(Path(name))
         # So seldom that no health check sees the death.
-        front = Front(Path(name), change=lambda text: text.replace("interval: 0.25s", "interval: 60s"))
+        front = Front(Path(name), active=active, change=lambda text: text.replace("interval: 0.25s", "interval: 60s"))
         try:
             await_true(lambda: front.statistic("cluster.orders.membership_healthy") == 2, lambda: "two processes")
             backend.servers[0].stop(0).wait()
@@ -78,8 +79,17 @@ def test_a_write_goes_to_another_process_when_its_own_has_just_died() -> None:
             backend.stop()
 
 
-def test_a_process_that_drains_gets_nothing_new(start_front: Start, backend: Backend) -> None:
-    front = start_front()
+def test_a_process_that_stands_by_gets_nothing_while_the_active_one_is_well(start_front: Start) -> None:
+    front = start_front(active=1)
+    await_true(lambda: front.statistic("cluster.orders.membership_healthy") == 2, lambda: "two healthy processes")
+    for number in range(10):
+        front.post("/orders", "{}", "-H", f"x-request-id: first-{number}")
+        assert front.access_line(f"first-{number}")["upstream_host"].endswith("orders-0.sock")
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_process_that_drains_gets_nothing_new(start_front: Start, backend: Backend, active: int) -> None:
+    front = start_front(active=active)
     healthy = "cluster.orders.membership_healthy"
     await_true(lambda: front.statistic(healthy) == 2, lambda: "two healthy processes")
     backend.say_healthy(0, ORDERS, serving=False)
