@@ -34,7 +34,12 @@ class StackSettings(Settings):
         le=3,
         description="Brokers of the local Kafka: 1, or 3 with each topic on all of them.",
     )
-    orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes of orders.")
+    orders_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Serving processes; at most half as many as there are cores take calls, the others stand by.",
+    )
     orders_lane: bool = Field(default=True, description="Whether hot methods are served on the fast lane.")
     processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
     rate_limit_per_second: int = Field(
