@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, contracts, limits, transcoder
 from frontdoor.config import Config, header_is, seconds, typed
+from frontdoor.replies import ORIGINAL_PATH
 
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 BUFFER = "envoy.filters.http.buffer"
@@ -59,13 +60,15 @@ def lane_routes() -> list[Config]:
     """Return the routes of hot methods to the fast lane; compressed calls go to the engine that bounds them."""
     plain = header_is("grpc-encoding", safe_regex={"regex": "(identity)?"})
     plain["treat_missing_header_as_empty"] = True
+    transcoded = {"name": ORIGINAL_PATH, "present_match": True}
     return [
         route(
-            {**method(contracts.ORDERS, name), "headers": [plain]},
-            clusters.LANE,
+            {**method(contracts.ORDERS, name), "headers": headers},
+            cluster,
             filters={BUFFER: batch_buffer()} if name == "BatchCreateOrders" else None,
         )
         for name in contracts.LANE_METHODS
+        for cluster, headers in ((clusters.LANE_FOR_REST, [transcoded, plain]), (clusters.LANE, [plain]))
     ]
 
 

@@ -105,6 +105,20 @@ def test_the_fast_lane_has_its_own_cluster_and_only_uncompressed_hot_methods(tmp
     assert all(route["match"]["headers"][0]["name"] == "grpc-encoding" for route in lane)
 
 
+def test_a_grpc_client_has_connections_of_its_own_to_the_fast_lane(tmp_path: Path) -> None:
+    """The engine ends a connection on which many calls are cancelled at once, which must not be anybody else's."""
+    values = EnvoyValues.local(
+        tmp_path,
+        orders_sockets=[tmp_path / "orders-0.sock"],
+        lane_sockets=[tmp_path / "lane-0.sock"],
+        access_log=tmp_path / "access.log",
+    )
+    apart = {one["name"]: one.get("connection_pool_per_downstream_connection", False) for one in clusters.lanes(values)}
+    assert apart == {clusters.LANE: True, clusters.LANE_FOR_REST: False}
+    taken = {one["route"]["cluster"]: one["match"]["headers"] for one in routes.lane_routes()}
+    assert [header["name"] for header in taken[clusters.LANE_FOR_REST]] == [replies.ORIGINAL_PATH, "grpc-encoding"]
+
+
 def test_without_a_fast_lane_nothing_names_it(tmp_path: Path) -> None:
     values = EnvoyValues.local(
         tmp_path, orders_sockets=[tmp_path / "orders-0.sock"], access_log=tmp_path / "access.log"
