@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from frontdoor import clusters, contracts, routes
+from frontdoor import clusters, contracts, replies, routes
 from frontdoor.__main__ import TARGETS
 from frontdoor.check import validate
 from frontdoor.render import bootstrap, render
