@@ -16,6 +16,7 @@ from runtime.errors import InvalidRequest, Violation
 
 # About 20 MB; beyond it the memory is cleared and learns anew.
 MAX_REMEMBERED = 200_000
+WARM_PRODUCTS = 10_000
 
 
 class Catalogue:
@@ -24,6 +25,12 @@ class Catalogue:
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
         self.tracked: dict[str, bool] = {}
+
+    async def warm(self) -> None:
+        """Look some products up before the first order: else each of the first orders would wait for a query."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(QUERIES.some_products, {"limit": WARM_PRODUCTS})
+            self.tracked.update(await cursor.fetchall())
 
     async def know(self, lines: Collection[Line]) -> None:
         """Look products up, in one query, unless all are remembered; what was asked is remembered until it returns."""

@@ -63,6 +63,10 @@ NOTIFY event_outbox;
 -- Tells which products exist and whether they track stock; neither ever changes.
 SELECT product_id, tracked FROM product WHERE product_id = ANY(%(product_ids)s::text[]);
 
+-- name: some_products
+-- Tells the same of the first products.
+SELECT product_id, tracked FROM product ORDER BY product_id LIMIT %(limit)s;
+
 -- name: lock_products
 -- Locks products in the order that everybody locks them in, and returns their stock.
 SELECT product_id, stock, awaited FROM product WHERE product_id = ANY(%(product_ids)s::text[])

@@ -13,6 +13,7 @@ import psycopg
 import uvloop
 from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
+from psycopg_pool import PoolTimeout
 
 from orders.admission import Admission
 from orders.catalogue import Catalogue
@@ -64,7 +65,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
         writer = Writer(dsn, process, clock, doorbell)
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, doorbell, releases)
-        if not await first_contact(writer, stop):
+        if not await first_contact(writer, catalogue, stop):
             return
         orders = Orders(pool, catalogue, writer, steps, Admission(settings.orders_max_in_hand))
         inventory = Inventory(pool, clock, doorbell, releases)
@@ -98,12 +99,13 @@ def fast_lane(address: str) -> Lane | None:
     return Lane(address, HOT_METHODS)
 
 
-async def first_contact(writer: Writer, stop: asyncio.Event) -> bool:
-    """Wait until the database has told its time; False when the process is to stop before that."""
+async def first_contact(writer: Writer, catalogue: Catalogue, stop: asyncio.Event) -> bool:
+    """Wait until the database has told its time and some products; False when the process is to stop before that."""
     while not stop.is_set():
         try:
             await writer.connect()
-        except psycopg.OperationalError as error:
+            await catalogue.warm()
+        except (psycopg.OperationalError, PoolTimeout) as error:
             logger().warning("waiting for the database", error=str(error).strip())
             await asyncio.sleep(RETRY_SECONDS)
         else:
