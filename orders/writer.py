@@ -31,6 +31,7 @@ from runtime.postgres import connection_options
 
 MAX_BATCH_ORDERS = 1000
 MAX_TRIES = 5
+IDLE_SECONDS = 1.0
 # The plan does not depend on how many rows come, and making one costs more than running it.
 WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
@@ -64,6 +65,7 @@ class Writer:
         self._doorbell = doorbell
         self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
         self._connection: Connection | None = None
+        self._used_at = 0.0
         self._gathering = Gathering()
         self._outage = Outage("storing orders")
 
@@ -159,6 +161,8 @@ class Writer:
         return [database_unavailable()] * len(entries)
 
     async def _connected(self) -> Connection:
+        if self._connection is not None and time.monotonic() - self._used_at > IDLE_SECONDS:
+            await self._try_idle(self._connection)
         if self._connection is None or self._connection.closed:
             options = connection_options(f"ordermesh-{self._process}")
             options["options"] += f" {WRITER_OPTIONS}"
@@ -168,6 +172,7 @@ class Writer:
             except psycopg.OperationalError as error:
                 self._connection = None
                 raise NotConnected(str(error)) from error
+        self._used_at = time.monotonic()
         return self._connection
 
     async def _lost(self, error: psycopg.Error) -> ServiceError:
@@ -178,6 +183,14 @@ class Writer:
             self._connection = None
         nothing_stored = isinstance(error, NotConnected) or error.sqlstate is not None
         return database_unavailable() if nothing_stored else OutcomeUnknown()
+
+    async def _try_idle(self, connection: Connection) -> None:
+        """Give up a connection that broke while no order came, as in a process that stands by; else learn the time."""
+        try:
+            await self._learn_time(connection)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            await connection.close()
+            self._connection = None
 
     async def connect(self) -> None:
         """Connect now, so that the first order need not wait for it. Raises psycopg.OperationalError."""

@@ -17,7 +17,7 @@ MIGRATION_LOCK = 0x6F72646572
 CONNECT_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 2.0
 # Below the time in which a server can be gone and back.
-CHECK_AFTER_SECONDS = 0.5
+CHECK_AFTER_SECONDS = 0.05
 MAX_TRIES = 5
 
 Result = TypeVar("Result")

@@ -377,3 +377,15 @@ async def terminate(world: World) -> None:
         " WHERE datname = current_database() AND application_name = %s",
         "ordermesh-orders@orders.sock",
     )
+
+
+async def test_a_connection_that_broke_while_no_order_came_costs_no_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a process that stood by while the database was restarted."""
+    monkeypatch.setattr("orders.writer.IDLE_SECONDS", -1.0)
+    await world.create(("p1", 1, 1))
+    connection = world.writer._connection
+    assert connection is not None
+    await world.rows("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+    assert (await world.create(("p1", 1, 1))).status == Order.CREATED
