@@ -35,15 +35,11 @@ REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.
 PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 
-def topic_of(event_type: int) -> str:
-    """Return the topic that carries events of a type."""
-    return kafka.STOCK if event_type >= EventType.RESTOCK_REQUESTED else kafka.ORDER_EVENTS
-
-
 # By type of event: its topic, and the headers that all events of it have.
 DESTINATIONS = {
-    number: (topic_of(number), (("event-type", name), ("content-type", kafka.CONTENT_TYPES[topic_of(number)])))
+    number: (topic, (("event-type", name), ("content-type", kafka.CONTENT_TYPES[topic])))
     for name, number in EventType.items()
+    for topic in (kafka.topic_of(number),)
 }
 
 
@@ -269,7 +265,7 @@ class Publisher:
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
         observe_many(metrics.PUBLISH_SECONDS, [age / 1000 for age in ages])
         for event_type, count in Counter([event.event_type for event in sent]).items():
-            metrics.PUBLISHED.labels(topic_of(event_type)).inc(count)
+            metrics.PUBLISHED.labels(kafka.topic_of(event_type)).inc(count)
         run.sent += len(sent)
         run.p50_ms, run.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
 

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
 
 from processor.apply import MetricKey, deltas
 from processor.batch import Batch, Parked, Partition
 from processor.decode import Event
 from runtime import arrays, postgres
-from runtime.kafka import DEAD_LETTER_TOPICS, ORDER_EVENTS, STOCK
+from runtime.kafka import DEAD_LETTER_TOPICS, topic_of
 from runtime.sql import Queries
 
 SQL = Queries("processor", "store.sql")
-# Types from here on are events of the topic stock.
-FIRST_STOCK_TYPE = RESTOCK_REQUESTED
 
 Connection = psycopg.Connection[Any]
 
@@ -77,7 +74,7 @@ def counting(connection: Connection) -> Iterator[Counting]:
 def only_new(batch: Batch, known: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
     """Return the events that had not been counted before, and how many there are by partition."""
     fresh = [pair for pair in zip(batch.events, batch.places, strict=True) if pair[0].event_id not in known]
-    counted = Counter((event_topic(event), partition) for event, (partition, _) in fresh)
+    counted = Counter((topic_of(event.type), partition) for event, (partition, _) in fresh)
     return [event for event, _ in fresh], counted
 
 
@@ -151,11 +148,6 @@ def add_metrics(connection: Connection, changes: dict[MetricKey, int]) -> None:
         "changes": arrays.plain(change for _, change in rows),
     }
     connection.execute(SQL.add_metrics, parameters)
-
-
-def event_topic(event: Event) -> str:
-    """Return the topic that carries events of this type."""
-    return ORDER_EVENTS if event.type < FIRST_STOCK_TYPE else STOCK
 
 
 def next_offsets(connection: Connection) -> dict[Partition, int]:

@@ -22,6 +22,7 @@ from processor.settings import WorkSettings
 from runtime import metrics
 from runtime.logging import logger
 from runtime.outage import Outage
+from runtime.parts import parts
 
 IDLE_SECONDS = 0.25
 ENOUGH_EVENTS = 500
@@ -122,9 +123,9 @@ class Worker:
     def _record(self, messages: Sequence[Message], counting: store.Counting) -> Batch:
         """Decode the messages, some at a time: the database records some while the next are decoded."""
         batch = Batch()
-        for first in range(0, len(messages), DECODED_EVENTS):
+        for some in parts(messages, DECODED_EVENTS):
             known = len(batch.events)
-            sort_out(messages[first : first + DECODED_EVENTS], batch, self._oldest_event_id)
+            sort_out(some, batch, self._oldest_event_id)
             counting.record(batch.events[known:], batch.places[known:])
         return batch
 

@@ -10,6 +10,7 @@ from typing import Literal
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
 
 from runtime.settings import Settings
 
@@ -23,6 +24,8 @@ CONTENT_TYPES = {
     ORDER_EVENTS: b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent",
     STOCK: b"application/x-protobuf; type=ordermesh.events.v1.StockEvent",
 }
+# Types from here on are events of the topic stock.
+FIRST_STOCK_TYPE = RESTOCK_REQUESTED
 # Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
 ADMIN_TIMEOUT_SECONDS = 10.0
@@ -52,6 +55,11 @@ def base_config(settings: Settings, client_id: str) -> Config:
         "log.connection.close": False,
         **settings.kafka_properties,
     }
+
+
+def topic_of(event_type: int) -> str:
+    """Return the topic that carries events of a type."""
+    return STOCK if event_type >= FIRST_STOCK_TYPE else ORDER_EVENTS
 
 
 def producer(

@@ -1,4 +1,4 @@
-"""Cuts what is streamed into parts that fit a message."""
+"""Cuts many things into parts, as for the messages of a stream or the work of one moment."""
 
 from __future__ import annotations
 
