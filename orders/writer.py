@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -44,7 +44,6 @@ class Ticket:
 
     orders: Sequence[NewOrder]
     future: asyncio.Future[list[Outcome]]
-    outcomes: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(slots=True)
