@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import LiteralString, NamedTuple
 
 import psycopg
 from google.protobuf.message import Message
@@ -25,26 +26,38 @@ PRODUCTS_IN_AN_ORDER = 100
 INVENTORY = "/ordermesh.orders.v1.InventoryService"
 
 
+class Table(NamedTuple):
+    """The statements that add rows, count those that were added, and let the server settle."""
+
+    fill: LiteralString
+    filled: LiteralString
+    settle: LiteralString
+
+
+ORDERS = Table(SQL.fill_orders, SQL.orders_filled, SQL.settle_orders)
+PRODUCTS = Table(SQL.fill_products, SQL.products_filled, SQL.settle_products)
+
+
 def curves(orders: Sequence[int], products: Sequence[int]) -> Iterator[Point]:
     """Yield the cost of each call with so many orders of 100,000 customers, then with so many products."""
     with running_stack() as running, probes(running) as subject_of:
         subject = subject_of("product", running.site.settings.front_port)
         with psycopg.connect(make_conninfo(running.site.admin_dsn, dbname="orders"), autocommit=True) as admin:
             for rows in orders:
-                fill(admin, SQL.fill_orders, rows, "orders")
+                fill(admin, ORDERS, rows)
                 yield from points(subject, rows, "orders", calls_on_orders(admin))
             for rows in products:
-                fill(admin, SQL.fill_products, rows, "product")
+                fill(admin, PRODUCTS, rows)
                 yield from points(subject, rows, "products", calls_on_products(rows))
 
 
-def fill(admin: psycopg.Connection, statement: str, rows: int, table: str) -> None:
+def fill(admin: psycopg.Connection, table: Table, rows: int) -> None:
     """Add rows in chunks until there are as many, then let the server settle."""
-    present = admin.execute(SQL.orders_filled if table == "orders" else SQL.products_filled).fetchone()
+    present = admin.execute(table.filled).fetchone()
     for first in range(present[0] if present else 0, rows, CHUNK_ROWS):
         last = min(first + CHUNK_ROWS, rows) - 1
-        admin.execute(statement, {"first": first, "last": last, "customers": CUSTOMERS})
-    admin.execute(SQL.settle_orders if table == "orders" else SQL.settle_products)
+        admin.execute(table.fill, {"first": first, "last": last, "customers": CUSTOMERS})
+    admin.execute(table.settle)
     admin.execute(SQL.checkpoint)
 
 
