@@ -159,7 +159,7 @@ def under_overload(result: Result) -> Iterator[Verdict]:
 def stages_alone(result: Result) -> Iterator[Verdict]:
     """Judge the publisher and the worker alone."""
     for stage, at_least in (("publisher", 35_000), ("worker", 60_000)):
-        found: dict[str, Any] | None = next((one for one in result.stages if one["stage"] == stage), None)
+        found = result.stage(stage)
         goal = f"at least {at_least:,} events/s"
         if found is None:
             yield Verdict(f"{stage} alone", goal, "not measured", None)

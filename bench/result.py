@@ -61,6 +61,10 @@ class Result:
         found = [run for run in self.peaks if run["subject"] == subject and run["load"] == load]
         return min(found, key=lambda run: run["cpu_us_per_order_total"], default=None)
 
+    def stage(self, name: str) -> dict[str, Any] | None:
+        """Return a stage that was measured alone; None when it was not."""
+        return next((one for one in self.stages if one["stage"] == name), None)
+
 
 def begin(name: str) -> Result:
     """Return an empty result of this machine and commit."""

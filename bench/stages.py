@@ -38,6 +38,8 @@ class Stage:
     cpu_us_per_event: dict[str, float]
     settings: dict[str, Any]
     cores_elsewhere: float = 0.0
+    # The stage of the product that does the same work.
+    beside: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bench.goals import judge
 from bench.result import Result
@@ -29,7 +30,15 @@ OVERLOAD_HEAD = (
     "refused p50 / p99 ms",
     "proof",
 )
-STAGE_HEAD = ("stage", "events/s", "CPU µs/event by group")
+STAGE_HEAD = (
+    "stage",
+    "events",
+    "events/s",
+    "product does, times",
+    "CPU µs/event",
+    "product takes, times",
+    "CPU µs/event by group",
+)
 LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
 GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")
 MARKS = {True: "yes", False: "no", None: "–"}
@@ -127,10 +136,29 @@ def shares(percentiles: dict[str, float], *names: str) -> str:
 
 
 def stage_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the stages alone."""
+    """Yield the stages alone, each with what the same stage of the product does, where that is in the result."""
     for stage in result.stages:
-        costs = ", ".join(f"{name} {us:.1f}" for name, us in stage["cpu_us_per_event"].items() if us)
-        yield stage["stage"], f"{stage['events_per_second']:,.0f}", costs
+        ours = result.stage(stage.get("beside", ""))
+        rate, cost = stage["events_per_second"], stage_cost(stage)
+        yield (
+            stage["stage"],
+            f"{stage['events']:,}",
+            f"{rate:,.0f}",
+            quotient(ours["events_per_second"], rate) if ours else "–",
+            f"{cost:.1f}",
+            quotient(stage_cost(ours), cost) if ours else "–",
+            ", ".join(f"{name} {us:.1f}" for name, us in stage["cpu_us_per_event"].items() if us),
+        )
+
+
+def quotient(ours: float, theirs: float) -> str:
+    """Return how many times theirs ours is; a run can be too short to cost a tick of the clock."""
+    return f"{ours / theirs:.3g}" if theirs else "–"
+
+
+def stage_cost(stage: dict[str, Any]) -> float:
+    """Return what an event costs in all groups."""
+    return float(sum(stage["cpu_us_per_event"].values()))
 
 
 def lever_rows(result: Result) -> Iterator[Sequence[str]]:

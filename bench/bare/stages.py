@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import psycopg
@@ -29,10 +30,12 @@ def bare_stages(events: int) -> Iterator[Stage]:
             fill(connection, events)
             servers.python("publisher", ["-m", "bench.bare.publisher"], env)
             sent = Probe(connection, SQL.count_sent)
-            yield followed(servers.roots, sent, events, "bare publisher", {"batch_events": 1000})
+            found = followed(servers.roots, sent, events, "bare publisher", {"batch_events": 1000})
+            yield replace(found, beside="publisher")
             servers.python("workers", ["-m", "bench.bare.worker"], env)
             counted = Probe(connection, PROBES.progress_counted)
-            yield followed(servers.roots, counted, events, "bare worker", {"workers": 1})
+            found = followed(servers.roots, counted, events, "bare worker", {"workers": 1})
+            yield replace(found, beside="worker")
 
 
 def fill(connection: psycopg.Connection[tuple[int]], events: int) -> None:

@@ -132,6 +132,45 @@ def test_the_summary_has_a_row_a_run_and_names_what_could_not_be_measured() -> N
     assert "- peers: no network" in text
 
 
+def a_stage(name: str, rate: float, cost: float, beside: str = "") -> dict[str, object]:
+    return {
+        "stage": name,
+        "events": 20_000,
+        "events_per_second": rate,
+        "cpu_us_per_event": {"postgres": cost, "kafka": 0.0},
+        "cores_elsewhere": 0.1,
+        "beside": beside,
+    }
+
+
+def test_a_stage_of_a_peer_is_compared_with_the_same_stage_of_the_product_in_the_run() -> None:
+    found = a_result()
+    found.stages.extend([a_stage("publisher", 50_000, 20), a_stage("procrastinate", 400, 2000, "publisher")])
+    text = summary.markdown(found)
+    assert "| publisher | 20,000 | 50,000 | – | 20.0 | – | postgres 20.0 |" in text
+    assert "| procrastinate | 20,000 | 400 | 125 | 2000.0 | 0.01 | postgres 2000.0 |" in text
+
+
+def test_a_stage_of_a_peer_has_no_ratio_where_there_is_nothing_to_compare_it_with() -> None:
+    found = a_result()
+    found.stages.extend([a_stage("FastStream", 800, 900, "worker"), a_stage("publisher", 50_000, 20)])
+    assert "| FastStream | 20,000 | 800 | – | 900.0 | – | postgres 900.0 |" in summary.markdown(found)
+
+
+def test_a_stage_that_was_too_short_to_cost_anything_has_no_ratio_of_costs() -> None:
+    found = a_result()
+    found.stages.extend([a_stage("worker", 60_000, 20), a_stage("FastStream, batches", 30_000, 0, "worker")])
+    assert "| FastStream, batches | 20,000 | 30,000 | 2 | 0.0 | – |  |" in summary.markdown(found)
+
+
+def test_a_stage_of_an_older_result_has_a_row_too() -> None:
+    older = a_stage("bare worker", 100_000, 10)
+    del older["beside"]
+    found = a_result()
+    found.stages.extend([a_stage("worker", 50_000, 20), older])
+    assert "| bare worker | 20,000 | 100,000 | – | 10.0 | – | postgres 10.0 |" in summary.markdown(found)
+
+
 def test_an_unknown_part_is_refused_with_those_that_there_are() -> None:
     command = [sys.executable, "-m", "bench", "peeks"]
     told = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ)
