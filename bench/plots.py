@@ -35,9 +35,10 @@ NAMES = {
     "product-grpcio": "ordermesh, fast lane off",
     "bare-grpcio": "bare pipeline on grpcio",
     "fastapi": "FastAPI + SQLAlchemy",
+    "fastapi-queue": "FastAPI, procrastinate, FastStream",
     "grpcio-plain": "grpcio, a transaction per order",
 }
-PEERS = ("fastapi", "grpcio-plain")
+PEERS = ("fastapi", "fastapi-queue", "grpcio-plain")
 LOADS = {"rest": "REST", "grpc": "gRPC", "batch": "batches of 100"}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 
 from bench import growth, levers, open_model, overload, resources, stages, tables
 from bench.bare.pipeline import bare
@@ -14,8 +15,10 @@ from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
 from bench.end_to_end import peak
 from bench.loads import BATCHES, GRPC, REST, Load
-from bench.peers import pipelines
+from bench.peers import environment, pipelines
+from bench.peers.stages import peer_stages
 from bench.result import Result
+from bench.stages import Stage
 from bench.subjects import NotDrained, Subject, probes, product
 from stack.errors import StackError
 from stack.running import running_stack
@@ -48,8 +51,11 @@ SUBJECTS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tupl
 }
 PEERS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {
     "fastapi": (pipelines.fastapi, (REST,)),
+    "fastapi-queue": (pipelines.fastapi_queue, (REST,)),
     "grpcio-plain": (pipelines.grpcio, (GRPC, REST)),
 }
+# Peers are slower, and so get fewer of the events that a stage of the product gets.
+PEER_EVENTS_SHARE = 0.02
 STEPS = (500, 1000, 1500, 2000, 2500, 3000)
 
 
@@ -62,8 +68,12 @@ def peaks(result: Result, plan: Plan) -> None:
 
 def peers(result: Result, plan: Plan) -> None:
     """Measure what a user would pick instead."""
+    with noted(result, "versions of peers"):
+        result.versions |= environment.versions()
     for name, (run, loads) in PEERS.items():
         measure_peaks(result, plan, name, run, loads)
+    with noted(result, "stages of peers"):
+        add_stages(result, plan, peer_stages(round(plan.events * PEER_EVENTS_SHARE)))
 
 
 def measure_peaks(
@@ -124,7 +134,12 @@ def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: floa
 def alone(result: Result, plan: Plan) -> None:
     """Measure the stages alone, the bare ones beside them."""
     result.stages.append(stages.handler().as_json())
-    for stage in (*stages.publisher_and_worker(plan.events), *bare_stages(plan.events)):
+    add_stages(result, plan, chain(stages.publisher_and_worker(plan.events), bare_stages(plan.events)))
+
+
+def add_stages(result: Result, plan: Plan, found: Iterable[Stage]) -> None:
+    """Add stages as they are measured."""
+    for stage in found:
         result.stages.append(stage.as_json())
         plan.say(f"{stage.stage:20} {stage.events_per_second:9,.0f} events/s")
 

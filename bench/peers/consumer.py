@@ -30,7 +30,7 @@ def main() -> None:
             event = json.loads(message.value() or b"")
             with connection.transaction():
                 if connection.execute(QUERIES["insert_counted"], (event["orderId"],)).fetchone():
-                    connection.execute(QUERIES["add_metrics"], (event["totalMinor"],))
+                    connection.execute(QUERIES["add_metrics"], (1, event["totalMinor"]))
             consumer.commit(message=message, asynchronous=True)
 
 

@@ -1,5 +1,5 @@
 -- name: create_tables
--- Makes what both peers need: orders with their items, an outbox, what was counted, and the metrics.
+-- Makes what all peers need: orders with their items, an outbox, what was counted, and the metrics.
 CREATE TABLE peer_order (
     order_id uuid PRIMARY KEY, customer_id text NOT NULL, status text NOT NULL, total_minor bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -47,7 +47,44 @@ UPDATE peer_outbox SET sent_at = now() WHERE id = ANY(%s);
 -- Notes an event; nothing comes back when it was there.
 INSERT INTO peer_counted VALUES (%s) ON CONFLICT DO NOTHING RETURNING order_id;
 
+-- name: insert_counted_batch
+-- Notes events; those come back that were not there.
+INSERT INTO peer_counted SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING RETURNING order_id;
+
 -- name: add_metrics
--- Adds an order to the metrics.
-INSERT INTO peer_metric VALUES ('orders_total', 1), ('revenue_total', %s)
+-- Adds orders and what they are worth to the metrics.
+INSERT INTO peer_metric VALUES ('orders_total', %s), ('revenue_total', %s)
 ON CONFLICT (name) DO UPDATE SET value = peer_metric.value + excluded.value;
+
+-- name: fill_outbox
+-- Puts a number of events into the outbox.
+INSERT INTO peer_outbox (key, payload)
+SELECT id, convert_to(json_build_object('orderId', id, 'totalMinor', 2500)::text, 'UTF8')
+FROM (SELECT gen_random_uuid()::text AS id FROM generate_series(1, %s)) AS orders;
+
+-- name: fill_queue
+-- Puts a number of jobs into the queue of procrastinate, as its own function writes them.
+INSERT INTO procrastinate_jobs (queue_name, task_name, args)
+SELECT 'default', 'send', jsonb_build_object('order_id', gen_random_uuid(), 'total_minor', 2500)
+FROM generate_series(1, %s);
+
+-- name: empty_queue
+-- Empties the queue and leaves what the planner has learned from it.
+ANALYZE procrastinate_jobs;
+TRUNCATE procrastinate_jobs RESTART IDENTITY CASCADE;
+
+-- name: sent_from_outbox
+-- Counts the events that a publisher alone has marked, which it does in their order: cheap to ask often.
+SELECT coalesce((SELECT min(id) FROM peer_outbox WHERE sent_at IS NULL), last_value + 1) - 1 FROM peer_outbox_id_seq;
+
+-- name: sent_from_queue
+-- Counts the jobs that a publisher alone has done and deleted, up to the first that is not: cheap to ask often.
+SELECT coalesce((SELECT min(id) FROM procrastinate_jobs), last_value + 1) - 1 FROM procrastinate_jobs_id_seq;
+
+-- name: forget_counted
+-- Lets the next worker begin at nothing.
+TRUNCATE peer_counted, peer_metric;
+
+-- name: counted_alone
+-- Counts the events that a worker alone has counted: cheap to ask often.
+SELECT coalesce(sum(value), 0)::bigint FROM peer_metric WHERE name = 'orders_total';

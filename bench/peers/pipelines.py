@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from urllib.parse import quote
 
 import psycopg
@@ -12,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.bare.pipeline import await_sockets
 from bench.peers import environment
+from bench.peers.parts import CONSUMER, FASTSTREAM, POLLER, QUEUE, Part
 from bench.peers.queries import QUERIES
 from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from bench.subjects import SQL, Probe, Subject
@@ -20,60 +23,88 @@ from stack.probe import http_answers
 TOPIC = "peer"
 PROCESSES = 2
 POLL_SECONDS = 0.05
-RELAY = {"publisher": "bench.peers.poller", "workers": "bench.peers.consumer"}
+KNOWN_JOBS = 1000
+
+
+def fastapi() -> AbstractContextManager[Subject]:
+    """Run FastAPI, with the poller and the consumer behind it."""
+    return uvicorn("fastapi", "rest_service", "asyncpg", POLLER, CONSUMER)
+
+
+def fastapi_queue() -> AbstractContextManager[Subject]:
+    """Run FastAPI, with a queue of procrastinate and a consumer of FastStream behind it."""
+    return uvicorn("fastapi-queue", "queue_service", "psycopg", QUEUE, FASTSTREAM)
 
 
 @contextlib.contextmanager
-def fastapi() -> Iterator[Subject]:
+def uvicorn(name: str, service: str, driver: str, publisher: Part, worker: Part) -> Iterator[Subject]:
     """Run FastAPI with its own port before clients, without Envoy, which is to its advantage."""
     python = str(environment.python())
-    with running_servers() as servers, pipeline(servers, python) as (env, connection):
+    with running_servers() as servers, pipeline(servers, python, publisher, worker) as (env, connection):
         port = free_port()
-        words = ["-m", "uvicorn", "bench.peers.rest_service:app", "--port", str(port), "--workers", str(PROCESSES)]
-        alchemy = {"PEER_ALCHEMY_DSN": alchemy_dsn(env["PEER_DSN"])}
-        servers.python("orders", [*words, "--no-access-log", "--log-level", "warning"], {**env, **alchemy}, python)
+        words = ["-m", "uvicorn", f"bench.peers.{service}:app", "--port", str(port), "--workers", str(PROCESSES)]
+        env |= {**publisher.env, "PEER_ALCHEMY_DSN": alchemy_dsn(env["PEER_DSN"], driver)}
+        servers.python("orders", [*words, "--no-access-log", "--log-level", "warning"], env, python)
         await_http(port)
-        yield subject("fastapi", port, servers, connection)
+        yield subject(name, port, servers, connection, publisher, worker)
 
 
 @contextlib.contextmanager
 def grpcio() -> Iterator[Subject]:
     """Run plain grpcio behind the plain Envoy of the bare pipeline."""
-    with running_servers() as servers, pipeline(servers, None) as (env, connection):
+    with running_servers() as servers, pipeline(servers, sys.executable, POLLER, CONSUMER) as (env, connection):
         sockets = [servers.site.socket(f"peer-{index}") for index in range(PROCESSES)]
         for path in sockets:
             servers.python("orders", ["-m", "bench.peers.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
         await_sockets(sockets)
         port, admin_port = free_port(), free_port()
         servers.envoy(plain_front(port, admin_port, sockets), admin_port)
-        yield subject("grpcio-plain", port, servers, connection)
+        yield subject("grpcio-plain", port, servers, connection, POLLER, CONSUMER)
 
 
 @contextlib.contextmanager
-def pipeline(servers: Servers, python: str | None) -> Iterator[tuple[dict[str, str], psycopg.Connection[tuple[int]]]]:
-    """Make database and topic, start poller and consumer; gives their environment and a connection."""
-    dsn = servers.database("peer", QUERIES["create_tables"].encode())
-    servers.topic(TOPIC)
-    env = {"PEER_DSN": dsn, "PEER_KAFKA": servers.site.settings.bootstrap, "PEER_TOPIC": TOPIC}
-    for group, module in RELAY.items():
-        servers.python(group, ["-m", module], env, *([python] if python else []))
-    with psycopg.connect(dsn, autocommit=True) as connection:
+def pipeline(
+    servers: Servers, python: str, publisher: Part, worker: Part
+) -> Iterator[tuple[dict[str, str], psycopg.Connection[tuple[int]]]]:
+    """Make database and topic, start what publishes and what counts; gives their environment and a connection."""
+    env = prepared(servers, TOPIC, queue=publisher is QUEUE)
+    for group, part in {"publisher": publisher, "workers": worker}.items():
+        servers.python(group, ["-m", part.module], {**env, **part.env}, python)
+    with psycopg.connect(env["PEER_DSN"], autocommit=True) as connection:
         yield env, connection
 
 
-def subject(name: str, port: int, servers: Servers, connection: psycopg.Connection[tuple[int]]) -> Subject:
+def prepared(servers: Servers, topic: str, *, queue: bool) -> dict[str, str]:
+    """Make the database, with the tables of a queue or without, and a topic; returns where the parts find them."""
+    statements = [QUERIES["create_tables"], *([environment.queue_schema()] if queue else [])]
+    dsn = servers.database("peer", ";\n".join(statements).encode())
+    servers.topic(topic)
+    if queue:
+        teach(dsn)
+    return {"PEER_DSN": dsn, "PEER_KAFKA": servers.site.settings.bootstrap, "PEER_TOPIC": topic}
+
+
+def teach(dsn: str) -> None:
+    """Let the planner know a queue in use: until it does, procrastinate reads all that waits to fetch one job."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(QUERIES["fill_queue"], (KNOWN_JOBS,))
+        connection.execute(QUERIES["empty_queue"])
+
+
+def subject(
+    name: str, port: int, servers: Servers, connection: psycopg.Connection[tuple[int]], *parts: Part
+) -> Subject:
     """Return a peer to measure."""
+    settings = {"orders_processes": PROCESSES, **{part.name: dict(part.settings) for part in parts}}
     stored, counted = Probe(connection, QUERIES["stored"]), Probe(connection, QUERIES["counted"])
-    return Subject(
-        name, port, servers.roots, stored, counted, Probe(connection, SQL.wal_bytes), {"orders_processes": PROCESSES}
-    )
+    return Subject(name, port, servers.roots, stored, counted, Probe(connection, SQL.wal_bytes), settings)
 
 
-def alchemy_dsn(dsn: str) -> str:
-    """Return a DSN as SQLAlchemy and asyncpg want it: over the Unix socket too."""
+def alchemy_dsn(dsn: str, driver: str) -> str:
+    """Return a DSN as SQLAlchemy and a driver want it: over the Unix socket too."""
     parts = conninfo_to_dict(dsn)
     user, password = parts["user"], quote(str(parts["password"]), safe="")
-    return f"postgresql+asyncpg://{user}:{password}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+    return f"postgresql+{driver}://{user}:{password}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
 
 
 def await_http(port: int) -> None:

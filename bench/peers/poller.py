@@ -1,4 +1,4 @@
-"""The usual outbox relay: polls every 50 ms, sends up to 50 events, waits for the acknowledgements, marks them."""
+"""The usual outbox relay: sends up to 50 events, waits for the acknowledgements, marks them; looks every 50 ms."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 
 from bench.peers.queries import QUERIES
 
-BATCH_EVENTS = 50
-IDLE_SECONDS = 0.05
+BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
+IDLE_SECONDS = int(os.environ["PEER_IDLE_MS"]) / 1000
 
 
 def main() -> None:

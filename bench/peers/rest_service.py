@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from sqlalchemy import BigInteger, DateTime, ForeignKey, LargeBinary
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -73,6 +74,8 @@ class Order(BaseModel):
     createdAt: datetime
 
 
+# Puts an order's event, of its id and its total, to where it will be published from.
+Put = Callable[[AsyncSession, str, int], Awaitable[None]]
 app = FastAPI()
 engine = create_async_engine(os.environ["PEER_ALCHEMY_DSN"], pool_size=10, max_overflow=10)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -80,11 +83,21 @@ sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 @app.post("/orders")
 async def create(order: NewOrder) -> Order:
+    """Take an order."""
+    return await store(order, put_into_outbox)
+
+
+async def put_into_outbox(session: AsyncSession, order_id: str, total_minor: int) -> None:
+    """Write the event into the outbox."""
+    event = json.dumps({"orderId": order_id, "totalMinor": total_minor}).encode()
+    session.add(OutboxRow(key=order_id, payload=event))
+
+
+async def store(order: NewOrder, put: Put) -> Order:
     """Store an order with its event and answer when both are durable."""
     order_id, now = uuid.uuid4(), datetime.now(UTC)
     minor = [round(item.price * 100) for item in order.items]
     total = sum(item.quantity * price for item, price in zip(order.items, minor, strict=True))
-    event = json.dumps({"orderId": str(order_id), "totalMinor": total}).encode()
     async with sessions.begin() as session:
         session.add(
             OrderRow(
@@ -102,5 +115,5 @@ async def create(order: NewOrder) -> Order:
             )
             for position, (item, price) in enumerate(zip(order.items, minor, strict=True))
         )
-        session.add(OutboxRow(key=str(order_id), payload=event))
+        await put(session, str(order_id), total)
     return Order(orderId=order_id, status="CREATED", totalPrice=total / 100, createdAt=now)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -9,6 +10,7 @@ from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrder
 
 from bench import accounting, bodies, check, goals, h2load, open_model, result, summary
 from bench.open_model import Sample
+from bench.peers import environment
 from bench.result import Result
 
 COSTS = {"orders": 60.0, "envoy": 40.0, "postgres": 30.0, "publisher": 10.0, "kafka": 30.0, "workers": 10.0}
@@ -169,6 +171,13 @@ def test_a_stage_of_an_older_result_has_a_row_too() -> None:
     found = a_result()
     found.stages.extend([a_stage("worker", 50_000, 20), older])
     assert "| bare worker | 20,000 | 100,000 | – | 10.0 | – | postgres 10.0 |" in summary.markdown(found)
+
+
+def test_every_program_of_the_peers_is_required_in_one_version(monkeypatch) -> None:
+    lines = [line for line in environment.REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
+    listed = json.dumps([{"name": re.split(r"[\[=]", line)[0], "version": line.split("==")[1]} for line in lines])
+    monkeypatch.setattr(environment, "told", lambda *_: listed)
+    assert {f"peers/{name}" for name in ("faststream", "procrastinate", "pydantic")} <= set(environment.versions())
 
 
 def test_an_unknown_part_is_refused_with_those_that_there_are() -> None:

@@ -1,0 +1,76 @@
+"""FastStream on confluent-kafka: counts each event, or a batch of them, in a transaction; the offset follows.
+
+An event is acknowledged after its handler and read again when that fails (NACK_ON_ERROR); FastStream then handles one
+message at a time, its `max_workers` are for consumers that acknowledge first. uvloop is what its own command takes. It
+logs nothing, which is to its advantage. Batches are its documented way to do more at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import uvloop
+from faststream import AckPolicy, FastStream
+from faststream.confluent import KafkaBroker
+from psycopg_pool import AsyncConnectionPool
+from pydantic import BaseModel
+
+from bench.peers.queries import QUERIES
+
+BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
+
+broker = KafkaBroker(os.environ["PEER_KAFKA"], logger=None)
+pool = AsyncConnectionPool(os.environ["PEER_DSN"], open=False)
+
+
+class Event(BaseModel):
+    """An event as it is in the topic."""
+
+    orderId: UUID
+    totalMinor: int
+
+
+async def count(event: Event) -> None:
+    """Count an event, once."""
+    async with pool.connection() as connection:
+        new = await connection.execute(QUERIES["insert_counted"], (event.orderId,))
+        if await new.fetchone():
+            await connection.execute(QUERIES["add_metrics"], (1, event.totalMinor))
+
+
+async def count_batch(events: list[Event]) -> None:
+    """Count the events of a batch, each once."""
+    totals = {event.orderId: event.totalMinor for event in events}
+    async with pool.connection() as connection:
+        new = await connection.execute(QUERIES["insert_counted_batch"], (list(totals),))
+        minor = [totals[row[0]] for row in await new.fetchall()]
+        await connection.execute(QUERIES["add_metrics"], (len(minor), sum(minor)))
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncIterator[None]:
+    """Keep the connections open."""
+    async with pool:
+        yield
+
+
+def main() -> None:
+    """Count until the process is ended."""
+    several = BATCH_EVENTS > 1
+    subscribe = broker.subscriber(
+        os.environ["PEER_TOPIC"],
+        group_id=f"faststream-{BATCH_EVENTS}",
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        batch=several,
+        max_records=BATCH_EVENTS,
+    )
+    subscribe(count_batch if several else count)
+    uvloop.run(FastStream(broker, lifespan=lifespan, logger=None).run())
+
+
+if __name__ == "__main__":
+    main()

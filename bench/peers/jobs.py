@@ -1,0 +1,26 @@
+"""The outbox as a queue of procrastinate: an order defers a job in its transaction, and the job sends the event.
+
+As its documentation says for short jobs that wait for others: tasks of asyncio, many at a time, and a connection for
+each of them and one more. A job that fails is tried again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from faststream.confluent import KafkaBroker
+from procrastinate import App, PsycopgConnector
+
+CONCURRENCY = int(os.environ["PEER_CONCURRENCY"])
+TOPIC = os.environ["PEER_TOPIC"]
+
+app = App(connector=PsycopgConnector(conninfo=os.environ["PEER_DSN"], max_size=CONCURRENCY + 1))
+# Its `publish` awaits the acknowledgement; the asyncio producer of confluent-kafka holds an event back for 100 ms.
+# The linger is the default of librdkafka, which the other peers have.
+broker = KafkaBroker(os.environ["PEER_KAFKA"], acks="all", enable_idempotence=True, linger_ms=5, logger=None)
+
+
+@app.task(name="send", retry=True)
+async def send(order_id: str, total_minor: int) -> None:
+    """Send an event and await its acknowledgement."""
+    await broker.publish({"orderId": order_id, "totalMinor": total_minor}, TOPIC, key=order_id.encode())

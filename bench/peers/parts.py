@@ -1,0 +1,29 @@
+"""What publishes and what counts in a peer: its program, and the settings that it gets and that the result records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program of a peer, run as one process."""
+
+    name: str
+    module: str
+    settings: Mapping[str, int]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The settings as the program reads them."""
+        return {f"PEER_{name.upper()}": str(value) for name, value in self.settings.items()}
+
+
+POLLER = Part("poller", "bench.peers.poller", {"batch_events": 50, "idle_ms": 50})
+# As in procrastinate's documentation.
+QUEUE = Part("procrastinate", "bench.peers.queue_worker", {"concurrency": 30})
+CONSUMER = Part("consumer", "bench.peers.consumer", {"batch_events": 1})
+FASTSTREAM = Part("FastStream", "bench.peers.faststream_consumer", {"batch_events": 1})
+# As many as Kafka's own consumers take at a time.
+FASTSTREAM_BATCHES = Part("FastStream, batches", "bench.peers.faststream_consumer", {"batch_events": 500})

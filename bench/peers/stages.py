@@ -1,0 +1,64 @@
+"""What publishes and what counts in the peers, alone: each drains a number of events, one after the other."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+import psycopg
+from confluent_kafka import Producer
+
+from bench.peers import environment
+from bench.peers.parts import CONSUMER, FASTSTREAM, FASTSTREAM_BATCHES, POLLER, QUEUE, Part
+from bench.peers.pipelines import prepared
+from bench.peers.queries import QUERIES
+from bench.servers import Servers, running_servers
+from bench.stages import Stage, followed
+from bench.subjects import SQL, Probe
+
+# Where the events are that a publisher drains.
+PUBLISHERS = {"outbox": POLLER, "queue": QUEUE}
+# By topic. In batches a number that is enough for the others is done in a moment.
+WORKERS = {"single": (CONSUMER, 1), "faststream": (FASTSTREAM, 1), "batches": (FASTSTREAM_BATCHES, 10)}
+
+
+def peer_stages(events: int) -> Iterator[Stage]:
+    """Yield the publishers draining what waits for them, then the workers counting what is in their topics."""
+    with running_servers() as servers:
+        env = prepared(servers, "published", queue=True)
+        with psycopg.connect(env["PEER_DSN"], autocommit=True) as connection:
+            for place, part in PUBLISHERS.items():
+                connection.execute(QUERIES[f"fill_{place}"], (events,))
+                connection.execute(SQL.checkpoint)
+                sent = Probe(connection, QUERIES[f"sent_from_{place}"])
+                found = alone(servers, "publisher", part, env, sent, events)
+                yield replace(found, beside="publisher")
+            for topic, (part, times) in WORKERS.items():
+                fill_topic(servers, topic, events * times)
+                connection.execute(QUERIES["forget_counted"])
+                connection.execute(SQL.checkpoint)
+                counted = Probe(connection, QUERIES["counted_alone"])
+                found = alone(servers, "workers", part, env | {"PEER_TOPIC": topic}, counted, events * times)
+                yield replace(found, beside="worker")
+
+
+def fill_topic(servers: Servers, topic: str, events: int) -> None:
+    """Make a topic with a number of events."""
+    servers.topic(topic)
+    settings = {"bootstrap.servers": servers.site.settings.bootstrap, "queue.buffering.max.messages": events}
+    producer = Producer(settings)
+    for _ in range(events):
+        order_id = str(uuid.uuid4())
+        producer.produce(topic, json.dumps({"orderId": order_id, "totalMinor": 2500}), order_id)
+    producer.flush()
+
+
+def alone(servers: Servers, group: str, part: Part, env: Mapping[str, str], done: Probe, events: int) -> Stage:
+    """Run a part until it has done all events, and end it, so that it costs the next one nothing."""
+    with ExitStack() as held:
+        beside = Servers(servers.site, dict(servers.roots), held)
+        beside.python(group, ["-m", part.module], {**env, **part.env}, str(environment.python()))
+        return followed(beside.roots, done, events, part.name, dict(part.settings))
