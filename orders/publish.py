@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import psycopg
+from confluent_kafka import KafkaException
 
 from orders.events import SHARDS
 from orders.publisher import KafkaDown, Publisher
@@ -19,6 +20,7 @@ from runtime.outage import Outage
 from runtime.postgres import connection_options
 from runtime.shutdown import on_signal
 
+FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 0.5
 MAX_REST_SECONDS = 0.05
@@ -31,8 +33,9 @@ DAYS_AHEAD = 2
 PENDING_LIMIT = 100_000
 
 
-def run(settings: PublisherSettings) -> None:
+def main() -> None:
     """Publish until SIGTERM or SIGINT; a batch that is begun is finished."""
+    settings = PublisherSettings.load()
     logging.configure("publisher", settings)
     stop = on_signal()
     metrics.serve(settings.metrics_address)

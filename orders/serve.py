@@ -32,6 +32,7 @@ from runtime.grpc_server import serve_async
 from runtime.logging import logger
 from runtime.postgres import async_pool
 from runtime.shutdown import on_signal_async
+from runtime.supervise import run_child
 
 if TYPE_CHECKING:
     from runtime.grpc_lane import Lane
@@ -111,3 +112,7 @@ async def first_contact(writer: Writer, catalogue: Catalogue, stop: asyncio.Even
         else:
             return True
     return False
+
+
+if __name__ == "__main__":
+    run_child(run)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
 
-import psycopg
-
-from processor import serve, supervise
-from processor.settings import DatabaseSettings
-from runtime import logging, postgres
 from runtime.exit_codes import ExitCode
 
-
-def migrate() -> int:
-    """Create or upgrade the analytics database's schema."""
-    settings = DatabaseSettings.load()
-    logging.configure("processor", settings)
-    try:
-        applied = postgres.migrate(settings.analytics_dsn.get_secret_value(), "processor.migrations")
-    except (psycopg.Error, ValueError) as error:
-        logging.logger().error("migration failed", error=str(error).strip())
-        return ExitCode.START_FAILED
-    logging.logger().info("schema is current", applied=applied)
-    return ExitCode.OK
-
-
-COMMANDS: dict[str, Callable[[], int]] = {"migrate": migrate, "work": supervise.work, "serve": serve.serve}
+# By name and imported on demand: the supervisor of `work` lives long and needs next to nothing.
+PROGRAMS = {"migrate": "processor.migrate", "work": "processor.supervise", "serve": "processor.serve"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command that the arguments name."""
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        print(f"usage: python -m processor {' | '.join(COMMANDS)}", file=sys.stderr)
+    """Run the program that the arguments name and return its exit code."""
+    if len(arguments) != 1 or arguments[0] not in PROGRAMS:
+        print(f"usage: python -m processor {' | '.join(PROGRAMS)}", file=sys.stderr)
         return ExitCode.USAGE
-    return COMMANDS[arguments[0]]()
+    code: int = importlib.import_module(PROGRAMS[arguments[0]]).main()
+    return code
 
 
 if __name__ == "__main__":

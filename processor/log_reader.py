@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException,
 from processor.batch import Partition, Span, place_of
 from processor.settings import WorkSettings
 from runtime import kafka
+from runtime.group_protocol import GroupProtocol
 from runtime.logging import logger
 
 # How long a first event waits for more of what the last fetch brought.
@@ -28,7 +29,7 @@ class LogReader:
         self._paused = self._taken_away = False
         self._join(settings.first_group_protocol)
 
-    def _join(self, protocol: kafka.GroupProtocol) -> None:
+    def _join(self, protocol: GroupProtocol) -> None:
         self._incremental = protocol == "consumer"
         self._consumer: Consumer = kafka.consumer(
             self._settings, self._client_id, self._settings.processor_group, protocol

@@ -17,7 +17,7 @@ SERVICE = "analytics"
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
 
 
-def serve() -> int:
+def main() -> int:
     """Serve until SIGTERM or SIGINT; a database that is not there makes calls fail, not the start."""
     settings = ServeSettings.load()
     logging.configure(SERVICE, settings)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from runtime import kafka
 from runtime.addresses import Address, PortAddress
+from runtime.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.settings import PREFIX, Settings
 
 
@@ -39,17 +39,17 @@ class WorkSettings(DatabaseSettings):
     @classmethod
     def allows_the_properties(cls, protocol: str, info: ValidationInfo) -> str:
         """Refuse what the client refuses too: properties of the classic protocol beside the new one."""
-        refused = kafka.CLASSIC_ONLY & info.data.get("kafka_properties", {}).keys()
+        refused = CLASSIC_ONLY & info.data.get("kafka_properties", {}).keys()
         if protocol == "consumer" and refused:
             raise ValueError(f"must be classic or auto with {', '.join(sorted(refused))} in {PREFIX}KAFKA_PROPERTIES")
         return protocol
 
     @property
-    def first_group_protocol(self) -> kafka.GroupProtocol:
+    def first_group_protocol(self) -> GroupProtocol:
         """The protocol to begin with."""
         if self.kafka_group_protocol != "auto":
             return self.kafka_group_protocol
-        return "classic" if kafka.CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
+        return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
 class ServeSettings(DatabaseSettings):

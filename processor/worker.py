@@ -13,16 +13,18 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 from ordermesh.events.v1.events_pb2 import EventType
 
-from processor import store
+from processor import maintenance, store
 from processor.batch import Batch, sort_out
 from processor.letter_box import LetterBox
 from processor.log_reader import LogReader
 from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
 from processor.settings import WorkSettings
-from runtime import metrics
+from runtime import logging, metrics
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.parts import parts
+from runtime.shutdown import on_signal
+from runtime.supervise import run_child
 
 IDLE_SECONDS = 0.25
 ENOUGH_EVENTS = 500
@@ -195,3 +197,17 @@ def log_sampled(batch: Batch, new_ids: set[str]) -> None:
                 partition=partition,
                 offset=offset,
             )
+
+
+def run(index: int) -> None:
+    """Run one worker as this process; the first one also keeps the tables' partitions."""
+    settings = WorkSettings.load()
+    logging.configure("processor", settings)
+    stop = on_signal()
+    if index == 0:
+        maintenance.start(settings, stop)
+    Worker(settings, index, stop).run()
+
+
+if __name__ == "__main__":
+    run_child(run)

@@ -16,6 +16,7 @@ from runtime import listen
 from runtime.call_times import CALL_TIMES
 from runtime.grpc_errors import AsyncErrors, SyncErrors
 from runtime.logging import logger
+from runtime.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
 
 if TYPE_CHECKING:
     # The lane is an extra: without it nothing of its engine is loaded.
@@ -29,9 +30,6 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_concurrent_streams", 4096),
     ("grpc.max_metadata_size", 16 * 1024),
 ]
-# Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
-DRAIN_NOTICE_SECONDS = 1.5
-DRAIN_GRACE_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.5
 # A threaded server refuses calls beyond this many waiting for each of its threads.
 WAITING_PER_THREAD = 32

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
 
+from runtime.group_protocol import CLASSIC, KIP_848, GroupProtocol
 from runtime.settings import Settings
 
 ORDER_EVENTS = "order-events"
@@ -34,13 +34,6 @@ MAX_LETTER_BYTES = 2 * 1024 * 1024
 DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
-
-GroupProtocol = Literal["classic", "consumer"]
-CLASSIC: Mapping[str, int] = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
-# The broker's own choice may give one member all of one topic.
-KIP_848: Mapping[str, str] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
-# With KIP-848 these are the broker's to say, and the client refuses them.
-CLASSIC_ONLY = frozenset({*CLASSIC, "partition.assignment.strategy", "group.protocol.type"})
 
 Config = dict[str, str | int | float | bool]
 

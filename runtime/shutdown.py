@@ -8,6 +8,9 @@ import os
 import signal
 import threading
 
+# Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
+DRAIN_NOTICE_SECONDS = 1.5
+DRAIN_GRACE_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1
 
 

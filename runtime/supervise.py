@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.context import SpawnProcess
 
 from prometheus_client import multiprocess
 
@@ -29,33 +29,31 @@ class Child:
     """One place in the service and the process that fills it."""
 
     index: int
-    process: SpawnProcess | None = None
+    process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     backoff_seconds: float = FIRST_BACKOFF_SECONDS
     start_at: float = field(default_factory=time.monotonic)
 
 
-def run_child(target: Callable[[int], None], index: int, parent_pid: int) -> None:
-    """Run in the child: tie it to its parent, then do the work. SIGINT is the parent's to handle."""
+def run_child(work: Callable[[int], None]) -> None:
+    """Be a supervisor's child: tie this process to its parent, then do the work. SIGINT is the parent's to handle."""
+    index, parent_pid = map(int, sys.argv[-2:])
     die_with_parent(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    target(index)
+    work(index)
 
 
 class Supervisor:
-    """Keeps `count` processes of `target(index)` running until a signal; then drains them within `grace_seconds`.
+    """Keeps `count` processes of `python -m module` running until a signal; then drains them within `grace_seconds`.
 
-    Never forks: librdkafka and gRPC do not survive it. `target` must be importable from a module.
+    The module calls `run_child`. It is named and not imported, so that this process holds nothing of what serves.
     """
 
-    def __init__(
-        self, target: Callable[[int], None], count: int, *, metrics_address: str, grace_seconds: float
-    ) -> None:
-        self._target = target
+    def __init__(self, module: Sequence[str], count: int, *, metrics_address: str, grace_seconds: float) -> None:
+        self._module = module
         self._children = [Child(index) for index in range(count)]
         self._metrics_address = metrics_address
         self._grace_seconds = grace_seconds
-        self._spawn = multiprocessing.get_context("spawn")
 
     def run(self) -> None:
         """Block until SIGTERM or SIGINT and every child has ended."""
@@ -74,12 +72,12 @@ class Supervisor:
     def _tend(self, child: Child) -> None:
         process = child.process
         now = time.monotonic()
-        if process is not None and not process.is_alive():
+        if process is not None and process.poll() is not None:
             multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # the library has no types here
             if now - child.started_at > SETTLED_SECONDS:
                 child.backoff_seconds = FIRST_BACKOFF_SECONDS
             logger().warning(
-                "child ended", child=child.index, exit_code=process.exitcode, backoff_seconds=child.backoff_seconds
+                "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=child.backoff_seconds
             )
             child.process, child.start_at = None, now + child.backoff_seconds
             child.backoff_seconds = min(child.backoff_seconds * 2, MAX_BACKOFF_SECONDS)
@@ -87,21 +85,23 @@ class Supervisor:
             self._start(child)
 
     def _start(self, child: Child) -> None:
-        arguments = (self._target, child.index, os.getpid())
-        child.process = self._spawn.Process(target=run_child, args=arguments, name=f"child-{child.index}")
-        child.process.start()
+        command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
+        child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # a module of ours
         child.started_at = time.monotonic()
         logger().info("child started", child=child.index, pid=child.process.pid)
 
     def _drain(self) -> None:
         """Ask all children to finish, end those that do not within the grace."""
-        living = [child.process for child in self._children if child.process is not None and child.process.is_alive()]
+        living = [
+            child.process for child in self._children if child.process is not None and child.process.poll() is None
+        ]
         for process in living:
             process.terminate()
         deadline = time.monotonic() + self._grace_seconds
         for process in living:
-            process.join(max(0.0, deadline - time.monotonic()))
-            if process.is_alive():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
                 logger().error("child did not finish in time", pid=process.pid, grace_seconds=self._grace_seconds)
                 process.kill()
-                process.join()
+                process.wait()

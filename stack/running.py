@@ -61,7 +61,7 @@ class RunningStack:
 
     def children(self, name: str) -> list[int]:
         """Return the processes below a component's own: the serving processes of orders, the workers of processor."""
-        return [pid for pid in proc.descendants(self.pid(name)) if "spawn_main" in proc.command_line(pid)]
+        return proc.descendants(self.pid(name))
 
     def kill(self, name: str, signal_number: signal.Signals = signal.SIGKILL) -> int:
         """Send a component's process a signal and return how often it had been restarted before."""

@@ -46,14 +46,8 @@ def await_true(condition: Callable[[], object], what: str) -> None:
 
 
 def children(pid: int) -> set[int]:
-    """Return the worker processes of a supervisor; the resource tracker is none."""
-    found = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"spawn_main" in command:
-                found.add(int(child))
-    return found
+    """Return the worker processes of a supervisor."""
+    return {int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()}
 
 
 def alive(pid: int) -> bool:

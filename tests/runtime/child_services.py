@@ -1,9 +1,12 @@
-"""Work for supervised processes: module functions, since they are started by name."""
+"""Work for supervised processes: `python -m child_services` with the work's name."""
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
+
+from runtime.supervise import run_child
 
 
 def note(index: int) -> None:
@@ -28,3 +31,7 @@ def deaf(index: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(index)
     threading.Event().wait()
+
+
+if __name__ == "__main__":
+    run_child({"waits": waits, "deaf": deaf}[sys.argv[1]])

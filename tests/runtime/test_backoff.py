@@ -18,12 +18,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_a_child_that_keeps_dying_is_started_ever_later_until_it_was_well(
     clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    supervisor = Supervisor(print, 1, metrics_address="", grace_seconds=1)
+    supervisor = Supervisor(("nothing",), 1, metrics_address="", grace_seconds=1)
     (child,) = supervisor._children
     child.start_at = 0
 
     def begin(each: supervise.Child) -> None:
-        each.process = SimpleNamespace(is_alive=lambda: False, pid=1, exitcode=1)  # type: ignore[assignment]
+        each.process = SimpleNamespace(poll=lambda: 1, pid=1, returncode=1)  # type: ignore[assignment]
         each.started_at = clock.now
 
     monkeypatch.setattr(supervisor, "_start", begin)

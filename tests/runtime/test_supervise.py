@@ -14,10 +14,9 @@ from stack import ports
 
 SERVICE = """
 import sys
-import child_services
 from runtime.supervise import Supervisor
 work, grace_seconds, address = sys.argv[1:]
-Supervisor(getattr(child_services, work), 2, metrics_address=address, grace_seconds=float(grace_seconds)).run()
+Supervisor(("child_services", work), 2, metrics_address=address, grace_seconds=float(grace_seconds)).run()
 """
 
 

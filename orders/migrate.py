@@ -1,0 +1,19 @@
+"""Brings the schema of the orders database up to date, once."""
+
+from __future__ import annotations
+
+import psycopg
+
+from orders.settings import DatabaseSettings
+from runtime import logging, postgres
+from runtime.logging import logger
+
+FAILURES = (OSError, ValueError, psycopg.Error)
+
+
+def main() -> None:
+    """Apply the migrations that are missing."""
+    settings = DatabaseSettings.load()
+    logging.configure("orders-migrate", settings)
+    applied = postgres.migrate(settings.orders_dsn.get_secret_value(), "orders.migrations")
+    logger().info("orders database is up to date", applied=applied)

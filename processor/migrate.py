@@ -1,0 +1,22 @@
+"""Creates or upgrades the analytics database's schema, once."""
+
+from __future__ import annotations
+
+import psycopg
+
+from processor.settings import DatabaseSettings
+from runtime import logging, postgres
+from runtime.exit_codes import ExitCode
+
+
+def main() -> int:
+    """Apply the migrations that are missing and return the exit code."""
+    settings = DatabaseSettings.load()
+    logging.configure("processor", settings)
+    try:
+        applied = postgres.migrate(settings.analytics_dsn.get_secret_value(), "processor.migrations")
+    except (psycopg.Error, ValueError) as error:
+        logging.logger().error("migration failed", error=str(error).strip())
+        return ExitCode.START_FAILED
+    logging.logger().info("schema is current", applied=applied)
+    return ExitCode.OK
