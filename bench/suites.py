@@ -152,18 +152,27 @@ def pulled(result: Result, plan: Plan) -> None:
 
 
 def grown(result: Result, plan: Plan) -> None:
-    """Let the work grow."""
-    for point in curves(plan):
+    """Let orders, products and what is in an order grow."""
+    noted_points(result, plan, growth.items_per_order())
+    noted_points(result, plan, tables.curves(shares(plan, growth.ORDER_SHARES), shares(plan, growth.PRODUCT_SHARES)))
+
+
+def backlogged(result: Result, plan: Plan) -> None:
+    """Let the backlog grow."""
+    noted_points(result, plan, growth.backlog(shares(plan, growth.BACKLOG_SHARES)))
+
+
+def held(result: Result, plan: Plan) -> None:
+    """Drain again and again while another session holds an old snapshot."""
+    events = round(plan.events * growth.SNAPSHOT_SHARE)
+    noted_points(result, plan, growth.old_snapshot(events, plan.snapshot_seconds))
+
+
+def noted_points(result: Result, plan: Plan, points: Iterable[growth.Point]) -> None:
+    """Add the points of curves to the result as they come."""
+    for point in points:
         result.growth.append(point.as_json())
         plan.say(f"{point.curve:52} {point.size:10,} {point.per_second:9,.0f}/s")
-
-
-def curves(plan: Plan) -> Iterator[growth.Point]:
-    """Yield the points of every curve."""
-    yield from growth.items_per_order()
-    yield from tables.curves(shares(plan, growth.ORDER_SHARES), shares(plan, growth.PRODUCT_SHARES))
-    yield from growth.backlog(shares(plan, growth.BACKLOG_SHARES))
-    yield from growth.old_snapshot(round(plan.events * growth.SNAPSHOT_SHARE), plan.snapshot_seconds)
 
 
 def shares(plan: Plan, of: Sequence[float]) -> list[int]:
@@ -197,4 +206,6 @@ SUITES: Mapping[str, Suite] = {
     "overload": flooded,
     "levers": pulled,
     "growth": grown,
+    "backlog": backlogged,
+    "snapshot": held,
 }
