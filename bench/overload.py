@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench import h2load
+from bench import accounting, h2load
 from bench.end_to_end import checkpoint, peak
 from bench.loads import REST
 from bench.subjects import product
@@ -14,6 +14,7 @@ TIMES = 3
 # Over HTTP/2 both times; of the flood two thousand calls may be under way, far more than are admitted.
 CALM = replace(REST, name="rest over HTTP/2", connections=8, streams=24, http1=False)
 FLOOD = replace(CALM, name="flood", connections=64, streams=32)
+REFUSALS = 20_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Overload:
     refused_ms: dict[str, float]
     generator_cores: float
     reconciled: bool
+    # The least that saying no can cost, by group: Envoy's rate limit refuses before anything else looks at the call.
+    refusal_cpu_us: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -37,6 +40,7 @@ class Overload:
 
 def flood(seconds: float) -> Overload:
     """Find the peak over REST, then offer three times as much for some seconds."""
+    refusal = refusal_cpu_us()
     with product() as subject:
         most = peak(subject, CALM, seconds).acknowledged_per_second
         checkpoint(subject)
@@ -55,4 +59,15 @@ def flood(seconds: float) -> Overload:
             refused_ms=answers.refused_ms,
             generator_cores=round(answers.cpu_us / 1e6 / answers.seconds, 3),
             reconciled=answers.calls == subject.stored() - stored == subject.counted() - counted,
+            refusal_cpu_us=refusal,
         )
+
+
+def refusal_cpu_us() -> dict[str, float]:
+    """Return what a refused call costs where all but one a second are refused by the rate limit."""
+    with product(rate_limit_per_second=1) as subject:
+        h2load.run(CALM, subject.port, REFUSALS // 10)
+        before = accounting.mark(subject.roots)
+        answers = h2load.run(CALM, subject.port, REFUSALS)
+        spent = accounting.mark(subject.roots).since(before)
+    return {"envoy": round(spent["envoy"] / REFUSALS, 1), "generator": round(answers.cpu_us / REFUSALS, 1)}

@@ -28,6 +28,7 @@ OVERLOAD_HEAD = (
     "refused",
     "accepted p50 / p99 ms",
     "refused p50 / p99 ms",
+    "cheapest refusal, CPU µs",
     "proof",
 )
 STAGE_HEAD = (
@@ -126,6 +127,7 @@ def overload_rows(result: Result) -> Iterator[Sequence[str]]:
             f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",
             shares(found["accepted_ms"], "p50", "p99"),
             shares(found["refused_ms"], "p50", "p99"),
+            f"{sum(found.get('refusal_cpu_us', {}).values()):.0f}",
             "reconciled" if found["reconciled"] else "NOT RECONCILED",
         )
 
