@@ -17,16 +17,14 @@ from orders.sql import OUTBOX
 from runtime import logging, metrics
 from runtime.logging import logger
 from runtime.outage import Outage
+from runtime.pace import Pace
 from runtime.postgres import connection_options
 from runtime.shutdown import on_signal
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 0.5
-MAX_REST_SECONDS = 0.05
-ENOUGH_EVENTS = 500
 MANY_EVENTS_PER_SECOND = 1500
-PACE_SECONDS = 0.1
 MAINTAIN_SECONDS = 3600.0
 MAINTAIN_AGAIN_SECONDS = 60.0
 DAYS_AHEAD = 2
@@ -59,7 +57,7 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
     with psycopg.connect(dsn, prepare_threshold=0, **options) as connection:
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         connection.execute(OUTBOX.listen)
-        maintain_at, pace = 0.0, Pace()
+        maintain_at, pace = 0.0, Pace(MANY_EVENTS_PER_SECOND)
         try:
             while not stop.is_set():
                 if time.monotonic() >= maintain_at:
@@ -115,24 +113,3 @@ def maintain(connection: psycopg.Connection[Any], retention_days: int) -> bool:
     if rows:
         logger().info("outbox partitions changed", partitions=[row[0] for row in rows])
     return True
-
-
-class Pace:
-    """Lets events gather between rounds: few events a request cost Kafka and the database most of all."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._events = 0
-        self._per_second = 0.0
-
-    def rest_seconds(self, events: int, started_at: float) -> float:
-        """Return how long to rest: not in a backlog, as long as the round took, or longer where many come."""
-        now = time.monotonic()
-        self._events += events
-        if now - self._since >= PACE_SECONDS:
-            self._per_second = self._events / (now - self._since)
-            self._since, self._events = now, 0
-        if events >= ENOUGH_EVENTS:
-            return 0.0
-        many = self._per_second > MANY_EVENTS_PER_SECOND
-        return MAX_REST_SECONDS if many else min(now - started_at, MAX_REST_SECONDS)

@@ -22,13 +22,13 @@ from processor.settings import WorkSettings
 from runtime import logging, metrics
 from runtime.logging import logger
 from runtime.outage import Outage
+from runtime.pace import Pace
 from runtime.parts import parts
 from runtime.shutdown import on_signal
 from runtime.supervise import run_child
 
 IDLE_SECONDS = 0.25
-ENOUGH_EVENTS = 500
-MAX_REST_SECONDS = 0.05
+MANY_EVENTS_PER_SECOND = 750
 # So many are decoded at a time while the database records those before.
 DECODED_EVENTS = 500
 BEAT_SECONDS = 1.0
@@ -59,12 +59,12 @@ class Worker:
         """Count until told to stop; what is in hand then is finished, or left to the next owner of its partitions."""
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER_OBJECTS)
+        pace = Pace(MANY_EVENTS_PER_SECOND)
         try:
             while not self._stop.is_set():
                 started = time.monotonic()
-                # Small batches cost the database and Kafka most of all: let some gather, except in a backlog.
-                if 0 < self.run_once() < ENOUGH_EVENTS:
-                    self._stop.wait(min(time.monotonic() - started, MAX_REST_SECONDS))
+                if events := self.run_once():
+                    self._stop.wait(pace.rest_seconds(events, started))
         finally:
             self.close()
 
