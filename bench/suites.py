@@ -30,8 +30,8 @@ FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProc
 class Plan:
     """How long each part takes."""
 
-    seconds: float = 8.0
-    rounds: int = 1
+    seconds: float = 6.0
+    rounds: int = 2
     lever_seconds: float = 3.0
     steady_seconds: float = 60.0
     long_seconds: float = 300.0
