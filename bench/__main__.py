@@ -16,6 +16,8 @@ from runtime.exit_codes import ExitCode
 QUICK = Plan(
     seconds=3,
     rounds=1,
+    peer_seconds=3,
+    flood_seconds=3,
     lever_seconds=2,
     steady_seconds=5,
     long_seconds=10,

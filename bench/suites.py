@@ -30,8 +30,10 @@ FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProc
 class Plan:
     """How long each part takes."""
 
-    seconds: float = 6.0
-    rounds: int = 2
+    seconds: float = 3.0
+    rounds: int = 4
+    peer_seconds: float = 8.0
+    flood_seconds: float = 8.0
     lever_seconds: float = 3.0
     steady_seconds: float = 60.0
     long_seconds: float = 300.0
@@ -63,7 +65,7 @@ def peaks(result: Result, plan: Plan) -> None:
     """Measure the peaks of the product and of the bare pipeline, on both engines, in rounds."""
     for _ in range(plan.rounds):
         for name, (run, loads) in SUBJECTS.items():
-            measure_peaks(result, plan, name, run, loads)
+            measure_peaks(result, plan, name, run, loads, plan.seconds)
 
 
 def peers(result: Result, plan: Plan) -> None:
@@ -71,7 +73,7 @@ def peers(result: Result, plan: Plan) -> None:
     with noted(result, "versions of peers"):
         result.versions |= environment.versions()
     for name, (run, loads) in PEERS.items():
-        measure_peaks(result, plan, name, run, loads)
+        measure_peaks(result, plan, name, run, loads, plan.peer_seconds)
     with noted(result, "stages of peers"):
         add_stages(result, plan, peer_stages(round(plan.events * PEER_EVENTS_SHARE)))
 
@@ -82,11 +84,12 @@ def measure_peaks(
     name: str,
     run: Callable[[], AbstractContextManager[Subject]],
     loads: tuple[Load, ...],
+    seconds: float,
 ) -> None:
     """Measure one subject under its loads; the result tells when it fails."""
     with noted(result, name), run() as subject:
         for load in loads:
-            found = peak(subject, load, plan.seconds)
+            found = peak(subject, load, seconds)
             result.peaks.append(found.as_json())
             doubt = "" if found.reconciled else ", NOT RECONCILED"
             plan.say(
@@ -114,7 +117,7 @@ def ladder(result: Result, plan: Plan) -> None:
 def flooded(result: Result, plan: Plan) -> None:
     """Offer three times what the platform can do."""
     with noted(result, "overload"):
-        result.overload = overload.flood(plan.seconds).as_json()
+        result.overload = overload.flood(plan.flood_seconds).as_json()
         plan.say(str(result.overload))
 
 
