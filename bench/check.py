@@ -34,15 +34,16 @@ class Change:
 
 
 def ratios(result: Result) -> Ratios:
-    """Return the cost of each stage in units of the bare pipeline's whole cost, by subject and load."""
+    """Return the cost of each stage in units of the bare pipeline's whole cost, by subject and load.
+
+    Of several rounds the cheapest counts, on both sides.
+    """
     found: Ratios = {}
-    for run in result.peaks:
-        bare = result.peak(PAIRS.get(run["subject"], ""), run["load"])
-        if bare is not None:
+    for subject, load in dict.fromkeys((run["subject"], run["load"]) for run in result.peaks):
+        run, bare = result.peak(subject, load), result.peak(PAIRS.get(subject, ""), load)
+        if run and bare:
             whole = sum(bare["cpu_us_per_order"][stage] for stage in STAGES)
-            found[f"{run['subject']} {run['load']}"] = {
-                stage: round(run["cpu_us_per_order"][stage] / whole, 4) for stage in STAGES
-            }
+            found[f"{subject} {load}"] = {stage: round(run["cpu_us_per_order"][stage] / whole, 4) for stage in STAGES}
     return found
 
 

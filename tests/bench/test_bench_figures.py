@@ -91,6 +91,13 @@ def test_the_check_names_the_stage_that_got_worse_and_no_other(tmp_path, monkeyp
     assert "publisher" in next(check.report(changes))
 
 
+def test_of_several_rounds_the_check_takes_the_cheapest() -> None:
+    bare = [a_peak("bare-native", "grpc", 5000), a_peak("bare-native", "grpc", 4000, orders=90.0)]
+    product = [a_peak("product", "grpc", 4000), a_peak("product", "grpc", 3000, kafka=90.0)]
+    assert check.ratios(a_result(*bare, *product)) == check.ratios(a_result(*reversed([*product, *bare])))
+    assert check.ratios(a_result(*bare, *product))["product grpc"]["kafka"] == round(30 / 180, 4)
+
+
 def test_the_check_says_so_when_nothing_got_worse(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(check, "BASELINE", tmp_path / "baseline.json")
     same = a_result(a_peak("bare-native", "grpc", 5000), a_peak("product", "grpc", 4000))
