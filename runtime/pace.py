@@ -11,7 +11,7 @@ PACE_SECONDS = 0.1
 
 
 class Pace:
-    """Lets events gather between rounds; above `many_per_second` for as long as it may."""
+    """Lets events gather between rounds, above `many_per_second` as many as are worth a round."""
 
     def __init__(self, many_per_second: float) -> None:
         self._many_per_second = many_per_second
@@ -20,7 +20,9 @@ class Pace:
         self._per_second = 0.0
 
     def rest_seconds(self, events: int, started_at: float) -> float:
-        """Return how long to rest after a round: not in a backlog, as long as it took, or longer where many come."""
+        """Return how long to rest after a round: not in a backlog; until enough have come, where many come; else as
+        long as the round took.
+        """
         now = time.monotonic()
         self._events += events
         if now - self._since >= PACE_SECONDS:
@@ -29,4 +31,4 @@ class Pace:
         if events >= ENOUGH_EVENTS:
             return 0.0
         many = self._per_second > self._many_per_second
-        return MAX_REST_SECONDS if many else min(now - started_at, MAX_REST_SECONDS)
+        return min(ENOUGH_EVENTS / self._per_second if many else now - started_at, MAX_REST_SECONDS)
