@@ -264,14 +264,14 @@ def growth(result: Result) -> Figure | None:
     if not curves:
         return None
     note = "CPU µs per item or event, by size; flat is good"
-    figure, axes = panels(len(curves), 3.4 * len(curves), 3.3, "Cost as work grows", note)
+    figure, axes = panels(len(curves), 3.4 * len(curves), 3.6, "Cost as work grows", note)
     for axis, curve in zip(axes, curves, strict=True):
         points = [point for point in result.growth if point["curve"] == curve]
         costs = [sum(point["cpu_us"].values()) for point in points]
         axis.plot([point["size"] for point in points], costs, marker="o", color=OURS, linewidth=2)
         axis.set_xscale("log")
         axis.set_ylim(0, max(costs) * 1.25)
-        axis.set_title(curve, fontsize=9)
+        axis.set_title(curve.replace(": ", "\n"), fontsize=9)
         axis.grid(axis="y", linewidth=0.6)
     return figure
 
