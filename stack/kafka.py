@@ -28,7 +28,7 @@ LEFTOVER_SECONDS = 10.0
 WARM_FILE = "kafka.aot"
 LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
 JVM_FLAGS = (
-    # What a broker at rest lives on; under load the heap grows, which costs no throughput.
+    # What a broker at rest lives on; under load the heap grows.
     "-Xms32m",
     "-Xmx256m",
     "-XX:TrimNativeHeapInterval=5000",
