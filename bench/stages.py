@@ -77,7 +77,9 @@ def drained(
     return followed(servers.roots, done, events, stage, settings)
 
 
-def followed(roots: Roots, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any]) -> Stage:
+def followed(
+    roots: Roots, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any], *, beside: str = ""
+) -> Stage:
     """Measure from the first batch that is done until all are; raise NotDrained when that takes too long."""
     deadline = time.monotonic() + DRAIN_SECONDS
 
@@ -97,7 +99,7 @@ def followed(roots: Roots, done: Callable[[], int], events: int, stage: str, set
     elsewhere = after.cores_elsewhere(before, sum(spent.values()))
     measured = max(events - first, 1)
     cpu = {name: round(used / measured, 2) for name, used in spent.items()}
-    return Stage(stage, events, round(seconds, 3), round(measured / seconds, 1), cpu, settings, elsewhere)
+    return Stage(stage, events, round(seconds, 3), round(measured / seconds, 1), cpu, settings, elsewhere, beside)
 
 
 def handler() -> Stage:

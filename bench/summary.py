@@ -120,6 +120,7 @@ def overload_rows(result: Result) -> Iterator[Sequence[str]]:
     """Yield the flood, if there was one."""
     found = result.overload
     if found:
+        refusal = found.get("refusal_cpu_us")
         yield (
             f"{found['offered_per_second']:,.0f}",
             f"{found['peak_per_second']:,.0f}",
@@ -127,7 +128,7 @@ def overload_rows(result: Result) -> Iterator[Sequence[str]]:
             f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",
             shares(found["accepted_ms"], "p50", "p99"),
             shares(found["refused_ms"], "p50", "p99"),
-            f"{sum(found.get('refusal_cpu_us', {}).values()):.0f}",
+            f"{sum(refusal.values()):.0f}" if refusal else "–",
             "reconciled" if found["reconciled"] else "NOT RECONCILED",
         )
 

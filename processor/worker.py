@@ -19,6 +19,7 @@ from processor.letter_box import LetterBox
 from processor.log_reader import LogReader
 from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
 from processor.settings import WorkSettings
+from processor.supervise import SERVICE
 from runtime import logging, metrics
 from runtime.logging import logger
 from runtime.outage import Outage
@@ -202,7 +203,7 @@ def log_sampled(batch: Batch, new_ids: set[str]) -> None:
 def run(index: int) -> None:
     """Run one worker as this process; the first one also keeps the tables' partitions."""
     settings = WorkSettings.load()
-    logging.configure("processor", settings)
+    logging.configure(SERVICE, settings)
     stop = on_signal()
     if index == 0:
         maintenance.start(settings, stop)

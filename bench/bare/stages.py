@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 import psycopg
@@ -30,12 +29,11 @@ def bare_stages(events: int) -> Iterator[Stage]:
             fill(connection, events)
             servers.python("publisher", ["-m", "bench.bare.publisher"], env)
             sent = Probe(connection, SQL.count_sent)
-            found = followed(servers.roots, sent, events, "bare publisher", {"batch_events": 1000})
-            yield replace(found, beside="publisher")
+            settings = {"batch_events": 1000}
+            yield followed(servers.roots, sent, events, "bare publisher", settings, beside="publisher")
             servers.python("workers", ["-m", "bench.bare.worker"], env)
             counted = Probe(connection, PROBES.progress_counted)
-            found = followed(servers.roots, counted, events, "bare worker", {"workers": 1})
-            yield replace(found, beside="worker")
+            yield followed(servers.roots, counted, events, "bare worker", {"workers": 1}, beside="worker")
 
 
 def fill(connection: psycopg.Connection[tuple[int]], events: int) -> None:

@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 
 import psycopg
 from confluent_kafka import Producer
@@ -19,6 +18,8 @@ from bench.servers import Servers, running_servers
 from bench.stages import Stage, followed
 from bench.subjects import SQL, Probe
 
+# By stage of the product, the group of processes.
+GROUPS = {"publisher": "publisher", "worker": "workers"}
 # Where the events are that a publisher drains.
 PUBLISHERS = {"outbox": POLLER, "queue": QUEUE}
 # By topic. In batches a number that is enough for the others is done in a moment.
@@ -34,15 +35,13 @@ def peer_stages(events: int) -> Iterator[Stage]:
                 connection.execute(QUERIES[f"fill_{place}"], (events,))
                 connection.execute(SQL.checkpoint)
                 sent = Probe(connection, QUERIES[f"sent_from_{place}"])
-                found = alone(servers, "publisher", part, env, sent, events)
-                yield replace(found, beside="publisher")
+                yield alone(servers, "publisher", part, env, sent, events)
             for topic, (part, times) in WORKERS.items():
                 fill_topic(servers, topic, events * times)
                 connection.execute(QUERIES["forget_counted"])
                 connection.execute(SQL.checkpoint)
                 counted = Probe(connection, QUERIES["counted_alone"])
-                found = alone(servers, "workers", part, env | {"PEER_TOPIC": topic}, counted, events * times)
-                yield replace(found, beside="worker")
+                yield alone(servers, "worker", part, env | {"PEER_TOPIC": topic}, counted, events * times)
 
 
 def fill_topic(servers: Servers, topic: str, events: int) -> None:
@@ -56,9 +55,12 @@ def fill_topic(servers: Servers, topic: str, events: int) -> None:
     producer.flush()
 
 
-def alone(servers: Servers, group: str, part: Part, env: Mapping[str, str], done: Probe, events: int) -> Stage:
-    """Run a part until it has done all events, and end it, so that it costs the next one nothing."""
+def alone(servers: Servers, beside: str, part: Part, env: Mapping[str, str], done: Probe, events: int) -> Stage:
+    """Run a part until it has done all events, and end it, so that it costs the next one nothing.
+
+    `beside` names the product's stage that does the same work.
+    """
     with ExitStack() as held:
-        beside = Servers(servers.site, dict(servers.roots), held)
-        beside.python(group, ["-m", part.module], {**env, **part.env}, str(environment.python()))
-        return followed(beside.roots, done, events, part.name, dict(part.settings))
+        own = Servers(servers.site, dict(servers.roots), held)
+        own.python(GROUPS[beside], ["-m", part.module], {**env, **part.env}, str(environment.python()))
+        return followed(own.roots, done, events, part.name, dict(part.settings), beside=beside)
