@@ -17,7 +17,9 @@ from processor.settings import DatabaseSettings
 from runtime import kafka
 from stack.errors import ServerFailed, SettingInvalid
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Events that could not be counted: list, show, redrive."
+)
 PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")
 Place = Annotated[str, PLACE]
 MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {kafka.ORDER_EVENTS: OrderEvent, kafka.STOCK: StockEvent}

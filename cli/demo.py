@@ -20,7 +20,7 @@ from rich.live import Live
 
 from cli import charts, verify
 from cli.lifecycle import fetch, show_event
-from cli.screen import console
+from cli.screen import console, print_heading
 from runtime.exit_codes import ExitCode
 from stack.errors import PortTaken
 from stack.paths import temporary_home
@@ -47,27 +47,22 @@ class Sent:
     p99_ms: float
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(demo)
-
-
 def demo(
     rate: Annotated[int, typer.Option(min=1, max=100_000, help="Orders per second.")] = 300,
     seconds: Annotated[int, typer.Option(min=2, max=600, help="How long each of REST and gRPC is loaded.")] = 10,
 ) -> None:
-    """Start a stack of its own, load it over REST and gRPC, show it live, sum up, prove that nothing was lost, stop."""
+    """Start a stack of its own, load it, show it live, prove that nothing is lost, stop."""
     if not prepared():
         fetch()
     with temporary_home() as home, started(home) as stack:
         address = stack.addresses["grpc"]
-        console.rule(f"{rate} orders a second, {seconds} s over REST and {seconds} s over gRPC, all through Envoy")
+        print_heading(f"{rate} orders a second, {seconds} s over REST and {seconds} s over gRPC, all through Envoy")
         sent = [phase(address, protocol, rate, seconds) for protocol in PHASES]
-        console.rule("what the events add up to")
+        print_heading("what the events add up to")
         charts.show_analytics(address)
-        console.rule("is anything lost or counted twice?")
+        print_heading("is anything lost or counted twice?")
         good = prove(address, sent)
-        console.rule("stopping")
+        print_heading("stopping")
     if not good:
         sys.exit(ExitCode.DIFFERS)
     console.print("everything agrees. Next: `ordermesh up`, then the README's curl lines.")

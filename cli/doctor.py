@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
 from cli.screen import console, plain_table
 from runtime.exit_codes import ExitCode
 from stack import checks
@@ -13,13 +11,8 @@ from stack.paths import default_home
 from stack.settings import StackSettings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
-
-
 def doctor() -> None:
-    """Look at what a stack needs on this machine and say how to get what is missing."""
+    """Look at what a stack needs on this machine; say how to get what is missing."""
     table = plain_table("", "what", "found")
     remedies = []
     for finding in checks.examine(default_home(), StackSettings.load()):

@@ -32,12 +32,6 @@ POLL_SECONDS = 0.2
 LOOK = {State.READY: "green", State.DONE: "dim", State.DOWN: "red", State.FAILED: "red", State.STARTING: "yellow"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    for command in (up, down, status, logs, fetch):
-        app.command()(command)
-
-
 def fetch() -> None:
     """Fetch what the local servers need, once; `up` does it too."""
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:

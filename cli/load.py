@@ -9,15 +9,13 @@ import typer
 from cli.place import local_status
 from loadgen.__main__ import main as loadgen
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command; the generator reads and explains its own options."""
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    app.command(context_settings=settings)(load)
+app = typer.Typer(add_completion=False)
 
 
+# The generator reads and explains its own options.
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def load(context: typer.Context) -> None:
-    """Send orders on a schedule and prove that each was counted once (`ordermesh load --help` lists its options)."""
+    """Send orders on a schedule and prove that each was counted once."""
     arguments = list(context.args)
     status = local_status()
     if status is not None and not any(argument.startswith("--target") for argument in arguments):

@@ -11,7 +11,9 @@ from cli.screen import console, plain_table
 from orders import outbox_admin
 from stack.errors import SettingInvalid
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Events that Kafka has not taken: list, retry, discard."
+)
 Ids = Annotated[list[int], typer.Argument(help="Ids, as `ordermesh outbox list` shows them.")]
 
 

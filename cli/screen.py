@@ -1,19 +1,12 @@
-"""What the commands show: one console, one way to fail."""
+"""What the commands show: one console, one look."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import grpc
-import psycopg
-from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
-
-from runtime.exit_codes import ExitCode
-from stack.errors import SettingInvalid, StackError
+from rich.text import Text
 
 # Where no terminal says how wide it is, lines are left whole for the program that reads them.
 WIDE_COLUMNS = 400
@@ -21,29 +14,17 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE_C
 errors = Console(stderr=True, highlight=False)
 
 
-@contextmanager
-def failing() -> Iterator[None]:
-    """End the process with one line for each error that a person can do something about."""
-    try:
-        yield
-    except StackError as error:
-        stop(str(error), ExitCode.CONFIG if isinstance(error, SettingInvalid) else ExitCode.START_FAILED)
-    except psycopg.Error as error:
-        stop(f"PostgreSQL: {str(error).strip()}", ExitCode.UNREACHABLE)
-    except KafkaException as error:
-        stop(f"Kafka: {error.args[0].str()}", ExitCode.UNREACHABLE)
-    except grpc.RpcError as error:
-        call = error if isinstance(error, grpc.Call) else None
-        words = f"{call.code().name}: {call.details()}" if call else str(error)
-        stop(words, ExitCode.UNREACHABLE)
-    except KeyboardInterrupt:
-        stop("interrupted", ExitCode.INTERRUPTED)
+def print_error(message: str) -> None:
+    """Print an error as it is, in one piece."""
+    errors.print(Text.assemble(("ordermesh: ", "red"), message), soft_wrap=True)
 
 
-def stop(message: str, code: ExitCode) -> None:
-    """Print a message and end the process with a code."""
-    errors.print(f"[red]ordermesh:[/red] {message}", markup=True, soft_wrap=True)
-    sys.exit(code)
+def print_heading(text: str) -> None:
+    """Print the title of what follows: a rule on a terminal, a line of its own elsewhere."""
+    if console.is_terminal:
+        console.rule(text)
+    else:
+        console.print(f"\n== {text}", markup=False)
 
 
 def plain_table(*columns: str) -> Table:

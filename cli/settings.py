@@ -50,11 +50,6 @@ class Row:
     description: str
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(settings)
-
-
 def settings() -> None:
     """Print every setting with its default, as Markdown."""
     typer.echo(table(), nl=False)

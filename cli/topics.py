@@ -36,16 +36,13 @@ class TopicState:
     lag: int | None
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command and the one below it."""
-    own = typer.Typer(invoke_without_command=True)
-    own.callback()(topics)
-    own.command()(tail)
-    app.add_typer(own, name="topics")
+app = typer.Typer(invoke_without_command=True, add_completion=False)
+app.command()(tail)
 
 
+@app.callback()
 def topics(context: typer.Context) -> None:
-    """Show each topic: partitions, messages held, messages ever, and the processor's lag."""
+    """Show each topic: partitions, messages held, messages ever, and consumer lag."""
     if context.invoked_subcommand is not None:
         return
     use_local_kafka()

@@ -19,11 +19,6 @@ SPARE_SECONDS = 30
 PAUSE_SECONDS = 0.5
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(verify)
-
-
 def verify(
     target: Annotated[str | None, typer.Option(help="The front door; without it, the local stack's.")] = None,
     wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,

@@ -17,8 +17,8 @@ from command import ITEM, Place, await_true
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
+from cli.app import app
 from cli.lifecycle import examples
-from cli.main import app
 
 BAD = b"\xff\xff no event"
 COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")

@@ -1,0 +1,92 @@
+"""The commands by name; the code of one is imported when it is called, so `--help` and `--version` are immediate."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+HELP = "Order processing and analytics on one machine: run it, load it, prove that nothing is lost."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is: `module:name` of a function or of a Typer application; `help` is its line in the list."""
+
+    place: str
+    help: str
+
+    def load(self, name: str) -> Any:
+        """Import the command; from then on Ctrl-C raises KeyboardInterrupt."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        single = typer.Typer(add_completion=False)
+        single.command(name)(found)
+        return get_command(single)
+
+
+COMMANDS = {
+    "up": Entry("cli.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
+    "down": Entry("cli.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
+    "status": Entry("cli.lifecycle:status", "Show every part with its state, address and restarts."),
+    "logs": Entry("cli.lifecycle:logs", "Show the last log lines."),
+    "fetch": Entry("cli.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
+    "demo": Entry(
+        "cli.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."
+    ),
+    "load": Entry("cli.load:app", "Send orders on a schedule and prove that each was counted once."),
+    "verify": Entry("cli.verify:verify", "Compare orders and metrics; the exit code is 0 only when everything agrees."),
+    "topics": Entry("cli.topics:app", "Show each topic: partitions, messages held, messages ever, and consumer lag."),
+    "doctor": Entry("cli.doctor:doctor", "Look at what a stack needs on this machine; say how to get what is missing."),
+    "settings": Entry("cli.settings:settings", "Print every setting with its default, as Markdown."),
+    "outbox": Entry("cli.outbox:app", "Events that Kafka has not taken: list, retry, discard."),
+    "dlq": Entry("cli.dead_letters:app", "Events that could not be counted: list, show, redrive."),
+}
+
+
+class Commands(TyperGroup):
+    """Lists commands by name and help alone; loads the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the called command, loaded."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, COMMANDS[name].load(name) if name and listed else listed, rest
+
+
+app = typer.Typer(
+    name="ordermesh",
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    help=HELP,
+)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"ordermesh {version('ordermesh')}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
