@@ -75,6 +75,8 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/buf breaking gen/ordermesh/descriptor.binpb --against proto/baseline.binpb --config proto/buf.yaml
 	$(BIN)/python -m frontdoor --check
 	$(BIN)/ordermesh settings | diff docs/settings.md - || { echo "stale: $(BIN)/ordermesh settings > docs/settings.md"; exit 1; }
+	$(BIN)/ordermesh settings --names | diff runtime/setting_names.txt - \
+		|| { echo "stale: $(BIN)/ordermesh settings --names > runtime/setting_names.txt"; exit 1; }
 
 gen: setup ## generate gen/ from proto/
 	$(BIN)/python proto/generate.py

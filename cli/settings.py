@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from typing import Annotated
 
 import typer
 from annotated_types import Ge, Gt, Le, MinLen
@@ -34,9 +35,12 @@ HEAD = f"""\
 
 Made by `ordermesh settings`. Each is an environment variable; with `_FILE` behind its name the value is read from a
 file, which is the way for secrets: `{PREFIX}ORDERS_DSN_FILE=/run/secrets/orders-dsn`.
-A value that does not fit ends the program with exit code 78 and a line that names it.
+A value that does not fit, and a variable `{PREFIX}...` that is no setting, end the program with exit code 78 and a line
+that names it.
 `{PREFIX}HOME` is the folder of the local stack's state (`~/.local/state/ordermesh`; `/var/lib/ordermesh` for root).
 """
+# Read before any settings are, or by docker-compose.yml.
+OTHER_NAMES = ("HOME", "IMAGE", "KAFKA_UI_PORT", "PGADMIN_PORT")
 BOUNDS = {Ge: "at least", Gt: "above", Le: "at most"}
 
 
@@ -50,9 +54,17 @@ class Row:
     description: str
 
 
-def settings() -> None:
+def settings(
+    names: Annotated[bool, typer.Option("--names", help="Print the names alone.")] = False,
+) -> None:
     """Print every setting with its default, as Markdown."""
-    typer.echo(table(), nl=False)
+    typer.echo("\n".join([*all_names(), ""]) if names else table(), nl=False)
+
+
+def all_names() -> list[str]:
+    """Return the variables of all programs."""
+    fields = {name.upper() for kind in PROGRAMS.values() for name in kind.model_fields}
+    return sorted(f"{PREFIX}{name}" for name in fields | set(OTHER_NAMES))
 
 
 def table() -> str:

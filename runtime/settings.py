@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
 import sys
+from collections.abc import Collection, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,6 +18,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from runtime.exit_codes import ExitCode
 
 PREFIX = "ORDERMESH_"
+FILE_SUFFIX = "_FILE"
+# Made by `ordermesh settings --names`: a program knows its own settings, but its environment may hold those of all.
+ALL_NAMES = "setting_names.txt"
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -22,7 +28,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         """Return the file's text without its last line break, read as JSON for an object; None without a file."""
-        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
         path = os.environ.get(variable)
         if not path:
             return None, field_name, False
@@ -72,14 +78,17 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the settings, or say which is wrong and end the process."""
+        problems = list(unknown_settings(os.environ, cls.model_fields))
         try:
-            return cls()
+            settings = cls()
+            if not problems:
+                return settings
         except ValidationError as error:
-            problems = [explain(dict(problem)) for problem in error.errors()]
+            problems += [explain(dict(problem)) for problem in error.errors()]
         except SettingsError as error:
-            problems = [explain_source(str(error))]
+            problems.append(explain_source(str(error)))
         except (OSError, ValueError) as error:
-            problems = [str(error)]
+            problems.append(str(error))
         print("\n".join(f"setting {problem}" for problem in problems), file=sys.stderr)
         sys.exit(ExitCode.CONFIG)
 
@@ -88,6 +97,20 @@ class Settings(BaseSettings):
         return {
             name: "***" if isinstance(value, SecretStr) else value for name, value in self if name != "kafka_properties"
         }
+
+
+def unknown_settings(variables: Collection[str], own: Collection[str]) -> Iterator[str]:
+    """Name each ORDERMESH_ variable that is a setting of no program, with the nearest one that is; `own` are fields."""
+    given = {name.removeprefix(PREFIX) for name in variables if name.startswith(PREFIX)}
+    known = {name.upper() for name in own}
+    if given <= known:
+        return
+    known |= {name.removeprefix(PREFIX) for name in files("runtime").joinpath(ALL_NAMES).read_text().split()}
+    known |= {f"{name}{FILE_SUFFIX}" for name in known}
+    for name in sorted(given - known):
+        near = difflib.get_close_matches(name, known, 1)
+        remedy = f"did you mean {PREFIX}{near[0]}?" if near else "`ordermesh settings` lists all"
+        yield f"{PREFIX}{name} does not exist; {remedy}"
 
 
 def explain(problem: dict[str, Any]) -> str:

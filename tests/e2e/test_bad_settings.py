@@ -27,6 +27,9 @@ CASES = [
     ("cli up", "ORDERMESH_FRONT_PORT", "70000"),
     ("cli up", "ORDERMESH_ORDERS_PROCESSES", "two"),
     ("cli doctor", "ORDERMESH_KAFKA_PORT", "kafka"),
+    ("cli up", "ORDERMESH_FRONT_PROT", "8081"),
+    ("orders serve", "ORDERMESH_ORDERS_PROCESES", "3"),
+    ("gateway", "ORDERMESH_FRONT_PROT", "8081"),
 ]
 
 

@@ -89,3 +89,25 @@ def test_a_secret_file_that_is_not_there_is_named_with_its_setting(
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Example.load().example_size = 5
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("ORDERMESH_EXAMPLE_SIZ", "did you mean ORDERMESH_EXAMPLE_SIZE?"),
+        ("ORDERMESH_EXAMPLE_DNS_FILE", "did you mean ORDERMESH_EXAMPLE_DSN_FILE?"),
+        ("ORDERMESH_FRNT_PORT", "did you mean ORDERMESH_FRONT_PORT?"),
+        ("ORDERMESH_QQQ", "`ordermesh settings` lists all"),
+    ],
+)
+def test_a_variable_that_is_no_setting_of_any_program_is_refused_with_the_nearest_one(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, remedy: str
+) -> None:
+    environment.setenv(name, "1")
+    assert f"setting {name} does not exist; {remedy}\n" in refused(capsys)
+
+
+@pytest.mark.parametrize("name", ["ORDERMESH_FRONT_PORT", "ORDERMESH_ANALYTICS_DSN_FILE", "ORDERMESH_HOME"])
+def test_a_setting_of_another_program_is_let_be(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv(name, "1")
+    assert Example.load().example_size == 4
