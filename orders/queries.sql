@@ -110,9 +110,10 @@ WHERE order_id = %(order_id)s;
 
 -- name: step_released_orders
 -- Moves orders that got their stock to CREATED.
-UPDATE orders SET status = 'CREATED', sequence = sequence + 1,
-    updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
-WHERE order_id = ANY(%(order_ids)s::uuid[]);
+UPDATE orders o SET status = 'CREATED', sequence = sequence + 1,
+    updated_at = 'epoch'::timestamptz + r.occur_us * interval '1 microsecond'
+FROM unnest(%(order_ids)s::uuid[], %(occur_us)s::bigint[]) AS r (order_id, occur_us)
+WHERE o.order_id = r.order_id;
 
 -- name: delete_waiting
 -- Forgets what orders waited for.

@@ -98,12 +98,12 @@ class Releases:
     ) -> None:
         if not released:
             return
-        now_us = self._clock.now_us()
+        stepped = step_events(released, CREATED, self._clock.now_us(len(released)), traceparent)
         order_ids = arrays.plain([order.order_id for order in released])
-        await connection.execute(QUERIES.step_released_orders, {"order_ids": order_ids, "occur_us": now_us})
+        occur_us = arrays.plain([event.occur_us for event in stepped])
+        await connection.execute(QUERIES.step_released_orders, {"order_ids": order_ids, "occur_us": occur_us})
         await connection.execute(QUERIES.delete_waiting, {"order_ids": order_ids})
         await write_stocks(connection, stocks)
-        stepped = step_events(released, CREATED, now_us, traceparent)
         await connection.execute(QUERIES.insert_events, rows.event_parameters(stepped))
 
 

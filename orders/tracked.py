@@ -55,7 +55,7 @@ async def store_tracked(
         seen: set[RequestKey] = set(await first_answers(connection, orders))
         fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]
         decisions = plan.allocate(stocks, [orders[position].needs for position in fresh])
-        batch = plan_orders([orders[position] for position in fresh], decisions, clock.now_us())
+        batch = plan_orders([orders[position] for position in fresh], decisions, clock.now_us(len(fresh)))
         outcomes = await insert(connection, batch) if batch else []
         if any(not isinstance(outcome, Accepted) or outcome.replayed for outcome in outcomes):
             raise NotFresh

@@ -15,7 +15,11 @@ from runtime.errors import FailedPrecondition
 
 
 def step_event(order: StoredOrder, target: Status, occur_us: int, traceparent: str) -> OutboxEvent:
-    """Return the event of a step. Raises FailedPrecondition when there is no such step."""
+    """Return the event of a step. Raises FailedPrecondition when there is no such step.
+
+    It is later than the step before, which another process may have stamped with a clock that runs ahead of ours.
+    """
+    occur_us = max(occur_us, order.updated_at_us + 1)
     event_type = STEPS.get((order.status, target))
     if event_type is None:
         status, wanted = Order.Status.Name(order.status), Order.Status.Name(target)

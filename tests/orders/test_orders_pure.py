@@ -12,7 +12,6 @@ from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProdu
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, Order, OrderItem
 
 from orders import events, ids, plan, validate
-from orders.clock import DatabaseClock
 from orders.gathering import ENOUGH_ORDERS, Gathering
 from orders.model import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
 from orders.sql import QUERIES
@@ -196,6 +195,14 @@ def test_a_release_goes_by_age_and_skips_what_does_not_fit() -> None:
     assert plan.release(stocks, waiting) == [False, False, True, False, True]
 
 
+def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead() -> None:
+    order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, 5_000_000, ())
+    row = step_event(order, PAID, 4_000_000, TRACE)
+    assert row.occur_us == 5_000_001
+    assert OrderEvent.FromString(row.payload).occur_time.ToMicroseconds() == 5_000_001
+    assert step_event(order, PAID, 6_000_000, TRACE).occur_us == 6_000_000
+
+
 STATUSES = [CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED]
 TYPES = {
     (PENDING_RESTOCK, CREATED): "STOCK_ALLOCATED",
@@ -255,19 +262,6 @@ def test_any_texts_survive_an_array_literal(owner: psycopg.Connection, values: l
 @given(st.lists(st.binary(max_size=40), min_size=1))
 def test_any_bytes_survive_an_array_literal(owner: psycopg.Connection, values: list[bytes]) -> None:
     assert owner.execute("SELECT %s::bytea[]", (arrays.binary(values),)).fetchone() == (values,)
-
-
-def test_the_clock_follows_the_database_takes_steps_at_once_and_smooths_jitter() -> None:
-    clock = DatabaseClock()
-    with pytest.raises(RuntimeError, match="has not told its time"):
-        clock.now_us()
-    clock.learn(5_000_000, 1.0, 1.0)
-    start = clock._offset_us
-    assert start == 4_000_000
-    clock.learn(5_008_000, 1.0, 1.0)
-    assert clock._offset_us == start + 1000
-    clock.learn(3_605_000_000, 1.0, 1.0)
-    assert clock._offset_us == 3_604_000_000
 
 
 def test_orders_gather_between_small_transactions_while_others_come_on_their_own() -> None:

@@ -1,0 +1,135 @@
+"""The clock against its definition: the true time of each moment is known here, and nothing else is."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from orders.clock import MAX_DRIFT_PPM, DatabaseClock
+from orders.ids import uuid7
+
+BASE_US = 1_790_000_000_000_000
+# Rounding to whole microseconds, of each reading.
+ROUNDING_US = 5
+
+
+class Line:
+    """A way to a database: each exchange takes a time to get there and a time to get back."""
+
+    def __init__(self, offset_us: int = BASE_US, drift_ppm: int = 0) -> None:
+        self.offset_us = offset_us
+        self.drift_ppm = drift_ppm
+        self.monotonic_us = 0
+        self.clock = DatabaseClock(lambda: self.monotonic_us / 1_000_000)
+
+    @property
+    def true_us(self) -> int:
+        return self.offset_us + self.monotonic_us + self.monotonic_us * self.drift_ppm // 1_000_000
+
+    @property
+    def estimate_us(self) -> int:
+        """What the clock takes for the present time, before it sees to the order of what it tells."""
+        return (self.clock._low_us + self.clock._high_us) // 2 + self.monotonic_us
+
+    def exchange(self, there_us: int, back_us: int) -> None:
+        sent_us = self.monotonic_us
+        self.monotonic_us += there_us
+        told_us = self.true_us
+        self.monotonic_us += back_us
+        self.clock.learn(told_us, sent_us / 1_000_000, self.monotonic_us / 1_000_000)
+
+
+DELAYS = st.integers(0, 500) | st.integers(0, 2_000_000)
+EXCHANGES = st.lists(st.tuples(DELAYS, DELAYS, st.integers(0, 100_000)), min_size=1, max_size=30)
+
+
+@given(EXCHANGES)
+def test_the_error_is_at_most_half_of_the_shortest_round_trip_however_unlike_the_two_ways_are(
+    exchanges: list[tuple[int, int, int]],
+) -> None:
+    line, shortest_us, learned_at_us = Line(), 10**12, 0
+    for there_us, back_us, pause_us in exchanges:
+        line.exchange(there_us, back_us)
+        if there_us + back_us <= shortest_us:
+            shortest_us, learned_at_us = there_us + back_us, line.monotonic_us
+        # A bound that was learned some time ago has widened by what the clocks may have drifted apart.
+        drift_us = (line.monotonic_us - learned_at_us + shortest_us) * MAX_DRIFT_PPM // 1_000_000
+        assert abs(line.estimate_us - line.true_us) <= shortest_us // 2 + drift_us + ROUNDING_US
+        line.monotonic_us += pause_us
+
+
+@given(EXCHANGES, st.integers(-MAX_DRIFT_PPM, MAX_DRIFT_PPM))
+def test_drifting_clocks_stay_within_the_bound_that_is_told_and_are_not_taken_for_set_ones(
+    exchanges: list[tuple[int, int, int]], drift_ppm: int
+) -> None:
+    line = Line(drift_ppm=drift_ppm)
+    with capture_logs() as logs:
+        for there_us, back_us, pause_us in exchanges:
+            line.exchange(there_us, back_us)
+            bound_us = line.clock.uncertainty_us + ROUNDING_US
+            assert abs(line.estimate_us - line.true_us) <= bound_us
+            line.monotonic_us += pause_us
+    assert logs == []
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(-10_000_000, 10_000_000), DELAYS, DELAYS, st.integers(1, 5)), min_size=1, max_size=30
+)
+
+
+@given(STEPS)
+def test_no_time_is_told_twice_and_none_below_an_earlier_one_whatever_the_database_says(
+    steps: list[tuple[int, int, int, int]],
+) -> None:
+    line, told = Line(), []
+    for step_us, there_us, back_us, count in steps:
+        line.offset_us += step_us
+        line.exchange(there_us, back_us)
+        first_us = line.clock.now_us(count)
+        told += range(first_us, first_us + count)
+    made = [uuid7(time_us) for time_us in told]
+    assert all(one < other for one, other in pairwise(told))
+    assert all(one < other for one, other in pairwise(made))
+
+
+def test_a_reply_that_was_held_up_moves_nothing() -> None:
+    """A commit of 400 ms used to move the clock back by half of it, and new ids sorted below acknowledged ones."""
+    line = Line()
+    line.exchange(100, 100)
+    before_us = line.clock.now_us() - line.monotonic_us
+    for there_us, back_us in ((100, 400_000), (3_000_000, 100)):
+        line.exchange(there_us, back_us)
+        # Only what the clocks may have drifted apart during the exchange is not known.
+        drift_us = (there_us + back_us) * MAX_DRIFT_PPM // 1_000_000
+        assert abs(line.clock.now_us() - line.monotonic_us - before_us) <= drift_us + ROUNDING_US
+
+
+def test_a_clock_set_forward_is_followed_at_the_first_reply_that_proves_it() -> None:
+    line = Line()
+    line.exchange(100, 100)
+    line.offset_us += 5_000_000
+    with capture_logs() as logs:
+        line.exchange(100, 900_000)
+    assert abs(line.clock.now_us() - line.true_us) <= 450_050 + ROUNDING_US
+    line.exchange(100, 100)
+    assert abs(line.clock.now_us() - line.true_us) <= 100 + ROUNDING_US
+    assert [log["event"] for log in logs] == ["the database's clock was set"]
+
+
+def test_a_clock_set_back_is_approached_at_half_speed_and_then_followed() -> None:
+    line = Line()
+    line.exchange(100, 100)
+    first_us = line.clock.now_us()
+    line.offset_us -= 1_000_000
+    line.exchange(100, 100)
+    line.monotonic_us += 1_000_000
+    assert line.clock.now_us() - first_us == pytest.approx(500_000, abs=1000)
+    line.monotonic_us += 1_100_000
+    assert abs(line.clock.now_us() - line.true_us) <= 100 + ROUNDING_US
+
+
+def test_no_time_is_told_before_the_database_told_its_own() -> None:
+    with pytest.raises(RuntimeError, match="has not told its time"):
+        DatabaseClock().now_us()
