@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 import psycopg
@@ -28,6 +29,15 @@ DATABASE_ERRORS = (
 # In quotes: the class takes parameters in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
+# A client whose deadline passed may tell so before the server's own timer does.
+DEADLINE_SLACK_SECONDS = 0.05
+
+
+class Remaining(Protocol):
+    """A call's context, as far as both kinds of servers have it in common."""
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline, None without one."""
 
 
 def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
@@ -44,6 +54,13 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
     """Record how long a call took and how it ended."""
     CALL_TIMES.add(method, code.name, time.perf_counter() - started)
+
+
+def observe_cancelled(method: str, context: Remaining, started: float) -> None:
+    """Record a call that its client, or its deadline, ended before the handler did."""
+    remaining = context.time_remaining()
+    late = remaining is not None and remaining < DEADLINE_SLACK_SECONDS
+    observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
 
 
 def deserializer(handler: Handler) -> Callable[[bytes], Any]:
@@ -107,6 +124,9 @@ def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         started = time.perf_counter()
         try:
             response = await inner(readable(request), context)
+        except asyncio.CancelledError:
+            observe_cancelled(method, context, started)
+            raise
         except grpc.aio.AbortError:
             observe(method, context.code(), started)
             raise
@@ -131,7 +151,11 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 async for response in responses:
                     yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            observe_cancelled(method, context, started)
+            raise
         except grpc.aio.AbortError:
+            observe(method, context.code(), started)
             raise
         except Exception as error:
             await abort(method, context, error, started)
@@ -181,7 +205,10 @@ def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
             response = inner(readable(request), context)
         except Exception as error:
             sync_abort(method, context, error, started)
-        observe(method, grpc.StatusCode.OK, started)
+        if context.is_active():
+            observe(method, grpc.StatusCode.OK, started)
+        else:
+            observe_cancelled(method, context, started)
         return response
 
     return call
@@ -194,6 +221,9 @@ def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         started = time.perf_counter()
         try:
             yield from inner(readable(request), context)
+        except GeneratorExit:
+            observe_cancelled(method, context, started)
+            raise
         except Exception as error:
             sync_abort(method, context, error, started)
         observe(method, grpc.StatusCode.OK, started)

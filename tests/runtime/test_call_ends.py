@@ -1,0 +1,136 @@
+"""However a call ends it is timed, with the status it ended with: on asyncio servers, on the lane, on threads."""
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health
+
+from runtime import call_times, grpc_errors
+from runtime.grpc_errors import AsyncErrors, SyncErrors
+from runtime.grpc_lane import Lane
+
+SERVICE = "test.Ends"
+KINDS = ["asyncio", "lane", "threads"]
+
+
+class Handlers:
+    """Calls that go on until their client is gone; `begun` and `gone` tell both."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.gone = threading.Event()
+
+    async def waits(self, request: bytes, context: Any) -> bytes:
+        self.begun.set()
+        await asyncio.Event().wait()
+        return b""
+
+    async def streams(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        yield b"first"
+        self.begun.set()
+        await asyncio.Event().wait()
+
+    def waits_on_a_thread(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.add_callback(self.gone.set)
+        self.begun.set()
+        self.gone.wait(20)
+        return b""
+
+    def streams_on_a_thread(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        context.add_callback(self.gone.set)
+        yield b"first"
+        self.begun.set()
+        self.gone.wait(20)
+        yield b"second"
+        yield b"third"
+
+    def registered(self, server: Any) -> None:
+        unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        server.add_registered_method_handlers(SERVICE, {"Unary": unary(self.waits), "Stream": stream(self.streams)})
+
+    def registered_on_threads(self, server: grpc.Server) -> None:
+        unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        handlers = {"Unary": unary(self.waits_on_a_thread), "Stream": stream(self.streams_on_a_thread)}
+        server.add_registered_method_handlers(SERVICE, handlers)
+
+
+@asynccontextmanager
+async def serving(kind: str, handlers: Handlers) -> AsyncIterator[grpc.aio.Channel]:
+    with tempfile.TemporaryDirectory(prefix="om-ce-", dir="/tmp") as folder:
+        address = f"unix:{Path(folder) / 's'}"
+        if kind == "lane":
+            lane = Lane(address, [f"/{SERVICE}/Unary"])
+            await lane.start(handlers.registered, health.aio.HealthServicer(), [])
+            stop: Callable[[], Any] = lambda: lane.drain(0, 0)  # noqa: E731  # one of three ways to stop
+        elif kind == "asyncio":
+            server = grpc.aio.server(interceptors=[AsyncErrors()])
+            handlers.registered(server)
+            server.add_insecure_port(address)
+            await server.start()
+            stop = lambda: server.stop(0)  # noqa: E731  # as above
+        else:
+            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors()])
+            handlers.registered_on_threads(threads)
+            threads.add_insecure_port(address)
+            threads.start()
+            stop = lambda: asyncio.to_thread(threads.stop(0).wait)  # noqa: E731  # as above
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield channel
+        await stop()
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> call_times.CallTimes:
+    """The times of this test's calls only."""
+    times = call_times.CallTimes()
+    monkeypatch.setattr(grpc_errors, "CALL_TIMES", times)
+    return times
+
+
+async def until_timed(times: call_times.CallTimes) -> tuple[str, str]:
+    while not times._times:  # noqa: ASYNC110  # nothing tells that a call was timed
+        await asyncio.sleep(0.001)
+    ((method, code, _),) = times._times
+    return method, code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_unary_call_that_its_client_cancels_is_timed_as_cancelled(
+    kind: str, timed: call_times.CallTimes
+) -> None:
+    handlers = Handlers()
+    async with serving(kind, handlers) as channel:
+        call = channel.unary_unary(f"/{SERVICE}/Unary")(b"")
+        started = asyncio.ensure_future(call.code())
+        await asyncio.to_thread(handlers.begun.wait, 20)
+        call.cancel()
+        assert await until_timed(timed) == (f"/{SERVICE}/Unary", "CANCELLED")
+        assert await started == grpc.StatusCode.CANCELLED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_unary_call_whose_deadline_passes_is_timed_as_that(kind: str, timed: call_times.CallTimes) -> None:
+    async with serving(kind, Handlers()) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await channel.unary_unary(f"/{SERVICE}/Unary")(b"", timeout=0.3)
+        assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert await until_timed(timed) == (f"/{SERVICE}/Unary", "DEADLINE_EXCEEDED")
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threads"])
+async def test_a_stream_that_its_client_leaves_is_timed_as_cancelled(kind: str, timed: call_times.CallTimes) -> None:
+    handlers = Handlers()
+    async with serving(kind, handlers) as channel:
+        call = channel.unary_stream(f"/{SERVICE}/Stream")(b"")
+        assert await call.read() == b"first"
+        await asyncio.to_thread(handlers.begun.wait, 20)
+        call.cancel()
+        assert await until_timed(timed) == (f"/{SERVICE}/Stream", "CANCELLED")
