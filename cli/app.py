@@ -38,7 +38,13 @@ COMMANDS = {
     "up": Entry("cli.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
     "down": Entry("cli.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
     "status": Entry("cli.lifecycle:status", "Show every part with its state, address and restarts."),
-    "logs": Entry("cli.lifecycle:logs", "Show the last log lines."),
+    "open": Entry("cli.open:open_page", "Open the dashboard, or the API documentation, in a browser."),
+    "logs": Entry("cli.logs:logs", "Show the last log lines of all parts, merged by time."),
+    "psql": Entry(
+        "cli.psql:app",
+        "Open psql on a database as a role that only reads; further arguments, as -c, go to psql.",
+    ),
+    "reset": Entry("cli.reset:reset", "Delete all orders, events, metrics and logs of the local stack, to begin anew."),
     "fetch": Entry("cli.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
     "demo": Entry(
         "cli.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."

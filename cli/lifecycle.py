@@ -1,4 +1,4 @@
-"""`ordermesh up | down | status | logs | fetch`."""
+"""`ordermesh up | down | status | fetch`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from cli.place import require_status
-from cli.screen import console, plain_table
+from cli.screen import console, errors, plain_table
 from runtime.exit_codes import ExitCode
+from runtime.settings import PREFIX
 from stack.board import Event
 from stack.brokers import SETTING
-from stack.errors import ServerFailed
-from stack.paths import StateFolder, default_home
+from stack.paths import HOME_SETTING, StateFolder, default_home
 from stack.prepare import prepare, prepared
 from stack.settings import StackSettings
 from stack.status import StackStatus, State, read_status, stop_running
@@ -42,12 +42,17 @@ def fetch() -> None:
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
     brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; without it, the setting's.")] = None,
+    port_offset: Annotated[
+        int | None, typer.Option(min=0, max=40_000, help="Add this to the default of every port.")
+    ] = None,
 ) -> None:
     """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
         os.environ[SETTING] = str(brokers)
         if StackSettings.load().external_kafka:
             raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP names another")
+    if port_offset is not None:
+        os.environ[f"{PREFIX}PORT_OFFSET"] = str(port_offset)
     if not prepared():
         fetch()
     if detach:
@@ -56,7 +61,7 @@ def up(
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: interrupted.set())
-    stack = Stack(on_event=show_event)
+    stack = Stack(settings=stack_settings(), on_event=show_event)
     started_at = time.monotonic()
     stack.up(interrupted)
     if not interrupted.is_set():
@@ -65,6 +70,12 @@ def up(
     console.print("stopping")
     stack.down()
     console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
+
+
+def stack_settings() -> StackSettings:
+    """Return the settings to start with; in a folder of its own a stack finds free ports unless some are set."""
+    settings = StackSettings.load()
+    return StackSettings.with_free_offset() if HOME_SETTING in os.environ and not settings.moves_ports else settings
 
 
 def start_detached() -> None:
@@ -86,7 +97,9 @@ def start_detached() -> None:
             show_ready(known, time.monotonic() - started_at)
             return
         time.sleep(POLL_SECONDS)
-    raise ServerFailed(log.read_text().strip())
+    # The child has explained itself; its words and its exit code are this command's.
+    errors.print(Text(log.read_text().strip()), soft_wrap=True)
+    sys.exit(child.returncode)
 
 
 def down() -> None:
@@ -106,38 +119,6 @@ def status() -> None:
         sys.exit(ExitCode.DIFFERS)
 
 
-def log_files() -> list[Path]:
-    """Return the stack's log files, none where it never ran."""
-    home = default_home()
-    return sorted(StateFolder(home).logs.glob("*.log")) if home.is_dir() else []
-
-
-def parts_with_logs() -> list[str]:
-    """Return the parts whose logs can be shown."""
-    return [path.stem for path in log_files()]
-
-
-def logs(
-    component: Annotated[
-        str | None,
-        typer.Argument(help="A part, as `ordermesh status` names it; without it, all.", autocompletion=parts_with_logs),
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 20,
-) -> None:
-    """Show the last log lines."""
-    files = log_files()
-    if component is not None:
-        files = [path for path in files if path.stem == component]
-        if not files:
-            known = ", ".join(parts_with_logs()) or "none yet"
-            raise typer.BadParameter(f"no log of {component!r}; there are: {known}")
-    if not files:
-        raise ServerFailed(f"no logs in {default_home()}: start the stack with `ordermesh up`")
-    tail = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
-    os.execvp(tail[0], tail)  # noqa: S606  # tail is what people expect here, signals included
-
-
 def show_event(event: Event) -> None:
     """Print what a component came to."""
     look = LOOK.get(event.state, "dim")
@@ -149,7 +130,8 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     """Print the table and lines to paste."""
     console.print(components_table(known))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
-    console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication. Try:\n")
+    console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
+    console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n", markup=False)
     for line in examples(rest, grpc):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print()
@@ -166,7 +148,6 @@ def examples(rest: str, grpc: str) -> list[str]:
         f"grpcurl -plaintext {grpc} list",
         f"grpcurl -plaintext -d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
         f"ordermesh load --target {rest} --rate 200 --duration 30s",
-        f"open {rest}/docs",
     ]
 
 

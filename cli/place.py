@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 
+from psycopg.conninfo import make_conninfo
+
 from runtime.settings import PREFIX
-from stack.credentials import load_or_create
+from stack.credentials import DATABASE_OF, load_or_create
 from stack.errors import ServerFailed
 from stack.paths import StateFolder, default_home
-from stack.plan import Site
-from stack.settings import StackSettings
 from stack.status import StackStatus, read_status
 
 
@@ -45,24 +46,23 @@ class Access:
 
     def dsn(self) -> str:
         """Return the DSN of the settings, else that of the local stack's role."""
-        given = os.environ.get(self.variable)
-        if given:
-            return given
-        status = require_status()
-        state = StateFolder(default_home())
-        credentials = load_or_create(state.credentials)
-        local = status.components.get("postgres")
-        if local is None:
-            return Site(StackSettings.load(), state, state.run_dir(), credentials).dsn(self.role)
-        host, _, port = local.address.rpartition(":")
-        return credentials.dsn(self.role, host, int(port))
+        return os.environ.get(self.variable) or role_dsn(self.role, DATABASE_OF[self.role])
+
+
+def role_dsn(role: str, database: str) -> str:
+    """Return the DSN of a role to a database on the server of the local stack. Raises ServerFailed when none runs."""
+    server = require_status().servers.postgres
+    password = load_or_create(StateFolder(default_home()).credentials).password(role)
+    return make_conninfo(server, user=role, password=password, dbname=database)
 
 
 def use_local_kafka() -> None:
     """Let the Kafka settings of this process name the local stack's broker unless they name one."""
     variable = f"{PREFIX}KAFKA_BOOTSTRAP"
     if variable not in os.environ:
-        os.environ[variable] = require_status().addresses["kafka"]
+        servers = require_status().servers
+        os.environ[variable] = servers.kafka
+        os.environ.setdefault(f"{PREFIX}KAFKA_PROPERTIES", json.dumps(servers.kafka_properties))
 
 
 ORDERS = Access(f"{PREFIX}ORDERS_DSN", "orders_publisher")

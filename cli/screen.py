@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +20,18 @@ errors = Console(stderr=True, highlight=False)
 def print_error(message: str) -> None:
     """Print an error as it is, in one piece."""
     errors.print(Text.assemble(("ordermesh: ", "red"), message), soft_wrap=True)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Let Ctrl-C, or the end of who reads the output, end what is written without an end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    except BrokenPipeError:
+        # What is still buffered must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_heading(text: str) -> None:

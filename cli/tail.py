@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import os
 import select
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Annotated
@@ -16,6 +16,7 @@ from confluent_kafka import Message
 
 from cli.event_lines import EventLines
 from cli.place import use_local_kafka
+from cli.screen import reader_may_leave
 from cli.topic_reader import Start, TopicReader
 from runtime import kafka
 from runtime.settings import Settings
@@ -49,15 +50,8 @@ def tail(
     start = start_of(begin, LAST_EVENTS if last is None else last)
     use_local_kafka()
     reader = TopicReader(Settings.load(), list(dict.fromkeys(topic)), start)
-    try:
+    with closing(reader), reader_may_leave():
         write(islice(found(reader, start, follow=follow), limit), flush=follow)
-    except KeyboardInterrupt:
-        return
-    except BrokenPipeError:
-        # What is still buffered must not fail once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    finally:
-        reader.close()
 
 
 def start_of(begin: str | None, last: int) -> Start:

@@ -15,6 +15,8 @@ from stack.paths import write_private
 SUPERUSER = "postgres"
 OWNERS = {"orders": "orders_owner", "analytics": "analytics_owner"}
 APPS = {"orders": ("orders_app", "orders_publisher"), "analytics": ("analytics_worker", "analytics_reader")}
+# Reads everything in both databases and writes nothing: for people.
+VIEWER = "viewer"
 DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[database], *APPS[database])}
 PASSWORD_BYTES = 24
 
@@ -41,7 +43,9 @@ class Credentials:
 def load_or_create(path: Path) -> Credentials:
     """Read the passwords, generating those that are missing."""
     known = read(path) if path.exists() else {}
-    missing = {role: secrets.token_urlsafe(PASSWORD_BYTES) for role in (SUPERUSER, *DATABASE_OF) if role not in known}
+    missing = {
+        role: secrets.token_urlsafe(PASSWORD_BYTES) for role in (SUPERUSER, *DATABASE_OF, VIEWER) if role not in known
+    }
     if missing:
         known |= missing
         write_private(path, json.dumps(known, indent=2) + "\n")

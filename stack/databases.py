@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psycopg
 
 from runtime.sql import Queries
-from stack.credentials import DATABASE_OF, Credentials
+from stack.credentials import DATABASE_OF, VIEWER, Credentials
 from stack.errors import ServerFailed
 
 SQL = Queries("stack", "databases.sql")
@@ -27,6 +29,9 @@ def provision(admin_dsn: str, credentials: Credentials) -> None:
                     connection.execute(statement)
                 for right in RIGHTS[name]:
                     connection.execute(right)
+            # An administrator of a server that exists may not hold what this grants; only `ordermesh psql` needs it.
+            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(SQL.let_viewer_read)
     except psycopg.Error as error:
         raise ServerFailed(f"PostgreSQL refuses to make the databases and roles: {error}".rstrip()) from error
 
@@ -34,6 +39,6 @@ def provision(admin_dsn: str, credentials: Credentials) -> None:
 def make_roles(connection: psycopg.Connection, credentials: Credentials) -> None:
     """Create the roles and set their passwords in one transaction."""
     with connection.transaction():
-        for role in DATABASE_OF:
+        for role in (*DATABASE_OF, VIEWER):
             connection.execute(SQL.name_role, {"role": role, "password": credentials.password(role)})
             connection.execute(SQL.make_role)

@@ -35,9 +35,14 @@ REVOKE ALL ON DATABASE orders FROM PUBLIC;
 REVOKE ALL ON DATABASE analytics FROM PUBLIC;
 
 -- name: open_orders
--- Let the orders service's roles connect.
-GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher;
+-- Let the orders service's roles and people connect.
+GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;
 
 -- name: open_analytics
--- Let the processor's roles connect.
-GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader;
+-- Let the processor's roles and people connect.
+GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader, viewer;
+
+-- name: let_viewer_read
+-- Let people read all tables, and write nothing.
+ALTER ROLE viewer SET default_transaction_read_only = on;
+GRANT pg_read_all_data TO viewer;

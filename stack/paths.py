@@ -17,6 +17,8 @@ HOME_SETTING = "ORDERMESH_HOME"
 PRIVATE, PASSABLE, PUBLIC = 0o700, 0o711, 0o755
 # A Unix socket's path may have 107 bytes; the longest name in the run folder takes 40 of them.
 RUN_DIR_BYTES = 64
+# What a state folder holds beside its lock.
+KEPT = ("postgres", "kafka", "logs", "envoy.yaml", "credentials.json", "run-dir", "stack.json")
 
 
 def default_home() -> Path:
@@ -106,6 +108,13 @@ class StateFolder:
     def status(self) -> Path:
         """The file that says what runs."""
         return self.home / "stack.json"
+
+    def clear(self) -> list[str]:
+        """Delete what a stack keeps here and nothing else; return what was there. Call it with the folder locked."""
+        there = [name for name in KEPT if (self.home / name).exists()]
+        for path in (self.home / name for name in there):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return there
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

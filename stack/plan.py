@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from frontdoor.render import EnvoyValues, render
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.settings import PREFIX
 from stack.brokers import brokers, copies
@@ -26,8 +26,11 @@ from stack.probe import grpc_serves, http_answers
 from stack.process import Command, inherited_env
 from stack.runners import Runner, Service, Step, Task
 from stack.settings import StackSettings
+from stack.status import Servers
 
 SERVICE_STOP_SECONDS = 15.0
+# The parts of a DSN that are not about the server.
+PERSONAL = ("user", "password", "dbname")
 ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -100,6 +103,13 @@ class Site:
         """The superuser's DSN, given or local."""
         given = self.settings.postgres_admin_dsn
         return postgres(self).admin_dsn if given is None else given.get_secret_value()
+
+    @property
+    def servers(self) -> Servers:
+        """Where the databases and Kafka are."""
+        known = conninfo_to_dict(self.admin_dsn).items()
+        parts = {name: str(value) for name, value in known if name not in PERSONAL and value is not None}
+        return Servers(make_conninfo(**parts), self.settings.bootstrap, self.settings.kafka_properties)
 
     def dsn(self, role: str) -> str:
         """Return the DSN of a role to its own database, on the same server and with the same TLS as the superuser's."""

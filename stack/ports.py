@@ -14,6 +14,7 @@ LOOPBACK = "127.0.0.1"
 # Below what the kernel takes for outgoing connections: no client is given one between our look and our bind.
 AUTO_RANGE = range(20_000, 32_000)
 LISTEN_STATE = "0A"
+COMMAND_CHARACTERS = 40
 
 
 def is_free(port: int) -> bool:
@@ -73,7 +74,14 @@ def describe_holder(port: int) -> str:
     pid = holder(port)
     if pid is None:
         return "a process of another user"
-    return f"process {pid} ({proc.command_line(pid)[:80]})"
+    return f"process {pid} ({shortened(proc.command_line(pid))})"
+
+
+def shortened(command_line: str) -> str:
+    """Return the program's name and its first words, for a line on a terminal."""
+    program, _, rest = command_line.partition(" ")
+    words = f"{os.path.basename(program)} {rest}".strip()
+    return words if len(words) <= COMMAND_CHARACTERS else words[: COMMAND_CHARACTERS - 3] + "..."
 
 
 def require_free(ports: Mapping[str, int]) -> None:
@@ -84,4 +92,5 @@ def require_free(ports: Mapping[str, int]) -> None:
         if not is_free(port)
     ]
     if taken:
-        raise PortTaken("; ".join(taken) + ": stop it or choose another port")
+        remedy = "stop what holds it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
+        raise PortTaken("\n".join([*taken, remedy]))

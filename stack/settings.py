@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from runtime.settings import PREFIX, Settings
 from stack import ports
+from stack.errors import PortTaken
+
+# Wider than the metrics ports are, so that no moved port meets another one of the same stack.
+OFFSET_STEP = 100
+MAX_OFFSETS = 50
 
 
 class StackSettings(Settings):
     """What one person's stack listens on and runs."""
 
+    port_offset: int = Field(
+        default=0, ge=0, le=40_000, description="Added to the default of each port below; a port that is set stays."
+    )
     front_port: int = Field(default=8080, ge=1, le=65_535, description="Envoy: REST, gRPC and gRPC-Web.")
     envoy_admin_port: int = Field(default=9901, ge=1, le=65_535, description="Envoy's admin pages.")
     envoy_stats_port: int = Field(default=9902, ge=1, le=65_535, description="Envoy's Prometheus statistics.")
@@ -49,6 +58,16 @@ class StackSettings(Settings):
         default=None, description="A server that exists, in place of the local one."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def move_ports(cls, given: dict[str, object]) -> dict[str, object]:
+        """Add the offset to the default of each port that is not set."""
+        offset = str(given.get("port_offset", 0))
+        if not offset.isdecimal():
+            return given
+        moved = {name: field.default + int(offset) for name, field in cls.port_fields().items()}
+        return moved | given
+
     @field_validator("kafka_brokers")
     @classmethod
     def one_or_three(cls, number: int) -> int:
@@ -56,6 +75,11 @@ class StackSettings(Settings):
         if number == 2:
             raise ValueError("must be 1 or 3")
         return number
+
+    @property
+    def moves_ports(self) -> bool:
+        """Whether a port or the offset was set."""
+        return any(getattr(self, name) != field.default for name, field in self.port_fields().items())
 
     @property
     def external_kafka(self) -> bool:
@@ -87,11 +111,25 @@ class StackSettings(Settings):
             unused |= {"kafka_2_port", "kafka_2_controller_port", "kafka_3_port", "kafka_3_controller_port"}
         if self.postgres_admin_dsn is not None:
             unused.add("postgres_port")
-        names = [name for name in type(self).model_fields if name.endswith("_port") and name not in unused]
+        names = [name for name in self.port_fields() if name not in unused]
         return {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names}
+
+    @classmethod
+    def port_fields(cls) -> dict[str, FieldInfo]:
+        """Return the fields that are ports."""
+        return {name: field for name, field in cls.model_fields.items() if name.endswith("_port")}
+
+    @classmethod
+    def with_free_offset(cls) -> StackSettings:
+        """Return settings with the first offset at which all ports are free. Raises PortTaken when there is none."""
+        for offset in range(0, OFFSET_STEP * MAX_OFFSETS, OFFSET_STEP):
+            settings = cls(port_offset=offset)
+            if all(map(ports.is_free, settings.local_ports().values())):
+                return settings
+        raise PortTaken(f"no offset up to {offset} finds all ports free: set them, or stop what holds them")
 
     @classmethod
     def with_free_ports(cls, **chosen: object) -> StackSettings:
         """Return settings whose ports are free now; chosen ones override the environment."""
-        names = [name for name in cls.model_fields if name.endswith("_port") and name not in chosen]
+        names = [name for name in cls.port_fields() if name not in chosen]
         return cls(**dict(zip(names, ports.allocate(len(names)), strict=True)) | chosen)  # type: ignore[arg-type]  # pydantic checks them

@@ -54,13 +54,24 @@ class ComponentStatus:
 
 
 @dataclass(frozen=True)
+class Servers:
+    """Where the databases and Kafka are, local or given, so that commands need no setting again."""
+
+    # A conninfo string without user, password and database.
+    postgres: str = ""
+    kafka: str = ""
+    kafka_properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StackStatus:
-    """What is known of a stack: its supervisor, its addresses, its components by name in start order."""
+    """What is known of a stack: its supervisor, addresses, components by name in start order, and servers."""
 
     supervisor: ProcessId
     run_dir: str
     addresses: dict[str, str]
     components: dict[str, ComponentStatus] = field(default_factory=dict)
+    servers: Servers = field(default_factory=lambda: Servers())
 
     @property
     def running(self) -> bool:
@@ -90,7 +101,8 @@ def read_status(path: Path) -> StackStatus | None:
         components = {
             name: ComponentStatus(**{**one, "state": State(one["state"])}) for name, one in known["components"].items()
         }
-        return StackStatus(ProcessId(**known["supervisor"]), known["run_dir"], known["addresses"], components)
+        servers = Servers(**known.get("servers", {}))
+        return StackStatus(ProcessId(**known["supervisor"]), known["run_dir"], known["addresses"], components, servers)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

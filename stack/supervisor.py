@@ -109,7 +109,7 @@ class Stack:
             part.name: ComponentStatus(address=part.address, log=str(part.logs[0].path) if part.logs else "")
             for part in plan
         }
-        return StackStatus(own, str(self.site.run_dir), self.addresses, known)
+        return StackStatus(own, str(self.site.run_dir), self.addresses, known, self.site.servers)
 
     def _await_ready(self, interrupted: threading.Event) -> None:
         board = self._board

@@ -52,6 +52,54 @@ def test_logs_shows_the_last_lines_of_one_part_or_names_those_there_are(running:
     assert "publisher" in wrong.stderr
 
 
+def test_logs_of_all_parts_are_merged_by_time_for_people_and_for_programs(running: Place) -> None:
+    running.order()
+    lines = [json.loads(line) for line in running.run("logs", "-n", "500", "--json").stdout.splitlines()]
+    assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {line["part"] for line in lines}
+    times = [line["time"][:23] for line in lines]
+    assert times == sorted(times)
+    assert any(line["event"] == "publisher started" for line in lines)
+    text = running.run("logs", "-n", "500").stdout.splitlines()
+    assert any("publisher started" in line and line[:2] == "20" for line in text)
+    assert running.run("logs", "access", "-n", "1").stdout.split()[2] == "access"
+
+
+def test_psql_reads_both_databases_and_writes_to_neither(running: Place) -> None:
+    running.order()
+    for database, table in (("orders", "orders"), ("analytics", "sales_metrics")):
+        read = running.run("psql", database, "-XAtc", f"SELECT current_user, count(*) >= 0 FROM {table}")
+        assert (read.returncode, read.stdout) == (0, "viewer|t\n"), read.stderr
+        wrote = running.run("psql", database, "-Xc", f"DELETE FROM {table}")
+        assert wrote.returncode == 1
+        assert "DELETE" in wrote.stderr or "permission denied" in wrote.stderr
+
+
+def test_open_prints_the_dashboards_address(running: Place) -> None:
+    done = running.run("open", env={"BROWSER": "true"})
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, running.status.addresses["rest"] + "/")
+    docs = running.run("open", "docs", env={"BROWSER": "true"})
+    assert docs.stdout.splitlines()[0] == running.status.addresses["rest"] + "/docs"
+
+
+def test_reset_is_refused_while_the_stack_runs(running: Place) -> None:
+    done = running.run("reset", "--yes")
+    assert done.returncode == 5
+    assert "ordermesh down" in done.stderr
+    assert running.order()
+
+
+def test_reset_deletes_what_a_stack_keeps_and_nothing_else(place: Place) -> None:
+    (place.home / "postgres").mkdir()
+    (place.home / "logs").mkdir()
+    (place.home / "notes.txt").write_text("mine")
+    assert place.run("reset").returncode == 1
+    assert (place.home / "postgres").exists()
+    done = place.run("reset", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "postgres, logs" in done.stdout
+    assert sorted(path.name for path in place.home.iterdir()) == ["lock", "notes.txt"]
+
+
 def test_verify_agrees_and_tells_the_sums(running: Place) -> None:
     running.order()
     done = running.run("verify")
@@ -109,7 +157,8 @@ def test_servers_of_others_on_the_usual_ports_are_named_with_the_settings_that_m
     assert done.returncode == 5
     for name, port in taken.items():
         assert f"port {port} ({name}) is taken by process" in done.stderr
-    assert "choose another port" in done.stderr
+    assert "--port-offset" in done.stderr
+    assert max(map(len, done.stderr.splitlines())) <= 120
     assert running.ready()
 
 
@@ -119,6 +168,7 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: 
         done = place.run(*words, env={"ORDERMESH_FRONT_PORT": str(taken)})
         assert done.returncode == 5
         assert f"port {taken} (ORDERMESH_FRONT_PORT)" in done.stderr
+        assert done.stderr.count("ordermesh:") == 1
         assert "Traceback" not in done.stderr
     assert not (place.home / "postgres").exists()
     doctor = place.run("doctor", env={"ORDERMESH_FRONT_PORT": str(taken)})

@@ -1,0 +1,40 @@
+"""`ordermesh psql`: the databases for people, read-only."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from cli.place import role_dsn
+from stack.credentials import VIEWER
+from stack.paths import default_cache
+from stack.postgres_binaries import locate
+
+
+class Database(StrEnum):
+    """The databases."""
+
+    ORDERS = "orders"
+    ANALYTICS = "analytics"
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    database: Annotated[Database, typer.Argument(help="Which database.")] = Database.ORDERS,
+) -> None:
+    """Open psql on a database as a role that only reads; further arguments, as -c, go to psql."""
+    parts = conninfo_to_dict(role_dsn(VIEWER, database))
+    # In the environment: other accounts can read a command line.
+    os.environ["PGPASSWORD"] = str(parts.pop("password"))
+    conninfo = make_conninfo(**{name: str(value) for name, value in parts.items()})
+    program = locate(None, default_cache()).program("psql")
+    os.execv(program, [Path(program).name, *context.args, conninfo])  # noqa: S606  # a terminal program in our place

@@ -1,0 +1,44 @@
+"""Lines of logs as each part writes them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli.log_lines import LogLine, parse
+
+CASES = [
+    ('{"event": "x", "level": "warning", "time": "2026-11-26T10:29:31.5Z"}', "2026-11-26T10:29:31.5Z", "warning", "x"),
+    ("2026-11-26T10:29:32.150Z WARN Raft stopped", "2026-11-26T10:29:32.150Z", "warning", "WARN Raft stopped"),
+    ("2026-11-26 10:29:30.731 UTC [9] FATAL:  no room", "2026-11-26T10:29:30.731Z", "error", "[9] FATAL:  no room"),
+    ("[2026-11-26 10:29:34.700][7][error] no port", "2026-11-26T10:29:34.700Z", "error", "[7][error] no port"),
+    ("at java.base/Thread.run", "earlier", "info", "at java.base/Thread.run"),
+    ("{not JSON", "earlier", "info", "{not JSON"),
+    (
+        '{"status": 200, "method": "GET", "path": "/orders", "time": "2026-11-26T10:29:31Z"}',
+        "2026-11-26T10:29:31Z",
+        "info",
+        "GET /orders 200",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "time", "level", "event"), CASES)
+def test_a_line_of_any_part_has_its_time_level_and_event(line: str, time: str, level: str, event: str) -> None:
+    (read,) = parse("part", [line], "earlier")
+    assert (read.time, read.level, read.event) == (time, level, event)
+
+
+def test_lines_without_a_time_stay_with_the_line_before_them() -> None:
+    lines = ["2026-11-26T10:00:00.000Z ERROR failed", "  at one", "  at two"]
+    assert {line.time for line in parse("kafka", lines)} == {"2026-11-26T10:00:00.000Z"}
+
+
+def test_what_a_terminal_would_act_on_is_shown_and_not_done() -> None:
+    line = LogLine("2026-11-26T10:00:00Z", "orders", "info", "x\x1b[31m\u202ey\x9b", {"customer_id": "a\r\nb"})
+    text = line.as_text(6)
+    assert text.isprintable()
+    assert "x\\x1b[31m\\u202ey\\x9b" in text
+    assert "customer_id=a\\r\\nb" in text
+    assert json.loads(line.as_json())["customer_id"] == "a\r\nb"

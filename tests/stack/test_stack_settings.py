@@ -1,0 +1,58 @@
+"""Ports of a stack, and what it records of the servers it uses."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from stack.credentials import load_or_create
+from stack.paths import StateFolder
+from stack.plan import Site
+from stack.ports import LOOPBACK
+from stack.settings import StackSettings
+
+
+def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = StackSettings()
+    monkeypatch.setenv("ORDERMESH_PORT_OFFSET", "1000")
+    monkeypatch.setenv("ORDERMESH_KAFKA_PORT", "9092")
+    moved = StackSettings()
+    before, after = plain.local_ports(), moved.local_ports()
+    assert after.pop("ORDERMESH_KAFKA_PORT") == 9092
+    assert after == {name: before[name] + 1000 for name in after}
+
+
+@pytest.mark.parametrize("offset", ["-1", "40001", "many"])
+def test_an_offset_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, offset: str) -> None:
+    monkeypatch.setenv("ORDERMESH_PORT_OFFSET", offset)
+    with pytest.raises(ValueError, match="port_offset"):
+        StackSettings()
+
+
+def test_the_first_offset_is_taken_at_which_all_ports_are_free() -> None:
+    first = StackSettings.with_free_offset()
+    with socket.socket() as other:
+        other.bind((LOOPBACK, first.gateway_metrics_port))
+        other.listen()
+        second = StackSettings.with_free_offset()
+    assert second.port_offset > first.port_offset
+    ports = list(second.local_ports().values())
+    assert len(set(ports)) == len(ports)
+    assert not set(ports) & set(first.local_ports().values())
+
+
+def test_what_is_recorded_of_a_database_server_is_enough_to_reach_it_and_holds_no_secret(tmp_path: Path) -> None:
+    given = "postgresql://admin:s3cret@db1:5433,db2:5434/postgres?sslmode=verify-full&target_session_attrs=read-write"
+    state = StateFolder(tmp_path)
+    settings = StackSettings(postgres_admin_dsn=SecretStr(given))
+    recorded = Site(settings, state, tmp_path, load_or_create(state.credentials), {}).servers.postgres
+    assert conninfo_to_dict(recorded) == {
+        "host": "db1,db2",
+        "port": "5433,5434",
+        "sslmode": "verify-full",
+        "target_session_attrs": "read-write",
+    }
