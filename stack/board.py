@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.aside import Aside
 from stack.logfile import LogFile
 from stack.process import Process
-from stack.status import ComponentStatus, StackStatus, State, now, write_status
+from stack.status import BEAT_SECONDS, StackStatus, State, now, write_status
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Event:
 
 
 class Board:
-    """Holds the status, writes it to its file at each change, and tells whoever listens."""
+    """Holds the status, writes it to its file at each change, and tells whoever listens.
+
+    A status file, a log or a listener that fails is tried again and told of when it works; it never stops the caller.
+    """
 
     def __init__(self, status: StackStatus, path: Path, log: LogFile, listener: Callable[[Event], None]) -> None:
         self._status = status
@@ -35,7 +39,11 @@ class Board:
         self._log = log
         self._listener = listener
         self._changed = threading.Condition()
+        self._recording, self._logging, self._telling = Aside("the status file"), Aside("this log"), Aside("the output")
+        self._closed = threading.Event()
         write_status(path, status)
+        self._heart = threading.Thread(target=self._beat, name="status-heartbeat", daemon=True)
+        self._heart.start()
 
     @property
     def status(self) -> StackStatus:
@@ -45,6 +53,11 @@ class Board:
     def state(self, name: str) -> State:
         """Return the state of a component."""
         return self._status.components[name].state
+
+    def close(self) -> None:
+        """End the heartbeat."""
+        self._closed.set()
+        self._heart.join()
 
     def enter(
         self, name: str, state: State, process: Process | None, detail: str = "", *, restarted: bool = False
@@ -62,26 +75,41 @@ class Board:
                 restarts=old.restarts + restarted,
                 detail=detail,
             )
-            self._replace(name, new)
+            self._status = dataclasses.replace(self._status, components={**self._status.components, name: new})
             self._changed.notify_all()
+            if new != old:
+                self._record()
             if state == old.state:
                 return
             event = Event(new.since, name, state, detail)
-            self._write_log(event)
-        self._listener(event)
+            line = {"time": event.at, "event": f"component {state}", "component": name}
+            self._write_log(line | ({"detail": detail} if detail else {}))
+        self._note(self._telling.attempt(lambda: self._listener(event)))
 
-    def _replace(self, name: str, new: ComponentStatus) -> None:
-        self._status = dataclasses.replace(self._status, components={**self._status.components, name: new})
-        # With a full disk the stack must go on tending its processes, even unrecorded.
-        with contextlib.suppress(OSError):
-            write_status(self._path, self._status)
+    def _record(self) -> None:
+        self._note(self._recording.attempt(lambda: write_status(self._path, self._status)))
 
-    def _write_log(self, event: Event) -> None:
-        line = {"time": event.at, "event": f"component {event.state}", "component": event.component}
-        with contextlib.suppress(OSError):
-            self._log.rotate()
+    def _note(self, news: str) -> None:
+        """Write into the log what works again."""
+        if news:
+            self._write_log({"time": now(), "event": news})
+
+    def _write_log(self, line: dict[str, str]) -> None:
+        def append() -> None:
+            self._log.try_rotate()
             with self._log.path.open("a") as file:
-                file.write(json.dumps(line | ({"detail": event.detail} if event.detail else {})) + "\n")
+                file.write(json.dumps(line) + "\n")
+
+        self._note(self._logging.attempt(append))
+
+    def _beat(self) -> None:
+        """Keep the status file's time fresh, so that readers see that it is kept; write what could not be written."""
+        while not self._closed.wait(BEAT_SECONDS):
+            with self._changed:
+                if self._recording.failing:
+                    self._record()
+                else:
+                    self._note(self._recording.attempt(lambda: os.utime(self._path)))
 
     def wait(self, condition: Callable[[StackStatus], bool], timeout_seconds: float) -> bool:
         """Block until the condition holds of the status; say whether it did in time."""

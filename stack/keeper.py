@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 
 from stack.board import Board
-from stack.errors import StackError
 from stack.plan import Component
-from stack.process import explain_exit
+from stack.process import Process, explain_exit
 from stack.status import StackStatus, State
 
 FIRST_BACKOFF_SECONDS = 0.1
@@ -21,7 +19,7 @@ ROTATE_SECONDS = 5.0
 
 
 class Keeper:
-    """Tends one component until it is told to stop."""
+    """Tends one component until it is told to stop; no error ends that, once the component has been ready."""
 
     def __init__(self, component: Component, board: Board, ready_seconds: float) -> None:
         self.component = component
@@ -30,6 +28,9 @@ class Keeper:
         self._stopping = threading.Event()
         self._life = threading.Lock()
         self._rotated_at = time.monotonic()
+        self._started_at = 0.0
+        self._backoff_seconds = FIRST_BACKOFF_SECONDS
+        self._failure = ""
         self._thread = threading.Thread(target=self._run, name=f"keeper-{component.name}", daemon=True)
 
     def start(self) -> None:
@@ -39,21 +40,25 @@ class Keeper:
     def stop(self) -> None:
         """Stop the component for good; blocks until it is gone."""
         self._stopping.set()
+        detail = ""
         with self._life:
-            self.component.runner.stop()
+            try:
+                self.component.runner.stop()
+            except Exception as error:  # the others have to be stopped all the same
+                detail = words(error)
         if self._thread.ident is not None:
             self._thread.join()
         if self._board.state(self.component.name) != State.DONE:
-            self._enter(State.STOPPED)
+            self._enter(State.STOPPED, detail)
 
     def _run(self) -> None:
-        if not self._await_needs():
-            return
         try:
+            if not self._await_needs():
+                return
             self._start_and_wait(restarted=False)
-        except (StackError, OSError) as error:
+        except Exception as error:  # whatever it is, `up` has to hear of it
             if not self._stopping.is_set():
-                self._enter(State.FAILED, str(error))
+                self._enter(State.FAILED, words(error))
             return
         if not self.component.once:
             self._watch()
@@ -72,49 +77,61 @@ class Keeper:
             if self._stopping.is_set():
                 return
             self._enter(State.STARTING, restarted=restarted)
+            self._started_at = time.monotonic()
             self.component.runner.start()
+        self._started_at = time.monotonic()
+        self._failure = ""
         self._enter(State.STARTING)
+        self._await_ready()
+
+    def _await_ready(self) -> None:
         self.component.runner.wait_ready(self._ready_seconds)
         self._enter(State.DONE if self.component.once else State.READY)
 
     def _watch(self) -> None:
-        backoff_seconds, ready_at = FIRST_BACKOFF_SECONDS, time.monotonic()
         while not self._stopping.wait(WATCH_SECONDS):
-            now = time.monotonic()
-            self._rotate_logs(now)
-            process = self.component.runner.process
-            if process is None or process.running():
-                self._await_late()
-                continue
-            if now - ready_at > SETTLED_SECONDS:
-                backoff_seconds = FIRST_BACKOFF_SECONDS
-            self._enter(State.DOWN, explain_exit(process.returncode or 0))
-            if self._stopping.wait(backoff_seconds):
-                return
-            backoff_seconds = min(backoff_seconds * 2, MAX_BACKOFF_SECONDS)
-            self._restart()
-            ready_at = time.monotonic()
+            try:
+                self._tend()
+            except Exception as error:  # a full disk, a server that is not ready: it is tried again for ever
+                if not self._stopping.is_set():
+                    self._failure = "" if self._running() else words(error)
+                    self._enter(State.DOWN, words(error))
 
-    def _restart(self) -> None:
-        try:
+    def _tend(self) -> None:
+        self._rotate_logs()
+        process = self.component.runner.process
+        if self._running():
+            if self._board.state(self.component.name) == State.DOWN:
+                self._await_ready()
+            return
+        if time.monotonic() - self._started_at > SETTLED_SECONDS:
+            self._backoff_seconds = FIRST_BACKOFF_SECONDS
+        self._enter(State.DOWN, self._failure or ended(process))
+        if not self._stopping.wait(self._backoff_seconds):
+            self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
             self._start_and_wait(restarted=True)
-        except (StackError, OSError) as error:
-            if not self._stopping.is_set():
-                self._enter(State.DOWN, str(error))
 
-    def _await_late(self) -> None:
-        """Wait on for a component that runs again and was not ready in time."""
-        if self._board.state(self.component.name) == State.DOWN:
-            with contextlib.suppress(StackError):
-                self.component.runner.wait_ready(self._ready_seconds)
-                self._enter(State.READY)
+    def _running(self) -> bool:
+        process = self.component.runner.process
+        return process is not None and process.running()
 
-    def _rotate_logs(self, now: float) -> None:
+    def _rotate_logs(self) -> None:
+        now = time.monotonic()
         if now - self._rotated_at > ROTATE_SECONDS:
             self._rotated_at = now
-            with contextlib.suppress(OSError):
-                for log in self.component.logs:
-                    log.rotate()
+            for log in self.component.logs:
+                log.try_rotate()
 
     def _enter(self, state: State, detail: str = "", *, restarted: bool = False) -> None:
         self._board.enter(self.component.name, state, self.component.runner.process, detail, restarted=restarted)
+
+
+def words(error: Exception) -> str:
+    """Return what a person is told of an error."""
+    return str(error) or type(error).__name__
+
+
+def ended(process: Process | None) -> str:
+    """Say how a component's process ended."""
+    code = None if process is None else process.returncode
+    return "not started" if code is None else explain_exit(code)

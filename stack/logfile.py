@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -18,23 +19,44 @@ class LogFile:
     limit_bytes: int = 16 * 1024 * 1024
 
     def open_append(self) -> int:
-        """Return a descriptor for a child; appending keeps it right when the file is cut."""
+        """Return a descriptor for a child; appending keeps it right when the file is cut. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    def open_append_or_null(self) -> int:
+        """Return a descriptor for a child, one that drops everything where the file cannot be opened."""
+        try:
+            return self.open_append()
+        except OSError:
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
     def rotate(self) -> bool:
-        """Copy the file aside and cut it when it is over its bound; say whether it was."""
+        """Copy the file aside and cut it when it is over its bound; say whether it was. Raises OSError.
+
+        The bound holds on a full disk too: what cannot be copied is dropped.
+        """
         if self.size_bytes() <= self.limit_bytes:
             return False
-        shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
+        older = self.path.with_name(self.path.name + ".1")
+        older.unlink(missing_ok=True)
+        try:
+            shutil.copyfile(self.path, older)
+        except OSError:
+            older.unlink(missing_ok=True)
         os.truncate(self.path, 0)
         return True
 
+    def try_rotate(self) -> bool:
+        """Rotate as far as it can be done: a log must not keep anything from running."""
+        with contextlib.suppress(OSError):
+            return self.rotate()
+        return False
+
     def size_bytes(self) -> int:
-        """Return the size, 0 when there is no file."""
+        """Return the size, 0 when there is no file that can be seen."""
         try:
             return self.path.stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def tail(self, lines: int = 15, since_bytes: int = 0) -> str:

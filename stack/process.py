@@ -79,7 +79,7 @@ class Process:
         """Start the process; raise ServerFailed when it runs already or cannot be started."""
         if self.running():
             raise ServerFailed(f"{self.command.name} runs already (pid {self.pid})")
-        self.log.rotate()
+        self.log.try_rotate()
         self._log_start_bytes = self.log.size_bytes()
         try:
             self._popen = _spawner.submit(self._spawn).result()
@@ -88,7 +88,7 @@ class Process:
         self._identity = identify(self._popen.pid)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        log = self.log.open_append()
+        log = self.log.open_append_or_null()
         try:
             return subprocess.Popen(
                 wrapped(self.command),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -18,6 +19,9 @@ from stack.paths import write_private
 from stack.proc import ProcessId
 
 POLL_SECONDS = 0.05
+BEAT_SECONDS = 2.0
+# A supervisor that did not touch its file for this long is stopped, or cannot write.
+SILENCE_SECONDS = 10.0
 
 
 class State(StrEnum):
@@ -30,6 +34,9 @@ class State(StrEnum):
     DOWN = "down"
     FAILED = "failed"
     STOPPED = "stopped"
+
+
+WELL = (State.READY, State.DONE)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class StackStatus:
     addresses: dict[str, str]
     components: dict[str, ComponentStatus] = field(default_factory=dict)
     servers: Servers = field(default_factory=lambda: Servers())
+    # How long ago the supervisor last touched its file, as the reader saw.
+    age_seconds: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -81,7 +90,12 @@ class StackStatus:
     @property
     def ready(self) -> bool:
         """Say whether every component is ready or done."""
-        return self.running and all(one.state in (State.READY, State.DONE) for one in self.components.values())
+        return self.running and self.kept and all(one.state in WELL for one in self.components.values())
+
+    @property
+    def kept(self) -> bool:
+        """Say whether the supervisor keeps the file up to date."""
+        return self.age_seconds < SILENCE_SECONDS
 
 
 def now() -> str:
@@ -90,21 +104,34 @@ def now() -> str:
 
 
 def write_status(path: Path, status: StackStatus) -> None:
-    """Write the file, whole or not at all."""
-    write_private(path, json.dumps(asdict(status), indent=2) + "\n")
+    """Write the file, whole or not at all. Raises OSError."""
+    known = asdict(status)
+    del known["age_seconds"]
+    write_private(path, json.dumps(known, indent=2) + "\n")
 
 
 def read_status(path: Path) -> StackStatus | None:
-    """Read the file; None when there is none or it is not one of ours."""
+    """Read the file and look for the processes in it; None when there is none or it is not one of ours."""
     try:
         known: dict[str, Any] = json.loads(path.read_text())
+        age_seconds = time.time() - path.stat().st_mtime
         components = {
-            name: ComponentStatus(**{**one, "state": State(one["state"])}) for name, one in known["components"].items()
+            name: observed(ComponentStatus(**{**one, "state": State(one["state"])}))
+            for name, one in known["components"].items()
         }
         servers = Servers(**known.get("servers", {}))
-        return StackStatus(ProcessId(**known["supervisor"]), known["run_dir"], known["addresses"], components, servers)
+        supervisor = ProcessId(**known["supervisor"])
+        return StackStatus(supervisor, known["run_dir"], known["addresses"], components, servers, age_seconds)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def observed(recorded: ComponentStatus) -> ComponentStatus:
+    """Return what is recorded of a component, down when it is said to be ready and its process is not there."""
+    process_id = recorded.process_id
+    if recorded.state != State.READY or (process_id is not None and process_id.alive()):
+        return recorded
+    return dataclasses.replace(recorded, state=State.DOWN, detail="its process has ended, which is not recorded yet")
 
 
 def end_recorded(status: StackStatus) -> None:

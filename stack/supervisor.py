@@ -133,6 +133,8 @@ class Stack:
                 for name in free:
                     del left[name]
         self._keepers = []
+        if self._board is not None:
+            self._board.close()
         self._held.close()
 
 

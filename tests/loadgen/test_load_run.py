@@ -179,10 +179,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
-    told = capsys.readouterr().err.strip().splitlines()
+    told = capfd.readouterr().err.strip().splitlines()
     assert len(told) == 1
     assert f"http://127.0.0.1:{port} does not answer" in told[0]
 
@@ -194,24 +194,33 @@ def test_a_pipeline_with_orders_on_their_way_is_not_measured(platform: Platform)
         run_silently(options_for(platform, reconcile_seconds=1))
 
 
-def test_a_wrong_option_is_exit_code_2_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_option_is_exit_code_2_and_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--rate", "-1"]) == ExitCode.USAGE
-    assert capsys.readouterr().err.strip().count("--rate") == 1
+    assert capfd.readouterr().err.strip().count("--rate") == 1
 
 
 def test_the_seed_is_printed_and_every_field_of_the_result_is_described(
-    platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    platform: Platform, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "result.json"
     argv = ["--target", platform.target, "--duration", "200ms", "--seed", "42", "--output", str(output)]
     assert main(argv) == ExitCode.OK
-    assert "--seed 42" in capsys.readouterr().out
+    assert "--seed 42" in capfd.readouterr().out
     description = (Path(__file__).parents[2] / "loadgen" / "README.md").read_text(encoding="utf-8")
     result = json.loads(output.read_text(encoding="utf-8"))
     fields = [key if not isinstance(value, dict) else [key, *value] for key, value in result.items()]
     missing = [name for group in fields for name in ([group] if isinstance(group, str) else group)]
     free_form = {*result["versions"]}
     assert [name for name in missing if f"`{name}`" not in description and name not in free_form] == []
+
+
+def test_a_run_whose_output_is_full_ends_with_its_verdict_and_its_result(platform: Platform, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    argv = ["--target", platform.target, "--duration", "200ms", "--output", str(output)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "loadgen", *argv], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, b"")
+    assert json.loads(output.read_text(encoding="utf-8"))["reconciliation"]["proof"] == "AGREES"
 
 
 def test_ctrl_c_ends_the_run_early_and_still_reports(platform: Platform, tmp_path: Path) -> None:

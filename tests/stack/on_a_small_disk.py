@@ -1,0 +1,92 @@
+"""Runs a kept Kafka on a disk of 100 MB, fills that disk until the broker ends, empties it, and waits for the broker.
+
+Run as root in a mount namespace of its own, with which the disk goes.
+"""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewTopic
+
+from stack import ports, proc
+from stack.board import Board, Event
+from stack.kafka import Kafka, quiet_client
+from stack.keeper import Keeper
+from stack.logfile import LogFile
+from stack.plan import Component
+from stack.status import ComponentStatus, StackStatus, State
+
+SIZE = "100m"
+CHUNK = bytes(64 * 1024)
+
+
+def await_true(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left."""
+    with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(CHUNK)
+
+
+def write(bootstrap: str, topic: str, value: bytes) -> bool:
+    """Try to write a record; say whether the broker took it."""
+    told: list[bool] = []
+    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": 2000, "log_level": 0})
+    producer.produce(topic, value, on_delivery=lambda error, _: told.append(error is None))
+    producer.flush(3)
+    return told == [True]
+
+
+def main(home: Path) -> None:
+    (home / "kafka").mkdir()
+    broker = Kafka(home / "kafka", *ports.allocate(2), LogFile(home / "kafka.log"))
+    own = proc.identify(os.getpid())
+    assert own is not None
+    listened = (home / "up.log").open("w")
+    status = StackStatus(own, "", {}, {"kafka": ComponentStatus()})
+
+    def tell(event: Event) -> None:
+        # Longer than the room that is left in the last page of a file.
+        print(event, " " * 8192, file=listened, flush=True)
+
+    board = Board(status, home / "stack.json", LogFile(home / "supervisor.log"), tell)
+    keeper = Keeper(Component("kafka", broker, logs=(broker.log,)), board, 30)
+    keeper.start()
+    await_true(lambda: board.state("kafka") == State.READY, "the broker is ready")
+    admin = quiet_client(broker.bootstrap, {})
+    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
+    assert write(broker.bootstrap, "kept", b"before")
+
+    def failed_again() -> bool:
+        fill(home / "filler")
+        write(broker.bootstrap, "kept", bytes(500_000))
+        return board.status.components["kafka"].restarts >= 3
+
+    await_true(failed_again, "the broker ended, and could not be started again, on the full disk")
+    (home / "filler").unlink()
+    await_true(lambda: board.state("kafka") == State.READY and write(broker.bootstrap, "kept", b"after"), "it is back")
+    keeper.stop()
+    board.close()
+    print("ready again")
+
+
+if __name__ == "__main__":
+    folder = Path(tempfile.mkdtemp(prefix="om-disk-", dir="/tmp"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], check=True)
+    try:
+        main(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+        folder.rmdir()

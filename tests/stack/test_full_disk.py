@@ -1,0 +1,170 @@
+"""A full disk: what a supervising thread prints and records is not what it does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stack import proc
+from stack.board import Board, Event
+from stack.keeper import Keeper
+from stack.logfile import LogFile
+from stack.paths import temporary_home
+from stack.plan import Component
+from stack.process import Command
+from stack.runners import Program
+from stack.running import RunningStack, running_stack
+from stack.status import ComponentStatus, StackStatus, State, read_status
+
+LOGS = ("supervisor", "postgres", "kafka", "orders", "publisher", "analytics", "processor", "gateway", "envoy")
+ORDER = {"customerId": "cust-1", "items": [{"productId": "p1", "quantity": 1, "price": 10}]}
+
+
+def await_true(condition: Callable[[], object], what: str, timeout_seconds: float = 30) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+class Sleeper(Program):
+    """A process that stays, whose start fails as often as a test wants."""
+
+    def __init__(self, log: LogFile) -> None:
+        super().__init__(Command("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"]), log)
+        self.failures: list[Exception] = []
+
+    def start(self) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        super().start()
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        pass
+
+
+def tell_nobody(event: Event) -> None:
+    with open("/dev/full", "w") as full:
+        print(event, file=full)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[tuple[Keeper, Board, Sleeper, Path]]:
+    """Give a kept process whose every log is full, and whose listener writes to a full disk."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("sleeper.log", "supervisor.log"):
+        (folder / name).symlink_to("/dev/full")
+    sleeper = Sleeper(LogFile(folder / "sleeper.log"))
+    own = proc.identify(os.getpid())
+    assert own is not None
+    status = StackStatus(own, "", {}, {"sleeper": ComponentStatus()})
+    board = Board(status, folder / "stack.json", LogFile(folder / "supervisor.log"), tell_nobody)
+    keeper = Keeper(Component("sleeper", sleeper), board, 10)
+    keeper.start()
+    await_true(lambda: board.state("sleeper") == State.READY, "it is ready")
+    yield keeper, board, sleeper, folder
+    keeper.stop()
+    board.close()
+
+
+def close(folder: Path) -> None:
+    """Let nothing be written into a folder any more, root's files included."""
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def test_a_component_is_started_again_however_its_start_fails_and_whatever_cannot_be_recorded(kept) -> None:
+    _, board, sleeper, folder = kept
+    close(folder)
+    sleeper.failures = [OSError(28, "No space left on device"), KeyError("unexpected"), ValueError("[/path] is full")]
+    sleeper.process.kill()
+    await_true(lambda: not sleeper.failures, "every failed start was tried again")
+    await_true(lambda: board.state("sleeper") == State.READY, "it is ready again")
+    assert sleeper.process.running()
+
+
+def test_what_could_not_be_recorded_is_recorded_when_there_is_room_again(kept) -> None:
+    _, board, sleeper, folder = kept
+    before = board.status.components["sleeper"]
+    close(folder)
+    sleeper.process.kill()
+    await_true(lambda: board.status.components["sleeper"].restarts == before.restarts + 1, "it was started again")
+    await_true(lambda: board.state("sleeper") == State.READY, "it is ready again")
+    folder.unlink()
+    folder.mkdir()
+    await_true(lambda: read_status(folder / "stack.json") is not None, "the status file is back")
+    assert read_status(folder / "stack.json").components == board.status.components
+    lines = [json.loads(line) for line in (folder / "supervisor.log").read_text().splitlines()]
+    assert [line for line in lines if line["event"].startswith("the status file works again after")]
+
+
+def test_a_ready_component_without_its_process_is_down_for_whoever_reads_the_file(tmp_path: Path) -> None:
+    own = proc.identify(os.getpid())
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    recorded = ComponentStatus(state=State.READY, pid=gone.pid, started_ticks=1)
+    board = Board(
+        StackStatus(own, "", {}, {"one": recorded}), tmp_path / "stack.json", LogFile(tmp_path / "log"), tell_nobody
+    )
+    board.close()
+    found = read_status(tmp_path / "stack.json")
+    assert found.components["one"].state == State.DOWN
+    assert not found.ready
+
+
+def test_a_file_that_its_supervisor_no_longer_touches_is_not_ready(tmp_path: Path) -> None:
+    own = proc.identify(os.getpid())
+    status = StackStatus(
+        own, "", {}, {"one": ComponentStatus(State.READY, pid=own.pid, started_ticks=own.started_ticks)}
+    )
+    board = Board(status, tmp_path / "stack.json", LogFile(tmp_path / "log"), tell_nobody)
+    board.close()
+    assert read_status(tmp_path / "stack.json").ready
+    long_ago = time.time() - 60
+    os.utime(tmp_path / "stack.json", (long_ago, long_ago))
+    assert not read_status(tmp_path / "stack.json").ready
+
+
+@pytest.fixture
+def unrecorded() -> Iterator[RunningStack]:
+    with temporary_home() as home:
+        (home / "logs").mkdir(mode=0o700)
+        for name in LOGS:
+            (home / "logs" / f"{name}.log").symlink_to("/dev/full")
+        with running_stack(home, on_event=tell_nobody) as made:
+            yield made
+
+
+def test_a_stack_whose_every_log_is_full_serves_and_starts_again_what_dies(unrecorded: RunningStack) -> None:
+    for name in ("kafka", "publisher", "processor", "orders"):
+        restarts = unrecorded.kill(name)
+        unrecorded.await_restart(name, restarts, 60)
+    request = urllib.request.Request(f"{unrecorded.rest}/orders", json.dumps(ORDER).encode())
+    with urllib.request.urlopen(request, timeout=20) as reply:
+        assert json.load(reply)["status"] == "CREATED"
+
+    def counted() -> bool:
+        with urllib.request.urlopen(f"{unrecorded.rest}/v1/analytics/sales-summary", timeout=5) as reply:
+            return int(json.load(reply)["ordersTotal"]) == 1
+
+    unrecorded.wait_until(counted, 60, "the order is counted")
+
+
+def test_kafka_comes_back_by_itself_after_its_disk_was_full() -> None:
+    if os.geteuid() != 0:
+        assert "CI" not in os.environ, "CI runs this as root, which may mount a small disk"
+        pytest.skip("a small disk of its own needs root")
+    program = [sys.executable, str(Path(__file__).with_name("on_a_small_disk.py"))]
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", *program], capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "ready again"
