@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import grpc
@@ -20,11 +19,12 @@ from gateway.settings import GatewaySettings
 from gateway.watch import WatchServicer
 from gateway.watch_metrics import TotalsSource
 from runtime import grpc_server, logging, metrics, shutdown
+from runtime.background import BackgroundEnded, serve_beside
 from runtime.exit_codes import ExitCode
 
 
 async def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError when an address cannot be bound."""
+    """Serve until SIGTERM or SIGINT. Raises OSError when an address cannot be bound, and BackgroundEnded."""
     stop = shutdown.on_signal_async()
     orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
@@ -41,12 +41,11 @@ async def run(settings: GatewaySettings) -> None:
 
     metrics_server = metrics.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
-    sampling = asyncio.create_task(sampler.run(stop))
     try:
         health = FrontDoorHealth(backends, stop)
-        await grpc_server.serve_async(settings.gateway_listen, public.GATEWAY, register, stop, health)
+        serving = grpc_server.serve_async(settings.gateway_listen, public.GATEWAY, register, stop, health)
+        await serve_beside({"sampler": sampler.run(stop)}, serving, stop)
     finally:
-        sampling.cancel()
         await runner.cleanup()
         await orders.close()
         await analytics.close()
@@ -66,6 +65,8 @@ def main() -> None:
     except OSError as error:
         logging.logger().error("cannot start", reason=str(error))
         sys.exit(ExitCode.START_FAILED)
+    except BackgroundEnded:
+        sys.exit(ExitCode.BACKGROUND_ENDED)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from orders.settings import ServeSettings
 from orders.steps import Steps
 from orders.writer import Writer
 from runtime import logging
+from runtime.background import BackgroundEnded, serve_beside
+from runtime.exit_codes import ExitCode
 from runtime.grpc_server import serve_async
 from runtime.logging import logger
 from runtime.postgres import async_pool
@@ -52,7 +55,10 @@ def run(index: int) -> None:
     """Serve as the process with this number, until SIGTERM."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
-    uvloop.run(serve(settings, index))
+    try:
+        uvloop.run(serve(settings, index))
+    except BackgroundEnded:
+        sys.exit(ExitCode.BACKGROUND_ENDED)
 
 
 async def serve(settings: ServeSettings, index: int) -> None:
@@ -70,10 +76,12 @@ async def serve(settings: ServeSettings, index: int) -> None:
             return
         orders = Orders(pool, catalogue, writer, steps, Admission(settings.orders_max_in_hand))
         inventory = Inventory(pool, clock, doorbell, releases)
-        tasks = [
-            asyncio.create_task(work)
-            for work in (writer.run(), doorbell.run(), releases.sweep(), forget_old_requests(pool))
-        ]
+        tasks = {
+            "writer": writer.run(),
+            "doorbell": doorbell.run(),
+            "releases": releases.sweep(),
+            "housekeeping": forget_old_requests(pool),
+        }
 
         def register(server: grpc.aio.Server) -> None:
             orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
@@ -86,9 +94,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
         gc.set_threshold(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
-        await serve_async(address, PUBLIC, register, stop, lane=lane)
-        for task in tasks:
-            task.cancel()
+        await serve_beside(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
 
 
 def fast_lane(address: str) -> Lane | None:

@@ -69,29 +69,42 @@ class Writer:
         self._used_at = 0.0
         self._gathering = Gathering()
         self._outage = Outage("storing orders")
+        self._ended = False
 
     async def submit(self, orders: Sequence[NewOrder]) -> list[Outcome]:
         """Return what became of each order; a caller that goes away before the write drops its orders."""
+        if self._ended:
+            raise database_unavailable()
         ticket = Ticket(orders, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(ticket)
         return await ticket.future
 
     async def run(self) -> None:
-        """Write batch after batch until cancelled."""
-        while True:
-            tickets = await self._take()
-            entries = [Entry(order) for ticket in tickets for order in ticket.orders]
-            started = time.perf_counter()
-            try:
-                await self._settle(entries)
-            except Exception as error:
-                # The one writer must outlive whatever befalls a batch, or every later order would wait for ever.
-                logger().error("a batch could not be stored", exc_info=error)
-                fail(entries)
-            metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
-            metrics.COMMIT_ORDERS.observe(len(entries))
-            answer(tickets, entries)
-            await self._gather(len(entries))
+        """Write batch after batch until cancelled; when this ends, for whatever reason, no call is left waiting."""
+        tickets: list[Ticket] = []
+        try:
+            while True:
+                tickets = await self._take()
+                await self._write(tickets)
+        finally:
+            self._ended = True
+            give_up(tickets, OutcomeUnknown())
+            give_up([self._queue.get_nowait() for _ in range(self._queue.qsize())], database_unavailable())
+
+    async def _write(self, tickets: Sequence[Ticket]) -> None:
+        """Write a batch and answer its calls."""
+        entries = [Entry(order) for ticket in tickets for order in ticket.orders]
+        started = time.perf_counter()
+        try:
+            await self._settle(entries)
+        except Exception as error:
+            # The one writer must outlive whatever befalls a batch, or every later order would wait for ever.
+            logger().error("a batch could not be stored", exc_info=error)
+            fail(entries)
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
+        metrics.COMMIT_ORDERS.observe(len(entries))
+        answer(tickets, entries)
+        await self._gather(len(entries))
 
     async def _gather(self, stored: int) -> None:
         """Let more orders come after a small transaction, where that pays."""
@@ -237,6 +250,13 @@ def fail(entries: Sequence[Entry]) -> None:
     """Give those entries that have no outcome a fault."""
     for entry in entries:
         entry.outcome = entry.outcome or ServiceError(ErrorReason.INTERNAL_FAULT, "the order could not be stored")
+
+
+def give_up(tickets: Sequence[Ticket], outcome: ServiceError) -> None:
+    """Answer the calls that still wait."""
+    for ticket in tickets:
+        if not ticket.future.done():
+            ticket.future.set_result([outcome] * len(ticket.orders))
 
 
 def answer(tickets: Sequence[Ticket], entries: Sequence[Entry]) -> None:

@@ -15,13 +15,6 @@ RETRY_SECONDS = 60.0
 DAYS_AHEAD = 3
 
 
-def start(settings: WorkSettings, stop: threading.Event) -> threading.Thread:
-    """Run the job now and every hour in a thread, until `stop`."""
-    thread = threading.Thread(target=run, args=(settings, stop), name="maintenance", daemon=True)
-    thread.start()
-    return thread
-
-
 def run(settings: WorkSettings, stop: threading.Event) -> None:
     """Run the job again and again, sooner after a failure."""
     wait_seconds = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from runtime import logging, metrics
+from runtime.background import BackgroundEnded, Threads
+from runtime.exit_codes import ExitCode
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.pace import Pace
@@ -205,9 +208,14 @@ def run(index: int) -> None:
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
     stop = on_signal()
+    threads = Threads(stop)
     if index == 0:
-        maintenance.start(settings, stop)
+        threads.start("maintenance", lambda: maintenance.run(settings, stop))
     Worker(settings, index, stop).run()
+    try:
+        threads.check()
+    except BackgroundEnded:
+        sys.exit(ExitCode.BACKGROUND_ENDED)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ class ExitCode(IntEnum):
     ERRORS = 4
     START_FAILED = 5
     NOT_PROVEN = 6
+    # A background task ended; the log names it, and the process drained.
+    BACKGROUND_ENDED = 7
     # As in sysexits.h: something is wrong with the configuration.
     CONFIG = 78
     INTERRUPTED = 130

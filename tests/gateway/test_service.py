@@ -1,6 +1,7 @@
 """The gateway as a process, in front of servers that tell a world of events."""
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -23,6 +24,7 @@ from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
 from gateway import public
+from runtime.exit_codes import ExitCode
 from stack import ports
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -71,10 +73,10 @@ def settings(folder: Path, metrics_port: int, kafka_port: int) -> dict[str, str]
     }
 
 
-def start(folder: Path, metrics_port: int, kafka_port: int) -> subprocess.Popen:
+def start(folder: Path, metrics_port: int, kafka_port: int, *program: str) -> subprocess.Popen:
     with (folder / "gateway.log").open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "gateway"],
+            [sys.executable, *(program or ("-m", "gateway"))],
             env={**os.environ, **settings(folder, metrics_port, kafka_port)},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -279,3 +281,21 @@ async def test_a_second_gateway_on_the_same_socket_is_refused(gateway: Gateway) 
     assert ended.returncode == 5
     assert "another process listens on" in ended.stdout
     assert await gateway.check("") == SERVING
+
+
+async def test_a_sampler_that_ends_drains_the_gateway_and_gives_the_exit_code_its_name(run_folder: Path) -> None:
+    program = """
+import asyncio, gateway.__main__, gateway.sampler
+async def broken(self, stop):
+    await asyncio.sleep(0.1)
+    raise ValueError("broken")
+gateway.sampler.Sampler.run = broken
+gateway.__main__.main()
+"""
+    process = start(run_folder, *ports.allocate(2), "-c", program)
+    assert await asyncio.to_thread(process.wait, START_SECONDS) == ExitCode.BACKGROUND_ENDED
+    lines = [json.loads(line) for line in (run_folder / "gateway.log").read_text().splitlines()]
+    events = [line["event"] for line in lines]
+    (told,) = [line for line in lines if "background task ended" in line["event"]]
+    assert told["task"] == "sampler"
+    assert events.index(told["event"]) < events.index("draining") < events.index("stopped")

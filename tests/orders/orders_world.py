@@ -44,6 +44,7 @@ class World:
     service: Any
     inventory: Any
     ledger: Any
+    writing: asyncio.Task[None]
 
     async def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
@@ -96,6 +97,7 @@ async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIt
                 orders_pb2_grpc.OrderServiceStub(channel),
                 inventory_pb2_grpc.InventoryServiceStub(channel),
                 ledger_pb2_grpc.OrderLedgerServiceStub(channel),
+                work,
             )  # fmt: skip
         await server.stop(0)
         work.cancel()

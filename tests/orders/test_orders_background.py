@@ -1,0 +1,101 @@
+"""The serving process as it is started, with one of its background tasks made to end."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ordermesh.orders.v1 import orders_pb2_grpc
+from orders_world import World, order, refusal
+
+from runtime.exit_codes import ExitCode
+
+TASKS = {
+    "writer": "orders.writer.Writer._take",
+    "doorbell": "orders.doorbell.Doorbell.run",
+    "releases": "orders.releases.Releases.sweep",
+    "housekeeping": "orders.serve.forget_old_requests",
+}
+WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+# The task ends when the process is told to by SIGUSR1.
+PROGRAM = """
+import asyncio, signal
+from importlib import import_module
+import orders.serve
+
+path, how = "{path}".rsplit(".", 1), "{how}"
+async def ends(*_):
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, asked.set)
+    await asked.wait()
+    if how == "raises":
+        raise ValueError("broken")
+owner, name = path
+module, _, attribute = owner.rpartition(".")
+target = import_module(owner) if owner == "orders.serve" else getattr(import_module(module), attribute)
+setattr(target, name, ends)
+orders.serve.run(0)
+"""
+
+
+def begin(dsn: str, folder: Path, argv: list[str]) -> subprocess.Popen[bytes]:
+    folder.mkdir()
+    env = os.environ | {
+        "ORDERMESH_ORDERS_DSN": dsn,
+        "ORDERMESH_ORDERS_LISTEN": f"unix:{folder}/orders-{{index}}.sock",
+    }
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen([sys.executable, *argv], env=env, stdout=log, stderr=log)
+
+
+async def ends_well(dsn: str, folder: Path, task: str, how: str) -> None:
+    process = begin(dsn, folder, ["-c", PROGRAM.format(path=TASKS[task], how=how)])
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{folder}/orders-0.sock") as channel:
+            health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+            while (await health.read()).status != health_pb2.HealthCheckResponse.SERVING:
+                pass
+            process.send_signal(signal.SIGUSR1)
+            assert (await health.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            health.cancel()
+            answer = orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(order(("p1", 1, 1)))
+            # What is in hand while the process drains is still served; without a writer it is refused at once.
+            if task == "writer":
+                assert (await refusal(answer)).reason == "DATABASE_UNAVAILABLE"
+            else:
+                await answer
+            assert await asyncio.to_thread(process.wait, 30) == ExitCode.BACKGROUND_ENDED
+    finally:
+        process.kill()
+        process.wait()
+    lines = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    assert [line["task"] for line in lines if "background task ended" in line["event"]] == [task]
+
+
+async def test_the_end_of_a_background_task_ends_the_process_after_health_said_so(
+    orders_dsn: str, run_folder: Path
+) -> None:
+    ways = {task: "returns" if task == "housekeeping" else "raises" for task in TASKS}
+    await asyncio.gather(*(ends_well(orders_dsn, run_folder / task, task, how) for task, how in ways.items()))
+
+
+async def test_calls_that_wait_for_a_writer_that_ends_are_answered(world: World) -> None:
+    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+    in_hand = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
+    while not await world.value(WAITS_FOR_LOCK):
+        pass
+    queued = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
+    while world.writer._queue.empty():  # noqa: ASYNC110  # no event tells it
+        await asyncio.sleep(0)
+    world.writing.cancel()
+    assert ((await in_hand).reason, (await queued).reason) == ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE")
+    assert (await refusal(world.create(("p1", 1, 1)))).reason == "DATABASE_UNAVAILABLE"
+    await lock.rollback()
+    await lock.close()
