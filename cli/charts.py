@@ -8,6 +8,7 @@ from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc
 from ordermesh.orders.v1.orders_pb2 import Order
 from rich.table import Table
+from rich.text import Text
 
 from cli.screen import console, plain_table
 
@@ -45,7 +46,8 @@ def pipeline_table(status: PipelineStatus, title: str) -> Table:
         f"{processing.latency.p99_ms:.0f}",
     )
     down = [part.name for part in status.components if part.state == PipelineStatus.Component.DOWN]
-    table.caption = f"[red]down: {', '.join(down)}[/red]" if down else f"{processing.workers} workers, all parts up"
+    up = f"{processing.workers} workers, all parts up"
+    table.caption = Text(f"down: {', '.join(down)}", "red") if down else up
     table.caption_justify = "left"
     return table
 
@@ -72,7 +74,7 @@ def show_analytics(address: str) -> None:
     most = max((minute.orders for minute in minutes), default=0)
     for minute in minutes:
         when = minute.minute.ToDatetime().strftime("%H:%M")
-        table.add_row(when, f"{minute.orders:,}", f"{minute.revenue:,.2f}", f"[cyan]{bar(minute.orders, most)}[/cyan]")
+        table.add_row(when, f"{minute.orders:,}", f"{minute.revenue:,.2f}", Text(bar(minute.orders, most), "cyan"))
     console.print(table)
     statuses = ", ".join(f"{Order.Status.Name(one.status)} {one.orders:,}" for one in summary.orders_by_status)
     console.print(
@@ -82,7 +84,7 @@ def show_analytics(address: str) -> None:
     table = plain_table("top products", "", ">units", ">revenue", "")
     for product in top:
         cells = (product.product_id, names.get(product.product_id, ""), f"{product.units:,}", f"{product.revenue:,.2f}")
-        table.add_row(*cells, f"[magenta]{bar(product.units, top[0].units)}[/magenta]")
+        table.add_row(*cells, Text(bar(product.units, top[0].units), "magenta"))
     console.print(table)
 
 

@@ -55,14 +55,14 @@ def list_letters(
 def show(place: Place) -> None:
     """Show one event as it came: headers, bytes, and what can be read of it."""
     found = find(place)
-    console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}", markup=False)
-    console.print(f"key: {found.key!r}", markup=False)
+    console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}")
+    console.print(f"key: {found.key!r}")
     for name, value in found.headers:
-        console.print(f"header {name}: {value!r}", markup=False)
+        console.print(f"header {name}: {value!r}")
     value = found.value or b""
     console.print(f"{len(value):,} bytes:")
-    console.print(hex_rows(value[:SHOWN_BYTES]), markup=False)
-    console.print(readable(found.letter.place[0], value), markup=False)
+    console.print(hex_rows(value[:SHOWN_BYTES]))
+    console.print(readable(found.letter.place[0], value))
 
 
 @app.command()

@@ -17,6 +17,7 @@ import grpc
 import typer
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.live import Live
+from rich.text import Text
 
 from cli import charts, verify
 from cli.lifecycle import fetch, show_event
@@ -99,7 +100,7 @@ def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
         watch(address, protocol, load)
         words = load.communicate()[0]
         if not output.exists():
-            console.print(words, markup=False)
+            console.print(words)
             return Sent(protocol, 0, 0, ExitCode.ERRORS, 0.0, 0.0)
         result = json.loads(output.read_text())
     accepted = result["latency_ms"]["accepted"]
@@ -122,7 +123,7 @@ def watch(address: str, protocol: str, load: subprocess.Popen[str]) -> None:
                 if console.is_terminal:
                     live.update(charts.pipeline_table(status, protocol), refresh=True)
                 else:
-                    console.print(charts.pipeline_line(status), markup=False)
+                    console.print(charts.pipeline_line(status))
             time.sleep(POLL_SECONDS if console.is_terminal else 4 * POLL_SECONDS)
 
 
@@ -134,8 +135,8 @@ def prove(address: str, sent: list[Sent]) -> bool:
     counted = response.counted.orders
     same = counted == acknowledged
     look = "green" if same else "red"
-    console.print(f"acknowledged to the generator {acknowledged:,}, counted [{look}]{counted:,}[/{look}]")
+    console.print(Text.assemble(f"acknowledged to the generator {acknowledged:,}, counted ", (f"{counted:,}", look)))
     failed = [one.protocol for one in sent if one.exit_code != ExitCode.OK]
     if failed:
-        console.print(f"[red]the generator reports errors over {' and '.join(failed)}[/red]")
+        console.print(f"the generator reports errors over {' and '.join(failed)}", style="red")
     return same and not failed and response.verdict == Response.AGREES

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from rich.text import Text
+
 from cli.screen import console, plain_table
 from runtime.exit_codes import ExitCode
 from stack import checks
@@ -16,13 +18,13 @@ def doctor() -> None:
     table = plain_table("", "what", "found")
     remedies = []
     for finding in checks.examine(default_home(), StackSettings.load()):
-        mark = "[green]ok[/green]" if finding.good else "[red]missing[/red]"
+        mark = Text("ok", "green") if finding.good else Text("missing", "red")
         table.add_row(mark, finding.name, finding.found)
         if not finding.good:
             remedies.append(f"{finding.name}: {finding.remedy}")
     console.print(table)
     for remedy in remedies:
-        console.print(f"[red]*[/red] {remedy}", soft_wrap=True)
+        console.print(Text.assemble(("* ", "red"), remedy), soft_wrap=True)
     if remedies:
         sys.exit(ExitCode.DIFFERS)
     console.print("everything is there; start with `ordermesh up` or `ordermesh demo`")

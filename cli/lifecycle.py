@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.place import require_status
-from cli.screen import console, errors, plain_table
+from cli.screen import console, errors, output_may_fail, plain_table
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
 from stack.board import Event
@@ -58,6 +58,7 @@ def up(
     if detach:
         start_detached()
         return
+    output_may_fail()
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: interrupted.set())
@@ -123,7 +124,8 @@ def show_event(event: Event) -> None:
     """Print what a component came to."""
     look = LOOK.get(event.state, "dim")
     detail = f"  {event.detail}" if event.detail else ""
-    console.print(f"{event.at[11:19]}  [{look}]{event.state:<9}[/{look}] {event.component}{detail}", soft_wrap=True)
+    state = (f"{event.state:<9}", look)
+    console.print(Text.assemble(f"{event.at[11:19]}  ", state, f" {event.component}{detail}"), soft_wrap=True)
 
 
 def show_ready(known: StackStatus, seconds: float) -> None:
@@ -131,9 +133,9 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     console.print(components_table(known))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
     console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
-    console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n", markup=False)
+    console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
     for line in examples(rest, grpc):
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
     console.print()
 
 
@@ -158,5 +160,6 @@ def components_table(known: StackStatus) -> Table:
         if one.state != State.DONE:
             look = LOOK.get(one.state, "dim")
             pid = str(one.pid or "")
-            table.add_row(name, f"[{look}]{one.state}[/{look}] {one.detail}", pid, str(one.restarts), one.address)
+            state = Text.assemble((one.state, look), f" {one.detail}")
+            table.add_row(name, state, pid, str(one.restarts), one.address)
     return table

@@ -27,6 +27,6 @@ def open_page(
 ) -> None:
     """Open the dashboard, or the API documentation, in a browser."""
     address = require_status().addresses["rest"] + PATHS[page]
-    console.print(address, markup=False, soft_wrap=True)
+    console.print(address, soft_wrap=True)
     if not webbrowser.open(address):
         console.print("no browser was found: open the address by hand")

@@ -18,11 +18,11 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
     if local_status() is not None:
         raise StateInUse(f"the stack of {home} runs: stop it first with `ordermesh down`")
     if not home.is_dir():
-        console.print(f"there is no {home}: nothing was deleted", markup=False)
+        console.print(f"there is no {home}: nothing was deleted")
         return
     if not yes:
         typer.confirm(f"All orders, events, metrics and logs in {home} will be deleted. Delete?", abort=True)
     state = StateFolder(home)
     with state.locked():
         deleted = state.clear()
-    console.print(f"deleted in {home}: {', '.join(deleted) or 'nothing'}; `ordermesh up` begins anew", markup=False)
+    console.print(f"deleted in {home}: {', '.join(deleted) or 'nothing'}; `ordermesh up` begins anew")

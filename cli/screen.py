@@ -11,10 +11,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runtime.output import Output
+
 # Where no terminal says how wide it is, lines are left whole for the program that reads them.
 WIDE_COLUMNS = 400
-console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE_COLUMNS)
-errors = Console(stderr=True, highlight=False)
+# Nothing that is printed is read as markup or as the name of an emoji: paths, errors and what clients sent may look
+# like either. What is to be coloured is a Text.
+console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE_COLUMNS)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def output_may_fail() -> None:
+    """Let what this process prints from now on be lost where it cannot be written, and the process go on."""
+    output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes were lost: {cause})")
+    console.file = output  # type: ignore[assignment]  # a stream as far as it is used
 
 
 def print_error(message: str) -> None:
@@ -39,7 +49,7 @@ def print_heading(text: str) -> None:
     if console.is_terminal:
         console.rule(text)
     else:
-        console.print(f"\n== {text}", markup=False)
+        console.print(f"\n== {text}")
 
 
 def plain_table(*columns: str) -> Table:

@@ -9,6 +9,7 @@ from typing import Annotated
 import grpc
 import typer
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+from rich.text import Text
 
 from cli.place import front_address
 from cli.screen import console, plain_table
@@ -59,6 +60,6 @@ def show(response: Response) -> None:
         "green" if response.verdict == Response.AGREES else "red" if response.verdict == Response.DIFFERS else "yellow"
     )
     verdict = Response.Verdict.Name(response.verdict)
-    console.print(f"[{look}]{verdict}[/{look}] {response.summary} ({response.took_ms:,} ms)")
+    console.print(Text.assemble((verdict, look), f" {response.summary} ({response.took_ms:,} ms)"))
     for finding in response.findings:
-        console.print(f"  {Response.Finding.Kind.Name(finding.kind)}: {finding.message}", markup=False)
+        console.print(f"  {Response.Finding.Kind.Name(finding.kind)}: {finding.message}")

@@ -3,10 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from loadgen.options import OptionError, parse
-from loadgen.progress import open_screen
+from loadgen.progress import open_screen, plain_console
 from loadgen.report import print_closing, print_opening
 from loadgen.session import TargetNotReady, run
 from runtime.exit_codes import ExitCode
@@ -17,7 +15,7 @@ def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
     """Run what the command line asks for and return the exit code; `program` is the name shown in the help."""
     # The verdict is the exit code and the file; what is printed on the way must not cost a run.
     output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes were lost: {cause})")
-    console = Console(file=output)  # type: ignore[arg-type]  # a stream as far as it is used
+    console = plain_console(output)  # type: ignore[arg-type]  # a stream as far as it is used
     try:
         options = parse(argv, program)
         print_opening(console, options)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import IO, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -90,14 +90,20 @@ class LineScreen:
         """Do nothing: the lines stand."""
 
 
-def open_screen(console: Console) -> Screen:
-    """Return the screen that suits the console."""
+def plain_console(file: IO[str] | None = None) -> Console:
+    """Return a console that prints text as it is: what a target answers may look like markup."""
+    return Console(file=file, highlight=False, markup=False, emoji=False)
+
+
+def open_screen(console: Console | None = None) -> Screen:
+    """Return the screen that suits the console, standard output without one."""
+    console = console or plain_console()
     return LiveScreen(console) if console.is_terminal else LineScreen(console)
 
 
 def print_line(console: Console, text: str) -> None:
     """Print plain text, however long, in one line."""
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.print(text, soft_wrap=True)
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import uvloop
-from rich.console import Console
 
 from loadgen.driver import Driver
 from loadgen.machine import read_machine, read_versions
@@ -46,7 +45,7 @@ class TargetNotReady(Exception):
 def run(options: Options, screen: Screen | None = None) -> Result:
     """Carry out a run and return what it found; raise TargetNotReady when it cannot begin. Blocks until it is over."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Session(options, screen or open_screen(Console())).run())
+        return runner.run(_Session(options, screen or open_screen()).run())
 
 
 class _Session:

@@ -1,0 +1,50 @@
+"""Text of others on the terminal: it is printed as it is, whatever it looks like."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli import lifecycle, screen
+from cli.screen import plain_table
+from stack.board import Event
+from stack.proc import ProcessId
+from stack.status import ComponentStatus, StackStatus, State
+
+LOOKS_LIKE_MARKUP = "cannot write [/var/lib]: [red]no[/] space :warning: [bold"
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    written = io.StringIO()
+    for console in (screen.console, screen.errors):
+        monkeypatch.setattr(console, "_file", written)
+    return written
+
+
+def test_an_event_is_told_with_the_error_as_it_is(printed: io.StringIO) -> None:
+    lifecycle.show_event(Event("2026-01-01T00:00:00.000Z", "kafka", State.DOWN, LOOKS_LIKE_MARKUP))
+    assert LOOKS_LIKE_MARKUP in printed.getvalue()
+
+
+def test_a_table_shows_the_error_as_it_is(printed: io.StringIO) -> None:
+    components = {"kafka": ComponentStatus(State.DOWN, detail=LOOKS_LIKE_MARKUP, address="[/a]")}
+    screen.console.print(lifecycle.components_table(StackStatus(ProcessId(1, 1), "", {}, components)))
+    assert LOOKS_LIKE_MARKUP in printed.getvalue()
+    assert "[/a]" in printed.getvalue()
+
+
+def test_a_cell_a_line_and_an_error_are_printed_as_they_are(printed: io.StringIO) -> None:
+    table = plain_table("[/column]")
+    table.add_row(LOOKS_LIKE_MARKUP)
+    screen.console.print(table)
+    screen.console.print(LOOKS_LIKE_MARKUP)
+    screen.print_error(LOOKS_LIKE_MARKUP)
+    assert printed.getvalue().count(LOOKS_LIKE_MARKUP) == 3
+    assert "[/column]" in printed.getvalue()
+
+
+def test_no_console_of_ours_reads_markup() -> None:
+    consoles = [one for one in vars(screen).values() if isinstance(one, Console)]
+    assert len(consoles) == 2
+    assert not any(console._markup or console._emoji for console in consoles)
