@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from cli.place import ANALYTICS, use_local_kafka
 from cli.screen import console, plain_table
 from processor import dead_letters
+from processor.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime import kafka
 from stack.errors import ServerFailed, SettingInvalid
@@ -24,6 +25,8 @@ PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` sho
 Place = Annotated[str, PLACE]
 MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {kafka.ORDER_EVENTS: OrderEvent, kafka.STOCK: StockEvent}
 SHOWN_BYTES = 2048
+SHOWN_HEADERS = 50
+SHOWN_CHARACTERS = 200
 ROW_BYTES = 16
 
 
@@ -56,9 +59,12 @@ def show(place: Place) -> None:
     """Show one event as it came: headers, bytes, and what can be read of it."""
     found = find(place)
     console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}")
-    console.print(f"key: {found.key!r}")
-    for name, value in found.headers:
-        console.print(f"header {name}: {value!r}")
+    console.print(f"key: {shortened(found.key)}")
+    headers: list[tuple[str | bytes, bytes | None]] = [*found.headers, *found.byte_headers]
+    for name, value in headers[:SHOWN_HEADERS]:
+        console.print(f"header {shortened(name)}: {shortened(value)}")
+    if len(headers) > SHOWN_HEADERS:
+        console.print(f"... {len(headers) - SHOWN_HEADERS:,} more headers")
     value = found.value or b""
     console.print(f"{len(value):,} bytes:")
     console.print(hex_rows(value[:SHOWN_BYTES]))
@@ -73,7 +79,8 @@ def redrive(places: Annotated[list[str], PLACE]) -> None:
     except (dead_letters.LetterNotFound, dead_letters.LetterNotSent) as error:
         raise ServerFailed(str(error)) from error
     for letter in letters:
-        console.print(f"{letter.name}: sent again")
+        lacks = ", without the headers whose names are not UTF-8" if letter.reason == Reason.UNREADABLE_HEADERS else ""
+        console.print(f"{letter.name}: sent again{lacks}")
 
 
 def find(place: str) -> dead_letters.LetterContent:
@@ -96,6 +103,15 @@ def hex_rows(value: bytes) -> str:
     """Return bytes in rows of hex and text."""
     rows = (value[at : at + ROW_BYTES] for at in range(0, len(value), ROW_BYTES))
     return "\n".join(f"{row.hex(' '):<{ROW_BYTES * 3}} {printable(row)}" for row in rows)
+
+
+def shortened(part: str | bytes | None) -> str:
+    """Return a key, a name or a value as it is written in Python, at most so long."""
+    if part is None:
+        return "none"
+    first = part[:SHOWN_CHARACTERS]
+    more = f"... ({len(part):,} in all)" if len(part) > SHOWN_CHARACTERS else ""
+    return (first if isinstance(first, str) and first.isprintable() else repr(first)) + more
 
 
 def printable(row: bytes) -> str:

@@ -10,14 +10,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Message
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.public import descriptor_pool
+from runtime.headers import Headers, UnreadableHeaders, last_value, read_headers
 
 CONTENT_TYPE = "content-type"
-Headers = list[tuple[str, bytes | None]]
+# What Kafka has for a message without a time.
+NO_TIME = -1
+YEAR_10000_MS = 253_402_300_800_000
 Shown = str | dict[str, str] | None
 
 
@@ -33,19 +37,20 @@ class EventLines:
 
     def line(self, message: Message) -> str:
         """Return a message as one line of JSON; bytes that are no event come in base64 with the reason."""
-        headers: Headers = message.headers() or []  # type: ignore[assignment]  # the client gives a list
         value: bytes | None = message.value()
-        shown = {
+        shown: dict[str, Any] = {
             "topic": message.topic(),
             "partition": message.partition(),
             "offset": message.offset(),
-            "time": written_at(message.timestamp()[1]),
+            **written_at(message.timestamp()[1]),
             "key": text(message.key()),
-            "headers": grouped(headers),
+            "headers": None,
         }
         try:
+            headers = read_headers(message)
+            shown["headers"] = grouped(headers)
             shown["event"] = self._event(headers, value)
-        except Undecodable as error:
+        except (Undecodable, UnreadableHeaders) as error:
             shown |= {"event": None, "undecodable": str(error), "bytes": encoded(value or b"")}
         return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
 
@@ -59,24 +64,25 @@ class EventLines:
             raise Undecodable("the message has no value")
         try:
             return MessageToDict(kind.FromString(value), preserving_proto_field_name=True, descriptor_pool=self._pool)
-        except (DecodeError, ValueError, TypeError) as error:
+        except (DecodeError, JsonError, ValueError, TypeError) as error:
             raise Undecodable(f"no {name}: {error}") from error
 
 
 def type_name(headers: Headers) -> str:
     """Return the type that the content type names. Raises Undecodable when there is none."""
-    given = next((value or b"" for name, value in headers if name == CONTENT_TYPE), b"")
+    given = last_value(headers, CONTENT_TYPE) or b""
     found = re.search(r";\s*type=([\w.]+)", given.decode("utf-8", "replace"))
     if found is None:
         raise Undecodable(f"no {CONTENT_TYPE} header names a type")
     return found[1]
 
 
-def written_at(milliseconds: int) -> str | None:
-    """Return Kafka's time as people and programs read it; None for a message without one."""
-    if milliseconds < 0:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def written_at(milliseconds: int) -> dict[str, str | int | None]:
+    """Return Kafka's time as people and programs read it; the number itself where it is no time of a calendar."""
+    if 0 <= milliseconds < YEAR_10000_MS:
+        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return {"time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {"time": None} if milliseconds == NO_TIME else {"time": None, "timestamp_ms": milliseconds}
 
 
 def text(value: bytes | str | None) -> Shown:

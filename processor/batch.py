@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
-from processor.decode import Event, Poison, decode
+from processor.decode import Event, Poison, Reason, decode
 from runtime import tracing
+from runtime.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.tracing import TraceContext
 
 Partition = tuple[str, int]
@@ -19,11 +20,15 @@ SAMPLED_DIGITS = frozenset((b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f"))
 
 @dataclass(slots=True)
 class Parked:
-    """A message that cannot be counted, why, and where among the dead letters its bytes are once they are there."""
+    """A message that cannot be counted, why, and where among the dead letters its bytes are once they are there.
+
+    Its headers are None where they have to be read as bytes.
+    """
 
     message: Message
     place: Place
     poison: Poison
+    headers: Headers | None
     letter_partition: int | None = None
     letter_offset: int | None = None
 
@@ -65,16 +70,22 @@ def sort_out(messages: Sequence[Message], batch: Batch, oldest_event_id: str) ->
             span = batch.spans[topic, partition] = Span(offset, offset, 0)
         span.next_offset = offset + 1
         span.events += 1
-        outcome = decode(topic, message.key(), message.value(), oldest_event_id)
+        headers: Headers | None
+        outcome: Event | Poison
+        try:
+            headers = read_headers(message)
+            outcome = decode(topic, message.key(), message.value(), oldest_event_id)
+        except UnreadableHeaders as error:
+            headers, outcome = None, Poison(Reason.UNREADABLE_HEADERS, str(error))
         if isinstance(outcome, Poison):
-            batch.parked.append(Parked(message, (topic, partition, offset), outcome))
+            batch.parked.append(Parked(message, (topic, partition, offset), outcome, headers))
         elif outcome.event_id in seen:
             batch.duplicates += 1
         else:
             seen.add(outcome.event_id)
             batch.events.append(outcome)
             batch.places.append((partition, offset))
-            if (context := sampled_context(message)) is not None:
+            if headers and (context := sampled_context(headers)) is not None:
                 batch.sampled[outcome.event_id] = context
 
 
@@ -83,14 +94,9 @@ def place_of(message: Message) -> Place:
     return message.topic(), message.partition(), message.offset()  # type: ignore[return-value]  # only an error has none
 
 
-def sampled_context(message: Message) -> TraceContext | None:
-    """Return the message's trace context when its trace is followed in the logs."""
-    for name, value in header_pairs(message):
-        if name == "traceparent" and isinstance(value, bytes) and value[-1:] in SAMPLED_DIGITS:
-            return tracing.parse(value.decode("ascii", "replace"))
-    return None
-
-
-def header_pairs(message: Message) -> list[tuple[str, bytes | None]]:
-    """Return a message's headers; the client gives a list, whatever it was given."""
-    return message.headers() or []  # type: ignore[return-value]  # see above
+def sampled_context(headers: Headers) -> TraceContext | None:
+    """Return the trace context of a message whose trace is followed in the logs; the last traceparent counts."""
+    value = last_value(headers, "traceparent")
+    if value is None or value[-1:] not in SAMPLED_DIGITS:
+        return None
+    return tracing.parse(value.decode("ascii", "replace"))

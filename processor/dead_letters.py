@@ -9,11 +9,12 @@ from datetime import datetime
 import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from processor import store
-from processor.batch import Place, header_pairs
-from processor.letter_box import PREFIX, Headers
+from processor import letter_box, store
+from processor.batch import Place
 from processor.settings import DatabaseSettings
 from runtime import kafka
+from runtime.headers import Headers, last_value, read_headers
+from runtime.raw_headers import RawHeaders
 from runtime.sql import Queries
 
 SQL = Queries("processor", "dead_letters.sql")
@@ -49,12 +50,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class LetterContent:
-    """A dead letter with the event's own key, value and headers."""
+    """A dead letter with the event's own key, value and headers; names that are not UTF-8 stand apart, as bytes."""
 
     letter: DeadLetter
     key: bytes | None
     value: bytes | None
     headers: Headers
+    byte_headers: RawHeaders
 
 
 def parse_place(text: str) -> Place:
@@ -82,8 +84,8 @@ def show(settings: DatabaseSettings, place: Place) -> LetterContent:
 def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLetter]:
     """Send events again to the topics they came from, and return their letters.
 
-    One that was sent twice is counted once. Raises LetterNotFound or LetterNotSent at the first that fails;
-    those before it are done. Raises psycopg.Error.
+    Headers whose name is not UTF-8 are left out: no worker could read them. One that was sent twice is counted once.
+    Raises LetterNotFound or LetterNotSent at the first that fails; those before it are done. Raises psycopg.Error.
     """
     done = []
     producer = kafka.producer(settings, CLIENT_ID)
@@ -104,7 +106,13 @@ def send(producer: Producer, found: LetterContent) -> None:
         outcome.append(error)
 
     topic = found.letter.place[0]
-    producer.produce(topic, value=found.value, key=found.key, headers=found.headers, on_delivery=delivered)
+    producer.produce(
+        topic,
+        value=found.value,
+        key=found.key,
+        headers=found.headers,  # type: ignore[arg-type]  # its stub has a list of str | bytes | None
+        on_delivery=delivered,
+    )
     producer.flush(READ_SECONDS)
     if outcome != [None]:
         raise LetterNotSent(f"{found.letter.name} was not sent: {outcome[0] if outcome else 'Kafka does not answer'}")
@@ -122,8 +130,21 @@ def content(settings: DatabaseSettings, connection: psycopg.Connection, place: P
     if row is None:
         raise LetterNotFound(f"no dead letter came from {'/'.join(map(str, place))}")
     message = read_one(settings, TopicPartition(*row[8:]))
-    headers: Headers = [(name, value) for name, value in header_pairs(message) if not name.startswith(PREFIX)]
-    return LetterContent(DeadLetter(place, *row[3:8]), message.key(), message.value(), headers)
+    return LetterContent(DeadLetter(place, *row[3:8]), message.key(), message.value(), *own_headers(message))
+
+
+def own_headers(message: Message) -> tuple[Headers, RawHeaders]:
+    """Return the headers that a letter's event had: those with a readable name and the others."""
+    headers = read_headers(message)
+    names = [name for name, _ in headers]
+    end = len(names) - names[::-1].index(letter_box.FIRST_OWN) - 1 if letter_box.FIRST_OWN in names else len(names)
+    readable, as_bytes = headers[:end], []
+    for name, value in letter_box.decoded(last_value(headers[end:], letter_box.RAW_HEADERS) or b"[]"):
+        try:
+            readable.append((name.decode(), value))
+        except UnicodeDecodeError:
+            as_bytes.append((name, value))
+    return readable, as_bytes
 
 
 def read_one(settings: DatabaseSettings, at: TopicPartition) -> Message:

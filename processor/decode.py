@@ -60,6 +60,7 @@ class Reason(StrEnum):
     WRONG_KEY = "WRONG_KEY"
     INVALID = "INVALID"
     TOO_OLD = "TOO_OLD"
+    UNREADABLE_HEADERS = "UNREADABLE_HEADERS"
 
 
 @dataclass(frozen=True, slots=True)
