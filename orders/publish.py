@@ -11,7 +11,8 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from orders.events import SHARDS
-from orders.publisher import KafkaDown, Publisher
+from orders.publisher import Publisher
+from orders.sender import KafkaDown
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
 from runtime import logging, metrics
@@ -42,7 +43,8 @@ def main() -> None:
     while not stop.is_set():
         try:
             publish(settings, stop, outage)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.SerializationFailure) as error:
+        except psycopg.Error as error:
+            # Whatever the database says, a new connection may be answered otherwise: another server, a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
             outage.begins(error, part="postgres")
             stop.wait(RETRY_SECONDS)

@@ -11,14 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaError, KafkaException, Producer
-from ordermesh.events.v1.events_pb2 import EventType
 
 from orders.events import SHARDS
+from orders.sender import Event, KafkaDown, Outcome, Sender, in_turn
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
 from runtime import arrays, kafka, metrics
@@ -30,33 +28,6 @@ FLOOR_SECONDS = 1.0
 MAX_CLAIM_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
 MAX_CAUSE_CHARACTERS = 200
-# Errors that are this one message's fault for good; all others are the cluster's, and are ridden out.
-REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG}
-PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
-
-
-# By type of event: its topic, and the headers that all events of it have.
-DESTINATIONS = {
-    number: (topic, (("event-type", name), ("content-type", kafka.CONTENT_TYPES[topic])))
-    for name, number in EventType.items()
-    for topic in (kafka.topic_of(number),)
-}
-
-
-class Event(NamedTuple):
-    """An unsent row of the outbox."""
-
-    id: int
-    shard: int
-    event_type: int
-    key: str
-    payload: bytes
-    traceparent: str
-    occur_us: int
-
-
-class KafkaDown(Exception):
-    """Kafka did not acknowledge in time; nothing was marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +44,21 @@ class Run:
 
     def __init__(self, claim: Claim, events: list[Event]) -> None:
         self._claim = claim
+        self.events: list[Event] = []
         self.newest: dict[int, int] = {}
         self.taken = self.sent = 0
+        self.dead_keys: set[str] = set()
         # Of the last batch: how old its events were when Kafka had them.
         self.p50_ms = self.p99_ms = 0.0
         self.take(events)
 
-    def take(self, events: list[Event]) -> None:
-        """Take the next batch in hand."""
-        self.events = events
+    def take(self, events: list[Event], before: Sequence[Event] = ()) -> None:
+        """Take the next batch in hand: what was read last, and before it what was read and not sent."""
         self.taken += len(events)
         self.newest |= {event.shard: event.id for event in events}
+        self.events = [*before, *events] if before else events
+        if self.dead_keys:
+            self.events = [event for event in self.events if event.key not in self.dead_keys]
 
     def rest_of_claim(self) -> Claim:
         """Return the claim without what was read."""
@@ -100,9 +75,8 @@ class Publisher:
         self._settings = settings
         self._connection = connection
         self._process = process
-        self._producer = self._new_producer()
+        self._sender = Sender(settings, process)
         self._turn = os.getpid() % SHARDS
-        self._refused: dict[int, tuple[Event, KafkaError]] = {}
         self._floors_moved_at = 0.0
         # By shard, the newest event that was read in a transaction which has ended.
         self._newest: dict[int, int] = {}
@@ -111,7 +85,7 @@ class Publisher:
 
     def run_once(self) -> int:
         """Publish a batch, more while there are full ones, and return how many events were taken up; 0 without any."""
-        self._refused.clear()
+        self._sender.prepare()
         down: KafkaDown | None = None
         with self._connection.transaction():
             claim = self._claim()
@@ -130,28 +104,24 @@ class Publisher:
 
     def _publish(self, run: Run) -> None:
         """Publish batch after batch: while Kafka has one, the one before is marked and the one after is read."""
-        acknowledged: list[Event] = []
+        outcome = Outcome()
         until = time.monotonic() + MAX_CLAIM_SECONDS
         while run.events:
-            self._produce(run.events)
-            if acknowledged:
-                self._mark(run, acknowledged)
+            events, later = in_turn(run.events)
+            self._sender.send(events)
+            self._mark(run, outcome)
             full = len(run.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
             following = self._read(run.rest_of_claim()) if full else []
-            self._await_acks()
-            acknowledged = run.events
-            run.take(following)
-        if acknowledged:
-            self._mark(run, acknowledged)
+            outcome = self._sender.outcome(events)
+            run.dead_keys.update(event.key for event, _ in outcome.dead)
+            # Never what was read last without what goes before it.
+            goes_on = full or time.monotonic() < until
+            run.take(following, [*outcome.again, *later] if goes_on else ())
+        self._mark(run, outcome)
 
     def close(self) -> None:
         """Give up what is not sent; it stays unsent in the outbox."""
-        self._producer.purge()
-        self._producer.flush(1.0)
-
-    def _new_producer(self) -> Producer:
-        overrides = {"delivery.report.only.error": True, "queue.buffering.max.messages": 100_000}
-        return kafka.producer(self._settings, self._process, overrides)
+        self._sender.close()
 
     def _claim(self) -> Claim:
         parameters = {"turn": self._turn, "shards": self._settings.publisher_shards}
@@ -177,53 +147,8 @@ class Publisher:
         rows = self._connection.execute(OUTBOX.read_events, parameters, binary=True).fetchall()
         return [Event._make(row) for row in rows]
 
-    def _produce(self, events: Sequence[Event]) -> None:
-        """Hand the events to Kafka's client; those of a key that had one refused wait."""
-        refused_keys = {event.key for event, _ in self._refused.values()}
-        for event in events:
-            if event.key in refused_keys:
-                self._refused[event.id] = (event, KafkaError(KafkaError._PURGE_QUEUE))
-            elif not self._send(event):
-                refused_keys.add(event.key)
-
-    def _await_acks(self) -> None:
-        """Wait until each event is acknowledged or refused. Raises KafkaDown."""
-        waiting = self._producer.flush(self._settings.publisher_ack_seconds)
-        if waiting or any(code not in REFUSED | PURGED for code in (e.code() for _, e in self._refused.values())):
-            self._give_up(waiting)
-
-    def _send(self, event: Event) -> bool:
-        """Put one event into the producer's queue; False when the client refuses it at once."""
-        topic, own = DESTINATIONS[event.event_type]
-        headers: list[tuple[str, str | bytes | None]] = [("traceparent", event.traceparent), *own]
-        try:
-            self._producer.produce(
-                topic, event.payload, event.key, on_delivery=partial(self._delivered, event), headers=headers
-            )
-        except KafkaException as error:
-            self._refused[event.id] = (event, error.args[0])
-            return False
-        except BufferError:
-            self._producer.flush(self._settings.publisher_ack_seconds)
-            return self._send(event)
-        return True
-
-    def _delivered(self, event: Event, error: KafkaError | None, _message: object) -> None:
-        if error is not None:
-            self._refused[event.id] = (event, error)
-
-    def _give_up(self, waiting: int) -> None:
-        """Drop what is not acknowledged and build a new producer: what it sent may be there, then twice."""
-        errors = {error.name() for _, error in self._refused.values() if error.code() not in PURGED}
-        self._producer.purge()
-        self._producer.flush(1.0)
-        self._producer = self._new_producer()
-        metrics.PUBLISH_FAILURES.labels("kafka").inc()
-        raise KafkaDown(f"{waiting} events not acknowledged" + (f": {', '.join(sorted(errors))}" if errors else ""))
-
-    def _mark(self, run: Run, events: Sequence[Event]) -> None:
-        sent = [event for event in events if event.id not in self._refused]
-        if sent:
+    def _mark(self, run: Run, outcome: Outcome) -> None:
+        if sent := outcome.sent:
             parameters = {
                 "shards": arrays.plain({event.shard for event in sent}),
                 "ids": arrays.plain([event.id for event in sent]),
@@ -232,10 +157,8 @@ class Publisher:
             }
             self._connection.execute(OUTBOX.mark_sent, parameters)
             self._observe(run, sent)
-        refused = [self._refused[event.id] for event in events if event.id in self._refused]
-        dead = [(event, error) for event, error in refused if error.code() in REFUSED]
-        if dead:
-            self._mark_dead(dead)
+        if outcome.dead:
+            self._mark_dead(outcome.dead)
 
     def _mark_failed(self, events: Sequence[Event], cause: str) -> None:
         """Show in the outbox what is held up and why; it is tried again all the same."""
@@ -246,15 +169,15 @@ class Publisher:
         }
         self._connection.execute(OUTBOX.mark_failed, parameters)
 
-    def _mark_dead(self, dead: Sequence[tuple[Event, KafkaError]]) -> None:
+    def _mark_dead(self, dead: Sequence[tuple[Event, str]]) -> None:
         """Set events aside that Kafka refuses for good; only their orders' later events wait."""
-        for event, error in dead:
-            logger().error("event refused for good", id=event.id, key=event.key, cause=error.str())
+        for event, cause in dead:
+            logger().error("event refused for good", id=event.id, key=event.key, cause=cause)
         shards = [event.shard for event, _ in dead]
         parameters = {
             "shards": shards,
             "ids": [event.id for event, _ in dead],
-            "causes": [error.str()[:MAX_CAUSE_CHARACTERS] for _, error in dead],
+            "causes": [cause[:MAX_CAUSE_CHARACTERS] for _, cause in dead],
         }
         self._connection.execute(OUTBOX.mark_dead, parameters)
         self._connection.execute(OUTBOX.note_dead, {"shards": shards})

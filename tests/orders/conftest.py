@@ -2,23 +2,26 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from orders_world import World, open_world
+from outbox_world import publishing
 
+from orders.publisher import Publisher
+from orders.settings import PublisherSettings
 from runtime.kafka import EVENT_TOPICS, admin, create_topics
 from runtime.postgres import migrate
 from runtime.settings import Settings
 from stack import ports
 from stack.credentials import load_or_create
 from stack.databases import provision
-from stack.kafka import Kafka
+from stack.kafka import Kafka, quiet_client
 from stack.logfile import LogFile
 from stack.paths import StateFolder, temporary_home
 from stack.postgres import Postgres
@@ -104,3 +107,52 @@ def led(client: AdminClient) -> bool:
     places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
     asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
     return all(answer.exception() is None for answer in asked.values())
+
+
+@pytest.fixture
+def writer(orders_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(orders_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
+    return PublisherSettings(orders_dsn=publisher_dsn, kafka_bootstrap=broker.bootstrap, publisher_shards=64)
+
+
+@pytest.fixture
+def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    # Floors may move with every batch here, not once a second.
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    with publishing(settings) as made:
+        yield made
+
+
+@pytest.fixture
+def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
+    """What arrives in the topics from now on; each call returns all of it so far."""
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
+    client = quiet_client(broker.bootstrap, {})
+    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
+
+    def ends() -> dict[TopicPartition, int]:
+        while True:
+            asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
+            try:
+                return {place: answer.result().offset for place, answer in asked.items()}
+            except KafkaException:
+                # A broker that was stopped for long leads its partitions again, with a new epoch.
+                client.list_topics(timeout=READY_SECONDS)
+
+    begin = ends()
+    consumer.assign([TopicPartition(place.topic, place.partition, end) for place, end in begin.items()])
+    found: list[Message] = []
+
+    def read() -> list[Message]:
+        target = sum(ends().values()) - sum(begin.values())
+        while len(found) < target:
+            found.extend(consumer.consume(1000, timeout=0.1))
+        return found
+
+    yield read
+    consumer.close()

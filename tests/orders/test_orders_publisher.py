@@ -2,129 +2,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from itertools import count
+from contextlib import ExitStack
 
 import psycopg
 import pytest
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec
-from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
 from psycopg.pq import TransactionStatus
 
 from orders import events, outbox_admin, publish
 from orders.ids import uuid7
-from orders.model import CREATED, PAID, Line, NewOrder
-from orders.publisher import KafkaDown, Publisher
+from orders.publisher import Publisher
+from orders.sender import KafkaDown, Sender
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
-from runtime.kafka import EVENT_TOPICS
-from runtime.postgres import connection_options
-from stack.kafka import Kafka, quiet_client
-
-TIMES = count(1_800_000_000_000_000)
-TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
-INSERT = """
-    INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload)
-    VALUES (%s, %s, now(), %s, %s, %s, %s) RETURNING id
-"""
-UNSENT = "SELECT count(*) FROM event_outbox WHERE status IN ('NEW', 'FAILED')"
-
-
-def event(order_id: str, sequence: int, bytes_more: int = 0) -> events.OutboxEvent:
-    """An order's event as the service makes it; a long customer makes it as large as one likes."""
-    event_id, occur_us = uuid7(next(TIMES)), next(TIMES)
-    if sequence == 1:
-        order = NewOrder("c" + "x" * bytes_more, (Line("p1", 1, 100),), 100, 1, "", TRACE)
-        return events.order_created(event_id, order_id, order, CREATED, occur_us)
-    kind, customer = EventType.PAYMENT_COMPLETED, "c" + "x" * bytes_more
-    return events.order_step(event_id, kind, order_id, customer, sequence, CREATED, PAID, 100, occur_us, TRACE)
-
-
-def insert(connection: psycopg.Connection, *made: events.OutboxEvent) -> list[int]:
-    ids = []
-    for e in made:
-        values = (e.shard, int(e.event_type), e.event_id, e.key, e.traceparent, e.payload)
-        ids.append(connection.execute(INSERT, values).fetchone()[0])  # type: ignore[index]
-    return ids
-
-
-def status(connection: psycopg.Connection, *ids: int) -> list[str]:
-    rows = connection.execute("SELECT id, status::text FROM event_outbox WHERE id = ANY(%s)", (list(ids),)).fetchall()
-    return [dict(rows)[each] for each in ids]
-
-
-@pytest.fixture
-def writer(orders_dsn: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(orders_dsn, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
-    return PublisherSettings(orders_dsn=publisher_dsn, kafka_bootstrap=broker.bootstrap, publisher_shards=64)
-
-
-@contextmanager
-def publishing(settings: PublisherSettings, process: str = "publisher@test") -> Iterator[Publisher]:
-    dsn = settings.orders_dsn.get_secret_value()
-    with psycopg.connect(dsn, **connection_options("publisher-test")) as connection:
-        publisher = Publisher(settings, connection, process)
-        yield publisher
-        publisher.close()
-
-
-@pytest.fixture
-def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    # Floors may move with every batch here, not once a second.
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
-    with publishing(settings) as made:
-        yield made
-
-
-@pytest.fixture
-def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
-    """What arrives in the topics from now on; each call returns all of it so far."""
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
-    client = quiet_client(broker.bootstrap, {})
-    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
-
-    def ends() -> dict[TopicPartition, int]:
-        asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
-        return {place: answer.result().offset for place, answer in asked.items()}
-
-    begin = ends()
-    consumer.assign([TopicPartition(place.topic, place.partition, end) for place, end in begin.items()])
-    found: list[Message] = []
-
-    def read() -> list[Message]:
-        target = sum(ends().values()) - sum(begin.values())
-        while len(found) < target:
-            found.extend(consumer.consume(1000, timeout=0.1))
-        return found
-
-    yield read
-    consumer.close()
-
-
-def sequences(messages: list[Message], order_id: str) -> list[int]:
-    return [OrderEvent.FromString(m.value()).sequence for m in messages if m.key() == order_id.encode()]
-
-
-def drain(publisher: Publisher) -> None:
-    while publisher.run_once():
-        pass
-
-
-def order_ids(number: int) -> list[str]:
-    return [uuid7(next(TIMES)) for _ in range(number)]
-
-
-def in_shard(shard: int, number: int) -> list[str]:
-    """Ids of orders whose events share a shard."""
-    return [order_id[:-2] + f"{shard:02x}" for order_id in order_ids(number)]
+from stack.kafka import Kafka
 
 
 def test_an_event_arrives_byte_for_byte_with_its_headers(
@@ -181,7 +75,7 @@ from orders.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.postgres import connection_options
 settings = PublisherSettings.load()
-Publisher._mark = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Publisher._mark = lambda _self, run, outcome: outcome.sent and not run.events and os.kill(os.getpid(), signal.SIGKILL)
 with psycopg.connect(settings.orders_dsn.get_secret_value(), **connection_options("dies")) as connection:
     Publisher(settings, connection, "publisher@dies").run_once()
 """
@@ -208,10 +102,6 @@ def test_a_publisher_killed_between_acknowledgement_and_mark_leaves_duplicates_a
     assert len(messages) == 80
     assert len({message.value() for message in messages}) == 40
     assert all(sequences(messages, order_id) == [1, 2, 1, 2] for order_id in orders)
-
-
-def floor(connection: psycopg.Connection, shard: int) -> int:
-    return connection.execute("SELECT floor_id FROM outbox_shard WHERE shard = %s", (shard,)).fetchone()[0]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("begins_first", ["lower id", "higher id"])
@@ -304,7 +194,7 @@ def test_a_floor_never_passes_an_unsent_row(
     import random
 
     monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
-    monkeypatch.setattr(Publisher, "_produce", lambda *_: None)
+    monkeypatch.setattr(Sender, "send", lambda *_: None)
     one_each = settings.model_copy(update={"publisher_batch_events": 64})
     dice = random.Random(11)
     below = "SELECT count(*) FROM event_outbox JOIN outbox_shard USING (shard) WHERE id <= floor_id AND {}".format
@@ -335,8 +225,8 @@ def test_a_floor_never_passes_an_unsent_row(
 def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
-    (order_id,) = order_ids(1)
-    ids = insert(writer, event(order_id, 1), event(order_id, 2))
+    order_id, other = order_ids(2)
+    ids = insert(writer, event(order_id, 1), event(order_id, 2), event(other, 1))
     assert broker.pid is not None
     impatient = settings.model_copy(update={"publisher_ack_seconds": 0.5})
     with publishing(impatient) as publisher:
@@ -345,7 +235,7 @@ def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
             for _ in range(2):
                 with pytest.raises(KafkaDown, match="not acknowledged"):
                     publisher.run_once()
-            assert status(writer, *ids) == ["FAILED", "FAILED"]
+            assert status(writer, *ids) == ["FAILED", "FAILED", "FAILED"]
             ((cause,),) = writer.execute("SELECT DISTINCT cause FROM event_outbox").fetchall()
             assert "2 events not acknowledged" in cause
         finally:

@@ -1,0 +1,248 @@
+"""Hands events to Kafka and tells what became of each: an order's events arrive in order, whatever Kafka refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, NoReturn
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from ordermesh.events.v1.events_pb2 import EventType
+
+from orders.settings import PublisherSettings
+from runtime import kafka, kafka_limits, metrics
+from runtime.kafka_errors import is_about_record
+from runtime.logging import logger
+
+# So many keys are remembered whose batch was refused; to forget one costs another refusal.
+MAX_SUSPECTS = 10_000
+LIMIT_AGE_SECONDS = 600.0
+PURGE_SECONDS = 0.5
+# The client raises a fatal error of its own while it waits; when that meets a report, Python finds two errors at once.
+FATAL = (KafkaException, SystemError)
+
+# By type of event: its topic, and the headers that all events of it have.
+DESTINATIONS = {
+    number: (topic, (("event-type", name), ("content-type", kafka.CONTENT_TYPES[topic])))
+    for name, number in EventType.items()
+    for topic in (kafka.topic_of(number),)
+}
+
+
+class Event(NamedTuple):
+    """An unsent row of the outbox."""
+
+    id: int
+    shard: int
+    event_type: int
+    key: str
+    payload: bytes
+    traceparent: str
+    occur_us: int
+
+
+class KafkaDown(Exception):
+    """Kafka did not acknowledge in time; nothing was marked."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of events: `dead` ones were refused alone, each with its cause; `again` are to be sent once more."""
+
+    sent: list[Event] = field(default_factory=list)
+    dead: list[tuple[Event, str]] = field(default_factory=list)
+    again: list[Event] = field(default_factory=list)
+
+
+def in_turn(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Return the events that may be sent at once, and those whose order has an earlier one among them.
+
+    A refused batch does not stop the next one of its partition, so an order has one event on its way at a time. Events
+    of stock stand for themselves: they have no sequence, and a product in demand has thousands of them.
+    """
+    now: list[Event] = []
+    later: list[Event] = []
+    keys: set[str] = set()
+    for event in events:
+        if event.key not in keys or event.event_type >= kafka.FIRST_STOCK_TYPE:
+            keys.add(event.key)
+            now.append(event)
+        else:
+            later.append(event)
+    return now, later
+
+
+class Sender:
+    """Kafka's producers of one publisher.
+
+    A broker refuses a batch for one record in it. The events of such a batch are sent again, each in a batch of its
+    own: what is refused then is dead, and the others are sent.
+    """
+
+    def __init__(self, settings: PublisherSettings, process: str) -> None:
+        self._settings = settings
+        self._process = process
+        self._batches: Producer | None = None
+        self._singles: Producer | None = None
+        # Keys of events whose batch was refused.
+        self._suspects: set[str] = set()
+        # Of the events that were sent last: those in a batch of their own, and those that were refused.
+        self._alone: set[int] = set()
+        self._errors: dict[int, KafkaError] = {}
+        self._deadline = 0.0
+        self._batch_bytes = kafka_limits.DEFAULT_BATCH_BYTES
+        self._limits: dict[str, int] = {}
+        self._limits_end_at = 0.0
+        self._too_large = self._told_denied = False
+
+    def prepare(self) -> None:
+        """Have a producer whose batches the topics take. Blocks for a moment, so call it outside of a transaction."""
+        now = time.monotonic()
+        if now >= self._limits_end_at:
+            size_bytes = self._allowed_bytes()
+            self._limits_end_at, self._too_large = now + LIMIT_AGE_SECONDS, False
+            if size_bytes != self._batch_bytes:
+                self._batch_bytes, self._batches = size_bytes, None
+        if self._batches is None:
+            self._batches = self._new_producer(kafka_limits.batches_within(self._batch_bytes))
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Hand events to Kafka's client, at most one of an order. Raises KafkaDown."""
+        self._alone.clear()
+        self._errors.clear()
+        self._deadline = time.monotonic() + self._settings.publisher_ack_seconds
+        assert self._batches is not None  # noqa: S101  # prepare was called
+        for event in events:
+            if event.key in self._suspects:
+                self._put_alone(event)
+            elif not self._put(self._batches, event) and is_about_record(self._errors[event.id]):
+                # Larger than batches may be.
+                self._put_alone(event)
+
+    def outcome(self, events: Sequence[Event]) -> Outcome:
+        """Wait until each of the events that were sent is acknowledged or refused. Raises KafkaDown."""
+        waiting = sum(self._flush(producer) for producer in self._producers())
+        if waiting or not all(is_about_record(error) for error in self._errors.values()):
+            self._give_up(waiting)
+        if not self._errors and not self._suspects:
+            return Outcome(sent=list(events))
+        outcome = Outcome()
+        for event in events:
+            self._sort_out(event, outcome)
+        self._suspects -= {event.key for event in outcome.sent} | {event.key for event, _ in outcome.dead}
+        self._suspect(outcome.again)
+        return outcome
+
+    def close(self) -> None:
+        """Give up what is not sent; it stays unsent in the outbox."""
+        for producer in self._producers():
+            producer.purge()
+            with contextlib.suppress(*FATAL):
+                producer.flush(PURGE_SECONDS)
+        self._batches = self._singles = None
+
+    def _producers(self) -> list[Producer]:
+        return [producer for producer in (self._batches, self._singles) if producer is not None]
+
+    def _flush(self, producer: Producer) -> int:
+        """Wait until the client's queue is empty, for what is left of the patience; return how many are still in it."""
+        try:
+            return producer.flush(max(0.0, self._deadline - time.monotonic()))
+        except FATAL as error:
+            self._give_up(len(producer), str(error))
+
+    def _put_alone(self, event: Event) -> None:
+        self._alone.add(event.id)
+        self._put(self._single_producer(), event)
+
+    def _put(self, producer: Producer, event: Event) -> bool:
+        """Put an event into a client's queue, emptied first when it is full; False when the client refuses it."""
+        try:
+            try:
+                self._produce(producer, event)
+            except BufferError:
+                if waiting := self._flush(producer):
+                    self._give_up(waiting)
+                self._produce(producer, event)
+        except (BufferError, KafkaException) as error:
+            refusal = error.args[0]
+            self._errors[event.id] = refusal if isinstance(refusal, KafkaError) else KafkaError(KafkaError._QUEUE_FULL)
+            return False
+        self._errors.pop(event.id, None)
+        return True
+
+    def _produce(self, producer: Producer, event: Event) -> None:
+        topic, own = DESTINATIONS[event.event_type]
+        headers: list[tuple[str, str | bytes | None]] = [("traceparent", event.traceparent), *own]
+        delivered = partial(self._delivered, event.id)
+        producer.produce(topic, event.payload, event.key, on_delivery=delivered, headers=headers)
+
+    def _delivered(self, event_id: int, error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            self._errors[event_id] = error
+
+    def _sort_out(self, event: Event, outcome: Outcome) -> None:
+        error = self._errors.get(event.id)
+        if error is None:
+            outcome.sent.append(event)
+        elif event.id in self._alone:
+            outcome.dead.append((event, self._cause(event, error)))
+        else:
+            self._too_large |= error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+            outcome.again.append(event)
+
+    def _cause(self, event: Event, error: KafkaError) -> str:
+        if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            return error.str()
+        size_bytes, limit = len(event.payload), self._limits.get(DESTINATIONS[event.event_type][0], 0)
+        # A limit that is above was lowered since.
+        known = f"; the topic takes {limit:,}" if 0 < limit < size_bytes else ""
+        return f"{error.str()} ({size_bytes:,} bytes{known})"
+
+    def _suspect(self, events: Sequence[Event]) -> None:
+        """Send these events alone from now on, and look at the limits of the topics again."""
+        if not events:
+            return
+        if len(self._suspects) > MAX_SUSPECTS:
+            self._suspects.clear()
+        self._suspects.update(event.key for event in events)
+        metrics.PUBLISH_FAILURES.labels("batch").inc()
+        if self._too_large:
+            self._limits_end_at = 0.0
+
+    def _allowed_bytes(self) -> int:
+        """Return how large batches may be: as the topics say, else half of what was refused."""
+        try:
+            client = kafka.admin(self._settings, f"{self._process}-limits")
+            self._limits = kafka_limits.read_limits(client, kafka.EVENT_TOPICS)
+        except PermissionError as error:
+            if not self._told_denied:
+                self._told_denied = True
+                logger().warning("batches that are too large will be sent again one by one", error=str(error))
+        except KafkaException:
+            # An outage is told of where events are sent.
+            pass
+        else:
+            return kafka_limits.batch_bytes(self._limits.values())
+        return max(self._batch_bytes // 2, kafka_limits.MIN_MESSAGE_BYTES) if self._too_large else self._batch_bytes
+
+    def _single_producer(self) -> Producer:
+        if self._singles is None:
+            alone = {"batch.num.messages": 1, "linger.ms": 0}
+            self._singles = self._new_producer(alone | kafka_limits.BROKER_DECIDES)
+        return self._singles
+
+    def _new_producer(self, properties: dict[str, int]) -> Producer:
+        overrides = {"delivery.report.only.error": True, "queue.buffering.max.messages": 100_000}
+        return kafka.producer(self._settings, self._process, overrides | properties)
+
+    def _give_up(self, waiting: int, *causes: str) -> NoReturn:
+        """Drop what is not acknowledged, and the producers: what they sent may be there, then twice."""
+        names = {error.name() for error in self._errors.values() if not is_about_record(error)}
+        told = ", ".join(sorted(names.union(causes)))
+        self.close()
+        metrics.PUBLISH_FAILURES.labels("kafka").inc()
+        raise KafkaDown(f"{waiting} events not acknowledged" + (f": {told}" if told else ""))

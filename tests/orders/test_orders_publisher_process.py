@@ -1,0 +1,100 @@
+"""The publisher's process: whatever the database says, it connects anew and goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Message
+from outbox_world import UNSENT, event, insert, order_ids, sequences
+
+from orders.settings import PublisherSettings
+from stack import ports
+from stack.postgres import Postgres
+
+PUBLISHES = "from orders import publish; publish.main()"
+FREEZES_IN_ITS_FIRST_CLAIM = """
+import os, signal
+from orders import publish
+from orders.sender import Sender
+options, outcome = publish.connection_options, Sender.outcome
+publish.connection_options = lambda name: options(name) | {"options": "-c idle_in_transaction_session_timeout=200"}
+def freeze(sender, events):
+    Sender.outcome = outcome
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return outcome(sender, events)
+Sender.outcome = freeze
+publish.main()
+"""
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ordermesh-publisher'"
+POLLS = 600
+
+
+@contextmanager
+def publishing_process(settings: PublisherSettings, program: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run a publisher as a process, and end it as its operator would."""
+    env = os.environ | {
+        "ORDERMESH_ORDERS_DSN": settings.orders_dsn.get_secret_value(),
+        "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{ports.allocate(1)[0]}",
+    }
+    process = subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+        process.terminate()
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def await_true(process: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds; the process must not end meanwhile."""
+    for _ in range(POLLS):
+        if condition():
+            return
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    raise AssertionError("not in time")
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_publisher_frozen_in_a_claim_for_longer_than_the_server_allows_goes_on(
+    settings: PublisherSettings, postgres: Postgres, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    (order_id,) = order_ids(1)
+    insert(writer, event(order_id, 1), event(order_id, 2))
+    with publishing_process(settings, FREEZES_IN_ITS_FIRST_CLAIM) as process:
+        with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
+            await_true(process, lambda: stopped(process.pid) and admin.execute(SESSIONS).fetchone() == (0,))
+        process.send_signal(signal.SIGCONT)
+        await_true(process, lambda: writer.execute(UNSENT).fetchone() == (0,))
+    assert list(dict.fromkeys(sequences(log(), order_id))) == [1, 2]
+
+
+def test_a_publisher_goes_on_when_its_database_was_read_only(
+    settings: PublisherSettings, postgres: Postgres, writer: psycopg.Connection, log: Callable[[], list[Message]]
+) -> None:
+    (order_id,) = order_ids(1)
+    insert(writer, event(order_id, 1))
+    with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
+        admin.execute("ALTER ROLE orders_publisher SET default_transaction_read_only = on")
+        try:
+            with publishing_process(settings, PUBLISHES) as process:
+                assert process.stdout is not None
+                held_up = next(line for line in process.stdout if "held up" in line)
+                assert "read-only" in held_up
+                admin.execute("ALTER ROLE orders_publisher RESET default_transaction_read_only")
+                await_true(process, lambda: writer.execute(UNSENT).fetchone() == (0,))
+        finally:
+            admin.execute("ALTER ROLE orders_publisher RESET default_transaction_read_only")
+    assert sequences(log(), order_id) == [1]
