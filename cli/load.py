@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from cli.place import local_status
+from cli.place import require_status
 from loadgen.__main__ import main as loadgen
+from stack.errors import ServerFailed
 
 app = typer.Typer(add_completion=False)
 
@@ -16,8 +17,12 @@ app = typer.Typer(add_completion=False)
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def load(context: typer.Context) -> None:
     """Send orders on a schedule and prove that each was counted once."""
-    arguments = list(context.args)
-    status = local_status()
-    if status is not None and not any(argument.startswith("--target") for argument in arguments):
-        arguments = ["--target", status.addresses["rest"], *arguments]
-    sys.exit(loadgen(arguments, "ordermesh load"))
+    sys.exit(loadgen(context.args, "ordermesh load", own_front_door))
+
+
+def own_front_door() -> str:
+    """Return the running stack's. Raises ServerFailed when none runs."""
+    try:
+        return require_status().addresses["rest"]
+    except ServerFailed as error:
+        raise ServerFailed(f"{error}, or name a front door with --target") from None

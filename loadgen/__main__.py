@@ -1,7 +1,7 @@
 """The command `python -m loadgen`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loadgen.options import OptionError, parse
 from loadgen.progress import open_screen, plain_console
@@ -11,13 +11,16 @@ from runtime.exit_codes import ExitCode
 from runtime.output import Output
 
 
-def main(argv: Sequence[str], program: str = "python -m loadgen") -> int:
-    """Run what the command line asks for and return the exit code; `program` is the name shown in the help."""
+def main(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> int:
+    """Run what the command line asks for and return the exit code; `program` is the name shown in the help.
+
+    `target` tells the front door when the command line names none, and may raise.
+    """
     # The verdict is the exit code and the file; what is printed on the way must not cost a run.
     output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes were lost: {cause})")
     console = plain_console(output)  # type: ignore[arg-type]  # a stream as far as it is used
     try:
-        options = parse(argv, program)
+        options = parse(argv, program, target)
         print_opening(console, options)
         result = run(options, open_screen(console))
     except OptionError as error:

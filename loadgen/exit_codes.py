@@ -4,7 +4,7 @@ from runtime.exit_codes import ExitCode
 
 MEANING = {
     ExitCode.OK: "every acknowledged order is counted exactly once",
-    ExitCode.DIFFERS: "something was lost or counted twice",
+    ExitCode.DIFFERS: "one of its orders was lost or counted twice, or the two ends differ since it began",
     ExitCode.USAGE: "an option is wrong",
     ExitCode.UNREACHABLE: "the target does not answer, or is not ready to be measured",
     ExitCode.ERRORS: "more orders failed than --max-error-share allows",

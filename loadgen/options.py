@@ -2,7 +2,7 @@
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,8 +33,8 @@ class Protocol(StrEnum):
 class Target:
     """The front door: one address for REST and gRPC."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str
+    port: int
 
     @property
     def address(self) -> str:
@@ -43,7 +43,6 @@ class Target:
         return f"{host}:{self.port}"
 
 
-DEFAULT_TARGET = Target()
 DEFAULT_PROFILE = Constant(100.0)
 
 
@@ -51,7 +50,7 @@ DEFAULT_PROFILE = Constant(100.0)
 class Options:
     """What to send, where, and how to judge it."""
 
-    target: Target = DEFAULT_TARGET
+    target: Target
     protocol: Protocol = Protocol.REST
     batch_size: int = 1
     profile: Profile = DEFAULT_PROFILE
@@ -75,14 +74,21 @@ class _Parser(argparse.ArgumentParser):
         raise OptionError(message.removeprefix("argument "))
 
 
-def parse(argv: Sequence[str], program: str = "python -m loadgen") -> Options:
-    """Return the options that a command line gives; raise OptionError on a wrong one."""
+def parse(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> Options:
+    """Return the options that a command line gives; raise OptionError on a wrong one.
+
+    `target` is asked for the front door when none is given, and may raise.
+    """
     given = _parser(program).parse_args(argv)
     protocol: Protocol = given.protocol
     if given.batch_size is not None and protocol is not Protocol.BATCH:
         raise OptionError(f"--batch-size: only --protocol batch sends several orders a call, not {protocol}")
     batch_size = (given.batch_size or 100) if protocol is Protocol.BATCH else 1
     profile = given.rate or given.ramp or given.steps or DEFAULT_PROFILE
+    if given.target is None:
+        if target is None:
+            raise OptionError("--target: is required, such as http://127.0.0.1:8080")
+        given.target = _target(target())
     settings = {key: value for key, value in vars(given).items() if key in _PLAIN and value is not None}
     return Options(protocol=protocol, batch_size=batch_size, profile=profile, **settings)
 
@@ -100,7 +106,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _add_load_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--target", type=_target, metavar="URL", help="the front door (default http://127.0.0.1:8080)")
+    add("--target", type=_target, metavar="URL", help="the front door (ordermesh load: by default the running stack's)")
     add("--protocol", type=_protocol, default=Protocol.REST, help="rest, grpc or batch (default rest)")
     add("--batch-size", type=_whole(1, LONGEST_BATCH), metavar="N", help="orders per batch (default 100)")
     shape = parser.add_mutually_exclusive_group()

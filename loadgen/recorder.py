@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
+from loadgen.own_orders import OwnOrders
 from loadgen.transports.answers import Answer
 from loadgen.workload import PlannedOrder
 
@@ -68,6 +69,7 @@ class Recorder:
         self.accepted_series = Series()
         self.failed_series = Series()
         self.recent_latencies_ns: list[int] = []
+        self.own = OwnOrders()
 
     @property
     def failed(self) -> int:
@@ -90,6 +92,8 @@ class Recorder:
             return
         self.accepted += len(orders)
         self.accepted_minor += sum([order.total_minor for order in orders])
+        self.own.acknowledged += "".join([order.order_id for order in orders]).encode()
+        self.own.retried.update([order.order_id for order in orders if order.doubtful])
         self.accepted_latency.record(now_ns - due_ns, len(orders))
         self.accepted_series.add(now_ns, len(orders))
         self.recent_latencies_ns.append(now_ns - due_ns)
@@ -97,6 +101,8 @@ class Recorder:
     def fail(self, order: PlannedOrder, answer: Answer, due_ns: int, now_ns: int) -> None:
         """Note that an order was given up."""
         self.unanswered += order.doubtful
+        if order.doubtful:
+            self.own.unanswered[order.customer_id, order.total_minor] += 1
         self.errors[answer.kind] += 1
         self.failed_latency.record(now_ns - due_ns)
         self.failed_series.add(now_ns, 1)

@@ -49,8 +49,8 @@ def _print_reconciliation(console: Console, reconciliation: Reconciliation) -> N
     if before is not None and after is not None:
         revenue = (after.revenue_minor - before.revenue_minor) / 100
         print_line(console, f"counted {after.orders - before.orders:,} orders worth {revenue:,.2f}")
-    for problem in reconciliation.problems:
-        print_line(console, f"  {problem}")
+    for line in (*reconciliation.problems, *reconciliation.notes):
+        print_line(console, f"  {line}")
 
 
 def _latency_table(result: Result) -> Table:

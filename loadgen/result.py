@@ -106,16 +106,19 @@ def judge_run(options: Options, recorder: Recorder, reconciliation: Reconciliati
     found = {ExitCode.OK}
     if reconciliation is not None and reconciliation.proof is not Proof.AGREES:
         found.add(ExitCode.DIFFERS if reconciliation.proof is Proof.DIFFERS else ExitCode.NOT_PROVEN)
-    if recorder.failed > options.max_error_share * recorder.offered:
+    # What the generator could not send is no fault of the platform's: it voids a benchmark.
+    if recorder.errors.total() > options.max_error_share * (recorder.offered - recorder.not_sent):
         found.add(ExitCode.ERRORS)
     return next(code for code in GRAVITY if code in found)
 
 
-def why_void(lag_ms: dict[str, float], interrupted: bool) -> list[str]:
+def why_void(lag_ms: dict[str, float], not_sent: int, interrupted: bool) -> list[str]:
     """Return why the run's figures are no benchmark."""
     reasons = []
     if lag_ms["p99"] > HIGHEST_LAG_MS:
         reasons.append(f"the generator was late: schedule lag p99 {lag_ms['p99']:.2f} ms is over {HIGHEST_LAG_MS:g} ms")
+    if not_sent:
+        reasons.append(f"{not_sent:,} orders were never sent: as many as --max-in-flight had no answer")
     if interrupted:
         reasons.append("the run was ended early")
     return reasons

@@ -16,7 +16,7 @@ from loadgen.machine import read_machine, read_versions
 from loadgen.options import Options, Target
 from loadgen.priority import realtime
 from loadgen.progress import Screen, Snapshot, open_screen
-from loadgen.reconcile import Claim, NotSettled, Proof, Reconciler, Reconciliation, Totals
+from loadgen.reconcile import Baseline, Claim, NotSettled, Proof, Reconciler, Reconciliation
 from loadgen.recorder import NANOSECONDS, Recorder
 from loadgen.result import (
     SCHEMA,
@@ -67,14 +67,17 @@ class _Session:
             reconciliation = await self._prove(reconciler, before, recorder) if self._options.reconcile else None
         return self._result(started_at, recorder, reconciliation)
 
-    async def _baseline(self, reconciler: Reconciler) -> Totals | None:
+    async def _baseline(self, reconciler: Reconciler) -> Baseline:
         if not (self._options.reconcile and self._options.exclusive):
-            return None
+            return Baseline()
         self._screen.say("checking that nothing is on its way")
         try:
-            return await reconciler.baseline()
+            before = await reconciler.baseline()
         except NotSettled as error:
             raise TargetNotReady(f"{error}; wait for it, or use --no-exclusive or --no-reconcile") from None
+        if before.totals is None:
+            self._screen.say("another client is making orders: those of this run are told from them by their ids")
+        return before
 
     async def _send(self) -> Recorder:
         options = self._options
@@ -100,15 +103,15 @@ class _Session:
             gc.unfreeze()
         return driver.recorder
 
-    async def _prove(self, reconciler: Reconciler, before: Totals | None, recorder: Recorder) -> Reconciliation:
+    async def _prove(self, reconciler: Reconciler, before: Baseline, recorder: Recorder) -> Reconciliation:
         self._screen.say("reconciling")
-        claim = Claim(recorder.accepted, recorder.accepted_minor, recorder.unanswered)
+        claim = Claim(recorder.accepted, recorder.accepted_minor, recorder.unanswered, recorder.own)
         proving = asyncio.create_task(reconciler.prove(before, claim))
         with self._on_interrupt(proving.cancel):
             try:
                 return await proving
             except asyncio.CancelledError:
-                return Reconciliation(Proof.NOT_PROVEN, "interrupted", before=before)
+                return Reconciliation(Proof.NOT_PROVEN, "interrupted", before=before.totals)
 
     @contextmanager
     def _on_interrupt(self, stop: Callable[[], object]) -> Iterator[None]:
@@ -142,7 +145,7 @@ class _Session:
         cpu_us = self._cpu_seconds * 1e6 / max(1, recorder.offered)
         return Result(
             schema=SCHEMA,
-            outcome=Outcome(int(code), code.name, why_void(lag_ms, self._interrupted)),
+            outcome=Outcome(int(code), code.name, why_void(lag_ms, recorder.not_sent, self._interrupted)),
             options=options_as_json(self._options),
             timing=Timing(
                 started_at=utc_text(started_at),

@@ -39,11 +39,16 @@ class Draft:
 
 @dataclass(slots=True)
 class PlannedOrder:
-    """An order ready to be sent; `doubtful` once an attempt ended without telling whether it was stored."""
+    """An order ready to be sent; `doubtful` once an attempt ended without telling whether it was stored.
+
+    A transport sets `order_id` when the order is acknowledged.
+    """
 
     payload: bytes
+    customer_id: str
     total_minor: int
     doubtful: bool = False
+    order_id: str = ""
 
 
 Encoder = Callable[[Draft], bytes]
@@ -69,7 +74,8 @@ class Workload:
     def plan(self) -> PlannedOrder:
         """Return the next order, encoded."""
         draft = self.draw()
-        return PlannedOrder(self._encode(draft), sum(line.quantity * line.price_minor for line in draft.lines))
+        total_minor = sum(line.quantity * line.price_minor for line in draft.lines)
+        return PlannedOrder(self._encode(draft), draft.customer_id, total_minor)
 
     def _draw_line(self) -> Line:
         draw = self._random.random

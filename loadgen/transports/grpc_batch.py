@@ -29,17 +29,18 @@ class BatchTransport:
             return [classify_call(error)] * len(orders)
         if len(reply.results) != len(orders):
             return [BAD_REPLY] * len(orders)
-        return [_read_result(result) for result in reply.results]
+        return [_read_result(result, order) for result, order in zip(reply.results, orders, strict=True)]
 
     async def close(self) -> None:
         """Close all connections."""
         await self._channels.close()
 
 
-def _read_result(result: orders_pb2.BatchCreateOrdersResponse.Result) -> Answer:
+def _read_result(result: orders_pb2.BatchCreateOrdersResponse.Result, order: PlannedOrder) -> Answer:
     match result.WhichOneof("outcome"):
         case "order":
-            return ACCEPTED
+            order.order_id = result.order.order_id
+            return ACCEPTED if order.order_id else BAD_REPLY
         case "error":
             return classify_status(result.error)
         case _:

@@ -26,6 +26,7 @@ class UnaryTransport:
             order: orders_pb2.Order = await next(self._calls)(orders[0].payload, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
             return [classify_call(error)]
+        orders[0].order_id = order.order_id
         return [ACCEPTED if order.order_id else BAD_REPLY]
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from loadgen.transports.http_reply import HttpReply
 from loadgen.workload import PlannedOrder
 
 SWEEP_SECONDS = 0.1
+ORDER_ID = re.compile(rb'"orderId": ?"([0-9a-f-]{36})"')
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
@@ -43,7 +45,7 @@ class RestTransport:
         self._busy.discard(connection)
         if connection.usable:
             self._idle.append(connection)
-        return [outcome if isinstance(outcome, Answer) else read_reply(outcome)]
+        return [outcome if isinstance(outcome, Answer) else read_reply(outcome, orders[0])]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -80,10 +82,14 @@ class RestTransport:
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-def read_reply(reply: HttpReply) -> Answer:
-    """Return the answer that an HTTP reply stands for."""
+def read_reply(reply: HttpReply, order: PlannedOrder) -> Answer:
+    """Return the answer that an HTTP reply stands for, and note the id of an order that was accepted."""
     if reply.status == 200:
-        return ACCEPTED if b'"orderId"' in reply.body else BAD_REPLY
+        found = ORDER_ID.search(reply.body)
+        if found is None:
+            return BAD_REPLY
+        order.order_id = found[1].decode()
+        return ACCEPTED
     try:
         error = json.loads(reply.body)
         return classify(int(error["code"]), _reason_in(error))

@@ -134,6 +134,31 @@ def test_load_sends_to_the_local_stack_and_proves_it(running: Place) -> None:
     assert "--rate" in wrong.stderr
 
 
+def test_load_proves_its_own_orders_while_another_client_makes_some(running: Place) -> None:
+    done = threading.Event()
+
+    def make_orders() -> int:
+        made = 0
+        while not done.is_set():
+            made += bool(running.order())
+        return made
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(make_orders)
+        ran = running.run("load", "--rate", "50", "--duration", "2s")
+        done.set()
+        assert others.result(60) > 0
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "another client made " in ran.stdout
+
+
+def test_load_without_a_running_stack_refuses_instead_of_loading_whatever_listens(place: Place) -> None:
+    done = place.run("load", "--duration", "1s")
+    assert done.returncode == 5, done.stdout
+    assert "no stack runs with the state folder" in done.stderr
+    assert "--target" in done.stderr
+
+
 def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> None:
     done = running.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,9 +1,12 @@
 """A small platform in this process: orders over REST and gRPC on one port, with the faults that a test asks for."""
 
 import json
+import random
 import socket
 import socketserver
 import threading
+import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +41,12 @@ class Refusal(Exception):
         return status
 
 
+def new_order_id() -> str:
+    """Make a UUIDv7 (RFC 9562): 48 bits of milliseconds, the version, and what is random."""
+    value = (time.time_ns() // 1_000_000 << 80) | 7 << 76 | 2 << 62 | random.getrandbits(62)
+    return str(uuid.UUID(int=value))
+
+
 @dataclass
 class Platform:
     """What is stored, and how calls go wrong: `before_store` and `after_store` get the request id and may raise."""
@@ -48,7 +57,14 @@ class Platform:
     before_store: Callable[[str], None] = lambda request_id: None
     after_store: Callable[[str], None] = lambda request_id: None
     verdict: Verdict.Verdict = Verdict.AGREES
+    findings: list[str] = field(default_factory=lambda: ["2 events are lost"])
     miscounted_orders: int = 0
+    # Under their ids: those of the orders above by request id, and all that are stored.
+    order_ids: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, orders_pb2.CreateOrderRequest] = field(default_factory=dict)
+    # How long the oldest event has waited in the outbox; and whether another client makes an order at each look.
+    oldest_pending_seconds: float = 3600.0
+    busy: bool = False
     stored_one: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,18 +81,36 @@ class Platform:
             self.attempts[request.request_id] += 1
         self.before_store(request.request_id)
         with self.lock:
+            if request.request_id not in self.orders:
+                self.order_ids[request.request_id] = self.store(request)
             known = self.orders.setdefault(request.request_id, request)
         assert known == request, "a request id was used again with other content"
         self.stored_one.set()
         self.after_store(request.request_id)
-        return orders_pb2.Order(order_id=request.request_id, customer_id=request.customer_id)
+        return orders_pb2.Order(order_id=self.order_ids[request.request_id], customer_id=request.customer_id)
+
+    def store(self, request: orders_pb2.CreateOrderRequest) -> str:
+        """Store an order, whoever makes it."""
+        order_id = new_order_id()
+        self.stored[order_id] = request
+        return order_id
+
+    def store_others(self) -> str:
+        """Store an order of another client."""
+        line = orders_pb2.OrderItem(product_id="p1", quantity=1, price=0.01)
+        return self.store(orders_pb2.CreateOrderRequest(customer_id="somebody-else", items=[line]))
 
     def summary(self) -> analytics_pb2.SalesSummary:
         with self.lock:
-            orders = list(self.orders.values())
+            orders = list(self.stored.values())
         revenue_minor = sum(round(item.price * 100) * item.quantity for order in orders for item in order.items)
         counted = len(orders) + (self.miscounted_orders if orders else 0)
         return analytics_pb2.SalesSummary(orders_total=counted, revenue_total=revenue_minor / 100)
+
+
+def stored_order(order_id: str, request: orders_pb2.CreateOrderRequest) -> orders_pb2.Order:
+    total_minor = sum(round(item.price * 100) * item.quantity for item in request.items)
+    return orders_pb2.Order(order_id=order_id, customer_id=request.customer_id, total_price=total_minor / 100)
 
 
 class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
@@ -90,6 +124,20 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
             context.abort_with_status(rpc_status.to_status(refusal.status()))
         except ReplyLost:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    def ListOrders(self, request: Any, context: grpc.ServicerContext) -> orders_pb2.ListOrdersResponse:
+        since_ms = request.created_from.ToMilliseconds()
+        with self.platform.lock:
+            found = [one for one in self.platform.stored.items() if int(one[0].replace("-", "")[:12], 16) >= since_ms]
+        at = int(request.page_token or 0)
+        page = [stored_order(*one) for one in found[at : at + request.page_size]]
+        more = str(at + len(page)) if at + len(page) < len(found) else ""
+        return orders_pb2.ListOrdersResponse(orders=page, next_page_token=more)
+
+    def GetOrder(self, request: orders_pb2.GetOrderRequest, context: grpc.ServicerContext) -> orders_pb2.Order:
+        if request.order_id not in self.platform.stored:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such order")
+        return stored_order(request.order_id, self.platform.stored[request.order_id])
 
     def BatchCreateOrders(
         self, request: orders_pb2.BatchCreateOrdersRequest, context: grpc.ServicerContext
@@ -112,11 +160,23 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
 
     def Reconcile(self, request: pipeline_pb2.ReconcileRequest, context: grpc.ServicerContext) -> Verdict:
         response = Verdict(verdict=Verdict.AGREES, summary="agrees")
-        if self.platform.orders and self.platform.verdict != Verdict.AGREES:
+        if self.platform.stored and self.platform.verdict != Verdict.AGREES:
             response = Verdict(verdict=self.platform.verdict, summary="not yet", in_flight=3)
         if response.verdict == Verdict.DIFFERS:
-            response.findings.add(kind=Verdict.Finding.LOST, message="2 events are lost")
+            response.in_flight = 0
+            for message in self.platform.findings:
+                response.findings.add(kind=Verdict.Finding.LOST, message=message)
         return response
+
+    def GetStatus(self, request: Any, context: grpc.ServicerContext) -> pipeline_pb2.PipelineStatus:
+        if self.platform.busy:
+            self.platform.store_others()
+        status = pipeline_pb2.PipelineStatus()
+        status.intake.orders_total = len(self.platform.stored)
+        if self.platform.verdict == Verdict.IN_FLIGHT:
+            status.outbox.pending = 3
+            status.outbox.oldest_pending_seconds = self.platform.oldest_pending_seconds
+        return status
 
 
 class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):

@@ -8,6 +8,7 @@ from loadgen.reconcile import Claim, Totals, judge
 from loadgen.transports.answers import Fate, classify
 from loadgen.transports.http_reply import BadReply, HttpReply, parse_reply
 from loadgen.transports.rest import read_reply
+from loadgen.workload import PlannedOrder
 
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 429 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n"
@@ -67,12 +68,15 @@ def error(code: int, reason: str) -> bytes:
         (503, b"upstream connect error", "HTTP_503", Fate.UNKNOWN),
         (404, b"[]", "HTTP_404", Fate.REFUSED),
         (200, b"{}", "bad_reply", Fate.UNKNOWN),
-        (200, b'{"orderId":"x"}', "accepted", Fate.ACCEPTED),
+        (200, b'{"orderId":"x"}', "bad_reply", Fate.UNKNOWN),
+        (200, b'{"orderId":"0199d3a4-7c1e-7b1c-8a55-1f0c8e5d2a91"}', "accepted", Fate.ACCEPTED),
     ],
 )
 def test_a_rest_error_is_counted_by_code_and_reason(status: int, body: bytes, kind: str, fate: Fate) -> None:
-    answer = read_reply(HttpReply(status, body, closing=False))
+    order = PlannedOrder(b"", "cust-1", 100)
+    answer = read_reply(HttpReply(status, body, closing=False), order)
     assert (answer.kind, answer.fate) == (kind, fate)
+    assert bool(order.order_id) is (fate is Fate.ACCEPTED)
 
 
 def test_only_unavailable_is_tried_again() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from loadgen.driver import Driver
-from loadgen.options import Options
+from loadgen.options import Options, Target
 from loadgen.schedule import Constant, due_calls
 from loadgen.transports.answers import ACCEPTED, CONNECTION_LOST, Answer
 from loadgen.workload import PlannedOrder, Workload, encode_json
@@ -45,7 +45,9 @@ class HalfLost(Silent):
 
 
 def driver_over(transport: Silent, batch_size: int = 1, seconds: float = 3600) -> Driver:
-    options = Options(profile=Constant(100), duration_seconds=seconds, batch_size=batch_size, retries=3)
+    options = Options(
+        Target("127.0.0.1", 1), profile=Constant(100), duration_seconds=seconds, batch_size=batch_size, retries=3
+    )
     calls = due_calls(options.profile, seconds, batch_size)
     return Driver(options, calls, Workload(1, 10, 10, encode_json), transport)
 

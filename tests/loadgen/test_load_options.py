@@ -2,8 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.options import OptionError, Protocol, Target, parse
+from loadgen import options as load_options
+from loadgen.options import OptionError, Options, Protocol, Target
 from loadgen.schedule import Constant, Ramp, Steps
+
+
+def parse(argv: list[str]) -> Options:
+    return load_options.parse(argv, target=lambda: "http://127.0.0.1:18080")
 
 
 def test_rate_and_duration_are_read_with_units() -> None:
@@ -23,11 +28,17 @@ def test_a_batch_has_a_hundred_orders_unless_told() -> None:
     assert parse(["--protocol", "grpc"]).batch_size == 1
 
 
-def test_the_defaults_are_rest_to_the_local_front_door() -> None:
+def test_the_defaults_are_rest_to_the_front_door_that_the_caller_knows() -> None:
     options = parse([])
-    assert (options.protocol, options.target) == (Protocol.REST, Target("127.0.0.1", 8080))
+    assert (options.protocol, options.target) == (Protocol.REST, Target("127.0.0.1", 18080))
+    assert parse(["--target", "http://front:80"]).target == Target("front", 80)
     assert options.reconcile
     assert options.exclusive
+
+
+def test_without_a_target_nothing_is_loaded_by_chance() -> None:
+    with pytest.raises(OptionError, match="--target: is required"):
+        load_options.parse([])
 
 
 def test_a_seed_is_drawn_when_none_is_given() -> None:

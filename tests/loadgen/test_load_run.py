@@ -38,7 +38,7 @@ class SilentScreen:
 
 def options_for(platform: Platform, protocol: Protocol = Protocol.REST, **changes: object) -> Options:
     options = Options(
-        target=Target(port=platform.port),
+        target=Target("127.0.0.1", platform.port),
         protocol=protocol,
         batch_size=5 if protocol is Protocol.BATCH else 1,
         profile=Constant(100),
@@ -123,6 +123,84 @@ def test_an_order_lost_or_counted_twice_is_exit_code_1(platform: Platform, misco
     assert result.exit_code is ExitCode.DIFFERS
     assert result.reconciliation is not None
     assert result.reconciliation.problems == [f"orders counted: {30 + miscounted}, acknowledged: 30"]
+
+
+@PROTOCOLS
+def test_orders_of_another_client_are_told_and_are_no_reason_to_fail(platform: Platform, protocol: Protocol) -> None:
+    platform.after_store = lambda request_id: platform.store_others() and None
+    result = run_silently(options_for(platform, protocol))
+    assert result.exit_code is ExitCode.OK
+    assert result.reconciliation is not None
+    assert (result.reconciliation.problems, result.reconciliation.other_orders) == ([], 30)
+    assert result.reconciliation.notes == ["another client made 30 orders"]
+
+
+@PROTOCOLS
+def test_an_own_order_that_is_lost_is_named_though_others_make_up_for_it(
+    platform: Platform, protocol: Protocol
+) -> None:
+    def lose_the_third(request_id: str) -> None:
+        platform.store_others()
+        if int(request_id[-12:], 16) == 3:
+            del platform.stored[platform.order_ids[request_id]]
+
+    platform.after_store = lose_the_third
+    result = run_silently(options_for(platform, protocol))
+    assert result.exit_code is ExitCode.DIFFERS
+    [lost] = [order_id for order_id in platform.order_ids.values() if order_id not in platform.stored]
+    assert f"1 of this run's orders acknowledged and not stored: {lost}" in result.reconciliation.problems
+
+
+def test_an_own_order_that_is_stored_again_after_a_lost_reply_is_told_from_those_of_others(platform: Platform) -> None:
+    def store_the_third_twice(request_id: str) -> None:
+        platform.store_others()
+        if int(request_id[-12:], 16) == 3 and platform.attempt(request_id) == 1:
+            platform.store(platform.orders[request_id])
+            raise ReplyLost
+
+    platform.after_store = store_the_third_twice
+    result = run_silently(options_for(platform, retries=20))
+    assert result.exit_code is ExitCode.DIFFERS
+    assert [one for one in result.reconciliation.problems if "stored again under another id" in one]
+
+
+def test_another_client_that_sends_the_very_same_orders_is_not_taken_for_a_fault(platform: Platform) -> None:
+    def send_all_twice(request_id: str) -> None:
+        if platform.attempt(request_id) == 1:
+            platform.store(platform.orders[request_id])
+            if int(request_id[-12:], 16) == 3:
+                raise ReplyLost
+
+    platform.after_store = send_all_twice
+    result = run_silently(options_for(platform, retries=20))
+    assert (result.exit_code, result.reconciliation.other_orders) == (ExitCode.OK, 30)
+
+
+def test_what_differed_before_the_run_is_told_and_not_held_against_it(platform: Platform) -> None:
+    platform.store_others()
+    platform.verdict = Verdict.DIFFERS
+    result = run_silently(options_for(platform))
+    assert result.exit_code is ExitCode.OK
+    assert result.reconciliation.notes == ["from before this run: 2 events are lost"]
+
+
+def test_a_client_that_never_rests_keeps_no_run_from_its_verdict(platform: Platform) -> None:
+    platform.store_others()
+    platform.verdict, platform.busy, platform.oldest_pending_seconds = Verdict.IN_FLIGHT, True, 0.0
+    result = run_silently(options_for(platform))
+    assert result.exit_code is ExitCode.OK
+    assert result.reconciliation.before is None
+    assert result.reconciliation.other_orders > 0
+
+
+def test_orders_that_the_generator_could_not_send_are_not_held_against_the_platform(platform: Platform) -> None:
+    slow = threading.Event()
+    platform.before_store = lambda request_id: slow.wait(0.1) and None
+    result = run_silently(options_for(platform, max_in_flight=1, timeout_seconds=0.3))
+    assert result.orders.not_sent > 0
+    assert result.errors == {}
+    assert result.exit_code is ExitCode.OK
+    assert any("never sent" in reason for reason in result.outcome.void_because)
 
 
 def test_what_the_pipeline_finds_itself_is_exit_code_1_also_with_other_clients(platform: Platform) -> None:
