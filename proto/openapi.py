@@ -16,6 +16,9 @@ INTRODUCTION = """\
 Orders in, metrics out, each event counted exactly once. The same services speak gRPC on the same port, with reflection.
 
 - Unknown fields of a JSON body are ignored; unknown query parameters are refused.
+- A body is JSON with `content-type: application/json` and no content coding; another one is 415.
+- A field of the path is neither a query parameter nor in the body, and with a body there are no query parameters: 400.
+- `HEAD` is answered wherever `GET` is; another method that a path does not have is 405 with `Allow`.
 - 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
 - A request body may name fields as `camelCase` or as `snake_case`; a reply has all its plain fields in `camelCase`.
 - Every error has the shape of `Error`; `details[].reason` is one of `ErrorReason`.
@@ -24,17 +27,26 @@ Orders in, metrics out, each event counted exactly once. The same services speak
 - There is no authentication yet.
 """
 HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
+# Where the front door gives another status than the code has.
+FRONT_STATUS = {
+    "METHOD_NOT_ALLOWED": "405",
+    "REQUEST_TIMED_OUT": "408",
+    "REQUEST_TOO_LARGE": "413",
+    "UNSUPPORTED_MEDIA_TYPE": "415",
+}
 RESPONSES = {
     "400": "The request is invalid (code 3), or the state does not allow it (code 9, FAILED_PRECONDITION).",
     "404": "No such resource.",
     "409": "It exists, or the request id was used with other content.",
+    "405": "The path does not answer this method; `Allow` names those that it answers.",
+    "408": "The rest of the request did not arrive in time.",
     "413": "The body is over the limit.",
+    "415": "The body is compressed, or not JSON by its content type.",
     "429": "Over the rate limit, or too much work in hand; try again later.",
     "500": "A fault of ours.",
     "503": "A part does not answer; try again later.",
     "504": "The deadline passed.",
 }
-TOO_LARGE = {"code": 11, "message": "the body is over the limit"}
 EXAMPLES: dict[str, tuple[Any, Any]] = {
     "CreateOrder": (
         {
@@ -151,9 +163,9 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
 
 def _errors(request: Message, method: Method, in_path: set[str], has_body: bool) -> Schema:
     """Return the errors that a method can give, with a default for the rest."""
-    statuses = {"400", "429", "500", "503", "504"}
+    statuses = {"400", "405", "429", "500", "503", "504"}
     statuses |= {"404"} if in_path else set()
-    statuses |= {"413"} if has_body else set()
+    statuses |= {"408", "413", "415"} if has_body else set()
     named = {field.descriptor.name for field in request.fields}
     statuses |= {"409"} if "request_id" in named or method.name.startswith("Create") else set()
     made: Schema = {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
@@ -166,8 +178,8 @@ def error_responses(contracts: Contracts) -> Schema:
     for name, comment in contracts.enums[ERROR_REASON].values:
         if text := example(comment):
             body = json.loads(text)
-            examples[HTTP_STATUS[body["code"]]][name] = {"summary": prose(comment), "value": body}
-    examples["413"]["TOO_LARGE"] = {"summary": "Answered by the front door.", "value": TOO_LARGE}
+            status = FRONT_STATUS.get(name) or HTTP_STATUS[body["code"]]
+            examples[status][name] = {"summary": prose(comment), "value": body}
     return {
         status: {"description": words, "content": _error_content(examples[status])}
         for status, words in RESPONSES.items()

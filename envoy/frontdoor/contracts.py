@@ -1,12 +1,20 @@
-"""Which services and methods the front door shows, read from the descriptor set of the contracts."""
+"""Which services, methods and REST bindings the front door shows, read from the descriptor set of the contracts."""
 
 from __future__ import annotations
 
-import base64
 import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib import resources
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet, ServiceDescriptorProto
+from google.api import annotations_pb2, http_pb2
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorSet,
+    ServiceDescriptorProto,
+)
 
 ORDERS = "ordermesh.orders.v1.OrderService"
 INVENTORY = "ordermesh.orders.v1.InventoryService"
@@ -15,18 +23,60 @@ PIPELINE = "ordermesh.gateway.v1.PipelineService"
 WATCH = "ordermesh.gateway.v1.WatchService"
 # The methods that the orders processes also serve on their fast lane, where there is one.
 LANE_METHODS = ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
+VARIABLE = re.compile(r"\{(\w+)\}")
 PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One REST form of a method."""
+
+    verb: str
+    template: str
+    body: str
+    fields: Sequence[FieldDescriptorProto]
+
+    @property
+    def in_path(self) -> list[str]:
+        """Return the names of the fields in the path."""
+        return VARIABLE.findall(self.template)
 
 
 @functools.cache
 def descriptor_set() -> bytes:
-    """Return the descriptor set of the public contracts, as Envoy reads it."""
+    """Return the descriptor set of the public contracts."""
     return resources.files("ordermesh").joinpath("descriptor.binpb").read_bytes()
 
 
-def descriptor_base64() -> str:
-    """Return the descriptor set as configuration text."""
-    return base64.b64encode(descriptor_set()).decode()
+def rules(rule: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
+    """Yield a rule and its additional ones, without those of methods that have no REST form."""
+    if rule.WhichOneof("pattern"):
+        yield rule
+    for further in rule.additional_bindings:
+        yield from rules(further)
+
+
+def bindings() -> list[Binding]:
+    """Return every REST binding of the public services."""
+    image = FileDescriptorSet.FromString(descriptor_set())
+    found = []
+    for name in PUBLIC_SERVICES:
+        for method in service(name).method:
+            fields = message(image, method.input_type).field
+            for rule in rules(method.options.Extensions[annotations_pb2.http]):
+                verb = str(rule.WhichOneof("pattern"))
+                found.append(Binding(verb.upper(), getattr(rule, verb), rule.body, fields))
+    return found
+
+
+def message(image: FileDescriptorSet, type_name: str) -> DescriptorProto:
+    """Return a message that stands in no other, by its name as a method has it; raise KeyError when there is none."""
+    package, _, name = type_name.removeprefix(".").rpartition(".")
+    for file in image.file:
+        for found in file.message_type:
+            if file.package == package and found.name == name:
+                return found
+    raise KeyError(type_name)
 
 
 def public_methods() -> dict[str, list[str]]:

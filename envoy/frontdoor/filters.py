@@ -8,22 +8,58 @@ from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"
 HEALTH_PATH = "/healthz"
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+BUFFER = "envoy.filters.http.buffer"
+CORS = "envoy.filters.http.cors"
+HEADERS = "envoy.filters.http.header_mutation"
+# Off but on the routes that name them, so that they cost other requests nothing.
+REFUSE, HEAD = "refuse", "head"
+# The whole request is read first: some clients take an answer that comes before for a broken connection.
+REFUSE_SCRIPT = """\
+function envoy_on_request(handle)
+  local told = handle:filterContext()
+  local status, text, only_with_body = told:get("status"), told:get("text"), told:get("only_with_body")
+  local body = handle:body()
+  if only_with_body and (body == nil or body:length() == 0) then
+    return
+  end
+  handle:respond({[":status"] = status}, text)
+end
+"""
+# Envoy sends what the transcoder made of the reply, also when only its headers were asked for.
+HEAD_SCRIPT = """\
+function envoy_on_response(handle)
+  for chunk in handle:bodyChunks() do
+    chunk:setBytes("")
+  end
+end
+"""
 
 
 def http_filters(values: EnvoyValues) -> list[Config]:
     """Return the filters of the front listener."""
     return [
         tracing.echo(),
-        extension("envoy.filters.http.cors", f"{FILTERS}.cors.v3.Cors"),
+        extension(CORS, f"{FILTERS}.cors.v3.Cors"),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
         rate_limit(values.rate_limit_per_second),
+        script(REFUSE, REFUSE_SCRIPT),
+        script(HEAD, HEAD_SCRIPT),
         # Before the transcoder: a body too large is refused before it is read as JSON.
-        extension("envoy.filters.http.buffer", f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
-        {"name": "envoy.filters.http.grpc_json_transcoder", "typed_config": transcoder.configuration()},
+        extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
+        {"name": TRANSCODER, "typed_config": transcoder.configuration()},
         grpc_statistics(),
         router(),
     ]
+
+
+def script(name: str, source: str) -> Config:
+    """Return a filter in Lua that is off where a route does not turn it on."""
+    return {
+        **extension(name, f"{FILTERS}.lua.v3.Lua", default_source_code={"inline_string": source}),
+        "disabled": True,
+    }
 
 
 def router() -> Config:
@@ -37,7 +73,10 @@ def health_check() -> Config:
         "envoy.filters.http.health_check",
         f"{FILTERS}.health_check.v3.HealthCheck",
         pass_through_mode=False,
-        headers=[header_is(":path", exact=HEALTH_PATH)],
+        headers=[
+            header_is(":path", exact=HEALTH_PATH),
+            header_is(":method", safe_regex={"regex": "GET|HEAD"}),
+        ],
         cluster_min_healthy_percentages={
             name: percent(1) for name in (clusters.ORDERS, clusters.ANALYTICS, clusters.GATEWAY)
         },

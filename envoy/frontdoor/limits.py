@@ -30,6 +30,7 @@ STREAM_IDLE_SECONDS = 60.0
 CONNECTION_IDLE_SECONDS = 300.0
 REQUEST_HEADERS_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
+DEFAULT_HOST = "ordermesh"
 
 
 def http2_options() -> Config:
@@ -53,6 +54,8 @@ def connection_options() -> Config:
             "idle_timeout": seconds(CONNECTION_IDLE_SECONDS),
             "max_headers_count": HEADERS_COUNT,
         },
+        # HTTP/1.0 is what nginx speaks to its upstreams by default; a request without a host has one route here too.
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": DEFAULT_HOST},
         "http2_protocol_options": http2_options(),
         "max_request_headers_kb": HEADERS_KIB,
         "request_headers_timeout": seconds(REQUEST_HEADERS_SECONDS),

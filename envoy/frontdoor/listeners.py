@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits, routes, tracing
 from frontdoor.access_log import access_log
-from frontdoor.config import Config, extension, typed
+from frontdoor.config import Config, extension, header_is, typed
 from frontdoor.filters import http_filters, router
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.values import Address, EnvoyValues
@@ -74,7 +74,13 @@ def headers_on_arrival() -> Config:
 
 def stats(values: EnvoyValues) -> Config:
     """Return the listener that shows the statistics and nothing else of the admin interface."""
-    shown = {"match": {"path": STATS_PATH}, "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
+    read = {"path": STATS_PATH, "headers": [header_is(":method", safe_regex={"regex": "GET|HEAD"})]}
+    shown = {"match": read, "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
+    read_only = {
+        "match": {"path": STATS_PATH},
+        "direct_response": {"status": 405, "body": {"inline_string": "it can only be read\n"}},
+        "response_headers_to_add": [{"header": {"key": "allow", "value": "GET, HEAD"}}],
+    }
     hidden = {
         "match": {"prefix": "/"},
         "direct_response": {"status": 404, "body": {"inline_string": f"only {STATS_PATH} is here\n"}},
@@ -85,7 +91,7 @@ def stats(values: EnvoyValues) -> Config:
         **limits.connection_options(),
         route_config={
             "name": "stats",
-            "virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [shown, hidden]}],
+            "virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [shown, read_only, hidden]}],
         },
         http_filters=[router()],
     )

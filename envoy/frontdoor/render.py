@@ -12,6 +12,9 @@ __all__ = ["EnvoyValues", "bootstrap", "render"]
 
 HEAD = "# Written by `python -m frontdoor`; change the source in envoy/, not this file.\n"
 
+# The patterns of routes come from the contracts and from no client.
+RUNTIME = {"re2.max_program_size.error_level": 2000}
+
 
 def render(values: EnvoyValues) -> str:
     """Return the configuration that Envoy starts with, as YAML."""
@@ -31,6 +34,7 @@ def bootstrap(values: EnvoyValues) -> Config:
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": {"address": clusters.socket_address(values.admin)},
+        "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME}]},
         "stats_config": {"stats_tags": grpc_tags()},
         "overload_manager": limits.overload_manager(),
         "static_resources": {

@@ -1,47 +1,56 @@
-"""Which cluster answers a path, how long it may take, and what may be tried again."""
+"""Which cluster answers a path: gRPC methods, pages, and the paths of REST (frontdoor.rest)."""
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits, transcoder
-from frontdoor.config import Config, header_is, seconds, typed
+from frontdoor import clusters, contracts, limits, rest
+from frontdoor.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor.config import Config, header_is, typed
+from frontdoor.filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
 from frontdoor.replies import ORIGINAL_PATH
 
-TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
-BUFFER = "envoy.filters.http.buffer"
-CORS = "envoy.filters.http.cors"
-HEADERS = "envoy.filters.http.header_mutation"
-OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-WATCH_PATHS = "/v1/(pipeline/status|orders|analytics):watch"
-LINES_PATHS = "/v1/(orders|analytics):watchLines"
-BATCH_PATH = "/v1/orders:batchCreate"
-PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb")
+PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", HEALTH_PATH)
 PAGE_FOLDERS = ("/docs", "/static")
-# Envoy cannot see whether a body is idempotent, so a write is tried again only when it certainly reached nobody.
-SAFE_RETRIES = "connect-failure,refused-stream"
-# A read may also be repeated when its server broke off; not when it answered UNAVAILABLE: then its database is down.
-READ_RETRIES = f"{SAFE_RETRIES},reset"
+READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
+# Of gRPC and gRPC-Web.
+GRPC_BODY = header_is("content-type", prefix="application/grpc")
+POST = header_is(":method", exact="POST")
+BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
 
 
 def route_configuration(*, lane: bool) -> Config:
     """Return the routes of the front listener. A REST path becomes a gRPC path, which is routed again."""
     lanes = lane_routes() if lane else []
+    methods = [over_grpc(each) for each in (*lanes, *grpc_routes())]
     return {
         "name": "front",
         "virtual_hosts": [
             {
                 "name": "front",
                 "domains": ["*"],
-                "routes": [*lanes, *grpc_routes(), unknown_method(), *page_routes(), *rest_routes()],
+                "routes": [
+                    *methods,
+                    unknown_method(),
+                    *rest.path_routes(),
+                    *page_routes(),
+                    *wrong_grpc(),
+                    refusal({"prefix": "/"}, 404),
+                ],
                 "typed_per_filter_config": {CORS: cors_policy()},
             }
         ],
     }
 
 
+def over_grpc(route: Config) -> Config:
+    """Return a method's route for what gRPC is: POST with a body of its type."""
+    match = route["match"]
+    return {**route, "match": {**match, "headers": [*match.get("headers", []), GRPC_BODY, POST]}}
+
+
 def grpc_routes() -> list[Config]:
     """Return the routes of gRPC methods, the most specific first; what is internal has none."""
     return [
-        route(method(contracts.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters={BUFFER: batch_buffer()}),
+        route(method(contracts.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
         route(methods(contracts.ORDERS), clusters.ORDERS),
         route(methods(contracts.INVENTORY), clusters.ORDERS),
         route(methods(contracts.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
@@ -65,43 +74,31 @@ def lane_routes() -> list[Config]:
         route(
             {**method(contracts.ORDERS, name), "headers": headers},
             cluster,
-            filters={BUFFER: batch_buffer()} if name == "BatchCreateOrders" else None,
+            filters=BATCH if name == "BatchCreateOrders" else None,
         )
         for name in contracts.LANE_METHODS
         for cluster, headers in ((clusters.LANE_FOR_REST, [transcoded, plain]), (clusters.LANE, [plain]))
     ]
 
 
-def rest_routes() -> list[Config]:
-    """Return the routes that REST requests pass before they are transcoded and routed again."""
-    return [
-        rest_route({"safe_regex": {"regex": WATCH_PATHS}}, {TRANSCODER: transcoder.configuration(stream="events")}),
-        rest_route({"safe_regex": {"regex": LINES_PATHS}}, {TRANSCODER: transcoder.configuration(stream="lines")}),
-        rest_route({"path": BATCH_PATH}, {BUFFER: batch_buffer()}),
-        rest_route({"prefix": "/"}, {}),
-    ]
-
-
-def rest_route(match: Config, filters: Config) -> Config:
-    """Return a route that only carries settings of filters: the transcoder answers 404 to what is no method.
-
-    It names a cluster because CORS does nothing on a route without one.
-    """
-    return {
-        "match": match,
-        "route": {"cluster": clusters.PAGES},
-        **per_filter({HEADERS: grpc_removed(), **filters}),
-    }
-
-
 def page_routes() -> list[Config]:
-    """Return the routes of pages, which are not transcoded."""
-    reads = [header_is(":method", safe_regex={"regex": "GET|HEAD"})]
+    """Return the routes of pages, which are not transcoded and can only be read."""
     matches: list[Config] = [{"path": path} for path in PAGE_PATHS]
     matches += [{"path_separated_prefix": path} for path in PAGE_FOLDERS]
-    return [
-        route({**match, "headers": reads}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
+    reads = [
+        route({**match, "headers": [READS]}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
         for match in matches
+    ]
+    return [*reads, *(refusal(match, 405, allow="GET, HEAD") for match in matches)]
+
+
+def wrong_grpc() -> list[Config]:
+    """Return the refusals of requests to a method's path that are not gRPC."""
+    names = [rf"{service}/({'|'.join(names)})" for service, names in contracts.public_methods().items()]
+    paths = [{"safe_regex": {"regex": "/" + name.replace(".", r"\.")}} for name in names]
+    return [
+        *(refusal({**path, "headers": [POST]}, 415, rest.GRPC_ONLY, accept="application/grpc") for path in paths),
+        *(refusal(path, 405, allow="POST") for path in paths),
     ]
 
 
@@ -115,88 +112,9 @@ def methods(service: str) -> Config:
     return {"prefix": f"/{service}/"}
 
 
-def route(
-    match: Config,
-    cluster: str,
-    timeout_seconds: float = limits.ROUTE_SECONDS,
-    *,
-    retry_on: str = SAFE_RETRIES,
-    filters: Config | None = None,
-) -> Config:
-    """Return a route to a cluster. A client may ask for less time with `grpc-timeout`, not for more."""
-    longest = seconds(timeout_seconds)
-    action = {
-        "cluster": cluster,
-        # Where this stands, Envoy ignores a route's `timeout`; to gRPC it is DEADLINE_EXCEEDED.
-        "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
-        "idle_timeout": seconds(timeout_seconds + limits.STREAM_IDLE_SECONDS),
-        "retry_policy": retry_policy(retry_on),
-    }
-    return {"match": match, "route": action, **per_filter(filters)}
-
-
-def stream_route(match: Config, *, filters: Config | None = None) -> Config:
-    """Return a route for streams that last until the client goes away, its deadline passes or nothing moves."""
-    action = {
-        "cluster": clusters.GATEWAY,
-        "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
-        "idle_timeout": seconds(limits.WATCH_IDLE_SECONDS),
-        "retry_policy": retry_policy(SAFE_RETRIES),
-    }
-    return {"match": match, "route": action, **per_filter(filters)}
-
-
-def retry_policy(retry_on: str) -> Config:
-    """Return how often and where a request is tried again; the cluster's retry budget bounds the sum."""
-    return {
-        "retry_on": retry_on,
-        "num_retries": 2,
-        "retry_priority": {
-            "name": "envoy.retry_priorities.previous_priorities",
-            "typed_config": typed(
-                "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=1
-            ),
-        },
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
-            }
-        ],
-        # LEAST_REQUEST prefers a dead process, which has nothing in flight: it takes some tries to draw another.
-        "host_selection_retry_max_attempts": 20,
-        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
-    }
-
-
 def unknown_method() -> Config:
     """Return the reply to gRPC calls of methods that are not public: UNIMPLEMENTED."""
-    grpc = [header_is("content-type", prefix="application/grpc")]
-    reply = {
-        "status": 404,
-        "body": {"inline_string": "no such method: ask the reflection service for those that exist"},
-    }
-    return {"match": {"prefix": "/", "headers": grpc}, "direct_response": reply}
-
-
-def per_filter(filters: Config | None) -> Config:
-    """Return the settings of filters on a route, if there are any."""
-    return {"typed_per_filter_config": filters} if filters else {}
-
-
-def batch_buffer() -> Config:
-    """Return the larger limit of bodies that hold many orders."""
-    buffer = {"max_request_bytes": limits.BATCH_BODY_BYTES}
-    return typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", buffer=buffer)
-
-
-def grpc_removed() -> Config:
-    """Return the removal of gRPC's headers from a REST reply, where they say nothing."""
-    removals = [{"remove": name} for name in ("grpc-status", "grpc-message", "grpc-accept-encoding")]
-    return typed(
-        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
-        mutations={"response_mutations": removals},
-    )
+    return {"match": {"prefix": "/", "headers": [GRPC_BODY]}, "direct_response": {"status": 404}}
 
 
 def cors_policy() -> Config:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frontdoor import contracts, limits
+from frontdoor import contracts, limits, transcoder_image
 from frontdoor.config import Config, typed
 
+Stream = Literal["array", "lines", "events"]
 
-def configuration(*, stream: Literal["array", "lines", "events"] = "array") -> Config:
+
+def configuration(*, stream: Stream = "array") -> Config:
     """Return the transcoder's configuration; a stream becomes a JSON array, a document per line, or server-sent events.
 
     The descriptor set is written into it, so that a configuration is one file, can be validated anywhere, and
-    never meets the contracts of another version.
+    never meets the contracts of another version. Its field names are JSON's (frontdoor.transcoder_image).
     """
-    printing = {"always_print_primitive_fields": True}
+    printing = {"always_print_primitive_fields": True, "preserve_proto_field_names": True}
     if stream != "array":
         printing |= {"stream_newline_delimited": True, "stream_sse_style_delimited": stream == "events"}
     return typed(
         "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
-        proto_descriptor_bin=contracts.descriptor_base64(),
+        proto_descriptor_bin=transcoder_image.encoded(),
         services=list(contracts.PUBLIC_SERVICES),
         print_options=printing,
         convert_grpc_status=True,
-        request_validation_options={"reject_unknown_method": True, "reject_unknown_query_parameters": True},
+        request_validation_options={
+            "reject_unknown_method": True,
+            "reject_unknown_query_parameters": True,
+            # A field of the path cannot be in the body too.
+            "reject_binding_body_field_collisions": True,
+        },
         max_request_body_size=limits.BATCH_BODY_BYTES,
         max_response_body_size=limits.RESPONSE_BYTES,
     )

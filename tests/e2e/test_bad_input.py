@@ -200,11 +200,30 @@ def test_random_bytes_in_a_call_are_refused_as_no_message(platform: Platform) ->
     assert platform.stored() == before
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("DELETE", "/orders"), ("PUT", f"/orders/{ID}")])
-def test_a_path_or_method_that_does_not_exist_is_named(platform: Platform, method: str, path: str) -> None:
+def test_a_path_that_does_not_exist_is_named(platform: Platform) -> None:
+    answer = platform.curl("/nope")
+    assert (answer.status, answer.json["code"], answer.json["details"][0]["reason"]) == (404, 5, "PATH_NOT_FOUND")
+    assert "GET /nope" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"), [("DELETE", "/orders", "GET, HEAD, POST"), ("PUT", f"/orders/{ID}", "GET, HEAD")]
+)
+def test_a_method_that_a_path_does_not_have_is_named(platform: Platform, method: str, path: str, allowed: str) -> None:
     answer = platform.curl(path, "-X", method)
-    assert (answer.status, answer.json["code"]) == (404, 5)
-    assert f"{method} {path}" in answer.json["message"]
+    assert (answer.status, answer.headers["allow"], answer.json["code"]) == (405, allowed, 12)
+    assert answer.json["details"][0]["reason"] == "METHOD_NOT_ALLOWED"
+
+
+def test_the_path_wins_over_body_and_query(platform: Platform) -> None:
+    first, second = (platform.order("cust-path")["orderId"] for _ in range(2))
+    before = platform.stored()
+    assert_names(platform.post(f"/v1/orders/{first}:cancel?orderId={second}", {}), "no query parameters here")
+    assert_names(platform.post(f"/v1/orders/{first}:cancel", {"order_id": second}), "orderId")
+    assert_names(platform.post(f"/v1/orders/{first}:cancel", {"orderId": second}), "orderId")
+    assert_names(platform.post("/orders?customerId=cust-path", {"items": [ITEM]}), "no query parameters here")
+    assert_names(platform.curl("/v1/products/p1?productId=p2"), "no field of the path")
+    assert platform.stored() == before
 
 
 def test_an_unknown_json_field_is_ignored_as_the_docs_say(platform: Platform) -> None:

@@ -68,6 +68,10 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         total = sum(item.quantity * item.price for item in request.items)
         return order(request.customer_id, total, request.items)
 
+    def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: Context) -> orders_pb2.Order:
+        self.seen.note(request, context)
+        return orders_pb2.Order(order_id=request.order_id, status=orders_pb2.Order.CANCELLED)
+
     def BatchCreateOrders(self, request: Any, context: Context) -> orders_pb2.BatchCreateOrdersResponse:
         self.seen.note(request, context)
         return orders_pb2.BatchCreateOrdersResponse(accepted_count=len(request.requests))
@@ -159,11 +163,18 @@ class Page(BaseHTTPRequestHandler):
     """Answers with the path that was asked for."""
 
     def do_GET(self) -> None:
+        self.wfile.write(self.answered())
+
+    def do_HEAD(self) -> None:
+        self.answered()
+
+    def answered(self) -> bytes:
+        """Send the headers and return the body that belongs to them."""
         body = f"page {self.path}".encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, format: str, *args: object) -> None:
         """Write nothing."""

@@ -9,6 +9,8 @@ import pytest
 from envoy_backend import Backend
 from envoy_front import Answer, Front
 from frontdoor.values import LOOPBACK
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 Start = Callable[..., Front]
@@ -17,13 +19,15 @@ Start = Callable[..., Front]
 def test_over_the_rate_limit_rest_and_grpc_are_told_so_and_when_to_return(start_front: Start) -> None:
     front = start_front(rate_limit_per_second=1)
     refused = first_refused(front)
-    assert (refused.status, refused.json) == (429, {"code": 8, "message": "over the rate limit", "details": []})
+    assert (refused.status, refused.json["code"], refused.json["message"]) == (429, 8, "over the rate limit")
+    assert refused.json["details"][0]["reason"] == "RATE_LIMITED"
     assert refused.headers["retry-after"]
     assert refused.headers["x-ratelimit-limit"] == "1"
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
         create_orders(channel, 1_000)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert caught.value.details() == "over the rate limit"
+    assert reason_of(caught.value) == "RATE_LIMITED"
     metadata = [*caught.value.initial_metadata(), *caught.value.trailing_metadata()]
     assert {"retry-after", "x-ratelimit-limit"} <= {key for key, _ in metadata}
 
@@ -32,6 +36,16 @@ def test_a_client_over_its_limit_takes_nothing_from_another(start_front: Start) 
     front = start_front(rate_limit_per_second=1)
     first_refused(front, "--interface", "127.0.0.2")
     assert front.curl("/orders", "--interface", "127.0.0.3").status == 200
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the reason in the details of a gRPC error."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an RpcError of a call is that call
+    assert status is not None
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.domain == "ordermesh"
+    return info.reason
 
 
 def first_refused(front: Front, *options: str) -> Answer:
@@ -93,7 +107,7 @@ def test_a_route_that_takes_too_long_ends_with_the_deadline(start_front: Start, 
     front = start_front(change=lambda text: text.replace("max_stream_duration: 15s", "max_stream_duration: 0.3s"))
     backend.seen.cancelled.clear()
     answer = front.post("/orders", '{"customerId":"slow"}')
-    assert (answer.status, answer.json["code"], answer.json["details"]) == (504, 4, [])
+    assert (answer.status, answer.json["code"]) == (504, 4)
     # The service has the same deadline; whoever notices first says so in its own words.
     assert answer.json["message"] in {"no answer before the deadline", "Deadline Exceeded"}
     assert backend.seen.cancelled.wait(5)

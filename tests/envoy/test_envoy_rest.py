@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from envoy_backend import CREATED_AT, ORDER_ID, Backend
-from envoy_front import Front
+from envoy_front import Answer, Front
 from ordermesh.orders.v1 import orders_pb2
 
 ORDER = (
@@ -107,8 +107,9 @@ def test_an_error_of_a_service_keeps_its_details_as_json(front: Front) -> None:
     [
         ("/orders?colour=red", '"colour"'),
         ("/orders?status=NOPE", '"NOPE"'),
-        ("/orders?createdFrom=yesterday", "created_from"),
-        ("/orders?pageSize=many", "page_size"),
+        ("/orders?createdFrom=yesterday", "createdFrom: invalid value"),
+        ("/orders?pageSize=many", "pageSize: invalid value"),
+        ("/orders?page_size=many", "pageSize: invalid value"),
     ],
 )
 def test_a_bad_query_parameter_is_named(front: Front, path: str, said: str) -> None:
@@ -122,7 +123,7 @@ def test_a_bad_query_parameter_is_named(front: Front, path: str, said: str) -> N
 @pytest.mark.parametrize("body", ["{bad", "[1,2]", '{"items":7}', '{"items":[{"quantity":1e400}]}', "\x01"])
 def test_a_body_that_is_no_such_json_is_refused_with_the_reason(front: Front, body: str) -> None:
     answer = front.post("/orders", body)
-    assert (answer.status, answer.json["code"], answer.json["details"]) == (400, 3, [])
+    assert (answer.status, answer.json["code"], reason_of(answer)) == (400, 3, "MALFORMED_REQUEST")
     assert answer.json["message"]
 
 
@@ -131,24 +132,32 @@ def test_a_body_that_is_no_such_json_is_refused_with_the_reason(front: Front, bo
     [
         ("GET", "/nope"),
         ("GET", "/docsx"),
-        ("DELETE", "/orders"),
-        ("POST", "/docs"),
+        ("GET", "/v1/orders/a/b"),
+        ("POST", "/v1/orders/a/b:cancel"),
         ("POST", "/ordermesh.internal.v1.OrderLedgerService/GetOrderProgress"),
-        ("POST", "/ordermesh.orders.v1.OrderService/CreateOrder"),
+        ("POST", "/ordermesh.orders.v1.OrderService/NoSuchMethod"),
         ("GET", "/stats/prometheus"),
     ],
 )
 def test_a_path_that_does_not_exist_is_named(front: Front, method: str, path: str) -> None:
     answer = front.curl(path, "-X", method, "-H", "content-type: application/json")
-    assert answer.status == 404
-    expected = f"no such path or method: {method} {path}; /docs shows those that exist"
-    assert answer.json == {"code": 5, "message": expected, "details": []}
+    assert (answer.status, answer.json["code"], reason_of(answer)) == (404, 5, "PATH_NOT_FOUND")
+    assert answer.json["message"] == f"no such path: {method} {path}; /docs shows those that exist"
+
+
+def reason_of(answer: Answer) -> str:
+    """Return the reason of an error, which has the shape of every error."""
+    assert set(answer.json) == {"code", "message", "details"}
+    info = answer.json["details"][0]
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    assert info["domain"] == "ordermesh"
+    return str(info["reason"])
 
 
 def test_a_request_that_is_no_http_is_refused_in_json(front: Front) -> None:
     answer = front.curl("/orders", "-X", "BREW")
-    message = "the request cannot be read (http1.codec_error)"
-    assert (answer.status, answer.json) == (400, {"code": 3, "message": message, "details": []})
+    assert (answer.status, answer.json["code"], reason_of(answer)) == (400, 3, "MALFORMED_REQUEST")
+    assert answer.json["message"] == "the request cannot be read (http1.codec_error)"
 
 
 def test_pages_come_from_the_gateway_as_they_are(front: Front) -> None:

@@ -24,6 +24,14 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL_FAULT: _ClassVar[ErrorReason]
     PART_UNAVAILABLE: _ClassVar[ErrorReason]
     REVISION_GONE: _ClassVar[ErrorReason]
+    MALFORMED_REQUEST: _ClassVar[ErrorReason]
+    PATH_NOT_FOUND: _ClassVar[ErrorReason]
+    METHOD_NOT_ALLOWED: _ClassVar[ErrorReason]
+    UNSUPPORTED_MEDIA_TYPE: _ClassVar[ErrorReason]
+    REQUEST_TOO_LARGE: _ClassVar[ErrorReason]
+    REQUEST_TIMED_OUT: _ClassVar[ErrorReason]
+    NO_ANSWER_IN_TIME: _ClassVar[ErrorReason]
+    SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_FIELD: ErrorReason
 UNKNOWN_PRODUCT: ErrorReason
@@ -42,3 +50,11 @@ EXPIRED: ErrorReason
 INTERNAL_FAULT: ErrorReason
 PART_UNAVAILABLE: ErrorReason
 REVISION_GONE: ErrorReason
+MALFORMED_REQUEST: ErrorReason
+PATH_NOT_FOUND: ErrorReason
+METHOD_NOT_ALLOWED: ErrorReason
+UNSUPPORTED_MEDIA_TYPE: ErrorReason
+REQUEST_TOO_LARGE: ErrorReason
+REQUEST_TIMED_OUT: ErrorReason
+NO_ANSWER_IN_TIME: ErrorReason
+SERVICE_UNAVAILABLE: ErrorReason

@@ -1,0 +1,106 @@
+"""The paths of REST, from the contracts: what each answers, and how it refuses what HTTP and google.api.http forbid."""
+
+from __future__ import annotations
+
+import re
+
+from frontdoor import contracts, limits
+from frontdoor.actions import ON, body_limit, refusal, refuse, rest_route
+from frontdoor.config import Config, header_is
+from frontdoor.contracts import VARIABLE, Binding
+from frontdoor.filters import BUFFER, HEAD, REFUSE, TRANSCODER
+from frontdoor.transcoder import Stream, configuration
+
+BATCH_PATH = "/v1/orders:batchCreate"
+# What ends the path says how a stream is written: as server-sent events or as lines.
+STREAMS: dict[str, tuple[Stream, str]] = {
+    ":watch": ("events", "text/event-stream"),
+    ":watchLines": ("lines", "application/json"),
+}
+JSON_TYPE = r"(?i)application/json\s*(;.*)?"
+NO_QUERY = "no query parameters here: every field that is not in the path belongs in the body"
+BAD_QUERY = "a query parameter is name=value with a plain name, stands there once, and is no field of the path"
+JSON_ONLY = "a body must be JSON, with content-type: application/json and no content-encoding"
+GRPC_ONLY = "this is a gRPC method: its content-type is application/grpc; its REST path is in /docs"
+
+
+def path_routes() -> list[Config]:
+    """Return the routes of every REST path. Those without variables come first: they cost less to compare."""
+    by_path: dict[str, list[Binding]] = {}
+    for binding in contracts.bindings():
+        by_path.setdefault(VARIABLE.sub("{}", binding.template), []).append(binding)
+    return [
+        route
+        for shape, bindings in sorted(by_path.items(), key=lambda item: order(item[0]))
+        for match in matches(shape)
+        for route in routes_of(match, bindings)
+    ]
+
+
+def order(shape: str) -> tuple[bool, bool]:
+    """Return a path's place: a variable matches a segment with its verb, so paths with a verb come before."""
+    return "{}" in shape, ":" not in shape
+
+
+def matches(shape: str) -> list[Config]:
+    """Return what matches a path, with or without a slash at its end."""
+    if "{}" not in shape:
+        return [{"path": shape}, {"path": f"{shape}/"}]
+    return [{"safe_regex": {"regex": "[^/]+".join(re.escape(part) for part in shape.split("{}")) + "/?"}}]
+
+
+def routes_of(match: Config, bindings: list[Binding]) -> list[Config]:
+    """Return the routes of one path: each method that it has, and 405 for the others."""
+    routes = [route for each in bindings for route in (writes(match, each) if each.body else reads(match, each))]
+    allowed = [name for each in bindings for name in ([each.verb] if each.body else [each.verb, "HEAD"])]
+    return [*routes, refusal(match, 405, allow=", ".join(sorted(allowed)))]
+
+
+def reads(match: Config, binding: Binding) -> list[Config]:
+    """Return the routes of a method that is read, also without its body."""
+    asked = {**match, "headers": [header_is(":method", exact="GET")]}
+    head = {**match, "headers": [header_is(":method", exact="HEAD")]}
+    wrong = {**match, "headers": [header_is(":method", safe_regex={"regex": "GET|HEAD"}), *query(bad_query(binding))]}
+    refused = refusal(wrong, 400, BAD_QUERY)
+    for ending, (stream, content_type) in STREAMS.items():
+        if binding.template.endswith(ending):
+            # It would last as long as its stream.
+            answer = refusal(head, 200, content_type=content_type)
+            return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream)}), answer]
+    return [refused, rest_route(asked, {}), rest_route(head, {HEAD: ON})]
+
+
+def writes(match: Config, binding: Binding) -> list[Config]:
+    """Return the routes of a method with a body: JSON or none, and nothing in the query."""
+    method = header_is(":method", exact=binding.verb)
+    plain = header_is("content-encoding", safe_regex={"regex": "(?i)(identity)?"})
+    plain["treat_missing_header_as_empty"] = True
+    typed = header_is("content-type", safe_regex={"regex": JSON_TYPE})
+    untyped = {"name": "content-type", "present_match": False}
+    batch = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)} if binding.template == BATCH_PATH else {}
+    return [
+        refusal({**match, "headers": [method, *query(r"[^?]*\?.*[^&].*")]}, 400, NO_QUERY),
+        rest_route({**match, "headers": [method, typed, plain]}, batch),
+        rest_route(
+            {**match, "headers": [method, untyped, plain]}, {REFUSE: refuse(415, JSON_ONLY, only_with_body=True)}
+        ),
+        refusal({**match, "headers": [method]}, 415, JSON_ONLY, accept="application/json", accept_encoding="identity"),
+    ]
+
+
+def query(pattern: str) -> list[Config]:
+    """Match a path with its query; the first comparison is cheap, and most requests have none."""
+    return [header_is(":path", contains="?"), header_is(":path", safe_regex={"regex": pattern})]
+
+
+def bad_query(binding: Binding) -> str:
+    """Return the pattern of queries with a parameter that has no name or value, is in the path, or comes twice."""
+    # The transcoder decodes names too, and none of ours needs an encoding.
+    forbidden = [r"[^&=]+(&.*)?", r"=.*", r"[^&=]*%[^&=]*=.*"]
+    for field in binding.fields:
+        name = f"({field.name}|{field.json_name})" if field.name != field.json_name else field.name
+        if field.name in binding.in_path:
+            forbidden.append(rf"{name}[.=].*")
+        elif field.label != field.LABEL_REPEATED:
+            forbidden.append(rf"{name}=.*&{name}=.*")
+    return rf"[^?]*\?(.*&)?({'|'.join(forbidden)})"
