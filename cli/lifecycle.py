@@ -144,7 +144,7 @@ def examples(rest: str, grpc: str) -> list[str]:
     line = '{"productId":"p1","quantity":2,"price":10}'
     order = '{"customerId":"cust-123","items":[' + line + "]}"
     return [
-        f"curl -s {rest}/orders -d '{order}'",
+        f"curl -s {rest}/orders -H 'content-type: application/json' -d '{order}'",
         f"curl -s {rest}/orders",
         f"curl -s {rest}/v1/analytics/sales-summary",
         f"grpcurl -plaintext {grpc} list",

@@ -18,7 +18,7 @@ from orders.model import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
 from orders.outcomes import REPLAYED, Outcome
 from orders.steps import Steps
 from orders.writer import Writer
-from runtime import tracing
+from runtime import rest_names, tracing
 from runtime.errors import InvalidRequest, ServiceError, Violation, to_status
 from runtime.logging import logger
 
@@ -81,11 +81,12 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
             orders = [order for order in checked if isinstance(order, NewOrder)]
             outcomes = iter(await self._writer.submit(orders)) if orders else iter(())
         response = orders_pb2.BatchCreateOrdersResponse()
+        over_rest = rest_names.over_rest(context.invocation_metadata())
         for each in checked:
             if isinstance(each, NewOrder):
-                add_result(response, each, next(outcomes))
+                add_result(response, each, next(outcomes), over_rest)
             else:
-                response.results.add(error=to_status(each))
+                response.results.add(error=to_status(each, over_rest=over_rest))
         return response
 
     async def GetOrder(self, request: orders_pb2.GetOrderRequest, context: Context) -> orders_pb2.Order:
@@ -140,13 +141,15 @@ def deadline(remaining: float | None) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-def add_result(response: orders_pb2.BatchCreateOrdersResponse, order: NewOrder, outcome: Outcome) -> None:
+def add_result(
+    response: orders_pb2.BatchCreateOrdersResponse, order: NewOrder, outcome: Outcome, over_rest: bool
+) -> None:
     """Add what became of one order of a batch to the answer."""
     if isinstance(outcome, Accepted):
         stored.write_accepted_summary(response.results.add().order, order, outcome)
         response.accepted_count += 1
     else:
-        response.results.add(error=to_status(outcome))
+        response.results.add(error=to_status(outcome, over_rest=over_rest))
 
 
 def or_error(check: Callable[P, NewOrder], *args: P.args, **kwargs: P.kwargs) -> NewOrder | InvalidRequest:

@@ -22,6 +22,8 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
+from runtime import rest_names
+
 DOMAIN = "ordermesh"
 # gRPC caps metadata at 8 KiB, so a reply names this many violations and counts the rest.
 SHOWN_VIOLATIONS = 20
@@ -120,9 +122,10 @@ def database_unavailable() -> Unavailable:
     return Unavailable(ErrorReason.DATABASE_UNAVAILABLE, "the database is unavailable, try again", retry_ms=1000)
 
 
-def to_status(error: ServiceError) -> Status:
-    """Return the error as google.rpc.Status with its details."""
-    status = Status(code=error.code.value[0], message=error.message)
+def to_status(error: ServiceError, *, over_rest: bool = False) -> Status:
+    """Return the error as google.rpc.Status with its details; to REST clients fields are told by their JSON names."""
+    told = rest_names.in_json if over_rest else str
+    status = Status(code=error.code.value[0], message=told(error.message))
     status.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=ErrorReason.Name(error.reason), domain=DOMAIN, metadata=error.metadata)
     )
@@ -131,7 +134,8 @@ def to_status(error: ServiceError) -> Status:
         status.details.add().Pack(
             error_details_pb2.BadRequest(
                 field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description) for v in shown
+                    error_details_pb2.BadRequest.FieldViolation(field=told(v.field), description=told(v.description))
+                    for v in shown
                 ]
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime import errors, tracing
+from runtime import errors, rest_names, tracing
 from runtime.call_times import CALL_TIMES
 from runtime.logging import logger
 
@@ -29,6 +29,7 @@ DATABASE_ERRORS = (
 # In quotes: the class takes parameters in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
+Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
 # A client whose deadline passed may tell so before the server's own timer does.
 DEADLINE_SLACK_SECONDS = 0.05
 
@@ -166,11 +167,15 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
     """End the call with the error's status; always raises."""
-    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
-    told = as_service_error(error, trace_id)
+    status = ended(method, error, context.invocation_metadata(), started)
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
+    """Return the status that ends a call with an error, and record it."""
+    told = as_service_error(error, tracing.from_metadata(metadata).trace_id)
     observe(method, told.code, started)
-    status = rpc_status.to_status(errors.to_status(told))
-    await context.abort(told.code, told.message, status.trailing_metadata)
+    return rpc_status.to_status(errors.to_status(told, over_rest=rest_names.over_rest(metadata)))
 
 
 class SyncErrors(grpc.ServerInterceptor):
@@ -233,7 +238,4 @@ def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def sync_abort(method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
     """End the call with the error's status; always raises."""
-    trace_id = tracing.from_metadata(context.invocation_metadata()).trace_id
-    told = as_service_error(error, trace_id)
-    observe(method, told.code, started)
-    context.abort_with_status(rpc_status.to_status(errors.to_status(told)))
+    context.abort_with_status(ended(method, error, context.invocation_metadata(), started))

@@ -28,10 +28,10 @@ def without(field: str) -> dict[str, Any]:
 BODIES: list[tuple[str, object, str]] = [
     ("/orders", {**ORDER, "items": []}, "items: must have 1 to 1000 items, has 0"),
     ("/orders", {"customerId": "cust-bad"}, "items: must have 1 to 1000 items, has 0"),
-    ("/orders", {"items": [ITEM]}, "customer_id: must have"),
-    ("/orders", {**ORDER, "customerId": "with a space"}, "customer_id: must have"),
-    ("/orders", {**ORDER, "customerId": "c" * 129}, "customer_id: must have"),
-    ("/orders", {**ORDER, "requestId": "r" * 65}, "request_id: must have at most 64"),
+    ("/orders", {"items": [ITEM]}, "customerId: must have"),
+    ("/orders", {**ORDER, "customerId": "with a space"}, "customerId: must have"),
+    ("/orders", {**ORDER, "customerId": "c" * 129}, "customerId: must have"),
+    ("/orders", {**ORDER, "requestId": "r" * 65}, "requestId: must have at most 64"),
     ("/orders", {**ORDER, "items": [ITEM] * 1001}, "items: must have 1 to 1000 items, has 1001"),
     ("/orders", with_item(quantity=0), "items[0].quantity: must be 1 to 1000000, is 0"),
     ("/orders", with_item(quantity=-3), "items[0].quantity: must be 1 to 1000000, is -3"),
@@ -48,47 +48,47 @@ BODIES: list[tuple[str, object, str]] = [
     ("/orders", with_item(price=1e300), "items[0].price: must be 0 to"),
     ("/orders", without("price"), "items[0].price: is required"),
     ("/orders", {**ORDER, "items": [{**ITEM, "quantity": 10**6, "price": 10**7}]}, "items: must come to at most"),
-    ("/orders", with_item(productId="no-such-product"), 'items[0].product_id: no product "no-such-product"'),
-    ("/orders", with_item(productId=""), "items[0].product_id: must have"),
-    ("/orders", with_item(productId="p1; DROP TABLE orders"), "items[0].product_id: must have"),
+    ("/orders", with_item(productId="no-such-product"), 'items[0].productId: no product "no-such-product"'),
+    ("/orders", with_item(productId=""), "items[0].productId: must have"),
+    ("/orders", with_item(productId="p1; DROP TABLE orders"), "items[0].productId: must have"),
     ("/orders", {**ORDER, "items": "p1"}, "items"),
     ("/v1/orders:batchCreate", {}, "requests: must have 1 to 1000 orders, has 0"),
     ("/v1/orders:batchCreate", {"requests": [ORDER] * 1001}, "requests: must have 1 to 1000 orders, has 1001"),
-    ("/v1/orders/no-uuid:cancel", {}, "order_id: must be a UUID"),
-    ("/v1/orders/no-uuid:completePayment", {}, "order_id: must be a UUID"),
-    ("/v1/orders/no-uuid:ship", {}, "order_id: must be a UUID"),
+    ("/v1/orders/no-uuid:cancel", {}, "orderId: must be a UUID"),
+    ("/v1/orders/no-uuid:completePayment", {}, "orderId: must be a UUID"),
+    ("/v1/orders/no-uuid:ship", {}, "orderId: must be a UUID"),
     ("/v1/products", {"productId": "bad", "name": "Lamp"}, "price: is required"),
     ("/v1/products", {"productId": "bad", "name": "", "price": 1}, "name: must have 1 to 200"),
     ("/v1/products", {"productId": "bad", "name": "Lamp", "price": 1, "stock": 5}, "stock: must be 0 unless tracked"),
-    ("/v1/products", {"productId": "b d", "name": "Lamp", "price": 1}, "product_id: must have"),
+    ("/v1/products", {"productId": "b d", "name": "Lamp", "price": 1}, "productId: must have"),
     ("/v1/products/p100:restock", {"quantity": 0}, "quantity: must be 1 to"),
     ("/v1/products/p100:restock", {"quantity": -7}, "quantity: must be 1 to"),
     ("/v1/products/p100:restock", {"quantity": "9" * 30}, "quantity"),
-    ("/v1/pipeline:reconcile", {"waitSeconds": -1}, "wait_seconds: must be"),
+    ("/v1/pipeline:reconcile", {"waitSeconds": -1}, "waitSeconds: must be"),
 ]
 QUERIES: list[tuple[str, str]] = [
     ("/orders?colour=red", '"colour"'),
     ("/v1/orders?colour=red", '"colour"'),
     ("/orders?status=BREWED", 'status: invalid value "BREWED"'),
     ("/v1/orders?status=99", 'status: invalid value "99"'),
-    ("/orders?pageSize=-1", "page_size: must be 1 to 1000"),
-    ("/orders?pageSize=1001", "page_size: must be 1 to 1000"),
-    ("/orders?pageSize=many", "page_size: invalid value"),
-    ("/orders?pageToken=no-token", "page_token: is not a token of this service"),
+    ("/orders?pageSize=-1", "pageSize: must be 1 to 1000"),
+    ("/orders?pageSize=1001", "pageSize: must be 1 to 1000"),
+    ("/orders?pageSize=many", "pageSize: invalid value"),
+    ("/orders?pageToken=no-token", "pageToken: is not a token of this service"),
     ("/v1/orders?customerId=%ff", "text in UTF-8"),
     ("/v1/analytics/metrics?metricName=%ff", "text in UTF-8"),
     ("/v1/products/%ff", ""),
-    ("/orders?createdFrom=yesterday", "created_from: invalid value"),
-    ("/orders?customerId=a%20b", "customer_id: must have"),
-    ("/orders/no-uuid", "order_id: must be a UUID"),
-    ("/v1/orders/123", "order_id: must be a UUID"),
-    ("/v1/products?pageToken=no-token", "page_token"),
-    ("/v1/analytics/metrics?metricName=no_such_metric", "metric_name: must be"),
-    ("/v1/analytics/metrics?pageToken=no-token", "page_token"),
+    ("/orders?createdFrom=yesterday", "createdFrom: invalid value"),
+    ("/orders?customerId=a%20b", "customerId: must have"),
+    ("/orders/no-uuid", "orderId: must be a UUID"),
+    ("/v1/orders/123", "orderId: must be a UUID"),
+    ("/v1/products?pageToken=no-token", "pageToken"),
+    ("/v1/analytics/metrics?metricName=no_such_metric", "metricName: must be"),
+    ("/v1/analytics/metrics?pageToken=no-token", "pageToken"),
     ("/v1/analytics/top-products?ranking=LOUDEST", "ranking: invalid value"),
     ("/v1/analytics/top-products?limit=-1", "limit: must be"),
-    ("/v1/analytics/orders-per-minute?startTime=soon", "start_time"),
-    ("/v1/pipeline/status:watch?intervalMs=-1", "interval_ms: must be"),
+    ("/v1/analytics/orders-per-minute?startTime=soon", "startTime"),
+    ("/v1/pipeline/status:watch?intervalMs=-1", "intervalMs: must be"),
 ]
 TEXTS: list[bytes] = [
     b"{bad",
@@ -138,7 +138,7 @@ def test_a_page_token_of_another_query_is_refused(platform: Platform) -> None:
     token = platform.curl("/v1/orders?customerId=cust-token&pageSize=1").json["nextPageToken"]
     assert platform.curl(f"/v1/orders?customerId=cust-token&pageSize=1&pageToken={token}").status == 200
     answer = platform.curl(f"/v1/orders?customerId=cust-bad&pageToken={token}")
-    assert_names(answer, "page_token: belongs to other filters")
+    assert_names(answer, "pageToken: belongs to other filters")
     assert answer.json["details"][0]["reason"] == "INVALID_PAGE_TOKEN"
 
 
@@ -157,7 +157,21 @@ def test_all_that_is_wrong_is_named_at_once_and_the_rest_is_counted(platform: Pl
     answer = platform.post("/orders", {"customerId": "", "items": items})
     info, request = answer.json["details"]
     assert (info["metadata"]["violations"], len(request["fieldViolations"])) == ("61", 20)
-    assert answer.json["message"].startswith("61 fields are invalid")
+    assert answer.json["message"].startswith("61 fields are invalid: customerId: ")
+    assert request["fieldViolations"][0]["field"] == "customerId"
+
+
+def test_a_batch_names_fields_as_its_client_does(platform: Platform) -> None:
+    wrong = {**with_item(productId=""), "customerId": ""}
+    results = platform.post("/v1/orders:batchCreate", {"requests": [wrong, with_item(productId="none-such")]}).json
+    details = [result["error"]["details"] for result in results["results"]]
+    fields = [violation["field"] for each in details for violation in each[1]["fieldViolations"]]
+    assert fields == ["customerId", "items[0].productId", "items[0].productId"]
+    create = platform.service("ordermesh.orders.v1.OrderService").methods_by_name["CreateOrder"]
+    with pytest.raises(grpc.RpcError) as raised:
+        platform.call(create, wrong)
+    assert "customer_id: must have" in str(raised.value.details())
+    assert "items[0].product_id: must have" in str(raised.value.details())
 
 
 def test_a_body_over_the_limit_is_refused_with_the_limit(platform: Platform) -> None:

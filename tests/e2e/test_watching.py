@@ -72,4 +72,4 @@ def test_totals_are_watched_as_they_change(platform: Platform) -> None:
 def test_a_wrong_revision_is_an_ordinary_error(platform: Platform, path: str) -> None:
     answer = platform.curl(f"{path}?afterRevision=nonsense")
     assert (answer.status, answer.json["code"]) == (400, 3)
-    assert "after_revision" in answer.json["message"]
+    assert "afterRevision" in answer.json["message"]
