@@ -26,5 +26,5 @@ for (const [name, platform] of [
     const { violations, traceId } = failureOf(thrown);
     console.log(name, "refused", violations.map((violation) => violation.field).join(", "), traceId);
   }
-  platform.close?.();
+  platform.close();
 }

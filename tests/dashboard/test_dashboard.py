@@ -16,6 +16,7 @@ from stack.running import RunningStack, running_stack
 
 # The pictures stay, to be looked at.
 PICTURES = Path(os.environ.get("DASHBOARD_PICTURES") or tempfile.mkdtemp(prefix="ordermesh-dashboard-"))
+PICTURES.mkdir(parents=True, exist_ok=True)
 SIZES = {"desktop": (1360, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 
 
@@ -52,6 +53,30 @@ async def test_an_order_is_seen_on_its_whole_way(page: Page) -> None:
     await page.until("document.querySelectorAll('#top li').length > 0", "its product is among the top products")
     await page.until("document.querySelectorAll('#chart .bar').length > 0", "its minute is in the chart")
     assert page.problems == []
+
+
+@pytest.mark.parametrize("width", [1360, 1024, 820, 390])
+async def test_numbers_of_years_stay_within_their_cards(page: Page, width: int) -> None:
+    await page.look(width=width, height=1000)
+    # In one evaluation, since the next message of the stream writes the true numbers again.
+    overflowing = await page.get("""(() => {
+      for (const one of document.querySelectorAll('.totals dd')) one.textContent = '999,999,999,999.99';
+      for (const one of document.querySelectorAll('.stage .main, .proof td')) one.textContent = '999,999,999,999';
+      for (const one of document.querySelectorAll('.stage dd')) one.textContent = '999,999,999';
+      const outside = (one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        const card = one.closest('.panel, .stage').getBoundingClientRect();
+        return one.textContent && range.getBoundingClientRect().right > card.right;
+      };
+      const numbers = [...document.querySelectorAll('.totals dd, .stage .main, .stage dd, .proof td')];
+      return numbers.filter(outside).map((one) => one.parentElement.textContent).join('; ');
+    })()""")
+    assert overflowing == ""
+
+
+async def test_the_chart_names_its_two_series(page: Page) -> None:
+    assert (await page.text(".legend")).split("\n") == ["orders, left scale", "revenue, right scale"]
 
 
 async def test_both_ends_are_compared_on_request_and_the_answer_is_kept(page: Page, stack: RunningStack) -> None:

@@ -1,11 +1,13 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import { createGrpcTransport, createGrpcWebTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { DEFAULT_TIMEOUT_MS, ordermeshOver, type Options, type Ordermesh } from "./services.js";
 
 export * from "./index.js";
 
-/** The services over a connection that stays open, and keeps Node running, until it is closed. */
+/** The services over connections that stay open, and keep Node running, until they are closed. */
 export interface ConnectedOrdermesh extends Ordermesh {
-  /** Closes the connection; what is under way fails. */
+  /** Closes the connections; what is under way fails. */
   close(): void;
 }
 
@@ -17,6 +19,9 @@ export function ordermeshFromNode({ baseUrl, timeoutMs = DEFAULT_TIMEOUT_MS }: O
 }
 
 /** Returns clients for Node, by gRPC-Web over HTTP/1.1, where something on the way does not speak HTTP/2. */
-export function ordermeshFromNodeByWeb({ baseUrl, timeoutMs = DEFAULT_TIMEOUT_MS }: Options): Ordermesh {
-  return ordermeshOver(createGrpcWebTransport({ baseUrl, httpVersion: "1.1", defaultTimeoutMs: timeoutMs }));
+export function ordermeshFromNodeByWeb({ baseUrl, timeoutMs = DEFAULT_TIMEOUT_MS }: Options): ConnectedOrdermesh {
+  // An agent of its own, since close() must end its connections and nobody else's.
+  const agent = new (new URL(baseUrl).protocol === "https:" ? HttpsAgent : HttpAgent)({ keepAlive: true });
+  const transport = createGrpcWebTransport({ baseUrl, httpVersion: "1.1", nodeOptions: { agent }, defaultTimeoutMs: timeoutMs });
+  return { ...ordermeshOver(transport), close: () => agent.destroy() };
 }
