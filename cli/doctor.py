@@ -6,18 +6,18 @@ import sys
 
 from rich.text import Text
 
+from cli.place import local_status, settings_to_start
 from cli.screen import console, plain_table
 from runtime.exit_codes import ExitCode
 from stack import checks
 from stack.paths import default_home
-from stack.settings import StackSettings
 
 
 def doctor() -> None:
     """Look at what a stack needs on this machine; say how to get what is missing."""
     table = plain_table("", "what", "found")
     remedies = []
-    for finding in checks.examine(default_home(), StackSettings.load()):
+    for finding in checks.examine(default_home(), settings_to_start()):
         mark = Text("ok", "green") if finding.good else Text("missing", "red")
         table.add_row(mark, finding.name, finding.found)
         if not finding.good:
@@ -27,4 +27,9 @@ def doctor() -> None:
         console.print(Text.assemble(("* ", "red"), remedy), soft_wrap=True)
     if remedies:
         sys.exit(ExitCode.DIFFERS)
-    console.print("everything is there; start with `ordermesh up` or `ordermesh demo`")
+    following = (
+        "open the dashboard with `ordermesh open`"
+        if local_status()
+        else "start with `ordermesh up` or `ordermesh demo`"
+    )
+    console.print(f"everything is there; {following}")

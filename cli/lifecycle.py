@@ -15,13 +15,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.place import require_status
+from cli.place import require_status, settings_to_start
 from cli.screen import console, errors, output_may_fail, plain_table
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
 from stack.board import Event
 from stack.brokers import SETTING
-from stack.paths import HOME_SETTING, StateFolder, default_home
+from stack.paths import StateFolder, default_home
 from stack.prepare import prepare, prepared
 from stack.settings import StackSettings
 from stack.status import StackStatus, State, read_status, stop_running
@@ -62,7 +62,7 @@ def up(
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: interrupted.set())
-    stack = Stack(settings=stack_settings(), on_event=show_event)
+    stack = Stack(settings=settings_to_start(), on_event=show_event)
     started_at = time.monotonic()
     stack.up(interrupted)
     if not interrupted.is_set():
@@ -71,12 +71,6 @@ def up(
     console.print("stopping")
     stack.down()
     console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
-
-
-def stack_settings() -> StackSettings:
-    """Return the settings to start with; in a folder of its own a stack finds free ports unless some are set."""
-    settings = StackSettings.load()
-    return StackSettings.with_free_offset() if HOME_SETTING in os.environ and not settings.moves_ports else settings
 
 
 def start_detached() -> None:

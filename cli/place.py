@@ -11,7 +11,8 @@ from psycopg.conninfo import make_conninfo
 from runtime.settings import PREFIX
 from stack.credentials import DATABASE_OF, load_or_create
 from stack.errors import ServerFailed
-from stack.paths import StateFolder, default_home
+from stack.paths import HOME_SETTING, StateFolder, default_home
+from stack.settings import StackSettings
 from stack.status import StackStatus, read_status
 
 
@@ -28,6 +29,12 @@ def require_status() -> StackStatus:
     if status is None:
         raise ServerFailed(f"no stack runs with the state folder {default_home()}: start one with `ordermesh up`")
     return status
+
+
+def settings_to_start() -> StackSettings:
+    """Return the settings to start a stack with; in a folder of its own it finds free ports unless some are set."""
+    settings = StackSettings.load()
+    return StackSettings.with_free_offset() if HOME_SETTING in os.environ and not settings.moves_ports else settings
 
 
 def front_address(target: str | None) -> str:

@@ -256,16 +256,15 @@ def _ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Findi
 
 
 def _summary(evidence: Evidence, findings: list[Finding]) -> str:
-    """Say the verdict in one line."""
+    """Return the comparison in one line; the verdict stands beside it."""
     published = totals(evidence.published)
     aside = f", {evidence.parked:,} set aside as dead letters" if evidence.parked else ""
     way = f", {evidence.in_flight:,} still on the way" if evidence.in_flight else ""
     if findings:
-        return f"differs: {_tally(findings)} (of {_count(published.events, 'published event')}{aside}{way})"
+        return f"{_tally(findings)} (of {_count(published.events, 'published event')}{aside}{way})"
     orders = f"{_count(published.orders, 'order')}, revenue {published.revenue:,.2f}"
-    agrees = "agrees so far" if evidence.in_flight else "agrees"
     counted = "each counted once" if not evidence.parked else "each counted once or set aside"
-    return f"{agrees}: {_count(published.events, 'published event')} {counted} ({orders}){aside}{way}"
+    return f"{_count(published.events, 'published event')} {counted} ({orders}){aside}{way}"
 
 
 def _tally(findings: list[Finding]) -> str:

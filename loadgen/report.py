@@ -54,7 +54,7 @@ def _print_reconciliation(console: Console, reconciliation: Reconciliation) -> N
 
 
 def _latency_table(result: Result) -> Table:
-    table = Table("ms", *result.latency_ms.accepted)
+    table = Table("ms", *(name.replace("_", ".") for name in result.latency_ms.accepted))
     rows = {"accepted": result.latency_ms.accepted, "schedule lag": result.schedule_lag_ms}
     if result.orders.failed:
         rows["failed"] = result.latency_ms.failed

@@ -20,7 +20,7 @@ from stack.kafka import java
 from stack.paths import StateFolder, default_cache
 from stack.postgres_binaries import locate
 from stack.settings import StackSettings
-from stack.status import read_status
+from stack.status import WELL, StackStatus, read_status
 
 RUN_SECONDS = 20
 NEEDED_DISK_BYTES = 2 * 1024**3
@@ -39,15 +39,22 @@ class Finding:
 
 
 def examine(home: Path, settings: StackSettings) -> Iterator[Finding]:
-    """Look at one thing after the other; nothing is changed but the state folder made."""
+    """Look at one thing after the other; nothing is changed but the state folder made.
+
+    While a stack runs with this home, its ports, memory and disk are in use and are not asked to be free.
+    """
     yield Finding("Linux", platform.system() == "Linux", platform.platform(), "the local stack runs on Linux only")
     yield attempt("state folder", lambda: str(StateFolder(home).home))
     yield attempt("Envoy", lambda: first_line(str(frontdoor_check.envoy_binary()), "--version"))
     yield attempt("PostgreSQL", lambda: first_line(postgres_program(home), "--version"))
     yield attempt("Java", lambda: first_line(java(), "--version"))
     yield jars()
-    yield from room(home, settings)
-    yield from free_ports(home, settings)
+    status = read_status(home / "stack.json")
+    if status is not None and status.running:
+        yield running(status)
+    else:
+        yield from room(home, settings)
+        yield free_ports(settings)
     curl = shutil.which("curl")
     yield Finding("curl", curl is not None, curl or "not found", "install curl: the examples and some tests use it")
 
@@ -98,15 +105,17 @@ def available_memory_bytes() -> int:
     return next(int(row[1]) * 1024 for row in rows if row[0] == "MemAvailable:")
 
 
-def free_ports(home: Path, settings: StackSettings) -> Iterator[Finding]:
-    """Say of the ports whether they are free; those of our own running stack count as free."""
-    status = read_status(home / "stack.json")
-    if status is not None and status.running:
-        yield Finding("ports", True, f"held by the running stack (pid {status.supervisor.pid})")
-        return
+def running(status: StackStatus) -> Finding:
+    """Say how the running stack is doing."""
+    ill = [f"{name} is {one.state}" for name, one in status.components.items() if one.state not in WELL]
+    found = f"runs (pid {status.supervisor.pid}) at {status.addresses['rest']}"
+    return Finding("stack", not ill, ", ".join([found, *ill]), "`ordermesh status` and `ordermesh logs` say more")
+
+
+def free_ports(settings: StackSettings) -> Finding:
+    """Say of the ports whether they are free."""
     try:
         ports.require_free(settings.local_ports())
     except PortTaken as error:
-        yield Finding("ports", False, "taken", str(error))
-    else:
-        yield Finding("ports", True, ", ".join(str(port) for port in settings.local_ports().values()) + " are free")
+        return Finding("ports", False, "taken", str(error))
+    return Finding("ports", True, ", ".join(str(port) for port in settings.local_ports().values()) + " are free")

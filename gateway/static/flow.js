@@ -1,5 +1,5 @@
 // The pipeline as a picture: five stages, and between them as many moving dots as the rate asks for.
-import { count, element, latency, perSecond, seconds, timeOfDay, write } from "./format.js";
+import { count, element, latency, perSecond, seconds, timeOfDay, write, writeNumber } from "./format.js";
 
 const DOTS = 6;
 // As home.css has it.
@@ -62,7 +62,7 @@ function makeRail() {
 
 function showCard(card, stage, status, part) {
   const value = stage.main(status);
-  write(card.main, value === undefined || value === null ? "–" : count(value));
+  writeNumber(card.main, value === undefined || value === null ? "–" : count(value));
   Object.values(stage.facts).forEach((fact, number) => write(card.facts[number], fact(status) ?? "–"));
   card.root.dataset.state = part?.state ?? "STATE_UNSPECIFIED";
   write(card.unit, part?.state === "DOWN" ? `down since ${timeOfDay(part.since)}` : part?.state === "UP" ? stage.unit : "not known");

@@ -35,6 +35,12 @@ export function element(name, text = "", className = "") {
   return made;
 }
 
+// Writes a number that its card has to hold: the style makes long ones smaller.
+export function writeNumber(node, text) {
+  write(node, text);
+  node.style.setProperty("--characters", String(text.length));
+}
+
 // Writes only what changed, so that a selection or a reader's place is not lost.
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;

@@ -1,7 +1,7 @@
 // Wires the page to its streams: the status, the totals, the orders.
 import { MinuteChart } from "./chart.js";
 import { Flow } from "./flow.js";
-import { ago, count, element, money, timeOfDay, write } from "./format.js";
+import { ago, count, element, money, timeOfDay, write, writeNumber } from "./format.js";
 import { LastOrders } from "./last.js";
 import { offerOrders } from "./order.js";
 import { offerProof } from "./proof.js";
@@ -48,12 +48,12 @@ function showStatus(message) {
 }
 
 function showTotals(summary) {
-  write(byId("total-orders"), count(summary.ordersTotal));
-  write(byId("total-net"), money(summary.netRevenue));
-  write(byId("total-revenue"), money(summary.revenueTotal));
-  write(byId("total-cancelled"), money(summary.cancelledRevenue));
-  write(byId("total-average"), money(summary.averageOrderValue));
-  write(byId("total-restock"), count(summary.restockRequests));
+  writeNumber(byId("total-orders"), count(summary.ordersTotal));
+  writeNumber(byId("total-net"), money(summary.netRevenue));
+  writeNumber(byId("total-revenue"), money(summary.revenueTotal));
+  writeNumber(byId("total-cancelled"), money(summary.cancelledRevenue));
+  writeNumber(byId("total-average"), money(summary.averageOrderValue));
+  writeNumber(byId("total-restock"), count(summary.restockRequests));
   const rows = summary.ordersByStatus.map((one) => {
     const row = element("li", "", `status ${one.status}`);
     row.append(element("span", one.status.toLowerCase().replace("_", " ")), element("b", count(one.orders)));

@@ -163,6 +163,10 @@ def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> Non
     done = running.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "everything is there" in done.stdout
+    stack = next(line for line in done.stdout.splitlines() if " stack " in line)
+    assert running.status.addresses["rest"] in stack
+    # What only a start needs is not asked of a machine on which the stack runs.
+    assert not [line for line in done.stdout.splitlines() if line.split()[1] in ("ports", "memory", "disk")]
 
 
 def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Place) -> None:

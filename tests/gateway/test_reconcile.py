@@ -28,7 +28,7 @@ def reconcile(world, orders, analytics):
 async def test_two_ends_that_agree_are_said_to_agree(world, reconcile) -> None:
     response = await reconcile()
     assert response.verdict == AGREES
-    assert response.summary == "agrees: 16 published events each counted once (15 orders, revenue 1,050.00)"
+    assert response.summary == "16 published events each counted once (15 orders, revenue 1,050.00)"
     assert response.published == response.counted
     assert (response.published.events, response.published.orders, response.published.units) == (16, 15, 45)
     assert response.published.revenue == 1050.0
