@@ -8,8 +8,6 @@ from runtime.exit_codes import ExitCode
 from runtime.supervise import Supervisor
 
 SERVICE = "processor"
-# A worker finishes its transaction, whose statements end after ten seconds at the latest.
-GRACE_SECONDS = 12.0
 
 
 def main() -> int:
@@ -21,7 +19,6 @@ def main() -> int:
         ("processor.worker",),
         settings.processor_workers,
         metrics_address=settings.metrics_address,
-        grace_seconds=GRACE_SECONDS,
     )
     try:
         supervisor.run()

@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     NOT_PROVEN = 6
     # A background task ended; the log names it, and the process drained.
     BACKGROUND_ENDED = 7
+    # A process that was asked to stop had not finished in its time.
+    NOT_DRAINED = 8
     # As in sysexits.h: something is wrong with the configuration.
     CONFIG = 78
     INTERRUPTED = 130

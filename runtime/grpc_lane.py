@@ -22,7 +22,7 @@ from runtime.logging import logger
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 IO_THREADS = 1
 POLL_SECONDS = 0.02
-STOP_SECONDS = 5.0
+STOP_SECONDS = 0.5
 
 
 @dataclass(slots=True)

@@ -73,9 +73,9 @@ async def serve_async(
     logger().info("draining", address=address)
     await set_health(healthy, services, serving=False)
     await asyncio.sleep(DRAIN_NOTICE_SECONDS)
-    if lane is not None:
-        await lane.drain(DRAIN_GRACE_SECONDS, DRAIN_PAUSE_SECONDS)
-    await asyncio.wait_for(server.stop(DRAIN_GRACE_SECONDS), DRAIN_GRACE_SECONDS + 1)
+    # Both at once: one after the other would take twice the time that a supervisor gives.
+    lanes = [] if lane is None else [lane.drain(DRAIN_GRACE_SECONDS, DRAIN_PAUSE_SECONDS)]
+    await asyncio.gather(server.stop(DRAIN_GRACE_SECONDS), *lanes)
     await asyncio.sleep(DRAIN_PAUSE_SECONDS)
     flushing.set()
     logger().info("stopped", address=address)
@@ -111,7 +111,7 @@ def serve_sync(
     logger().info("draining", address=address)
     healthy.enter_graceful_shutdown()
     time.sleep(DRAIN_NOTICE_SECONDS)
-    server.stop(DRAIN_GRACE_SECONDS).wait(DRAIN_GRACE_SECONDS + 1)
+    server.stop(DRAIN_GRACE_SECONDS).wait(DRAIN_GRACE_SECONDS + DRAIN_PAUSE_SECONDS)
     time.sleep(DRAIN_PAUSE_SECONDS)
     logger().info("stopped", address=address)
 

@@ -15,7 +15,7 @@ from prometheus_client import multiprocess
 
 from runtime import metrics
 from runtime.logging import logger
-from runtime.shutdown import die_with_parent, on_signal
+from runtime.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, die_with_parent, on_signal
 
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
@@ -49,7 +49,9 @@ class Supervisor:
     The module calls `run_child`. It is named and not imported, so that this process holds nothing of what serves.
     """
 
-    def __init__(self, module: Sequence[str], count: int, *, metrics_address: str, grace_seconds: float) -> None:
+    def __init__(
+        self, module: Sequence[str], count: int, *, metrics_address: str, grace_seconds: float = SUPERVISOR_SECONDS
+    ) -> None:
         self._module = module
         self._children = [Child(index) for index in range(count)]
         self._metrics_address = metrics_address
@@ -57,7 +59,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Block until SIGTERM or SIGINT and every child has ended."""
-        stop = on_signal()
+        stop = on_signal(STOP_SECONDS)
         with tempfile.TemporaryDirectory(prefix="om-metrics-") as folder:
             os.environ[metrics.MULTIPROCESS_FOLDER] = folder
             server = metrics.serve(self._metrics_address)

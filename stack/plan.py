@@ -13,6 +13,7 @@ from frontdoor.render import EnvoyValues, render
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.settings import PREFIX
+from runtime.shutdown import STOP_SECONDS
 from stack.brokers import brokers, copies
 from stack.credentials import DATABASE_OF, Credentials
 from stack.databases import provision
@@ -28,7 +29,6 @@ from stack.runners import Runner, Service, Step, Task
 from stack.settings import StackSettings
 from stack.status import Servers
 
-SERVICE_STOP_SECONDS = 15.0
 # The parts of a DSN that are not about the server.
 PERSONAL = ("user", "password", "dbname")
 ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
@@ -305,4 +305,4 @@ def module_command(site: Site, name: str, module: tuple[str, ...], env: dict[str
     }
     own = {f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}
     environment = {**inherited_env(), **site.env, **own, "TMPDIR": str(site.temporary)}
-    return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=SERVICE_STOP_SECONDS)
+    return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=STOP_SECONDS)

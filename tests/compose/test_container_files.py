@@ -10,7 +10,7 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pb2
 
-from runtime import kafka
+from runtime import kafka, shutdown
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -141,3 +141,14 @@ def test_pgadmin_knows_both_databases_and_where_the_password_is(secrets: Path) -
         assert (server["Host"], str(server["Port"]), server["Username"]) == (host, port, user)
         assert server["ConnectionParameters"]["passfile"] == ".pgpass"
     assert database == "*"
+
+
+def seconds(text: str) -> float:
+    """Read a duration as compose files have it."""
+    assert text.endswith("s"), text
+    return float(text.removesuffix("s"))
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_a_container_of_ours_is_given_the_time_that_its_drain_takes(name: str) -> None:
+    assert seconds(SERVICES[name]["stop_grace_period"]) >= shutdown.STOP_SECONDS
