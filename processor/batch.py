@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
 from processor.decode import Event, Poison, Reason, decode
+from processor.marks import Mark
 from runtime import tracing
 from runtime.headers import Headers, UnreadableHeaders, last_value, read_headers
+from runtime.topics import NO_TOPIC, Partition
 from runtime.tracing import TraceContext
 
-Partition = tuple[str, int]
 Place = tuple[str, int, int]
 # The last digit of a traceparent whose trace is followed in the logs.
 SAMPLED_DIGITS = frozenset((b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f"))
@@ -33,24 +34,37 @@ class Parked:
     letter_offset: int | None = None
 
 
+class LogWentBack(Exception):
+    """A partition delivers an offset again: its topic was made again, or its log was cut back."""
+
+    def __init__(self, partition: Partition) -> None:
+        super().__init__(f"{partition[0]}/{partition[1]}")
+        self.partition = partition
+
+
 @dataclass(slots=True)
 class Span:
-    """Which offsets of a partition a batch holds."""
+    """Which offsets of a partition a batch covers, and where between them no event was delivered."""
 
-    first_offset: int
+    begin: Mark
     next_offset: int
-    events: int
+    events: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
 
-    @property
-    def missing(self) -> int:
-        """How many offsets between the first and the last were not delivered."""
-        return self.next_offset - self.first_offset - self.events
+    def skip_to(self, offset: int) -> None:
+        """Cover the offsets up to this one, which hold no event."""
+        self.gaps.append((self.next_offset, offset))
+        self.next_offset = offset
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction counts; `places` has the (partition, offset) of each event, in the same order."""
+    """What one transaction counts; `places` has the (partition, offset) of each event, in the same order.
 
+    `begins` says where the partitions must go on, and `spans` what was covered from there.
+    """
+
+    begins: Mapping[Partition, Mark] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
@@ -59,15 +73,25 @@ class Batch:
     duplicates: int = 0
     seen: set[str] = field(default_factory=set)
 
+    def span(self, partition: Partition, offset: int) -> Span:
+        """Return the span of a partition, which begins where the partition goes on, else at the offset."""
+        span = self.spans.get(partition)
+        if span is None:
+            begin = self.begins.get(partition) or Mark(NO_TOPIC, offset)
+            span = self.spans[partition] = Span(begin, begin.next_offset)
+        return span
+
 
 def sort_out(messages: Sequence[Message], batch: Batch, oldest_event_id: str) -> None:
-    """Decode messages into a batch; a second delivery within the batch is dropped."""
+    """Decode messages into a batch; a second delivery within the batch is dropped. Raises LogWentBack."""
     seen = batch.seen
     for message in messages:
         topic, partition, offset = place_of(message)
-        span = batch.spans.get((topic, partition))
-        if span is None:
-            span = batch.spans[topic, partition] = Span(offset, offset, 0)
+        span = batch.spans.get((topic, partition)) or batch.span((topic, partition), offset)
+        if offset != span.next_offset:
+            if offset < span.next_offset:
+                raise LogWentBack((topic, partition))
+            span.skip_to(offset)
         span.next_offset = offset + 1
         span.events += 1
         headers: Headers | None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
-from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.batch import Partition, Span, place_of
+from processor.batch import Batch, Span, place_of
+from processor.log_extents import LogExtents
+from processor.marks import Mark, Start
 from processor.settings import WorkSettings
 from runtime import kafka
 from runtime.group_protocol import GroupProtocol
 from runtime.logging import logger
+from runtime.topics import NO_TOPIC, Extent, Partition
 
 # How long a first event waits for more of what the last fetch brought.
 LINGER_SECONDS = 0.005
@@ -25,7 +29,11 @@ class LogReader:
         self.held: set[Partition] = set()
         # Assigned, but not yet compared with what the database says is counted.
         self.unaligned: set[Partition] = set()
-        self._expected: dict[Partition, int] = {}
+        # Where each partition goes on after what was counted.
+        self.marks: dict[Partition, Mark] = {}
+        # Where the readable part of the log ended, as far as that is known since the last count.
+        self._ends: dict[Partition, int] = {}
+        self._extents = LogExtents(settings, client_id)
         self._paused = self._taken_away = False
         self._join(settings.first_group_protocol)
 
@@ -60,30 +68,30 @@ class LogReader:
         """Return how far the group says that the unaligned partitions are counted. Raises KafkaException."""
         partitions = [TopicPartition(*partition) for partition in self.unaligned]
         found = self._consumer.committed(partitions, COMMITTED_TIMEOUT_SECONDS) if partitions else []
-        return {(at.topic, at.partition): max(at.offset, 0) for at in found}
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
-    def align(self, committed: Mapping[Partition, int], counted: Mapping[Partition, int]) -> bool:
-        """Go back where the database has counted less than the group says, and say whether that was needed.
+    def extents(self) -> dict[Partition, Extent]:
+        """Return what the unaligned partitions hold. Raises KafkaException, also when one does not exist."""
+        return self._extents.of(self.unaligned)
 
-        Then everything read so far is read again. `committed` must have been asked for before `counted`, since a mark
-        is committed after its transaction.
+    def align(self, starts: Mapping[Partition, Start], committed: Mapping[Partition, int]) -> bool:
+        """Go where the database's marks are, and say whether the consumer was elsewhere.
+
+        Then everything read so far is read again. Marks must have been asked for after `committed`, since a mark is
+        committed after its transaction, and before the log's ends.
         """
-        behind = {place: counted.get(place, 0) for place, offset in committed.items() if counted.get(place, 0) < offset}
-        for (topic, partition), offset in behind.items():
-            logger().error(
-                "the metrics are behind the consumer group, as after a restore; events are counted again from there",
-                topic=topic,
-                partition=partition,
-                committed_offset=committed[topic, partition],
-                counted_offset=offset,
-            )
-        self._expected |= {**committed, **behind}
+        moved = {place: start for place, start in starts.items() if self.marks.get(place) != start.begin}
+        for place, start in moved.items():
+            tell_start(place, start, committed.get(place, 0))
+        self.marks |= {place: start.begin for place, start in starts.items()}
         self.unaligned.clear()
-        if behind:
-            self._start_again([TopicPartition(*held, behind.get(held, OFFSET_STORED)) for held in self.held])
-        return bool(behind)
+        if moved:
+            self._start_again([TopicPartition(*held, self.marks[held].next_offset) for held in self.held])
+            self._commit({place: start.begin.next_offset for place, start in moved.items()})
+        return bool(moved)
 
     def _start_again(self, places: list[TopicPartition]) -> None:
+        self._ends.clear()
         if self._incremental:
             self._consumer.incremental_unassign(places)
             self._consumer.incremental_assign(places)
@@ -94,21 +102,37 @@ class LogReader:
         """Have every partition compared with the database again, which may be another one after an outage."""
         self.unaligned |= self.held
 
-    def tell_gaps(self, spans: Mapping[Partition, Span]) -> None:
-        """Log the events that the log no longer had, as after its retention or a topic that was made anew."""
-        for (topic, partition), span in spans.items():
-            expected = self._expected.get((topic, partition), span.first_offset)
-            missing = max(span.first_offset - expected, 0) + span.missing
-            if missing:
-                logger().error(
-                    "events are missing from the log",
-                    topic=topic,
-                    partition=partition,
-                    expected_offset=expected,
-                    next_offset=span.next_offset,
-                    missing=missing,
-                )
-            self._expected[topic, partition] = span.next_offset
+    def distrust(self, partition: Partition) -> None:
+        """Have a partition begin at its mark again, whatever it delivered."""
+        self.marks.pop(partition, None)
+        self.unaligned.add(partition)
+
+    def watch_topics(self) -> None:
+        """Have the partitions of a topic that was made again compared with the database; does not wait."""
+        ids = self._extents.changed_ids()
+        self.unaligned |= {place for place in self.held if ids.get(place[0], self._id_of(place)) != self._id_of(place)}
+
+    def _id_of(self, place: Partition) -> UUID | None:
+        mark = self.marks.get(place)
+        return None if mark is None else mark.topic_id
+
+    @property
+    def reached_ends(self) -> bool:
+        """Whether the log ends after offsets that hold no event, such as the marker of a transaction."""
+        return any(place in self.marks and end > self.marks[place].next_offset for place, end in self._ends.items())
+
+    def cover_ends(self, batch: Batch) -> None:
+        """Have a batch cover the offsets without an event between its events and the end of the log."""
+        for place, end in self._ends.items():
+            if place in self.marks and end > (batch.spans.get(place) or self.marks[place]).next_offset:
+                batch.span(place, end).skip_to(end)
+
+    def counted(self, spans: Mapping[Partition, Span]) -> None:
+        """Note that spans are counted, and log which events the log had lost before."""
+        self._ends.clear()
+        self.marks |= {place: Mark(span.begin.topic_id, span.next_offset) for place, span in spans.items()}
+        for (topic, partition), missing in self._extents.lost(spans).items():
+            tell_missing(topic, partition, missing)
 
     def wait(self, seconds: float) -> list[Message]:
         """Stay in the group without reading on; returns what slipped through before the pause took hold."""
@@ -126,7 +150,10 @@ class LogReader:
 
     def commit(self, spans: Mapping[Partition, Span]) -> None:
         """Tell the group how far its partitions are counted, without waiting; a mark that is lost costs a replay."""
-        marks = [TopicPartition(*partition, span.next_offset) for partition, span in spans.items()]
+        self._commit({partition: span.next_offset for partition, span in spans.items()})
+
+    def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        marks = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
         try:
             self._consumer.commit(offsets=marks, asynchronous=True)
         except KafkaException as error:
@@ -141,7 +168,6 @@ class LogReader:
         self.held |= new
         self.unaligned |= new
         (consumer.incremental_assign if self._incremental else consumer.assign)(list(partitions))
-        self._on_trial = False
         if self._paused:
             consumer.pause(list(partitions))
         if new:
@@ -153,14 +179,20 @@ class LogReader:
         self._taken_away = True
         self.unaligned -= gone
         for partition in gone:
-            self._expected.pop(partition, None)
+            self.marks.pop(partition, None)
+            self._ends.pop(partition, None)
         logger().info("partitions revoked", partitions=len(gone))
 
     def _readable(self, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages without the errors among them, which are dealt with."""
-        for error in filter(None, (message.error() for message in messages)):
+        """Return the messages without the errors and ends among them, which are dealt with."""
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
             if error.code() == KafkaError._FATAL:
                 self._join_anew(error)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ends[place_of(message)[:2]] = place_of(message)[2]
             else:
                 level = "error" if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else "warning"
                 getattr(logger(), level)("reading from kafka", error=error.str(), code=error.name())
@@ -174,6 +206,35 @@ class LogReader:
         self._consumer.close()
         self.held.clear()
         self.unaligned.clear()
-        self._expected.clear()
+        self.marks.clear()
+        self._ends.clear()
         self._taken_away = True
         self._join(protocol)
+
+
+def tell_start(place: Partition, start: Start, committed_offset: int) -> None:
+    """Log what is unusual about where the counting of a partition goes on."""
+    (topic, partition), (_, mark, known, missing) = place, start
+    if known is not None and known.topic_id not in (NO_TOPIC, mark.topic_id):
+        message = "the topic was made again; its events are counted from the first"
+    elif known is not None and known.next_offset > mark.next_offset:
+        message = "the log was cut back; its events are counted from the first"
+    elif mark.next_offset < committed_offset:
+        message = "the metrics are behind the consumer group, as after a restore; events are counted again from there"
+    else:
+        message = ""
+    if message:
+        logger().error(
+            message,
+            topic=topic,
+            partition=partition,
+            committed_offset=committed_offset,
+            counted_offset=mark.next_offset,
+        )
+    if missing:
+        tell_missing(topic, partition, missing)
+
+
+def tell_missing(topic: str, partition: int, missing: int) -> None:
+    """Log that the log lost events before they were counted."""
+    logger().error("events are missing from the log", topic=topic, partition=partition, missing=missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import psycopg
 
 from processor.apply import MetricKey, deltas
-from processor.batch import Batch, Parked, Partition
+from processor.batch import Batch
 from processor.decode import Event
+from processor.marks import Mark, Start
 from runtime import arrays, postgres
 from runtime.kafka import DEAD_LETTER_TOPICS, topic_of
 from runtime.sql import Queries
+from runtime.topics import NO_TOPIC, Partition
 
 SQL = Queries("processor", "store.sql")
 
@@ -55,7 +57,7 @@ class Counting:
         """Count what is new of the batch, whose events were recorded, and move its marks."""
         known = {event_id for answer in self._answers for (event_id,) in answer}
         events, counted = only_new(batch, known)
-        parked = park_events(self._connection, batch.parked)
+        parked = park_events(self._connection, batch)
         add_progress(self._connection, batch, counted, parked, events)
         add_metrics(self._connection, deltas(events))
         return Counted(events, batch.duplicates + len(known), sum(parked.values()))
@@ -96,12 +98,14 @@ def event_parameters(events: Sequence[Event], places: Sequence[tuple[int, int]])
     }
 
 
-def park_events(connection: Connection, parked: Sequence[Parked]) -> Counter[Partition]:
+def park_events(connection: Connection, batch: Batch) -> Counter[Partition]:
     """Record the batch's dead letters; return how many were new, by partition."""
+    parked = batch.parked
     if not parked:
         return Counter()
     parameters = {
         "topics": [letter.place[0] for letter in parked],
+        "topic_ids": [batch.spans[letter.place[:2]].begin.topic_id for letter in parked],
         "partitions": [letter.place[1] for letter in parked],
         "offsets": [letter.place[2] for letter in parked],
         "letter_topics": [DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],
@@ -121,12 +125,17 @@ def add_progress(
     parked: Counter[Partition],
     events: Sequence[Event],
 ) -> None:
-    """Move the marks of the batch's partitions, with the latencies of its new events."""
+    """Move the marks of the batch's partitions, with the latencies of its new events.
+
+    The transaction fails with SerializationFailure when a mark is not where the batch began.
+    """
     times = sorted(event.occur_us for event in events)
     spans = sorted(batch.spans.items())
     parameters = {
         "topics": [topic for (topic, _), _ in spans],
         "partitions": [partition for (_, partition), _ in spans],
+        "topic_ids": [span.begin.topic_id for _, span in spans],
+        "first_offsets": [span.begin.next_offset for _, span in spans],
         "next_offsets": [span.next_offset for _, span in spans],
         "counted": [counted[partition] for partition, _ in spans],
         "parked": [parked[partition] for partition, _ in spans],
@@ -150,9 +159,29 @@ def add_metrics(connection: Connection, changes: dict[MetricKey, int]) -> None:
     connection.execute(SQL.add_metrics, parameters)
 
 
-def next_offsets(connection: Connection) -> dict[Partition, int]:
+def marks(connection: Connection) -> dict[Partition, Mark]:
     """Return how far each partition is counted."""
-    return {(topic, partition): offset for topic, partition, offset in connection.execute(SQL.list_progress)}
+    rows = connection.execute(SQL.list_progress)
+    return {(topic, partition): Mark(topic_id, offset) for topic, partition, topic_id, offset in rows}
+
+
+def open_marks(connection: Connection, starts: Mapping[Partition, Start]) -> None:
+    """Record the marks that are new; one that another worker moved meanwhile stays as it is."""
+    new = sorted((place, start) for place, start in starts.items() if start.mark != start.known)
+    if not new:
+        return
+    parameters = {
+        "topics": [topic for (topic, _), _ in new],
+        "partitions": [partition for (_, partition), _ in new],
+        "topic_ids": [start.mark.topic_id for _, start in new],
+        "next_offsets": [start.mark.next_offset for _, start in new],
+        "known_ids": [start.known and start.known.topic_id for _, start in new],
+        "known_offsets": [start.known and start.known.next_offset for _, start in new],
+    }
+    with connection.transaction():
+        connection.execute(SQL.open_marks, parameters)
+        # What was recorded before topics had ids here is taken to be of this one.
+        connection.execute(SQL.name_letters, parameters | {"no_topic": NO_TOPIC})
 
 
 def oldest_event_id(connection: Connection, retention_days: int) -> str:

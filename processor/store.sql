@@ -24,36 +24,22 @@ SELECT event_id::text FROM (SELECT event_id FROM incoming EXCEPT SELECT event_id
 -- name: park_events
 -- Record dead letters and return those that are new; one that was recorded before keeps its first record.
 INSERT INTO parked_event (
-    topic, partition, "offset", letter_topic, letter_partition, letter_offset, event_id, reason, detail
+    topic, topic_id, partition, "offset", letter_topic, letter_partition, letter_offset, event_id, reason, detail
 )
 SELECT * FROM unnest(
-    %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(letter_topics)s::text[],
-    %(letter_partitions)s::integer[], %(letter_offsets)s::bigint[], %(event_ids)s::uuid[], %(reasons)s::text[],
-    %(details)s::text[]
+    %(topics)s::text[], %(topic_ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[],
+    %(letter_topics)s::text[], %(letter_partitions)s::integer[], %(letter_offsets)s::bigint[], %(event_ids)s::uuid[],
+    %(reasons)s::text[], %(details)s::text[]
 )
-ON CONFLICT (topic, partition, "offset") DO NOTHING
+ON CONFLICT (topic, partition, "offset", topic_id) DO NOTHING
 RETURNING topic, partition;
 
 -- name: add_progress
--- Move partitions' marks; a worker that lost a partition meanwhile does not move its mark back. Replays keep the last latencies.
-INSERT INTO partition_progress AS p (
-    topic, partition, next_offset, counted, parked, latency_p50_ms, latency_p99_ms, updated_at
-)
-SELECT
-    topic, partition, next_offset, counted, parked,
-    greatest(0, extract(epoch FROM clock_timestamp() - to_timestamp(%(p50_occur_us)s / 1000000.0::float8)) * 1000),
-    greatest(0, extract(epoch FROM clock_timestamp() - to_timestamp(%(p99_occur_us)s / 1000000.0::float8)) * 1000),
-    clock_timestamp()
-FROM unnest(
-    %(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[], %(counted)s::bigint[], %(parked)s::bigint[]
-) AS t (topic, partition, next_offset, counted, parked)
-ON CONFLICT (topic, partition) DO UPDATE SET
-    next_offset = greatest(p.next_offset, excluded.next_offset),
-    counted = p.counted + excluded.counted,
-    parked = p.parked + excluded.parked,
-    latency_p50_ms = CASE WHEN excluded.counted > 0 THEN excluded.latency_p50_ms ELSE p.latency_p50_ms END,
-    latency_p99_ms = CASE WHEN excluded.counted > 0 THEN excluded.latency_p99_ms ELSE p.latency_p99_ms END,
-    updated_at = excluded.updated_at;
+-- Move partitions' marks from where the batch began, with the latencies of its new events.
+SELECT add_progress(
+    %(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[], %(first_offsets)s::bigint[],
+    %(next_offsets)s::bigint[], %(counted)s::bigint[], %(parked)s::bigint[], %(p50_occur_us)s, %(p99_occur_us)s
+);
 
 -- name: add_metrics
 -- Change metrics; the rows come sorted, so that two workers lock them in the same order.
@@ -65,7 +51,33 @@ ON CONFLICT (metric_name, dimension) DO UPDATE SET
 
 -- name: list_progress
 -- Return how far the partitions are counted.
-SELECT topic, partition, next_offset FROM partition_progress;
+SELECT topic, partition, topic_id, next_offset FROM partition_progress;
+
+-- name: open_marks
+-- Begin marks: of partitions that have none, or in place of marks that are still as they were read.
+WITH wanted AS (
+    SELECT * FROM unnest(
+        %(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[], %(next_offsets)s::bigint[],
+        %(known_ids)s::uuid[], %(known_offsets)s::bigint[]
+    ) AS t (topic, partition, topic_id, next_offset, known_id, known_offset)
+), moved AS (
+    UPDATE partition_progress p
+    SET topic_id = w.topic_id, next_offset = w.next_offset, opened_at = clock_timestamp()
+    FROM wanted w
+    WHERE p.topic = w.topic AND p.partition = w.partition AND p.topic_id = w.known_id AND p.next_offset = w.known_offset
+)
+INSERT INTO partition_progress (
+    topic, partition, topic_id, next_offset, counted, parked, latency_p50_ms, latency_p99_ms, updated_at
+)
+SELECT topic, partition, topic_id, next_offset, 0, 0, 0, 0, clock_timestamp() FROM wanted WHERE known_id IS NULL
+ON CONFLICT (topic, partition) DO NOTHING;
+
+-- name: name_letters
+-- Give dead letters from before topics had ids here the id of the topic that their partition's mark then got.
+UPDATE parked_event l SET topic_id = w.topic_id
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[], %(known_ids)s::uuid[])
+    AS w (topic, partition, topic_id, known_id)
+WHERE l.topic = w.topic AND l.partition = w.partition AND l.topic_id = %(no_topic)s AND w.known_id = %(no_topic)s;
 
 -- name: beat
 -- Show that a worker is alive.

@@ -14,8 +14,8 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 from ordermesh.events.v1.events_pb2 import EventType
 
-from processor import maintenance, store
-from processor.batch import Batch, sort_out
+from processor import maintenance, marks, store
+from processor.batch import Batch, LogWentBack, sort_out
 from processor.letter_box import LetterBox
 from processor.log_reader import LogReader
 from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
@@ -92,6 +92,11 @@ class Worker:
             except CONFLICTS as error:
                 metrics.COUNT_CONFLICTS.inc()
                 logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
+                if isinstance(error, psycopg.errors.SerializationFailure):
+                    # A mark may not be where this worker began.
+                    self._reader.realign()
+            except LogWentBack as error:
+                self._reader.distrust(error.partition)
             except (*OUTAGES, KafkaException) as error:
                 messages = self._wait_out(error, messages)
             else:
@@ -107,10 +112,11 @@ class Worker:
 
     def _count_once(self, messages: Sequence[Message]) -> Batch | None:
         connection = self._connected()
-        if self._went_back(connection):
+        self._reader.watch_topics()
+        if self._realigned(connection):
             return None
         self._keep_house(connection)
-        if not messages:
+        if not messages and not self._reader.reached_ends:
             return None
         started = time.perf_counter()
         with store.counting(connection) as counting:
@@ -121,18 +127,19 @@ class Worker:
             counted = counting.finish(batch)
         self._letters.forget()
         self._limit.add(len(batch.parked))
-        self._reader.tell_gaps(batch.spans)
+        self._reader.counted(batch.spans)
         metrics.COUNT_SECONDS.observe(time.perf_counter() - started)
         record(batch, counted)
         return batch
 
     def _record(self, messages: Sequence[Message], counting: store.Counting) -> Batch:
         """Decode the messages, some at a time: the database records some while the next are decoded."""
-        batch = Batch()
+        batch = Batch(self._reader.marks)
         for some in parts(messages, DECODED_EVENTS):
             known = len(batch.events)
             sort_out(some, batch, self._oldest_event_id)
             counting.record(batch.events[known:], batch.places[known:])
+        self._reader.cover_ends(batch)
         return batch
 
     def _connected(self) -> store.Connection:
@@ -147,11 +154,18 @@ class Worker:
             self._connection.close()
             self._connection = None
 
-    def _went_back(self, connection: store.Connection) -> bool:
+    def _realigned(self, connection: store.Connection) -> bool:
+        """Go where the database's marks are, and say whether what was read must be read again."""
         if not self._reader.unaligned:
             return False
         committed = self._reader.committed()
-        return self._reader.align(committed, store.next_offsets(connection))
+        known = store.marks(connection)
+        starts = marks.starts(known, self._reader.extents(), committed)
+        store.open_marks(connection, starts)
+        if not self._reader.align(starts, committed):
+            return False
+        self._letters.forget()
+        return True
 
     def _keep_house(self, connection: store.Connection) -> None:
         """Do what is due: show that this worker is alive, learn which events are too old to count."""

@@ -77,7 +77,7 @@ def producer(
 
 
 def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProtocol = "classic") -> Consumer:
-    """Return a consumer of a group that commits only what it is told to."""
+    """Return a consumer of a group that commits only what it is told to, and tells where the log ends for now."""
     return Consumer(
         {
             **base_config(settings, client_id),
@@ -86,7 +86,7 @@ def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProt
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
-            "enable.partition.eof": False,
+            "enable.partition.eof": True,
             "queued.max.messages.kbytes": 32_768,
             # A fetch waits for company: answered one by one, events cost the broker more than all the rest.
             "fetch.min.bytes": 16_384,

@@ -168,6 +168,49 @@ class World:
                 worker.run_once(0.05)
             assert time.monotonic() < deadline, "the log was not drained in time"
 
+    def settle(self, worker: Worker) -> None:
+        """Drive a worker until it knows its partitions and where to go on in them."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not worker._reader.held or worker._reader.unaligned:
+            worker.run_once(0.05)
+            assert time.monotonic() < deadline, "the worker got no partitions in time"
+
+    def beginnings(self) -> set[tuple[str, int]]:
+        """Return the partitions of the topics of events."""
+        return {(at.topic, at.partition) for at in self._beginnings}
+
+    def commit(self, offsets: dict[tuple[str, int], int]) -> None:
+        """Set the group's offsets, which has no members then."""
+        consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
+        if offsets:
+            consumer.commit(offsets=[TopicPartition(*place, at) for place, at in offsets.items()], asynchronous=False)
+        consumer.close()
+
+    def committed(self) -> dict[tuple[str, int], int]:
+        """Return the group's offsets, of the partitions that have one."""
+        consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
+        asked = [TopicPartition(at.topic, at.partition) for at in self._beginnings]
+        found = consumer.committed(asked, PATIENCE_SECONDS)
+        consumer.close()
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+    def count_until(self, events: int, *workers: Worker) -> None:
+        """Drive workers until so many events are counted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (found := self.rows("SELECT count(*) FROM processed_events")[0][0]) != events:
+            for worker in workers:
+                worker.run_once(0.05)
+            assert time.monotonic() < deadline, f"{found} of {events} events were counted in time"
+
+    def written(self, topic: str) -> tuple[tuple[str, int], int]:
+        """Return the one partition of a topic that was written to in this test, and its end."""
+        (found,) = [at for at, end in self._ends().items() if at.topic == topic and end != self._beginnings[at]]
+        return (found.topic, found.partition), self._ends()[found] or 0
+
+    def written_records(self, topic: str) -> int:
+        """Return by how much the log of a topic has grown in this test."""
+        return sum((end or 0) - (self._beginnings[at] or 0) for at, end in self._ends().items() if at.topic == topic)
+
     def counted_all(self) -> bool:
         """Tell whether the database says that the ends of the log are reached."""
         marks = self.rows("SELECT topic, partition, next_offset FROM partition_progress")

@@ -1,0 +1,267 @@
+"""Offsets on a real broker: holes in the log, topics made again, databases restored, groups whose offsets are wrong."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from confluent_kafka.admin import ResourceType
+from conftest import PARTITIONS, Analytics
+from log_changes import Operator
+from processor_world import PATIENCE_SECONDS, World, history, restock, sums
+from structlog.testing import capture_logs
+
+from processor.marks import Mark, Start, start
+from processor.worker import Worker
+from runtime import kafka
+from runtime.topics import NO_TOPIC, Extent
+
+MISSING = "events are missing from the log"
+THIS, OTHER = UUID(int=1), UUID(int=2)
+STATE_TABLES = ("processed_events", "sales_metrics", "partition_progress", "parked_event")
+
+
+@pytest.fixture
+def operator(world: World) -> Operator:
+    return Operator(world, PARTITIONS)
+
+
+def drive(world: World, worker: Worker, until: Callable[[], bool]) -> list[dict[str, Any]]:
+    """Drive a worker until something holds, and return the errors that it logged."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with capture_logs() as logs:
+        while not until():
+            worker.run_once(0.05)
+            assert time.monotonic() < deadline, [line for line in logs if line["log_level"] != "info"]
+    return [dict(line) for line in logs if line["log_level"] == "error"]
+
+
+def reached(world: World, operator: Operator) -> bool:
+    """Tell whether database and group are at the ends of the log."""
+    ends = {place: end for place, end in operator.ends().items() if end}
+    marks = {
+        (row[0], row[1]): row[2] for row in world.rows("SELECT topic, partition, next_offset FROM partition_progress")
+    }
+    committed = world.committed()
+    return all(marks.get(place) == committed.get(place) == end for place, end in ends.items())
+
+
+def test_markers_and_aborted_records_are_no_events_and_no_loss(world: World, operator: Operator) -> None:
+    first, second, aborted = history(8), history(8), history(4)
+    operator.transaction(first)
+    operator.transaction(aborted, abort=True)
+    worker = world.worker()
+    assert drive(world, worker, lambda: reached(world, operator)) == []
+    operator.transaction(second)
+    operator.transaction(aborted, aborted, abort=True)
+    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert world.metrics() == sums([*first, *second])
+
+
+def test_what_an_open_transaction_holds_back_is_counted_once_it_ends(world: World, operator: Operator) -> None:
+    before, held, after = restock(), restock(), restock()
+    world.send([before])
+    producer = operator.transactional_producer()
+    operator.begin(producer, [held])
+    world.send([after])
+    worker = world.worker()
+    world.count_until(1, worker)
+    producer.commit_transaction(20)
+    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert world.metrics() == sums([before, held, after])
+
+
+@pytest.fixture
+def compacting(operator: Operator) -> Iterator[None]:
+    """Have the topic of stock compacted at once."""
+    topic = {"cleanup_policy": "compact", "segment_ms": "100", "min_cleanable_dirty_ratio": "0.01"}
+    operator.configure(ResourceType.BROKER, "1", log_cleaner_backoff_ms="100")
+    operator.configure(ResourceType.TOPIC, kafka.STOCK, **topic)
+    yield
+    operator.configure(ResourceType.TOPIC, kafka.STOCK, **dict.fromkeys(topic))
+    operator.configure(ResourceType.BROKER, "1", log_cleaner_backoff_ms=None)
+
+
+@pytest.mark.usefixtures("compacting")
+def test_records_that_compaction_removed_are_no_loss(world: World, operator: Operator) -> None:
+    place, begin = ("", 0), 0
+    while not begin or operator.held(place) >= begin:
+        # A segment ends with the first record that comes when it is old enough, and is compacted then.
+        world.send([restock("p1")])
+        place, begin = world.written(kafka.STOCK)[0], world.written_records(kafka.STOCK)
+    assert drive(world, world.worker(), lambda: reached(world, operator)) == []
+    assert 0 < counted(world) < begin
+    assert world.metrics() == {("restock_requests", ""): counted(world)}
+
+
+def test_records_deleted_before_they_were_counted_are_told(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    world.send([restock("p1") for _ in range(5)])
+    world.drain(worker)
+    place, end = world.written(kafka.STOCK)
+    world.leave(worker)
+    world.send([restock("p1") for _ in range(7)])
+    operator.delete_records({place: end + 4})
+    errors = drive(world, world.worker(1), lambda: reached(world, operator))
+    assert [(line["event"], line["partition"], line["missing"]) for line in errors] == [(MISSING, place[1], 4)]
+
+
+def test_records_deleted_while_a_worker_falls_behind_are_told(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    world.send([restock("p1") for _ in range(5)])
+    world.drain(worker)
+    place, end = world.written(kafka.STOCK)
+    # What it reads next is deleted before it asks for it.
+    worker._reader._consumer.pause(worker._reader._consumer.assignment())
+    world.send([restock("p1") for _ in range(7)])
+    operator.delete_records({place: end + 4})
+    worker._reader._consumer.resume(worker._reader._consumer.assignment())
+    errors = drive(world, worker, lambda: reached(world, operator))
+    assert [(line["event"], line["missing"]) for line in errors] == [(MISSING, 4)]
+
+
+def test_deleting_what_was_counted_is_no_loss(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    world.send(history(10))
+    world.drain(worker)
+    operator.delete_records(operator.ends())
+    world.send(history(3))
+    assert drive(world, worker, lambda: reached(world, operator)) == []
+
+
+@pytest.mark.parametrize("protocol", ["auto", "classic"])
+@pytest.mark.parametrize("after", [2, 60])
+def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
+    world: World, operator: Operator, protocol: str, after: int
+) -> None:
+    first, second = history(20), history(after)
+    worker = world.worker(kafka_group_protocol=protocol)
+    world.send(first)
+    world.drain(worker)
+    operator.make_again(*kafka.EVENT_TOPICS)
+    world.send(second)
+    errors = drive(world, worker, lambda: counted(world) == len(first) + len(second) and reached(world, operator))
+    assert world.metrics() == sums([*first, *second])
+    assert {line["event"] for line in errors} <= {"the topic was made again; its events are counted from the first"}
+    assert errors
+
+
+def test_a_database_restored_under_a_connected_worker_is_counted_anew(world: World, analytics: Analytics) -> None:
+    events, more = history(10), history(5)
+    worker = world.worker()
+    world.send(events)
+    world.drain(worker)
+    analytics.clear()
+    world.send(more)
+    world.count_until(len(events) + len(more), worker)
+    assert world.metrics() == sums([*events, *more])
+
+
+def counted(world: World) -> int:
+    """Count the events that are counted."""
+    (found,) = world.rows("SELECT count(*) FROM processed_events")[0]
+    return int(found)
+
+
+class Saved:
+    """States of the analytics database, as dumps have them."""
+
+    def __init__(self, analytics: Analytics) -> None:
+        self._analytics = analytics
+
+    def save(self, name: str) -> None:
+        """Keep what the tables hold."""
+        with psycopg.connect(self._analytics.owner) as connection:
+            for table in STATE_TABLES:
+                connection.execute(f"CREATE TABLE saved_{name}_{table} AS TABLE {table}")
+
+    def restore(self, name: str) -> None:
+        """Put back what the tables held; nothing for `empty`."""
+        self._analytics.clear()
+        with psycopg.connect(self._analytics.owner) as connection:
+            for table in STATE_TABLES if name != "empty" else ():
+                connection.execute(f"INSERT INTO {table} TABLE saved_{name}_{table}")
+
+    def drop(self) -> None:
+        """Drop what was kept."""
+        with psycopg.connect(self._analytics.owner) as connection:
+            for name, table in itertools.product(("older", "current"), STATE_TABLES):
+                connection.execute(f"DROP TABLE saved_{name}_{table}")
+
+
+@pytest.fixture
+def saved(analytics: Analytics) -> Iterator[Saved]:
+    made = Saved(analytics)
+    yield made
+    made.drop()
+
+
+@pytest.mark.parametrize("made_again", [False, True], ids=["the same topic", "a topic made again"])
+def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_are_in(
+    world: World, operator: Operator, saved: Saved, made_again: bool
+) -> None:
+    old, newer = history(10), history(10)
+    worker = world.worker()
+    world.send(old)
+    world.drain(worker)
+    saved.save("older")
+    world.send(newer)
+    world.drain(worker)
+    saved.save("current")
+    world.leave(worker)
+    in_database = {"current": [*old, *newer], "older": old, "empty": []}
+    in_kafka = [*old, *newer]
+    if made_again:
+        operator.make_again(*kafka.EVENT_TOPICS)
+        in_kafka = history(15)
+        world.send(in_kafka)
+    stale = world.committed()
+    for number, (database, group) in enumerate(itertools.product(in_database, ("current", "lost", "ahead", "beyond"))):
+        more = history(1)
+        world.send(more)
+        in_kafka = [*in_kafka, *more]
+        saved.restore(database)
+        world.settings = world.settings.model_copy(
+            update={"processor_group": f"{world.settings.processor_group}.{number}"}
+        )
+        offsets = {"current": stale, "lost": {}, "ahead": operator.ends()}
+        offsets["beyond"] = {place: end + 100 for place, end in operator.ends().items()}
+        world.commit(offsets[group])
+        expected = [*in_database[database], *in_kafka]
+        worker = world.worker(kafka_group_protocol="classic")
+        world.count_until(len({event.event_id for event in expected}), worker)
+        assert world.metrics() == sums(expected), (database, group)
+        world.leave(worker)
+
+
+@pytest.mark.parametrize(
+    ("known", "committed", "begin", "mark", "missing"),
+    [
+        (None, None, 10, 10, 0),
+        (None, 50, 10, 10, 10),
+        (Mark(THIS, 40), 40, 40, 40, 0),
+        (Mark(THIS, 40), None, 40, 40, 0),
+        (Mark(THIS, 40), 70, 40, 40, 0),
+        (Mark(THIS, 40), 20, 20, 40, 0),
+        (Mark(THIS, 40), 0, 10, 40, 0),
+        (Mark(THIS, 4), 4, 10, 10, 6),
+        (Mark(THIS, 100), 100, 100, 100, 0),
+        (Mark(THIS, 101), 101, 10, 10, 0),
+        (Mark(OTHER, 40), 40, 10, 10, 10),
+        (Mark(NO_TOPIC, 40), 40, 40, 40, 0),
+        (Mark(NO_TOPIC, 40), 30, 30, 30, 0),
+        (Mark(NO_TOPIC, 40), 90, 40, 40, 0),
+        (Mark(NO_TOPIC, 40), None, 10, 10, 10),
+        (Mark(NO_TOPIC, 101), 101, 10, 10, 0),
+    ],
+)
+def test_counting_goes_on_where_the_database_says_unless_the_log_is_another(
+    known: Mark | None, committed: int | None, begin: int, mark: int, missing: int
+) -> None:
+    found = start(known, Extent(THIS, 10, 100), committed)
+    assert found == Start(Mark(THIS, begin), Mark(THIS, mark), known, missing)
