@@ -70,6 +70,11 @@ def analytics(analytics_server: Analytics) -> Analytics:
 
 @pytest.fixture(scope="session")
 def broker(state: StateFolder) -> Iterator[Kafka]:
+    yield from running_broker(state)
+
+
+def running_broker(state: StateFolder) -> Iterator[Kafka]:
+    """Run a broker with the topics that the platform needs."""
     made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
     made.start()
     made.wait_ready(READY_SECONDS)

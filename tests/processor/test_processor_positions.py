@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from confluent_kafka.admin import ResourceType
-from conftest import PARTITIONS, Analytics
+from conftest import PARTITIONS, Analytics, running_broker
 from log_changes import Operator
 from processor_world import PATIENCE_SECONDS, World, history, restock, sums
 from structlog.testing import capture_logs
@@ -20,10 +20,19 @@ from processor.marks import Mark, Start, start
 from processor.worker import Worker
 from runtime import kafka
 from runtime.topics import NO_TOPIC, Extent
+from stack.kafka import Kafka
+from stack.paths import StateFolder, temporary_home
 
 MISSING = "events are missing from the log"
 THIS, OTHER = UUID(int=1), UUID(int=2)
 STATE_TABLES = ("processed_events", "sales_metrics", "partition_progress", "parked_event")
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Kafka]:
+    """Run a broker of their own: other tests know places in its log for longer than these keep topics."""
+    with temporary_home() as home:
+        yield from running_broker(StateFolder(home))
 
 
 @pytest.fixture
