@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -15,7 +14,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
-from processor_world import PATIENCE_SECONDS, World, topic_and_key
+from processor_world import PATIENCE_SECONDS, World, await_done, topic_and_key
 
 from runtime import kafka, topics
 
@@ -102,16 +101,3 @@ class Operator:
         asked = [ConfigResource(kind, name, incremental_configs=entries)]
         for done in self._admin.incremental_alter_configs(asked).values():
             done.result(PATIENCE_SECONDS)
-
-
-def await_done(action: Callable[[], object]) -> None:
-    """Do something again until Kafka lets it be done."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            action()
-        except KafkaException as error:
-            last = error
-        else:
-            return
-    raise AssertionError(f"Kafka did not do it in time: {last}")

@@ -4,10 +4,10 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
@@ -19,6 +19,7 @@ from processor.settings import WorkSettings
 from processor.worker import Worker
 from runtime import kafka
 
+Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 40
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 groups = itertools.count()
@@ -183,14 +184,15 @@ class World:
         """Set the group's offsets, which has no members then."""
         consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
         if offsets:
-            consumer.commit(offsets=[TopicPartition(*place, at) for place, at in offsets.items()], asynchronous=False)
+            marks = [TopicPartition(*place, at) for place, at in offsets.items()]
+            await_done(lambda: consumer.commit(offsets=marks, asynchronous=False))
         consumer.close()
 
     def committed(self) -> dict[tuple[str, int], int]:
         """Return the group's offsets, of the partitions that have one."""
         consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
         asked = [TopicPartition(at.topic, at.partition) for at in self._beginnings]
-        found = consumer.committed(asked, PATIENCE_SECONDS)
+        found = await_done(lambda: consumer.committed(asked, PATIENCE_SECONDS))
         consumer.close()
         return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
@@ -232,3 +234,14 @@ class World:
     def parked(self) -> list[tuple[Any, ...]]:
         """Return the reasons and event ids of what is set aside."""
         return self.rows("SELECT reason, event_id::text FROM parked_event ORDER BY reason, event_id")
+
+
+def await_done(action: Callable[[], Answer]) -> Answer:
+    """Do something again until Kafka lets it be done, and return what it returns."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return action()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
