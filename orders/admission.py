@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import grpc
 
 from runtime import metrics
 from runtime.errors import Expired, Overloaded
 
 # An order in a batch takes about an eighth of the work of a call of its own.
 BATCHED_PER_CALL = 8
+# One gRPC engine says None for "no deadline", another a number of centuries.
+NO_DEADLINE_SECONDS = 1e9
 
 
 class Admission:
@@ -34,3 +39,9 @@ class Admission:
             yield
         finally:
             self._in_hand -= places
+
+
+def time_remaining(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
+    """Return the seconds until the call's deadline, None when it has none."""
+    remaining = context.time_remaining()
+    return remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None

@@ -36,7 +36,8 @@ class Catalogue:
         """Look products up, in one query, unless all are remembered; what was asked is remembered until it returns."""
         tracked = self.tracked
         if any(line.product_id not in tracked for line in lines):
-            await self._learn({line.product_id for line in lines})
+            async with self._pool.connection() as connection:
+                await self._learn(connection, {line.product_id for line in lines})
 
     def checked(self, order: NewOrder) -> NewOrder:
         """Return an order of products that are known, with its needs.
@@ -51,15 +52,16 @@ class Catalogue:
             raise unknown_products(order.lines, tracked) from None
         return order
 
-    async def needs(self, lines: Sequence[Line]) -> Needs:
+    async def needs(self, connection: psycopg.AsyncConnection[Any], lines: Sequence[Line]) -> Needs:
         """Return how much the lines of a stored order need of each tracked product."""
-        await self.know(lines)
+        product_ids = {line.product_id for line in lines}
+        if not product_ids <= self.tracked.keys():
+            await self._learn(connection, product_ids)
         return plan.needs(lines, self.tracked)
 
-    async def _learn(self, product_ids: Iterable[str]) -> None:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(QUERIES.known_products, {"product_ids": list(product_ids)})
-            rows = await cursor.fetchall()
+    async def _learn(self, connection: psycopg.AsyncConnection[Any], product_ids: Iterable[str]) -> None:
+        cursor = await connection.execute(QUERIES.known_products, {"product_ids": list(product_ids)})
+        rows = await cursor.fetchall()
         if len(self.tracked) + len(rows) > MAX_REMEMBERED:
             self.tracked.clear()
         self.tracked.update(rows)

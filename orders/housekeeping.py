@@ -21,7 +21,7 @@ async def forget_old_requests(pool: AsyncConnectionPool[psycopg.AsyncConnection[
         try:
             async with pool.connection() as connection:
                 deleted = (await connection.execute(QUERIES.forget_requests)).rowcount
-                deleted += (await connection.execute(QUERIES.forget_restock_requests)).rowcount
+                deleted += (await connection.execute(QUERIES.forget_answers)).rowcount
             if deleted:
                 logger().info("old request ids forgotten", deleted=deleted)
         except psycopg.Error as error:

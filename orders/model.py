@@ -52,6 +52,8 @@ class NewOrder(NamedTuple):
     # On time.monotonic(), None without one.
     deadline: float | None = None
     needs: Needs = NOTHING
+    # Of the whole request; empty without a request_id.
+    fingerprint: bytes = b""
 
 
 class Accepted(NamedTuple):

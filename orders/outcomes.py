@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from orders import rows
+from orders.fingerprints import is_same_order
 from orders.model import Accepted, NewOrder, status_of
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
@@ -68,14 +68,19 @@ def replay(order: NewOrder, first: FirstAnswer | None) -> Outcome:
     """Return the first answer, or say that the content differs; what vanished meanwhile is to be tried again."""
     if first is None:
         return database_unavailable()
-    if first.fingerprint != rows.fingerprint(order):
-        return AlreadyExists(
-            ErrorReason.REQUEST_ID_REUSED,
-            f'request_id "{order.request_id}" was used with other content',
-            metadata={"request_id": order.request_id},
-        )
+    if not is_same_order(first.fingerprint, order.fingerprint, order.lines):
+        return reused(order.request_id)
     metrics.ORDERS_REPLAYED.inc()
     return first.answer
+
+
+def reused(request_id: str) -> AlreadyExists:
+    """Return the error for a request_id that was used with other content."""
+    return AlreadyExists(
+        ErrorReason.REQUEST_ID_REUSED,
+        f'request_id "{request_id}" was used with other content',
+        metadata={"request_id": request_id},
+    )
 
 
 async def settle_replays(

@@ -128,7 +128,7 @@ WHERE w.order_id IN (
 ORDER BY w.order_id;
 
 -- name: begin_release
--- Notes that a release has to begin.
+-- Notes after which order a release has to begin.
 UPDATE product SET release_after = %(first)s WHERE product_id = ANY(%(product_ids)s::text[]);
 
 -- name: move_release
@@ -184,21 +184,26 @@ VALUES (%(product_id)s, %(name)s, %(price_minor)s, %(tracked)s, %(stock)s)
 ON CONFLICT DO NOTHING
 RETURNING product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint;
 
--- name: insert_restock_request
--- Notes a restock's request_id; returns nothing when it was used before.
-INSERT INTO restock_request (product_id, request_id, quantity, created_at)
-VALUES (%(product_id)s, %(request_id)s, %(quantity)s, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING quantity;
+-- name: lock_request
+-- Lets calls with the same request_id take turns.
+SELECT pg_advisory_xact_lock(hashtextextended(%(method)s || ' ' || %(scope)s || ' ' || %(request_id)s, 0));
 
--- name: find_restock_request
--- Returns the quantity of an earlier restock.
-SELECT quantity FROM restock_request WHERE product_id = %(product_id)s AND request_id = %(request_id)s;
+-- name: find_request
+-- Returns the first answer to a request_id.
+SELECT fingerprint, response FROM idempotency_request
+WHERE method = %(method)s AND scope = %(scope)s AND request_id = %(request_id)s;
+
+-- name: insert_request
+-- Keeps the answer to a request_id.
+INSERT INTO idempotency_request (method, scope, request_id, fingerprint, response)
+VALUES (%(method)s, %(scope)s, %(request_id)s, %(fingerprint)s, %(response)s);
 
 -- name: forget_requests
 -- Deletes request ids that are older than seven days, some at a time.
 DELETE FROM order_request WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM order_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));
 
--- name: forget_restock_requests
--- Deletes restock request ids that are older than seven days, some at a time.
-DELETE FROM restock_request WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM restock_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));
+-- name: forget_answers
+-- Deletes answers that are older than seven days, some at a time.
+DELETE FROM idempotency_request WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));

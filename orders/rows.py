@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,11 +32,6 @@ def planned(order: NewOrder, order_id: str, event_id: str, status: Status, creat
     return PlannedOrder(order, order_id, status, created_us, event)
 
 
-def fingerprint(order: NewOrder) -> bytes:
-    """Return 16 bytes that differ when the content of two requests does."""
-    return hashlib.blake2b(events.line_text(order.lines).encode(), digest_size=16).digest()
-
-
 def order_parameters(batch: Sequence[PlannedOrder], process: str) -> Parameters:
     """Return the parameters of insert_orders."""
     return {
@@ -50,7 +44,7 @@ def order_parameters(batch: Sequence[PlannedOrder], process: str) -> Parameters:
         "created_us": arrays.plain([p.created_us for p in batch]),
         "lines": arrays.quoted([events.line_text(p.order.lines) for p in batch]),
         "request_ids": arrays.quoted([p.order.request_id for p in batch]),
-        "fingerprints": arrays.binary([fingerprint(p.order) if p.order.request_id else b"" for p in batch]),
+        "fingerprints": arrays.binary([p.order.fingerprint for p in batch]),
         "shards": arrays.plain([p.event.shard for p in batch]),
         "event_ids": arrays.plain([p.event.event_id for p in batch]),
         "traceparents": arrays.plain([p.order.traceparent for p in batch]),

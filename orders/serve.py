@@ -18,6 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from orders.admission import Admission
 from orders.catalogue import Catalogue
+from orders.changes import Changes
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.housekeeping import forget_old_requests
@@ -71,11 +72,13 @@ async def serve(settings: ServeSettings, index: int) -> None:
         clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
         writer = Writer(dsn, process, clock, doorbell)
         releases = Releases(pool, clock, doorbell)
-        steps = Steps(pool, catalogue, clock, doorbell, releases)
+        steps = Steps(pool, catalogue, clock, releases)
         if not await first_contact(writer, catalogue, stop):
             return
-        orders = Orders(pool, catalogue, writer, steps, Admission(settings.orders_max_in_hand))
-        inventory = Inventory(pool, clock, doorbell, releases)
+        admission = Admission(settings.orders_max_in_hand)
+        changes = Changes(pool, admission, doorbell, releases)
+        orders = Orders(pool, catalogue, writer, steps, admission, changes)
+        inventory = Inventory(pool, clock, releases, changes)
         tasks = {
             "writer": writer.run(),
             "doorbell": doorbell.run(),

@@ -12,8 +12,9 @@ from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
 from orders import lists, stored, validate
-from orders.admission import Admission
+from orders.admission import Admission, time_remaining
 from orders.catalogue import Catalogue
+from orders.changes import Changes, Connection
 from orders.model import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
 from orders.outcomes import REPLAYED, Outcome
 from orders.steps import Steps
@@ -24,8 +25,6 @@ from runtime.logging import logger
 
 Context = grpc.aio.ServicerContext[Any, Any]
 P = ParamSpec("P")
-# One gRPC engine says None for "no deadline", another a number of centuries.
-NO_DEADLINE_SECONDS = 1e9
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
@@ -38,12 +37,14 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         writer: Writer,
         steps: Steps,
         admission: Admission,
+        changes: Changes,
     ) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self._writer = writer
         self._steps = steps
         self._admission = admission
+        self._changes = changes
 
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Context) -> orders_pb2.Order:
         """Store one order and answer when it is durable."""
@@ -114,26 +115,24 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
 
     async def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: Context) -> orders_pb2.Order:
         """Cancel an order."""
-        return await self._move(request.order_id, CANCELLED, context)
+        return await self._move(request, CANCELLED, context)
 
     async def CompletePayment(self, request: orders_pb2.CompletePaymentRequest, context: Context) -> orders_pb2.Order:
         """Mark an order as paid."""
-        return await self._move(request.order_id, PAID, context)
+        return await self._move(request, PAID, context)
 
     async def ShipOrder(self, request: orders_pb2.ShipOrderRequest, context: Context) -> orders_pb2.Order:
         """Mark an order as shipped."""
-        return await self._move(request.order_id, SHIPPED, context)
+        return await self._move(request, SHIPPED, context)
 
-    async def _move(self, order_id: str, target: Status, context: Context) -> orders_pb2.Order:
+    async def _move(self, request: Any, target: Status, context: Context) -> orders_pb2.Order:
+        order_id = validate.order_id(request.order_id, request.request_id)
         traceparent = tracing.from_metadata(context.invocation_metadata()).traceparent
-        with self._admission.admit(1, time_remaining(context)):
-            return stored.order_message(await self._steps.move(validate.order_id(order_id), target, traceparent))
 
+        async def step(connection: Connection) -> orders_pb2.Order:
+            return stored.order_message(await self._steps.move(connection, order_id, target, traceparent))
 
-def time_remaining(context: Context) -> float | None:
-    """Return the seconds until the call's deadline, None when it has none."""
-    remaining = context.time_remaining()
-    return remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
+        return await self._changes.make(request, order_id, context, orders_pb2.Order, step)
 
 
 def deadline(remaining: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -12,15 +13,13 @@ from psycopg_pool import AsyncConnectionPool
 from orders import rows
 from orders.catalogue import Catalogue
 from orders.clock import DatabaseClock
-from orders.doorbell import Doorbell
 from orders.model import CANCELLED, PENDING_RESTOCK, Needs, Status, StoredOrder
 from orders.releases import Releases
 from orders.sql import QUERIES
 from orders.stored import from_row
-from orders.tracked import lock_stocks, write_stocks
+from orders.tracked import write_stocks
 from orders.transitions import step_event
 from runtime.errors import NotFound
-from runtime.postgres import retried
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -29,17 +28,11 @@ class Steps:
     """The steps that clients ask for."""
 
     def __init__(
-        self,
-        pool: AsyncConnectionPool[Connection],
-        catalogue: Catalogue,
-        clock: DatabaseClock,
-        doorbell: Doorbell,
-        releases: Releases,
+        self, pool: AsyncConnectionPool[Connection], catalogue: Catalogue, clock: DatabaseClock, releases: Releases
     ) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self._clock = clock
-        self._doorbell = doorbell
         self._releases = releases
 
     async def get(self, order_id: str) -> StoredOrder:
@@ -47,40 +40,35 @@ class Steps:
         async with self._pool.connection() as connection:
             return await fetch_order(connection, QUERIES.get_order, order_id)
 
-    async def move(self, order_id: str, target: Status, traceparent: str) -> StoredOrder:
-        """Bring an order to a status and return it; one that is there already stays as it is.
+    async def move(self, connection: Connection, order_id: str, target: Status, traceparent: str) -> StoredOrder:
+        """Bring an order to a status, in a transaction, and return it as it is then.
 
         Raises NotFound and FailedPrecondition.
         """
-        before = await self.get(order_id)
-        tracked = await self._catalogue.needs(before.lines) if target == CANCELLED else {}
-        freed = await retried(lambda: self._move(order_id, target, traceparent, tracked))
-        self._doorbell.ring()
-        if freed:
-            await self._releases.run(sorted(freed), traceparent)
-        return await self.get(order_id)
-
-    async def _move(self, order_id: str, target: Status, traceparent: str, tracked: Needs) -> set[str]:
-        """Do it in one transaction and return the products that others may now get."""
-        async with self._pool.connection() as connection, connection.transaction():
-            stocks = await lock_stocks(connection, list(tracked)) if tracked else {}
-            order = await fetch_order(connection, QUERIES.lock_order, order_id)
-            if order.status == target:
-                return set()
-            event = step_event(order, target, self._clock.now_us(), traceparent)
-            parameters = {"order_id": order_id, "status": Order.Status.Name(target), "occur_us": event.occur_us}
-            await connection.execute(QUERIES.step_order, parameters)
-            await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+        tracked = await self._needs(connection, order_id) if target == CANCELLED else {}
+        stocks = await self._releases.lock(connection, sorted(tracked)) if tracked else {}
+        order = await fetch_order(connection, QUERIES.lock_order, order_id)
+        if order.status == target:
+            return order
+        event = step_event(order, target, self._clock.now_us(), traceparent)
+        parameters = {"order_id": order_id, "status": Order.Status.Name(target), "occur_us": event.occur_us}
+        await connection.execute(QUERIES.step_order, parameters)
+        await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+        if tracked:
+            await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
             for product, quantity in tracked.items():
                 if order.status == PENDING_RESTOCK:
                     stocks[product].wait(-quantity)
                 else:
                     stocks[product].give_back(quantity)
-            if tracked:
-                await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
-                await write_stocks(connection, stocks)
-                await self._releases.begin(connection, list(tracked))
-        return set(tracked)
+            await self._releases.give(connection, sorted(tracked), stocks, traceparent)
+            await write_stocks(connection, stocks)
+        return replace(order, status=target, sequence=order.sequence + 1, updated_at_us=event.occur_us)
+
+    async def _needs(self, connection: Connection, order_id: str) -> Needs:
+        """Return what an order needs of tracked products, which never changes."""
+        order = await fetch_order(connection, QUERIES.get_order, order_id)
+        return await self._catalogue.needs(connection, order.lines)
 
 
 async def fetch_order(connection: Connection, query: Any, order_id: str) -> StoredOrder:

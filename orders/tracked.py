@@ -16,6 +16,7 @@ from orders.plan import Decision, Stock
 from orders.rows import PlannedOrder
 from orders.sql import QUERIES
 from runtime import arrays
+from runtime.transactions import committing
 
 Connection = psycopg.AsyncConnection[Any]
 Insert = Callable[[Connection, Sequence[PlannedOrder]], Awaitable[list[Outcome]]]
@@ -50,7 +51,7 @@ async def store_tracked(
     insert: Insert,
 ) -> list[Outcome]:
     """Store orders in one transaction and return what became of each. Raises NotFresh."""
-    async with connection.transaction():
+    async with committing(connection):
         stocks = await lock_stocks(connection, [product for order in orders for product in order.needs])
         seen: set[RequestKey] = set(await first_answers(connection, orders))
         fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]

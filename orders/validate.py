@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderItem
 
+from orders.fingerprints import fingerprint
 from orders.model import Line, NewOrder, Status
 from runtime.errors import InvalidRequest, Violation
 
@@ -33,8 +34,7 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
     violations: list[Violation] = []
     if not CUSTOMER_ID.fullmatch(request.customer_id):
         violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
-    if request.request_id and not REQUEST_ID.fullmatch(request.request_id):
-        violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
+    request_id = checked_request_id(request.request_id, violations)
     lines = order_lines(request.items, violations)
     total_minor = units = 0
     for _, quantity, price_minor in lines:
@@ -46,7 +46,17 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
         )
     if violations:
         raise InvalidRequest(violations)
-    return NewOrder(request.customer_id, lines, total_minor, units, request.request_id, traceparent, deadline)
+    content = fingerprint(request) if request_id else b""
+    return NewOrder(
+        request.customer_id, lines, total_minor, units, request_id, traceparent, deadline, fingerprint=content
+    )
+
+
+def checked_request_id(request_id: str, violations: list[Violation]) -> str:
+    """Return a request_id, adding what is wrong with it to the violations."""
+    if request_id and not REQUEST_ID.fullmatch(request_id):
+        violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
+    return request_id
 
 
 def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tuple[Line, ...]:
@@ -95,10 +105,14 @@ def price_problem(price: float) -> str | None:
     return None
 
 
-def order_id(text: str) -> str:
-    """Return an order id in its canonical form. Raises InvalidRequest when it is no UUID."""
+def order_id(text: str, request_id: str = "") -> str:
+    """Return an order id in its canonical form. Raises InvalidRequest, also for a wrong request_id."""
+    violations: list[Violation] = []
     if not UUID.fullmatch(text):
-        raise InvalidRequest([Violation("order_id", "must be a UUID such as 019a0000-0000-7000-8000-000000000000")])
+        violations.append(Violation("order_id", "must be a UUID such as 019a0000-0000-7000-8000-000000000000"))
+    checked_request_id(request_id, violations)
+    if violations:
+        raise InvalidRequest(violations)
     return text.lower()
 
 
@@ -140,7 +154,7 @@ def product_id(text: str) -> str:
 
 def create_product(request: CreateProductRequest) -> int:
     """Check a new product and return its price in minor units. Raises InvalidRequest with every violation."""
-    violations = []
+    violations: list[Violation] = []
     if not PRODUCT_ID.fullmatch(request.product_id):
         violations.append(Violation("product_id", PRODUCT_ID_RULE))
     if not 1 <= len(request.name) <= 200 or "\0" in request.name:
@@ -152,6 +166,7 @@ def create_product(request: CreateProductRequest) -> int:
         violations.append(Violation("stock", f"must be 0 to {MAX_STOCK}, is {request.stock}"))
     elif request.stock and not request.tracked:
         violations.append(Violation("stock", "must be 0 unless tracked is true"))
+    checked_request_id(request.request_id, violations)
     if violations:
         raise InvalidRequest(violations)
     return round(request.price * 100)
@@ -159,12 +174,11 @@ def create_product(request: CreateProductRequest) -> int:
 
 def restock(request: RestockProductRequest) -> None:
     """Check a restock. Raises InvalidRequest with every violation."""
-    violations = []
+    violations: list[Violation] = []
     if not PRODUCT_ID.fullmatch(request.product_id):
         violations.append(Violation("product_id", PRODUCT_ID_RULE))
     if not 1 <= request.quantity <= MAX_STOCK:
         violations.append(Violation("quantity", f"must be 1 to {MAX_STOCK}, is {request.quantity}"))
-    if request.request_id and not REQUEST_ID.fullmatch(request.request_id):
-        violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
+    checked_request_id(request.request_id, violations)
     if violations:
         raise InvalidRequest(violations)

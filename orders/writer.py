@@ -28,6 +28,8 @@ from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unava
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.postgres import connection_options
+from runtime.sqlstates import Retry, Told, meaning
+from runtime.transactions import execute
 
 MAX_BATCH_ORDERS = 1000
 MAX_TRIES = 5
@@ -147,7 +149,9 @@ class Writer:
         """Store a group; a row that fails is found by halving, so that it does not fail its neighbours."""
         try:
             outcomes = await self._try(entries, with_stock=with_stock)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+        except psycopg.Error as error:
+            if not meaning(error).blames_row:
+                raise
             if len(entries) == 1:
                 logger().error("an order could not be stored", error=str(error))
                 fail(entries)
@@ -160,16 +164,25 @@ class Writer:
             entry.outcome = outcome
 
     async def _try(self, entries: list[Entry], *, with_stock: bool) -> list[Outcome]:
-        """Store a group in one transaction, again after a deadlock; a lost connection is everybody's outcome."""
+        """Store a group in one transaction, again after a conflict; a lost connection is everybody's outcome."""
         for _ in range(MAX_TRIES):
             try:
                 connection = await self._connected()
                 store = self._store_with_stock if with_stock else self._store_plain
                 outcomes = await store(connection, entries)
-            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, NotFresh):
+            except NotFresh:
                 continue
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                return [await self._lost(error)] * len(entries)
+            except OutcomeUnknown as unknown:
+                self._outage.begins(unknown.__cause__ or unknown)
+                return [unknown] * len(entries)
+            except psycopg.Error as error:
+                found = meaning(error)
+                if found.retry is Retry.AT_ONCE:
+                    continue
+                if found.told is Told.INTERNAL:
+                    raise
+                self._outage.begins(error)
+                break
             self._outage.ends()
             return outcomes
         return [database_unavailable()] * len(entries)
@@ -180,32 +193,18 @@ class Writer:
         if self._connection is None or self._connection.closed:
             options = connection_options(f"ordermesh-{self._process}")
             options["options"] += f" {WRITER_OPTIONS}"
-            try:
-                self._connection = await Connection.connect(self._dsn, prepare_threshold=0, **options)
-                for _ in range(FIRST_TIMES):
-                    await self._learn_time(self._connection)
-            except psycopg.OperationalError as error:
-                self._connection = None
-                raise NotConnected(str(error)) from error
+            self._connection = await Connection.connect(self._dsn, prepare_threshold=0, **options)
+            for _ in range(FIRST_TIMES):
+                await self._learn_time(self._connection)
         self._used_at = time.monotonic()
         return self._connection
-
-    async def _lost(self, error: psycopg.Error) -> ServiceError:
-        """Give up the connection and say what is known: an error that the server told means that nothing was stored."""
-        self._outage.begins(error)
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-        nothing_stored = isinstance(error, NotConnected) or error.sqlstate is not None
-        return database_unavailable() if nothing_stored else OutcomeUnknown()
 
     async def _try_idle(self, connection: Connection) -> None:
         """Give up a connection that broke while no order came, as in a process that stands by; else learn the time."""
         try:
             await self._learn_time(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
+        except psycopg.Error:
             await connection.close()
-            self._connection = None
 
     async def connect(self) -> None:
         """Connect now, so that the first order need not wait for it. Raises psycopg.OperationalError."""
@@ -230,7 +229,7 @@ class Writer:
 
     async def _insert(self, connection: Connection, batch: Sequence[PlannedOrder]) -> list[Outcome]:
         sent_at = time.monotonic()
-        cursor = await connection.execute(QUERIES.insert_orders, rows.order_parameters(batch, self._process))
+        cursor = await execute(connection, QUERIES.insert_orders, rows.order_parameters(batch, self._process))
         row = await cursor.fetchone()
         if row is None:
             raise psycopg.DataError("the insert told nothing")
@@ -240,10 +239,6 @@ class Writer:
     async def _store_with_stock(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
         """Store orders of tracked products; raises NotFresh when a request came in meanwhile."""
         return await store_tracked(connection, [entry.order for entry in entries], self._clock, self._insert)
-
-
-class NotConnected(psycopg.OperationalError):
-    """No connection could be made, so nothing was sent."""
 
 
 def fail(entries: Sequence[Entry]) -> None:

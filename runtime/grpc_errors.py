@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import grpc
-import psycopg
-import psycopg_pool
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
@@ -18,13 +16,7 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from runtime import errors, rest_names, tracing
 from runtime.call_times import CALL_TIMES
 from runtime.logging import logger
-
-DATABASE_ERRORS = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg_pool.PoolTimeout,
-    psycopg_pool.TooManyRequests,
-)
+from runtime.sqlstates import Told, meaning
 
 # In quotes: the class takes parameters in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -45,7 +37,7 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
     """Return what the client is told: our errors as they are, a missing database as such, else a fault of ours."""
     if isinstance(error, errors.ServiceError):
         return error
-    if isinstance(error, DATABASE_ERRORS):
+    if meaning(error).told is Told.UNAVAILABLE:
         logger().warning("database unavailable", error=str(error), trace_id=trace_id)
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)

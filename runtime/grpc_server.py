@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from runtime.grpc_lane import Lane
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+MAX_PENDING_CALLS = 100_000
 OPTIONS: list[tuple[str, int]] = [
     # On by default in gRPC, and then a port that is taken binds silently.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 4096),
     ("grpc.max_metadata_size", 16 * 1024),
+    # With 1,000 calls that no handler has seen yet gRPC cancels some at random; it is admission that refuses.
+    ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
 ]
 STOP_POLL_SECONDS = 0.5
 # A threaded server refuses calls beyond this many waiting for each of its threads.

@@ -16,7 +16,7 @@ class Outage:
         self._began_at = 0.0
         self._where: dict[str, str] = {}
 
-    def begins(self, error: Exception, **where: str) -> int:
+    def begins(self, error: BaseException, **where: str) -> int:
         """Note an error and return how many this outage has had; `where` stands in both of its lines."""
         if not self._errors:
             self._began_at, self._where = time.monotonic(), where

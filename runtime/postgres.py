@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -82,16 +81,6 @@ def pool_options(application: str, max_size: int) -> dict[str, Any]:
         "reconnect_timeout": 0,
         "open": False,
     }
-
-
-async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Do a transaction, again when it lost a deadlock or a race; the last error is raised."""
-    for _ in range(MAX_TRIES - 1):
-        try:
-            return await work()
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-            continue
-    return await work()
 
 
 def migrate(dsn: str, package: str) -> list[str]:

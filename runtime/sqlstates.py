@@ -42,12 +42,15 @@ class Meaning:
     # An error in answer to COMMIT, or to a statement that commits by itself, leaves open whether it happened.
     # Any other error in answer to it means that the transaction was rolled back.
     leaves_commit_open: bool = False
+    # Every connection that was made before leads to this wrong server.
+    wrong_server: bool = False
     # The values of this row or statement are refused: its neighbours in a batch may be fine.
     blames_row: bool = False
 
 
 LOST = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True, leaves_commit_open=True)
 ELSEWHERE = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True)
+STANDBY = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True, wrong_server=True)
 BUSY = Meaning(Retry.LATER, Told.UNAVAILABLE)
 CONFLICT = Meaning(Retry.AT_ONCE, Told.UNAVAILABLE)
 STALE = Meaning(Retry.AT_ONCE, Told.INTERNAL, drops_connection=True)
@@ -60,7 +63,7 @@ TABLE: dict[str, Meaning] = {
     "0A000": STALE,  # feature not supported: a prepared statement whose table was changed by a migration
     "22": ROW,  # data exception
     "23": ROW,  # integrity constraint violation
-    "25006": ELSEWHERE,  # read-only transaction: this server is a standby now
+    "25006": STANDBY,  # read-only transaction: this server is a standby now
     "25P03": LOST,  # idle in transaction for too long: the server ended the session
     "25P04": LOST,  # transaction for too long: the same
     "26000": STALE,  # invalid statement name: a pooler gave us another session

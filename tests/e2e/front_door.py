@@ -115,7 +115,7 @@ class Platform:
         row: tuple[object, ...] = self.one(
             "orders",
             "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM event_outbox), (SELECT count(*) FROM product),"
-            " (SELECT count(*) FROM order_request), (SELECT count(*) FROM restock_request),"
+            " (SELECT count(*) FROM order_request), (SELECT count(*) FROM idempotency_request),"
             " (SELECT sum(stock) FROM product), (SELECT sum(sequence) FROM orders)",
         )
         return row

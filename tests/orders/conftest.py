@@ -30,7 +30,8 @@ READY_SECONDS = 60
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
 # A copy of a template database takes most of a second here, this 50 ms.
 AS_NEW = """
-    TRUNCATE orders, product, order_waiting, order_request, restock_request, event_outbox, progress RESTART IDENTITY;
+    TRUNCATE orders, product, order_waiting, order_request, idempotency_request, event_outbox, progress
+        RESTART IDENTITY;
     UPDATE outbox_shard SET floor_id = 0, candidate_id = 0, candidate_xid = '0', has_dead = false
 """
 

@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from orders.admission import Admission
 from orders.catalogue import Catalogue
+from orders.changes import Changes
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.inventory import Inventory
@@ -28,6 +29,7 @@ from orders.servicer import Orders
 from orders.steps import Steps
 from orders.writer import Writer
 from runtime.grpc_errors import AsyncErrors
+from runtime.grpc_server import OPTIONS
 from runtime.postgres import async_pool
 
 
@@ -81,16 +83,18 @@ async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIt
         clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
         writer = Writer(dsn, f"orders@{socket.name}", clock, doorbell)
         releases = Releases(pool, clock, doorbell)
-        steps = Steps(pool, catalogue, clock, doorbell, releases)
+        steps = Steps(pool, catalogue, clock, releases)
         await writer.connect()
-        orders = Orders(pool, catalogue, writer, steps, Admission(max_in_hand))
-        server = grpc.aio.server(interceptors=[AsyncErrors()])
+        admission = Admission(max_in_hand)
+        changes = Changes(pool, admission, doorbell, releases)
+        orders = Orders(pool, catalogue, writer, steps, admission, changes)
+        server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
-        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(pool, clock, doorbell, releases), server)
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(pool, clock, releases, changes), server)
         ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
-        work = asyncio.create_task(writer.run())
+        work = asyncio.gather(writer.run(), releases.sweep())
         async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
             yield World(
                 dsn, pool, clock, catalogue, writer, releases, steps, orders,

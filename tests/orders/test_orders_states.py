@@ -86,22 +86,11 @@ async def test_an_order_of_several_products_takes_all_or_nothing(world: World) -
     assert (await world.stock("a"), await world.stock("b")) == ((0, 1), (0, 0))
 
 
-async def test_a_restock_releases_many_hundred_in_several_transactions(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_restock_releases_some_hundred_before_it_answers_and_the_others_right_after(world: World) -> None:
     await waiting(world, 1200)
-    transactions = 0
-    real = world.releases._release
-
-    async def counted(*parameters: object) -> object:
-        nonlocal transactions
-        transactions += 1
-        return await real(*parameters)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(world.releases, "_release", counted)
-    assert await world.restock("t", 1100) == 1100
-    assert transactions == 3
-    assert await world.stock("t") == (0, 100)
+    assert await world.restock("t", 1100) == 500
+    while await world.stock("t") != (0, 100):
+        pass
     allocated = "SELECT count(*), count(DISTINCT key) FROM event_outbox WHERE event_type = 2"
     assert await world.rows(allocated) == [(1100, 1100)]
     # Oldest first: those that still wait are the newest.
@@ -115,32 +104,39 @@ async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
     world: World, monkeypatch: pytest.MonkeyPatch, orders_dsn: str, run_folder: Path
 ) -> None:
     await waiting(world, 700)
-    real, done = world.releases._release, 0
-
-    async def crashes(*parameters: object) -> object:
-        nonlocal done
-        done += 1
-        if done > 1:
-            raise psycopg.OperationalError("killed")
-        return await real(*parameters)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(world.releases, "_release", crashes)
+    monkeypatch.setattr(world.releases, "go_on", lambda: None)
+    monkeypatch.setattr(releases, "SWEEP_SECONDS", 60)
     await world.restock("t", 700)
     assert await world.stock("t") == (200, 200)
-    monkeypatch.setattr(releases, "SWEEP_SECONDS", 0)
+    monkeypatch.setattr(releases, "SWEEP_SECONDS", 0.01)
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
-        sweeping = asyncio.create_task(other.releases.sweep())
-        while await world.stock("t") != (0, 0):
+        while await other.stock("t") != (0, 0):
             pass
-        sweeping.cancel()
     assert await world.value("SELECT count(*) FROM event_outbox WHERE event_type = 2") == 700
+
+
+async def test_an_order_that_begins_to_wait_while_a_release_begins_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits is read before the stock is locked, since all products are locked in one order."""
+    await world.tracked("t", 0)
+    real, late = releases.lock_stocks, []
+
+    async def waits_meanwhile(connection: psycopg.AsyncConnection, products: list[str]) -> object:
+        if not late:
+            late.append(await world.create(("t", 1, 1)))
+        return await real(connection, products)
+
+    monkeypatch.setattr(releases, "lock_stocks", waits_meanwhile)
+    assert await world.restock("t", 1) == 1
+    assert (await act(world, GET, late[0].order_id)).status == Order.CREATED
 
 
 async def test_a_release_that_ends_does_not_forget_one_that_began_meanwhile(world: World) -> None:
     await world.tracked("t", 0)
     async with world.pool.connection() as connection:
         await world.releases.begin(connection, ["t"])
-    await world.releases._release("t", "019a0000-0000-7000-8000-000000000000", TRACE)
+        await world.releases._release(connection, "t", "019a0000-0000-7000-8000-000000000000", TRACE)
     assert await world.value("SELECT release_after FROM product WHERE product_id = 't'") is not None
 
 
@@ -153,20 +149,6 @@ async def waiting(world: World, number: int) -> None:
     for size in [500] * (number // 500) + [number % 500]:
         await world.service.BatchCreateOrders(orders_pb2.BatchCreateOrdersRequest(requests=[one] * size))
     assert await world.stock("t") == (0, number)
-
-
-async def test_a_restock_is_told_as_done_even_when_its_releases_have_to_wait(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Told as refused, it would be sent again, and the stock would count twice."""
-    await world.tracked("t", 0)
-
-    async def away(*_: object) -> object:
-        raise psycopg.OperationalError("the connection is lost")
-
-    monkeypatch.setattr(world.releases, "_release", away)
-    await world.restock("t", 5)
-    assert await world.stock("t") == (5, 0)
 
 
 async def test_concurrent_orders_cancels_and_restocks_of_two_processes_keep_every_unit(

@@ -51,18 +51,20 @@ class GetProductRequest(_message.Message):
     def __init__(self, product_id: _Optional[str] = ...) -> None: ...
 
 class CreateProductRequest(_message.Message):
-    __slots__ = ("product_id", "name", "price", "tracked", "stock")
+    __slots__ = ("product_id", "name", "price", "tracked", "stock", "request_id")
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     TRACKED_FIELD_NUMBER: _ClassVar[int]
     STOCK_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     product_id: str
     name: str
     price: float
     tracked: bool
     stock: int
-    def __init__(self, product_id: _Optional[str] = ..., name: _Optional[str] = ..., price: _Optional[float] = ..., tracked: _Optional[bool] = ..., stock: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, product_id: _Optional[str] = ..., name: _Optional[str] = ..., price: _Optional[float] = ..., tracked: _Optional[bool] = ..., stock: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RestockProductRequest(_message.Message):
     __slots__ = ("product_id", "quantity", "request_id")

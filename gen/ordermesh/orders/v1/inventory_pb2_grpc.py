@@ -77,14 +77,17 @@ class InventoryServiceServicer:
 
     def CreateProduct(self, request, context):
         """Adds a product to the catalogue. Whether it tracks stock cannot be changed later.
+        With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
+        "idempotent-replayed: true"), other content is ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestockProduct(self, request, context):
-        """Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit.
-        With a request_id the call is idempotent for seven days.
+        """Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit:
+        at most 500 of them before it answers, the others right afterwards.
+        With a request_id the call is idempotent for seven days, as CreateProduct is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

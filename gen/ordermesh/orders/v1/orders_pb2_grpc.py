@@ -125,6 +125,7 @@ class OrderServiceServicer:
 
     def CancelOrder(self, request, context):
         """Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling it again changes nothing.
+        With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +133,7 @@ class OrderServiceServicer:
 
     def CompletePayment(self, request, context):
         """Marks a CREATED order as PAID. Doing it again changes nothing.
+        With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +141,7 @@ class OrderServiceServicer:
 
     def ShipOrder(self, request, context):
         """Marks a PAID order as SHIPPED. Doing it again changes nothing.
+        With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,99 @@
+"""The way of every write but the storing of new orders: admitted, in one transaction, once per request_id."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import psycopg
+from google.protobuf.message import Message
+from psycopg_pool import AsyncConnectionPool
+
+from orders import fingerprints
+from orders.admission import Admission, time_remaining
+from orders.doorbell import Doorbell
+from orders.outcomes import REPLAYED, reused
+from orders.releases import Releases
+from orders.sql import QUERIES
+from runtime import transactions
+
+Connection = psycopg.AsyncConnection[Any]
+Context = grpc.aio.ServicerContext[Any, Any]
+Answer = TypeVar("Answer", bound=Message)
+
+
+class Changes:
+    """Makes changes. `work` gets the transaction's connection and returns the answer, which needs nothing after it."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], admission: Admission, doorbell: Doorbell, releases: Releases
+    ) -> None:
+        self._pool = pool
+        self._admission = admission
+        self._doorbell = doorbell
+        self._releases = releases
+
+    async def make(
+        self,
+        request: Any,
+        scope: str,
+        context: Context,
+        kind: type[Answer],
+        work: Callable[[Connection], Awaitable[Answer]],
+    ) -> Answer:
+        """Return the answer of the work, or the first answer to this request_id in this scope.
+
+        Raises ServiceError: Unavailable when nothing was changed, OutcomeUnknown when perhaps it was.
+        """
+
+        async def once(connection: Connection) -> tuple[Answer, bool]:
+            first = await first_answer(connection, request, scope)
+            if first is not None:
+                return kind.FromString(first), True
+            answer = await work(connection)
+            await keep_answer(connection, request, scope, answer)
+            return answer, False
+
+        with self._admission.admit(1, time_remaining(context)):
+            answer, replayed = await transactions.write(self._pool, once)
+        if replayed:
+            await context.send_initial_metadata(REPLAYED)
+        else:
+            self._doorbell.ring()
+            self._releases.go_on()
+        return answer
+
+
+async def first_answer(connection: Connection, request: Any, scope: str) -> bytes | None:
+    """Take the turn of this request_id and return its first answer, None when there is none.
+
+    Raises AlreadyExists when the id was used with other content.
+    """
+    if not request.request_id:
+        return None
+    key = request_key(request, scope)
+    await connection.execute(QUERIES.lock_request, key)
+    row = await (await connection.execute(QUERIES.find_request, key)).fetchone()
+    if row is None:
+        return None
+    fingerprint, response = row
+    if not fingerprints.is_same(fingerprint, request):
+        raise reused(request.request_id)
+    return bytes(response)
+
+
+async def keep_answer(connection: Connection, request: Any, scope: str, answer: Message) -> None:
+    """Keep the answer for calls with the same request_id."""
+    if request.request_id:
+        parameters = request_key(request, scope) | {
+            "fingerprint": fingerprints.fingerprint(request),
+            "response": answer.SerializeToString(),
+        }
+        await connection.execute(QUERIES.insert_request, parameters)
+
+
+def request_key(request: Any, scope: str) -> dict[str, object]:
+    """Return what a request_id is unique in: the method, and what the method changes."""
+    method = request.DESCRIPTOR.name.removesuffix("Request")
+    return {"method": method, "scope": scope, "request_id": request.request_id}
