@@ -77,6 +77,9 @@ def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tupl
             or not item.HasField("price")
         ):
             violations.extend(item_violations(index, item))
+        elif not price_minor:
+            # Minus zero is the same price, also in answers and fingerprints.
+            item.price = 0.0
         lines.append(Line(product_id, quantity, price_minor))
     return tuple(lines)
 
@@ -169,6 +172,8 @@ def create_product(request: CreateProductRequest) -> int:
     checked_request_id(request.request_id, violations)
     if violations:
         raise InvalidRequest(violations)
+    # Never minus zero, for the fingerprint.
+    request.price = abs(request.price)
     return round(request.price * 100)
 
 
