@@ -39,6 +39,7 @@ async def run(settings: GatewaySettings) -> None:
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
         reflection.register(server)
 
+    metrics.begin(metrics.GATEWAY)
     metrics_server = metrics.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:

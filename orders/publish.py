@@ -37,6 +37,7 @@ def main() -> None:
     settings = PublisherSettings.load()
     logging.configure("publisher", settings)
     stop = on_signal()
+    metrics.begin(metrics.PUBLISHER)
     metrics.serve(settings.metrics_address)
     logger().info("publisher started", **settings.shown())
     outage = Outage("publishing")

@@ -29,7 +29,7 @@ from orders.servicer import Orders
 from orders.settings import ServeSettings
 from orders.steps import Steps
 from orders.writer import Writer
-from runtime import logging
+from runtime import logging, metrics
 from runtime.background import BackgroundEnded, serve_beside
 from runtime.exit_codes import ExitCode
 from runtime.grpc_server import serve_async
@@ -56,6 +56,7 @@ def run(index: int) -> None:
     """Serve as the process with this number, until SIGTERM."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
+    metrics.begin(metrics.ORDERS)
     try:
         uvloop.run(serve(settings, index))
     except BackgroundEnded:

@@ -221,6 +221,7 @@ def run(index: int) -> None:
     """Run one worker as this process; the first one also keeps the tables' partitions."""
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
+    metrics.begin(metrics.PROCESSOR)
     stop = on_signal()
     threads = Threads(stop)
     if index == 0:

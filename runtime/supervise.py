@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import multiprocess
 
-from runtime import metrics
+from runtime import metrics, metrics_folder
 from runtime.logging import logger
 from runtime.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, die_with_parent, on_signal
 
@@ -60,8 +59,8 @@ class Supervisor:
     def run(self) -> None:
         """Block until SIGTERM or SIGINT and every child has ended."""
         stop = on_signal(STOP_SECONDS)
-        with tempfile.TemporaryDirectory(prefix="om-metrics-") as folder:
-            os.environ[metrics.MULTIPROCESS_FOLDER] = folder
+        with metrics_folder.made() as folder:
+            os.environ[metrics.MULTIPROCESS_FOLDER] = str(folder)
             server = metrics.serve(self._metrics_address)
             try:
                 while not stop.wait(POLL_SECONDS):
@@ -75,7 +74,7 @@ class Supervisor:
         process = child.process
         now = time.monotonic()
         if process is not None and process.poll() is not None:
-            multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # the library has no types here
+            multiprocess.mark_process_dead(child.index)  # type: ignore[no-untyped-call]  # the library has no types here
             if now - child.started_at > SETTLED_SECONDS:
                 child.backoff_seconds = FIRST_BACKOFF_SECONDS
             logger().warning(
@@ -88,7 +87,8 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
-        child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # a module of ours
+        env = os.environ | {metrics.CHILD_PLACE: str(child.index)}
+        child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # a module of ours
         child.started_at = time.monotonic()
         logger().info("child started", child=child.index, pid=child.process.pid)
 

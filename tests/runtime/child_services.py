@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+from runtime import metrics
 from runtime.supervise import run_child
 
 
@@ -26,6 +27,13 @@ def waits(index: int) -> None:
     (Path(os.environ["TEST_FOLDER"]) / f"finished-{index}").touch()
 
 
+def counts(index: int) -> None:
+    """Count this process as one refused order, and wait."""
+    metrics.begin(metrics.ORDERS)
+    metrics.SHED.inc()
+    waits(index)
+
+
 def deaf(index: int) -> None:
     """Never finish."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -34,4 +42,4 @@ def deaf(index: int) -> None:
 
 
 if __name__ == "__main__":
-    run_child({"waits": waits, "deaf": deaf}[sys.argv[1]])
+    run_child({"waits": waits, "deaf": deaf, "counts": counts}[sys.argv[1]])

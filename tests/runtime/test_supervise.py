@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,9 @@ class Service:
 
 def start(work: str, folder: Path, grace_seconds: float) -> Service:
     address = f"127.0.0.1:{ports.allocate(1)[0]}"
+    (folder / "tmp").mkdir(exist_ok=True)
     env = os.environ | {"TEST_FOLDER": str(folder), "PYTHONPATH": str(Path(__file__).parent)}
+    env["TMPDIR"] = str(folder / "tmp")
     argv = [sys.executable, "-c", SERVICE, work, str(grace_seconds), address]
     return Service(subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL), folder, address)
 
@@ -84,6 +87,64 @@ def test_a_stop_lets_the_children_finish(service: Service) -> None:
 def test_one_port_serves_the_metrics_of_all(service: Service) -> None:
     service.child(0)
     assert urllib.request.urlopen(f"http://{service.address}/metrics").status == 200
+
+
+def metric(service: Service, name: str) -> float | None:
+    """Return the value of a metric without labels, None when there is none."""
+    text = urllib.request.urlopen(f"http://{service.address}/metrics").read().decode()
+    return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), None)
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[Service]:
+    made = start("counts", tmp_path, 20)
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+def test_what_ended_processes_counted_stays_in_the_sum_and_they_leave_no_file_behind(counting: Service) -> None:
+    counting.child(1)
+    [folder] = (counting.folder / "tmp").glob("om-metrics-*")
+    known, names = {counting.child(0)}, None
+    for restarts in range(3):
+        assert metric(counting, "ordermesh_shed_orders_total") == 2 + restarts
+        names = names or sorted(path.name for path in folder.iterdir())
+        assert sorted(path.name for path in folder.iterdir()) == names
+        for pid in known:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while known == set(counting.children(0)):
+            time.sleep(0.02)
+        known = set(counting.children(0))
+
+
+def test_a_process_has_no_series_of_what_others_measure(counting: Service) -> None:
+    counting.child(0)
+    assert metric(counting, "ordermesh_outbox_pending_events") is None
+    assert metric(counting, "ordermesh_assigned_partitions") is None
+    assert metric(counting, "ordermesh_shed_orders_total") is not None
+
+
+def test_the_metrics_of_a_killed_service_are_removed_by_the_next_one_and_those_of_a_running_one_are_not(
+    service: Service, tmp_path: Path
+) -> None:
+    service.child(0)
+    [held] = (tmp_path / "tmp").glob("om-metrics-*")
+    killed = start("waits", tmp_path, 20)
+    killed.child(0, after=service.child(0))
+    [left] = [path for path in (tmp_path / "tmp").glob("om-metrics-*") if path != held]
+    killed.process.kill()
+    killed.process.wait()
+    assert left.exists()
+    following = start("waits", tmp_path, 20)
+    following.child(0, after=killed.process.pid)
+    while left.exists():
+        time.sleep(0.02)
+    assert held.exists()
+    following.process.terminate()
+    assert following.process.wait(30) == 0
+    assert [path.name for path in (tmp_path / "tmp").glob("*om-metrics-*")] == [held.name]
 
 
 def test_children_that_do_not_finish_are_ended_after_the_grace(tmp_path: Path) -> None:
