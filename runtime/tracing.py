@@ -7,7 +7,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+# A later version than 00 may have more behind another dash; ff is none.
+TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ from frontdoor import clusters
 from frontdoor.config import Config, extension, typed
 
 TRACEPARENT = "traceparent"
-CHECKED = "x-ordermesh-traceparent"
+TRACESTATE = "tracestate"
+# Only while a request arrives.
+SHORTENED, CHECKED, CHECKED_STATE = "x-ordermesh-traceparent-56", "x-ordermesh-traceparent", "x-ordermesh-tracestate"
 # Of the traces that no client began.
 SAMPLED_PERCENT = 1
-# In two expressions, since Envoy bounds the size of each.
-WELL_FORMED = ("^[0-9a-f]{2}-[0-9a-f]{32}-", "-[0-9a-f]{16}-[0-9a-f]{2}$")
+# Of version 00; a later version may have more behind another dash.
 TRACEPARENT_CHARACTERS = 55
+# In two expressions, since Envoy bounds the size of each.
+WELL_FORMED = ("^[0-9a-f]{2}-[0-9a-f]{32}-", "-[0-9a-f]{16}-[0-9a-f]{2}-?$")
 ABSENT_IDS = ("-00000000000000000000000000000000-", "-0000000000000000-")
 
 
@@ -60,23 +63,42 @@ def sampler() -> Config:
 
 
 def malformed_ignored() -> list[Config]:
-    """Return the removal of a traceparent that is none: the tracer would pass it on and begin no trace."""
+    """Return the removal of a traceparent that is none, with its tracestate: the tracer would begin no trace.
+
+    Of a later version of the header, what version 00 knows is kept, as W3C Trace Context says.
+    """
+    temporary = [{"remove": name} for name in (SHORTENED, CHECKED, CHECKED_STATE)]
     return [
-        {"remove": CHECKED},
-        append(CHECKED, well_formed_or_empty()),
+        *temporary,
+        append(SHORTENED, f"%REQ({TRACEPARENT}):{TRACEPARENT_CHARACTERS + 1}%"),
+        append(CHECKED, shortened_if_valid()),
+        append(CHECKED_STATE, f"%CEL({has(CHECKED)} && {has(TRACESTATE)} ? {header(TRACESTATE)} : '')%"),
         {"remove": TRACEPARENT},
-        append(TRACEPARENT, f"%REQ({CHECKED})%"),
-        {"remove": CHECKED},
+        {"remove": TRACESTATE},
+        append(TRACEPARENT, f"%REQ({CHECKED}):{TRACEPARENT_CHARACTERS}%"),
+        append(TRACESTATE, f"%REQ({CHECKED_STATE})%"),
+        *temporary,
     ]
 
 
-def well_formed_or_empty() -> str:
-    """Return an expression for the traceparent of a request, empty when it has none or a malformed one."""
-    header = f"request.headers['{TRACEPARENT}']"
-    conditions = [f"'{TRACEPARENT}' in request.headers", f"size({header}) == {TRACEPARENT_CHARACTERS}"]
-    conditions += [f"{header}.matches('{pattern}')" for pattern in WELL_FORMED]
-    conditions += [f"!{header}.contains('{absent}')" for absent in ABSENT_IDS]
-    return f"%CEL({' && '.join(conditions)} ? {header} : '')%"
+def shortened_if_valid() -> str:
+    """Return an expression for the start of the traceparent, empty when there is none or a malformed one."""
+    whole, known = header(TRACEPARENT), header(SHORTENED)
+    later = f"!{known}.startsWith('00') && size({known}) == {TRACEPARENT_CHARACTERS + 1}"
+    conditions = [has(TRACEPARENT), f"(size({whole}) == {TRACEPARENT_CHARACTERS} || {later})"]
+    conditions += [f"{known}.matches('{pattern}')" for pattern in WELL_FORMED]
+    conditions += [f"!{known}.contains('{absent}')" for absent in ABSENT_IDS]
+    return f"%CEL({' && '.join(conditions)} && !{known}.startsWith('ff') ? {known} : '')%"
+
+
+def has(name: str) -> str:
+    """Return an expression that tells whether a request has a header."""
+    return f"'{name}' in request.headers"
+
+
+def header(name: str) -> str:
+    """Return an expression for a header of a request."""
+    return f"request.headers['{name}']"
 
 
 def echo() -> Config:

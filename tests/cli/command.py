@@ -22,6 +22,7 @@ from stack.status import StackStatus, read_status
 
 PATIENCE_SECONDS = 90.0
 ITEM = {"productId": "p1", "quantity": 2, "price": 10}
+JSON = {"content-type": "application/json"}
 
 
 def await_true(condition: Callable[[], object], what: Callable[[], str]) -> None:
@@ -112,7 +113,7 @@ class Place:
         """Ask the front door."""
         data = None if body is None else json.dumps(body).encode()
         url = self.status.addresses["rest"] + path
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=20) as reply:
+        with urllib.request.urlopen(urllib.request.Request(url, data, JSON), timeout=20) as reply:
             return json.load(reply)
 
     def order(self) -> str:

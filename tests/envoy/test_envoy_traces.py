@@ -8,13 +8,46 @@ from envoy_backend import Backend
 from envoy_front import Front
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
+from runtime import tracing
+
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
+SPAN_ID = "00f067aa0ba902b7"
+# W3C Trace Context, sections 3.2.2 and 4.3.
 MALFORMED = [
     "garbage",
-    f"00-{'0' * 32}-00f067aa0ba902b7-01",
+    "00",
+    f"00-{'0' * 32}-{SPAN_ID}-01",
     f"00-{TRACE_ID}-{'0' * 16}-01",
-    f"00-{TRACE_ID.upper()}-00f067aa0ba902b7-01",
+    f"00-{TRACE_ID.upper()}-{SPAN_ID}-01",
+    f"00-{TRACE_ID}-{SPAN_ID.upper()}-01",
+    f"00-{TRACE_ID}-{SPAN_ID}-0G",
+    f"00-{TRACE_ID}-{SPAN_ID}-0A",
+    f"00-{TRACE_ID}-{SPAN_ID}",
+    f"00-{TRACE_ID}-{SPAN_ID}-1",
+    f"00-{TRACE_ID}-{SPAN_ID}-01-",
+    f"00-{TRACE_ID}-{SPAN_ID}-01-what-the-future-brings",
+    f"00-{TRACE_ID}-{SPAN_ID}-012",
+    f"0-{TRACE_ID}-{SPAN_ID}-01",
+    f"00-{TRACE_ID[:-1]}-{SPAN_ID}0-01",
+    f"00_{TRACE_ID}_{SPAN_ID}_01",
+    f"ff-{TRACE_ID}-{SPAN_ID}-01",
+    f"ff-{TRACE_ID}-{SPAN_ID}-01-more",
+    f"FF-{TRACE_ID}-{SPAN_ID}-01",
+    f"0A-{TRACE_ID}-{SPAN_ID}-01",
+    f"01-{'0' * 32}-{SPAN_ID}-01-more",
+    f"01-{TRACE_ID}-{'0' * 16}-01",
+    f"01-{TRACE_ID}-{SPAN_ID}-01.more",
+    f"01-{TRACE_ID}-{SPAN_ID}-012",
+    f"01-{TRACE_ID}-{SPAN_ID}-0",
+    f"01-{TRACE_ID}-{SPAN_ID}",
+]
+LATER = [
+    f"01-{TRACE_ID}-{SPAN_ID}-01",
+    f"cc-{TRACE_ID}-{SPAN_ID}-01",
+    f"fe-{TRACE_ID}-{SPAN_ID}-01-",
+    f"cc-{TRACE_ID}-{SPAN_ID}-01-what-the-future-brings",
+    f"01-{TRACE_ID}-{SPAN_ID}-01-{'0' * 32}-{'0' * 16}",
 ]
 
 
@@ -36,11 +69,48 @@ def test_a_trace_is_begun_where_there_is_none(front: Front, backend: Backend) ->
 
 
 @pytest.mark.parametrize("malformed", MALFORMED)
-def test_a_malformed_traceparent_is_ignored(front: Front, backend: Backend, malformed: str) -> None:
-    answer = front.post("/orders", "{}", "-H", f"traceparent: {malformed}")
+def test_a_malformed_traceparent_is_ignored_with_its_tracestate(front: Front, backend: Backend, malformed: str) -> None:
+    answer = front.post("/orders", "{}", "-H", f"traceparent: {malformed}", "-H", "tracestate: shop=1")
     assert TRACEPARENT.fullmatch(answer.headers["traceparent"])
     assert TRACE_ID not in answer.headers["traceparent"]
     assert answer.headers["traceparent"] == backend.seen.metadata["traceparent"]
+    assert not backend.seen.metadata.get("tracestate")
+    assert tracing.parse(malformed) is None
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_of_a_later_version_what_is_known_is_read_and_passed_on_as_version_00(
+    front: Front, backend: Backend, later: str
+) -> None:
+    answer = front.post("/orders", "{}", "-H", f"traceparent: {later}", "-H", "tracestate: shop=1")
+    assert re.fullmatch(f"00-{TRACE_ID}-[0-9a-f]{{16}}-01", answer.headers["traceparent"])
+    assert answer.headers["traceparent"] == backend.seen.metadata["traceparent"]
+    assert backend.seen.metadata["tracestate"] == "shop=1"
+    assert tracing.parse(later) == tracing.TraceContext(TRACE_ID, SPAN_ID, True)
+
+
+@pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True)])
+def test_of_the_flags_only_sampled_counts(front: Front, backend: Backend, flags: str, sampled: bool) -> None:
+    sent = f"00-{TRACE_ID}-{SPAN_ID}-{flags}"
+    front.post("/orders", "{}", "-H", f"traceparent: {sent}")
+    passed_on = tracing.parse(backend.seen.metadata["traceparent"])
+    assert passed_on is not None
+    assert (passed_on.trace_id, passed_on.sampled) == (TRACE_ID, sampled)
+    assert tracing.parse(sent) == tracing.TraceContext(TRACE_ID, SPAN_ID, sampled)
+
+
+def test_two_traceparents_are_none_and_a_tracestate_alone_is_dropped(front: Front, backend: Backend) -> None:
+    one, two = (f"traceparent: 00-{TRACE_ID}-{span}-01" for span in (SPAN_ID, SPAN_ID[::-1]))
+    answer = front.post("/orders", "{}", "-H", one, "-H", two)
+    assert TRACE_ID not in answer.headers["traceparent"]
+    front.post("/orders", "{}", "-H", "tracestate: shop=1")
+    assert not backend.seen.metadata.get("tracestate")
+
+
+def test_the_parts_of_a_tracestate_are_joined_in_order(front: Front, backend: Backend) -> None:
+    sent = f"traceparent: 00-{TRACE_ID}-{SPAN_ID}-01"
+    front.post("/orders", "{}", "-H", sent, "-H", "tracestate: shop=1", "-H", "tracestate: bank=2,mail=3")
+    assert backend.seen.metadata["tracestate"] == "shop=1,bank=2,mail=3"
 
 
 @pytest.mark.parametrize("request_id", ["0f8fad5b-d9cb-469f-a165-70867728950e", "order 7 of today"])

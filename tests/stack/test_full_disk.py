@@ -147,7 +147,9 @@ def test_a_stack_whose_every_log_is_full_serves_and_starts_again_what_dies(unrec
     for name in ("kafka", "publisher", "processor", "orders"):
         restarts = unrecorded.kill(name)
         unrecorded.await_restart(name, restarts, 60)
-    request = urllib.request.Request(f"{unrecorded.rest}/orders", json.dumps(ORDER).encode())
+    request = urllib.request.Request(
+        f"{unrecorded.rest}/orders", json.dumps(ORDER).encode(), {"content-type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=20) as reply:
         assert json.load(reply)["status"] == "CREATED"
 
