@@ -9,7 +9,9 @@ from runtime.settings import Settings
 class DatabaseSettings(Settings):
     """Where the orders are kept."""
 
-    orders_dsn: SecretStr = Field(description="The orders database, as a PostgreSQL URI.")
+    orders_dsn: SecretStr = Field(
+        description="The orders database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
+    )
 
 
 class TopicSettings(Settings):

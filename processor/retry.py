@@ -1,24 +1,14 @@
-"""What a worker does when it cannot go on: which errors it waits out, how long, and how many letters are too many."""
+"""How long a worker waits when it cannot go on, and how many letters are too many."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 
-import psycopg
-
 from processor.letter_box import LetterNotWritten
 
 FIRST_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 2.0
-# The transaction lost against another one, or waited too long for its locks: it is right to try again.
-CONFLICTS = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.QueryCanceled,
-)
-OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, LetterNotWritten)
 
 
 def wait_seconds(errors: int) -> float:

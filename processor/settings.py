@@ -14,7 +14,9 @@ from runtime.settings import PREFIX, Settings
 class DatabaseSettings(Settings):
     """What every program of the processor needs: the analytics database."""
 
-    analytics_dsn: SecretStr = Field(description="The analytics database, as a PostgreSQL URI.")
+    analytics_dsn: SecretStr = Field(
+        description="The analytics database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
+    )
 
 
 class WorkSettings(DatabaseSettings):

@@ -16,9 +16,9 @@ from ordermesh.events.v1.events_pb2 import EventType
 
 from processor import maintenance, marks, store
 from processor.batch import Batch, LogWentBack, sort_out
-from processor.letter_box import LetterBox
+from processor.letter_box import LetterBox, LetterNotWritten
 from processor.log_reader import LogReader
-from processor.retry import CONFLICTS, OUTAGES, LetterLimit, wait_seconds
+from processor.retry import LetterLimit, wait_seconds
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from runtime import logging, metrics
@@ -29,6 +29,7 @@ from runtime.outage import Outage
 from runtime.pace import Pace
 from runtime.parts import parts
 from runtime.shutdown import on_signal
+from runtime.sqlstates import Retry, meaning
 from runtime.supervise import run_child
 
 IDLE_SECONDS = 0.25
@@ -89,21 +90,29 @@ class Worker:
         while not self._stop.is_set():
             try:
                 batch = self._count_once(messages)
-            except CONFLICTS as error:
-                metrics.COUNT_CONFLICTS.inc()
-                logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
-                if isinstance(error, psycopg.errors.SerializationFailure):
-                    # A mark may not be where this worker began.
-                    self._reader.realign()
             except LogWentBack as error:
                 self._reader.distrust(error.partition)
-            except (*OUTAGES, KafkaException) as error:
-                messages = self._wait_out(error, messages)
+            except (psycopg.Error, LetterNotWritten, KafkaException) as error:
+                messages = self._go_on(error, messages)
             else:
                 self._outage.ends()
                 self._reader.go_on()
                 return batch
         return None
+
+    def _go_on(self, error: Exception, messages: Sequence[Message]) -> Sequence[Message]:
+        """Make ready for another attempt and return what to count in it. Raises what another would not mend."""
+        retry = meaning(error).retry if isinstance(error, psycopg.Error) else Retry.LATER
+        if retry is Retry.NEVER:
+            raise error
+        if retry is Retry.LATER:
+            return self._wait_out(error, messages)
+        metrics.COUNT_CONFLICTS.inc()
+        logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
+        if isinstance(error, psycopg.errors.SerializationFailure):
+            # A mark may not be where this worker began.
+            self._reader.realign()
+        return messages
 
     def close(self) -> None:
         """Leave the group and the database."""

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -239,6 +240,30 @@ def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analy
     assert world.metrics() == sums(events)
     told = [line["event"] for line in logs if line["event"].startswith("counting")]
     assert told == ["counting is held up", "counting goes on"]
+
+
+def test_a_database_that_is_read_only_for_a_while_is_waited_for(world: World, analytics: Analytics) -> None:
+    """As the old primary is after a failover: it tells 25006."""
+    events = history(10)
+    worker = world.worker()
+    world.send(events[:5])
+    world.drain(worker)
+    with (
+        capture_logs() as logs,
+        ThreadPoolExecutor(1) as thread,
+        psycopg.connect(analytics.admin, autocommit=True) as admin,
+    ):
+        admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        admin.execute("SELECT pg_reload_conf()")
+        await_true(lambda: admin.execute("SHOW default_transaction_read_only").fetchone() == ("on",))
+        world.send(events[5:])
+        draining = thread.submit(world.drain, worker)
+        await_true(lambda: any("read-only" in str(line.get("error")) for line in logs) or draining.done())
+        admin.execute("SET default_transaction_read_only = off")
+        admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        admin.execute("SELECT pg_reload_conf()")
+        draining.result()
+    assert world.metrics() == sums(events)
 
 
 def test_metrics_restored_from_an_older_backup_are_counted_anew(world: World, analytics: Analytics) -> None:

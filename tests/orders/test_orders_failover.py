@@ -1,0 +1,166 @@
+"""The database's role goes to another server: a primary and its standby, real ones, and services that know both."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from ordermesh.orders.v1 import inventory_pb2, orders_pb2
+from ordermesh.orders.v1.orders_pb2 import Order
+from orders_world import World, open_world, order, refusal
+
+from stack import ports
+from stack.identity import server_identity
+from stack.kafka import Kafka
+from stack.logfile import LogFile
+from stack.paths import StateFolder, default_cache, temporary_home
+from stack.postgres import Postgres, server_env
+from stack.postgres_binaries import locate
+from stack.process import Command, Process
+
+COPY_SECONDS = 60.0
+
+
+@dataclass
+class Pair:
+    """A primary and its standby."""
+
+    primary: Postgres
+    standby: Postgres
+
+    def dsn(self, role: str) -> str:
+        """Both servers, of which a client takes the one that can be written to."""
+        user = f"{role}:{self.primary.credentials.password(role)}"
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self.primary, self.standby))
+        return f"postgresql://{user}@{hosts}/orders?target_session_attrs=read-write"
+
+    def fail_over(self) -> None:
+        """Promote the standby; the old primary goes on, for readers only, with the sessions that it has."""
+        with (
+            psycopg.connect(self.primary.admin_dsn, autocommit=True) as old,
+            psycopg.connect(self.standby.admin_dsn, autocommit=True) as new,
+        ):
+            (written,) = old.execute("SELECT pg_current_wal_lsn()").fetchone()  # type: ignore[misc]
+            while new.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", (written,)).fetchone() == (True,):
+                pass
+            assert new.execute("SELECT pg_promote()").fetchone() == (True,)
+            old.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            old.execute("SELECT pg_reload_conf()")
+            while old.execute("SHOW default_transaction_read_only").fetchone() != ("on",):
+                pass
+
+    def go_back(self) -> None:
+        """Let the old primary be written to again, for the tests that have it alone."""
+        with psycopg.connect(self.primary.admin_dsn, autocommit=True) as old:
+            old.execute("SET default_transaction_read_only = off")
+            old.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            old.execute("SELECT pg_reload_conf()")
+
+
+@pytest.fixture
+def pair(postgres: Postgres, orders_dsn: str) -> Iterator[Pair]:
+    with temporary_home() as home:
+        state = StateFolder(home)
+        log = LogFile(state.logs / "standby.log")
+        standby = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, postgres.credentials)
+        copy(postgres, standby)
+        standby.start()
+        standby.wait_ready(COPY_SECONDS)
+        made = Pair(postgres, standby)
+        yield made
+        standby.stop()
+        made.go_back()
+
+
+def copy(primary: Postgres, standby: Postgres) -> None:
+    """Make the standby's folder, as the user that PostgreSQL runs as."""
+    identity = server_identity(standby.folder)
+    standby._prepare_folders(identity)
+    program = locate(identity, default_cache()).program("pg_basebackup")
+    source = primary.credentials.dsn("postgres", "127.0.0.1", primary.port)
+    argv = [program, "-d", source, "-D", str(standby.data), "-R", "-c", "fast", "-X", "stream"]
+    backup = Process(Command("pg_basebackup", argv, server_env(), identity), standby.log)
+    backup.start()
+    assert backup.wait(COPY_SECONDS)
+    assert backup.returncode == 0, backup.failure("failed")
+
+
+@pytest.fixture
+async def world(pair: Pair, run_folder: Path) -> AsyncIterator[World]:
+    async with open_world(pair.dsn("orders_app"), run_folder / "pair.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def publisher(pair: Pair, broker: Kafka) -> Iterator[subprocess.Popen[bytes]]:
+    env = os.environ | {
+        "ORDERMESH_ORDERS_DSN": pair.dsn("orders_publisher"),
+        "ORDERMESH_KAFKA_BOOTSTRAP": broker.bootstrap,
+        "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{ports.allocate(1)[0]}",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "orders", "publish"], env=env)
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+async def sent(world: World, order_id: str) -> bool:
+    rows = await world.rows("SELECT status::text FROM event_outbox WHERE key = %s", order_id)
+    return [status for (status,) in rows] == ["SENT"]
+
+
+async def test_after_a_failover_writes_go_on_at_the_new_primary(
+    world: World, pair: Pair, publisher: subprocess.Popen[bytes]
+) -> None:
+    before = await world.create(("p1", 1, 1))
+    while not await sent(world, before.order_id):
+        pass
+    pair.fail_over()
+
+    def restock() -> Any:
+        return world.inventory.RestockProduct(inventory_pb2.RestockProductRequest(product_id="p100", quantity=5))
+
+    def pay() -> Any:
+        return world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=before.order_id))
+
+    # Whoever has a session at the old primary is told once, and finds the new one.
+    for call in (lambda: world.create(("p1", 1, 1)), restock):
+        refused = await refusal(call())
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+        assert refused.retry_seconds == 1.0
+    after = await world.create(("p1", 1, 1))
+    assert (await pay()).status == Order.PAID
+    assert (await restock()).product.stock == 1_000_005
+    with psycopg.connect(pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)) as new:
+        assert new.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+    while not await sent(world, after.order_id):
+        assert publisher.poll() is None
+
+
+async def test_a_read_only_database_without_another_is_unavailable_until_it_is_written_to_again(
+    orders_dsn: str, pair: Pair, run_folder: Path
+) -> None:
+    async with open_world(orders_dsn, run_folder / "alone.sock") as world:
+        pair.fail_over()
+        for _ in range(3):
+            for call in (
+                world.create(("p1", 1, 1)),
+                world.create(("p100", 1, 1)),
+                world.inventory.RestockProduct(inventory_pb2.RestockProductRequest(product_id="p100", quantity=5)),
+            ):
+                refused = await refusal(call)
+                assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+        assert (await world.service.ListOrders(orders_pb2.ListOrdersRequest())).orders == []
+        pair.go_back()
+        while True:
+            try:
+                await world.service.CreateOrder(order(("p1", 1, 1)))
+                break
+            except grpc.aio.AioRpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE  # noqa: PT017  # until the reload has reached all
