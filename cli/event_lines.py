@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Message
@@ -16,12 +15,12 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.public import descriptor_pool
+from runtime import times
 from runtime.headers import Headers, UnreadableHeaders, last_value, read_headers
 
 CONTENT_TYPE = "content-type"
 # What Kafka has for a message without a time.
 NO_TIME = -1
-YEAR_10000_MS = 253_402_300_800_000
 Shown = str | dict[str, str] | None
 
 
@@ -79,10 +78,10 @@ def type_name(headers: Headers) -> str:
 
 def written_at(milliseconds: int) -> dict[str, str | int | None]:
     """Return Kafka's time as people and programs read it; the number itself where it is no time of a calendar."""
-    if 0 <= milliseconds < YEAR_10000_MS:
-        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        return {"time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-    return {"time": None} if milliseconds == NO_TIME else {"time": None, "timestamp_ms": milliseconds}
+    time = times.millisecond_text(milliseconds)
+    if time is None and milliseconds != NO_TIME:
+        return {"time": None, "timestamp_ms": milliseconds}
+    return {"time": time}
 
 
 def text(value: bytes | str | None) -> Shown:

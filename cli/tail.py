@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, islice
+from math import floor
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from cli.event_lines import EventLines
 from cli.place import use_local_kafka
 from cli.screen import reader_may_leave
 from cli.topic_reader import Start, TopicReader
-from runtime import kafka
+from runtime import kafka, times
 from runtime.settings import Settings
 
 LAST_EVENTS = 10
@@ -67,6 +68,8 @@ def start_of(begin: str | None, last: int) -> Start:
         raise typer.BadParameter(message) from None
     # As all times that are shown: in UTC unless it says otherwise.
     in_utc = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if not times.is_time(floor(in_utc.timestamp())):
+        raise typer.BadParameter(f"--from {times.RULE}, is {begin!r}")
     return Start(time_ms=round(in_utc.timestamp() * 1000))
 
 

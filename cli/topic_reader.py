@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import typer
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # exported, its stub forgets it
 
-from runtime import kafka
+from runtime import kafka, topics
 from runtime.settings import Settings
+from runtime.topics import Partition
 
 NAME = "ordermesh-tail"
 TIMEOUT_SECONDS = 10.0
@@ -18,7 +18,6 @@ POLL_SECONDS = 0.2
 BATCH = 500
 SILENT_POLLS = 50
 REFUSALS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._FATAL)
-Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +32,58 @@ class Start:
 class TopicReader:
     """Reads topics from a place on. Raises KafkaException when Kafka does not answer."""
 
-    def __init__(self, settings: Settings, topics: list[str], start: Start) -> None:
+    def __init__(self, settings: Settings, names: list[str], start: Start) -> None:
         self._admin = kafka.admin(settings, NAME)
-        partitions = self._partitions(topics)
-        self._ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the library has no types here
-        self._starts = self._begin(partitions, start)
-        self._left = {place for place, end in self._ends.items() if self._starts[place] < end}
+        partitions = self._partitions(names)
+        # Behind them stands what a transaction that is still open holds back.
+        self._ends = topics.readable_ends(self._admin, partitions, TIMEOUT_SECONDS)
+        self._firsts = topics.first_offsets(self._admin, partitions, TIMEOUT_SECONDS)
+        self._start = start
         # The library wants the name of a group; nothing is joined or committed.
         quiet = {"group.id": NAME, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0}
         config = {**kafka.base_config(settings, NAME), **quiet, "auto.offset.reset": "earliest"}
         self._consumer = Consumer({**config, "error_cb": lambda error: None})
-        self._assign(self._starts)
 
     def close(self) -> None:
         """Close the connections."""
         self._consumer.close()
 
     def held(self) -> Iterator[Message]:
-        """Return what is between the start and the end that the topics had when reading began."""
+        """Return what is between the start and the end that the topics had when reading began.
+
+        Of so many latest events, those of each partition come, in no order.
+        """
+        if self._start.last is None:
+            yield from self._between(self._begin(), self._ends)
+        elif self._start.last > 0:
+            yield from self._latest(self._start.last)
+
+    def _latest(self, wanted: int) -> Iterator[Message]:
+        """Return the latest events of each partition, from further back where offsets hold none."""
+        missing, ends, width = dict.fromkeys(self._ends, wanted), self._ends, wanted
+        while ends:
+            starts = {place: max(self._firsts[place], end - width) for place, end in ends.items()}
+            for message in self._between(starts, ends):
+                missing[place_of(message)] -= 1
+                yield message
+            ends = {place: at for place, at in starts.items() if missing[place] > 0 and at > self._firsts[place]}
+            width *= 2
+
+    def _between(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> Iterator[Message]:
+        """Return the events from starts to before ends."""
+        left = {place for place, end in ends.items() if starts[place] < end}
+        self._assign({place: starts[place] for place in left})
         silent = 0
-        while self._left:
+        while left:
             messages = self._read()
             silent = 0 if messages else silent + 1
             if silent == SILENT_POLLS:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the brokers send nothing"))
             for message in messages:
-                place = message.topic() or "", message.partition() or 0
-                if message.error() is not None or (message.offset() or 0) >= self._ends[place] - 1:
-                    self._left.discard(place)
-                if message.error() is None and (message.offset() or 0) < self._ends[place]:
+                place, offset = place_of(message), message.offset() or 0
+                if message.error() is not None or offset >= ends[place] - 1:
+                    left.discard(place)
+                if message.error() is None and offset < ends[place]:
                     yield message
 
     def coming(self) -> Iterator[Message | None]:
@@ -86,27 +108,24 @@ class TopicReader:
                 raise KafkaException(error)
         return [one for one in messages if (bad := one.error()) is None or bad.code() == KafkaError._PARTITION_EOF]
 
-    def _partitions(self, topics: list[str]) -> list[Partition]:
+    def _partitions(self, names: list[str]) -> list[Partition]:
         there = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        for name in topics:
+        for name in names:
             if name not in there:
                 known = ", ".join(sorted(known for known in there if not known.startswith("__"))) or "none"
                 raise typer.BadParameter(f"there is no topic {name!r}; there are: {known}")
-        return [(name, number) for name in topics for number in there[name].partitions]
+        return [(name, number) for name in names for number in there[name].partitions]
 
-    def _begin(self, partitions: list[Partition], start: Start) -> dict[Partition, int]:
-        if start.end:
-            return dict(self._ends)
-        if start.time_ms is not None:
-            asked = self._offsets(partitions, OffsetSpec.for_timestamp(start.time_ms))
-            # Where nothing is as young as that, the answer is no offset.
-            return {place: self._ends[place] if offset < 0 else offset for place, offset in asked.items()}
-        first = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # see above
-        if start.last is None:
-            return first
-        return {place: max(offset, self._ends[place] - start.last) for place, offset in first.items()}
+    def _begin(self) -> Mapping[Partition, int]:
+        if self._start.end:
+            return self._ends
+        if self._start.time_ms is None:
+            return self._firsts
+        asked = topics.offsets_at(self._admin, self._ends, self._start.time_ms, TIMEOUT_SECONDS)
+        # Where nothing is as young as that, the answer is no offset.
+        return {place: self._ends[place] if offset < 0 else offset for place, offset in asked.items()}
 
-    def _offsets(self, partitions: list[Partition], at: OffsetSpec) -> dict[Partition, int]:
-        asked = {TopicPartition(*place): at for place in partitions}
-        answers = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
-        return {(one.topic, one.partition): future.result(TIMEOUT_SECONDS).offset for one, future in answers.items()}
+
+def place_of(message: Message) -> Partition:
+    """Return the partition that a message, or the end of one, is of."""
+    return message.topic() or "", message.partition() or 0

@@ -69,7 +69,7 @@ class Evidence:
     parked: int = 0
     missing: dict[int, Ids] = field(default_factory=dict)
     phantoms: dict[int, Ids] = field(default_factory=dict)
-    # Records between the group's committed offsets and the end, when the waiting ended.
+    # Records between what is counted and the end of the log, when the waiting ended.
     lag: int = 0
     metrics: list[Finding] = field(default_factory=list)
 

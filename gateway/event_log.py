@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, its stub forgets it
+from confluent_kafka.admin import AdminClient
+from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
-from runtime import kafka
+from runtime import kafka, topics
 from runtime.settings import Settings
+from runtime.topics import Partition
 
 Answer = TypeVar("Answer")
-Partition = tuple[str, int]
 Offsets = Mapping[Partition, int]
+AskMarks = Callable[[], Awaitable[Iterable[PartitionMark]]]
 
 POLL_SECONDS = 0.05
 THREADS = 2
@@ -25,12 +27,25 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class LogState:
-    """Where the log is: brokers that are up, first and end offsets of every topic of ours, the group's commits."""
+    """Where the log is: brokers that are up, first and end offsets of every topic of ours, the group's commits.
+
+    Readers come no further than `readable_ends` while a transaction is open.
+    """
 
     brokers: int
     begins: Offsets
     ends: Offsets
     committed: Offsets
+    readable_ends: Offsets = field(default_factory=dict)
+    topic_ids: Mapping[str, bytes] = field(default_factory=dict)
+
+    def counted(self, marks: Iterable[PartitionMark]) -> Offsets:
+        """Return how far marks say that partitions are counted, those of the topics that are there now."""
+        return {
+            (mark.topic, mark.partition): mark.next_offset
+            for mark in marks
+            if mark.topic_id == self.topic_ids.get(mark.topic)
+        }
 
     @property
     def end_offset_total(self) -> int:
@@ -90,16 +105,15 @@ class EventLog:
         """Return where the log is now."""
         return await self._run(lambda: self._state(timeout_seconds))
 
-    async def settle(self, patience_seconds: float, timeout_seconds: float) -> int:
-        """Wait until the group has committed what is in the log now; return how many records are left of it."""
+    async def settle(self, patience_seconds: float, timeout_seconds: float, marks: AskMarks) -> int:
+        """Wait until what is readable in the log now is counted; return how many records of the log are not counted."""
         give_up = time.monotonic() + patience_seconds
         target = await self.state(timeout_seconds)
-        left = target.lag
-        while left and time.monotonic() < give_up:
+        while True:
+            counted = target.counted(await marks())
+            if not lag(target.begins, target.readable_ends, counted) or time.monotonic() > give_up:
+                return lag(target.begins, target.ends, counted)
             await asyncio.sleep(POLL_SECONDS)
-            committed = await self._run(lambda: self._committed(target.ends, timeout_seconds))
-            left = lag(target.begins, target.ends, committed)
-        return left
 
     async def _run(self, ask: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
@@ -107,24 +121,20 @@ class EventLog:
     def _state(self, timeout_seconds: float) -> LogState:
         self._client.poll(0)
         metadata = self._client.list_topics(timeout=timeout_seconds)
-        topics = (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values())
-        there = [name for name in topics if name in metadata.topics]
-        partitions = [(name, number) for name in there for number in metadata.topics[name].partitions]
+        there = topics.describe(
+            self._client, (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values()), timeout_seconds
+        )
+        partitions = [(name, number) for name, topic in there.items() for number in range(topic.partitions)]
         state = LogState(
             brokers=len(metadata.brokers),
-            begins=self._offsets(partitions, OffsetSpec.earliest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
-            ends=self._offsets(partitions, OffsetSpec.latest(), timeout_seconds),  # type: ignore[no-untyped-call]  # the library has no types here
+            begins=topics.first_offsets(self._client, partitions, timeout_seconds),
+            ends=topics.end_offsets(self._client, partitions, timeout_seconds),
             committed=self._committed(partitions, timeout_seconds),
+            readable_ends=topics.readable_ends(self._client, partitions, timeout_seconds),
+            topic_ids={name: topic.topic_id.bytes for name, topic in there.items()},
         )
         self._last_error = ""
         return state
-
-    def _offsets(self, partitions: list[Partition], at: OffsetSpec, timeout_seconds: float) -> Offsets:
-        if not partitions:
-            return {}
-        asked = {TopicPartition(topic, number): at for topic, number in partitions}
-        answers = self._client.list_offsets(asked, request_timeout=timeout_seconds)
-        return {(one.topic, one.partition): future.result(timeout_seconds).offset for one, future in answers.items()}
 
     def _committed(self, partitions: Iterable[Partition], timeout_seconds: float) -> Offsets:
         asked = [TopicPartition(topic, number) for topic, number in partitions if topic in kafka.EVENT_TOPICS]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Protocol
 
 from google.protobuf.message import DecodeError
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
-from ordermesh.gateway.v1.watch_pb2 import OrderChange
+from ordermesh.gateway.v1.watch_pb2 import OrderChange, SkippedRecord
 from ordermesh.internal.v1.revision_pb2 import OrdersRevision
-from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from gateway import revision
 from gateway.order_log import TOPIC, Extent
-from runtime.errors import FailedPrecondition
+from gateway.watch_ends import gone
+from runtime import times
 
 # A publisher that stopped between Kafka's acknowledgement and its mark repeats a batch.
 REMEMBERED_ORDERS = 20_000
 # The events of each partition before the begin of a stream, read to know which of the later ones repeat them.
 LOOK_BACK = 500
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Record(Protocol):
@@ -57,13 +59,25 @@ class Changes:
         """Count the events that the log has after those that were taken."""
         return sum(max(0, end - at) for at, end in zip(self._next, extent.ends, strict=True))
 
-    def take(self, record: Record) -> OrderChange | None:
-        """Move past an event and return the change, None when there is nothing to tell."""
+    def reach(self, partition: int, offset: int) -> None:
+        """Move past offsets that hold no record, such as the marker of a transaction."""
+        self._next[partition] = max(self._next[partition], offset)
+
+    def take(self, record: Record) -> OrderChange | SkippedRecord | None:
+        """Move past a record and return the change, or why there is none, None when there is nothing to tell."""
         partition, offset = record.partition() or 0, record.offset() or 0
         before_begin = offset < self._next[partition]
         self._next[partition] = max(self._next[partition], offset + 1)
-        event = read(record.value() or b"")
-        if event is None or (self._customer_id and event.customer_id != self._customer_id):
+        try:
+            event = OrderEvent.FromString(record.value() or b"")
+            reason = not_shown(event)
+        except DecodeError:
+            event, reason = OrderEvent(), "the value is no OrderEvent"
+        if self._customer_id and event.customer_id not in (self._customer_id, ""):
+            return None
+        if reason:
+            return None if before_begin else SkippedRecord(partition=partition, offset=offset, reason=reason)
+        if self._customer_id and not event.customer_id:
             return None
         new = self._remember(uuid.UUID(event.order_id).bytes, event.sequence)
         return change(event) if new and not before_begin else None
@@ -77,14 +91,15 @@ class Changes:
         return sequence > last
 
 
-def read(value: bytes) -> OrderEvent | None:
-    """Return the event, None for bytes that are none: those are the processor's to set aside."""
-    try:
-        event = OrderEvent.FromString(value)
-        uuid.UUID(event.order_id)
-    except (DecodeError, ValueError):
-        return None
-    return event if event.sequence > 0 else None
+def not_shown(event: OrderEvent) -> str:
+    """Say why an event cannot be shown, nothing when it can. What cannot be counted is the processor's to say."""
+    if not UUID.fullmatch(event.order_id):
+        return "order_id is no UUID"
+    if event.sequence <= 0:
+        return "sequence must be positive"
+    if event.WhichOneof("payload") is None:
+        return "its type is not known"
+    return "" if times.is_timestamp(event.occur_time) else f"occur_time {times.RULE}"
 
 
 def change(event: OrderEvent) -> OrderChange:
@@ -125,9 +140,3 @@ def begin(after_revision: str, extent: Extent) -> tuple[int, ...]:
 def look_back(offsets: Sequence[int], extent: Extent) -> list[int]:
     """Return the offsets to read from, a little before the begin of the stream."""
     return [max(first, at - LOOK_BACK) for at, first in zip(offsets, extent.begins, strict=True)]
-
-
-def gone(what: str) -> FailedPrecondition:
-    """Return the error for a revision whose following events cannot be read."""
-    message = f"after_revision: {what}; watch again without it"
-    return FailedPrecondition(ErrorReason.REVISION_GONE, message)

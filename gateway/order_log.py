@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, its stub forgets it
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from runtime import kafka
+from runtime import kafka, topics
 from runtime.settings import Settings
 
 TOPIC = kafka.ORDER_EVENTS
@@ -28,7 +28,7 @@ class EventsDeleted(Exception):
 
 @dataclass(frozen=True)
 class Extent:
-    """Where the topic begins and ends, by partition, and Kafka's id of it: one made again has another."""
+    """Where the topic begins and ends for readers, by partition, and Kafka's id of it: one made again has another."""
 
     topic_id: bytes
     begins: tuple[int, ...]
@@ -69,26 +69,17 @@ class OrderLog:
         return LogReader(self._settings, offsets)
 
     def _extent(self) -> Extent:
-        asked = self._client.describe_topics(TopicCollection([TOPIC]), request_timeout=ASK_SECONDS)
-        topic = asked[TOPIC].result(ASK_SECONDS)
-        count = len(topic.partitions)
+        found = topics.describe(self._client, [TOPIC], ASK_SECONDS)
+        if TOPIC not in found:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        places = [(TOPIC, number) for number in range(found[TOPIC].partitions)]
+        begins = topics.first_offsets(self._client, places, ASK_SECONDS)
+        ends = topics.readable_ends(self._client, places, ASK_SECONDS)
         return Extent(
-            topic_id=id_bytes(topic.topic_id),
-            begins=self._offsets(count, OffsetSpec.earliest()),  # type: ignore[no-untyped-call]  # the library has no types here
-            ends=self._offsets(count, OffsetSpec.latest()),  # type: ignore[no-untyped-call]  # the library has no types here
+            topic_id=found[TOPIC].topic_id.bytes,
+            begins=tuple(begins[place] for place in places),
+            ends=tuple(ends[place] for place in places),
         )
-
-    def _offsets(self, count: int, at: OffsetSpec) -> tuple[int, ...]:
-        asked = {TopicPartition(TOPIC, number): at for number in range(count)}
-        answers = self._client.list_offsets(asked, request_timeout=ASK_SECONDS)
-        found = {one.partition: future.result(ASK_SECONDS).offset for one, future in answers.items()}
-        return tuple(found[number] for number in range(count))
-
-
-def id_bytes(topic_id: Any) -> bytes:
-    """Return a topic's id as 16 bytes; the stub of its class forgets its methods."""
-    halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
-    return b"".join(half.to_bytes(8, "big", signed=True) for half in halves)
 
 
 class LogReader:
@@ -101,7 +92,7 @@ class LogReader:
         self._consumer: Consumer | None = None
 
     async def read(self, wait_seconds: float) -> list[Message]:
-        """Return the next events, none when there are none in time.
+        """Return the next events and ends of partitions, none when there are none in time.
 
         Raises EventsDeleted when the log lost what comes next, KafkaException when it cannot be read.
         """
@@ -122,6 +113,8 @@ class LogReader:
         messages = [first, *self._consumer.consume(BATCH - 1, 0)]
         for message in messages:
             error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                continue
             if error is not None:
                 raise EventsDeleted if error.code() == KafkaError._AUTO_OFFSET_RESET else KafkaException(error)
             self._next[message.partition() or 0] = (message.offset() or 0) + 1
@@ -134,6 +127,8 @@ class LogReader:
                 # The library wants a name; nothing is joined or committed.
                 "group.id": "ordermesh-watch",
                 "enable.auto.commit": False,
+                # Behind the last event may be offsets without one.
+                "enable.partition.eof": True,
                 # Deleted events are told, not skipped.
                 "auto.offset.reset": "error",
                 "queued.max.messages.kbytes": QUEUED_KIB,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from confluent_kafka import KafkaException
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
+from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
 from gateway.backends import Analytics, Orders, needing, unavailable
 from gateway.compare import Evidence, Finding, audit_findings, conclude, product_findings, since, suspects
@@ -20,6 +21,7 @@ Answer = TypeVar("Answer")
 # Minutes whose ids are compared at once: bounds the memory.
 CHUNK_MINUTES = 16
 KAFKA_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0
 RETRY_SECONDS = 0.1
 
 
@@ -93,11 +95,15 @@ class Reconciliation:
         while True:
             left_seconds = self._give_up - time.monotonic()
             try:
-                return await self._log.settle(left_seconds, min(KAFKA_SECONDS, max(1.0, left_seconds)))
+                return await self._log.settle(left_seconds, min(KAFKA_SECONDS, max(1.0, left_seconds)), self._marks)
             except (KafkaException, TimeoutError) as error:
                 if time.monotonic() > self._give_up:
                     raise unavailable("kafka") from error
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _marks(self) -> Sequence[PartitionMark]:
+        """Return how far the log is counted; the group's offsets may be wrong, or of a topic that is gone."""
+        return (await self._ask_analytics(self._analytics.progress(PROGRESS_SECONDS))).marks
 
     async def _ask_orders(self, answer: Awaitable[Answer]) -> Answer:
         with needing("orders"):

@@ -9,7 +9,7 @@ from typing import TypeVar
 from ordermesh.gateway.v1.watch_pb2 import Ended
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime.errors import Overloaded, ServiceError, Unavailable
+from runtime.errors import FailedPrecondition, Overloaded, ServiceError, Unavailable
 
 Message = TypeVar("Message")
 
@@ -34,10 +34,16 @@ def stopping() -> Unavailable:
     return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "gateway"}, retry_ms=1000)
 
 
-def changed() -> Unavailable:
-    """Return the error of a stream whose topic is not what it was."""
-    message = "the topic of the orders changed, come back with the revision"
+def changed(what: str) -> Unavailable:
+    """Return the error of a stream whose topic, or what is counted of it, is not what it was."""
+    message = f"{what} changed, come back with the revision"
     return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "kafka"}, retry_ms=1000)
+
+
+def gone(what: str) -> FailedPrecondition:
+    """Return the error for a revision behind which a stream cannot go on."""
+    message = f"after_revision: {what}; watch again without it"
+    return FailedPrecondition(ErrorReason.REVISION_GONE, message)
 
 
 class TooSlow(Overloaded):

@@ -17,7 +17,7 @@ from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 from gateway import revision
 from gateway.backends import Analytics, Backend, needing
 from gateway.sampler import pause
-from gateway.watch_ends import stopping
+from gateway.watch_ends import changed, gone, stopping
 from runtime import kafka
 
 FRESH_SECONDS = 0.2
@@ -58,16 +58,39 @@ class TotalsSource:
         progress = await self._ledger.progress(ASK_SECONDS)
         summary = await self._analytics.one("GetSalesSummary", GetSalesSummaryRequest(), SalesSummary, ASK_SECONDS)
         marks = list(progress.marks)
-        counted = MetricsRevision(
-            order_offsets=offsets(marks, kafka.ORDER_EVENTS), stock_offsets=offsets(marks, kafka.STOCK)
-        )
-        return Totals(counted, summary)
+        return Totals(counted(marks), summary)
+
+
+def counted(marks: list[PartitionMark]) -> MetricsRevision:
+    """Return how far the log is counted, and of which topics."""
+    return MetricsRevision(
+        order_offsets=offsets(marks, kafka.ORDER_EVENTS),
+        stock_offsets=offsets(marks, kafka.STOCK),
+        order_topic_id=topic_id(marks, kafka.ORDER_EVENTS),
+        stock_topic_id=topic_id(marks, kafka.STOCK),
+    )
 
 
 def offsets(marks: list[PartitionMark], topic: str) -> list[int]:
     """Return a topic's marks by partition, 0 where there is none."""
     found = {mark.partition: mark.next_offset for mark in marks if mark.topic == topic}
     return [found.get(number, 0) for number in range(max(found, default=-1) + 1)]
+
+
+def topic_id(marks: list[PartitionMark], topic: str) -> bytes:
+    """Return the id of a topic that marks belong to, nothing where there is none."""
+    return next((mark.topic_id for mark in marks if mark.topic == topic), b"")
+
+
+def put_back(now: MetricsRevision, before: MetricsRevision) -> str:
+    """Say what happened when the totals do not hold all that they once did, nothing when they do."""
+    for topic, id_now, id_before in (
+        (kafka.ORDER_EVENTS, now.order_topic_id, before.order_topic_id),
+        (kafka.STOCK, now.stock_topic_id, before.stock_topic_id),
+    ):
+        if id_before and id_now != id_before:
+            return f"{topic} was made again since"
+    return "the metrics were put back to before it" if newer(before, now) else ""
 
 
 def newer(now: MetricsRevision, before: MetricsRevision) -> bool:
@@ -97,12 +120,14 @@ class MetricsStream:
         """Yield totals and heartbeats, the first at once, until `stop`. Ends with a ServiceError that says why."""
         wanted = not after_revision
         if after_revision:
-            self._counted = revision.decode(after_revision, MetricsRevision)
+            self._counted = await self._resumed(after_revision)
         asked = sent = float("-inf")
         while True:
             now = time.monotonic()
             if now - asked >= self._interval_seconds:
                 totals, asked = await self._source.totals(), now
+                if put_back(totals.counted, self._counted):
+                    raise changed("what is counted")
                 if wanted or newer(totals.counted, self._counted):
                     wanted, sent, self._counted = False, now, totals.counted
                     yield pb.WatchMetricsResponse(revision=self.revision, summary=totals.summary)
@@ -111,6 +136,13 @@ class MetricsStream:
                 yield self._heartbeat()
             if await pause(self._stop, self._wait_seconds(asked, sent)):
                 raise stopping()
+
+    async def _resumed(self, after_revision: str) -> MetricsRevision:
+        """Return what a revision says was counted. Raises FailedPrecondition when the totals do not hold it."""
+        after = revision.decode(after_revision, MetricsRevision)
+        if what := put_back((await self._source.totals()).counted, after):
+            raise gone(what)
+        return after
 
     def _wait_seconds(self, asked: float, sent: float) -> float:
         due = min(asked + self._interval_seconds, sent + self._heartbeat_seconds)

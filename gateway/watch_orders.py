@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Message
 from ordermesh.gateway.v1 import watch_pb2 as pb
 
 from gateway.backends import unavailable
-from gateway.order_changes import Changes, begin, gone, look_back
+from gateway.order_changes import Changes, begin, look_back
 from gateway.order_log import EventsDeleted, Extent, LogReader, OrderLog
-from gateway.watch_ends import TooSlow, changed, stopping
+from gateway.watch_ends import TooSlow, changed, gone, stopping
 
 POLL_SECONDS = 0.25
 # How often a stream makes sure that Kafka answers and that the topic is still the same.
@@ -61,9 +61,9 @@ class OrdersStream:
             with kafka_needed():
                 records = await reader.read(min(POLL_SECONDS, self._heartbeat_seconds))
             for record in records:
-                change = self._changes.take(record)
-                if change is not None:
-                    yield pb.WatchOrdersResponse(revision=self.revision, change=change)
+                message = self._told(record)
+                if message is not None:
+                    yield message
                     sent = time.monotonic()
             if time.monotonic() - sent >= self._heartbeat_seconds:
                 yield self._heartbeat()
@@ -71,6 +71,16 @@ class OrdersStream:
             if time.monotonic() - checked >= CHECK_SECONDS:
                 await self._check()
                 checked = time.monotonic()
+
+    def _told(self, record: Message) -> pb.WatchOrdersResponse | None:
+        """Return what a watcher is told of what was read, which may be the end of a partition."""
+        if record.error() is not None:
+            self._changes.reach(record.partition() or 0, record.offset() or 0)
+            return None
+        taken = self._changes.take(record)
+        if isinstance(taken, pb.SkippedRecord):
+            return pb.WatchOrdersResponse(revision=self.revision, skipped=taken)
+        return None if taken is None else pb.WatchOrdersResponse(revision=self.revision, change=taken)
 
     def _heartbeat(self) -> pb.WatchOrdersResponse:
         made = pb.WatchOrdersResponse(revision=self.revision)
@@ -88,7 +98,7 @@ class OrdersStream:
         with kafka_needed():
             extent = await self._log.extent()
         if not self._changes.belongs_to(extent):
-            raise changed()
+            raise changed("the topic of the orders")
         self._keep_up(extent)
 
 

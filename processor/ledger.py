@@ -62,7 +62,10 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             latency_p99_ms=p99_ms,
             worker_seen_at=None if seen_at is None else timestamp(seen_at),
             workers=workers,
-            marks=[PartitionMark(topic=topic, partition=number, next_offset=at) for topic, number, at in marks],
+            marks=[
+                PartitionMark(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
+                for topic, number, at, topic_id in marks
+            ],
         )
 
     def StreamAnalyticsLedger(

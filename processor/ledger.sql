@@ -63,8 +63,14 @@ SELECT
 FROM (SELECT *, updated_at > now() - interval '10 seconds' AS recent FROM partition_progress) AS p;
 
 -- name: marks
--- Return how far each partition of the log is counted.
-SELECT topic, partition, next_offset FROM partition_progress ORDER BY topic, partition;
+-- Return how far each partition of the log is counted, of the topic that counting came to last where one was made again.
+SELECT topic, partition, next_offset, topic_id
+FROM (
+    SELECT *, first_value(topic_id) OVER (PARTITION BY topic ORDER BY opened_at DESC, topic_id) AS last_id
+    FROM partition_progress
+) AS p
+WHERE topic_id = last_id
+ORDER BY topic, partition;
 
 -- name: workers
 -- Return when a worker last showed itself and how many did within the last ten seconds.

@@ -12,7 +12,7 @@ from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc
 
-from gateway.event_log import LogState
+from gateway.event_log import AskMarks, LogState
 
 MINUTE = 29_000_000 * 60
 numbers = itertools.count()
@@ -177,8 +177,9 @@ class FakeLog:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def settle(self, patience_seconds: float, timeout_seconds: float) -> int:
+    async def settle(self, patience_seconds: float, timeout_seconds: float, marks: AskMarks) -> int:
         self.world.came("settle")
+        await marks()
         return self.world.lag
 
     async def state(self, timeout_seconds: float) -> LogState:

@@ -3,13 +3,15 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
-from gateway.event_log import EventLog, lag
+from gateway.event_log import AskMarks, EventLog, LogState, lag
 from runtime import kafka
 from runtime.settings import Settings
 from stack import ports
@@ -74,14 +76,49 @@ async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog,
 async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
     state = await log.state(5.0)
     first = next(partition for partition, end in state.ends.items() if partition[0] == kafka.ORDER_EVENTS and end)
-    commit(kafka_settings, {first: state.ends[first]})
-    assert await log.settle(0.2, 5.0) == 25 - state.ends[first]
+    assert await log.settle(0.2, 5.0, marks_of(state, {first: state.ends[first]})) == 25 - state.ends[first]
 
 
-async def test_waiting_ends_once_the_group_has_committed_the_ends(log: EventLog, kafka_settings: Settings) -> None:
-    ends = (await log.state(5.0)).ends
-    commit(kafka_settings, {partition: end for partition, end in ends.items() if partition[0] in kafka.EVENT_TOPICS})
-    assert await log.settle(30.0, 5.0) == 0
+async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committed(
+    log: EventLog, kafka_settings: Settings
+) -> None:
+    state = await log.state(5.0)
+    ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    commit(kafka_settings, dict.fromkeys(ends, 0))
+    assert await log.settle(30.0, 5.0, marks_of(state, ends)) == 0
+    commit(kafka_settings, ends)
+    assert await log.settle(0.2, 5.0, marks_of(state, dict.fromkeys(ends, 0))) == sum(ends.values())
+
+
+async def test_marks_of_a_topic_that_was_made_again_count_nothing(log: EventLog) -> None:
+    state = await log.state(5.0)
+    ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    before = replace(state, topic_ids=dict.fromkeys(state.topic_ids, bytes(16)))
+    assert await log.settle(0.2, 5.0, marks_of(before, ends)) == sum(ends.values())
+
+
+async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: EventLog, kafka_settings: Settings) -> None:
+    producer = Producer({**kafka.base_config(kafka_settings, "test"), "transactional.id": "test"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(kafka.STOCK, value=b"x", partition=0)
+    assert producer.flush(20) == 0
+    state = await log.state(5.0)
+    readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    assert await log.settle(600.0, 5.0, marks_of(state, readable)) == 1
+    producer.abort_transaction(20)
+
+
+def marks_of(state: LogState, offsets: Mapping[tuple[str, int], int]) -> AskMarks:
+    """Return how analytics tells that the topics of a state are counted so far."""
+
+    async def marks() -> list[PartitionMark]:
+        return [
+            PartitionMark(topic=topic, partition=number, next_offset=offset, topic_id=state.topic_ids[topic])
+            for (topic, number), offset in offsets.items()
+        ]
+
+    return marks
 
 
 def test_lag_counts_from_the_first_offset_that_is_left() -> None:

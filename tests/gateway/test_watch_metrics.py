@@ -50,9 +50,9 @@ def ledger_and_totals(server: grpc.aio.Server, servers: Servers) -> None:
     analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(Analytics(servers), server)
 
 
-def counted(servers: Servers, events: int) -> None:
-    """Let so many events be counted."""
-    marks = [PartitionMark(topic=kafka.ORDER_EVENTS, partition=1, next_offset=events)]
+def counted(servers: Servers, events: int, topic_id: bytes = b"topic-id-number1") -> None:
+    """Let so many events of a topic be counted."""
+    marks = [PartitionMark(topic=kafka.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
     servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, marks=marks)
 
 
@@ -88,6 +88,27 @@ async def test_after_a_revision_only_newer_totals_are_sent(servers: Servers, gat
     counted(servers, 4)
     assert (await next_summary(resumed)).summary.orders_total == 4
     resumed.cancel()
+
+
+@pytest.mark.parametrize(
+    ("events", "topic_id"), [(1, b"topic-id-number2"), (9, b"topic-id-number2"), (1, b"topic-id-number1")]
+)
+async def test_totals_of_another_topic_or_put_back_end_the_stream_and_its_revision(
+    servers: Servers, gateway: Watched, events: int, topic_id: bytes
+) -> None:
+    counted(servers, 3)
+    stream = gateway.watch.WatchMetrics(pb.WatchMetricsRequest(interval_ms=200))
+    revision = (await next_summary(stream)).revision
+    counted(servers, events, topic_id)
+    last = await next_summary(stream)
+    assert (last.ended.code, "come back" in last.ended.message) == (14, True)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await gateway.watch.WatchMetrics(pb.WatchMetricsRequest(after_revision=revision)).read()
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert "watch again without it" in str(caught.value.details())
+    again = gateway.watch.WatchMetrics(pb.WatchMetricsRequest(interval_ms=200))
+    assert (await next_summary(again)).summary.orders_total == events
+    again.cancel()
 
 
 async def test_a_stream_whose_analytics_goes_away_says_so_last(servers: Servers, gateway: Watched) -> None:

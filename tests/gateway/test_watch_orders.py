@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from google.rpc import error_details_pb2, status_pb2
 from ledger_servers import short_folder
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED, PAYMENT_COMPLETED
 from ordermesh.gateway.v1 import watch_pb2 as pb
+from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 from ordermesh.orders.v1.orders_pb2 import Order
 from watched_log import (
     MAX_WATCHERS,
@@ -28,6 +29,7 @@ from watched_log import (
     watching_gateway,
 )
 
+from gateway import revision as revisions
 from gateway.order_log import EventsDeleted, LogReader
 from runtime import kafka
 from runtime.settings import Settings
@@ -99,14 +101,58 @@ async def test_what_the_log_repeats_is_told_once_also_after_resuming(gateway: Wa
     resumed.cancel()
 
 
-async def test_bytes_that_are_no_event_are_passed_over(gateway: Watched, writer: Writer) -> None:
+async def test_records_that_cannot_be_shown_are_told_by_their_place_and_passed(
+    gateway: Watched, writer: Writer
+) -> None:
+    beyond, unknown = event(new_order()), event(new_order())
+    beyond.occur_time.seconds = 10**15
+    unknown.ClearField("order_created")
+    records = [
+        (b"\xff\xfe not protobuf", "no OrderEvent"),
+        (b"", "no UUID"),
+        (beyond.SerializeToString(), "occur_time"),
+        (unknown.SerializeToString(), "type"),
+    ]
     stream, _ = await opened(gateway)
+    seen = []
+    for value, _ in records:
+        writer.write_bytes(value)
+        seen.append(await next_change(stream))
+    offsets = [one.skipped.offset for one in seen]
+    assert offsets == list(range(offsets[0], offsets[0] + len(records)))
+    assert len({one.skipped.partition for one in seen}) == 1
+    for one, (_, reason) in zip(seen, records, strict=True):
+        assert reason in one.skipped.reason
     order = new_order()
-    writer.write_bytes(b"\xff\xfe not protobuf")
-    writer.write_bytes(b"")
     writer.write(event(order))
     assert (await next_change(stream)).change.order_id == order
     stream.cancel()
+    resumed, _ = await opened(gateway, after_revision=seen[-1].revision)
+    assert (await next_change(resumed)).change.order_id == order
+    resumed.cancel()
+
+
+async def test_offsets_without_an_event_are_passed_by_the_revision(
+    gateway: Watched, broker: Settings, writer: Writer
+) -> None:
+    producer = Producer({**kafka.base_config(broker, "test"), "transactional.id": "test"})
+    producer.init_transactions(20)
+    stream, begin = await opened(gateway, heartbeat_ms=500)
+    producer.begin_transaction()
+    producer.produce(kafka.ORDER_EVENTS, value=event(new_order()).SerializeToString(), partition=0)
+    producer.flush(20)
+    writer.write_bytes(event(new_order()).SerializeToString())
+    producer.abort_transaction(20)
+    revision = begin
+    while position(revision) != position(begin) + 3:
+        message = await asyncio.wait_for(stream.read(), 30)
+        revision = message.revision
+    stream.cancel()
+
+
+def position(revision: str) -> int:
+    """Return how many offsets a revision has passed."""
+    return sum(revisions.decode(revision, OrdersRevision).next_offsets)
 
 
 async def test_another_gateway_goes_on_where_one_stopped_without_a_gap_or_a_repetition(

@@ -16,6 +16,9 @@ from log_changes import Operator
 from processor_world import PATIENCE_SECONDS, World, history, restock, sums
 from structlog.testing import capture_logs
 
+from cli import tail
+from cli.topic_reader import Start as TailStart
+from cli.topic_reader import TopicReader
 from processor.marks import Mark, Start, start
 from processor.worker import Worker
 from runtime import kafka
@@ -169,6 +172,20 @@ def test_a_database_restored_under_a_connected_worker_is_counted_anew(world: Wor
     world.send(more)
     world.count_until(len(events) + len(more), worker)
     assert world.metrics() == sums([*events, *more])
+
+
+def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none(
+    world: World, operator: Operator
+) -> None:
+    sent = [restock() for _ in range(9)]
+    world.send(sent)
+    operator.transaction([restock() for _ in range(30)], abort=True)
+    for last in (1, 4, 9, 50):
+        begin = TailStart(last=last)
+        reader = TopicReader(world.settings, [kafka.STOCK], begin)
+        shown = list(tail.found(reader, begin, follow=False))
+        reader.close()
+        assert sorted(one.value() for one in shown if one) == [event.SerializeToString() for event in sent[-last:]]
 
 
 def counted(world: World) -> int:

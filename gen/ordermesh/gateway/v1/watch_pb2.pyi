@@ -23,16 +23,28 @@ class WatchOrdersRequest(_message.Message):
     def __init__(self, customer_id: _Optional[str] = ..., after_revision: _Optional[str] = ..., heartbeat_ms: _Optional[int] = ...) -> None: ...
 
 class WatchOrdersResponse(_message.Message):
-    __slots__ = ("revision", "change", "heartbeat", "ended")
+    __slots__ = ("revision", "change", "heartbeat", "ended", "skipped")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     ENDED_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
     revision: str
     change: OrderChange
     heartbeat: Heartbeat
     ended: Ended
-    def __init__(self, revision: _Optional[str] = ..., change: _Optional[_Union[OrderChange, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ...) -> None: ...
+    skipped: SkippedRecord
+    def __init__(self, revision: _Optional[str] = ..., change: _Optional[_Union[OrderChange, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., skipped: _Optional[_Union[SkippedRecord, _Mapping]] = ...) -> None: ...
+
+class SkippedRecord(_message.Message):
+    __slots__ = ("partition", "offset", "reason")
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    partition: int
+    offset: int
+    reason: str
+    def __init__(self, partition: _Optional[int] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class OrderChange(_message.Message):
     __slots__ = ("type", "order_id", "customer_id", "sequence", "status", "previous_status", "total_price", "occurred_at")

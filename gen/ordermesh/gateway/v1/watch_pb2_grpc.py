@@ -29,7 +29,8 @@ class WatchServiceStub:
     """Streams that cannot lie: each message carries a revision to resume from without a gap, silence is broken by heartbeats, and the
     last message says why the stream ended (over HTTP/1.1 nothing else could).
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. An event's id is its revision, and a client that
+    comes back with Last-Event-ID goes on behind it, as browsers do by themselves; the header counts more than after_revision.
     """
 
     def __init__(self, channel):
@@ -54,13 +55,15 @@ class WatchServiceServicer:
     """Streams that cannot lie: each message carries a revision to resume from without a gap, silence is broken by heartbeats, and the
     last message says why the stream ended (over HTTP/1.1 nothing else could).
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. An event's id is its revision, and a client that
+    comes back with Last-Event-ID goes on behind it, as browsers do by themselves; the header counts more than after_revision.
     """
 
     def WatchOrders(self, request, context):
         """Streams what happens to orders, in the order that Kafka has it: per order without a gap or a repetition. The first message is a
         heartbeat with the revision where the stream begins. Kafka itself may hold an event twice: that is told apart among the last 20,000
-        orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells.
+        orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells. A record that
+        cannot be shown is told by its place.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +101,8 @@ class WatchService:
     """Streams that cannot lie: each message carries a revision to resume from without a gap, silence is broken by heartbeats, and the
     last message says why the stream ended (over HTTP/1.1 nothing else could).
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. An event's id is its revision, and a client that
+    comes back with Last-Event-ID goes on behind it, as browsers do by themselves; the header counts more than after_revision.
     """
 
     @staticmethod

@@ -141,14 +141,16 @@ class GetAnalyticsProgressResponse(_message.Message):
     def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ...) -> None: ...
 
 class PartitionMark(_message.Message):
-    __slots__ = ("topic", "partition", "next_offset")
+    __slots__ = ("topic", "partition", "next_offset", "topic_id")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_ID_FIELD_NUMBER: _ClassVar[int]
     topic: str
     partition: int
     next_offset: int
-    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., next_offset: _Optional[int] = ...) -> None: ...
+    topic_id: bytes
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., next_offset: _Optional[int] = ..., topic_id: _Optional[bytes] = ...) -> None: ...
 
 class StreamAnalyticsLedgerRequest(_message.Message):
     __slots__ = ()
