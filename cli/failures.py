@@ -37,6 +37,8 @@ def explained(error: BaseException) -> tuple[str, ExitCode] | None:
         case grpc.RpcError():
             call = error if isinstance(error, grpc.Call) else None
             return f"{call.code().name}: {call.details()}" if call else str(error), ExitCode.UNREACHABLE
+        case TimeoutError():
+            return "no answer in time", ExitCode.UNREACHABLE
         case KeyboardInterrupt():
             return "interrupted", ExitCode.INTERRUPTED
     return None

@@ -202,7 +202,7 @@ def needing(part: str) -> Iterator[None]:
         raise unavailable(part) from error
 
 
-def unavailable(part: str) -> errors.Unavailable:
+def unavailable(part: str, message: str = "") -> errors.Unavailable:
     """Return the error for a part that the answer needs."""
-    message = f"{part} is unavailable"
-    return errors.Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": part}, retry_ms=1000)
+    words = message or f"{part} is unavailable"
+    return errors.Unavailable(ErrorReason.PART_UNAVAILABLE, words, metadata={"part": part}, retry_ms=1000)

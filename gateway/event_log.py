@@ -22,7 +22,23 @@ Offsets = Mapping[Partition, int]
 AskMarks = Callable[[], Awaitable[Iterable[PartitionMark]]]
 
 POLL_SECONDS = 0.05
-THREADS = 2
+# A reconciliation waits for Kafka as long as it is told to: the status has a thread that none of them takes.
+RECONCILING_THREADS = 2
+SAMPLING_THREADS = 1
+
+
+class Deadline:
+    """Tells how much is left of some time, for one question after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left_seconds(self) -> float:
+        """Return what is left. Raises TimeoutError when that is nothing."""
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ def lag(begins: Offsets, ends: Offsets, committed: Offsets) -> int:
 
 
 class EventLog:
-    """Asks Kafka; each method raises KafkaException when it does not answer in time."""
+    """Asks Kafka; each method raises KafkaException or TimeoutError when it does not answer in time."""
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._last_error = ""
@@ -87,7 +103,8 @@ class EventLog:
         # Never joins the group. An admin client could ask too, but librdkafka 2.16 crashes in it when the group's
         # coordinator moves or is loading: its answer handler takes every client for a consumer.
         self._reader = Consumer({**config, "group.id": group, "enable.auto.commit": False})
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kafka-admin")
+        self._sampling = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="kafka-sampling")
+        self._reconciling = ThreadPoolExecutor(RECONCILING_THREADS, thread_name_prefix="kafka-reconciling")
 
     def _remember(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
@@ -95,7 +112,8 @@ class EventLog:
 
     def close(self) -> None:
         """Give up what is asked and end the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._sampling, self._reconciling):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def explain(self, error: KafkaException) -> str:
         """Say why Kafka does not answer: the connection's last error says more than a time-out."""
@@ -103,40 +121,44 @@ class EventLog:
 
     async def state(self, timeout_seconds: float) -> LogState:
         """Return where the log is now."""
-        return await self._run(lambda: self._state(timeout_seconds))
+        return await self._run(self._sampling, self._state, timeout_seconds)
 
     async def settle(self, patience_seconds: float, timeout_seconds: float, marks: AskMarks) -> int:
         """Wait until what is readable in the log now is counted; return how many records of the log are not counted."""
         give_up = time.monotonic() + patience_seconds
-        target = await self.state(timeout_seconds)
+        target = await self._run(self._reconciling, self._state, timeout_seconds)
         while True:
             counted = target.counted(await marks())
             if not lag(target.begins, target.readable_ends, counted) or time.monotonic() > give_up:
                 return lag(target.begins, target.ends, counted)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _run(self, ask: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+    async def _run(
+        self, threads: ThreadPoolExecutor, ask: Callable[[Deadline], Answer], timeout_seconds: float
+    ) -> Answer:
+        """Ask on a thread; the time counts from now, whatever the thread is busy with."""
+        asking = asyncio.get_running_loop().run_in_executor(threads, ask, Deadline(timeout_seconds))
+        return await asyncio.wait_for(asking, timeout_seconds)
 
-    def _state(self, timeout_seconds: float) -> LogState:
+    def _state(self, deadline: Deadline) -> LogState:
         self._client.poll(0)
-        metadata = self._client.list_topics(timeout=timeout_seconds)
+        metadata = self._client.list_topics(timeout=deadline.left_seconds())
         there = topics.describe(
-            self._client, (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values()), timeout_seconds
+            self._client, (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values()), deadline.left_seconds()
         )
         partitions = [(name, number) for name, topic in there.items() for number in range(topic.partitions)]
         state = LogState(
             brokers=len(metadata.brokers),
-            begins=topics.first_offsets(self._client, partitions, timeout_seconds),
-            ends=topics.end_offsets(self._client, partitions, timeout_seconds),
-            committed=self._committed(partitions, timeout_seconds),
-            readable_ends=topics.readable_ends(self._client, partitions, timeout_seconds),
+            begins=topics.first_offsets(self._client, partitions, deadline.left_seconds()),
+            ends=topics.end_offsets(self._client, partitions, deadline.left_seconds()),
+            committed=self._committed(partitions, deadline),
+            readable_ends=topics.readable_ends(self._client, partitions, deadline.left_seconds()),
             topic_ids={name: topic.topic_id.bytes for name, topic in there.items()},
         )
         self._last_error = ""
         return state
 
-    def _committed(self, partitions: Iterable[Partition], timeout_seconds: float) -> Offsets:
+    def _committed(self, partitions: Iterable[Partition], deadline: Deadline) -> Offsets:
         asked = [TopicPartition(topic, number) for topic, number in partitions if topic in kafka.EVENT_TOPICS]
-        answers = self._reader.committed(asked, timeout=timeout_seconds) if asked else []
+        answers = self._reader.committed(asked, timeout=deadline.left_seconds()) if asked else []
         return {(one.topic, one.partition): one.offset for one in answers if one.offset >= 0}

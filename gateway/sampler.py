@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 INTERVAL_SECONDS = 1.0
 WINDOW_SECONDS = 10.0
 FRESH_SECONDS = 0.2
-PART_SECONDS = 1.0
+PART_SECONDS = 2.0
 WORDS = {Component.UP: "up", Component.DOWN: "down", Component.STATE_UNSPECIFIED: "not known"}
 
 

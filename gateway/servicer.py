@@ -9,7 +9,7 @@ from typing import Any
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
-from gateway.backends import Analytics, Orders
+from gateway.backends import Analytics, Orders, unavailable
 from gateway.event_log import EventLog
 from gateway.reconcile import Reconciliation
 from gateway.sampler import Sampler, pause
@@ -21,6 +21,8 @@ WAIT_SECONDS = range(1, 301)
 DEFAULT_WAIT_SECONDS = 30
 # A reconciliation reads both databases from end to end.
 RECONCILIATIONS_AT_ONCE = 2
+# For reading both ledgers, beside the waiting: a client without a deadline must not hold a place for ever.
+READING_SECONDS = 600
 
 
 class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
@@ -54,7 +56,11 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
         if self._reconciling.locked():
             raise Overloaded
         async with self._reconciling:
-            return await Reconciliation(*self._parts, wait_seconds).run()
+            try:
+                async with asyncio.timeout(wait_seconds + READING_SECONDS):
+                    return await Reconciliation(*self._parts, wait_seconds).run()
+            except TimeoutError as error:
+                raise unavailable("gateway", f"not reconciled after {wait_seconds + READING_SECONDS} s") from error
 
 
 def within(field: str, value: int, allowed: range, default: int) -> int:

@@ -1,6 +1,9 @@
 """What the gateway reads from a real Kafka: ends, commits, lag and dead letters."""
 
+import asyncio
+import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -60,7 +63,7 @@ def commit(kafka_settings: Settings, offsets: dict[tuple[str, int], int]) -> Non
 
 
 async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> None:
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 0, 0, 0)
 
 
@@ -69,12 +72,12 @@ async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog,
     produce(kafka_settings, kafka.ORDER_EVENTS, 20)
     produce(kafka_settings, kafka.STOCK, 5)
     produce(kafka_settings, kafka.ORDER_EVENTS_DLQ, 2)
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
 
 
 async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     first = next(partition for partition, end in state.ends.items() if partition[0] == kafka.ORDER_EVENTS and end)
     assert await log.settle(0.2, 5.0, marks_of(state, {first: state.ends[first]})) == 25 - state.ends[first]
 
@@ -82,7 +85,7 @@ async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, 
 async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committed(
     log: EventLog, kafka_settings: Settings
 ) -> None:
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
     commit(kafka_settings, dict.fromkeys(ends, 0))
     assert await log.settle(30.0, 5.0, marks_of(state, ends)) == 0
@@ -91,7 +94,7 @@ async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committ
 
 
 async def test_marks_of_a_topic_that_was_made_again_count_nothing(log: EventLog) -> None:
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
     before = replace(state, topic_ids=dict.fromkeys(state.topic_ids, bytes(16)))
     assert await log.settle(0.2, 5.0, marks_of(before, ends)) == sum(ends.values())
@@ -103,7 +106,7 @@ async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: Even
     producer.begin_transaction()
     producer.produce(kafka.STOCK, value=b"x", partition=0)
     assert producer.flush(20) == 0
-    state = await log.state(5.0)
+    state = await log.state(20.0)
     readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in kafka.EVENT_TOPICS}
     assert await log.settle(600.0, 5.0, marks_of(state, readable)) == 1
     producer.abort_transaction(20)
@@ -119,6 +122,23 @@ def marks_of(state: LogState, offsets: Mapping[tuple[str, int], int]) -> AskMark
         ]
 
     return marks
+
+
+async def test_reconciliations_that_wait_for_kafka_do_not_hold_up_the_status(log: EventLog, broker: Kafka) -> None:
+    assert broker.pid is not None
+    before = await log.state(20.0)
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        marks = marks_of(before, before.ends)
+        waiting = [asyncio.create_task(log.settle(60.0, 20.0, marks)) for _ in range(2)]
+        for _ in range(3):
+            with pytest.raises((TimeoutError, KafkaException)):
+                await log.state(0.5)
+        assert not any(one.done() for one in waiting)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert len(await asyncio.gather(*waiting)) == 2
+    assert (await log.state(20.0)).brokers == 1
 
 
 def test_lag_counts_from_the_first_offset_that_is_left() -> None:

@@ -299,3 +299,18 @@ gateway.__main__.main()
     (told,) = [line for line in lines if "background task ended" in line["event"]]
     assert told["task"] == "sampler"
     assert events.index(told["event"]) < events.index("draining") < events.index("stopped")
+
+
+async def test_a_third_reconciliation_at_a_time_is_refused_and_the_status_is_answered(own_gateway: Gateway) -> None:
+    # There is no Kafka, for which a reconciliation waits as long as it is told to.
+    request = pb.ReconcileRequest(wait_seconds=60)
+    asked = [asyncio.ensure_future(own_gateway.pipeline.Reconcile(request)) for _ in range(3)]
+    done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    [refused] = done
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await refused
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await own_gateway.pipeline.GetStatus(pb.GetStatusRequest())).components
+    assert not any(one.done() for one in waiting)
+    for one in waiting:
+        one.cancel()
