@@ -195,11 +195,25 @@ def split_ids(packed: bytes) -> Iterable[bytes]:
 
 @contextmanager
 def needing(part: str) -> Iterator[None]:
-    """Turn a part's silence into the error that names it."""
+    """Turn a part's silence into the error that names it, and what it refused into a fault of ours."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        raise unavailable(part) from error
+        raise told(part, error) from error
+
+
+class PartFault(Exception):
+    """A part refused what this service asked of it, or failed: whoever asked us is not to blame."""
+
+
+def told(part: str, error: grpc.aio.AioRpcError) -> Exception:
+    """Return the error for a part that did not do what was asked."""
+    # Cancelled by ourselves, as when the channel is closed.
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return unavailable(part)
+    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.Expired(f"{part} did not answer in time")
+    return PartFault(f"{part} answered {error.code().name}: {error.details()}")
 
 
 def unavailable(part: str, message: str = "") -> errors.Unavailable:

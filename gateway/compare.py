@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, MinuteSum, ProductSum
+
+from runtime import times
 
 Finding = ReconcileResponse.Finding
 Totals = ReconcileResponse.Totals
@@ -157,14 +158,14 @@ def _same_ids(published: Ledger, counted: Ledger, minute: int) -> bool:
 
 def _minute_finding(minute: int, published: Minute, counted: Minute) -> Finding:
     message = (
-        f"minute {_name(minute)}: the events are the same, their sums are not: "
+        f"minute {times.minute_text(minute)}: the events are the same, their sums are not: "
         f"orders {published.orders:,} and {counted.orders:,}, "
         f"revenue {major(published.revenue_minor):,.2f} and {major(counted.revenue_minor):,.2f}, "
         f"units {published.units:,} and {counted.units:,}"
     )
     return Finding(
         kind=Finding.MINUTE,
-        minute=Timestamp(seconds=minute),
+        minute=_minute(minute),
         expected=major(published.revenue_minor),
         actual=major(counted.revenue_minor),
         message=message,
@@ -248,10 +249,10 @@ def _findings(evidence: Evidence) -> list[Finding]:
 def _ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Finding:
     return Finding(
         kind=kind,
-        minute=Timestamp(seconds=minute),
+        minute=_minute(minute),
         event_ids=ids.first,
         event_count=ids.count,
-        message=f"minute {_name(minute)}: {_count(ids.count, 'event')} {words}",
+        message=f"minute {times.minute_text(minute)}: {_count(ids.count, 'event')} {words}",
     )
 
 
@@ -293,5 +294,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _name(minute: int) -> str:
-    return datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%dT%H:%MZ")
+def _minute(seconds: int) -> Timestamp | None:
+    """Return the beginning of a minute, None for one of an old event that JSON has no form for."""
+    return Timestamp(seconds=seconds) if times.is_time(seconds) else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
+import grpc
 from ordermesh.gateway.v1.watch_pb2 import Ended
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
@@ -25,6 +26,11 @@ async def told(messages: AsyncGenerator[Message], last: Callable[[Ended], Messag
     except ServiceError as error:
         if begun:
             yield last(Ended(code=error.code.value[0], message=error.message))
+        raise
+    except Exception:
+        # Told without its cause, as in every answer; the cause is logged where the call ends.
+        if begun:
+            yield last(Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
         raise
 
 

@@ -15,10 +15,11 @@ from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 
 from gateway import revision
-from gateway.backends import Analytics, Backend, needing
+from gateway.backends import Analytics, Backend, needing, unavailable
 from gateway.sampler import pause
 from gateway.watch_ends import changed, gone, stopping
 from runtime import kafka
+from runtime.errors import Expired
 
 FRESH_SECONDS = 0.2
 ASK_SECONDS = 5.0
@@ -49,8 +50,12 @@ class TotalsSource:
         """Return the totals. Raises Unavailable when analytics does not answer."""
         async with self._asking:
             if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
-                with needing("analytics"):
-                    self._known = (time.monotonic(), await self._ask())
+                try:
+                    with needing("analytics"):
+                        self._known = (time.monotonic(), await self._ask())
+                except Expired as error:
+                    # The time is ours; the watcher set none.
+                    raise unavailable("analytics") from error
             return self._known[1]
 
     async def _ask(self) -> Totals:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderItem
 
 from orders.fingerprints import fingerprint
 from orders.model import Line, NewOrder, Status
+from runtime import times
 from runtime.errors import InvalidRequest, Violation
 
 MAX_ITEMS = 1000
@@ -136,16 +136,11 @@ def list_orders(request: ListOrdersRequest) -> int:
         violations.append(Violation("status", f"must be one of {known}, is {request.status}"))
     size = page_size(request.page_size, violations)
     for name in ("created_from", "created_before"):
-        if request.HasField(name) and not is_time(getattr(request, name)):
-            violations.append(Violation(name, "must be a time between 1970 and 6000"))
+        if request.HasField(name) and not times.is_timestamp(getattr(request, name)):
+            violations.append(Violation(name, times.RULE))
     if violations:
         raise InvalidRequest(violations)
     return size
-
-
-def is_time(time: Timestamp) -> bool:
-    """Tell whether a message is a time that ids can be made of."""
-    return 0 <= time.seconds < 1 << 37 and 0 <= time.nanos < 1_000_000_000
 
 
 def product_id(text: str) -> str:

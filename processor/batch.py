@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
-from processor.decode import Event, Poison, Reason, decode
+from processor.decode import Event, Poison, Reason, Window, decode
 from processor.marks import Mark
 from runtime import tracing
 from runtime.headers import Headers, UnreadableHeaders, last_value, read_headers
@@ -82,7 +82,7 @@ class Batch:
         return span
 
 
-def sort_out(messages: Sequence[Message], batch: Batch, oldest_event_id: str) -> None:
+def sort_out(messages: Sequence[Message], batch: Batch, window: Window) -> None:
     """Decode messages into a batch; a second delivery within the batch is dropped. Raises LogWentBack."""
     seen = batch.seen
     for message in messages:
@@ -98,7 +98,7 @@ def sort_out(messages: Sequence[Message], batch: Batch, oldest_event_id: str) ->
         outcome: Event | Poison
         try:
             headers = read_headers(message)
-            outcome = decode(topic, message.key(), message.value(), oldest_event_id)
+            outcome = decode(topic, message.key(), message.value(), window)
         except UnreadableHeaders as error:
             headers, outcome = None, Poison(Reason.UNREADABLE_HEADERS, str(error))
         if isinstance(outcome, Poison):

@@ -25,6 +25,7 @@ from ordermesh.events.v1.events_pb2 import (
 )
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from runtime import times
 from runtime.kafka import ORDER_EVENTS
 
 SCHEMA_VERSION = 1
@@ -35,7 +36,6 @@ UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0
 PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Sums of this many minor units and less stay within 64 bits for 90,000 of the greatest orders.
 MAX_TOTAL_MINOR = 10**14
-YEAR_10000_SECONDS = 253_402_300_800
 TYPES = {
     name.lower(): number for name, number in EventType.items() if number != EventType.EVENT_TYPE_UNSPECIFIED
 }  # the payload's field is named as its type
@@ -60,6 +60,7 @@ class Reason(StrEnum):
     WRONG_KEY = "WRONG_KEY"
     INVALID = "INVALID"
     TOO_OLD = "TOO_OLD"
+    TOO_NEW = "TOO_NEW"
     UNREADABLE_HEADERS = "UNREADABLE_HEADERS"
 
 
@@ -86,16 +87,35 @@ class Event(NamedTuple):
     lines: Sequence[Line]
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None, oldest_event_id: str) -> Event | Poison:
-    """Read one event of the log; ids before `oldest_event_id` are too old to know whether they were counted."""
+class Window(NamedTuple):
+    """Which events may be counted: from the oldest id of which it is known whether it was, to before the newest.
+
+    The newest are so far after the database's clock that they cannot have happened; an id begins with a time too.
+    """
+
+    oldest_event_id: str
+    newest_event_id: str
+    newest_occur_us: int
+
+
+ANY_TIME = Window("", "g", times.LIMIT_SECONDS * 1_000_000)
+
+
+def decode(topic: str, key: bytes | None, value: bytes | None, window: Window) -> Event | Poison:
+    """Read one event of the log."""
     if not value:
         return Poison(Reason.EMPTY, "the value is empty")
     try:
         outcome = decode_order(key, value) if topic == ORDER_EVENTS else decode_stock(key, value)
     except DecodeError:
         return Poison(Reason.UNDECODABLE, "the value is no message of the contract")
-    if isinstance(outcome, Event) and outcome.event_id < oldest_event_id:
-        return Poison(Reason.TOO_OLD, f"the event is older than {oldest_event_id}", outcome.event_id)
+    if isinstance(outcome, Poison):
+        return outcome
+    event_id = outcome.event_id
+    if event_id < window.oldest_event_id:
+        return Poison(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id)
+    if event_id >= window.newest_event_id or outcome.occur_us >= window.newest_occur_us:
+        return Poison(Reason.TOO_NEW, "event_id or occur_time is more than a day after the database's clock", event_id)
     return outcome
 
 
@@ -168,8 +188,8 @@ def identity_problem(event_id: str, schema_version: int, occur_time: Timestamp) 
         return "event_id is no UUIDv7"
     if schema_version != SCHEMA_VERSION:
         return "schema_version must be 1"
-    if not 0 < occur_time.seconds < YEAR_10000_SECONDS or not 0 <= occur_time.nanos < 1_000_000_000:
-        return "occur_time is missing or out of range"
+    if not occur_time.seconds or not times.is_timestamp(occur_time):
+        return f"occur_time is missing or out of range: it {times.RULE}"
     return None
 
 

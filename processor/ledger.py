@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import psycopg
+from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.internal.v1.ledger_pb2 import (
@@ -84,7 +85,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self, request: StreamCountedIdsRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamCountedIdsResponse]:
         """Stream the ids counted in a minute and all that are set aside."""
-        minute = validate.whole(request.minute, "minute")
+        minute = validate.whole_minute_seconds(request.minute, "minute")
         with self._snapshot() as connection:
             counted = [row[0] for row in connection.execute(SQL.counted_ids, {"minute": minute})]
             parked = [row[0] for row in rows(connection, SQL.parked_ids)]
@@ -141,7 +142,7 @@ def minute_sum(types: Sequence[Row]) -> MinuteSum:
         if type_ == ORDER_CREATED:
             revenue_minor, units = type_revenue_minor, type_units
     return MinuteSum(
-        minute=timestamp(types[0][0]),
+        minute=Timestamp(seconds=types[0][0]),
         types=[TypeCount(type=row[1], events=row[2]) for row in types],
         revenue_minor=revenue_minor,
         units=units,

@@ -10,7 +10,7 @@ WHERE p.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE
 -- name: minute_sums
 -- Sum the counted events by minute and type.
 SELECT
-    date_trunc('minute', occur_time, 'UTC'), type, count(*), sum(total_minor)::bigint, sum(units)::bigint,
+    extract(epoch FROM date_trunc('minute', occur_time, 'UTC'))::bigint, type, count(*), sum(total_minor)::bigint, sum(units)::bigint,
     bit_xor(hashtextextended(event_id::text, 0))
 FROM processed_events
 GROUP BY 1, 2
@@ -19,7 +19,7 @@ ORDER BY 1, 2;
 -- name: counted_ids
 -- List the ids counted in one minute.
 SELECT uuid_send(event_id) FROM processed_events
-WHERE occur_time >= %(minute)s AND occur_time < %(minute)s + interval '1 minute';
+WHERE occur_time >= to_timestamp(%(minute)s) AND occur_time < to_timestamp(%(minute)s + 60);
 
 -- name: parked_ids
 -- List the readable ids set aside and neither counted nor sent again since.

@@ -12,7 +12,7 @@ import psycopg
 
 from processor.apply import MetricKey, deltas
 from processor.batch import Batch
-from processor.decode import Event
+from processor.decode import Event, Window
 from processor.marks import Mark, Start
 from runtime import arrays, postgres
 from runtime.kafka import DEAD_LETTER_TOPICS, topic_of
@@ -184,11 +184,11 @@ def open_marks(connection: Connection, starts: Mapping[Partition, Start]) -> Non
         connection.execute(SQL.name_letters, parameters | {"no_topic": NO_TOPIC})
 
 
-def oldest_event_id(connection: Connection, retention_days: int) -> str:
-    """Return the smallest event id that is still known whether it was counted."""
-    row = connection.execute(SQL.oldest_event_id, {"retention_days": retention_days}).fetchone()
+def window(connection: Connection, retention_days: int) -> Window:
+    """Return which events may be counted now, by the database's clock."""
+    row = connection.execute(SQL.event_window, {"retention_days": retention_days}).fetchone()
     assert row is not None  # noqa: S101  # a query without FROM has one row
-    return str(row[0])
+    return Window(*row)
 
 
 def beat(connection: Connection, worker_id: str, partitions: int) -> None:

@@ -89,6 +89,9 @@ ON CONFLICT (worker_id) DO UPDATE SET partitions = excluded.partitions, seen_at 
 -- Make the partitions of the coming days and drop those past the retention.
 SELECT made, dropped FROM maintain_event_partitions(%(days_ahead)s, %(retention_days)s);
 
--- name: oldest_event_id
--- Return the smallest event id that is within the retention.
-SELECT first_event_id(now() - make_interval(days => %(retention_days)s))::text;
+-- name: event_window
+-- Return the smallest event id that is within the retention, and the id and the time from which an event is before its time.
+SELECT
+    first_event_id(now() - make_interval(days => %(retention_days)s))::text,
+    first_event_id(now() + interval '1 day')::text,
+    (extract(epoch FROM now() + interval '1 day') * 1000000)::bigint;

@@ -11,7 +11,7 @@ from ordermesh.analytics.v1.analytics_pb2 import ListMetricsRequest, OrdersPerMi
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from processor.apply import NAMES
-from runtime import page_token
+from runtime import page_token, times
 from runtime.errors import InvalidRequest, Violation
 
 DEFAULT_PAGE = 50
@@ -21,6 +21,7 @@ MAX_PRODUCTS = 1_000
 DEFAULT_MINUTES = 60
 MAX_MINUTES = 1_440
 MINUTE = timedelta(minutes=1)
+LAST_MINUTE = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
 # Between the metric's name, which has none, and its dimension.
 KEY_SEPARATOR = "/"
 
@@ -80,7 +81,8 @@ def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
     limit = moment(request.end_time, "end_time", violations) if request.HasField("end_time") else now
     first = moment(request.start_time, "start_time", violations) if request.HasField("start_time") else None
     refuse(violations)
-    limit = whole_minute(limit + MINUTE - timedelta(microseconds=1))
+    # What begins in the last minute of all time is left out: its end is no time.
+    limit = whole_minute(min(limit, LAST_MINUTE) - timedelta(microseconds=1)) + MINUTE
     first = limit - DEFAULT_MINUTES * MINUTE if first is None else whole_minute(first)
     if first >= limit:
         violations.append(Violation("start_time", "must be before end_time"))
@@ -90,22 +92,22 @@ def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
     return Minutes(first, limit)
 
 
-def whole(request_minute: Timestamp, field: str) -> datetime:
-    """Return the minute that a ledger is asked for. Raises InvalidRequest unless it is a whole one."""
-    violations: list[Violation] = []
-    found = moment(request_minute, field, violations)
-    if not violations and (found != whole_minute(found) or request_minute.seconds == 0):
-        violations.append(Violation(field, "must be the beginning of a minute"))
-    refuse(violations)
-    return found
+def whole_minute_seconds(minute: Timestamp, field: str) -> int:
+    """Return the minute that a ledger is asked for. Raises InvalidRequest unless it is a whole one.
+
+    It may be beyond the bound of times: what was counted once stays in the ledger.
+    """
+    if minute.seconds <= 0 or minute.seconds % 60 or minute.nanos:
+        raise InvalidRequest([Violation(field, "must be the beginning of a minute")])
+    return minute.seconds
 
 
 def moment(timestamp: Timestamp, field: str, violations: list[Violation]) -> datetime:
     """Return the time, adding what is wrong to the violations."""
-    if not 0 <= timestamp.seconds < MAX_SECONDS or not 0 <= timestamp.nanos < 1_000_000_000:
-        violations.append(Violation(field, "must be a time from 1970 to 9998"))
-        return EPOCH
-    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1_000)
+    if not times.is_timestamp(timestamp):
+        violations.append(Violation(field, times.RULE))
+        return times.EPOCH
+    return times.to_datetime(timestamp)
 
 
 def whole_minute(time: datetime) -> datetime:
@@ -117,8 +119,3 @@ def refuse(violations: Sequence[Violation], reason: ErrorReason = ErrorReason.IN
     """Raise InvalidRequest when there are violations."""
     if violations:
         raise InvalidRequest(violations, reason)
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# So that adding a minute stays within the years that a date can have.
-MAX_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - EPOCH).total_seconds())

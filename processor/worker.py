@@ -14,7 +14,7 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 from ordermesh.events.v1.events_pb2 import EventType
 
-from processor import maintenance, marks, store
+from processor import decode, maintenance, marks, store
 from processor.batch import Batch, LogWentBack, sort_out
 from processor.letter_box import LetterBox, LetterNotWritten
 from processor.log_reader import LogReader
@@ -44,6 +44,10 @@ OBSERVED_EVENTS = 20
 COLLECT_AFTER_OBJECTS = 100_000
 
 
+class WindowOutdated(Exception):
+    """An event is before its time by what the database's clock said earlier: it may have been set since."""
+
+
 class Worker:
     """A consumer of the group with a connection of its own; not for use by several threads."""
 
@@ -57,7 +61,8 @@ class Worker:
         self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
         self._outage = Outage("counting")
         self._connection: store.Connection | None = None
-        self._oldest_event_id = ""
+        self._window = decode.ANY_TIME
+        self._window_is_new = False
         self._refreshed_at = self._beaten_at = float("-inf")
 
     def run(self) -> None:
@@ -92,6 +97,8 @@ class Worker:
                 batch = self._count_once(messages)
             except LogWentBack as error:
                 self._reader.distrust(error.partition)
+            except WindowOutdated:
+                self._refreshed_at = float("-inf")
             except (psycopg.Error, LetterNotWritten, KafkaException) as error:
                 messages = self._go_on(error, messages)
             else:
@@ -130,10 +137,13 @@ class Worker:
         started = time.perf_counter()
         with store.counting(connection) as counting:
             batch = self._record(messages, counting)
+            if not self._window_is_new and any(one.poison.reason == decode.Reason.TOO_NEW for one in batch.parked):
+                raise WindowOutdated
             if batch.parked:
                 self._limit.check()
                 self._letters.write(batch.parked)
             counted = counting.finish(batch)
+        self._window_is_new = False
         self._letters.forget()
         self._limit.add(len(batch.parked))
         self._reader.counted(batch.spans)
@@ -146,7 +156,7 @@ class Worker:
         batch = Batch(self._reader.marks)
         for some in parts(messages, DECODED_EVENTS):
             known = len(batch.events)
-            sort_out(some, batch, self._oldest_event_id)
+            sort_out(some, batch, self._window)
             counting.record(batch.events[known:], batch.places[known:])
         self._reader.cover_ends(batch)
         return batch
@@ -184,7 +194,8 @@ class Worker:
             metrics.ASSIGNED_PARTITIONS.set(len(self._reader.held))
             self._beaten_at = now
         if now - self._refreshed_at >= HOUR_SECONDS:
-            self._oldest_event_id = store.oldest_event_id(connection, self._settings.processor_retention_days)
+            self._window = store.window(connection, self._settings.processor_retention_days)
+            self._window_is_new = True
             self._refreshed_at = now
 
     def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:

@@ -94,12 +94,12 @@ class Overloaded(ServiceError):
 
 
 class Expired(ServiceError):
-    """The deadline passed before the work began."""
+    """The deadline passed before the work began, or that of a read before it was done."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
-    def __init__(self) -> None:
-        super().__init__(ErrorReason.EXPIRED, "the deadline passed before the work began")
+    def __init__(self, message: str = "the deadline passed before the work began") -> None:
+        super().__init__(ErrorReason.EXPIRED, message)
 
 
 class Unavailable(ServiceError):

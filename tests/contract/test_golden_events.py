@@ -7,14 +7,13 @@ import pytest
 from google.protobuf import json_format
 from ordermesh.events.v1 import events_pb2
 
-from processor.decode import Event, Poison, Reason, decode
+from processor.decode import ANY_TIME, Event, Poison, Reason, decode
 from runtime.kafka import ORDER_EVENTS, STOCK
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.binpb"))
 KNOWN = [name for name in NAMES if not name.startswith("future")]
 FUTURE = [name for name in NAMES if name.startswith("future")]
-OLDEST = "00000000-0000-7000-8000-000000000000"
 
 
 def golden(name: str):
@@ -26,8 +25,8 @@ def golden(name: str):
 def decoded(name: str) -> Event | Poison:
     value, kind, meaning = golden(name)
     if kind is events_pb2.OrderEvent:
-        return decode(ORDER_EVENTS, meaning["order_id"].encode(), value, OLDEST)
-    return decode(STOCK, meaning["product_id"].encode(), value, OLDEST)
+        return decode(ORDER_EVENTS, meaning["order_id"].encode(), value, ANY_TIME)
+    return decode(STOCK, meaning["product_id"].encode(), value, ANY_TIME)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2 as pb
@@ -55,6 +56,8 @@ class World:
     order_progress: pb.GetOrderProgressResponse = field(default_factory=pb.GetOrderProgressResponse)
     analytics_progress: pb.GetAnalyticsProgressResponse = field(default_factory=pb.GetAnalyticsProgressResponse)
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
+    # Codes with which methods end.
+    refusals: dict[str, grpc.StatusCode] = field(default_factory=dict)
 
     def came(self, method: str) -> None:
         if method in self.before:
@@ -161,6 +164,8 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
 
     async def AuditMetrics(self, request, context):
         self.world.came("AuditMetrics")
+        if "AuditMetrics" in self.world.refusals:
+            await context.abort(self.world.refusals["AuditMetrics"], "as the test wants it")
         return pb.AuditMetricsResponse(differences=self.world.differences)
 
     async def StreamProductMetrics(self, request, context) -> AsyncIterator[pb.StreamProductMetricsResponse]:

@@ -1,14 +1,19 @@
 """The reconciliation against servers that tell a world in which something is wrong."""
 
+from dataclasses import replace
+
+import grpc
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from google.protobuf import json_format
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from pipeline_world import MINUTE, FakeLog, World, event
 
+from gateway.backends import PartFault
 from gateway.reconcile import Reconciliation
-from runtime.errors import Unavailable
+from runtime.errors import Expired, Unavailable
 
 Finding = ReconcileResponse.Finding
 AGREES, IN_FLIGHT, DIFFERS = ReconcileResponse.AGREES, ReconcileResponse.IN_FLIGHT, ReconcileResponse.DIFFERS
@@ -57,6 +62,34 @@ async def test_a_phantom_is_named(world, reconcile) -> None:
     response = await reconcile()
     (finding,) = response.findings
     assert (finding.kind, list(finding.event_ids)) == (Finding.PHANTOM, [phantom.name])
+
+
+@pytest.mark.parametrize("minute", [253_402_300_740, 253_402_300_800])
+async def test_an_event_of_the_end_of_time_is_named_like_any_other(world, reconcile, minute: int) -> None:
+    phantom = replace(event(), minute=minute)
+    world.counted.append(phantom)
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, list(finding.event_ids)) == (Finding.PHANTOM, [phantom.name])
+    assert "253402300800" in finding.message or "9999-12-31T23:59Z" in finding.message
+    assert "findings" in json_format.MessageToDict(response)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, PartFault),
+        (grpc.StatusCode.INTERNAL, PartFault),
+        (grpc.StatusCode.UNIMPLEMENTED, PartFault),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, Expired),
+        (grpc.StatusCode.UNAVAILABLE, Unavailable),
+    ],
+)
+async def test_what_a_part_refuses_is_not_told_as_its_absence(world, reconcile, code, kind) -> None:
+    world.refusals["AuditMetrics"] = code
+    with pytest.raises(kind) as caught:
+        await reconcile()
+    assert "analytics" in str(caught.value)
 
 
 async def test_parked_events_are_not_lost(world, reconcile) -> None:

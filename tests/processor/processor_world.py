@@ -14,7 +14,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.ids import uuid7
 from processor.apply import deltas
-from processor.decode import Event, decode
+from processor.decode import ANY_TIME, Event, decode
 from processor.settings import WorkSettings
 from processor.worker import Worker
 from runtime import kafka
@@ -107,7 +107,7 @@ def topic_and_key(event: OrderEvent | StockEvent) -> tuple[str, bytes]:
 def decoded(event: OrderEvent | StockEvent) -> Event:
     """Return an event as the worker sees it."""
     topic, key = topic_and_key(event)
-    outcome = decode(topic, key, event.SerializeToString(), "")
+    outcome = decode(topic, key, event.SerializeToString(), ANY_TIME)
     assert isinstance(outcome, Event), outcome
     return outcome
 

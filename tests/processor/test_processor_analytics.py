@@ -168,6 +168,37 @@ def test_top_products_with_faults_names_them_all(grpc_stub: Any) -> None:
     assert set(refused(lambda: grpc_stub.TopProducts(request))[2]) == {"limit", "ranking"}
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999999+00", "10000-01-01T00:00:00+00"])
+def test_events_of_any_time_that_were_counted_once_stay_in_the_ledger(
+    analytics_server: Analytics, pool: Pool, text: str
+) -> None:
+    """Older versions counted events up to the end of 9999, and rounded the last microsecond up."""
+    event_id = new_id()
+    with psycopg.connect(analytics_server.owner, autocommit=True) as owner:
+        owner.execute(
+            'INSERT INTO processed_events (event_id, occur_time, "offset", total_minor, units, partition, type,'
+            " previous_status, status) VALUES (%s, %s, 0, 0, 0, 0, 17, 0, 0)",
+            (event_id, text),
+        )
+        try:
+            ledger = LedgerServicer(pool)
+            parts = list(ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest(), None))  # type: ignore[arg-type]
+            last = [one.minute for part in parts for one in part.minutes][-1]
+            asked = StreamCountedIdsRequest(minute=last)
+            ids = [part.event_ids for part in ledger.StreamCountedIds(asked, None)]  # type: ignore[arg-type]
+        finally:
+            owner.execute("DELETE FROM processed_events WHERE event_id = %s", (event_id,))
+    assert last.seconds == 253_402_300_800 - (60 if text.startswith("9999") else 0)
+    assert UUID(event_id).bytes in ids[0]
+
+
+def test_the_last_minutes_of_all_time_may_be_asked_for(grpc_stub: Any) -> None:
+    request = OrdersPerMinuteRequest()
+    request.start_time.FromJsonString("9999-12-31T23:30:00Z")
+    request.end_time.FromJsonString("9999-12-31T23:59:59.999999999Z")
+    assert not grpc_stub.OrdersPerMinute(request).minutes
+
+
 def test_minutes_are_those_asked_for_oldest_first(grpc_stub: Any) -> None:
     request = OrdersPerMinuteRequest(start_time=moment(30), end_time=moment(150))
     found = grpc_stub.OrdersPerMinute(request).minutes

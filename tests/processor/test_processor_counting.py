@@ -10,12 +10,14 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from conftest import PARTITIONS, Analytics
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import TRACEPARENT, World, created, decoded, history, new_id, sums, topic_and_key
 from structlog.testing import capture_logs
 
+from orders.ids import uuid7
 from processor import dead_letters, decode, ledger, maintenance, store
 from processor.batch import Batch
 from processor.marks import Start
@@ -120,6 +122,40 @@ def test_a_stale_worker_changes_nothing(world: World) -> None:
     stale.count(held)
     assert world.metrics() == sums(events)
     assert world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2") == marks
+
+
+DAY_SECONDS = 86_400
+
+
+def test_events_before_their_time_are_set_aside_and_not_counted(world: World) -> None:
+    now = int(time.time())
+    soon = created(1, occur_time=Timestamp(seconds=now + DAY_SECONDS - 3_600))
+    bad = {
+        "year 9999": created(2, occur_time=Timestamp(seconds=253_402_300_799)),
+        "after a day": created(3, occur_time=Timestamp(seconds=now + DAY_SECONDS + 3_600)),
+        "an id of later": created(4, event_id=uuid7((now + DAY_SECONDS + 3_600) * 1_000_000)),
+        "before 1970": created(5, occur_time=Timestamp(seconds=-1)),
+        "no time": created(6, occur_time=Timestamp(seconds=10**15)),
+    }
+    world.send([soon, *bad.values()])
+    world.drain(world.worker())
+    assert world.metrics() == sums([soon])
+    reasons = {event_id: reason for reason, event_id in world.parked()}
+    expected = ["TOO_NEW", "TOO_NEW", "TOO_NEW", "INVALID", "INVALID"]
+    assert [reasons[event.event_id] for event in bad.values()] == expected
+
+
+def test_an_event_is_compared_with_the_clock_of_now_before_it_is_set_aside(world: World) -> None:
+    worker = world.worker()
+    world.send([created(1)])
+    world.drain(worker)
+    # As if the database's clock had gone on by days since it was asked, as over a laptop's sleep.
+    worker._window = worker._window._replace(newest_event_id=new_id(), newest_occur_us=1)
+    more = history(5)
+    world.send(more)
+    world.drain(worker)
+    assert world.parked() == []
+    assert world.rows("SELECT count(*) FROM processed_events") == [(1 + len(more),)]
 
 
 def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(world: World) -> None:
