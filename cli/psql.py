@@ -11,6 +11,7 @@ import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cli.place import role_dsn
+from runtime.postgres import CONNECT_TIMEOUT_SECONDS
 from stack.credentials import VIEWER
 from stack.paths import default_cache
 from stack.postgres_binaries import locate
@@ -35,6 +36,7 @@ def psql(
     parts = conninfo_to_dict(role_dsn(VIEWER, database))
     # In the environment: other accounts can read a command line.
     os.environ["PGPASSWORD"] = str(parts.pop("password"))
-    conninfo = make_conninfo(**{name: str(value) for name, value in parts.items()})
+    known = {name: str(value) for name, value in parts.items()}
+    conninfo = make_conninfo(**{"connect_timeout": str(CONNECT_TIMEOUT_SECONDS)} | known)
     program = locate(None, default_cache()).program("psql")
     os.execv(program, [Path(program).name, *context.args, conninfo])  # noqa: S606  # a terminal program in our place

@@ -7,7 +7,8 @@ import asyncio
 import psycopg
 
 from orders.sql import QUERIES
-from runtime.postgres import connection_options
+from runtime.pooler import Pooler
+from runtime.postgres import connect_async
 
 # A NOTIFY costs the server about as much as publishing one event; publishers poll every 250 ms anyway.
 MIN_INTERVAL_SECONDS = 0.02
@@ -17,8 +18,9 @@ RETRY_SECONDS = 0.5
 class Doorbell:
     """Sends NOTIFY when rung; several rings within the interval are one."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, pooler: Pooler = "none") -> None:
         self._dsn = dsn
+        self._pooler = pooler
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
@@ -29,9 +31,7 @@ class Doorbell:
         """Serve rings until cancelled; a database that is away only delays them."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._dsn, **connection_options("ordermesh-doorbell")
-                ) as connection:
+                async with await connect_async(self._dsn, "ordermesh-doorbell", self._pooler) as connection:
                     while True:
                         await self._rung.wait()
                         self._rung.clear()

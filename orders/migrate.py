@@ -15,5 +15,6 @@ def main() -> None:
     """Apply the migrations that are missing."""
     settings = DatabaseSettings.load()
     logging.configure("orders-migrate", settings)
-    applied = postgres.migrate(settings.orders_dsn.get_secret_value(), "orders.migrations")
+    dsn = settings.orders_dsn.get_secret_value()
+    applied = postgres.migrate(dsn, "orders.migrations", settings.postgres_pooler)
     logger().info("orders database is up to date", applied=applied)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
 from ordermesh.events.v1.events_pb2 import EventType
 
 from orders.sql import OUTBOX, QUERIES
+from runtime.postgres import connect
 
+# Works through any pooler.
+APPLICATION = "ordermesh-outbox"
 STATUSES = ("NEW", "FAILED", "DEAD", "DISCARDED")
 
 
@@ -30,7 +32,7 @@ class ListedEvent:
 
 def list_events(dsn: str, statuses: Sequence[str], limit: int) -> list[ListedEvent]:
     """Return unsent events, oldest first."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connect(dsn, APPLICATION, "transaction") as connection:
         rows = connection.execute(OUTBOX.list_events, {"statuses": list(statuses), "limit": limit}).fetchall()
     return [ListedEvent(row[0], row[1], EventType.Name(row[2]), row[3], row[4], row[5], row[6], row[7]) for row in rows]
 
@@ -46,7 +48,7 @@ def discard(dsn: str, ids: Sequence[int]) -> list[int]:
 
 
 def _settle(dsn: str, ids: Sequence[int], status: str) -> list[int]:
-    with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
+    with connect(dsn, APPLICATION, "transaction") as connection, connection.transaction():
         connection.execute(OUTBOX.lock_dead_shards, {"ids": list(ids)})
         rows = connection.execute(OUTBOX.settle_dead, {"ids": list(ids), "status": status}).fetchall()
         connection.execute(OUTBOX.refresh_has_dead)

@@ -19,7 +19,7 @@ from runtime import logging, metrics
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.pace import Pace
-from runtime.postgres import connection_options
+from runtime.postgres import connect
 from runtime.shutdown import on_signal
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
@@ -55,18 +55,19 @@ def main() -> None:
 def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) -> None:
     """Publish on one connection until it breaks or the process is to stop."""
     dsn = settings.orders_dsn.get_secret_value()
-    options = connection_options("ordermesh-publisher")
-    options["options"] += " -c plan_cache_mode=force_generic_plan"
-    with psycopg.connect(dsn, prepare_threshold=0, **options) as connection:
+    listens = settings.postgres_pooler == "none"
+    with connect(dsn, "ordermesh-publisher", settings.postgres_pooler, hot=True) as connection:
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
-        connection.execute(OUTBOX.listen)
+        if listens:
+            connection.execute(OUTBOX.listen)
         maintain_at, pace = 0.0, Pace(MANY_EVENTS_PER_SECOND)
         try:
             while not stop.is_set():
                 if time.monotonic() >= maintain_at:
                     done = maintain(connection, settings.outbox_retention_days)
                     maintain_at = time.monotonic() + (MAINTAIN_SECONDS if done else MAINTAIN_AGAIN_SECONDS)
-                step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards))
+                if step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards)):
+                    await_events(connection, stop, listens=listens)
         finally:
             publisher.close()
 
@@ -78,21 +79,29 @@ def step(
     outage: Outage,
     pace: Pace,
     turns: int,
-) -> None:
-    """Go round the shards once, then rest; wait for the doorbell when none had an event."""
+) -> bool:
+    """Go round the shards once, then rest; tell whether none had an event."""
     started = time.monotonic()
     try:
         events = sum(publisher.run_once() for _ in range(turns))
         if events:
             outage.ends()
             stop.wait(pace.rest_seconds(events, started))
-            return
+            return False
     except KafkaDown as error:
         outage.begins(error, part="kafka")
         count_pending(connection)
         stop.wait(RETRY_SECONDS)
-        return
+        return False
     count_pending(connection)
+    return True
+
+
+def await_events(connection: psycopg.Connection[Any], stop: threading.Event, *, listens: bool) -> None:
+    """Wait for the doorbell, but not for long: it is not heard through a pooler of transactions."""
+    if not listens:
+        stop.wait(POLL_SECONDS)
+        return
     for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
         pass
 

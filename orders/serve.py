@@ -69,9 +69,11 @@ async def serve(settings: ServeSettings, index: int) -> None:
     dsn = settings.orders_dsn.get_secret_value()
     process = f"orders-{index}@{socket.gethostname()}"
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(async_pool(dsn, f"ordermesh-{process}", settings.orders_pool_size))
-        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
-        writer = Writer(dsn, process, clock, doorbell)
+        pooler = settings.postgres_pooler
+        pool = async_pool(dsn, f"ordermesh-{process}", settings.orders_pool_size, pooler)
+        await stack.enter_async_context(pool)
+        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn, pooler), Catalogue(pool)
+        writer = Writer(dsn, process, clock, doorbell, pooler)
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, releases)
         if not await first_contact(writer, catalogue, stop):

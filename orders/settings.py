@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
+from runtime.pooler import POOLER, Pooler
 from runtime.settings import Settings
 
 
@@ -12,6 +13,7 @@ class DatabaseSettings(Settings):
     orders_dsn: SecretStr = Field(
         description="The orders database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
     )
+    postgres_pooler: Pooler = POOLER
 
 
 class TopicSettings(Settings):

@@ -27,7 +27,8 @@ from runtime import metrics
 from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable
 from runtime.logging import logger
 from runtime.outage import Outage
-from runtime.postgres import connection_options
+from runtime.pooler import Pooler
+from runtime.postgres import connect_async
 from runtime.sqlstates import Retry, Told, meaning
 from runtime.transactions import execute
 
@@ -36,8 +37,6 @@ MAX_TRIES = 5
 IDLE_SECONDS = 1.0
 # The first reply of a connection is slow, and says little about the database's time.
 FIRST_TIMES = 3
-# The plan does not depend on how many rows come, and making one costs more than running it.
-WRITER_OPTIONS = "-c plan_cache_mode=force_generic_plan"
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -61,8 +60,11 @@ class Entry:
 class Writer:
     """Stores orders. `submit` may be called by any number of handlers; `run` is the one writer."""
 
-    def __init__(self, dsn: str, process: str, clock: DatabaseClock, doorbell: Doorbell) -> None:
+    def __init__(
+        self, dsn: str, process: str, clock: DatabaseClock, doorbell: Doorbell, pooler: Pooler = "none"
+    ) -> None:
         self._dsn = dsn
+        self._pooler = pooler
         self._process = process
         self._clock = clock
         self._doorbell = doorbell
@@ -191,9 +193,8 @@ class Writer:
         if self._connection is not None and time.monotonic() - self._used_at > IDLE_SECONDS:
             await self._try_idle(self._connection)
         if self._connection is None or self._connection.closed:
-            options = connection_options(f"ordermesh-{self._process}")
-            options["options"] += f" {WRITER_OPTIONS}"
-            self._connection = await Connection.connect(self._dsn, prepare_threshold=0, **options)
+            application = f"ordermesh-{self._process}"
+            self._connection = await connect_async(self._dsn, application, self._pooler, hot=True)
             for _ in range(FIRST_TIMES):
                 await self._learn_time(self._connection)
         self._used_at = time.monotonic()

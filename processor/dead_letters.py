@@ -70,14 +70,14 @@ def parse_place(text: str) -> Place:
 
 def list_dead_letters(settings: DatabaseSettings, limit: int, *, redriven: bool = False) -> list[DeadLetter]:
     """List dead letters, the latest first; with `redriven` those too that were sent again. Raises psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         rows = connection.execute(SQL.list_letters, {"limit": limit, "redriven": redriven}).fetchall()
     return [DeadLetter(tuple(row[:3]), *row[3:]) for row in rows]
 
 
 def show(settings: DatabaseSettings, place: Place) -> LetterContent:
     """Return one dead letter with its bytes. Raises LetterNotFound, psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         return content(settings, connection, place)
 
 
@@ -89,7 +89,7 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLet
     """
     done = []
     producer = kafka.producer(settings, CLIENT_ID)
-    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         for place in places:
             found = content(settings, connection, place)
             send(producer, found)

@@ -29,7 +29,7 @@ def run(settings: WorkSettings, stop: threading.Event) -> None:
 
 def run_once(settings: WorkSettings) -> tuple[int, int]:
     """Do the job; return how many partitions were made and dropped. Raises psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value()) as connection:
+    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         made, dropped = store.maintain(connection, DAYS_AHEAD, settings.processor_retention_days)
     if made or dropped:
         logger().info("partitions maintained", made=made, dropped=dropped)

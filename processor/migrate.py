@@ -14,7 +14,8 @@ def main() -> int:
     settings = DatabaseSettings.load()
     logging.configure("processor", settings)
     try:
-        applied = postgres.migrate(settings.analytics_dsn.get_secret_value(), "processor.migrations")
+        dsn = settings.analytics_dsn.get_secret_value()
+        applied = postgres.migrate(dsn, "processor.migrations", settings.postgres_pooler)
     except (psycopg.Error, ValueError) as error:
         logging.logger().error("migration failed", error=str(error).strip())
         return ExitCode.START_FAILED

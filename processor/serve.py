@@ -22,16 +22,16 @@ def main() -> int:
     settings = ServeSettings.load()
     logging.configure(SERVICE, settings)
     stop = on_signal()
-    dsn = settings.analytics_dsn.get_secret_value()
+    dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
         metrics_server = metrics.serve(settings.metrics_address)
-        with postgres.sync_pool(dsn, "ordermesh-analytics", settings.analytics_threads) as pool:
+        with postgres.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
             grpc_server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
                 lambda server: register(server, pool),
                 stop,
-                settings.analytics_threads,
+                threads,
             )
         metrics_server.shutdown()
     except OSError as error:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.group_protocol import CLASSIC_ONLY, GroupProtocol
+from runtime.pooler import POOLER, Pooler
 from runtime.settings import PREFIX, Settings
 
 
@@ -17,6 +18,7 @@ class DatabaseSettings(Settings):
     analytics_dsn: SecretStr = Field(
         description="The analytics database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
     )
+    postgres_pooler: Pooler = POOLER
 
 
 class WorkSettings(DatabaseSettings):

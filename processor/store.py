@@ -16,6 +16,7 @@ from processor.decode import Event, Window
 from processor.marks import Mark, Start
 from runtime import arrays, postgres
 from runtime.kafka import DEAD_LETTER_TOPICS, topic_of
+from runtime.pooler import Pooler
 from runtime.sql import Queries
 from runtime.topics import NO_TOPIC, Partition
 
@@ -33,9 +34,9 @@ class Counted:
     parked: int
 
 
-def connect(dsn: str) -> Connection:
+def connect(dsn: str, pooler: Pooler = "none") -> Connection:
     """Connect as a worker. Raises psycopg.OperationalError."""
-    return psycopg.connect(dsn, **postgres.connection_options("ordermesh-processor"))
+    return postgres.connect(dsn, "ordermesh-processor", pooler)
 
 
 class Counting:

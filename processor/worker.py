@@ -163,7 +163,8 @@ class Worker:
 
     def _connected(self) -> store.Connection:
         if self._connection is None:
-            self._connection = store.connect(self._settings.analytics_dsn.get_secret_value())
+            dsn = self._settings.analytics_dsn.get_secret_value()
+            self._connection = store.connect(dsn, self._settings.postgres_pooler)
             self._refreshed_at = self._beaten_at = float("-inf")
             self._reader.realign()
         return self._connection

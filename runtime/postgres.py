@@ -5,38 +5,67 @@ from __future__ import annotations
 import hashlib
 import time
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from runtime.pooler import Pooler
+
 # Any constant that no other program uses; two migrations of one database then wait for each other.
 MIGRATION_LOCK = 0x6F72646572
 CONNECT_TIMEOUT_SECONDS = 3
+IDLE_TIMEOUT_MS = 10_000
 POOL_TIMEOUT_SECONDS = 2.0
 # Below the time in which a server can be gone and back.
 CHECK_AFTER_SECONDS = 0.05
-MAX_TRIES = 5
-
-Result = TypeVar("Result")
 
 
-def connection_options(application: str, statement_timeout_ms: int = 10_000) -> dict[str, Any]:
-    """Return psycopg connect arguments: fast failure when the server is gone, and no statement without an end."""
-    return {
+def connection_options(
+    application: str, pooler: Pooler = "none", *, statement_timeout_ms: int = 10_000, hot: bool = False
+) -> dict[str, Any]:
+    """Return psycopg connect arguments: fast failure when the server is gone, and no statement without an end.
+
+    A hot connection prepares its few statements at once, with plans that do not depend on how many rows come: making a
+    plan costs more than running it. Through a pooler of transactions there is no session to prepare or set anything in.
+    """
+    session: dict[str, object] = {
+        "statement_timeout": statement_timeout_ms,
+        "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
+    }
+    if hot:
+        session["plan_cache_mode"] = "force_generic_plan"
+    options: dict[str, Any] = {
         "application_name": application,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 10_000,
-        "options": f"-c statement_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=10000",
         "autocommit": True,
     }
+    if pooler == "transaction":
+        return options | {"prepare_threshold": None}
+    options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
+    return options | ({"prepare_threshold": 0} if hot else {})
 
 
-def async_pool(dsn: str, application: str, max_size: int) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
+def connect(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> psycopg.Connection[Any]:
+    """Connect within the time limit; options are those of `connection_options`. Raises psycopg.OperationalError."""
+    return psycopg.connect(dsn, **connection_options(application, pooler, **options))
+
+
+async def connect_async(
+    dsn: str, application: str, pooler: Pooler = "none", **options: Any
+) -> psycopg.AsyncConnection[Any]:
+    """Connect within the time limit; options are those of `connection_options`. Raises psycopg.OperationalError."""
+    return await psycopg.AsyncConnection.connect(dsn, **connection_options(application, pooler, **options))
+
+
+def async_pool(
+    dsn: str, application: str, max_size: int, pooler: Pooler = "none"
+) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
     used = LastUse()
 
@@ -47,12 +76,14 @@ def async_pool(dsn: str, application: str, max_size: int) -> AsyncConnectionPool
     async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
         used.note(connection)
 
-    return AsyncConnectionPool(dsn, check=check, reset=returned, **pool_options(application, max_size))
+    return AsyncConnectionPool(dsn, check=check, reset=returned, **pool_options(application, max_size, pooler))
 
 
-def sync_pool(dsn: str, application: str, max_size: int) -> ConnectionPool[psycopg.Connection[Any]]:
+def sync_pool(
+    dsn: str, application: str, max_size: int, pooler: Pooler = "none"
+) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    return ConnectionPool(dsn, check=ConnectionPool.check_connection, **pool_options(application, max_size))
+    return ConnectionPool(dsn, check=ConnectionPool.check_connection, **pool_options(application, max_size, pooler))
 
 
 class LastUse:
@@ -70,10 +101,10 @@ class LastUse:
         return time.monotonic() - self._returned_at.get(connection, float("-inf")) > CHECK_AFTER_SECONDS
 
 
-def pool_options(application: str, max_size: int) -> dict[str, Any]:
+def pool_options(application: str, max_size: int, pooler: Pooler) -> dict[str, Any]:
     """Return psycopg_pool arguments: closed until opened, and never waiting for long."""
     return {
-        "kwargs": connection_options(application),
+        "kwargs": connection_options(application, pooler),
         "min_size": 1,
         "max_size": max_size,
         "timeout": POOL_TIMEOUT_SECONDS,
@@ -83,30 +114,27 @@ def pool_options(application: str, max_size: int) -> dict[str, Any]:
     }
 
 
-def migrate(dsn: str, package: str) -> list[str]:
+def migrate(dsn: str, package: str, pooler: Pooler = "none") -> list[str]:
     """Apply the package's NNNN_name.sql files that the database lacks, each in a transaction; return their names.
 
     Raises ValueError when a file that was applied has changed since.
     """
     scripts = sorted((f for f in files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    with psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
-        connection.execute("CREATE TABLE IF NOT EXISTS schema_migration (name text PRIMARY KEY, sha256 text NOT NULL)")
-        rows = connection.execute("SELECT name, sha256 FROM schema_migration").fetchall()
-        known: dict[str, str] = dict(rows)
-        return [
-            script.name for script in scripts if apply_migration(connection, known, script.name, script.read_bytes())
-        ]
+    with connect(dsn, "ordermesh-migrate", pooler, statement_timeout_ms=0) as connection:
+        return [script.name for script in scripts if apply_migration(connection, script.name, script.read_bytes())]
 
 
-def apply_migration(connection: psycopg.Connection[Any], known: dict[str, str], name: str, script: bytes) -> bool:
-    """Apply one script unless it is known; return whether it was applied."""
+def apply_migration(connection: psycopg.Connection[Any], name: str, script: bytes) -> bool:
+    """Apply one script unless it was applied; return whether it was not. Two migrations take turns."""
     digest = hashlib.sha256(script).hexdigest()
-    if name in known:
-        if known[name] != digest:
-            raise ValueError(f"migration {name} was changed after it was applied; add a new one instead")
-        return False
     with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_migration (name text PRIMARY KEY, sha256 text NOT NULL)")
+        row = connection.execute("SELECT sha256 FROM schema_migration WHERE name = %s", (name,)).fetchone()
+        if row is not None:
+            if row[0] != digest:
+                raise ValueError(f"migration {name} was changed after it was applied; add a new one instead")
+            return False
         connection.execute(script)
         connection.execute("INSERT INTO schema_migration VALUES (%s, %s)", (name, digest))
     return True

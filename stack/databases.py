@@ -6,12 +6,14 @@ import contextlib
 
 import psycopg
 
+from runtime.postgres import connect
 from runtime.sql import Queries
-from stack.credentials import DATABASE_OF, VIEWER, Credentials
+from stack.credentials import APPS, DATABASE_OF, VIEWER, Credentials
 from stack.errors import ServerFailed
 
 SQL = Queries("stack", "databases.sql")
 CREATE = {"orders": SQL.create_orders, "analytics": SQL.create_analytics}
+SERVING = {role for roles in APPS.values() for role in roles}
 RIGHTS = {
     "orders": (SQL.close_orders, SQL.open_orders),
     "analytics": (SQL.close_analytics, SQL.open_analytics),
@@ -21,7 +23,7 @@ RIGHTS = {
 def provision(admin_dsn: str, credentials: Credentials) -> None:
     """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed when the server refuses."""
     try:
-        with psycopg.connect(admin_dsn, autocommit=True) as connection:
+        with connect(admin_dsn, "ordermesh-provision", "transaction") as connection:
             make_roles(connection, credentials)
             existing = {row[0] for row in connection.execute(SQL.list_databases)}
             for name, statement in CREATE.items():
@@ -42,3 +44,5 @@ def make_roles(connection: psycopg.Connection, credentials: Credentials) -> None
         for role in (*DATABASE_OF, VIEWER):
             connection.execute(SQL.name_role, {"role": role, "password": credentials.password(role)})
             connection.execute(SQL.make_role)
+            if role in SERVING:
+                connection.execute(SQL.bound_role)

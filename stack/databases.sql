@@ -14,6 +14,16 @@ BEGIN
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', role, current_setting('ordermesh.password'));
 END $$;
 
+-- name: bound_role
+-- Give the named role the time limits that services ask for: a pooler of transactions lets them ask for nothing.
+DO $$
+DECLARE
+    role text := current_setting('ordermesh.role');
+BEGIN
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = 10000', role);
+    EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = 10000', role);
+END $$;
+
 -- name: list_databases
 -- Name the databases that exist.
 SELECT datname FROM pg_database;

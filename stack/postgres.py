@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 
+from runtime.postgres import connect
 from stack import ports, proc
 from stack.credentials import SUPERUSER, Credentials
 from stack.errors import SettingInvalid
@@ -145,7 +146,7 @@ class Postgres:
     def answers(self) -> bool:
         """Say whether the server answers a query now."""
         try:
-            with psycopg.connect(self.admin_dsn, connect_timeout=2) as connection:
+            with connect(self.admin_dsn, "ordermesh-probe") as connection:
                 connection.execute("SELECT 1")
         except psycopg.OperationalError:
             return False

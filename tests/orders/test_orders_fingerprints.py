@@ -154,9 +154,8 @@ def old_dsn(postgres: Postgres) -> Iterator[str]:
             for role in ("orders_owner", "orders_app")
         ]
         with psycopg.connect(owner_dsn, autocommit=True) as owner:
-            owner.execute("CREATE TABLE schema_migration (name text PRIMARY KEY, sha256 text NOT NULL)")
             for name in ("0001_orders.sql", "0002_catalogue.sql", "0003_statistics.sql"):
-                apply_migration(owner, {}, name, files("orders.migrations").joinpath(name).read_bytes())
+                apply_migration(owner, name, files("orders.migrations").joinpath(name).read_bytes())
             owner.execute("INSERT INTO restock_request VALUES ('p100', 'r', 5, clock_timestamp())")
         migrate(owner_dsn, "orders.migrations")
         yield app_dsn
