@@ -113,6 +113,16 @@ def sort_out(messages: Sequence[Message], batch: Batch, window: Window) -> None:
                 batch.sampled[outcome.event_id] = context
 
 
+def set_aside(message: Message, batch: Batch, poison: Poison) -> None:
+    """Park a message that is not even looked at, the only one of its batch."""
+    topic, partition, offset = place_of(message)
+    span = batch.span((topic, partition), offset)
+    if offset > span.next_offset:
+        span.skip_to(offset)
+    span.next_offset, span.events = offset + 1, 1
+    batch.parked.append(Parked(message, (topic, partition, offset), poison, None))
+
+
 def place_of(message: Message) -> Place:
     """Return a message's topic, partition and offset."""
     return message.topic(), message.partition(), message.offset()  # type: ignore[return-value]  # only an error has none

@@ -50,8 +50,14 @@ class LetterBox:
                 raise LetterNotWritten(f"the dead letter of {letter.place} was refused")
             letter.letter_partition, letter.letter_offset = self._written[letter.place]
 
-    def forget(self) -> None:
+    def forget(self, parked: Sequence[Parked]) -> None:
         """Forget what was written, once it is recorded."""
+        for letter in parked:
+            self._queued.discard(letter.place)
+            self._written.pop(letter.place, None)
+
+    def forget_all(self) -> None:
+        """Forget all that was written, as when offsets are those of another topic."""
         self._queued.clear()
         self._written.clear()
 

@@ -34,6 +34,7 @@ class LogReader:
         # Where the readable part of the log ended, as far as that is known since the last count.
         self._ends: dict[Partition, int] = {}
         self._extents = LogExtents(settings, client_id)
+        self._put_back: list[Message] = []
         self._paused = self._taken_away = False
         self._join(settings.first_group_protocol)
 
@@ -47,7 +48,10 @@ class LogReader:
         )
 
     def read(self, max_events: int, wait_seconds: float) -> list[Message]:
-        """Return what is there, blocking for `wait_seconds` when nothing is."""
+        """Return what is there, blocking for `wait_seconds` when nothing is; what was put back comes first."""
+        if self._put_back:
+            messages, self._put_back = self.still_held(self._put_back), []
+            return messages
         first = self._consumer.poll(wait_seconds)
         if first is None:
             return []
@@ -63,6 +67,10 @@ class LogReader:
     def still_held(self, messages: Iterable[Message]) -> list[Message]:
         """Return the messages of partitions that were not taken away meanwhile."""
         return [message for message in messages if place_of(message)[:2] in self.held]
+
+    def put_back(self, messages: Sequence[Message]) -> None:
+        """Take back messages that are read again next."""
+        self._put_back = list(messages)
 
     def committed(self) -> dict[Partition, int]:
         """Return how far the group says that the unaligned partitions are counted. Raises KafkaException."""
@@ -92,6 +100,7 @@ class LogReader:
 
     def _start_again(self, places: list[TopicPartition]) -> None:
         self._ends.clear()
+        self._put_back.clear()
         if self._incremental:
             self._consumer.incremental_unassign(places)
             self._consumer.incremental_assign(places)
@@ -121,16 +130,24 @@ class LogReader:
         """Whether the log ends after offsets that hold no event, such as the marker of a transaction."""
         return any(place in self.marks and end > self.marks[place].next_offset for place, end in self._ends.items())
 
-    def cover_ends(self, batch: Batch) -> None:
-        """Have a batch cover the offsets without an event between its events and the end of the log."""
+    def cover_ends(self, batch: Batch, later: Sequence[Message]) -> None:
+        """Have a batch cover the offsets without an event between its events and the end of the log.
+
+        Between those of the partitions of later messages are these.
+        """
+        waiting = {place_of(message)[:2] for message in later}
         for place, end in self._ends.items():
-            if place in self.marks and end > (batch.spans.get(place) or self.marks[place]).next_offset:
+            if place in waiting or place not in self.marks:
+                continue
+            if end > (batch.spans.get(place) or self.marks[place]).next_offset:
                 batch.span(place, end).skip_to(end)
 
     def counted(self, spans: Mapping[Partition, Span]) -> None:
         """Note that spans are counted, and log which events the log had lost before."""
-        self._ends.clear()
         self.marks |= {place: Mark(span.begin.topic_id, span.next_offset) for place, span in spans.items()}
+        self._ends = {
+            at: end for at, end in self._ends.items() if at in self.marks and end > self.marks[at].next_offset
+        }
         for (topic, partition), missing in self._extents.lost(spans).items():
             tell_missing(topic, partition, missing)
 
@@ -204,6 +221,7 @@ class LogReader:
         protocol = "classic" if auto else self._settings.first_group_protocol
         logger().warning("joining the group anew", protocol=protocol, error=error.str())
         self._consumer.close()
+        self._put_back.clear()
         self.held.clear()
         self.unaligned.clear()
         self.marks.clear()

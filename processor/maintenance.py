@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 
-from processor import store
+from processor import crashes, store
 from processor.settings import WorkSettings
 from runtime.logging import logger
 
@@ -31,6 +31,7 @@ def run_once(settings: WorkSettings) -> tuple[int, int]:
     """Do the job; return how many partitions were made and dropped. Raises psycopg.Error."""
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         made, dropped = store.maintain(connection, DAYS_AHEAD, settings.processor_retention_days)
+        crashes.forget(connection, settings.processor_retention_days)
     if made or dropped:
         logger().info("partitions maintained", made=made, dropped=dropped)
     return made, dropped

@@ -9,6 +9,8 @@ from processor.letter_box import LetterNotWritten
 
 FIRST_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 2.0
+# So many lost conflicts in a row are tried again at once, those after them like an outage.
+MAX_CONFLICTS = 5
 
 
 def wait_seconds(errors: int) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from processor.apply import MetricKey, deltas
 from processor.batch import Batch
@@ -192,9 +193,9 @@ def window(connection: Connection, retention_days: int) -> Window:
     return Window(*row)
 
 
-def beat(connection: Connection, worker_id: str, partitions: int) -> None:
-    """Show that a worker is alive."""
-    connection.execute(SQL.beat, {"worker_id": worker_id, "partitions": partitions})
+def beat(connection: Connection, worker_id: str, held: Iterable[Partition]) -> None:
+    """Show that a worker is alive and which partitions it holds."""
+    connection.execute(SQL.beat, {"worker_id": worker_id, "held": Jsonb(sorted(held))})
 
 
 def maintain(connection: Connection, days_ahead: int, retention_days: int) -> tuple[int, int]:

@@ -80,10 +80,11 @@ FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[]
 WHERE l.topic = w.topic AND l.partition = w.partition AND l.topic_id = %(no_topic)s AND w.known_id = %(no_topic)s;
 
 -- name: beat
--- Show that a worker is alive.
-INSERT INTO worker_heartbeat (worker_id, partitions, seen_at)
-VALUES (%(worker_id)s, %(partitions)s, clock_timestamp())
-ON CONFLICT (worker_id) DO UPDATE SET partitions = excluded.partitions, seen_at = excluded.seen_at;
+-- Show that a worker is alive and what it holds.
+INSERT INTO worker_heartbeat (worker_id, partitions, held, seen_at)
+VALUES (%(worker_id)s, jsonb_array_length(%(held)s), %(held)s, clock_timestamp())
+ON CONFLICT (worker_id) DO UPDATE
+SET partitions = excluded.partitions, held = excluded.held, seen_at = excluded.seen_at;
 
 -- name: maintain
 -- Make the partitions of the coming days and drop those past the retention.

@@ -7,20 +7,19 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import psycopg
 from confluent_kafka import KafkaException, Message
-from ordermesh.events.v1.events_pb2 import EventType
 
-from processor import decode, maintenance, marks, store
-from processor.batch import Batch, LogWentBack, sort_out
+from processor import crashes, decode, maintenance, marks, store
+from processor.batch import Batch, LogWentBack, Place, set_aside, sort_out
 from processor.letter_box import LetterBox, LetterNotWritten
 from processor.log_reader import LogReader
-from processor.retry import LetterLimit, wait_seconds
+from processor.retry import MAX_CONFLICTS, LetterLimit, wait_seconds
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
+from processor.telling import tell
 from runtime import logging, metrics
 from runtime.background import BackgroundEnded, Threads
 from runtime.exit_codes import ExitCode
@@ -38,8 +37,6 @@ MANY_EVENTS_PER_SECOND = 750
 DECODED_EVENTS = 500
 BEAT_SECONDS = 1.0
 HOUR_SECONDS = 3600.0
-# The histogram of latencies gets this many events of a batch; all of them would cost more than counting does.
-OBSERVED_EVENTS = 20
 # A batch makes tens of thousands of objects without cycles; looking for cycles among them took half of the time.
 COLLECT_AFTER_OBJECTS = 100_000
 
@@ -54,13 +51,19 @@ class Worker:
     def __init__(self, settings: WorkSettings, index: int = 0, stop: threading.Event | None = None) -> None:
         self._settings = settings
         self._stop = stop or threading.Event()
-        self.worker_id = f"{socket.gethostname()}/{index}"
+        # The port tells the processors of a machine apart.
+        self.worker_id = f"{socket.gethostname()}:{settings.metrics_address.rpartition(':')[2]}/{index}"
         client_id = f"ordermesh-processor-{index}"
         self._reader = LogReader(settings, client_id)
         self._letters = LetterBox(settings, client_id)
         self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
         self._outage = Outage("counting")
+        self._suspects = crashes.Suspects()
+        self._in_hand: list[Place] = []
+        self._most_events = settings.processor_batch_events
+        self._conflicts = 0
         self._connection: store.Connection | None = None
+        self._knows_last_end = False
         self._window = decode.ANY_TIME
         self._window_is_new = False
         self._refreshed_at = self._beaten_at = float("-inf")
@@ -75,6 +78,7 @@ class Worker:
                 started = time.monotonic()
                 if events := self.run_once():
                     self._stop.wait(pace.rest_seconds(events, started))
+            self._end_in_order()
         finally:
             self.close()
 
@@ -88,9 +92,10 @@ class Worker:
         return sum(span.events for span in batch.spans.values())
 
     def count(self, messages: Sequence[Message]) -> Batch | None:
-        """Count messages in one transaction, waiting out whatever stands against it.
+        """Count messages in one transaction, waiting out whatever stands against it; those left over are read again.
 
         Returns None when there is nothing to commit: no message, partitions taken away, a stop asked for.
+        Raises psycopg.Error when to try again is of no use.
         """
         while not self._stop.is_set():
             try:
@@ -104,21 +109,31 @@ class Worker:
             else:
                 self._outage.ends()
                 self._reader.go_on()
+                self._conflicts = 0
+                self._most_events = min(2 * self._most_events, self._settings.processor_batch_events)
                 return batch
         return None
 
     def _go_on(self, error: Exception, messages: Sequence[Message]) -> Sequence[Message]:
         """Make ready for another attempt and return what to count in it. Raises what another would not mend."""
-        retry = meaning(error).retry if isinstance(error, psycopg.Error) else Retry.LATER
-        if retry is Retry.NEVER:
-            raise error
-        if retry is Retry.LATER:
+        if not isinstance(error, psycopg.Error):
             return self._wait_out(error, messages)
-        metrics.COUNT_CONFLICTS.inc()
-        logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
+        found = meaning(error)
+        if found.retry is Retry.NEVER:
+            raise error
         if isinstance(error, psycopg.errors.SerializationFailure):
             # A mark may not be where this worker began.
             self._reader.realign()
+        if found.drops_connection:
+            self._disconnect()
+        elif found.retry is Retry.LATER:
+            # Of a statement that took too long, a smaller one may not.
+            self._most_events = max(min(self._most_events, len(messages)) // 2, 1)
+        if found.retry is Retry.LATER or self._conflicts == MAX_CONFLICTS:
+            return self._wait_out(error, messages)
+        self._conflicts += 1
+        metrics.COUNT_CONFLICTS.inc()
+        logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
         return messages
 
     def close(self) -> None:
@@ -132,11 +147,22 @@ class Worker:
         if self._realigned(connection):
             return None
         self._keep_house(connection)
-        if not messages and not self._reader.reached_ends:
+        first = self._suspects.first(messages[: self._most_events])
+        self._take_in_hand(connection, first)
+        if not first and not self._reader.reached_ends:
             return None
+        later = messages[len(first) :]
+        batch = self._transact(connection, first, later)
+        self._suspects.settle(connection, batch.spans)
+        self._reader.put_back(later)
+        return batch
+
+    def _transact(self, connection: store.Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
+        """Count messages in one transaction, and leave others for later."""
         started = time.perf_counter()
         with store.counting(connection) as counting:
             batch = self._record(messages, counting)
+            self._reader.cover_ends(batch, later)
             if not self._window_is_new and any(one.poison.reason == decode.Reason.TOO_NEW for one in batch.parked):
                 raise WindowOutdated
             if batch.parked:
@@ -144,21 +170,31 @@ class Worker:
                 self._letters.write(batch.parked)
             counted = counting.finish(batch)
         self._window_is_new = False
-        self._letters.forget()
+        self._letters.forget(batch.parked)
         self._limit.add(len(batch.parked))
         self._reader.counted(batch.spans)
         metrics.COUNT_SECONDS.observe(time.perf_counter() - started)
-        record(batch, counted)
+        tell(batch, counted)
         return batch
+
+    def _take_in_hand(self, connection: store.Connection, messages: Sequence[Message]) -> None:
+        """Note which suspects are counted next; without suspects that costs nothing."""
+        places = self._suspects.name(messages)
+        if places != self._in_hand:
+            crashes.take_in_hand(connection, self.worker_id, places)
+            self._in_hand = places
 
     def _record(self, messages: Sequence[Message], counting: store.Counting) -> Batch:
         """Decode the messages, some at a time: the database records some while the next are decoded."""
         batch = Batch(self._reader.marks)
+        if messages and (ends := self._suspects.to_blame(messages[0])):
+            why = f"{ends} workers ended with this record in hand"
+            set_aside(messages[0], batch, decode.Poison(decode.Reason.CRASHED_WORKER, why))
+            return batch
         for some in parts(messages, DECODED_EVENTS):
             known = len(batch.events)
             sort_out(some, batch, self._window)
             counting.record(batch.events[known:], batch.places[known:])
-        self._reader.cover_ends(batch)
         return batch
 
     def _connected(self) -> store.Connection:
@@ -167,7 +203,24 @@ class Worker:
             self._connection = store.connect(dsn, self._settings.postgres_pooler)
             self._refreshed_at = self._beaten_at = float("-inf")
             self._reader.realign()
+        if not self._knows_last_end:
+            self._note_last_end(self._connection)
+            self._knows_last_end = True
         return self._connection
+
+    def _note_last_end(self, connection: store.Connection) -> None:
+        known, most = store.marks(connection), self._settings.processor_batch_events
+        if partitions := crashes.note_last_end(connection, self.worker_id, known, most):
+            metrics.WORKER_CRASHES.inc()
+            logger().warning("the last run of this worker ended without a word", partitions=partitions)
+
+    def _end_in_order(self) -> None:
+        """Say that this end has nothing to do with what is in hand."""
+        if self._connection is not None:
+            try:
+                crashes.end_in_order(self._connection, self.worker_id)
+            except psycopg.Error as error:
+                logger().warning("the end of this worker could not be noted", error=str(error).strip())
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -182,16 +235,18 @@ class Worker:
         known = store.marks(connection)
         starts = marks.starts(known, self._reader.extents(), committed)
         store.open_marks(connection, starts)
-        if not self._reader.align(starts, committed):
-            return False
-        self._letters.forget()
-        return True
+        went_elsewhere = self._reader.align(starts, committed)
+        if went_elsewhere:
+            self._letters.forget_all()
+        self._suspects.load(connection, self.worker_id, self._reader.held, self._settings.processor_batch_events)
+        self._beaten_at = float("-inf")
+        return went_elsewhere
 
     def _keep_house(self, connection: store.Connection) -> None:
         """Do what is due: show that this worker is alive, learn which events are too old to count."""
         now = time.monotonic()
         if now - self._beaten_at >= BEAT_SECONDS:
-            store.beat(connection, self.worker_id, len(self._reader.held))
+            store.beat(connection, self.worker_id, self._reader.held)
             metrics.ASSIGNED_PARTITIONS.set(len(self._reader.held))
             self._beaten_at = now
         if now - self._refreshed_at >= HOUR_SECONDS:
@@ -201,41 +256,8 @@ class Worker:
 
     def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
         """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
-        if isinstance(error, psycopg.Error):
-            self._disconnect()
         late = self._reader.wait(wait_seconds(self._outage.begins(error)))
         return self._reader.still_held([*messages, *late])
-
-
-def record(batch: Batch, counted: store.Counted) -> None:
-    """Add a counted batch to the metrics of this process, and the events of sampled traces to the log."""
-    metrics.COUNT_EVENTS.observe(len(batch.events))
-    metrics.DUPLICATES.inc(counted.duplicates)
-    for type_, events in Counter(event.type for event in counted.events).items():
-        metrics.COUNTED.labels(EventType.Name(type_)).inc(events)
-    for reason, letters in Counter(letter.poison.reason for letter in batch.parked).items():
-        metrics.PARKED.labels(reason.value).inc(letters)
-    now = time.time()
-    for event in counted.events[:: len(counted.events) // OBSERVED_EVENTS + 1]:
-        metrics.EVENT_SECONDS.observe(max(now - event.occur_us / 1_000_000, 0))
-    if batch.sampled:
-        log_sampled(batch, {event.event_id for event in counted.events})
-
-
-def log_sampled(batch: Batch, new_ids: set[str]) -> None:
-    """Write a line for each new event whose trace is followed."""
-    for event, (partition, offset) in zip(batch.events, batch.places, strict=True):
-        context = batch.sampled.get(event.event_id)
-        if context is not None and event.event_id in new_ids:
-            logger().info(
-                "event counted",
-                trace_id=context.trace_id,
-                order_id=event.order_id,
-                event_id=event.event_id,
-                event_type=EventType.Name(event.type),
-                partition=partition,
-                offset=offset,
-            )
 
 
 def run(index: int) -> None:

@@ -106,6 +106,9 @@ PARKED = owned(
 COUNT_CONFLICTS = owned(
     PROCESSOR, Counter, "ordermesh_count_conflicts", "Counting transactions that lost against another one."
 )
+WORKER_CRASHES = owned(
+    PROCESSOR, Counter, "ordermesh_worker_crashes", "Ends of the processor's workers that nobody asked for."
+)
 ASSIGNED_PARTITIONS = owned(
     PROCESSOR,
     Gauge,

@@ -23,7 +23,10 @@ from stack.postgres import Postgres
 READY_SECONDS = 60
 PARTITIONS = 12
 # Much faster than a copy of a template database.
-AS_NEW = "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat"
+AS_NEW = (
+    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat,"
+    " worker_crash"
+)
 
 
 @dataclass(frozen=True)

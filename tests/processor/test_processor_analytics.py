@@ -47,7 +47,7 @@ def pool(analytics_server: Analytics) -> Iterator[Pool]:
     analytics_server.clear()
     with store.connect(analytics_server.worker) as connection:
         count(connection, batch_of(EVENTS))
-        store.beat(connection, "host/0", 12)
+        store.beat(connection, "host/0", [("order-events", number) for number in range(12)])
         connection.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
             " event_id, reason, detail) VALUES ('stock', 0, 1, 'stock.dlq', 0, 0, %s, 'INVALID', 'x'),"

@@ -3,8 +3,9 @@
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ from orders.ids import uuid7
 from processor import dead_letters, decode, ledger, maintenance, store
 from processor.batch import Batch
 from processor.marks import Start
-from runtime import kafka, metrics
+from runtime import kafka, metrics, postgres
 
 Events = Sequence[OrderEvent | StockEvent]
 
@@ -261,6 +262,56 @@ def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
     thread.join(30)
     assert metrics.COUNT_CONFLICTS._value.get() > lost_before
     assert world.metrics()["orders_total", ""] == 2
+
+
+def test_a_batch_that_takes_the_database_too_long_is_counted_in_smaller_ones(
+    world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=300)
+    monkeypatch.setattr(store, "connect", lambda dsn: psycopg.connect(dsn, **options))
+    events = history(120)
+    world.send(events)
+    with slow_inserts(analytics, milliseconds=5), capture_logs() as logs:
+        world.drain(world.worker())
+    assert world.metrics() == sums(events)
+    told = [line["error"] for line in logs if line["event"] == "counting is held up"]
+    assert all("statement timeout" in error for error in told)
+    assert told
+
+
+@contextmanager
+def slow_inserts(analytics: Analytics, milliseconds: int) -> Iterator[None]:
+    """Have each event take the database so long."""
+    with psycopg.connect(analytics.owner, autocommit=True) as owner:
+        owner.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM pg_sleep({milliseconds / 1000}); RETURN NEW; END $$"
+        )
+        owner.execute("CREATE TRIGGER slow BEFORE INSERT ON processed_events FOR EACH ROW EXECUTE FUNCTION slow()")
+        try:
+            yield
+        finally:
+            owner.execute("DROP FUNCTION slow CASCADE")
+
+
+def test_a_single_event_that_the_database_does_not_take_in_time_is_tried_again_with_waits(
+    world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=100)
+    monkeypatch.setattr(store, "connect", lambda dsn: psycopg.connect(dsn, **options))
+    worker, waits = world.worker(), list[float]()
+    stay = worker._reader.wait
+    monkeypatch.setattr(worker._reader, "wait", lambda seconds: waits.append(seconds) or stay(seconds))
+    event = created()
+    world.send([event])
+    with psycopg.connect(analytics.owner) as rival:
+        rival.execute("LOCK TABLE sales_metrics")
+        thread = threading.Thread(target=world.drain, args=(worker,))
+        thread.start()
+        await_true(lambda: len(waits) == 4)
+    thread.join(30)
+    assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert world.metrics() == sums([event])
 
 
 def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analytics: Analytics) -> None:

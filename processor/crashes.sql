@@ -1,0 +1,44 @@
+-- name: left
+-- Return what a worker held and had in hand when it last wrote; nothing once it has ended in order.
+SELECT held, in_hand FROM worker_heartbeat WHERE worker_id = %(worker_id)s AND held IS NOT NULL;
+
+-- name: note_crash
+-- Record what a worker had in hand when it ended.
+WITH noted AS (UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s)
+INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records)
+SELECT %(worker_id)s, t.*, %(records)s
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[], %(next_offsets)s::bigint[]) AS t;
+
+-- name: suspects
+-- List what was in hand at the end of workers and is neither counted nor parked yet; also of those that were lately silent and not started again.
+WITH silent AS (
+    SELECT held, in_hand FROM worker_heartbeat
+    WHERE worker_id <> %(worker_id)s AND seen_at BETWEEN now() - interval '1 minute' AND now() - interval '3 seconds'
+)
+SELECT topic, partition, first_offset, next_offset, records FROM worker_crash WHERE settled_at IS NULL
+UNION ALL
+SELECT span ->> 0, (span ->> 1)::integer, (span ->> 2)::bigint, (span ->> 3)::bigint, (in_hand -> 'records')::integer
+FROM silent, jsonb_array_elements(in_hand -> 'spans') AS span
+UNION ALL
+SELECT place ->> 0, (place ->> 1)::integer, coalesce(next_offset, 0), coalesce(next_offset, 0) + %(records)s, %(records)s
+FROM silent, jsonb_array_elements(held) AS place
+LEFT JOIN partition_progress ON topic = place ->> 0 AND partition = (place ->> 1)::integer
+WHERE in_hand IS NULL;
+
+-- name: take_in_hand
+-- Note which suspect records a worker counts next.
+UPDATE worker_heartbeat SET in_hand = %(in_hand)s::jsonb WHERE worker_id = %(worker_id)s;
+
+-- name: settle
+-- Note that partitions are counted beyond what was in hand.
+UPDATE worker_crash c SET settled_at = clock_timestamp()
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[]) AS t (topic, partition, next_offset)
+WHERE c.topic = t.topic AND c.partition = t.partition AND c.next_offset <= t.next_offset AND c.settled_at IS NULL;
+
+-- name: end_in_order
+-- Note that a worker ends because it was told to.
+UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s;
+
+-- name: forget_crashes
+-- Delete what happened long ago.
+DELETE FROM worker_crash WHERE crashed_at < now() - make_interval(days => %(days)s);

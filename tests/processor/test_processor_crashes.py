@@ -1,0 +1,155 @@
+"""Records that end workers: found and set aside, wherever their partition goes."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from crashing_worker import FATAL
+from processor_world import World, created, sums
+from raw_producer import Record, produce
+
+from processor import dead_letters
+from processor.crashes import InHand, Suspects
+from runtime import kafka
+from stack import ports
+
+ROOT = Path(__file__).parents[2]
+SUPERVISOR = """
+from runtime.supervise import Supervisor
+Supervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9).run()
+"""
+
+
+@contextmanager
+def supervisor(world: World, said: list[str]) -> Iterator[None]:
+    """Run a supervisor of one worker; afterwards `said` has what they logged."""
+    address = f"127.0.0.1:{ports.allocate(1)[0]}"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
+    env |= {
+        "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}",
+        "ORDERMESH_ANALYTICS_DSN": world.settings.analytics_dsn.get_secret_value(),
+        "ORDERMESH_KAFKA_BOOTSTRAP": world.settings.kafka_bootstrap,
+        "ORDERMESH_PROCESSOR_GROUP": world.settings.processor_group,
+        "ORDERMESH_METRICS_ADDRESS": address,
+    }
+    command = [sys.executable, "-c", SUPERVISOR.format(address)]
+    made = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield
+    finally:
+        made.terminate()
+        said += made.communicate()[0].splitlines()
+
+
+@pytest.mark.timeout(240)
+def test_a_record_that_ended_three_workers_is_set_aside_and_its_neighbours_are_counted(world: World) -> None:
+    good = [created() for _ in range(200)]
+    records = [Record(event.order_id.encode(), event.SerializeToString()) for event in good]
+    fatal = Record(b"key", FATAL, ((b"name", b"\xff"),))
+    first = produce(world.settings.kafka_bootstrap, kafka.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
+    said: list[str] = []
+    deadline = time.monotonic() + 150
+    with supervisor(world, said), supervisor(world, said):
+        # Each time the group waits until the member that ended is missed.
+        while not world.counted_all():
+            assert time.monotonic() < deadline, "the log was not read in time"
+            threading.Event().wait(0.2)
+    assert len([line for line in said if "child ended" in line]) == 3
+    assert world.metrics() == sums(good)
+    (parked,) = world.rows("SELECT reason, detail FROM parked_event")
+    assert parked == ("CRASHED_WORKER", "3 workers ended with this record in hand")
+    content = dead_letters.show(world.settings, (kafka.ORDER_EVENTS, 3, first + 120))
+    assert (content.key, content.value, content.headers) == (b"key", FATAL, [("name", b"\xff")])
+
+
+@dataclass(frozen=True)
+class At:
+    """A message at an offset."""
+
+    number: int
+
+    def topic(self) -> str:
+        """Return the topic."""
+        return "order-events"
+
+    def partition(self) -> int:
+        """Return the partition."""
+        return 3
+
+    def offset(self) -> int:
+        """Return the offset."""
+        return self.number
+
+
+def suspects(*ends: InHand) -> Suspects:
+    """Return what is known after workers ended."""
+    made = Suspects()
+    made._known = {("order-events", 3): list(ends)}
+    return made
+
+
+ALL = [At(offset) for offset in range(100, 400)]
+BATCH, FEW, ALONE = InHand(150, 2_150, 2_000), InHand(150, 200, 50), InHand(170, 171, 1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "first", "together"),
+    [
+        ([], 100, 300),
+        ([BATCH], 100, 50),
+        ([BATCH], 150, 50),
+        ([BATCH, BATCH, BATCH], 150, 50),
+        ([BATCH, FEW], 150, 1),
+        ([BATCH, FEW, ALONE], 171, 1),
+        ([BATCH, FEW], 200, 50),
+    ],
+)
+def test_the_more_is_known_of_what_ended_workers_the_fewer_are_counted_together(
+    ends: list[InHand], first: int, together: int
+) -> None:
+    assert len(suspects(*ends).first(ALL[first - 100 :])) == together  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ends", "blamed"),
+    [([BATCH, FEW], 0), ([BATCH, ALONE], 0), ([BATCH, BATCH, FEW], 0), ([BATCH, FEW, ALONE], 3), ([ALONE] * 4, 4)],
+)
+def test_a_record_is_to_blame_for_three_ends_of_which_one_had_it_alone(ends: list[InHand], blamed: int) -> None:
+    assert suspects(*ends).to_blame(At(170)) == blamed  # type: ignore[arg-type]
+    assert suspects(*ends).to_blame(At(169)) == 0  # type: ignore[arg-type]
+
+
+def test_a_worker_that_ends_in_order_leaves_nothing_suspect(world: World) -> None:
+    events = [created() for _ in range(10)]
+    world.send(events)
+    worker = world.worker()
+    world.drain(worker)
+    worker._stop.set()
+    worker.run()
+    world._workers.remove(worker)
+    assert world.rows("SELECT held, in_hand FROM worker_heartbeat") == [(None, None)]
+    world.send(more := [created() for _ in range(10)])
+    world.drain(world.worker())
+    assert world.metrics() == sums([*events, *more])
+    assert world.rows("SELECT * FROM worker_crash") == []
+
+
+def test_what_a_killed_worker_had_in_hand_is_counted_by_the_next_and_no_longer_suspect(world: World) -> None:
+    events = [created() for _ in range(300)]
+    world.send(events[:100])
+    killed = world.worker()
+    world.drain(killed)
+    world.leave(killed)
+    world.send(events[100:])
+    again = world.worker()
+    world.drain(again)
+    assert world.metrics() == sums(events)
+    assert world.rows("SELECT count(*) FROM worker_crash") == [(24,)]
+    assert world.parked() == []
