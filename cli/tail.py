@@ -77,13 +77,13 @@ def found(reader: TopicReader, start: Start, *, follow: bool) -> Iterator[Messag
     """Return what the topics hold from the start on, and then what comes; None while nothing does."""
     held: Iterable[Message] = reader.held()
     if start.last is not None:
-        held = sorted(heapq.nlargest(start.last, held, key=written_ms), key=written_ms)
+        held = sorted(heapq.nlargest(start.last, held, key=age), key=age)
     return chain(held, reader.coming() if follow else ())
 
 
-def written_ms(message: Message) -> int:
-    """Return when a message was written, in milliseconds."""
-    return message.timestamp()[1]
+def age(message: Message) -> tuple[int, int]:
+    """Return when a message was written, in milliseconds, and its offset, which tells those of a millisecond apart."""
+    return message.timestamp()[1], message.offset() or 0
 
 
 def write(messages: Iterable[Message | None], *, flush: bool) -> None:
