@@ -21,6 +21,7 @@ from runtime.errors import Overloaded
 
 HEARTBEAT_MS = range(500, 60_001)
 DEFAULT_HEARTBEAT_MS = 5000
+LAST_EVENT_ID = "last-event-id"
 
 
 class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
@@ -38,7 +39,7 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
         stream = OrdersStream(self._log, self._stop, request.customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders"):
-            messages = stream.messages(request.after_revision)
+            messages = stream.messages(after_revision(request, context))
             last = partial(orders_ended, stream)
             async with aclosing(told(messages, last)) as sending:
                 async for message in sending:
@@ -52,7 +53,7 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
         stream = MetricsStream(self._totals, self._stop, interval_ms / 1000, heartbeat_ms / 1000)
         with self._admitted("WatchMetrics"):
-            messages = stream.messages(request.after_revision)
+            messages = stream.messages(after_revision(request, context))
             last = partial(metrics_ended, stream)
             async with aclosing(told(messages, last)) as sending:
                 async for message in sending:
@@ -70,6 +71,12 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         finally:
             self._watchers -= 1
             metrics.WATCHERS.labels(method).dec()
+
+
+def after_revision(request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any) -> str:
+    """Return where a stream begins: who comes back with the same URL says in a header how far it came."""
+    metadata = dict(context.invocation_metadata() or ())
+    return metadata.get(LAST_EVENT_ID) or request.after_revision
 
 
 def orders_ended(stream: OrdersStream, ended: pb.Ended) -> pb.WatchOrdersResponse:

@@ -151,7 +151,7 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
         words += " Each line is one of these, whole."
         return {"description": words, "content": {"application/json": {"schema": schema}}}
     if method.server_streaming and method.name.startswith("Watch"):
-        words += " The `data` of each server-sent event is one of these."
+        words += " The `data` of each server-sent event is one of these, its `id` the revision."
         return {"description": words, "content": {"text/event-stream": {"schema": schema}}}
     if method.server_streaming:
         schema = {"type": "array", "items": schema}

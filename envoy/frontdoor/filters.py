@@ -13,7 +13,7 @@ BUFFER = "envoy.filters.http.buffer"
 CORS = "envoy.filters.http.cors"
 HEADERS = "envoy.filters.http.header_mutation"
 # Off but on the routes that name them, so that they cost other requests nothing.
-REFUSE, HEAD = "refuse", "head"
+REFUSE, HEAD, EVENT_IDS = "refuse", "head", "event-ids"
 # The whole request is read first: some clients take an answer that comes before for a broken connection.
 REFUSE_SCRIPT = """\
 function envoy_on_request(handle)
@@ -34,6 +34,18 @@ function envoy_on_response(handle)
   end
 end
 """
+# The transcoder writes server-sent events without ids. Quotes within JSON's own strings are escaped, so that only the
+# begin of an event is found, of which a chunk holds whole ones.
+EVENT_IDS_SCRIPT = """\
+function envoy_on_response(handle)
+  for chunk in handle:bodyChunks() do
+    local events, found = chunk:getBytes(0, chunk:length()):gsub('data: {"revision":"([^"]*)"', 'id: %1\\n%0')
+    if found > 0 then
+      chunk:setBytes(events)
+    end
+  end
+end
+"""
 
 
 def http_filters(values: EnvoyValues) -> list[Config]:
@@ -46,6 +58,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         rate_limit(values.rate_limit_per_second),
         script(REFUSE, REFUSE_SCRIPT),
         script(HEAD, HEAD_SCRIPT),
+        script(EVENT_IDS, EVENT_IDS_SCRIPT),
         # Before the transcoder: a body too large is refused before it is read as JSON.
         extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
         {"name": TRANSCODER, "typed_config": transcoder.configuration()},

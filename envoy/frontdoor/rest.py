@@ -8,7 +8,7 @@ from frontdoor import contracts, limits
 from frontdoor.actions import ON, body_limit, refusal, refuse, rest_route
 from frontdoor.config import Config, header_is
 from frontdoor.contracts import VARIABLE, Binding
-from frontdoor.filters import BUFFER, HEAD, REFUSE, TRANSCODER
+from frontdoor.filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
 from frontdoor.transcoder import Stream, configuration
 
 BATCH_PATH = "/v1/orders:batchCreate"
@@ -66,7 +66,8 @@ def reads(match: Config, binding: Binding) -> list[Config]:
         if binding.template.endswith(ending):
             # It would last as long as its stream.
             answer = refusal(head, 200, content_type=content_type)
-            return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream)}), answer]
+            ids = {EVENT_IDS: ON} if stream == "events" else {}
+            return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream), **ids}), answer]
     return [refused, rest_route(asked, {}), rest_route(head, {HEAD: ON})]
 
 

@@ -119,7 +119,7 @@ def unknown_method() -> Config:
 
 def cors_policy() -> Config:
     """Return which pages in a browser may call: those that came from this machine."""
-    asked = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate"
+    asked = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,last-event-id"
     told = (
         "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,idempotent-replayed"
     )

@@ -199,3 +199,33 @@ async def test_swagger_ui_tries_a_call_out(page: Page, stack: RunningStack) -> N
 
 def number(text: str) -> int:
     return int(text.replace(",", "").replace("–", "0") or 0)
+
+
+async def test_an_event_source_goes_on_behind_its_last_event_after_the_gateway_went_away(
+    page: Page, stack: RunningStack
+) -> None:
+    await page.get("""(() => {
+      window.told = [];
+      window.opened = 0;
+      window.source = new EventSource('/v1/orders:watch?customerId=cust-source&heartbeatMs=500');
+      source.onopen = () => { opened += 1; };
+      source.onmessage = (event) => {
+        const message = JSON.parse(event.data);
+        if (message.revision !== event.lastEventId) told.push('another id');
+        if (message.change) told.push(message.change.orderId);
+      };
+    })()""")
+    await page.until("opened === 1", "the stream is open")
+    order = "fetch('/orders', {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify("
+    order += "{customerId: 'cust-source', items: [{productId: 'p1', quantity: 1, price: 2}]})})"
+    order += ".then((reply) => reply.json()).then((made) => made.orderId)"
+    orders = [await page.get(order)]
+    await page.until("told.length === 1", "the first order is told")
+    restarts = stack.kill("gateway")
+    orders.append(await page.get(order))
+    stack.await_restart("gateway", restarts)
+    await page.until("opened === 2", "the browser came back by itself")
+    orders.append(await page.get(order))
+    await page.until("told.length === 3", "what happened meanwhile is told")
+    assert await page.get("told") == orders
+    await page.get("source.close()")

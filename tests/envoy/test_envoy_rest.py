@@ -88,7 +88,8 @@ def test_watching_the_status_answers_server_sent_events(front: Front) -> None:
     answer = front.curl("/v1/pipeline/status:watch?intervalMs=2")
     assert answer.headers["content-type"] == "text/event-stream"
     events = answer.body.decode().strip().split("\n\n")
-    assert [event.split(",")[0] for event in events] == ['data: {"revision":"1"', 'data: {"revision":"2"']
+    begins = [event.split(",")[0] for event in events]
+    assert begins == ['id: 1\ndata: {"revision":"1"', 'id: 2\ndata: {"revision":"2"']
 
 
 def test_an_error_of_a_service_keeps_its_details_as_json(front: Front) -> None:
