@@ -21,6 +21,7 @@ from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
 from stack.board import Event
 from stack.brokers import SETTING
+from stack.checks import open_files
 from stack.paths import StateFolder, default_home
 from stack.prepare import prepare, prepared
 from stack.settings import StackSettings
@@ -127,6 +128,9 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     console.print(components_table(known))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
     console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
+    files = open_files()
+    if not files.good:
+        console.print(f"open files: {files.found}; {files.remedy}", soft_wrap=True)
     console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
     for line in examples(rest, grpc):
         console.print(f"  {line}", soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from runtime import listen
+from runtime import descriptors, listen
 from runtime.call_times import CALL_TIMES
 from runtime.grpc_errors import AsyncErrors, SyncErrors
 from runtime.logging import logger
@@ -60,6 +60,7 @@ async def serve_async(
 
     The methods of a lane are served there too. Raises OSError when an address cannot be bound.
     """
+    descriptors.raise_or_warn()
     server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
@@ -93,6 +94,7 @@ def serve_sync(
     threads: int,
 ) -> None:
     """Serve on threads until `stop`, then drain as `serve_async` does. Raises OSError when it cannot bind."""
+    descriptors.raise_or_warn()
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
         interceptors=[SyncErrors()],

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frontdoor import check as frontdoor_check
+from frontdoor import limits
 from frontdoor.values import EnvoyConfigError
 
+from runtime import descriptors
 from stack import kafka_jars, ports
 from stack.errors import PortTaken, StackError
 from stack.identity import server_identity
@@ -55,6 +57,7 @@ def examine(home: Path, settings: StackSettings) -> Iterator[Finding]:
     else:
         yield from room(home, settings)
         yield free_ports(settings)
+    yield open_files()
     curl = shutil.which("curl")
     yield Finding("curl", curl is not None, curl or "not found", "install curl: the examples and some tests use it")
 
@@ -85,6 +88,15 @@ def jars() -> Finding:
     folder = kafka_jars.cached()
     remedy = "`ordermesh fetch` gets them from Maven Central, 45 MB once"
     return Finding("Apache Kafka", folder is not None, str(folder or "jars not fetched yet"), remedy)
+
+
+def open_files() -> Finding:
+    """Say how many files and connections each process may hold open, once it has raised its limit."""
+    limit = descriptors.raise_limit()
+    clients = limits.client_connections(limit)
+    found = f"{limit} for each process: at most {clients} clients are connected at once"
+    remedy = f"raise the hard limit to {descriptors.WANTED} (ulimit -Hn, LimitNOFILE of systemd)"
+    return Finding("open files", limit >= limits.DESCRIPTORS_FOR_OWN_CONNECTIONS, found, remedy)
 
 
 def room(home: Path, settings: StackSettings) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from frontdoor.render import EnvoyValues, render
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from runtime import descriptors
 from runtime.settings import PREFIX
 from runtime.shutdown import STOP_SECONDS
 from stack.brokers import brokers, copies
@@ -265,6 +266,7 @@ def write_envoy_config(site: Site) -> None:
         access_log=site.access_log.path,
         rate_limit_per_second=settings.rate_limit_per_second,
         orders_active=site.orders_active,
+        descriptors=descriptors.raise_limit(),
     )
     (site.state.home / "envoy.yaml").write_text(render(values))
 

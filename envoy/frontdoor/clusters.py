@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frontdoor import contracts, limits
-from frontdoor.config import Config, millis, percent, typed
+from frontdoor.config import Config, millis, percent, seconds, typed
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"
@@ -20,12 +20,12 @@ def clusters(values: EnvoyValues) -> list[Config]:
     return [
         orders_cluster(ORDERS, values.orders, values),
         *lanes(values),
-        grpc_cluster(ANALYTICS, values.analytics, contracts.ANALYTICS, values.health_interval_ms),
-        grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values.health_interval_ms),
-        cluster(PAGES, values.gateway_http),
-        cluster(ADMIN, [values.admin]),
+        grpc_cluster(ANALYTICS, values.analytics, contracts.ANALYTICS, values),
+        grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values),
+        http1_cluster(PAGES, values.gateway_http, values),
+        http1_cluster(ADMIN, [values.admin], values),
         # The tracer wants somewhere to send spans. Nothing is there: only the ids are wanted, and the logs carry them.
-        cluster(COLLECTOR, []),
+        http1_cluster(COLLECTOR, [], values),
     ]
 
 
@@ -33,25 +33,33 @@ def lanes(values: EnvoyValues) -> list[Config]:
     """Return the clusters of the fast lane, if there is one.
 
     Its engine ends a connection on which many calls are cancelled at once, so a gRPC client has connections of its own
-    there and harms nobody else. REST clients, whose calls end one by one with a connection each, share theirs: apart,
-    they would cost a third more.
+    there and harms nobody else. Envoy does not end them with the client, so they end when they are not used. REST
+    clients, whose calls end one by one with a connection each, share theirs: apart, they would cost a third more. With
+    few descriptors all share them: clients that come and go must not use them up.
     """
     if not values.lane:
         return []
-    apart = {"connection_pool_per_downstream_connection": True}
+    shared = [orders_cluster(name, values.lane, values) for name in (LANE, LANE_FOR_REST)]
+    if values.descriptors < limits.DESCRIPTORS_FOR_OWN_CONNECTIONS:
+        return shared
     return [
-        {**orders_cluster(LANE, values.lane, values), **apart},
-        orders_cluster(LANE_FOR_REST, values.lane, values),
+        {
+            **shared[0],
+            "connection_pool_per_downstream_connection": True,
+            "circuit_breakers": limits.circuit_breakers(values.descriptors // 4),
+            "typed_extension_protocol_options": http2_options(limits.OWN_CONNECTION_IDLE_SECONDS),
+        },
+        shared[1],
     ]
 
 
 def orders_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) -> Config:
     """Return a cluster of the orders processes."""
-    return grpc_cluster(name, addresses, contracts.ORDERS, values.health_interval_ms, values.orders_active)
+    return grpc_cluster(name, addresses, contracts.ORDERS, values, values.orders_active)
 
 
-def cluster(name: str, addresses: Sequence[Address], active: int = 0) -> Config:
-    """Return a cluster that is spoken to in HTTP/1.1. Without outlier ejection: it would empty a cluster of two.
+def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active: int = 0) -> Config:
+    """Return a cluster. Without outlier ejection: it would empty a cluster of two.
 
     Where not all endpoints are to be active, the others get calls only while an active one is not well.
     """
@@ -61,7 +69,7 @@ def cluster(name: str, addresses: Sequence[Address], active: int = 0) -> Config:
         "connect_timeout": CONNECT_TIMEOUT,
         **discovery(addresses),
         "lb_policy": "LEAST_REQUEST",
-        "circuit_breakers": limits.circuit_breakers(),
+        "circuit_breakers": limits.circuit_breakers(limits.upstream_connections(values.descriptors)),
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
         "load_assignment": {
             "cluster_name": name,
@@ -71,6 +79,24 @@ def cluster(name: str, addresses: Sequence[Address], active: int = 0) -> Config:
             ],
         },
     }
+
+
+def http1_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) -> Config:
+    """Return a cluster that is spoken to in HTTP/1.1, with a connection for each request in flight."""
+    options = protocol_options(limits.UPSTREAM_IDLE_SECONDS, http_protocol_options={})
+    return {**cluster(name, addresses, values), "typed_extension_protocol_options": options}
+
+
+def http2_options(idle_seconds: float) -> Config:
+    """Return how gRPC servers are spoken to, and when a connection without calls ends."""
+    return protocol_options(idle_seconds, http2_protocol_options={"initial_stream_window_size": 1024 * 1024})
+
+
+def protocol_options(idle_seconds: float, **explicit: Config) -> Config:
+    """Return the protocol of a cluster, and when a connection that is not used ends."""
+    common = {"idle_timeout": seconds(idle_seconds)}
+    options = typed(HTTP_OPTIONS, common_http_protocol_options=common, explicit_http_config=explicit)
+    return {HTTP_OPTIONS: options}
 
 
 def discovery(addresses: Sequence[Address]) -> Config:
@@ -92,15 +118,12 @@ def socket_address(address: Address) -> Config:
     return {"socket_address": {"address": address.host, "port_value": address.port}}
 
 
-def grpc_cluster(
-    name: str, addresses: Sequence[Address], service: str, health_interval_ms: int, active: int = 0
-) -> Config:
+def grpc_cluster(name: str, addresses: Sequence[Address], service: str, values: EnvoyValues, active: int = 0) -> Config:
     """Return a cluster of gRPC servers, each asked for its health."""
-    http2 = {"explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1024 * 1024}}}
     return {
-        **cluster(name, addresses, active),
-        "typed_extension_protocol_options": {HTTP_OPTIONS: typed(HTTP_OPTIONS, **http2)},
-        "health_checks": [health_check(service, health_interval_ms)],
+        **cluster(name, addresses, values, active),
+        "typed_extension_protocol_options": http2_options(limits.UPSTREAM_IDLE_SECONDS),
+        "health_checks": [health_check(service, values.health_interval_ms)],
         "ignore_health_on_host_removal": True,
         # With every endpoint unhealthy they are still tried: a service without its database says so better than Envoy.
         "common_lb_config": {"healthy_panic_threshold": percent(1), "ignore_new_hosts_until_first_hc": True},
@@ -113,6 +136,8 @@ def health_check(service: str, interval_ms: int) -> Config:
     return {
         "timeout": "2s",
         "interval": interval,
+        # A server that accepts no connection any more is not well, whatever it says on an old one.
+        "reuse_connection": False,
         "no_traffic_interval": interval,
         "unhealthy_threshold": 2,
         "healthy_threshold": 1,

@@ -12,11 +12,17 @@ RESPONSE_BYTES = 16 * 1024 * 1024
 HEADERS_KIB = 12
 HEADERS_COUNT = 100
 CONNECTIONS = 4_096
+# For all but connections: listeners, logs, health checks.
+RESERVED_DESCRIPTORS = 128
 CONNECTION_BUFFER_BYTES = 1024 * 1024
 STREAMS_PER_CONNECTION = 4_096
 # Above what the services admit, so that they say RESOURCE_EXHAUSTED with a hint before Envoy says UNAVAILABLE.
 REQUESTS_IN_FLIGHT = 8_192
 UPSTREAM_CONNECTIONS = 1_024
+# What has connections of its own for each client needs as many again, and for a moment those of clients that left.
+DESCRIPTORS_FOR_OWN_CONNECTIONS = 16_384
+OWN_CONNECTION_IDLE_SECONDS = 0.5
+UPSTREAM_IDLE_SECONDS = 60.0
 HEAP_BYTES = 512 * 1024 * 1024
 # Clients that the rate limit keeps apart; the least recently seen is forgotten first.
 RATE_LIMITED_CLIENTS = 10_000
@@ -64,12 +70,22 @@ def connection_options() -> Config:
     }
 
 
-def circuit_breakers() -> Config:
+def client_connections(descriptors: int) -> int:
+    """Return how many clients may be connected: each needs a descriptor, and others for what is sent on for it."""
+    return min(CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 3)
+
+
+def upstream_connections(descriptors: int) -> int:
+    """Return how many connections a cluster may have."""
+    return min(UPSTREAM_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 8)
+
+
+def circuit_breakers(connections: int) -> Config:
     """Return the bounds of what is in flight to a cluster; retries take at most a fifth of it."""
     return {
         "thresholds": [
             {
-                "max_connections": UPSTREAM_CONNECTIONS,
+                "max_connections": connections,
                 "max_pending_requests": REQUESTS_IN_FLIGHT,
                 "max_requests": REQUESTS_IN_FLIGHT,
                 "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 3},
@@ -78,7 +94,7 @@ def circuit_breakers() -> Config:
     }
 
 
-def overload_manager() -> Config:
+def overload_manager(descriptors: int) -> Config:
     """Return the bounds of the whole process: its heap and its clients' connections."""
     return {
         "refresh_interval": "0.25s",
@@ -88,7 +104,7 @@ def overload_manager() -> Config:
                 "global_downstream_max_connections",
                 "downstream_connections",
                 "DownstreamConnectionsConfig",
-                max_active_downstream_connections=CONNECTIONS,
+                max_active_downstream_connections=client_connections(descriptors),
             ),
         ],
         "actions": [

@@ -36,7 +36,7 @@ def bootstrap(values: EnvoyValues) -> Config:
         "admin": {"address": clusters.socket_address(values.admin)},
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME}]},
         "stats_config": {"stats_tags": grpc_tags()},
-        "overload_manager": limits.overload_manager(),
+        "overload_manager": limits.overload_manager(values.descriptors),
         "static_resources": {
             "listeners": [listeners.front(values), listeners.stats(values)],
             "clusters": clusters.clusters(values),

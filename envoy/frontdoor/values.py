@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Self
 
 RATE_LIMIT_PER_SECOND = 20_000
+# Open files and connections that Envoy may have: containers and services get as many or more.
+DESCRIPTORS = 65_536
+MIN_DESCRIPTORS = 512
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
@@ -52,6 +55,7 @@ class EnvoyValues:
     lane: tuple[Address, ...] = ()
     # So many of the orders processes take the calls while they are well, and the others stand by; 0 for all of them.
     orders_active: int = 0
+    descriptors: int = DESCRIPTORS
 
     def __post_init__(self) -> None:
         """Refuse amounts that make no sense."""
@@ -59,6 +63,10 @@ class EnvoyValues:
             raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
         if not self.orders:
             raise EnvoyConfigError("orders_sockets must name one socket or more, is empty")
+        if self.descriptors < MIN_DESCRIPTORS:
+            raise EnvoyConfigError(
+                f"Envoy needs {MIN_DESCRIPTORS} open files or more, the limit is {self.descriptors} (ulimit -n)"
+            )
         if not 0 <= self.orders_active <= len(self.orders):
             raise EnvoyConfigError(f"orders_active must be 0 to {len(self.orders)}, is {self.orders_active}")
 
@@ -76,6 +84,7 @@ class EnvoyValues:
         access_log: Path,
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
         orders_active: int = 0,
+        descriptors: int = DESCRIPTORS,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
@@ -95,6 +104,7 @@ class EnvoyValues:
             health_interval_ms=250,
             rate_limit_per_second=rate_limit_per_second,
             orders_active=orders_active,
+            descriptors=descriptors,
         )
 
     @classmethod

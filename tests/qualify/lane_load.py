@@ -30,10 +30,11 @@ class Amounts:
     storm_seconds: float
     cancels_per_second: int
     memory_calls: int
+    short_clients: int
 
 
-SHORT = Amounts(2_000, 2.0, 400, 10_000)
-FULL = Amounts(50_000, 10.0, 4_000, 1_000_000)
+SHORT = Amounts(2_000, 2.0, 400, 10_000, 2_000)
+FULL = Amounts(50_000, 10.0, 4_000, 1_000_000, 20_000)
 
 
 def order(customer: str, quantity: int) -> orders_pb2.CreateOrderRequest:

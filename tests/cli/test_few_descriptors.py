@@ -1,0 +1,43 @@
+"""A stack that may hold few files open: clients are refused at worst, none waits, and it recovers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+from command import Place, await_true
+from short_clients import one_call, short_clients
+
+from stack.paths import temporary_home
+
+OPEN_FILES = 1_024
+CLIENTS = 1_500
+
+
+@pytest.fixture
+def narrow_place() -> Iterator[Place]:
+    with temporary_home() as home:
+        place = Place(home, ("sh", "-c", f'ulimit -n {OPEN_FILES} && exec "$@"', "sh"))
+        place.env["ORDERMESH_ORDERS_LANE"] = "true"
+        yield place
+        place.clear()
+
+
+def test_with_few_descriptors_clients_are_refused_at_worst_and_it_recovers(narrow_place: Place) -> None:
+    narrow_place.start("up")
+    await_true(lambda: "dashboard:" in narrow_place.said(), narrow_place.said)
+    assert "open files: 1024 for each process: at most 298 clients" in narrow_place.said()
+    target = narrow_place.status.addresses["grpc"]
+    assert asyncio.run(short_clients(target, CLIENTS)) == {"order": CLIENTS}
+    host, _, port = target.rpartition(":")
+    # More than the limit, and all of them stay.
+    held = [socket.create_connection((host, int(port)), timeout=10) for _ in range(OPEN_FILES)]
+    outcomes = asyncio.run(short_clients(target, 50))
+    assert set(outcomes) == {"refused"}, outcomes
+    for connection in held:
+        connection.close()
+    await_true(lambda: asyncio.run(one_call(host, int(port))) == "order", narrow_place.said)
+    assert narrow_place.order()
+    assert narrow_place.ready()
