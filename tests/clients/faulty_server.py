@@ -1,4 +1,4 @@
-"""A gRPC server that answers CreateOrder and CreateProduct as it is told, and remembers what it was asked."""
+"""A gRPC server that answers what changes something as it is told, and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -68,8 +68,23 @@ class FaultyServer(
     def CreateProduct(
         self, request: inventory_pb2.CreateProductRequest, context: grpc.ServicerContext
     ) -> inventory_pb2.Product:
+        self.request_ids.append(request.request_id)
         self._refuse(context)
         return inventory_pb2.Product(product_id=request.product_id)
+
+    def RestockProduct(
+        self, request: inventory_pb2.RestockProductRequest, context: grpc.ServicerContext
+    ) -> inventory_pb2.RestockProductResponse:
+        self.request_ids.append(request.request_id)
+        self._refuse(context)
+        return inventory_pb2.RestockProductResponse()
+
+    def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: grpc.ServicerContext) -> orders_pb2.Order:
+        self.request_ids.append(request.request_id)
+        self._refuse(context)
+        return orders_pb2.Order(order_id=request.order_id)
+
+    CompletePayment = ShipOrder = CancelOrder
 
     def WatchStatus(self, request: pipeline_pb2.WatchStatusRequest, context: grpc.ServicerContext):
         for revision in (1, 2):

@@ -99,16 +99,35 @@ def test_silence_ends_at_the_deadline_and_is_not_repeated(faulty: FaultyServer, 
     assert faulty.calls == 1
 
 
-def test_a_new_product_is_not_sent_again_when_it_may_be_stored(faulty: FaultyServer, call: Callable[..., Any]):
-    faulty.refusals.append(UNAVAILABLE)
-    with pytest.raises(Unavailable):
-        call("create_product", "p-new", "New", 1.0)
-    assert faulty.calls == 1
+CHANGES = {
+    "create_order": ("cust-1", BOOK),
+    "create_product": ("p-new", "New", 1.0),
+    "restock_product": ("p-new", 1),
+    "cancel_order": ("o-1",),
+    "complete_payment": ("o-1",),
+    "ship_order": ("o-1",),
+}
 
 
-def test_a_new_product_is_sent_again_when_nothing_was_stored(faulty: FaultyServer, call: Callable[..., Any]):
-    faulty.refusals.append(refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", retry_ms=1))
-    assert call("create_product", "p-new", "New", 1.0).product_id == "p-new"
+@pytest.mark.parametrize("method", CHANGES)
+@pytest.mark.parametrize("reason", ["", "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"])
+def test_whatever_changes_something_is_sent_again_with_the_same_request_id(
+    faulty: FaultyServer, call: Callable[..., Any], method: str, reason: str
+):
+    faulty.refusals.append(refusal(grpc.StatusCode.UNAVAILABLE, reason, retry_ms=1))
+    call(method, *CHANGES[method])
+    assert len(faulty.request_ids) == 2
+    assert len(set(faulty.request_ids)) == 1
+    assert faulty.request_ids[0]
+
+
+@pytest.mark.parametrize("method", [name for name in CHANGES if name != "create_order"])
+def test_a_request_id_that_is_given_is_the_one_that_is_sent(
+    faulty: FaultyServer, call: Callable[..., Any], method: str
+):
+    with Client(faulty.target) as client:
+        getattr(client, method)(*CHANGES[method], request_id="given")
+    assert faulty.request_ids == ["given"]
 
 
 def test_a_reason_of_a_newer_platform_is_told_by_name(faulty: FaultyServer, call: Callable[..., Any]):

@@ -101,17 +101,23 @@ class AsyncClient:
         async for summary in self._stream(self._within(calls.stream_orders(request), timeout_seconds)):
             yield summary
 
-    async def cancel_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    async def cancel_order(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Cancel an order that is not shipped, and return its stock."""
-        return await self._call(calls.cancel_order(order_id), timeout_seconds)
+        return await self._call(calls.cancel_order(order_id, request_id), timeout_seconds)
 
-    async def complete_payment(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    async def complete_payment(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Mark a CREATED order as PAID."""
-        return await self._call(calls.complete_payment(order_id), timeout_seconds)
+        return await self._call(calls.complete_payment(order_id, request_id), timeout_seconds)
 
-    async def ship_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    async def ship_order(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Mark a PAID order as SHIPPED."""
-        return await self._call(calls.ship_order(order_id), timeout_seconds)
+        return await self._call(calls.ship_order(order_id, request_id), timeout_seconds)
 
     async def products(self, *, page_size: int = 100, timeout_seconds: float | None = None) -> AsyncIterator[Product]:
         """Iterate over the whole catalogue by product id, page by page; the deadline is for each page."""
@@ -130,10 +136,11 @@ class AsyncClient:
         price: float,
         *,
         stock: int | None = None,
+        request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Product:
-        """Add a product; its stock is counted when one is given. Retried only where certainly nothing was stored."""
-        return await self._call(calls.create_product(product_id, name, price, stock), timeout_seconds)
+        """Add a product; its stock is counted when one is given. A request id is made unless given."""
+        return await self._call(calls.create_product(product_id, name, price, stock, request_id), timeout_seconds)
 
     async def restock_product(
         self,
@@ -208,7 +215,7 @@ class AsyncClient:
 
     async def _call(self, call: Call[Answer], timeout_seconds: float | None) -> Answer:
         call = self._within(call, timeout_seconds)
-        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_unary(call.path, calls.encode, call.read)
         while True:
             try:
@@ -218,7 +225,7 @@ class AsyncClient:
             await asyncio.sleep(attempts.pause_after(error))
 
     async def _stream(self, call: Call[Answer]) -> AsyncIterator[Answer]:
-        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_stream(call.path, calls.encode, call.read)
         request, begun = call.request, False
         while True:

@@ -17,7 +17,6 @@ from ordermesh.orders.v1 import inventory_pb2 as inventory
 from ordermesh.orders.v1 import orders_pb2 as orders
 
 from ordermesh_client.errors import OrdermeshError, from_status
-from ordermesh_client.retry import Repeat
 
 Answer = TypeVar("Answer", covariant=True)
 Page = TypeVar("Page", bound="HasNextPage")
@@ -42,7 +41,6 @@ class Call(Generic[Answer]):
     path: str
     request: Message
     read: Callable[[bytes], Answer]
-    repeat: Repeat = Repeat.SAFE
     timeout_seconds: float | None = None
     # Where a stream that broke goes on: the request to ask after this reply. None: it does not.
     resume: Callable[[Any], Message] | None = None
@@ -176,20 +174,22 @@ def stream_orders(request: orders.ListOrdersRequest) -> Call[orders.OrderSummary
     return Call(order_method("StreamOrders"), request, orders.OrderSummary.FromString)
 
 
-def cancel_order(order_id: str) -> Call[orders.Order]:
+def cancel_order(order_id: str, request_id: str | None) -> Call[orders.Order]:
     """Cancel an order."""
-    return Call(order_method("CancelOrder"), orders.CancelOrderRequest(order_id=order_id), orders.Order.FromString)
+    request = orders.CancelOrderRequest(order_id=order_id, request_id=request_id or str(uuid.uuid4()))
+    return Call(order_method("CancelOrder"), request, orders.Order.FromString)
 
 
-def complete_payment(order_id: str) -> Call[orders.Order]:
+def complete_payment(order_id: str, request_id: str | None) -> Call[orders.Order]:
     """Mark an order as paid."""
-    request = orders.CompletePaymentRequest(order_id=order_id)
+    request = orders.CompletePaymentRequest(order_id=order_id, request_id=request_id or str(uuid.uuid4()))
     return Call(order_method("CompletePayment"), request, orders.Order.FromString)
 
 
-def ship_order(order_id: str) -> Call[orders.Order]:
+def ship_order(order_id: str, request_id: str | None) -> Call[orders.Order]:
     """Mark an order as shipped."""
-    return Call(order_method("ShipOrder"), orders.ShipOrderRequest(order_id=order_id), orders.Order.FromString)
+    request = orders.ShipOrderRequest(order_id=order_id, request_id=request_id or str(uuid.uuid4()))
+    return Call(order_method("ShipOrder"), request, orders.Order.FromString)
 
 
 def list_products(page_size: int) -> Call[inventory.ListProductsResponse]:
@@ -204,13 +204,19 @@ def get_product(product_id: str) -> Call[inventory.Product]:
     return Call(inventory_method("GetProduct"), request, inventory.Product.FromString)
 
 
-def create_product(product_id: str, name: str, price: float, stock: int | None) -> Call[inventory.Product]:
-    """Add a product; a second attempt would find the first one's product, so it is not repeated blindly."""
+def create_product(
+    product_id: str, name: str, price: float, stock: int | None, request_id: str | None
+) -> Call[inventory.Product]:
+    """Add a product."""
     request = inventory.CreateProductRequest(
-        product_id=product_id, name=name, price=price, tracked=stock is not None, stock=stock
+        product_id=product_id,
+        name=name,
+        price=price,
+        tracked=stock is not None,
+        stock=stock,
+        request_id=request_id or str(uuid.uuid4()),
     )
-    method = inventory_method("CreateProduct")
-    return Call(method, request, inventory.Product.FromString, Repeat.ONLY_IF_NOTHING_CHANGED)
+    return Call(inventory_method("CreateProduct"), request, inventory.Product.FromString)
 
 
 def restock_product(product_id: str, quantity: int, request_id: str | None) -> Call[inventory.RestockProductResponse]:

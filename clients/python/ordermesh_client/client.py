@@ -99,17 +99,23 @@ class Client:
         request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
         yield from self._stream(self._within(calls.stream_orders(request), timeout_seconds))
 
-    def cancel_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    def cancel_order(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Cancel an order that is not shipped, and return its stock."""
-        return self._call(calls.cancel_order(order_id), timeout_seconds)
+        return self._call(calls.cancel_order(order_id, request_id), timeout_seconds)
 
-    def complete_payment(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    def complete_payment(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Mark a CREATED order as PAID."""
-        return self._call(calls.complete_payment(order_id), timeout_seconds)
+        return self._call(calls.complete_payment(order_id, request_id), timeout_seconds)
 
-    def ship_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
+    def ship_order(
+        self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Order:
         """Mark a PAID order as SHIPPED."""
-        return self._call(calls.ship_order(order_id), timeout_seconds)
+        return self._call(calls.ship_order(order_id, request_id), timeout_seconds)
 
     def products(self, *, page_size: int = 100, timeout_seconds: float | None = None) -> Iterator[Product]:
         """Iterate over the whole catalogue by product id, page by page; the deadline is for each page."""
@@ -127,10 +133,11 @@ class Client:
         price: float,
         *,
         stock: int | None = None,
+        request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Product:
-        """Add a product; its stock is counted when one is given. Retried only where certainly nothing was stored."""
-        return self._call(calls.create_product(product_id, name, price, stock), timeout_seconds)
+        """Add a product; its stock is counted when one is given. A request id is made unless given."""
+        return self._call(calls.create_product(product_id, name, price, stock, request_id), timeout_seconds)
 
     def restock_product(
         self,
@@ -201,7 +208,7 @@ class Client:
 
     def _call(self, call: Call[Answer], timeout_seconds: float | None) -> Answer:
         call = self._within(call, timeout_seconds)
-        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_unary(call.path, calls.encode, call.read)
         while True:
             try:
@@ -211,7 +218,7 @@ class Client:
             time.sleep(attempts.pause_after(error))
 
     def _stream(self, call: Call[Answer]) -> Iterator[Answer]:
-        attempts = Attempts(self._retry, call.repeat, call.timeout_seconds)
+        attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_stream(call.path, calls.encode, call.read)
         request, begun = call.request, False
         while True:

@@ -1,7 +1,7 @@
 """When a call is made again, and how long to wait before that.
 
 gRPC's own retries (a service config's retryPolicy) go by the code alone: they do not read the delay that the platform
-asks for, nor the reason that tells a refusal that changed nothing from a lost answer. So the client loops itself.
+asks for. So the client loops itself.
 """
 
 from __future__ import annotations
@@ -9,18 +9,8 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from enum import Enum, auto
-
-from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from ordermesh_client.errors import OrdermeshError, Overloaded, Unavailable
-
-
-class Repeat(Enum):
-    """Whether making a call twice does no more than making it once."""
-
-    SAFE = auto()
-    ONLY_IF_NOTHING_CHANGED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +33,8 @@ NEVER = RetryPolicy(attempts=1)
 class Attempts:
     """The attempts at one call: counts them and keeps the time that they may take together."""
 
-    def __init__(self, policy: RetryPolicy, repeat: Repeat, timeout_seconds: float | None) -> None:
+    def __init__(self, policy: RetryPolicy, timeout_seconds: float | None) -> None:
         self._policy = policy
-        self._repeat = repeat
         self._deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         self._made = 0
 
@@ -64,15 +53,13 @@ class Attempts:
         pause = max(self._policy.pause_seconds(self._made), error.retry_after_seconds or 0.0)
         remaining = self.remaining_seconds()
         late = remaining is not None and pause >= remaining
-        if late or self._made >= self._policy.attempts or not may_repeat(error, self._repeat):
+        if late or self._made >= self._policy.attempts or not may_repeat(error):
             raise error
         return pause
 
 
-def may_repeat(error: OrdermeshError, repeat: Repeat) -> bool:
-    """Return whether another attempt may help and does no harm."""
+def may_repeat(error: OrdermeshError) -> bool:
+    """Return whether another attempt may help. It does no harm: whatever changes something has a request id."""
     if isinstance(error, Overloaded):
         return error.retry_after_seconds is not None
-    if isinstance(error, Unavailable):
-        return repeat is Repeat.SAFE or error.reason == ErrorReason.DATABASE_UNAVAILABLE
-    return False
+    return isinstance(error, Unavailable)
