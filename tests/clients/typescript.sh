@@ -21,6 +21,7 @@ trap 'rm -rf "$scratch"' EXIT
 # As in a project of its own, where the package is installed.
 mkdir -p "$scratch/node_modules/@ordermesh"
 ln -s "$PWD/clients/typescript" "$scratch/node_modules/@ordermesh/client"
+ln -s "$PWD/clients/typescript/node_modules/@bufbuild" "$PWD/clients/typescript/node_modules/@connectrpc" "$scratch/node_modules"
 cp examples/node/order.mjs examples/browser/index.html examples/browser/page.js "$scratch"
 
 echo "from Node"
@@ -31,6 +32,8 @@ for name in gRPC gRPC-Web; do
     grep -q "$said" "$scratch/node.txt" || { echo "the example did not say: $said" >&2; exit 1; }
   done
 done
+
+.venv/bin/python tests/clients/repeats.py "$scratch"
 
 echo "from a page in $chromium"
 clients/typescript/node_modules/.bin/esbuild "$scratch/page.js" --bundle --format=esm --minify --outfile="$scratch/page.bundle.js" --log-level=warning

@@ -22,8 +22,9 @@ FREEZES_IN_ITS_FIRST_CLAIM = """
 import os, signal
 from orders import publish
 from orders.sender import Sender
-options, outcome = publish.connection_options, Sender.outcome
-publish.connection_options = lambda name: options(name) | {"options": "-c idle_in_transaction_session_timeout=200"}
+from runtime import postgres
+postgres.IDLE_TIMEOUT_MS = 200
+outcome = Sender.outcome
 def freeze(sender, events):
     Sender.outcome = outcome
     os.kill(os.getpid(), signal.SIGSTOP)

@@ -4,6 +4,7 @@ import { PipelineService } from "./gen/ordermesh/gateway/v1/pipeline_pb.js";
 import { WatchService } from "./gen/ordermesh/gateway/v1/watch_pb.js";
 import { InventoryService } from "./gen/ordermesh/orders/v1/inventory_pb.js";
 import { OrderService } from "./gen/ordermesh/orders/v1/orders_pb.js";
+import { type RetryPolicy } from "./repeat.js";
 
 /** The services of the platform over one transport. */
 export interface Ordermesh {
@@ -20,11 +21,13 @@ export interface Options {
   readonly baseUrl: string;
   /** Deadline of a call in milliseconds unless it names its own (`timeoutMs`; 0 for none, which a watch needs). */
   readonly timeoutMs?: number;
+  /** How often a call is tried; `NEVER` for once. */
+  readonly retry?: RetryPolicy;
 }
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** Returns clients of all services over any Connect transport. */
+/** Returns clients of all services over any Connect transport; request ids and retries are its interceptor's: `repeating`. */
 export function ordermeshOver(transport: Transport): Ordermesh {
   return {
     orders: createClient(OrderService, transport),

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/gateway/v1/watch.proto.
  */
 export const file_ordermesh_gateway_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvZ2F0ZXdheS92MS93YXRjaC5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiVwoSV2F0Y2hPcmRlcnNSZXF1ZXN0EhMKC2N1c3RvbWVyX2lkGAEgASgJEhYKDmFmdGVyX3JldmlzaW9uGAIgASgJEhQKDGhlYXJ0YmVhdF9tcxgDIAEoBSLIAQoTV2F0Y2hPcmRlcnNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRIzCgZjaGFuZ2UYAiABKAsyIS5vcmRlcm1lc2guZ2F0ZXdheS52MS5PcmRlckNoYW5nZUgAEjQKCWhlYXJ0YmVhdBgDIAEoCzIfLm9yZGVybWVzaC5nYXRld2F5LnYxLkhlYXJ0YmVhdEgAEiwKBWVuZGVkGAQgASgLMhsub3JkZXJtZXNoLmdhdGV3YXkudjEuRW5kZWRIAEIGCgRib2R5IqkCCgtPcmRlckNoYW5nZRIsCgR0eXBlGAEgASgOMh4ub3JkZXJtZXNoLmV2ZW50cy52MS5FdmVudFR5cGUSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSEAoIc2VxdWVuY2UYBCABKAUSMQoGc3RhdHVzGAUgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSOgoPcHJldmlvdXNfc3RhdHVzGAYgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSEwoLdG90YWxfcHJpY2UYByABKAESLwoLb2NjdXJyZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjgKCUhlYXJ0YmVhdBIrCgdzZW50X2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCImCgVFbmRlZBIMCgRjb2RlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiWAoTV2F0Y2hNZXRyaWNzUmVxdWVzdBIWCg5hZnRlcl9yZXZpc2lvbhgBIAEoCRITCgtpbnRlcnZhbF9tcxgCIAEoBRIUCgxoZWFydGJlYXRfbXMYAyABKAUizQEKFFdhdGNoTWV0cmljc1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgJEjcKB3N1bW1hcnkYAiABKAsyJC5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlNhbGVzU3VtbWFyeUgAEjQKCWhlYXJ0YmVhdBgDIAEoCzIfLm9yZGVybWVzaC5nYXRld2F5LnYxLkhlYXJ0YmVhdEgAEiwKBWVuZGVkGAQgASgLMhsub3JkZXJtZXNoLmdhdGV3YXkudjEuRW5kZWRIAEIGCgRib2R5MssCCgxXYXRjaFNlcnZpY2USlwEKC1dhdGNoT3JkZXJzEigub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hPcmRlcnNSZXF1ZXN0Gikub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hPcmRlcnNSZXNwb25zZSIxgtPkkwIrWhcSFS92MS9vcmRlcnM6d2F0Y2hMaW5lcxIQL3YxL29yZGVyczp3YXRjaDABEqABCgxXYXRjaE1ldHJpY3MSKS5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaE1ldHJpY3NSZXF1ZXN0Gioub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hNZXRyaWNzUmVzcG9uc2UiN4LT5JMCMVoaEhgvdjEvYW5hbHl0aWNzOndhdGNoTGluZXMSEy92MS9hbmFseXRpY3M6d2F0Y2gwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_analytics_v1_analytics, file_ordermesh_events_v1_events, file_ordermesh_orders_v1_orders]);
+  fileDesc("CiBvcmRlcm1lc2gvZ2F0ZXdheS92MS93YXRjaC5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiVwoSV2F0Y2hPcmRlcnNSZXF1ZXN0EhMKC2N1c3RvbWVyX2lkGAEgASgJEhYKDmFmdGVyX3JldmlzaW9uGAIgASgJEhQKDGhlYXJ0YmVhdF9tcxgDIAEoBSKAAgoTV2F0Y2hPcmRlcnNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRIzCgZjaGFuZ2UYAiABKAsyIS5vcmRlcm1lc2guZ2F0ZXdheS52MS5PcmRlckNoYW5nZUgAEjQKCWhlYXJ0YmVhdBgDIAEoCzIfLm9yZGVybWVzaC5nYXRld2F5LnYxLkhlYXJ0YmVhdEgAEiwKBWVuZGVkGAQgASgLMhsub3JkZXJtZXNoLmdhdGV3YXkudjEuRW5kZWRIABI2Cgdza2lwcGVkGAUgASgLMiMub3JkZXJtZXNoLmdhdGV3YXkudjEuU2tpcHBlZFJlY29yZEgAQgYKBGJvZHkiQgoNU2tpcHBlZFJlY29yZBIRCglwYXJ0aXRpb24YASABKAUSDgoGb2Zmc2V0GAIgASgDEg4KBnJlYXNvbhgDIAEoCSKpAgoLT3JkZXJDaGFuZ2USLAoEdHlwZRgBIAEoDjIeLm9yZGVybWVzaC5ldmVudHMudjEuRXZlbnRUeXBlEhAKCG9yZGVyX2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEhAKCHNlcXVlbmNlGAQgASgFEjEKBnN0YXR1cxgFIAEoDjIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIuU3RhdHVzEjoKD3ByZXZpb3VzX3N0YXR1cxgGIAEoDjIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIuU3RhdHVzEhMKC3RvdGFsX3ByaWNlGAcgASgBEi8KC29jY3VycmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI4CglIZWFydGJlYXQSKwoHc2VudF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJgoFRW5kZWQSDAoEY29kZRgBIAEoBRIPCgdtZXNzYWdlGAIgASgJIlgKE1dhdGNoTWV0cmljc1JlcXVlc3QSFgoOYWZ0ZXJfcmV2aXNpb24YASABKAkSEwoLaW50ZXJ2YWxfbXMYAiABKAUSFAoMaGVhcnRiZWF0X21zGAMgASgFIs0BChRXYXRjaE1ldHJpY3NSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRI3CgdzdW1tYXJ5GAIgASgLMiQub3JkZXJtZXNoLmFuYWx5dGljcy52MS5TYWxlc1N1bW1hcnlIABI0CgloZWFydGJlYXQYAyABKAsyHy5vcmRlcm1lc2guZ2F0ZXdheS52MS5IZWFydGJlYXRIABIsCgVlbmRlZBgEIAEoCzIbLm9yZGVybWVzaC5nYXRld2F5LnYxLkVuZGVkSABCBgoEYm9keTLLAgoMV2F0Y2hTZXJ2aWNlEpcBCgtXYXRjaE9yZGVycxIoLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoT3JkZXJzUmVxdWVzdBopLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoT3JkZXJzUmVzcG9uc2UiMYLT5JMCK1oXEhUvdjEvb3JkZXJzOndhdGNoTGluZXMSEC92MS9vcmRlcnM6d2F0Y2gwARKgAQoMV2F0Y2hNZXRyaWNzEikub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hNZXRyaWNzUmVxdWVzdBoqLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoTWV0cmljc1Jlc3BvbnNlIjeC0+STAjFaGhIYL3YxL2FuYWx5dGljczp3YXRjaExpbmVzEhMvdjEvYW5hbHl0aWNzOndhdGNoMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_analytics_v1_analytics, file_ordermesh_events_v1_events, file_ordermesh_orders_v1_orders]);
 
 /**
  * Which orders to watch, and from where.
@@ -98,6 +98,14 @@ export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersRespo
      */
     value: Ended;
     case: "ended";
+  } | {
+    /**
+     * The log holds a record that cannot be shown; the stream goes on behind it.
+     *
+     * @generated from field: ordermesh.gateway.v1.SkippedRecord skipped = 5;
+     */
+    value: SkippedRecord;
+    case: "skipped";
   } | { case: undefined; value?: undefined };
 };
 
@@ -107,6 +115,41 @@ export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersRespo
  */
 export const WatchOrdersResponseSchema: GenMessage<WatchOrdersResponse> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_watch, 1);
+
+/**
+ * A record of the log of orders that cannot be shown as a change of an order.
+ *
+ * @generated from message ordermesh.gateway.v1.SkippedRecord
+ */
+export type SkippedRecord = Message<"ordermesh.gateway.v1.SkippedRecord"> & {
+  /**
+   * The partition of the topic order-events.
+   *
+   * @generated from field: int32 partition = 1;
+   */
+  partition: number;
+
+  /**
+   * The record's offset there.
+   *
+   * @generated from field: int64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * What is wrong with it.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message ordermesh.gateway.v1.SkippedRecord.
+ * Use `create(SkippedRecordSchema)` to create a new message.
+ */
+export const SkippedRecordSchema: GenMessage<SkippedRecord> = /*@__PURE__*/
+  messageDesc(file_ordermesh_gateway_v1_watch, 2);
 
 /**
  * Something happened to an order.
@@ -176,7 +219,7 @@ export type OrderChange = Message<"ordermesh.gateway.v1.OrderChange"> & {
  * Use `create(OrderChangeSchema)` to create a new message.
  */
 export const OrderChangeSchema: GenMessage<OrderChange> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_watch, 2);
+  messageDesc(file_ordermesh_gateway_v1_watch, 3);
 
 /**
  * Nothing happened for a while.
@@ -197,7 +240,7 @@ export type Heartbeat = Message<"ordermesh.gateway.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_watch, 3);
+  messageDesc(file_ordermesh_gateway_v1_watch, 4);
 
 /**
  * Why a stream ended.
@@ -225,7 +268,7 @@ export type Ended = Message<"ordermesh.gateway.v1.Ended"> & {
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_watch, 4);
+  messageDesc(file_ordermesh_gateway_v1_watch, 5);
 
 /**
  * From where to watch the totals.
@@ -260,7 +303,7 @@ export type WatchMetricsRequest = Message<"ordermesh.gateway.v1.WatchMetricsRequ
  * Use `create(WatchMetricsRequestSchema)` to create a new message.
  */
 export const WatchMetricsRequestSchema: GenMessage<WatchMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_watch, 5);
+  messageDesc(file_ordermesh_gateway_v1_watch, 6);
 
 /**
  * One message of the stream.
@@ -312,13 +355,14 @@ export type WatchMetricsResponse = Message<"ordermesh.gateway.v1.WatchMetricsRes
  * Use `create(WatchMetricsResponseSchema)` to create a new message.
  */
 export const WatchMetricsResponseSchema: GenMessage<WatchMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_watch, 6);
+  messageDesc(file_ordermesh_gateway_v1_watch, 7);
 
 /**
  * Streams that cannot lie: each message carries a revision to resume from without a gap, silence is broken by heartbeats, and the
  * last message says why the stream ended (over HTTP/1.1 nothing else could).
  *
- * Over REST each stream has two forms: server-sent events, and one JSON document per line.
+ * Over REST each stream has two forms: server-sent events, and one JSON document per line. An event's id is its revision, and a client that
+ * comes back with Last-Event-ID goes on behind it, as browsers do by themselves; the header counts more than after_revision.
  *
  * @generated from service ordermesh.gateway.v1.WatchService
  */
@@ -326,7 +370,8 @@ export const WatchService: GenService<{
   /**
    * Streams what happens to orders, in the order that Kafka has it: per order without a gap or a repetition. The first message is a
    * heartbeat with the revision where the stream begins. Kafka itself may hold an event twice: that is told apart among the last 20,000
-   * orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells.
+   * orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells. A record that
+   * cannot be shown is told by its place.
    *
    * @generated from rpc ordermesh.gateway.v1.WatchService.WatchOrders
    */

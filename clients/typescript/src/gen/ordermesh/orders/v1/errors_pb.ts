@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file ordermesh/orders/v1/errors.proto.
  */
 export const file_ordermesh_orders_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSqOAwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIUChBQQVJUX1VOQVZBSUxBQkxFEBASEQoNUkVWSVNJT05fR09ORRARYgZwcm90bzM");
+  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSrLBAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIUChBQQVJUX1VOQVZBSUxBQkxFEBASEQoNUkVWSVNJT05fR09ORRAREhUKEU1BTEZPUk1FRF9SRVFVRVNUEB4SEgoOUEFUSF9OT1RfRk9VTkQQHxIWChJNRVRIT0RfTk9UX0FMTE9XRUQQIBIaChZVTlNVUFBPUlRFRF9NRURJQV9UWVBFECESFQoRUkVRVUVTVF9UT09fTEFSR0UQIhIVChFSRVFVRVNUX1RJTUVEX09VVBAjEhUKEU5PX0FOU1dFUl9JTl9USU1FECQSFwoTU0VSVklDRV9VTkFWQUlMQUJMRRAlYgZwcm90bzM");
 
 /**
  * Why a call was refused: the "reason" of the google.rpc.ErrorInfo that every error carries, with domain "ordermesh".
@@ -27,9 +27,9 @@ export enum ErrorReason {
 
   /**
    * A field is missing or out of range; every violation is named (the first 20, with the total in metadata "violations").
-   *   {"code":3,"message":"2 fields are invalid: customer_id: must have 1 to 128 characters; items[0].quantity: must be 1 to 1000000, is 0",
+   *   {"code":3,"message":"2 fields are invalid: customerId: must have 1 to 128 characters; items[0].quantity: must be 1 to 1000000, is 0",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_FIELD","domain":"ordermesh","metadata":{"violations":"2"}},
-   *    {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"customer_id","description":"must have 1 to 128 characters"},
+   *    {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"customerId","description":"must have 1 to 128 characters"},
    *    {"field":"items[0].quantity","description":"must be 1 to 1000000, is 0"}]}]}
    *
    * @generated from enum value: INVALID_FIELD = 1;
@@ -38,9 +38,9 @@ export enum ErrorReason {
 
   /**
    * An item names a product that the catalogue does not have.
-   *   {"code":3,"message":"1 field is invalid: items[1].product_id: no product \"p9999\"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":3,"message":"1 field is invalid: items[1].productId: no product \"p9999\"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"UNKNOWN_PRODUCT","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
-   *    "fieldViolations":[{"field":"items[1].product_id","description":"no product \"p9999\""}]}]}
+   *    "fieldViolations":[{"field":"items[1].productId","description":"no product \"p9999\""}]}]}
    *
    * @generated from enum value: UNKNOWN_PRODUCT = 2;
    */
@@ -48,9 +48,9 @@ export enum ErrorReason {
 
   /**
    * A page token that this service did not make, or that was made for other filters.
-   *   {"code":3,"message":"1 field is invalid: page_token: belongs to other filters","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":3,"message":"1 field is invalid: pageToken: belongs to other filters","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"INVALID_PAGE_TOKEN","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
-   *    "fieldViolations":[{"field":"page_token","description":"belongs to other filters"}]}]}
+   *    "fieldViolations":[{"field":"pageToken","description":"belongs to other filters"}]}]}
    *
    * @generated from enum value: INVALID_PAGE_TOKEN = 3;
    */
@@ -85,7 +85,7 @@ export enum ErrorReason {
 
   /**
    * The request id was used before, with other content.
-   *   {"code":6,"message":"request_id \"r-1\" was used with other content","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":6,"message":"requestId \"r-1\" was used with other content","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_ID_REUSED","domain":"ordermesh","metadata":{"request_id":"r-1"}}]}
    *
    * @generated from enum value: REQUEST_ID_REUSED = 7;
@@ -120,8 +120,9 @@ export enum ErrorReason {
   OVERLOADED = 10,
 
   /**
-   * The client is over its rate at the front door; it carries no details, only the headers x-ratelimit-* and retry-after.
-   *   {"code":8,"message":"over the rate limit"}
+   * The client is over its rate at the front door; the headers x-ratelimit-* and retry-after say when to try again.
+   *   {"code":8,"message":"over the rate limit","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"RATE_LIMITED","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: RATE_LIMITED = 11;
    */
@@ -137,8 +138,8 @@ export enum ErrorReason {
   DATABASE_UNAVAILABLE = 12,
 
   /**
-   * The connection to the database broke during the commit, so it is unknown whether the order was stored; ask again with the same request_id.
-   *   {"code":14,"message":"the outcome is unknown, ask again with the same request_id","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   * The connection to the database broke during the commit, so it is unknown whether the change was stored; ask again with the same request_id.
+   *   {"code":14,"message":"the outcome is unknown, ask again with the same requestId","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"OUTCOME_UNKNOWN","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: OUTCOME_UNKNOWN = 13;
@@ -174,12 +175,84 @@ export enum ErrorReason {
 
   /**
    * What follows a revision is not in the log any more: it was deleted by age or size, or the topic was made again. Watch again without a revision.
-   *   {"code":9,"message":"after_revision: events after it are deleted (order-events/3: from offset 17, the log begins at 40); watch again without it",
+   *   {"code":9,"message":"afterRevision: events after it are deleted (order-events/3: from offset 17, the log begins at 40); watch again without it",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REVISION_GONE","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: REVISION_GONE = 17;
    */
   REVISION_GONE = 17,
+
+  /**
+   * The front door cannot read the request: not HTTP, not JSON, a value of another type, or a query parameter that the method does not take.
+   *   {"code":3,"message":"items[0].quantity: invalid value \"two\" for type TYPE_INT32","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"MALFORMED_REQUEST","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: MALFORMED_REQUEST = 30;
+   */
+  MALFORMED_REQUEST = 30,
+
+  /**
+   * There is no such path; over gRPC, no such method (UNIMPLEMENTED).
+   *   {"code":5,"message":"no such path: GET /nope; /docs shows those that exist","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"PATH_NOT_FOUND","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: PATH_NOT_FOUND = 31;
+   */
+  PATH_NOT_FOUND = 31,
+
+  /**
+   * The path does not answer this HTTP method; the header allow names those that it answers.
+   *   {"code":12,"message":"/orders does not answer DELETE; the header allow names what it answers","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"METHOD_NOT_ALLOWED","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: METHOD_NOT_ALLOWED = 32;
+   */
+  METHOD_NOT_ALLOWED = 32,
+
+  /**
+   * The body is compressed, or its content-type is not the one that the path reads.
+   *   {"code":3,"message":"a body must be JSON, with content-type: application/json and no content-encoding","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"UNSUPPORTED_MEDIA_TYPE","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: UNSUPPORTED_MEDIA_TYPE = 33;
+   */
+  UNSUPPORTED_MEDIA_TYPE = 33,
+
+  /**
+   * The body or the headers are over the limit that the message names.
+   *   {"code":11,"message":"the body is too large: at most 1048576 bytes, 8388608 bytes for a batch of orders","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"REQUEST_TOO_LARGE","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: REQUEST_TOO_LARGE = 34;
+   */
+  REQUEST_TOO_LARGE = 34,
+
+  /**
+   * The rest of the request did not arrive in time; nothing was stored.
+   *   {"code":4,"message":"the request did not arrive in time","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"REQUEST_TIMED_OUT","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: REQUEST_TIMED_OUT = 35;
+   */
+  REQUEST_TIMED_OUT = 35,
+
+  /**
+   * The service did not answer before the deadline, so it is unknown what became of the call; ask again with the same request_id.
+   *   {"code":4,"message":"no answer before the deadline","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"NO_ANSWER_IN_TIME","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: NO_ANSWER_IN_TIME = 36;
+   */
+  NO_ANSWER_IN_TIME = 36,
+
+  /**
+   * The front door cannot reach the service, or is overloaded; the call may be tried again, a write with the same request_id.
+   *   {"code":14,"message":"the service is unavailable, try again: no healthy upstream","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *    "reason":"SERVICE_UNAVAILABLE","domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: SERVICE_UNAVAILABLE = 37;
+   */
+  SERVICE_UNAVAILABLE = 37,
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/orders/v1/inventory.proto.
  */
 export const file_ordermesh_orders_v1_inventory: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvb3JkZXJzL3YxL2ludmVudG9yeS5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSKbAQoHUHJvZHVjdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcHJpY2UYAyABKAESDwoHdHJhY2tlZBgEIAEoCBINCgVzdG9jaxgFIAEoAxIPCgdhd2FpdGVkGAYgASgDEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKE0xpc3RQcm9kdWN0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLgoIcHJvZHVjdHMYASADKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldFByb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkidgoUQ3JlYXRlUHJvZHVjdFJlcXVlc3QSEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKBXByaWNlGAMgASgBSACIAQESDwoHdHJhY2tlZBgEIAEoCBINCgVzdG9jaxgFIAEoA0IICgZfcHJpY2UiUQoVUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCSJgChZSZXN0b2NrUHJvZHVjdFJlc3BvbnNlEi0KB3Byb2R1Y3QYASABKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPcmVsZWFzZWRfb3JkZXJzGAIgASgDMpEEChBJbnZlbnRvcnlTZXJ2aWNlEnkKDExpc3RQcm9kdWN0cxIoLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBopLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiFILT5JMCDhIML3YxL3Byb2R1Y3RzEnUKCkdldFByb2R1Y3QSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkdldFByb2R1Y3RSZXF1ZXN0Ghwub3JkZXJtZXNoLm9yZGVycy52MS5Qcm9kdWN0IiGC0+STAhsSGS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH0ScQoNQ3JlYXRlUHJvZHVjdBIpLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QiF4LT5JMCEToBKiIML3YxL3Byb2R1Y3RzEpcBCg5SZXN0b2NrUHJvZHVjdBIqLm9yZGVybWVzaC5vcmRlcnMudjEuUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0Gisub3JkZXJtZXNoLm9yZGVycy52MS5SZXN0b2NrUHJvZHVjdFJlc3BvbnNlIiyC0+STAiY6ASoiIS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH06cmVzdG9ja2IGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNvcmRlcm1lc2gvb3JkZXJzL3YxL2ludmVudG9yeS5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSKbAQoHUHJvZHVjdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcHJpY2UYAyABKAESDwoHdHJhY2tlZBgEIAEoCBINCgVzdG9jaxgFIAEoAxIPCgdhd2FpdGVkGAYgASgDEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKE0xpc3RQcm9kdWN0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLgoIcHJvZHVjdHMYASADKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldFByb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkiigEKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCRISCgVwcmljZRgDIAEoAUgAiAEBEg8KB3RyYWNrZWQYBCABKAgSDQoFc3RvY2sYBSABKAMSEgoKcmVxdWVzdF9pZBgGIAEoCUIICgZfcHJpY2UiUQoVUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCSJgChZSZXN0b2NrUHJvZHVjdFJlc3BvbnNlEi0KB3Byb2R1Y3QYASABKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPcmVsZWFzZWRfb3JkZXJzGAIgASgDMpEEChBJbnZlbnRvcnlTZXJ2aWNlEnkKDExpc3RQcm9kdWN0cxIoLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBopLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiFILT5JMCDhIML3YxL3Byb2R1Y3RzEnUKCkdldFByb2R1Y3QSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkdldFByb2R1Y3RSZXF1ZXN0Ghwub3JkZXJtZXNoLm9yZGVycy52MS5Qcm9kdWN0IiGC0+STAhsSGS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH0ScQoNQ3JlYXRlUHJvZHVjdBIpLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QiF4LT5JMCEToBKiIML3YxL3Byb2R1Y3RzEpcBCg5SZXN0b2NrUHJvZHVjdBIqLm9yZGVybWVzaC5vcmRlcnMudjEuUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0Gisub3JkZXJtZXNoLm9yZGVycy52MS5SZXN0b2NrUHJvZHVjdFJlc3BvbnNlIiyC0+STAiY6ASoiIS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH06cmVzdG9ja2IGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * A product of the catalogue.
@@ -195,6 +195,13 @@ export type CreateProductRequest = Message<"ordermesh.orders.v1.CreateProductReq
    * @generated from field: int64 stock = 5;
    */
   stock: bigint;
+
+  /**
+   * Makes the call idempotent per product: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -246,14 +253,14 @@ export const RestockProductRequestSchema: GenMessage<RestockProductRequest> = /*
  */
 export type RestockProductResponse = Message<"ordermesh.orders.v1.RestockProductResponse"> & {
   /**
-   * The product after the restock and the releases.
+   * The product after the restock and these releases.
    *
    * @generated from field: ordermesh.orders.v1.Product product = 1;
    */
   product?: Product | undefined;
 
   /**
-   * Waiting orders that got their stock and are CREATED now.
+   * Waiting orders that got their stock and are CREATED now, at most 500: those that are released afterwards are not counted.
    *
    * @generated from field: int64 released_orders = 2;
    */
@@ -295,6 +302,8 @@ export const InventoryService: GenService<{
   },
   /**
    * Adds a product to the catalogue. Whether it tracks stock cannot be changed later.
+   * With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
+   * "idempotent-replayed: true"), other content is ALREADY_EXISTS.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.CreateProduct
    */
@@ -304,8 +313,9 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit.
-   * With a request_id the call is idempotent for seven days.
+   * Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit:
+   * at most 500 of them before it answers, the others right afterwards.
+   * With a request_id the call is idempotent for seven days, as CreateProduct is.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.RestockProduct
    */
