@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple, NoReturn
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 from ordermesh.events.v1.events_pb2 import EventType
 
 from orders.settings import PublisherSettings
 from runtime import kafka, kafka_limits, metrics
 from runtime.kafka_errors import is_about_record
+from runtime.kafka_outbound import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.logging import logger
 
 # So many keys are remembered whose batch was refused; to forget one costs another refusal.
 MAX_SUSPECTS = 10_000
 LIMIT_AGE_SECONDS = 600.0
-PURGE_SECONDS = 0.5
-# The client raises a fatal error of its own while it waits; when that meets a report, Python finds two errors at once.
-FATAL = (KafkaException, SystemError)
 
 # By type of event: its topic, and the headers that all events of it have.
 DESTINATIONS = {
@@ -85,13 +81,12 @@ class Sender:
     def __init__(self, settings: PublisherSettings, process: str) -> None:
         self._settings = settings
         self._process = process
-        self._batches: Producer | None = None
-        self._singles: Producer | None = None
+        self._batches: Outbound[int] | None = None
+        self._singles: Outbound[int] | None = None
         # Keys of events whose batch was refused.
         self._suspects: set[str] = set()
-        # Of the events that were sent last: those in a batch of their own, and those that were refused.
+        # Of the events that were sent last, those in a batch of their own.
         self._alone: set[int] = set()
-        self._errors: dict[int, KafkaError] = {}
         self._deadline = 0.0
         self._batch_bytes = kafka_limits.DEFAULT_BATCH_BYTES
         self._limits: dict[str, int] = {}
@@ -111,88 +106,71 @@ class Sender:
 
     def send(self, events: Sequence[Event]) -> None:
         """Hand events to Kafka's client, at most one of an order. Raises KafkaDown."""
-        self._alone.clear()
-        self._errors.clear()
         self._deadline = time.monotonic() + self._settings.publisher_ack_seconds
+        self._alone.clear()
+        for each in self._producers():
+            each.errors.clear()
         assert self._batches is not None  # noqa: S101  # prepare was called
-        for event in events:
-            if event.key in self._suspects:
-                self._put_alone(event)
-            elif not self._put(self._batches, event) and is_about_record(self._errors[event.id]):
-                # Larger than batches may be.
-                self._put_alone(event)
+        try:
+            for event in events:
+                if event.key in self._suspects:
+                    self._send_alone(event)
+                elif not self._put(self._batches, event) and is_about_record(self._batches.errors[event.id]):
+                    # Larger than batches may be.
+                    del self._batches.errors[event.id]
+                    self._send_alone(event)
+        except NotAcknowledged as error:
+            self._give_up(str(error))
 
     def outcome(self, events: Sequence[Event]) -> Outcome:
         """Wait until each of the events that were sent is acknowledged or refused. Raises KafkaDown."""
-        waiting = sum(self._flush(producer) for producer in self._producers())
-        if waiting or not all(is_about_record(error) for error in self._errors.values()):
-            self._give_up(waiting)
-        if not self._errors and not self._suspects:
+        errors: dict[int, KafkaError] = {}
+        try:
+            for each in self._producers():
+                each.wait(self._deadline)
+                errors |= each.errors
+        except NotAcknowledged as error:
+            self._give_up(str(error))
+        if names := {error.name() for error in errors.values() if not is_about_record(error)}:
+            self._give_up(f"events not acknowledged: {', '.join(sorted(names))}")
+        if not errors and not self._suspects:
             return Outcome(sent=list(events))
-        outcome = Outcome()
-        for event in events:
-            self._sort_out(event, outcome)
-        self._suspects -= {event.key for event in outcome.sent} | {event.key for event, _ in outcome.dead}
-        self._suspect(outcome.again)
-        return outcome
+        return self._sorted_out(events, errors)
 
     def close(self) -> None:
         """Give up what is not sent; it stays unsent in the outbox."""
-        for producer in self._producers():
-            producer.purge()
-            with contextlib.suppress(*FATAL):
-                producer.flush(PURGE_SECONDS)
+        for each in self._producers():
+            each.close()
         self._batches = self._singles = None
 
-    def _producers(self) -> list[Producer]:
-        return [producer for producer in (self._batches, self._singles) if producer is not None]
+    def _producers(self) -> list[Outbound[int]]:
+        return [each for each in (self._batches, self._singles) if each is not None]
 
-    def _flush(self, producer: Producer) -> int:
-        """Wait until the client's queue is empty, for what is left of the patience; return how many are still in it."""
-        try:
-            return producer.flush(max(0.0, self._deadline - time.monotonic()))
-        except FATAL as error:
-            self._give_up(len(producer), str(error))
-
-    def _put_alone(self, event: Event) -> None:
-        self._alone.add(event.id)
-        self._put(self._single_producer(), event)
-
-    def _put(self, producer: Producer, event: Event) -> bool:
-        """Put an event into a client's queue, emptied first when it is full; False when the client refuses it."""
-        try:
-            try:
-                self._produce(producer, event)
-            except BufferError:
-                if waiting := self._flush(producer):
-                    self._give_up(waiting)
-                self._produce(producer, event)
-        except (BufferError, KafkaException) as error:
-            refusal = error.args[0]
-            self._errors[event.id] = refusal if isinstance(refusal, KafkaError) else KafkaError(KafkaError._QUEUE_FULL)
-            return False
-        self._errors.pop(event.id, None)
-        return True
-
-    def _produce(self, producer: Producer, event: Event) -> None:
+    def _put(self, producer: Outbound[int], event: Event) -> bool:
         topic, own = DESTINATIONS[event.event_type]
-        headers: list[tuple[str, str | bytes | None]] = [("traceparent", event.traceparent), *own]
-        delivered = partial(self._delivered, event.id)
-        producer.produce(topic, event.payload, event.key, on_delivery=delivered, headers=headers)
+        headers = [("traceparent", event.traceparent), *own]
+        return producer.put(event.id, topic, event.payload, event.key, headers, self._deadline)
 
-    def _delivered(self, event_id: int, error: KafkaError | None, _message: object) -> None:
-        if error is not None:
-            self._errors[event_id] = error
+    def _send_alone(self, event: Event) -> None:
+        if self._singles is None:
+            self._singles = self._new_producer(ONE_BY_ONE | kafka_limits.BROKER_DECIDES)
+        self._alone.add(event.id)
+        self._put(self._singles, event)
 
-    def _sort_out(self, event: Event, outcome: Outcome) -> None:
-        error = self._errors.get(event.id)
-        if error is None:
-            outcome.sent.append(event)
-        elif event.id in self._alone:
-            outcome.dead.append((event, self._cause(event, error)))
-        else:
-            self._too_large |= error.code() == KafkaError.MSG_SIZE_TOO_LARGE
-            outcome.again.append(event)
+    def _sorted_out(self, events: Sequence[Event], errors: dict[int, KafkaError]) -> Outcome:
+        outcome = Outcome()
+        for event in events:
+            error = errors.get(event.id)
+            if error is None:
+                outcome.sent.append(event)
+            elif event.id in self._alone:
+                outcome.dead.append((event, self._cause(event, error)))
+            else:
+                self._too_large |= error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+                outcome.again.append(event)
+        self._suspects -= {event.key for event in outcome.sent} | {event.key for event, _ in outcome.dead}
+        self._suspect(outcome.again)
+        return outcome
 
     def _cause(self, event: Event, error: KafkaError) -> str:
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
@@ -229,20 +207,12 @@ class Sender:
             return kafka_limits.batch_bytes(self._limits.values())
         return max(self._batch_bytes // 2, kafka_limits.MIN_MESSAGE_BYTES) if self._too_large else self._batch_bytes
 
-    def _single_producer(self) -> Producer:
-        if self._singles is None:
-            alone = {"batch.num.messages": 1, "linger.ms": 0}
-            self._singles = self._new_producer(alone | kafka_limits.BROKER_DECIDES)
-        return self._singles
-
-    def _new_producer(self, properties: dict[str, int]) -> Producer:
+    def _new_producer(self, properties: dict[str, int]) -> Outbound[int]:
         overrides = {"delivery.report.only.error": True, "queue.buffering.max.messages": 100_000}
-        return kafka.producer(self._settings, self._process, overrides | properties)
+        return Outbound(kafka.producer(self._settings, self._process, overrides | properties))
 
-    def _give_up(self, waiting: int, *causes: str) -> NoReturn:
+    def _give_up(self, cause: str) -> NoReturn:
         """Drop what is not acknowledged, and the producers: what they sent may be there, then twice."""
-        names = {error.name() for error in self._errors.values() if not is_about_record(error)}
-        told = ", ".join(sorted(names.union(causes)))
         self.close()
         metrics.PUBLISH_FAILURES.labels("kafka").inc()
-        raise KafkaDown(f"{waiting} events not acknowledged" + (f": {told}" if told else ""))
+        raise KafkaDown(cause)

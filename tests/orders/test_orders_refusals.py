@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 from outbox_world import UNSENT, drain, event, in_shard, insert, order_ids, publishing, sequences, status
 from topic_config import topic_config
 
@@ -14,6 +14,7 @@ from orders.sender import Event, KafkaDown, Sender, in_turn
 from orders.settings import PublisherSettings
 from runtime import kafka, kafka_limits
 from runtime.kafka_errors import ABOUT_ACCESS, ABOUT_RECORDS
+from runtime.kafka_outbound import Outbound
 from stack.kafka import Kafka
 
 ORDERS = 400
@@ -126,12 +127,12 @@ def test_the_neighbours_of_an_invalid_record_are_sent_and_in_order(
     """A compacted topic refuses a record without a key, and the batch that it is in."""
     orders = order_ids(ORDERS)
     bad = orders[7]
-    produce = Sender._produce
+    put = Sender._put
 
-    def without_key(sender: Sender, producer: Producer, each: Event) -> None:
-        produce(sender, producer, each._replace(key=None) if each.key == bad else each)  # type: ignore[arg-type]
+    def without_key(sender: Sender, producer: Outbound[int], each: Event) -> bool:
+        return put(sender, producer, each._replace(key=None) if each.key == bad else each)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Sender, "_produce", without_key)
+    monkeypatch.setattr(Sender, "_put", without_key)
     with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, cleanup_policy="compact"), publishing(settings) as each:
         fill(writer, orders)
         drain(each)
