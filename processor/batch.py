@@ -19,9 +19,18 @@ Place = tuple[str, int, int]
 SAMPLED_DIGITS = frozenset((b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f"))
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The bytes of an event whose dead letter Kafka refuses; its headers are the text that a letter has of them."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: str
+
+
 @dataclass(slots=True)
 class Parked:
-    """A message that cannot be counted, why, and where among the dead letters its bytes are once they are there.
+    """A message that cannot be counted, why, and where its bytes are: among the dead letters, or `kept` here.
 
     Its headers are None where they have to be read as bytes.
     """
@@ -32,6 +41,7 @@ class Parked:
     headers: Headers | None
     letter_partition: int | None = None
     letter_offset: int | None = None
+    kept: Kept | None = None
 
 
 class LogWentBack(Exception):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from processor import letter_box, store
 from processor.batch import Place
 from processor.settings import DatabaseSettings
-from runtime import kafka
+from runtime import kafka, kafka_limits
 from runtime.headers import Headers, last_value, read_headers
+from runtime.kafka_outbound import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.raw_headers import RawHeaders
 from runtime.sql import Queries
 
@@ -88,7 +90,8 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLet
     Raises LetterNotFound or LetterNotSent at the first that fails; those before it are done. Raises psycopg.Error.
     """
     done = []
-    producer = kafka.producer(settings, CLIENT_ID)
+    overrides = {**ONE_BY_ONE, **kafka_limits.AS_LARGE_AS_THE_BROKER_TAKES}
+    producer: Outbound[Place] = Outbound(kafka.producer(settings, CLIENT_ID, overrides))
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         for place in places:
             found = content(settings, connection, place)
@@ -98,24 +101,16 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLet
     return done
 
 
-def send(producer: Producer, found: LetterContent) -> None:
+def send(producer: Outbound[Place], found: LetterContent) -> None:
     """Send one event to the topic it came from. Blocks; raises LetterNotSent."""
-    outcome: list[KafkaError | None] = []
-
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        outcome.append(error)
-
-    topic = found.letter.place[0]
-    producer.produce(
-        topic,
-        value=found.value,
-        key=found.key,
-        headers=found.headers,  # type: ignore[arg-type]  # its stub has a list of str | bytes | None
-        on_delivery=delivered,
-    )
-    producer.flush(READ_SECONDS)
-    if outcome != [None]:
-        raise LetterNotSent(f"{found.letter.name} was not sent: {outcome[0] if outcome else 'Kafka does not answer'}")
+    place, deadline = found.letter.place, time.monotonic() + READ_SECONDS
+    try:
+        producer.put(place, place[0], found.value, found.key, found.headers, deadline)
+        producer.wait(deadline)
+    except NotAcknowledged as error:
+        raise LetterNotSent(f"{found.letter.name} was not sent: {error}") from error
+    if place in producer.errors:
+        raise LetterNotSent(f"{found.letter.name} was not sent: {producer.errors[place].str()}")
 
 
 def mark_redriven(connection: store.Connection, place: Place) -> None:
@@ -129,8 +124,12 @@ def content(settings: DatabaseSettings, connection: psycopg.Connection, place: P
     row = connection.execute(SQL.find_letter, parameters).fetchone()
     if row is None:
         raise LetterNotFound(f"no dead letter came from {'/'.join(map(str, place))}")
-    message = read_one(settings, TopicPartition(*row[8:]))
-    return LetterContent(DeadLetter(place, *row[3:8]), message.key(), message.value(), *own_headers(message))
+    letter = DeadLetter(place, *row[3:8])
+    topic, partition, offset, key, value, headers = row[8:]
+    if topic is None:
+        return LetterContent(letter, key, value, *parted(letter_box.decoded(headers.encode())))
+    message = read_one(settings, TopicPartition(topic, partition, offset))
+    return LetterContent(letter, message.key(), message.value(), *own_headers(message))
 
 
 def own_headers(message: Message) -> tuple[Headers, RawHeaders]:
@@ -138,8 +137,15 @@ def own_headers(message: Message) -> tuple[Headers, RawHeaders]:
     headers = read_headers(message)
     names = [name for name, _ in headers]
     end = len(names) - names[::-1].index(letter_box.FIRST_OWN) - 1 if letter_box.FIRST_OWN in names else len(names)
-    readable, as_bytes = headers[:end], []
-    for name, value in letter_box.decoded(last_value(headers[end:], letter_box.RAW_HEADERS) or b"[]"):
+    readable, as_bytes = parted(letter_box.decoded(last_value(headers[end:], letter_box.RAW_HEADERS) or b"[]"))
+    return headers[:end] + readable, as_bytes
+
+
+def parted(headers: RawHeaders) -> tuple[Headers, RawHeaders]:
+    """Part headers into those with a readable name and the others."""
+    readable: Headers = []
+    as_bytes: RawHeaders = []
+    for name, value in headers:
         try:
             readable.append((name.decode(), value))
         except UnicodeDecodeError:

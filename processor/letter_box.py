@@ -1,16 +1,22 @@
-"""Writes dead letters: the bytes of what could not be counted, with the reason."""
+"""Writes dead letters: the bytes of what could not be counted, with the reason.
+
+What Kafka refuses in a batch is sent again alone; what it refuses then is kept in the database, and the worker goes on.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Message
 
-from processor.batch import Parked, Place
-from runtime import kafka, raw_headers
+from processor.batch import Kept, Parked, Place
+from runtime import kafka, kafka_limits, metrics, raw_headers
 from runtime.headers import Headers
+from runtime.kafka_errors import is_refused
+from runtime.kafka_outbound import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.logging import logger
 from runtime.raw_headers import RawHeaders
 from runtime.settings import Settings
@@ -19,7 +25,8 @@ from runtime.settings import Settings
 PREFIX = "dlq-"
 FIRST_OWN = f"{PREFIX}reason"
 RAW_HEADERS = f"{PREFIX}headers"
-FLUSH_SECONDS = 10.0
+# Together well below the time that the server gives an idle transaction.
+WRITE_SECONDS = 3.0
 RAW_SECONDS = 3.0
 
 
@@ -33,33 +40,83 @@ class LetterBox:
     def __init__(self, settings: Settings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._producer: Producer | None = None
-        self._queued: set[Place] = set()
+        self._batches: Outbound[Place] | None = None
+        self._singles: Outbound[Place] | None = None
+        # What each of the two has in hand or has written, so that a second attempt does not write it twice.
+        self._in_batches: set[Place] = set()
+        self._in_singles: set[Place] = set()
         self._written: dict[Place, tuple[int, int]] = {}
 
     def write(self, parked: Sequence[Parked]) -> None:
         """Write the letters that are not written yet and note where they are. Blocks; raises LetterNotWritten."""
-        waiting = [letter for letter in parked if letter.place not in self._queued]
-        raw = self._raw_headers([letter.place for letter in waiting if letter.headers is None])
-        for letter in waiting:
-            self._produce(letter, letter_headers(letter, raw))
-        if parked and self._connected().flush(FLUSH_SECONDS):
-            raise LetterNotWritten(f"dead letters are not written after {FLUSH_SECONDS:g} s")
+        if not parked:
+            return
+        raw = self._raw_headers([letter.place for letter in parked if letter.headers is None])
+        deadline = time.monotonic() + WRITE_SECONDS
+        try:
+            refused = self._send(self._batch_producer(), self._in_batches, parked, raw, deadline)
+            if refused:
+                refused = self._send(self._single_producer(), self._in_singles, refused, raw, deadline)
+        except NotAcknowledged as error:
+            raise LetterNotWritten(f"dead letters are not written: {error}") from error
         for letter in parked:
-            if letter.place not in self._written:
-                raise LetterNotWritten(f"the dead letter of {letter.place} was refused")
-            letter.letter_partition, letter.letter_offset = self._written[letter.place]
+            letter.letter_partition, letter.letter_offset = self._written.get(letter.place, (None, None))
+        if refused:
+            self._keep(refused, raw)
 
     def forget(self, parked: Sequence[Parked]) -> None:
         """Forget what was written, once it is recorded."""
         for letter in parked:
-            self._queued.discard(letter.place)
+            self._in_batches.discard(letter.place)
+            self._in_singles.discard(letter.place)
             self._written.pop(letter.place, None)
+            for each in filter(None, (self._batches, self._singles)):
+                each.errors.pop(letter.place, None)
 
     def forget_all(self) -> None:
         """Forget all that was written, as when offsets are those of another topic."""
-        self._queued.clear()
+        for each in filter(None, (self._batches, self._singles)):
+            each.errors.clear()
+        self._in_batches.clear()
+        self._in_singles.clear()
         self._written.clear()
+
+    def _send(
+        self,
+        producer: Outbound[Place],
+        in_hand: set[Place],
+        letters: Sequence[Parked],
+        raw: Mapping[Place, RawHeaders],
+        deadline: float,
+    ) -> list[Parked]:
+        """Send what the producer does not have in hand, and return what Kafka refuses.
+
+        Raises NotAcknowledged, and LetterNotWritten for an error that passes.
+        """
+        for letter in letters:
+            if letter.place in in_hand:
+                continue
+            in_hand.add(letter.place)
+            message, headers = letter.message, letter_headers(letter, raw)
+            topic = kafka.DEAD_LETTER_TOPICS[letter.place[0]]
+            producer.put(letter.place, topic, message.value(), message.key(), headers, deadline)
+        producer.wait(deadline)
+        passing = {error.name() for error in producer.errors.values() if not is_refused(error)}
+        if passing:
+            self._give_up()
+            raise LetterNotWritten(f"dead letters are not written: {', '.join(sorted(passing))}")
+        return [letter for letter in letters if letter.place in producer.errors]
+
+    def _keep(self, refused: Sequence[Parked], raw: Mapping[Place, RawHeaders]) -> None:
+        """Have the database keep the bytes of these events."""
+        errors = self._single_producer().errors
+        for letter in refused:
+            topic, partition, offset = letter.place
+            cause = errors[letter.place].str()
+            logger().error("dead letter refused", topic=topic, partition=partition, offset=offset, cause=cause)
+            own = raw.get(letter.place) or [(name.encode(), value) for name, value in letter.headers or []]
+            letter.kept = Kept(letter.message.key(), letter.message.value(), encoded(own))
+        metrics.LETTERS_REFUSED.inc(len(refused))
 
     def _raw_headers(self, places: Sequence[Place]) -> Mapping[Place, RawHeaders]:
         """Read again what the client could not; a letter that waits for it in vain is written without."""
@@ -71,31 +128,31 @@ class LetterBox:
             logger().warning("headers cannot be read as bytes", error=str(error))
             return {}
 
-    def _produce(self, letter: Parked, headers: Headers) -> None:
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None:
-                self._written[letter.place] = (message.partition() or 0, message.offset() or 0)
-            else:
-                self._queued.discard(letter.place)
+    def _batch_producer(self) -> Outbound[Place]:
+        if self._batches is None:
+            topics = list(kafka.DEAD_LETTER_TOPICS.values())
+            size_bytes = kafka_limits.known_batch_bytes(self._settings, f"{self._client_id}-limits", topics)
+            self._batches = self._new_producer({"batch.size": size_bytes})
+        return self._batches
 
-        message, (topic, _, _) = letter.message, letter.place
-        try:
-            self._connected().produce(
-                kafka.DEAD_LETTER_TOPICS[topic],
-                value=message.value(),
-                key=message.key(),
-                headers=headers,  # type: ignore[arg-type]  # its stub has a list of str | bytes | None
-                on_delivery=delivered,
-            )
-            self._queued.add(letter.place)
-        except (BufferError, KafkaException) as error:
-            raise LetterNotWritten(f"the dead letter of {letter.place} cannot be written: {error}") from error
+    def _single_producer(self) -> Outbound[Place]:
+        if self._singles is None:
+            self._singles = self._new_producer(ONE_BY_ONE)
+        return self._singles
 
-    def _connected(self) -> Producer:
-        if self._producer is None:
-            overrides = {"message.max.bytes": kafka.MAX_LETTER_BYTES}
-            self._producer = kafka.producer(self._settings, f"{self._client_id}-letters", overrides)
-        return self._producer
+    def _new_producer(self, properties: Mapping[str, int]) -> Outbound[Place]:
+        overrides = {**kafka_limits.AS_LARGE_AS_THE_BROKER_TAKES, **properties}
+        return Outbound(kafka.producer(self._settings, f"{self._client_id}-letters", overrides), self._note)
+
+    def _note(self, place: Place, message: Message) -> None:
+        self._written[place] = (message.partition() or 0, message.offset() or 0)
+
+    def _give_up(self) -> None:
+        """Begin anew with new producers: what these had in hand may then be written twice."""
+        for each in filter(None, (self._batches, self._singles)):
+            each.close()
+        self._batches = self._singles = None
+        self.forget_all()
 
 
 def letter_headers(letter: Parked, raw: Mapping[Place, RawHeaders]) -> Headers:

@@ -105,17 +105,20 @@ def park_events(connection: Connection, batch: Batch) -> Counter[Partition]:
     parked = batch.parked
     if not parked:
         return Counter()
-    parameters = {
+    parameters: dict[str, list[Any]] = {
         "topics": [letter.place[0] for letter in parked],
         "topic_ids": [batch.spans[letter.place[:2]].begin.topic_id for letter in parked],
         "partitions": [letter.place[1] for letter in parked],
         "offsets": [letter.place[2] for letter in parked],
-        "letter_topics": [DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],
+        "letter_topics": [None if letter.kept else DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],
         "letter_partitions": [letter.letter_partition for letter in parked],
         "letter_offsets": [letter.letter_offset for letter in parked],
         "event_ids": [letter.poison.event_id for letter in parked],
         "reasons": [letter.poison.reason.value for letter in parked],
         "details": [letter.poison.detail for letter in parked],
+        "event_keys": [letter.kept and letter.kept.key for letter in parked],
+        "event_values": [letter.kept and letter.kept.value for letter in parked],
+        "event_headers": [letter.kept and letter.kept.headers for letter in parked],
     }
     return Counter((topic, partition) for topic, partition in connection.execute(SQL.park_events, parameters))
 

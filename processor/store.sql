@@ -24,12 +24,14 @@ SELECT event_id::text FROM (SELECT event_id FROM incoming EXCEPT SELECT event_id
 -- name: park_events
 -- Record dead letters and return those that are new; one that was recorded before keeps its first record.
 INSERT INTO parked_event (
-    topic, topic_id, partition, "offset", letter_topic, letter_partition, letter_offset, event_id, reason, detail
+    topic, topic_id, partition, "offset", letter_topic, letter_partition, letter_offset, event_id, reason, detail,
+    event_key, event_value, event_headers
 )
 SELECT * FROM unnest(
     %(topics)s::text[], %(topic_ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[],
     %(letter_topics)s::text[], %(letter_partitions)s::integer[], %(letter_offsets)s::bigint[], %(event_ids)s::uuid[],
-    %(reasons)s::text[], %(details)s::text[]
+    %(reasons)s::text[], %(details)s::text[], %(event_keys)s::bytea[], %(event_values)s::bytea[],
+    %(event_headers)s::text[]
 )
 ON CONFLICT (topic, partition, "offset", topic_id) DO NOTHING
 RETURNING topic, partition;

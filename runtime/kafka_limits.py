@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from runtime import kafka
+from runtime.logging import logger
+from runtime.settings import Settings
 
 MAX_MESSAGE_BYTES = "max.message.bytes"
 READ_SECONDS = 2.0
 # librdkafka's defaults and lower bound of batch.size and message.max.bytes.
 DEFAULT_BATCH_BYTES = 1_000_000
 MIN_MESSAGE_BYTES = 1_000
-# A record this large is the broker's to judge: compression may bring it below the topic's limit.
+MAX_LIMIT_BYTES = 2**31 - 1
+# How large a record may be is the broker's to judge.
 BROKER_DECIDES = {"message.max.bytes": 1_000_000_000}
+# A record that came compressed may be above the limit without.
+AS_LARGE_AS_THE_BROKER_TAKES: dict[str, str | int] = {**BROKER_DECIDES, "compression.type": "zstd"}
 
 DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 
@@ -25,12 +33,19 @@ def read_limits(client: AdminClient, topics: Sequence[str]) -> dict[str, int]:
     Blocks for READ_SECONDS at most. Raises PermissionError when this user may not read it, else KafkaException.
     """
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-    try:
+    with denial_as_permission_error(f"this user may not read {MAX_MESSAGE_BYTES} of {', '.join(topics)}"):
         answers = client.describe_configs(resources, request_timeout=READ_SECONDS)
         return {each.name: int(found.result()[MAX_MESSAGE_BYTES].value) for each, found in answers.items()}
+
+
+@contextmanager
+def denial_as_permission_error(message: str) -> Iterator[None]:
+    """Raise what Kafka does not allow this user as PermissionError."""
+    try:
+        yield
     except KafkaException as error:
         if error.args[0].code() in DENIED:
-            raise PermissionError(f"this user may not read {MAX_MESSAGE_BYTES} of {', '.join(topics)}") from error
+            raise PermissionError(message) from error
         raise
 
 
@@ -42,3 +57,39 @@ def batch_bytes(limits: Iterable[int]) -> int:
 def batches_within(size_bytes: int) -> dict[str, int]:
     """Return a producer's properties for batches below a size; a larger record is refused by the client."""
     return {"batch.size": size_bytes, "message.max.bytes": max(size_bytes, MIN_MESSAGE_BYTES)}
+
+
+def known_batch_bytes(settings: Settings, client_id: str, topics: Sequence[str]) -> int:
+    """Return a size of batches that all topics allow, librdkafka's default where that cannot be read."""
+    try:
+        return batch_bytes(read_limits(kafka.admin(settings, client_id), topics).values())
+    except (PermissionError, KafkaException) as error:
+        logger().warning("the limits of topics cannot be read", error=str(error))
+        return DEFAULT_BATCH_BYTES
+
+
+def raise_letter_limits(client: AdminClient) -> list[str]:
+    """Let each topic of dead letters take any event of its topic, with more headers; return the names of those changed.
+
+    Raises PermissionError and KafkaException as read_limits does.
+    """
+    limits = read_limits(client, [*kafka.DEAD_LETTER_TOPICS, *kafka.DEAD_LETTER_TOPICS.values()])
+    wanted = {letters: letter_bytes(limits[topic]) for topic, letters in kafka.DEAD_LETTER_TOPICS.items()}
+    too_low = {name: size_bytes for name, size_bytes in wanted.items() if limits[name] < size_bytes}
+    if too_low:
+        resources = [limit_of(name, size_bytes) for name, size_bytes in too_low.items()]
+        with denial_as_permission_error(f"this user may not raise {MAX_MESSAGE_BYTES} of {', '.join(too_low)}"):
+            for done in client.incremental_alter_configs(resources, request_timeout=READ_SECONDS).values():
+                done.result()
+    return list(too_low)
+
+
+def letter_bytes(event_bytes: int) -> int:
+    """Return the limit of dead letters for a limit of events: headers that are written as text take a third more."""
+    return min(max(kafka.MAX_LETTER_BYTES, 2 * event_bytes), MAX_LIMIT_BYTES)
+
+
+def limit_of(topic: str, size_bytes: int) -> ConfigResource:
+    """Return the change that gives a topic a limit."""
+    entry = ConfigEntry(MAX_MESSAGE_BYTES, str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+    return ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])

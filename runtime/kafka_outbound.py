@@ -14,7 +14,7 @@ PURGE_SECONDS = 0.5
 # The client raises a fatal error of its own while it waits; when that meets a report, Python finds two errors at once.
 FATAL = (KafkaException, SystemError)
 # Each record in a batch of its own.
-ONE_BY_ONE = {"batch.num.messages": 1, "linger.ms": 0}
+ONE_BY_ONE: dict[str, int] = {"batch.num.messages": 1, "linger.ms": 0}
 
 Id = TypeVar("Id")
 Headers = Sequence[tuple[str, Any]]

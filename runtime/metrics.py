@@ -103,6 +103,12 @@ DUPLICATES = owned(PROCESSOR, Counter, "ordermesh_duplicate_events", "Events tha
 PARKED = owned(
     PROCESSOR, Counter, "ordermesh_parked_events", "Events set aside as dead letters, by reason.", ["reason"]
 )
+LETTERS_REFUSED = owned(
+    PROCESSOR,
+    Counter,
+    "ordermesh_refused_dead_letters",
+    "Dead letters that Kafka refused; their events are kept in the database.",
+)
 COUNT_CONFLICTS = owned(
     PROCESSOR, Counter, "ordermesh_count_conflicts", "Counting transactions that lost against another one."
 )

@@ -1,0 +1,148 @@
+"""Dead letters near and above what Kafka takes: each is written or kept, can be sent again, and holds nothing up."""
+
+import os
+import re
+
+import pytest
+from confluent_kafka import KafkaError, Producer
+from processor_world import PATIENCE_SECONDS, World, created, history, sums
+from topic_config import shown, topic_config
+
+from orders import topics
+from processor import dead_letters, decode, letter_box
+from runtime import kafka, kafka_limits, metrics, postgres
+from stack.kafka import Kafka
+
+LETTERS = kafka.DEAD_LETTER_TOPICS[kafka.ORDER_EVENTS]
+KEY = b"k" * 36
+# A batch of one record without headers: 61 bytes of the batch, 47 of the record with its key.
+DEFAULT_LIMIT_BYTES = 1_048_588
+LARGEST_BYTES = DEFAULT_LIMIT_BYTES - 61 - 47
+
+
+def send_large(world: World, value: bytes, **properties: str) -> KafkaError | None:
+    """Write one record as any producer may, and return what the broker says to it."""
+    answers: list[KafkaError | None] = []
+    config = {"bootstrap.servers": world.settings.kafka_bootstrap, "message.max.bytes": 100_000_000, **properties}
+    producer = Producer(config)
+    producer.produce(kafka.ORDER_EVENTS, value, KEY, on_delivery=lambda error, _: answers.append(error))
+    assert producer.flush(PATIENCE_SECONDS) == 0
+    return answers[0]
+
+
+def the_letter(world: World) -> dead_letters.LetterContent:
+    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
+    return dead_letters.show(world.settings, letter.place)
+
+
+def kept_in_kafka(world: World) -> list[bool]:
+    return [there for (there,) in world.rows('SELECT letter_topic IS NOT NULL FROM parked_event ORDER BY "offset"')]
+
+
+@pytest.mark.parametrize("size_bytes", [1_046_800, LARGEST_BYTES])
+def test_a_record_as_large_as_its_topic_takes_is_parked_and_sent_again(world: World, size_bytes: int) -> None:
+    value = os.urandom(size_bytes)
+    assert send_large(world, value) is None
+    worker = world.worker()
+    world.drain(worker)
+    found = the_letter(world)
+    assert (found.key, found.value) == (KEY, value)
+    dead_letters.redrive(world.settings, [found.letter.place])
+    world.drain(worker)
+    assert len(world.parked()) == 2, "it came again"
+    assert the_letter(world).value == value
+    assert kept_in_kafka(world) == [True, True]
+
+
+def test_the_largest_record_is_one_byte_below_what_the_broker_refuses(world: World) -> None:
+    error = send_large(world, os.urandom(LARGEST_BYTES + 1))
+    assert error is not None
+    assert error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def test_a_record_that_only_compression_makes_small_is_parked_and_sent_again(world: World) -> None:
+    value = b"\xff" * 5_000_000
+    assert send_large(world, value, **{"compression.type": "gzip"}) is None
+    worker = world.worker()
+    world.drain(worker)
+    found = the_letter(world)
+    assert found.value == value
+    dead_letters.redrive(world.settings, [found.letter.place])
+    world.drain(worker)
+    assert kept_in_kafka(world) == [True, True]
+
+
+@pytest.mark.parametrize("limit", ["known", "lowered"])
+def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partition_go_on(
+    world: World, broker: Kafka, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    good, large = history(20), created(1, schema_version=2, customer_id=os.urandom(4000).hex())
+    worker = world.worker()
+    if limit == "lowered":
+        world.send_bytes(kafka.ORDER_EVENTS, KEY, b"\xff")
+        world.drain(worker)
+    refused = metrics.LETTERS_REFUSED._value.get()
+    with topic_config(broker.bootstrap, LETTERS, max_message_bytes="3000"):
+        for number in range(60):
+            world._producer.produce(kafka.ORDER_EVENTS, b"\xff" * 100 + str(number).encode(), KEY)
+        world.send([large], {"kept": "too"})
+        world.send(good)
+        world.drain(worker)
+    assert metrics.LETTERS_REFUSED._value.get() == refused + 1
+    assert world.metrics() == sums(good)
+    assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
+    (place,) = world.rows('SELECT topic, partition, "offset" FROM parked_event WHERE letter_topic IS NULL')
+    found = dead_letters.show(world.settings, place)
+    assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
+    assert found.headers == [("kept", b"too")]
+    monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
+    dead_letters.redrive(world.settings, [place])
+    world.drain(worker)
+    assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
+
+
+def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kafka.DEAD_LETTER_TOPICS, kafka.ORDER_EVENTS, "not-there.dlq")
+    good = history(5)
+    world.send_bytes(kafka.ORDER_EVENTS, None, None)
+    world.send(good)
+    world.drain(world.worker())
+    found = the_letter(world)
+    assert (found.letter.reason, found.key, found.value, found.headers) == ("EMPTY", None, None, [])
+    assert world.metrics() == sums(good)
+
+
+def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: World, broker: Kafka) -> None:
+    send_large(world, os.urandom(9_000))
+    world.drain(world.worker())
+    found = the_letter(world)
+    with (
+        topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="100"),
+        pytest.raises(dead_letters.LetterNotSent, match="size too large"),
+    ):
+        dead_letters.redrive(world.settings, [found.letter.place])
+    assert the_letter(world) == found
+
+
+def test_writing_letters_ends_before_the_server_ends_the_transaction() -> None:
+    options = postgres.connection_options("tests")["options"]
+    allowed_ms = int(re.search(r"idle_in_transaction_session_timeout=(\d+)", options)[1])  # type: ignore[index]
+    waits = letter_box.RAW_SECONDS + letter_box.WRITE_SECONDS + kafka_limits.READ_SECONDS
+    assert waits * 1000 <= allowed_ms * 0.8
+
+
+@pytest.mark.parametrize(("events_take", "letters_take"), [(DEFAULT_LIMIT_BYTES, 2_097_176), (3_000_000, 6_000_000)])
+def test_dead_letters_that_are_there_get_a_limit_above_that_of_events(
+    broker: Kafka, events_take: int, letters_take: int
+) -> None:
+    client = kafka.admin(topics.TopicSettings(kafka_bootstrap=broker.bootstrap), "tests")
+    events, letters = str(events_take), str(DEFAULT_LIMIT_BYTES)
+    with (
+        topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes=events),
+        topic_config(broker.bootstrap, LETTERS, max_message_bytes=letters),
+    ):
+        assert topics.raise_letter_limits(client)[:1] == [LETTERS]
+        while shown(client, LETTERS)[kafka_limits.MAX_MESSAGE_BYTES] == letters:
+            pass
+        assert shown(client, LETTERS)[kafka_limits.MAX_MESSAGE_BYTES] == str(letters_take)
+        assert topics.raise_letter_limits(client) == []
