@@ -96,15 +96,16 @@ class LetterBox:
         for letter in letters:
             if letter.place in in_hand:
                 continue
-            in_hand.add(letter.place)
             message, headers = letter.message, letter_headers(letter, raw)
             topic = kafka.DEAD_LETTER_TOPICS[letter.place[0]]
             producer.put(letter.place, topic, message.value(), message.key(), headers, deadline)
+            in_hand.add(letter.place)
         producer.wait(deadline)
         passing = {error.name() for error in producer.errors.values() if not is_refused(error)}
-        if passing:
+        answered = producer.errors.keys() | self._written.keys()
+        if passing or any(letter.place not in answered for letter in letters):
             self._give_up()
-            raise LetterNotWritten(f"dead letters are not written: {', '.join(sorted(passing))}")
+            raise LetterNotWritten(f"dead letters are not written: {', '.join(sorted(passing)) or 'no answer'}")
         return [letter for letter in letters if letter.place in producer.errors]
 
     def _keep(self, refused: Sequence[Parked], raw: Mapping[Place, RawHeaders]) -> None:
