@@ -55,7 +55,7 @@ COMMANDS = {
     "doctor": Entry("cli.doctor:doctor", "Look at what a stack needs on this machine; say how to get what is missing."),
     "settings": Entry("cli.settings:settings", "Print every setting with its default, as Markdown."),
     "outbox": Entry("cli.outbox:app", "Events that Kafka has not taken: list, retry, discard."),
-    "dlq": Entry("cli.dead_letters:app", "Events that could not be counted: list, show, redrive."),
+    "dlq": Entry("cli.dead_letters:app", "Events that could not be counted: list, show, redrive; resume partitions."),
 }
 
 

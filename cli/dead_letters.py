@@ -1,7 +1,8 @@
-"""`ordermesh dlq list | show | redrive`."""
+"""`ordermesh dlq list | show | redrive | resume`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,17 +10,20 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import DecodeError
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from pydantic import SecretStr
+from rich.table import Table
 
 from cli.place import ANALYTICS, use_local_kafka
 from cli.screen import console, plain_table
-from processor import dead_letters
+from processor import dead_letters, pauses, store
 from processor.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime import kafka
 from stack.errors import ServerFailed, SettingInvalid
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Events that could not be counted: list, show, redrive."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Events that could not be counted: list, show, redrive; resume partitions.",
 )
 PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")
 Place = Annotated[str, PLACE]
@@ -45,13 +49,57 @@ def list_letters(
     letters = dead_letters.list_dead_letters(settings(), limit, redriven=redriven)
     if not letters:
         console.print("no dead letters")
-        return
+    else:
+        console.print(letters_table(letters))
+    for pause in paused():
+        console.print(pause_line(pause))
+
+
+def letters_table(letters: Sequence[dead_letters.DeadLetter]) -> Table:
+    """Return dead letters as a table."""
     table = plain_table("place", "reason", "parked", "redriven", "event", "detail")
     for letter in letters:
         parked = letter.parked_at.strftime("%Y-%m-%d %H:%M:%S")
         again = letter.redriven_at.strftime("%H:%M:%S") if letter.redriven_at else ""
         table.add_row(letter.name, letter.reason, parked, again, letter.event_id or "", letter.detail)
-    console.print(table)
+    return table
+
+
+def paused() -> list[pauses.Pause]:
+    """Return the partitions that are paused or were released."""
+    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+        return pauses.pauses(connection)
+
+
+def pause_line(pause: pauses.Pause) -> str:
+    """Say of a partition that it is paused, or read on though most of it is bad."""
+    since = (pause.released_at or pause.paused_at).strftime("%Y-%m-%d %H:%M:%S")
+    bad = f"{pause.bad:,} of {pause.records:,} records could not be counted"
+    if pause.released_at:
+        return f"{pause.name} is read on since {since}, though {bad}"
+    return f"{pause.name} is paused since {since}: {bad}; read on with: ordermesh dlq resume {pause.name}"
+
+
+@app.command()
+def resume(
+    partitions: Annotated[
+        list[str] | None, typer.Argument(help="topic/partition; all that are paused without.")
+    ] = None,
+) -> None:
+    """Read paused partitions on at full speed: what cannot be counted becomes dead letters."""
+    try:
+        wanted = [pauses.parse_partition(text) for text in partitions or ()]
+    except ValueError as error:
+        raise SettingInvalid(str(error)) from error
+    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+        released = pauses.release(connection, wanted)
+    for topic, number in released:
+        console.print(f"{topic}/{number}: read on")
+    if missed := set(wanted) - set(released):
+        names = ", ".join(f"{topic}/{number}" for topic, number in sorted(missed))
+        raise ServerFailed(f"not paused: {names}")
+    if not released:
+        console.print("no partition is paused")
 
 
 @app.command()

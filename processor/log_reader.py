@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -35,6 +35,8 @@ class LogReader:
         self._ends: dict[Partition, int] = {}
         self._extents = LogExtents(settings, client_id)
         self._put_back: list[Message] = []
+        # Not read on while the others are.
+        self._on_hold: set[Partition] = set()
         self._paused = self._taken_away = False
         self._join(settings.first_group_protocol)
 
@@ -106,6 +108,7 @@ class LogReader:
             self._consumer.incremental_assign(places)
         else:
             self._consumer.assign(places)
+        self.hold(self._on_hold)
 
     def realign(self) -> None:
         """Have every partition compared with the database again, which may be another one after an outage."""
@@ -163,7 +166,19 @@ class LogReader:
         """Read on after a wait."""
         if self._paused:
             self._paused = False
-            self._consumer.resume([TopicPartition(*held) for held in self.held])
+            self._consumer.resume([TopicPartition(*held) for held in self.held - self._on_hold])
+
+    def hold(self, partitions: Collection[Partition]) -> None:
+        """Read no further in these partitions."""
+        mine = self.held & set(partitions)
+        self._on_hold |= mine
+        self._consumer.pause([TopicPartition(*place) for place in mine])
+
+    def let_go(self, partitions: Collection[Partition]) -> None:
+        """Read on in these partitions."""
+        mine = self._on_hold & set(partitions)
+        self._on_hold -= mine
+        self._consumer.resume([TopicPartition(*place) for place in mine])
 
     def commit(self, spans: Mapping[Partition, Span]) -> None:
         """Tell the group how far its partitions are counted, without waiting; a mark that is lost costs a replay."""
@@ -193,6 +208,7 @@ class LogReader:
     def _revoked(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         gone = {(at.topic, at.partition) for at in partitions}
         self.held -= gone
+        self._on_hold -= gone
         self._taken_away = True
         self.unaligned -= gone
         for partition in gone:
@@ -222,6 +238,7 @@ class LogReader:
         logger().warning("joining the group anew", protocol=protocol, error=error.str())
         self._consumer.close()
         self._put_back.clear()
+        self._on_hold.clear()
         self.held.clear()
         self.unaligned.clear()
         self.marks.clear()

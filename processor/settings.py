@@ -35,8 +35,14 @@ class WorkSettings(DatabaseSettings):
     processor_retention_days: int = Field(
         default=30, ge=1, le=3_650, description="Days for which it is known whether an event was counted."
     )
-    processor_dead_letters_per_minute: int = Field(
-        default=1_000, ge=1, description="Dead letters after which a worker pauses and says so."
+    processor_pause_window_records: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="The latest records of a partition, by which it is judged."
+    )
+    processor_pause_bad_percent: int = Field(
+        default=50, ge=1, le=100, description="A partition is paused while more of them cannot be counted; 100: never."
+    )
+    processor_pause_probe_seconds: float = Field(
+        default=10.0, ge=0.1, le=3_600, description="A paused partition is read so often, one batch at a time."
     )
 
     @field_validator("kafka_group_protocol")

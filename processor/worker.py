@@ -16,7 +16,8 @@ from processor import crashes, decode, maintenance, marks, store
 from processor.batch import Batch, LogWentBack, Place, set_aside, sort_out
 from processor.letter_box import LetterBox, LetterNotWritten
 from processor.log_reader import LogReader
-from processor.retry import MAX_CONFLICTS, LetterLimit, wait_seconds
+from processor.pauses import Pauses
+from processor.retry import MAX_CONFLICTS, wait_seconds
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from processor.telling import tell
@@ -56,7 +57,7 @@ class Worker:
         client_id = f"ordermesh-processor-{index}"
         self._reader = LogReader(settings, client_id)
         self._letters = LetterBox(settings, client_id)
-        self._limit = LetterLimit(settings.processor_dead_letters_per_minute)
+        self._pauses = Pauses(settings)
         self._outage = Outage("counting")
         self._suspects = crashes.Suspects()
         self._in_hand: list[Place] = []
@@ -154,6 +155,8 @@ class Worker:
         later = messages[len(first) :]
         batch = self._transact(connection, first, later)
         self._suspects.settle(connection, batch.spans)
+        if bad := self._pauses.counted(connection, batch):
+            self._reader.hold(bad)
         self._reader.put_back(later)
         return batch
 
@@ -166,12 +169,10 @@ class Worker:
             if not self._window_is_new and any(one.poison.reason == decode.Reason.TOO_NEW for one in batch.parked):
                 raise WindowOutdated
             if batch.parked:
-                self._limit.check()
                 self._letters.write(batch.parked)
             counted = counting.finish(batch)
         self._window_is_new = False
         self._letters.forget(batch.parked)
-        self._limit.add(len(batch.parked))
         self._reader.counted(batch.spans)
         metrics.COUNT_SECONDS.observe(time.perf_counter() - started)
         tell(batch, counted)
@@ -238,6 +239,7 @@ class Worker:
         went_elsewhere = self._reader.align(starts, committed)
         if went_elsewhere:
             self._letters.forget_all()
+        self._pauses.load(connection, self._reader.held)
         self._suspects.load(connection, self.worker_id, self._reader.held, self._settings.processor_batch_events)
         self._beaten_at = float("-inf")
         return went_elsewhere
@@ -247,7 +249,10 @@ class Worker:
         now = time.monotonic()
         if now - self._beaten_at >= BEAT_SECONDS:
             store.beat(connection, self.worker_id, self._reader.held)
+            if due := self._pauses.due(connection):
+                self._reader.let_go(due)
             metrics.ASSIGNED_PARTITIONS.set(len(self._reader.held))
+            metrics.PAUSED_PARTITIONS.set(len(self._pauses))
             self._beaten_at = now
         if now - self._refreshed_at >= HOUR_SECONDS:
             self._window = store.window(connection, self._settings.processor_retention_days)

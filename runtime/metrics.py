@@ -112,6 +112,13 @@ LETTERS_REFUSED = owned(
 COUNT_CONFLICTS = owned(
     PROCESSOR, Counter, "ordermesh_count_conflicts", "Counting transactions that lost against another one."
 )
+PAUSED_PARTITIONS = owned(
+    PROCESSOR,
+    Gauge,
+    "ordermesh_paused_partitions",
+    "Partitions that are read only now and then, since most of their records cannot be counted.",
+    multiprocess_mode="livesum",
+)
 WORKER_CRASHES = owned(
     PROCESSOR, Counter, "ordermesh_worker_crashes", "Ends of the processor's workers that nobody asked for."
 )

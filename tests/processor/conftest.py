@@ -25,7 +25,7 @@ PARTITIONS = 12
 # Much faster than a copy of a template database.
 AS_NEW = (
     "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat,"
-    " worker_crash"
+    " worker_crash, paused_partition"
 )
 
 

@@ -219,21 +219,6 @@ def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
         dead_letters.parse_place("order-events/x")
 
 
-def test_too_many_dead_letters_stop_the_worker_until_the_limit_allows_more(world: World) -> None:
-    worker = world.worker(processor_dead_letters_per_minute=1)
-    world.send_bytes(kafka.ORDER_EVENTS, b"k", b"\xff")
-    world.drain(worker)
-    world.send_bytes(kafka.ORDER_EVENTS, b"k", b"\xff")
-    thread = threading.Thread(target=worker.run)
-    with capture_logs() as logs:
-        thread.start()
-        await_true(lambda: any("more than 1 events a minute" in str(line.get("error")) for line in logs))
-        worker._stop.set()
-        thread.join(20)
-    world._workers.remove(worker)
-    assert len(world.parked()) == 1
-
-
 def await_true(condition: object, seconds: float = 20) -> None:
     """Block until the condition holds."""
     deadline = time.monotonic() + seconds

@@ -1,0 +1,131 @@
+"""Many records that cannot be counted: they hold nobody up, and a partition of little else is paused."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from ordermesh.events.v1.events_pb2 import OrderEvent
+from processor_world import PATIENCE_SECONDS, World, created, sums
+from raw_producer import Record, produce
+
+from cli.dead_letters import app
+from processor import pauses, store
+from processor.pauses import Pause, Window
+from processor.worker import Worker
+from runtime import kafka, metrics
+from stack.errors import ServerFailed
+
+BAD = Record(b"key", b"\xff")
+
+
+def write(world: World, partition: int, records: Sequence[Record]) -> None:
+    """Write records to a partition of the events of orders."""
+    produce(world.settings.kafka_bootstrap, kafka.ORDER_EVENTS, partition, records)
+
+
+def good(events: Sequence[OrderEvent]) -> list[Record]:
+    """Return events as records."""
+    return [Record(event.order_id.encode(), event.SerializeToString()) for event in events]
+
+
+def run_until(worker: Worker, condition: object) -> None:
+    """Drive a worker until something holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():  # type: ignore[operator]
+        worker.run_once(0.05)
+        assert time.monotonic() < deadline, "did not happen in time"
+
+
+@contextmanager
+def desk(world: World) -> Iterator[psycopg.Connection]:
+    """Connect as the operator's command does."""
+    with store.connect(world.settings.analytics_dsn.get_secret_value()) as connection:
+        yield connection
+
+
+def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    """Run `ordermesh dlq`."""
+    monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
+    monkeypatch.setenv("ORDERMESH_KAFKA_BOOTSTRAP", world.settings.kafka_bootstrap)
+    app(arguments, standalone_mode=False)
+
+
+def paused(world: World) -> list[Pause]:
+    """Return what is paused."""
+    with desk(world) as connection:
+        return pauses.pauses(connection)
+
+
+def test_twenty_thousand_bad_records_hold_up_none_that_is_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [created() for _ in range(240)]
+    for number, event in enumerate(events):
+        write(world, number % 12, [*good([event]), *[BAD] * (250 if number % 12 < 4 else 0)])
+    worker = world.worker()
+    monkeypatch.setattr(worker._reader, "wait", lambda seconds: pytest.fail("the worker waits"))
+    batches = 0
+    while not world.counted_all():
+        batches += worker.run_once(0.05) > 0
+    # As many as it takes to read all, with some to spare for those that a fetch does not fill.
+    assert batches <= 100
+    assert world.metrics() == sums(events)
+    assert world.rows("SELECT count(*), count(DISTINCT letter_offset) > 1 FROM parked_event") == [(20_000, True)]
+    assert paused(world) == []
+
+
+def test_a_partition_of_mostly_bad_records_is_paused_alone_until_somebody_releases_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others, behind = [created() for _ in range(300)], [created() for _ in range(300)]
+    write(world, 0, [*[BAD] * 1_000, *good(behind)])
+    worker = world.worker(
+        processor_batch_events=50, processor_pause_window_records=100, processor_pause_probe_seconds=3_600.0
+    )
+    run_until(worker, lambda: paused(world))
+    for partition in range(1, 7):
+        write(world, partition, good(others[partition - 1 :: 6]))
+    run_until(worker, lambda: world.metrics() == sums(others))
+    (pause,) = paused(world)
+    assert (pause.name, pause.bad, pause.released_at) == ("order-events/0", 100, None)
+    assert 100 <= len(world.parked()) < 1_000
+    run_until(worker, lambda: metrics.PAUSED_PARTITIONS._value.get() == 1)
+    command(world, monkeypatch, "list")
+    assert "order-events/0 is paused since" in capsys.readouterr().out
+    with pytest.raises(ServerFailed, match="not paused: order-events/1"):
+        command(world, monkeypatch, "resume", "order-events/1")
+    command(world, monkeypatch, "resume")
+    assert "order-events/0: read on" in capsys.readouterr().out
+    world.drain(worker)
+    assert len(world.parked()) == 1_000
+    assert world.metrics() == sums([*others, *behind])
+    assert paused(world) == []
+
+
+def test_a_paused_partition_is_read_on_by_itself_once_most_of_it_is_good_again(world: World) -> None:
+    behind = [created() for _ in range(400)]
+    write(world, 0, [*[BAD] * 400, *good(behind)])
+    changes = {
+        "processor_batch_events": 50,
+        "processor_pause_window_records": 100,
+        "processor_pause_probe_seconds": 0.1,
+    }
+    worker = world.worker(**changes)
+    run_until(worker, lambda: paused(world))
+    parked = len(world.parked())
+    world.leave(worker)
+    world.drain(world.worker(1, **changes))
+    assert parked < len(world.parked()) == 400
+    assert world.metrics() == sums(behind)
+    assert paused(world) == []
+
+
+def test_a_window_holds_the_latest_records() -> None:
+    window = Window(100)
+    for records, bad in ((60, 60), (30, 0)):
+        window.add(records, bad)
+    assert not window.full
+    window.add(50, 10)
+    assert (window.full, window.records, window.bad) == (True, 140, 70)
+    window.add(30, 0)
+    assert (window.full, window.records, window.bad) == (True, 110, 10)
