@@ -140,6 +140,14 @@ def _processing(samples: Sequence[Sample], analytics: GetAnalyticsProgressRespon
         workers=analytics.workers,
         latency=PipelineStatus.Latency(p50_ms=analytics.latency_p50_ms, p99_ms=analytics.latency_p99_ms),
         parked_total=analytics.parked_total,
+        parked_per_second=per_second(samples, lambda one: one.analytics.parked_total if one.analytics else None),
+        worker_crashes=analytics.worker_crashes,
+        paused_partitions=[
+            PipelineStatus.PausedPartition(
+                topic=one.topic, partition=one.partition, paused_at=one.paused_at, records=one.records, bad=one.bad
+            )
+            for one in analytics.paused_partitions
+        ],
     )
 
 

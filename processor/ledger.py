@@ -20,6 +20,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
     GetAnalyticsProgressResponse,
     MinuteSum,
     PartitionMark,
+    PausedPartition,
     ProductSum,
     StreamAnalyticsLedgerRequest,
     StreamAnalyticsLedgerResponse,
@@ -56,6 +57,8 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             counted, parked, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
             seen_at, workers = rows(connection, SQL.workers)[0]
             marks = rows(connection, SQL.marks)
+            crashes = rows(connection, SQL.recent_crashes)[0][0]
+            paused = rows(connection, SQL.paused_partitions)
         return GetAnalyticsProgressResponse(
             counted_total=counted,
             parked_total=parked,
@@ -63,6 +66,11 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             latency_p99_ms=p99_ms,
             worker_seen_at=None if seen_at is None else timestamp(seen_at),
             workers=workers,
+            worker_crashes=crashes,
+            paused_partitions=[
+                PausedPartition(topic=topic, partition=number, paused_at=timestamp(at), records=records, bad=bad)
+                for topic, number, at, records, bad in paused
+            ],
             marks=[
                 PartitionMark(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
                 for topic, number, at, topic_id in marks

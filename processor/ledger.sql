@@ -72,6 +72,14 @@ FROM (
 WHERE topic_id = last_id
 ORDER BY topic, partition;
 
+-- name: recent_crashes
+-- Count the ends of workers within the last ten minutes that nobody asked for.
+SELECT count(DISTINCT (worker_id, crashed_at)) FROM worker_crash WHERE crashed_at > now() - interval '10 minutes';
+
+-- name: paused_partitions
+-- List the partitions that are paused.
+SELECT topic, partition, paused_at, records, bad FROM paused_partition WHERE released_at IS NULL ORDER BY topic, partition;
+
 -- name: workers
 -- Return when a worker last showed itself and how many did within the last ten seconds.
 SELECT max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds') FROM worker_heartbeat;

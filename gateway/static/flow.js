@@ -15,9 +15,19 @@ const STAGES = [
       "dead letters": (s) => s.kafka && count(s.kafka.deadLetters) }, rate: (s) => s.processing?.countedPerSecond },
   { part: "processor", title: "Workers", unit: "at work", main: (s) => s.processing?.workers,
     facts: { rate: (s) => s.processing && perSecond(s.processing.countedPerSecond), "p50 / p99": (s) => s.processing && latency(s.processing.latency),
-      "set aside": (s) => s.processing && count(s.processing.parkedTotal) }, rate: (s) => s.processing?.countedPerSecond },
+      "set aside": (s) => s.processing && setAside(s.processing), paused: (s) => s.processing && pausedNames(s.processing) }, rate: (s) => s.processing?.countedPerSecond },
   { part: "analytics", title: "Counted", unit: "events, once each", main: (s) => s.processing?.countedTotal, facts: {} },
 ];
+
+function setAside(processing) {
+  const rate = processing.parkedPerSecond > 0 ? ` (${perSecond(processing.parkedPerSecond)})` : "";
+  return count(processing.parkedTotal) + rate;
+}
+
+function pausedNames(processing) {
+  const names = (processing.pausedPartitions ?? []).map((one) => `${one.topic}/${one.partition}`);
+  return names.length > 1 ? `${names.length} partitions` : names[0] ?? "nothing";
+}
 
 export class Flow {
   constructor(list) {

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
-from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOrderProgressResponse
+from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOrderProgressResponse, PausedPartition
 from pipeline_world import FakeLog
 
 from gateway.event_log import LogState
@@ -78,10 +79,16 @@ async def test_the_status_tells_what_every_part_says(servers, orders, analytics)
     now = Timestamp()
     now.GetCurrentTime()
     servers.world.order_progress = GetOrderProgressResponse(orders_total=5, pending=2, publisher_seen_at=now)
-    servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=3, workers=2, latency_p99_ms=12.5)
+    paused = PausedPartition(topic="order-events", partition=3, paused_at=now, records=10_000, bad=9_000)
+    servers.world.analytics_progress = GetAnalyticsProgressResponse(
+        counted_total=3, workers=2, latency_p99_ms=12.5, worker_crashes=4, paused_partitions=[paused]
+    )
     made = await Sampler(orders, analytics, FakeLog(servers.world)).status()
     assert (made.intake.orders_total, made.outbox.pending, made.processing.counted_total) == (5, 2, 3)
     assert (made.kafka.consumer_lag, made.processing.latency.p99_ms) == (2, 12.5)
+    assert made.processing.worker_crashes == 4
+    (shown,) = made.processing.paused_partitions
+    assert MessageToDict(shown) == MessageToDict(paused)
     names = ["orders", "publisher", "kafka", "processor", "analytics", "gateway"]
     assert [(one.name, one.state) for one in made.components] == [(name, Component.UP) for name in names]
 

@@ -286,6 +286,29 @@ def test_progress_tells_what_was_counted_and_who_is_alive(ledger: Any) -> None:
     assert 0 < found.latency_p50_ms <= found.latency_p99_ms
 
 
+def test_progress_tells_of_paused_partitions_and_of_workers_that_ended(
+    ledger: Any, analytics_server: Analytics
+) -> None:
+    with psycopg.connect(analytics_server.worker, autocommit=True) as worker:
+        worker.execute(
+            "INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records, crashed_at)"
+            " VALUES ('a', 'stock', 1, 0, 1, 2, now()), ('a', 'stock', 2, 0, 1, 2, now()),"
+            " ('b', 'stock', 1, 0, 1, 2, now()), ('b', 'stock', 1, 0, 1, 2, now() - interval '11 minutes')"
+        )
+        worker.execute(
+            "INSERT INTO paused_partition (topic, partition, records, bad, released_at) VALUES"
+            " ('stock', 1, 100, 60, NULL), ('stock', 2, 100, 70, now())"
+        )
+        found = ledger.GetAnalyticsProgress(GetAnalyticsProgressRequest())
+        worker.execute("DELETE FROM worker_crash")
+        worker.execute("DELETE FROM paused_partition")
+    # Those of one statement are of one end.
+    assert found.worker_crashes == 2
+    assert [(one.topic, one.partition, one.records, one.bad) for one in found.paused_partitions] == [
+        ("stock", 1, 100, 60)
+    ]
+
+
 def test_the_audit_finds_nothing_until_a_metric_is_changed(ledger: Any, analytics_server: Analytics) -> None:
     assert not ledger.AuditMetrics(AuditMetricsRequest()).differences
     tampered = {

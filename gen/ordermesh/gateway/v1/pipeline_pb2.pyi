@@ -51,18 +51,37 @@ class PipelineStatus(_message.Message):
         dead_letters: int
         def __init__(self, end_offset_total: _Optional[int] = ..., brokers: _Optional[int] = ..., consumer_lag: _Optional[int] = ..., dead_letters: _Optional[int] = ...) -> None: ...
     class Processing(_message.Message):
-        __slots__ = ("counted_total", "counted_per_second", "workers", "latency", "parked_total")
+        __slots__ = ("counted_total", "counted_per_second", "workers", "latency", "parked_total", "parked_per_second", "worker_crashes", "paused_partitions")
         COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
         COUNTED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
         WORKERS_FIELD_NUMBER: _ClassVar[int]
         LATENCY_FIELD_NUMBER: _ClassVar[int]
         PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        PARKED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        WORKER_CRASHES_FIELD_NUMBER: _ClassVar[int]
+        PAUSED_PARTITIONS_FIELD_NUMBER: _ClassVar[int]
         counted_total: int
         counted_per_second: float
         workers: int
         latency: PipelineStatus.Latency
         parked_total: int
-        def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., parked_total: _Optional[int] = ...) -> None: ...
+        parked_per_second: float
+        worker_crashes: int
+        paused_partitions: _containers.RepeatedCompositeFieldContainer[PipelineStatus.PausedPartition]
+        def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., parked_total: _Optional[int] = ..., parked_per_second: _Optional[float] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PipelineStatus.PausedPartition, _Mapping]]] = ...) -> None: ...
+    class PausedPartition(_message.Message):
+        __slots__ = ("topic", "partition", "paused_at", "records", "bad")
+        TOPIC_FIELD_NUMBER: _ClassVar[int]
+        PARTITION_FIELD_NUMBER: _ClassVar[int]
+        PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
+        RECORDS_FIELD_NUMBER: _ClassVar[int]
+        BAD_FIELD_NUMBER: _ClassVar[int]
+        topic: str
+        partition: int
+        paused_at: _timestamp_pb2.Timestamp
+        records: int
+        bad: int
+        def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
     class Latency(_message.Message):
         __slots__ = ("p50_ms", "p99_ms")
         P50_MS_FIELD_NUMBER: _ClassVar[int]

@@ -123,7 +123,7 @@ class GetAnalyticsProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAnalyticsProgressResponse(_message.Message):
-    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "marks")
+    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "marks", "worker_crashes", "paused_partitions")
     COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,8 @@ class GetAnalyticsProgressResponse(_message.Message):
     WORKER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_CRASHES_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     counted_total: int
     parked_total: int
     latency_p50_ms: float
@@ -138,7 +140,23 @@ class GetAnalyticsProgressResponse(_message.Message):
     worker_seen_at: _timestamp_pb2.Timestamp
     workers: int
     marks: _containers.RepeatedCompositeFieldContainer[PartitionMark]
-    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ...) -> None: ...
+    worker_crashes: int
+    paused_partitions: _containers.RepeatedCompositeFieldContainer[PausedPartition]
+    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
+
+class PausedPartition(_message.Message):
+    __slots__ = ("topic", "partition", "paused_at", "records", "bad")
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    BAD_FIELD_NUMBER: _ClassVar[int]
+    topic: str
+    partition: int
+    paused_at: _timestamp_pb2.Timestamp
+    records: int
+    bad: int
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
 
 class PartitionMark(_message.Message):
     __slots__ = ("topic", "partition", "next_offset", "topic_id")

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/gateway/v1/pipeline.proto.
  */
 export const file_ordermesh_gateway_v1_pipeline: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCL2CAoOUGlwZWxpbmVTdGF0dXMSKQoFYXNfb2YYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmludGFrZRgCIAEoCzIrLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkludGFrZRI7CgZvdXRib3gYAyABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5PdXRib3gSOQoFa2Fma2EYBCABKAsyKi5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5LYWZrYRJDCgpwcm9jZXNzaW5nGAUgASgLMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUHJvY2Vzc2luZxJCCgpjb21wb25lbnRzGAYgAygLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50GjkKBkludGFrZRIUCgxvcmRlcnNfdG90YWwYASABKAMSGQoRb3JkZXJzX3Blcl9zZWNvbmQYAiABKAEavQEKBk91dGJveBIPCgdwZW5kaW5nGAEgASgDEgwKBGRlYWQYAiABKAMSHgoWb2xkZXN0X3BlbmRpbmdfc2Vjb25kcxgDIAEoARIXCg9wdWJsaXNoZWRfdG90YWwYBCABKAMSHAoUcHVibGlzaGVkX3Blcl9zZWNvbmQYBSABKAESPQoHbGF0ZW5jeRgGIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kaXgoFS2Fma2ESGAoQZW5kX29mZnNldF90b3RhbBgBIAEoAxIPCgdicm9rZXJzGAIgASgFEhQKDGNvbnN1bWVyX2xhZxgDIAEoAxIUCgxkZWFkX2xldHRlcnMYBCABKAMapQEKClByb2Nlc3NpbmcSFQoNY291bnRlZF90b3RhbBgBIAEoAxIaChJjb3VudGVkX3Blcl9zZWNvbmQYAiABKAESDwoHd29ya2VycxgDIAEoBRI9CgdsYXRlbmN5GAQgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRIUCgxwYXJrZWRfdG90YWwYBSABKAMaKQoHTGF0ZW5jeRIOCgZwNTBfbXMYASABKAESDgoGcDk5X21zGAIgASgBGswBCglDb21wb25lbnQSDAoEbmFtZRgBIAEoCRJDCgVzdGF0ZRgCIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudC5TdGF0ZRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWVzc2FnZRgEIAEoCSIwCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgYKAlVQEAESCAoERE9XThACIikKEldhdGNoU3RhdHVzUmVxdWVzdBITCgtpbnRlcnZhbF9tcxgBIAEoBSJdChNXYXRjaFN0YXR1c1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEjQKBnN0YXR1cxgCIAEoCzIkLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzIigKEFJlY29uY2lsZVJlcXVlc3QSFAoMd2FpdF9zZWNvbmRzGAEgASgFIv0GChFSZWNvbmNpbGVSZXNwb25zZRJACgd2ZXJkaWN0GAEgASgOMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVmVyZGljdBIPCgdzdW1tYXJ5GAIgASgJEkEKCXB1Ymxpc2hlZBgDIAEoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLlRvdGFscxI/Cgdjb3VudGVkGAQgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEhEKCWluX2ZsaWdodBgFIAEoAxIOCgZwYXJrZWQYBiABKAMSQQoIZmluZGluZ3MYByADKAsyLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nEi4KCnN0YXJ0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3Rvb2tfbXMYCSABKAMa0wIKB0ZpbmRpbmcSQgoEa2luZBgBIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcuS2luZBIqCgZtaW51dGUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC21ldHJpY19uYW1lGAMgASgJEhEKCWRpbWVuc2lvbhgEIAEoCRIQCghleHBlY3RlZBgFIAEoARIOCgZhY3R1YWwYBiABKAESEQoJZXZlbnRfaWRzGAcgAygJEhMKC2V2ZW50X2NvdW50GAggASgDEg8KB21lc3NhZ2UYCSABKAkiVQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCAoETE9TVBABEgsKB1BIQU5UT00QAhIKCgZNRVRSSUMQAxIICgRERUFEEAQSCgoGTUlOVVRFEAUaSAoGVG90YWxzEg4KBmV2ZW50cxgBIAEoAxIOCgZvcmRlcnMYAiABKAMSDwoHcmV2ZW51ZRgDIAEoARINCgV1bml0cxgEIAEoAyJKCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIKCgZBR1JFRVMQARINCglJTl9GTElHSFQQAhILCgdESUZGRVJTEAMylAMKD1BpcGVsaW5lU2VydmljZRJ2CglHZXRTdGF0dXMSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXF1ZXN0GiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiG4LT5JMCFRITL3YxL3BpcGVsaW5lL3N0YXR1cxKHAQoLV2F0Y2hTdGF0dXMSKC5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1JlcXVlc3QaKS5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlIiGC0+STAhsSGS92MS9waXBlbGluZS9zdGF0dXM6d2F0Y2gwARJ/CglSZWNvbmNpbGUSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXF1ZXN0Gicub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UiIYLT5JMCGzoBKiIWL3YxL3BpcGVsaW5lOnJlY29uY2lsZWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCL9CgoOUGlwZWxpbmVTdGF0dXMSKQoFYXNfb2YYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmludGFrZRgCIAEoCzIrLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkludGFrZRI7CgZvdXRib3gYAyABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5PdXRib3gSOQoFa2Fma2EYBCABKAsyKi5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5LYWZrYRJDCgpwcm9jZXNzaW5nGAUgASgLMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUHJvY2Vzc2luZxJCCgpjb21wb25lbnRzGAYgAygLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50GjkKBkludGFrZRIUCgxvcmRlcnNfdG90YWwYASABKAMSGQoRb3JkZXJzX3Blcl9zZWNvbmQYAiABKAEavQEKBk91dGJveBIPCgdwZW5kaW5nGAEgASgDEgwKBGRlYWQYAiABKAMSHgoWb2xkZXN0X3BlbmRpbmdfc2Vjb25kcxgDIAEoARIXCg9wdWJsaXNoZWRfdG90YWwYBCABKAMSHAoUcHVibGlzaGVkX3Blcl9zZWNvbmQYBSABKAESPQoHbGF0ZW5jeRgGIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kaXgoFS2Fma2ESGAoQZW5kX29mZnNldF90b3RhbBgBIAEoAxIPCgdicm9rZXJzGAIgASgFEhQKDGNvbnN1bWVyX2xhZxgDIAEoAxIUCgxkZWFkX2xldHRlcnMYBCABKAMaqQIKClByb2Nlc3NpbmcSFQoNY291bnRlZF90b3RhbBgBIAEoAxIaChJjb3VudGVkX3Blcl9zZWNvbmQYAiABKAESDwoHd29ya2VycxgDIAEoBRI9CgdsYXRlbmN5GAQgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRIUCgxwYXJrZWRfdG90YWwYBSABKAMSGQoRcGFya2VkX3Blcl9zZWNvbmQYBiABKAESFgoOd29ya2VyX2NyYXNoZXMYByABKAUSTwoRcGF1c2VkX3BhcnRpdGlvbnMYCCADKAsyNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5QYXVzZWRQYXJ0aXRpb24agAEKD1BhdXNlZFBhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKAUSLQoJcGF1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWNvcmRzGAQgASgFEgsKA2JhZBgFIAEoBRopCgdMYXRlbmN5Eg4KBnA1MF9tcxgBIAEoARIOCgZwOTlfbXMYAiABKAEazAEKCUNvbXBvbmVudBIMCgRuYW1lGAEgASgJEkMKBXN0YXRlGAIgASgOMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50LlN0YXRlEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAQgASgJIjAKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASBgoCVVAQARIICgRET1dOEAIiKQoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgFIl0KE1dhdGNoU3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSNAoGc3RhdHVzGAIgASgLMiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiKAoQUmVjb25jaWxlUmVxdWVzdBIUCgx3YWl0X3NlY29uZHMYASABKAUi/QYKEVJlY29uY2lsZVJlc3BvbnNlEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0Eg8KB3N1bW1hcnkYAiABKAkSQQoJcHVibGlzaGVkGAMgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEj8KB2NvdW50ZWQYBCABKAsyLi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5Ub3RhbHMSEQoJaW5fZmxpZ2h0GAUgASgDEg4KBnBhcmtlZBgGIAEoAxJBCghmaW5kaW5ncxgHIAMoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9va19tcxgJIAEoAxrTAgoHRmluZGluZxJCCgRraW5kGAEgASgOMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuRmluZGluZy5LaW5kEioKBm1pbnV0ZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLbWV0cmljX25hbWUYAyABKAkSEQoJZGltZW5zaW9uGAQgASgJEhAKCGV4cGVjdGVkGAUgASgBEg4KBmFjdHVhbBgGIAEoARIRCglldmVudF9pZHMYByADKAkSEwoLZXZlbnRfY291bnQYCCABKAMSDwoHbWVzc2FnZRgJIAEoCSJVCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIICgRMT1NUEAESCwoHUEhBTlRPTRACEgoKBk1FVFJJQxADEggKBERFQUQQBBIKCgZNSU5VVEUQBRpICgZUb3RhbHMSDgoGZXZlbnRzGAEgASgDEg4KBm9yZGVycxgCIAEoAxIPCgdyZXZlbnVlGAMgASgBEg0KBXVuaXRzGAQgASgDIkoKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgoKBkFHUkVFUxABEg0KCUlOX0ZMSUdIVBACEgsKB0RJRkZFUlMQAzKUAwoPUGlwZWxpbmVTZXJ2aWNlEnYKCUdldFN0YXR1cxImLm9yZGVybWVzaC5nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyIbgtPkkwIVEhMvdjEvcGlwZWxpbmUvc3RhdHVzEocBCgtXYXRjaFN0YXR1cxIoLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVxdWVzdBopLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVzcG9uc2UiIYLT5JMCGxIZL3YxL3BpcGVsaW5lL3N0YXR1czp3YXRjaDABEn8KCVJlY29uY2lsZRImLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlcXVlc3QaJy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZSIhgtPkkwIbOgEqIhYvdjEvcGlwZWxpbmU6cmVjb25jaWxlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * Asks for the status.
@@ -254,6 +254,27 @@ export type PipelineStatus_Processing = Message<"ordermesh.gateway.v1.PipelineSt
    * @generated from field: int64 parked_total = 5;
    */
   parkedTotal: bigint;
+
+  /**
+   * Events set aside per second.
+   *
+   * @generated from field: double parked_per_second = 6;
+   */
+  parkedPerSecond: number;
+
+  /**
+   * Ends of workers within the last ten minutes that nobody asked for.
+   *
+   * @generated from field: int32 worker_crashes = 7;
+   */
+  workerCrashes: number;
+
+  /**
+   * Partitions that are read only now and then, since most of their latest records cannot be counted; see `ordermesh dlq resume`.
+   *
+   * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.PausedPartition paused_partitions = 8;
+   */
+  pausedPartitions: PipelineStatus_PausedPartition[];
 };
 
 /**
@@ -262,6 +283,55 @@ export type PipelineStatus_Processing = Message<"ordermesh.gateway.v1.PipelineSt
  */
 export const PipelineStatus_ProcessingSchema: GenMessage<PipelineStatus_Processing> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 3);
+
+/**
+ * A partition of the log that is paused.
+ *
+ * @generated from message ordermesh.gateway.v1.PipelineStatus.PausedPartition
+ */
+export type PipelineStatus_PausedPartition = Message<"ordermesh.gateway.v1.PipelineStatus.PausedPartition"> & {
+  /**
+   * The topic.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * The partition.
+   *
+   * @generated from field: int32 partition = 2;
+   */
+  partition: number;
+
+  /**
+   * Since when.
+   *
+   * @generated from field: google.protobuf.Timestamp paused_at = 3;
+   */
+  pausedAt?: Timestamp | undefined;
+
+  /**
+   * The records that were looked at last.
+   *
+   * @generated from field: int32 records = 4;
+   */
+  records: number;
+
+  /**
+   * How many of them could not be counted.
+   *
+   * @generated from field: int32 bad = 5;
+   */
+  bad: number;
+};
+
+/**
+ * Describes the message ordermesh.gateway.v1.PipelineStatus.PausedPartition.
+ * Use `create(PipelineStatus_PausedPartitionSchema)` to create a new message.
+ */
+export const PipelineStatus_PausedPartitionSchema: GenMessage<PipelineStatus_PausedPartition> = /*@__PURE__*/
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 4);
 
 /**
  * A latency.
@@ -289,7 +359,7 @@ export type PipelineStatus_Latency = Message<"ordermesh.gateway.v1.PipelineStatu
  * Use `create(PipelineStatus_LatencySchema)` to create a new message.
  */
 export const PipelineStatus_LatencySchema: GenMessage<PipelineStatus_Latency> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 4);
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 5);
 
 /**
  * One part.
@@ -331,7 +401,7 @@ export type PipelineStatus_Component = Message<"ordermesh.gateway.v1.PipelineSta
  * Use `create(PipelineStatus_ComponentSchema)` to create a new message.
  */
 export const PipelineStatus_ComponentSchema: GenMessage<PipelineStatus_Component> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 5);
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 6);
 
 /**
  * How a part is.
@@ -365,7 +435,7 @@ export enum PipelineStatus_Component_State {
  * Describes the enum ordermesh.gateway.v1.PipelineStatus.Component.State.
  */
 export const PipelineStatus_Component_StateSchema: GenEnum<PipelineStatus_Component_State> = /*@__PURE__*/
-  enumDesc(file_ordermesh_gateway_v1_pipeline, 1, 5, 0);
+  enumDesc(file_ordermesh_gateway_v1_pipeline, 1, 6, 0);
 
 /**
  * How often to send.
