@@ -106,8 +106,8 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
                 metadata={"product_id": product_id},
             )
         stocks = await self._releases.lock(connection, [product_id])
-        stocks[product_id].give_back(quantity)
         now_us = self._clock.now_us()
+        stocks[product_id].give_back(quantity, now_us)
         event = events.restocked(uuid7(now_us), product_id, quantity, now_us, traceparent)
         await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
         released = await self._releases.give(connection, [product_id], stocks, traceparent)

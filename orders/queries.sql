@@ -69,20 +69,34 @@ SELECT product_id, tracked FROM product ORDER BY product_id LIMIT %(limit)s;
 
 -- name: lock_products
 -- Locks products in the order that everybody locks them in, and returns their stock.
-SELECT product_id, stock, awaited FROM product WHERE product_id = ANY(%(product_ids)s::text[])
+SELECT product_id, stock, awaited, arrivals, (extract(epoch FROM arrived_at) * 1000000)::bigint,
+    holder, held, (extract(epoch FROM held_until) * 1000000)::bigint, release_from IS NOT NULL
+FROM product WHERE product_id = ANY(%(product_ids)s::text[])
 ORDER BY product_id FOR UPDATE;
 
 -- name: change_stocks
 -- Applies what a plan changes, one row a product.
-UPDATE product p SET stock = p.stock + c.stock_change, awaited = p.awaited + c.awaited_change
-FROM unnest(%(product_ids)s::text[], %(stock_changes)s::bigint[], %(awaited_changes)s::bigint[])
-    AS c (product_id, stock_change, awaited_change)
+UPDATE product p SET stock = p.stock + c.stock_change, awaited = p.awaited + c.awaited_change,
+    arrivals = c.arrivals, arrived_at = 'epoch'::timestamptz + c.arrived_us * interval '1 microsecond',
+    holder = c.holder, held = c.held, held_until = 'epoch'::timestamptz + c.held_until_us * interval '1 microsecond'
+FROM unnest(
+    %(product_ids)s::text[], %(stock_changes)s::bigint[], %(awaited_changes)s::bigint[], %(arrivals)s::bigint[],
+    %(arrived_us)s::bigint[], %(holders)s::bigint[], %(held)s::bigint[], %(held_until_us)s::bigint[]
+) AS c (product_id, stock_change, awaited_change, arrivals, arrived_us, holder, held, held_until_us)
 WHERE p.product_id = c.product_id;
 
 -- name: insert_waiting
--- Notes what orders wait for.
-INSERT INTO order_waiting (product_id, order_id, quantity)
-SELECT * FROM unnest(%(product_ids)s::text[], %(order_ids)s::uuid[], %(quantities)s::bigint[]);
+-- Notes what orders wait for, and gives each its place in the queue; their products are locked.
+WITH input AS MATERIALIZED (
+    SELECT * FROM unnest(%(product_ids)s::text[], %(order_ids)s::uuid[], %(quantities)s::bigint[])
+        WITH ORDINALITY AS i (product_id, order_id, quantity, number)
+), placed AS MATERIALIZED (
+    SELECT order_id, nextval('waiting_position') AS position
+    FROM (SELECT order_id FROM input GROUP BY order_id ORDER BY min(number)) AS o
+)
+INSERT INTO order_waiting (product_id, order_id, quantity, position, arrivals_before)
+SELECT i.product_id, i.order_id, i.quantity, o.position, p.arrivals
+FROM input i JOIN placed o USING (order_id) JOIN product p USING (product_id);
 
 -- name: get_order
 -- Returns one order.
@@ -116,28 +130,49 @@ FROM unnest(%(order_ids)s::uuid[], %(occur_us)s::bigint[]) AS r (order_id, occur
 WHERE o.order_id = r.order_id;
 
 -- name: delete_waiting
--- Forgets what orders waited for.
-DELETE FROM order_waiting WHERE order_id = ANY(%(order_ids)s::uuid[]);
+-- Forgets what orders waited for and returns the places in the queue that they had.
+DELETE FROM order_waiting WHERE order_id = ANY(%(order_ids)s::uuid[]) RETURNING position;
 
 -- name: waiting_candidates
--- Returns orders that wait for a product, oldest first, with everything that they wait for.
-SELECT w.order_id::text, w.product_id, w.quantity FROM order_waiting w
-WHERE w.order_id IN (
-    SELECT c.order_id FROM order_waiting c WHERE c.product_id = %(product_id)s AND c.order_id > %(after)s
-    ORDER BY c.order_id LIMIT %(limit)s)
-ORDER BY w.order_id;
+-- Returns orders that wait for some products, in the order of their places, with everything that they wait for.
+SELECT p.position, w.order_id::text, w.product_id, w.quantity, w.arrivals_before
+FROM (SELECT order_id, min(position) AS position
+      FROM unnest(%(product_ids)s::text[]) AS g (product_id) CROSS JOIN LATERAL (
+          SELECT c.order_id, c.position FROM order_waiting c
+          WHERE c.product_id = g.product_id AND c.position > %(after)s ORDER BY c.position LIMIT %(limit)s) AS first
+      GROUP BY order_id ORDER BY 2 LIMIT %(limit)s) AS p
+JOIN order_waiting w USING (order_id)
+ORDER BY p.position;
 
 -- name: begin_release
--- Notes after which order a release has to begin.
-UPDATE product SET release_after = %(first)s WHERE product_id = ANY(%(product_ids)s::text[]);
+-- Notes that releases have to begin, after a place.
+UPDATE product SET release_from = %(after)s WHERE product_id = ANY(%(product_ids)s::text[]);
 
 -- name: move_release
--- Notes where a release has to go on, NULL when it is done; not when another release began or came further meanwhile.
-UPDATE product SET release_after = %(following)s WHERE product_id = %(product_id)s AND release_after = %(after)s;
+-- Notes where releases have to go on, NULL for those that are done; not for one that began anew or came further meanwhile.
+UPDATE product SET release_from = CASE WHEN product_id = ANY(%(going_on)s::text[]) THEN %(last)s::bigint END
+WHERE product_id = ANY(%(product_ids)s::text[]) AND release_from = %(after)s;
+
+-- name: skip_release
+-- Notes that releases have to go on after the next order that waits, and returns which that is.
+WITH next AS (
+    SELECT c.position, c.order_id FROM order_waiting c
+    WHERE c.product_id = ANY(%(product_ids)s::text[]) AND c.position > %(after)s ORDER BY c.position LIMIT 1
+), moved AS (
+    UPDATE product p SET release_from = next.position FROM next
+    WHERE p.product_id = ANY(%(product_ids)s::text[]) AND p.release_from = %(after)s)
+SELECT order_id::text FROM next;
+
+-- name: end_holds
+-- Ends what was held until now, and notes that those who wait have to be looked at.
+UPDATE product SET holder = 0, held = 0, release_from = 0
+WHERE product_id IN (
+    SELECT product_id FROM product WHERE holder <> 0 AND held_until < clock_timestamp() FOR UPDATE SKIP LOCKED);
 
 -- name: unfinished_releases
--- Returns products whose release has to go on.
-SELECT product_id, release_after::text FROM product WHERE release_after IS NOT NULL ORDER BY product_id LIMIT 100;
+-- Returns products whose release has to go on, but for those that are to rest.
+SELECT product_id, release_from FROM product
+WHERE release_from IS NOT NULL AND product_id <> ALL(%(resting)s::text[]) ORDER BY random() LIMIT 100;
 
 -- name: list_orders
 -- Returns a page of all orders, newest first.

@@ -55,12 +55,13 @@ class Steps:
         await connection.execute(QUERIES.step_order, parameters)
         await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
         if tracked:
-            await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
+            cursor = await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
+            places = {row[0] for row in await cursor.fetchall()}
             for product, quantity in tracked.items():
                 if order.status == PENDING_RESTOCK:
-                    stocks[product].wait(-quantity)
+                    stocks[product].leave(quantity, places)
                 else:
-                    stocks[product].give_back(quantity)
+                    stocks[product].give_back(quantity, event.occur_us)
             await self._releases.give(connection, sorted(tracked), stocks, traceparent)
             await write_stocks(connection, stocks)
         return replace(order, status=target, sequence=order.sequence + 1, updated_at_us=event.occur_us)

@@ -29,17 +29,22 @@ class NotFresh(Exception):
 async def lock_stocks(connection: Connection, product_ids: Sequence[str]) -> dict[str, Stock]:
     """Lock products, in the order that everybody does, and return their stock."""
     cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.quoted(sorted(set(product_ids)))})
-    return {product_id: Stock(stock, awaited) async for product_id, stock, awaited in cursor}
+    return {product_id: Stock(*columns) async for product_id, *columns in cursor}
 
 
 async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> None:
     """Write what a plan changed, one row a product."""
-    changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change}
+    changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change or s.hold_changed}
     if changed:
         parameters = {
             "product_ids": arrays.quoted(changed),
             "stock_changes": arrays.plain([s.on_hand_change for s in changed.values()]),
             "awaited_changes": arrays.plain([s.awaited_change for s in changed.values()]),
+            "arrivals": arrays.plain([s.arrivals for s in changed.values()]),
+            "arrived_us": arrays.plain([s.arrived_us for s in changed.values()]),
+            "holders": arrays.plain([s.holder for s in changed.values()]),
+            "held": arrays.plain([s.held for s in changed.values()]),
+            "held_until_us": arrays.plain([s.held_until_us for s in changed.values()]),
         }
         await connection.execute(QUERIES.change_stocks, parameters)
 
@@ -55,8 +60,9 @@ async def store_tracked(
         stocks = await lock_stocks(connection, [product for order in orders for product in order.needs])
         seen: set[RequestKey] = set(await first_answers(connection, orders))
         fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]
-        decisions = plan.allocate(stocks, [orders[position].needs for position in fresh])
-        batch = plan_orders([orders[position] for position in fresh], decisions, clock.now_us(len(fresh)))
+        now_us = clock.now_us(len(fresh))
+        decisions = plan.allocate(stocks, [orders[position].needs for position in fresh], now_us)
+        batch = plan_orders([orders[position] for position in fresh], decisions, now_us)
         outcomes = await insert(connection, batch) if batch else []
         if any(not isinstance(outcome, Accepted) or outcome.replayed for outcome in outcomes):
             raise NotFresh

@@ -147,6 +147,11 @@ def test_ids_of_one_time_differ() -> None:
 
 PRODUCTS = ["a", "b", "c"]
 NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 6), min_size=1)
+NOW_US = 10_000_000
+
+
+def in_line(*wanted: dict[str, int]) -> list[plan.Waiting]:
+    return [plan.Waiting(n + 1, str(n), needs, dict.fromkeys(needs, 0)) for n, needs in enumerate(wanted)]
 
 
 @given(st.lists(st.integers(0, 12), min_size=3, max_size=3), st.lists(NEEDS, max_size=12), st.lists(NEEDS, max_size=8))
@@ -156,7 +161,7 @@ def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
     stocks = {product: plan.Stock(units, 0) for product, units in zip(PRODUCTS, stock, strict=True)}
     allocated: Counter[str] = Counter()
     waiting = []
-    for needs, decision in zip(first + more, plan.allocate(stocks, first + more), strict=True):
+    for needs, decision in zip(first + more, plan.allocate(stocks, first + more, NOW_US), strict=True):
         if decision.allocated:
             allocated.update(needs)
         else:
@@ -164,8 +169,8 @@ def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
             assert set(decision.missing) <= set(needs)
     check(stocks, stock, allocated, waiting)
     for product in PRODUCTS:
-        stocks[product].give_back(3)
-    released = plan.release(stocks, waiting)
+        stocks[product].give_back(3, NOW_US)
+    released = plan.release(stocks, in_line(*waiting), PRODUCTS, NOW_US)
     for needs, fits in zip(list(waiting), released, strict=True):
         if fits:
             allocated.update(needs)
@@ -181,18 +186,19 @@ def check(stocks: dict[str, plan.Stock], stock: list[int], allocated: Counter[st
         assert found.awaited == found.awaited_change == sum(needs.get(product, 0) for needs in waiting)
 
 
-def test_a_new_order_takes_only_what_waiting_ones_leave() -> None:
-    stocks = {"a": plan.Stock(on_hand=5, awaited=3)}
-    one, two, three = plan.allocate(stocks, [{"a": 3}, {"a": 2}, {"a": 1}])
-    assert (one.missing, two.missing, three.missing) == ({"a": 1}, {"a": 2}, {"a": 1})
-    stocks = {"a": plan.Stock(on_hand=5, awaited=3)}
-    assert [d.allocated for d in plan.allocate(stocks, [{"a": 2}, {"a": 1}])] == [True, False]
+def test_a_new_order_takes_what_is_not_held_and_during_a_release_what_nobody_awaits() -> None:
+    held = plan.Stock(on_hand=5, awaited=9, holder=1, held=3, held_until_us=NOW_US + 1)
+    assert [d.missing for d in plan.allocate({"a": held}, [{"a": 3}, {"a": 2}], NOW_US)] == [{"a": 1}, {}]
+    held.held_until_us = NOW_US
+    assert [d.allocated for d in plan.allocate({"a": held}, [{"a": 3}], NOW_US)] == [True]
+    releasing = plan.Stock(on_hand=5, awaited=3, releasing=True)
+    assert [d.allocated for d in plan.allocate({"a": releasing}, [{"a": 2}, {"a": 1}], NOW_US)] == [True, False]
 
 
-def test_a_release_goes_by_age_and_skips_what_does_not_fit() -> None:
+def test_a_release_goes_by_place_and_skips_what_does_not_fit() -> None:
     stocks = {"a": plan.Stock(5, 10), "b": plan.Stock(0, 1)}
-    waiting = [{"a": 6}, {"a": 1, "b": 1}, {"a": 3}, {"a": 3}, {"a": 2}]
-    assert plan.release(stocks, waiting) == [False, False, True, False, True]
+    waiting = in_line({"a": 6}, {"a": 1, "b": 1}, {"a": 3}, {"a": 3}, {"a": 2})
+    assert plan.release(stocks, waiting, PRODUCTS, NOW_US) == [False, False, True, False, True]
 
 
 def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead() -> None:
