@@ -50,6 +50,8 @@ class AnalyticsLedger:
 
     parked: int
     minutes: dict[int, Minute]
+    # Minutes before this one may be gone from the counted events.
+    complete_since: int = 0
 
 
 class Backend:
@@ -167,7 +169,8 @@ class Analytics(Backend):
         request = pb.StreamAnalyticsLedgerRequest()
         parts = await self.all("StreamAnalyticsLedger", request, pb.StreamAnalyticsLedgerResponse)
         minutes = by_minute(one for part in parts for one in part.minutes)
-        return AnalyticsLedger(sum(part.parked for part in parts), minutes)
+        since = max((part.complete_since.seconds for part in parts), default=0)
+        return AnalyticsLedger(sum(part.parked for part in parts), minutes, since)
 
     async def counted_ids(self, minute: int) -> tuple[set[bytes], set[bytes]]:
         """Return the ids of the counted events of a minute, and those set aside of any minute."""

@@ -65,6 +65,8 @@ class Evidence:
 
     published: Ledger
     counted: Ledger
+    # The first minute that is compared, 0 when that is the first there ever was.
+    covers_from: int = 0
     pending: int = 0
     dead: Ids = Ids(0, ())
     parked: int = 0
@@ -227,6 +229,7 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         in_flight=evidence.in_flight,
         parked=evidence.parked,
         findings=findings[:MAX_FINDINGS],
+        covers_from=Timestamp(seconds=evidence.covers_from) if evidence.covers_from else None,
     )
 
 
@@ -259,13 +262,15 @@ def _ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Findi
 def _summary(evidence: Evidence, findings: list[Finding]) -> str:
     """Return the comparison in one line; the verdict stands beside it."""
     published = totals(evidence.published)
+    since_when = f" since {_name(evidence.covers_from)}" if evidence.covers_from else ""
     aside = f", {evidence.parked:,} set aside as dead letters" if evidence.parked else ""
     way = f", {evidence.in_flight:,} still on the way" if evidence.in_flight else ""
     if findings:
-        return f"{_tally(findings)} (of {_count(published.events, 'published event')}{aside}{way})"
+        return f"{_tally(findings)} (of {_count(published.events, 'published event')}{since_when}{aside}{way})"
     orders = f"{_count(published.orders, 'order')}, revenue {published.revenue:,.2f}"
     counted = "each counted once" if not evidence.parked else "each counted once or set aside"
-    return f"{_count(published.events, 'published event')} {counted} ({orders}){aside}{way}"
+    events = _count(published.events, "published event")
+    return f"{events}{since_when} {counted} ({orders}){aside}{way}"
 
 
 def _tally(findings: list[Finding]) -> str:

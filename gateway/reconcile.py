@@ -54,9 +54,11 @@ class Reconciliation:
         published = await self._ask_orders(self._orders.ledger())
         lag = await self._settle()
         counted = await self._ask_analytics(self._analytics.ledger())
+        covers_from = max(published.complete_since, counted.complete_since)
         return Evidence(
-            published=since(published.minutes, published.complete_since),
-            counted=since(counted.minutes, published.complete_since),
+            published=since(published.minutes, covers_from),
+            counted=since(counted.minutes, covers_from),
+            covers_from=covers_from,
             pending=published.pending,
             dead=published.dead,
             parked=counted.parked,
@@ -87,7 +89,7 @@ class Reconciliation:
         if not found:
             return []
         again = await self._ask_orders(self._orders.ledger())
-        moved = again.pending or since(again.minutes, again.complete_since) != evidence.published
+        moved = again.pending or since(again.minutes, evidence.covers_from) != evidence.published
         return [] if moved else found
 
     async def _settle(self) -> int:

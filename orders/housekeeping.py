@@ -1,4 +1,4 @@
-"""The job `forget-old-requests`: request ids are kept for seven days."""
+"""The upkeep of the orders database: partitions of the outbox and of request ids, and what stopped processes left."""
 
 from __future__ import annotations
 
@@ -6,23 +6,49 @@ import asyncio
 from typing import Any
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from orders.sql import QUERIES
+from runtime import metrics, partitions
 from runtime.logging import logger
+from runtime.partitions import Table
+from runtime.pooler import Pooler
+from runtime.postgres import connect_async
 
 EVERY_SECONDS = 60.0
+DAYS_AHEAD = 2
+# For as long as that a repeated request_id is answered like the first one; told in the contract.
+REQUEST_DAYS = 7
+
+Connection = psycopg.AsyncConnection[Any]
 
 
-async def forget_old_requests(pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
-    """Delete old request ids some at a time, until cancelled."""
+def tables(outbox_retention_days: int) -> list[Table]:
+    """Return the tables that are partitioned by time."""
+    return [
+        Table("event_outbox", DAYS_AHEAD, outbox_retention_days),
+        Table("order_request", DAYS_AHEAD, REQUEST_DAYS),
+        Table("idempotency_request", DAYS_AHEAD, REQUEST_DAYS),
+    ]
+
+
+async def keep_house(dsn: str, outbox_retention_days: int, pooler: Pooler) -> None:
+    """Do what is due now and every minute, until cancelled; on a connection of its own, since it may wait for locks."""
     while True:
-        await asyncio.sleep(EVERY_SECONDS)
         try:
-            async with pool.connection() as connection:
-                deleted = (await connection.execute(QUERIES.forget_requests)).rowcount
-                deleted += (await connection.execute(QUERIES.forget_answers)).rowcount
-            if deleted:
-                logger().info("old request ids forgotten", deleted=deleted)
+            async with await connect_async(dsn, "ordermesh-housekeeping", pooler) as connection:
+                await run_once(connection, outbox_retention_days)
         except psycopg.Error as error:
-            logger().warning("old request ids not forgotten", error=str(error).strip())
+            logger().warning("housekeeping is left for later", error=str(error).strip())
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def run_once(connection: Connection, outbox_retention_days: int) -> list[str]:
+    """Do what is due; return which partitions were made and dropped. Raises psycopg.Error."""
+    changes: list[str] = []
+    for table in tables(outbox_retention_days):
+        async for change in partitions.maintain_async(connection, table):
+            logger().info("partition changed", change=change)
+            changes.append(change)
+        metrics.ORDERS_MAINTAINED.labels(table.name).set_to_current_time()
+    await connection.execute(QUERIES.fold_progress)
+    return changes

@@ -68,7 +68,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             pending=pending,
             dead_ids=[row[0] for row in dead],
             dead=dead[0][1] if dead else 0,
-            complete_since=Timestamp(seconds=since),
+            complete_since=Timestamp(seconds=since) if since else None,
         )
         for minutes in parts(minute_sums(rows), MINUTES_PER_MESSAGE):
             yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)

@@ -17,9 +17,7 @@ SELECT event_id::text, count(*) OVER () FROM event_outbox WHERE status = 'DEAD' 
 
 -- name: complete_since
 -- Returns the first minute of which nothing was dropped, in seconds since 1970; 0 when nothing ever was.
-SELECT coalesce(extract(epoch FROM to_timestamp(min(right(c.relname, 8)), 'YYYYMMDD')), 0)::bigint
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'event_outbox'::regclass AND c.relname ~ '^event_outbox_[0-9]{8}$';
+SELECT coalesce(extract(epoch FROM complete_since), 0)::bigint FROM partitioned_table WHERE name = 'event_outbox';
 
 -- name: sums_by_minute
 -- Returns the published events summed by minute and type.

@@ -68,14 +68,6 @@ ON CONFLICT (process) DO UPDATE SET published = p.published + excluded.published
 -- Asks to be woken.
 LISTEN event_outbox;
 
--- name: give_way
--- Gives up a lock that others hold up: waiting for it would hold up every order behind it.
-SET LOCAL lock_timeout = '200ms';
-
--- name: maintain
--- Makes partitions ahead and drops those past the retention.
-SELECT maintain_outbox(%(days_ahead)s, %(retention_days)s);
-
 -- name: count_pending
 -- Counts unsent events, up to a limit.
 SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;

@@ -26,9 +26,6 @@ FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 0.5
 MANY_EVENTS_PER_SECOND = 1500
-MAINTAIN_SECONDS = 3600.0
-MAINTAIN_AGAIN_SECONDS = 60.0
-DAYS_AHEAD = 2
 PENDING_LIMIT = 100_000
 
 
@@ -60,12 +57,9 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         if listens:
             connection.execute(OUTBOX.listen)
-        maintain_at, pace = 0.0, Pace(MANY_EVENTS_PER_SECOND)
+        pace = Pace(MANY_EVENTS_PER_SECOND)
         try:
             while not stop.is_set():
-                if time.monotonic() >= maintain_at:
-                    done = maintain(connection, settings.outbox_retention_days)
-                    maintain_at = time.monotonic() + (MAINTAIN_SECONDS if done else MAINTAIN_AGAIN_SECONDS)
                 if step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards)):
                     await_events(connection, stop, listens=listens)
         finally:
@@ -110,18 +104,3 @@ def count_pending(connection: psycopg.Connection[Any]) -> None:
     """Show how many events wait."""
     row = connection.execute(OUTBOX.count_pending, {"limit": PENDING_LIMIT}).fetchone()
     metrics.OUTBOX_PENDING.set(row[0] if row else 0)
-
-
-def maintain(connection: psycopg.Connection[Any], retention_days: int) -> bool:
-    """Make the outbox's partitions ahead and drop old ones; False when the outbox is in use and it is to wait."""
-    parameters = {"days_ahead": DAYS_AHEAD, "retention_days": retention_days}
-    try:
-        with connection.transaction():
-            connection.execute(OUTBOX.give_way)
-            rows = connection.execute(OUTBOX.maintain, parameters).fetchall()
-    except psycopg.errors.LockNotAvailable:
-        logger().warning("outbox partitions are left for later, the outbox is in use")
-        return False
-    if rows:
-        logger().info("outbox partitions changed", partitions=[row[0] for row in rows])
-    return True

@@ -9,15 +9,32 @@ WITH input AS MATERIALIZED (
         %(payloads)s::bytea[]
     ) WITH ORDINALITY AS i (order_id, customer_id, status, total_minor, units, created_us, lines, request_id,
         fingerprint, shard, event_id, traceparent, payload, position)
-), fresh AS (
-    INSERT INTO order_request (customer_id, request_id, fingerprint, order_id, status, created_at)
-    SELECT customer_id, request_id, fingerprint, order_id, status, 'epoch'::timestamptz + created_us * interval '1 microsecond'
-    FROM input WHERE request_id <> '' ORDER BY customer_id, request_id
+), period AS MATERIALIZED (
+    -- Near the change of the period, transactions on both sides of it may run: then a request is claimed in both partitions.
+    SELECT request_period(clock_timestamp() - interval '15 minutes') AS first,
+        request_period(clock_timestamp() + interval '15 minutes') AS last
+), unknown AS MATERIALIZED (
+    SELECT i.* FROM input i LEFT JOIN LATERAL (
+        SELECT true AS earlier FROM order_request r
+        WHERE r.customer_id = i.customer_id AND r.request_id = i.request_id AND r.period <> (SELECT first FROM period) LIMIT 1
+    ) AS known ON true
+    WHERE i.request_id <> '' AND earlier IS NULL
+), claimed AS (
+    INSERT INTO order_request (customer_id, request_id, fingerprint, order_id, status, created_at, period)
+    SELECT customer_id, request_id, fingerprint, order_id, status, 'epoch'::timestamptz + created_us * interval '1 microsecond',
+        (SELECT first FROM period)
+    FROM unknown ORDER BY customer_id, request_id
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), claimed_too AS (
+    INSERT INTO order_request (customer_id, request_id, fingerprint, order_id, status, created_at, period)
+    SELECT customer_id, request_id, fingerprint, order_id, status, 'epoch'::timestamptz + created_us * interval '1 microsecond', last
+    FROM unknown CROSS JOIN period WHERE last <> first AND order_id IN (SELECT order_id FROM claimed) ORDER BY customer_id, request_id
     ON CONFLICT DO NOTHING
     RETURNING order_id
 ), accepted AS MATERIALIZED (
     SELECT *, 'epoch'::timestamptz + created_us * interval '1 microsecond' AS created_at
-    FROM input WHERE request_id = '' OR order_id IN (SELECT order_id FROM fresh)
+    FROM input WHERE request_id = '' OR order_id IN (SELECT order_id FROM claimed)
 ), stored AS (
     INSERT INTO orders (order_id, customer_id, status, total_minor, created_at, updated_at, trace_id, lines)
     SELECT order_id, customer_id, status, total_minor, created_at, created_at, substr(traceparent, 4, 32), lines::order_line[]
@@ -32,7 +49,9 @@ WITH input AS MATERIALIZED (
     ON CONFLICT (process) DO UPDATE SET orders = p.orders + excluded.orders, seen_at = excluded.seen_at
 )
 SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-    ARRAY(SELECT order_id::text FROM input WHERE request_id <> '' EXCEPT SELECT order_id::text FROM fresh);
+    ARRAY(SELECT order_id::text FROM input WHERE request_id <> '' EXCEPT SELECT order_id::text FROM claimed),
+    CASE WHEN (SELECT last <> first FROM period) AND (SELECT count(*) FROM claimed) <> (SELECT count(*) FROM claimed_too)
+        THEN refuse_split_claim() END;
 
 -- name: find_requests
 -- Returns the first answers of requests that were made before.
@@ -233,12 +252,13 @@ WHERE method = %(method)s AND scope = %(scope)s AND request_id = %(request_id)s;
 INSERT INTO idempotency_request (method, scope, request_id, fingerprint, response)
 VALUES (%(method)s, %(scope)s, %(request_id)s, %(fingerprint)s, %(response)s);
 
--- name: forget_requests
--- Deletes request ids that are older than seven days, some at a time.
-DELETE FROM order_request WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM order_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));
-
--- name: forget_answers
--- Deletes answers that are older than seven days, some at a time.
-DELETE FROM idempotency_request WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM idempotency_request WHERE created_at < clock_timestamp() - interval '7 days' LIMIT 10000));
+-- name: fold_progress
+-- Adds the counts of processes that were not seen for a day to one row.
+WITH gone AS (
+    DELETE FROM progress WHERE seen_at < clock_timestamp() - interval '1 day' AND process <> 'earlier processes'
+    RETURNING orders, published, seen_at
+)
+INSERT INTO progress AS p (process, orders, published, seen_at)
+SELECT 'earlier processes', sum(orders), sum(published), max(seen_at) FROM gone HAVING count(*) > 0
+ON CONFLICT (process) DO UPDATE SET orders = p.orders + excluded.orders, published = p.published + excluded.published,
+    seen_at = greatest(p.seen_at, excluded.seen_at);

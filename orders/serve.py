@@ -21,7 +21,7 @@ from orders.catalogue import Catalogue
 from orders.changes import Changes
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
-from orders.housekeeping import forget_old_requests
+from orders.housekeeping import keep_house
 from orders.inventory import Inventory
 from orders.ledger import OrderLedger
 from orders.releases import Releases
@@ -86,7 +86,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
             "writer": writer.run(),
             "doorbell": doorbell.run(),
             "releases": releases.sweep(),
-            "housekeeping": forget_old_requests(pool),
+            "housekeeping": keep_house(dsn, settings.outbox_retention_days, pooler),
         }
 
         def register(server: grpc.aio.Server) -> None:

@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.pooler import POOLER, Pooler
+from runtime.retention import RetentionSettings
 from runtime.settings import Settings
 
 
@@ -38,7 +39,7 @@ class TopicSettings(Settings):
         return wanted
 
 
-class ServeSettings(DatabaseSettings):
+class ServeSettings(DatabaseSettings, RetentionSettings):
     """The serving processes; `{index}` in the address is the number of the process."""
 
     orders_listen: Address = Field(
@@ -74,5 +75,4 @@ class PublisherSettings(DatabaseSettings):
     publisher_ack_seconds: float = Field(
         default=5.0, gt=0, le=8, description="Patience with Kafka, within the claim's 10 s."
     )
-    outbox_retention_days: int = Field(default=7, ge=1, le=3650, description="Days that sent events are kept.")
     metrics_address: PortAddress = Field(default="127.0.0.1:9102", description="Where /metrics is served.")

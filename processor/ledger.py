@@ -83,8 +83,9 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         """Stream the counted events by minute, after how many are set aside."""
         with self._snapshot() as connection:
             parked = rows(connection, SQL.count_parked)[0][0]
+            since = rows(connection, SQL.complete_since)[0][0]
             sums = rows(connection, SQL.minute_sums)
-        yield StreamAnalyticsLedgerResponse(parked=parked)
+        yield StreamAnalyticsLedgerResponse(parked=parked, complete_since=None if since is None else timestamp(since))
         minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
         for part in parts(minutes, MINUTES_PER_MESSAGE):
             yield StreamAnalyticsLedgerResponse(minutes=part)

@@ -7,6 +7,10 @@ SET LOCAL statement_timeout = '60s';
 SELECT count(*) FROM parked_event p
 WHERE p.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = p.event_id);
 
+-- name: complete_since
+-- Return the first minute of which nothing was dropped; null when nothing ever was.
+SELECT complete_since::timestamp AT TIME ZONE 'UTC' FROM partitioned_table WHERE name = 'processed_events';
+
 -- name: minute_sums
 -- Sum the counted events by minute and type.
 SELECT

@@ -1,37 +1,81 @@
-"""The job `maintain_event_partitions`: makes partitions of processed_events ahead, drops those past the retention."""
+"""The upkeep of the analytics database: partitions of processed_events, and rows that nothing needs any more."""
 
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]  # it is public, and not in __all__
 
-from processor import crashes, store
+from processor import crashes
 from processor.settings import WorkSettings
+from processor.store import SQL
+from runtime import kafka, metrics, partitions
+from runtime.kafka import EVENT_TOPICS
 from runtime.logging import logger
+from runtime.partitions import Table
+from runtime.postgres import connect
 
-PERIOD_SECONDS = 3600.0
-RETRY_SECONDS = 60.0
+EVERY_SECONDS = 60.0
+KAFKA_SECONDS = 30.0
+DAY_MS = 86_400_000
 DAYS_AHEAD = 3
 
 
 def run(settings: WorkSettings, stop: threading.Event) -> None:
-    """Run the job again and again, sooner after a failure."""
-    wait_seconds = 0.0
-    while not stop.wait(wait_seconds):
+    """Run the job again and again; what fails is tried again with the next run."""
+    compare_with_topics(settings)
+    while True:
         try:
             run_once(settings)
-            wait_seconds = PERIOD_SECONDS
         except psycopg.Error as error:
-            logger().warning("partitions were not maintained, trying again", error=str(error).strip())
-            wait_seconds = RETRY_SECONDS
+            logger().warning("maintenance is left for later", error=str(error).strip())
+        if stop.wait(EVERY_SECONDS):
+            return
 
 
-def run_once(settings: WorkSettings) -> tuple[int, int]:
-    """Do the job; return how many partitions were made and dropped. Raises psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
-        made, dropped = store.maintain(connection, DAYS_AHEAD, settings.processor_retention_days)
-        crashes.forget(connection, settings.processor_retention_days)
-    if made or dropped:
-        logger().info("partitions maintained", made=made, dropped=dropped)
-    return made, dropped
+def run_once(settings: WorkSettings) -> list[str]:
+    """Do the job; return which partitions were made and dropped. Raises psycopg.Error."""
+    # A day to spare over what workers refuse: no event comes into a partition while what it adds up to is kept.
+    table = Table("processed_events", DAYS_AHEAD, settings.processor_retention_days + 1)
+    changes = []
+    with connect(
+        settings.analytics_dsn.get_secret_value(), "ordermesh-maintenance", settings.postgres_pooler
+    ) as connection:
+        for change in partitions.maintain(connection, table):
+            logger().info("partition changed", change=change)
+            changes.append(change)
+        metrics.ANALYTICS_MAINTAINED.labels(table.name).set_to_current_time()
+        forget(connection, settings.processor_retention_days)
+    return changes
+
+
+def forget(connection: psycopg.Connection[Any], retention_days: int) -> None:
+    """Delete what is older than the retention, however much it is."""
+    retention = {"retention_days": retention_days}
+    while connection.execute(SQL.forget_letters, retention).rowcount:
+        pass
+    connection.execute(SQL.forget_workers, retention)
+    crashes.forget(connection, retention_days)
+
+
+def compare_with_topics(settings: WorkSettings) -> None:
+    """Tell when a topic keeps events for longer than it is known here whether they were counted."""
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in EVENT_TOPICS]
+    limit_ms = settings.processor_retention_days * DAY_MS
+    for resource, answer in kafka.admin(settings, "ordermesh-maintenance").describe_configs(resources).items():
+        try:
+            kept_ms = int(answer.result(KAFKA_SECONDS)["retention.ms"].value)
+        except (KafkaException, TimeoutError) as error:
+            logger().warning("the retention of a topic is not known", topic=resource.name, error=str(error))
+            continue
+        if not 0 <= kept_ms <= limit_ms:
+            logger().warning(
+                "a topic keeps events for longer than ORDERMESH_PROCESSOR_RETENTION_DAYS: whoever reads it from its "
+                "beginning sets the older ones aside as too old",
+                topic=resource.name,
+                retention_ms=kept_ms,
+                processor_retention_days=settings.processor_retention_days,
+            )

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from runtime.addresses import Address, PortAddress
 from runtime.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.pooler import POOLER, Pooler
+from runtime.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
 
 
@@ -21,7 +22,7 @@ class DatabaseSettings(Settings):
     postgres_pooler: Pooler = POOLER
 
 
-class WorkSettings(DatabaseSettings):
+class WorkSettings(DatabaseSettings, RetentionSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")
@@ -32,9 +33,6 @@ class WorkSettings(DatabaseSettings):
         description="How they join it; auto is consumer (KIP-848) where the broker has it, else classic.",
     )
     processor_batch_events: int = Field(default=2_000, ge=1, le=10_000, description="Most events of a transaction.")
-    processor_retention_days: int = Field(
-        default=30, ge=1, le=3_650, description="Days for which it is known whether an event was counted."
-    )
     processor_pause_window_records: int = Field(
         default=10_000, ge=1, le=1_000_000, description="The latest records of a partition, by which it is judged."
     )

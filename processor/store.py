@@ -199,10 +199,3 @@ def window(connection: Connection, retention_days: int) -> Window:
 def beat(connection: Connection, worker_id: str, held: Iterable[Partition]) -> None:
     """Show that a worker is alive and which partitions it holds."""
     connection.execute(SQL.beat, {"worker_id": worker_id, "held": Jsonb(sorted(held))})
-
-
-def maintain(connection: Connection, days_ahead: int, retention_days: int) -> tuple[int, int]:
-    """Make and drop partitions; return how many of each."""
-    row = connection.execute(SQL.maintain, {"days_ahead": days_ahead, "retention_days": retention_days}).fetchone()
-    assert row is not None  # noqa: S101  # a function call without FROM has one row
-    return row[0], row[1]

@@ -88,9 +88,14 @@ VALUES (%(worker_id)s, jsonb_array_length(%(held)s), %(held)s, clock_timestamp()
 ON CONFLICT (worker_id) DO UPDATE
 SET partitions = excluded.partitions, held = excluded.held, seen_at = excluded.seen_at;
 
--- name: maintain
--- Make the partitions of the coming days and drop those past the retention.
-SELECT made, dropped FROM maintain_event_partitions(%(days_ahead)s, %(retention_days)s);
+-- name: forget_letters
+-- Delete the records of some dead letters that are older than the retention: their events would be refused by now.
+DELETE FROM parked_event WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM parked_event WHERE parked_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
+
+-- name: forget_workers
+-- Delete the heartbeats of workers that were not seen within the retention.
+DELETE FROM worker_heartbeat WHERE seen_at < now() - make_interval(days => %(retention_days)s);
 
 -- name: event_window
 -- Return the smallest event id that is within the retention, and the id and the time from which an event is before its time.

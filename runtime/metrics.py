@@ -142,6 +142,22 @@ EVENT_SECONDS = owned(
     "From an event's commit to its metrics, of up to 20 events of a batch.",
     buckets=SLOW_SECONDS,
 )
+ORDERS_MAINTAINED = owned(
+    ORDERS,
+    Gauge,
+    "ordermesh_orders_maintained_timestamp_seconds",
+    "When the partitions of a table of the orders database were last found as they should be, by table.",
+    ["table"],
+    multiprocess_mode="max",
+)
+ANALYTICS_MAINTAINED = owned(
+    PROCESSOR,
+    Gauge,
+    "ordermesh_analytics_maintained_timestamp_seconds",
+    "When the partitions of a table of the analytics database were last found as they should be, by table.",
+    ["table"],
+    multiprocess_mode="max",
+)
 COMPONENT_UP = owned(GATEWAY, Gauge, "ordermesh_component_up", "Whether a part answers the gateway.", ["component"])
 
 WATCHERS = owned(GATEWAY, Gauge, "ordermesh_watchers", "Open streams of WatchService, by method.", ["method"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,7 +36,8 @@ def connection_options(
         "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
     }
     if hot:
-        session["plan_cache_mode"] = "force_generic_plan"
+        # Such a plan may be made while a partition is empty, when reading all of it looks best, and stays.
+        session |= {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
     options: dict[str, Any] = {
         "application_name": application,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -115,13 +117,18 @@ def pool_options(application: str, max_size: int, pooler: Pooler) -> dict[str, A
 
 
 def migrate(dsn: str, package: str, pooler: Pooler = "none") -> list[str]:
-    """Apply the package's NNNN_name.sql files that the database lacks, each in a transaction; return their names.
+    """Apply the NNNN_name.sql files that the database lacks, each in a transaction; return their names.
 
-    Raises ValueError when a file that was applied has changed since.
+    Those of every database come first, then the package's. Raises ValueError when one that was applied has changed.
     """
-    scripts = sorted((f for f in files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    scripts = [*sql_files("runtime.migrations"), *sql_files(package)]
     with connect(dsn, "ordermesh-migrate", pooler, statement_timeout_ms=0) as connection:
         return [script.name for script in scripts if apply_migration(connection, script.name, script.read_bytes())]
+
+
+def sql_files(package: str) -> list[Traversable]:
+    """Return a package's .sql files by name."""
+    return sorted((f for f in files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
 
 
 def apply_migration(connection: psycopg.Connection[Any], name: str, script: bytes) -> bool:

@@ -57,3 +57,25 @@ def test_a_secret_that_does_not_parse_is_not_shown(tmp_path: os.PathLike[str]) -
     assert done.returncode == 78
     assert "missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["orders serve", "processor work"])
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        ({"ORDERMESH_OUTBOX_RETENTION_DAYS": "30"}, 31),
+        ({"ORDERMESH_PROCESSOR_RETENTION_DAYS": "7"}, 8),
+        ({"ORDERMESH_OUTBOX_RETENTION_DAYS": "3", "ORDERMESH_PROCESSOR_RETENTION_DAYS": "3"}, 4),
+    ],
+)
+def test_counted_events_that_are_forgotten_before_the_outbox_are_refused_by_both_names(
+    command: str, given: dict[str, str], least: int
+) -> None:
+    """The outbox would hold events of which nobody knows any more whether they were counted: they would look lost."""
+    env = {"PATH": os.environ["PATH"], **GOOD, **given}
+    done = subprocess.run([sys.executable, "-m", *command.split()], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78, done
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("setting ORDERMESH_PROCESSOR_RETENTION_DAYS")
+    assert "ORDERMESH_OUTBOX_RETENTION_DAYS" in told
+    assert f"at least {least}" in told

@@ -50,7 +50,9 @@ class World:
     differences: list[pb.AuditMetricsResponse.Difference] = field(default_factory=list)
     counted_sums: Callable[[list[pb.MinuteSum]], list[pb.MinuteSum]] = lambda sums: sums
     product_metrics: list[pb.ProductSum] | None = None
+    # As the outbox and as the counted events have it.
     complete_since: int = 0
+    counted_since: int = 0
     # Records that the group has not committed, answered by the fake log.
     lag: int = 0
     order_progress: pb.GetOrderProgressResponse = field(default_factory=pb.GetOrderProgressResponse)
@@ -152,7 +154,10 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     async def StreamAnalyticsLedger(self, request, context) -> AsyncIterator[pb.StreamAnalyticsLedgerResponse]:
         world = self.world
         world.came("StreamAnalyticsLedger")
-        yield pb.StreamAnalyticsLedgerResponse(parked=len(world.parked))
+        head = pb.StreamAnalyticsLedgerResponse(parked=len(world.parked))
+        if world.counted_since:
+            head.complete_since.seconds = world.counted_since
+        yield head
         for one in world.counted_sums(minute_sums(world.counted)):
             yield pb.StreamAnalyticsLedgerResponse(minutes=[one])
 

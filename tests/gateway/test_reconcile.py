@@ -1,6 +1,7 @@
 """The reconciliation against servers that tell a world in which something is wrong."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import grpc
 import pytest
@@ -194,6 +195,25 @@ async def test_minutes_that_the_outbox_has_dropped_are_not_compared(world, recon
     world.before["StreamProductSums"] = lambda: world.published.append(event(2))
     response = await reconcile()
     assert (response.verdict, response.published.events) == (AGREES, 11)
+    assert response.covers_from.seconds == MINUTE + 60
+
+
+async def test_minutes_that_only_the_outbox_still_holds_are_not_lost(world, reconcile) -> None:
+    world.counted = [one for one in world.counted if one.minute > MINUTE]
+    world.complete_since, world.counted_since = MINUTE, MINUTE + 60
+    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+    response = await reconcile()
+    assert (response.verdict, list(response.findings), response.published.events) == (AGREES, [], 11)
+    assert response.covers_from.seconds == MINUTE + 60
+
+
+async def test_a_verdict_says_from_when_on_it_compared(world, reconcile) -> None:
+    """Nothing may be left to compare, which must not read as if all orders had been."""
+    assert not (await reconcile()).HasField("covers_from")
+    world.counted_since = MINUTE + 86_400 * 9
+    response = await reconcile()
+    since = datetime.fromtimestamp(world.counted_since, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    assert response.summary.startswith(f"0 published events since {since} ")
 
 
 async def test_a_broker_that_comes_back_in_time_is_waited_for(world, reconcile) -> None:

@@ -20,7 +20,7 @@ TASKS = {
     "writer": "orders.writer.Writer._take",
     "doorbell": "orders.doorbell.Doorbell.run",
     "releases": "orders.releases.Releases.sweep",
-    "housekeeping": "orders.serve.forget_old_requests",
+    "housekeeping": "orders.serve.keep_house",
 }
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 # The task ends when the process is told to by SIGUSR1.

@@ -12,12 +12,11 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
 from psycopg.pq import TransactionStatus
 
-from orders import events, outbox_admin, publish
+from orders import events, outbox_admin
 from orders.ids import uuid7
 from orders.publisher import Publisher
 from orders.sender import KafkaDown, Sender
 from orders.settings import PublisherSettings
-from orders.sql import OUTBOX
 from stack.kafka import Kafka
 
 
@@ -321,50 +320,3 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1]
-
-
-def test_partitions_are_made_ahead_and_old_ones_dropped_only_when_nothing_in_them_is_open(
-    owner: psycopg.Connection, publisher_dsn: str, writer: psycopg.Connection
-) -> None:
-    partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event_outbox'::regclass"
-
-    def names() -> set[str]:
-        return {name for (name,) in owner.execute(partitions)}
-
-    before = names()
-    days = ("2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04")
-    for day in days:
-        name = f"event_outbox_{day.replace('-', '')}"
-        owner.execute(
-            f"CREATE TABLE {name} PARTITION OF event_outbox FOR VALUES FROM ('{day}Z') TO ('{day} 24:00Z')"  # type: ignore[arg-type]
-        )
-        owner.execute(
-            "INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload, status)"
-            " VALUES (1, 1, %s, gen_random_uuid(), 'k', 't', '', %s)",
-            (f"{day} 12:00Z", dict(zip(days, ("SENT", "NEW", "DEAD", "DISCARDED"), strict=True))[day]),
-        )
-    with psycopg.connect(publisher_dsn, autocommit=True) as connection:
-        changed = connection.execute(OUTBOX.maintain, {"days_ahead": 3, "retention_days": 7}).fetchall()
-        made = {name for (name,) in changed if name.startswith("+")}
-        assert {name for (name,) in changed} - made == {"-event_outbox_20200101", "-event_outbox_20200104"}
-        assert len(made) == 1
-        assert names() - before == {"event_outbox_20200102", "event_outbox_20200103", made.pop()[1:]}
-        assert connection.execute(OUTBOX.maintain, {"days_ahead": 3, "retention_days": 7}).fetchall() == []
-    for name in names() - before:
-        owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
-
-
-def test_maintenance_that_finds_the_outbox_in_use_gives_way_and_is_made_up_for(
-    owner: psycopg.Connection, publisher_dsn: str, orders_dsn: str
-) -> None:
-    """Waiting for its lock it would hold up every order behind it."""
-    owner.execute(
-        "CREATE TABLE event_outbox_20200101 PARTITION OF event_outbox"
-        " FOR VALUES FROM ('2020-01-01Z') TO ('2020-01-02Z')"
-    )
-    with psycopg.connect(publisher_dsn, autocommit=True) as connection:
-        with psycopg.connect(orders_dsn) as reader:
-            reader.execute("SELECT count(*) FROM event_outbox")
-            assert publish.maintain(connection, 7) is False
-        assert publish.maintain(connection, 7) is True
-    assert owner.execute("SELECT to_regclass('event_outbox_20200101')").fetchone() == (None,)

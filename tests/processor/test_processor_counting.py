@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -427,16 +428,52 @@ def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world:
     assert names[0][0] >= 5
 
 
-def test_rows_of_a_day_that_had_no_partition_move_into_it(analytics: Analytics) -> None:
+@pytest.mark.parametrize("most_moved", [50_000, 2], ids=["moved", "turned"])
+def test_a_day_that_began_in_the_default_partition_gets_its_own_while_events_come(
+    world: World, analytics: Analytics, most_moved: int
+) -> None:
+    """However many rows there are: a few are moved, of many the default partition becomes the day's."""
     with psycopg.connect(analytics.owner, autocommit=True) as owner:
-        owner.execute("DROP TABLE IF EXISTS processed_events_20300101")
+        today = datetime.now(UTC).date()
+        name = f"processed_events_{today:%Y%m%d}"
+        owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
+        first, stop = [created(seed) for seed in range(5)], threading.Event()
+        with store.connect(analytics.worker) as connection:
+            count(connection, batch_of(first))
+        sent: list[OrderEvent] = []
+
+        def keep_counting() -> None:
+            with store.connect(analytics.worker) as connection:
+                while not stop.is_set():
+                    sent.append(created(len(sent)))
+                    count(connection, batch_of(sent[-1:]))
+
+        with ThreadPoolExecutor(1) as pool:
+            counting = pool.submit(keep_counting)
+            made = owner.execute("SELECT make_partition('processed_events', %s, %s)", (today, most_moved)).fetchone()
+            reached = len(sent) + 20
+            try:
+                await_true(lambda: len(sent) > reached or counting.done())
+            finally:
+                stop.set()
+            counting.result()
+        assert made == (name,)
+        assert owner.execute(f"SELECT count(*) FROM {name}").fetchone() == (len(first) + len(sent),)  # type: ignore[arg-type]
+        assert owner.execute("SELECT count(*) FROM processed_events_default").fetchone() == (0,)
+
+
+def test_what_nothing_needs_any_more_is_deleted_however_much_there_is(world: World, analytics: Analytics) -> None:
+    with psycopg.connect(analytics.owner, autocommit=True) as owner:
         owner.execute(
-            'INSERT INTO processed_events (event_id, occur_time, "offset", total_minor, units, partition, type,'
-            " previous_status, status) VALUES (first_event_id('2030-01-01T05:00Z'), now(), 0, 0, 0, 0, 17, 0, 0)"
+            'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
+            " reason, detail, parked_at) SELECT 'stock', 0, n, 'stock.dlq', 0, n, 'EMPTY', '',"
+            " now() - n / 1000 * interval '1 day' FROM generate_series(0, 59999) AS n"
         )
-        assert owner.execute("SELECT make_event_partition('2030-01-01')").fetchone() == (True,)
-        assert owner.execute("SELECT count(*) FROM processed_events_20300101").fetchone() == (1,)
-        owner.execute("DROP TABLE processed_events_20300101")
+        owner.execute("INSERT INTO worker_heartbeat VALUES ('dead', 0, now() - interval '2 days'), ('idle', 0, now())")
+    maintenance.run_once(world.settings)
+    days = world.settings.processor_retention_days
+    assert world.rows("SELECT count(*) FROM parked_event") == [(days * 1_000,)]
+    assert world.rows("SELECT worker_id FROM worker_heartbeat") == [("idle",)]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +482,7 @@ def test_rows_of_a_day_that_had_no_partition_move_into_it(analytics: Analytics) 
         "DELETE FROM processed_events",
         "TRUNCATE sales_metrics",
         "DROP TABLE sales_metrics",
-        "SELECT drop_event_partitions(now()::date)",
+        "SELECT drop_partition('processed_events', now()::date)",
     ],
 )
 def test_a_worker_may_not_undo_what_was_counted(analytics: Analytics, statement: str) -> None:

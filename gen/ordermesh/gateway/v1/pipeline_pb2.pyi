@@ -143,7 +143,7 @@ class ReconcileRequest(_message.Message):
     def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "started_at", "took_ms")
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "started_at", "took_ms", "covers_from")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
@@ -209,6 +209,7 @@ class ReconcileResponse(_message.Message):
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    COVERS_FROM_FIELD_NUMBER: _ClassVar[int]
     verdict: ReconcileResponse.Verdict
     summary: str
     published: ReconcileResponse.Totals
@@ -218,4 +219,5 @@ class ReconcileResponse(_message.Message):
     findings: _containers.RepeatedCompositeFieldContainer[ReconcileResponse.Finding]
     started_at: _timestamp_pb2.Timestamp
     took_ms: int
-    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ...) -> None: ...
+    covers_from: _timestamp_pb2.Timestamp
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ..., covers_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -175,12 +175,14 @@ class StreamAnalyticsLedgerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamAnalyticsLedgerResponse(_message.Message):
-    __slots__ = ("parked", "minutes")
+    __slots__ = ("parked", "minutes", "complete_since")
     PARKED_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_SINCE_FIELD_NUMBER: _ClassVar[int]
     parked: int
     minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
-    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ...) -> None: ...
+    complete_since: _timestamp_pb2.Timestamp
+    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., complete_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamCountedIdsRequest(_message.Message):
     __slots__ = ("minute",)

@@ -1,0 +1,1 @@
+"""What every database of the platform has, applied before its own migrations."""
