@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +27,23 @@ INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
+# What a test puts before the words of a command, by the command's name; see `started_through`.
+_through: list[Callable[[str], Sequence[str]]] = []
+
+
 def inherited_env() -> dict[str, str]:
     """Return what every child gets of our environment; settings are passed by name, never by chance."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+@contextlib.contextmanager
+def started_through(launcher: Callable[[str], Sequence[str]]) -> Iterator[None]:
+    """Start everything meanwhile through what `launcher` gives by name, such as a program that moves the clock."""
+    _through.append(launcher)
+    try:
+        yield
+    finally:
+        _through.pop()
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,12 @@ def wrapped(command: Command) -> list[str]:
     """Return the command line that goes through stack.child."""
     identity = command.identity or Identity(child.KEEP_USER, child.KEEP_USER)
     words = (os.getpid(), int(command.death_signal), identity.uid, identity.gid)
-    return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *command.argv]
+    return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]
+
+
+def launched(command: Command) -> list[str]:
+    """Return the words of a command behind those that it is started through."""
+    return [word for launcher in _through for word in launcher(command.name)] + list(command.argv)
 
 
 def explain_exit(returncode: int) -> str:
