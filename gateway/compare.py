@@ -262,7 +262,7 @@ def _ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Findi
 def _summary(evidence: Evidence, findings: list[Finding]) -> str:
     """Return the comparison in one line; the verdict stands beside it."""
     published = totals(evidence.published)
-    since_when = f" since {_name(evidence.covers_from)}" if evidence.covers_from else ""
+    since_when = f" since {times.minute_text(evidence.covers_from)}" if evidence.covers_from else ""
     aside = f", {evidence.parked:,} set aside as dead letters" if evidence.parked else ""
     way = f", {evidence.in_flight:,} still on the way" if evidence.in_flight else ""
     if findings:
