@@ -469,7 +469,7 @@ def test_what_nothing_needs_any_more_is_deleted_however_much_there_is(world: Wor
             " reason, detail, parked_at) SELECT 'stock', 0, n, 'stock.dlq', 0, n, 'EMPTY', '',"
             " now() - n / 1000 * interval '1 day' FROM generate_series(0, 59999) AS n"
         )
-        owner.execute("INSERT INTO worker_heartbeat VALUES ('dead', 0, now() - interval '2 days'), ('idle', 0, now())")
+        owner.execute("INSERT INTO worker_heartbeat VALUES ('dead', 0, now() - interval '90 days'), ('idle', 0, now())")
     maintenance.run_once(world.settings)
     days = world.settings.processor_retention_days
     assert world.rows("SELECT count(*) FROM parked_event") == [(days * 1_000,)]
