@@ -139,7 +139,7 @@ def find(place: str) -> dead_letters.LetterContent:
         raise ServerFailed(str(error)) from error
 
 
-def parsed(place: str) -> tuple[str, int, int]:
+def parsed(place: str) -> dead_letters.LetterPlace:
     """Read a place. Raises SettingInvalid that says what it must look like."""
     try:
         return dead_letters.parse_place(place)

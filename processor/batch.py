@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from confluent_kafka import Message
 
@@ -39,6 +40,7 @@ class Parked:
     place: Place
     poison: Poison
     headers: Headers | None
+    topic_id: UUID = NO_TOPIC
     letter_partition: int | None = None
     letter_offset: int | None = None
     kept: Kept | None = None
@@ -112,7 +114,7 @@ def sort_out(messages: Sequence[Message], batch: Batch, window: Window) -> None:
         except UnreadableHeaders as error:
             headers, outcome = None, Poison(Reason.UNREADABLE_HEADERS, str(error))
         if isinstance(outcome, Poison):
-            batch.parked.append(Parked(message, (topic, partition, offset), outcome, headers))
+            batch.parked.append(Parked(message, (topic, partition, offset), outcome, headers, span.begin.topic_id))
         elif outcome.event_id in seen:
             batch.duplicates += 1
         else:

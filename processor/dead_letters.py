@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -18,11 +21,29 @@ from runtime.headers import Headers, last_value, read_headers
 from runtime.kafka_outbound import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.raw_headers import RawHeaders
 from runtime.sql import Queries
+from runtime.topics import NO_TOPIC
 
 SQL = Queries("processor", "dead_letters.sql")
 CLIENT_ID = "ordermesh-dead-letters"
 READ_SECONDS = 10.0
-PLACE_RULE = "must be topic/partition/offset, such as order-events/3/1042"
+PLACE_RULE = "must be topic/partition/offset, such as order-events/3/1042, as `ordermesh dlq list` shows it"
+
+
+PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})(/(?P<topic_id>[0-9a-f-]{36}))?")
+
+
+class LetterPlace(NamedTuple):
+    """Where a dead letter's event was read; with the topic's id when a later topic of the name has one there too."""
+
+    topic: str
+    partition: int
+    offset: int
+    topic_id: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        """The place as `parse_place` reads it."""
+        return "/".join(str(part) for part in self if part is not None)
 
 
 class LetterNotFound(Exception):
@@ -37,7 +58,7 @@ class LetterNotSent(Exception):
 class DeadLetter:
     """What is known about an event that could not be counted."""
 
-    place: Place
+    place: LetterPlace
     event_id: str | None
     reason: str
     detail: str
@@ -47,7 +68,7 @@ class DeadLetter:
     @property
     def name(self) -> str:
         """The place as `parse_place` reads it."""
-        return "/".join(map(str, self.place))
+        return self.place.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +76,36 @@ class LetterContent:
     """A dead letter with the event's own key, value and headers; names that are not UTF-8 stand apart, as bytes."""
 
     letter: DeadLetter
+    topic_id: UUID
     key: bytes | None
     value: bytes | None
     headers: Headers
     byte_headers: RawHeaders
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> LetterPlace:
     """Read the name of a dead letter. Raises ValueError."""
-    topic, _, rest = text.partition("/")
-    partition, _, offset = rest.partition("/")
-    if topic not in kafka.EVENT_TOPICS or not (partition.isdecimal() and offset.isdecimal()):
+    found = PLACE.fullmatch(text)
+    if found is None or found["topic"] not in kafka.EVENT_TOPICS:
         raise ValueError(f"{text!r} {PLACE_RULE}")
-    return topic, int(partition), int(offset)
+    topic_id = None if found["topic_id"] is None else UUID(found["topic_id"])
+    return LetterPlace(found["topic"], int(found["partition"]), int(found["offset"]), topic_id)
 
 
 def list_dead_letters(settings: DatabaseSettings, limit: int, *, redriven: bool = False) -> list[DeadLetter]:
     """List dead letters, the latest first; with `redriven` those too that were sent again. Raises psycopg.Error."""
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         rows = connection.execute(SQL.list_letters, {"limit": limit, "redriven": redriven}).fetchall()
-    return [DeadLetter(tuple(row[:3]), *row[3:]) for row in rows]
+    return [DeadLetter(LetterPlace(*row[:4]), *row[4:]) for row in rows]
 
 
-def show(settings: DatabaseSettings, place: Place) -> LetterContent:
+def show(settings: DatabaseSettings, place: Place | LetterPlace) -> LetterContent:
     """Return one dead letter with its bytes. Raises LetterNotFound, psycopg.Error."""
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
-        return content(settings, connection, place)
+        return content(settings, connection, LetterPlace(*place))
 
 
-def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLetter]:
+def redrive(settings: DatabaseSettings, places: Sequence[Place | LetterPlace]) -> list[DeadLetter]:
     """Send events again to the topics they came from, and return their letters.
 
     Headers whose name is not UTF-8 are left out: no worker could read them. One that was sent twice is counted once.
@@ -93,10 +115,10 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place]) -> list[DeadLet
     overrides = {**ONE_BY_ONE, **kafka_limits.AS_LARGE_AS_THE_BROKER_TAKES}
     producer: Outbound[Place] = Outbound(kafka.producer(settings, CLIENT_ID, overrides))
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
-        for place in places:
+        for place in (LetterPlace(*each) for each in places):
             found = content(settings, connection, place)
             send(producer, found)
-            mark_redriven(connection, place)
+            mark_redriven(connection, place._replace(topic_id=found.topic_id))
             done.append(found.letter)
     return done
 
@@ -113,32 +135,43 @@ def send(producer: Outbound[Place], found: LetterContent) -> None:
         raise LetterNotSent(f"{found.letter.name} was not sent: {producer.errors[place].str()}")
 
 
-def mark_redriven(connection: store.Connection, place: Place) -> None:
+def mark_redriven(connection: store.Connection, place: LetterPlace) -> None:
     """Note that the event was sent again."""
-    connection.execute(SQL.mark_redriven, dict(zip(("topic", "partition", "offset"), place, strict=True)))
+    connection.execute(SQL.mark_redriven, place._asdict())
 
 
-def content(settings: DatabaseSettings, connection: psycopg.Connection, place: Place) -> LetterContent:
+def content(settings: DatabaseSettings, connection: psycopg.Connection, place: LetterPlace) -> LetterContent:
     """Return the letter of a place with its bytes."""
-    parameters = dict(zip(("topic", "partition", "offset"), place, strict=True))
-    row = connection.execute(SQL.find_letter, parameters).fetchone()
+    row = connection.execute(SQL.find_letter, place._asdict()).fetchone()
     if row is None:
-        raise LetterNotFound(f"no dead letter came from {'/'.join(map(str, place))}")
-    letter = DeadLetter(place, *row[3:8])
-    topic, partition, offset, key, value, headers = row[8:]
-    if topic is None:
-        return LetterContent(letter, key, value, *parted(letter_box.decoded(headers.encode())))
-    message = read_one(settings, TopicPartition(topic, partition, offset))
-    return LetterContent(letter, message.key(), message.value(), *own_headers(message))
+        raise LetterNotFound(f"no dead letter came from {place.name}")
+    letter, topic_id = DeadLetter(place, *row[:5]), row[5]
+    letter_topic, letter_partition, letter_offset, key, value, headers = row[6:]
+    if letter_topic is None:
+        return LetterContent(letter, topic_id, key, value, *parted(letter_box.decoded(headers.encode())))
+    message = read_one(settings, TopicPartition(letter_topic, letter_partition, letter_offset))
+    events, own = split_headers(message)
+    if not is_from(own, place._replace(topic_id=topic_id)):
+        # The topic of the dead letters was made again, and others took their places.
+        raise LetterNotFound(f"Kafka does not have the letter of {place.name} any more")
+    readable, as_bytes = parted(letter_box.decoded(last_value(own, letter_box.RAW_HEADERS) or b"[]"))
+    return LetterContent(letter, topic_id, message.key(), message.value(), events + readable, as_bytes)
 
 
-def own_headers(message: Message) -> tuple[Headers, RawHeaders]:
-    """Return the headers that a letter's event had: those with a readable name and the others."""
+def is_from(own: Headers, place: LetterPlace) -> bool:
+    """Tell whether a letter says that it is of a place; one of an earlier version does not say of which topic id."""
+    said = {name.removeprefix(letter_box.PREFIX): (value or b"").decode(errors="replace") for name, value in own}
+    wanted = {"topic": place.topic, "partition": str(place.partition), "offset": str(place.offset)}
+    same_topic = said.get("topic-id", str(NO_TOPIC)) in (str(NO_TOPIC), str(place.topic_id))
+    return same_topic and all(said.get(name) == value for name, value in wanted.items())
+
+
+def split_headers(message: Message) -> tuple[Headers, Headers]:
+    """Return the headers that a letter's event had, and those of the letter behind them."""
     headers = read_headers(message)
     names = [name for name, _ in headers]
     end = len(names) - names[::-1].index(letter_box.FIRST_OWN) - 1 if letter_box.FIRST_OWN in names else len(names)
-    readable, as_bytes = parted(letter_box.decoded(last_value(headers[end:], letter_box.RAW_HEADERS) or b"[]"))
-    return headers[:end] + readable, as_bytes
+    return headers[:end], headers[end:]
 
 
 def parted(headers: RawHeaders) -> tuple[Headers, RawHeaders]:

@@ -168,6 +168,7 @@ def letter_headers(letter: Parked, raw: Mapping[Place, RawHeaders]) -> Headers:
         "topic": topic,
         "partition": str(partition),
         "offset": str(offset),
+        "topic-id": str(letter.topic_id),
         "timestamp-ms": str(letter.message.timestamp()[1]),
     }
     if letter.place in raw:

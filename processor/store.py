@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from processor.apply import MetricKey, deltas
-from processor.batch import Batch
+from processor.batch import Batch, Parked
 from processor.decode import Event, Window
 from processor.marks import Mark, Start
 from runtime import arrays, postgres
@@ -59,7 +59,7 @@ class Counting:
         """Count what is new of the batch, whose events were recorded, and move its marks."""
         known = {event_id for answer in self._answers for (event_id,) in answer}
         events, counted = only_new(batch, known)
-        parked = park_events(self._connection, batch)
+        parked = park_events(self._connection, batch.parked)
         add_progress(self._connection, batch, counted, parked, events)
         add_metrics(self._connection, deltas(events))
         return Counted(events, batch.duplicates + len(known), sum(parked.values()))
@@ -100,14 +100,13 @@ def event_parameters(events: Sequence[Event], places: Sequence[tuple[int, int]])
     }
 
 
-def park_events(connection: Connection, batch: Batch) -> Counter[Partition]:
+def park_events(connection: Connection, parked: Sequence[Parked]) -> Counter[Partition]:
     """Record the batch's dead letters; return how many were new, by partition."""
-    parked = batch.parked
     if not parked:
         return Counter()
     parameters: dict[str, list[Any]] = {
         "topics": [letter.place[0] for letter in parked],
-        "topic_ids": [batch.spans[letter.place[:2]].begin.topic_id for letter in parked],
+        "topic_ids": [letter.topic_id for letter in parked],
         "partitions": [letter.place[1] for letter in parked],
         "offsets": [letter.place[2] for letter in parked],
         "letter_topics": [None if letter.kept else DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from cli import tail
 from cli.topic_reader import Start as TailStart
 from cli.topic_reader import TopicReader
+from processor import dead_letters
 from processor.marks import Mark, Start, start
 from processor.worker import Worker
 from runtime import kafka
@@ -186,6 +187,33 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
         shown = list(tail.found(reader, begin, follow=False))
         reader.close()
         assert sorted(one.value() for one in shown if one) == [event.SerializeToString() for event in sent[-last:]]
+
+
+def test_letters_of_one_place_in_two_topics_are_told_apart(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    operator.make_again(kafka.STOCK)
+    world.send_bytes(kafka.STOCK, b"k", b"\xffold")
+    drive(world, worker, lambda: len(world.parked()) == 1)
+    operator.make_again(kafka.STOCK)
+    world.send_bytes(kafka.STOCK, b"k", b"\xffnew")
+    drive(world, worker, lambda: len(world.parked()) == 2)
+    newer, older = dead_letters.list_dead_letters(world.settings, 10)
+    assert newer.place[:3] == older.place[:3]
+    shown = [dead_letters.show(world.settings, dead_letters.parse_place(one.name)).value for one in (newer, older)]
+    assert shown == [b"\xffnew", b"\xffold"]
+
+
+def test_a_letter_whose_topic_was_made_again_is_not_another_one(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    world.send_bytes(kafka.STOCK, b"k", b"\xffone")
+    drive(world, worker, lambda: len(world.parked()) == 1)
+    operator.make_again(kafka.STOCK_DLQ)
+    world.send_bytes(kafka.STOCK, b"k", b"\xfftwo")
+    drive(world, worker, lambda: len(world.parked()) == 2)
+    newer, older = dead_letters.list_dead_letters(world.settings, 10)
+    assert dead_letters.show(world.settings, newer.place).value == b"\xfftwo"
+    with pytest.raises(dead_letters.LetterNotFound):
+        dead_letters.show(world.settings, older.place)
 
 
 def counted(world: World) -> int:
