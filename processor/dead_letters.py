@@ -113,7 +113,7 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place | LetterPlace]) -
     """
     done = []
     overrides = {**ONE_BY_ONE, **kafka_limits.AS_LARGE_AS_THE_BROKER_TAKES}
-    producer: Outbound[Place] = Outbound(kafka.producer(settings, CLIENT_ID, overrides))
+    producer: Outbound[LetterPlace] = Outbound(kafka.producer(settings, CLIENT_ID, overrides))
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         for place in (LetterPlace(*each) for each in places):
             found = content(settings, connection, place)
@@ -123,7 +123,7 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place | LetterPlace]) -
     return done
 
 
-def send(producer: Outbound[Place], found: LetterContent) -> None:
+def send(producer: Outbound[LetterPlace], found: LetterContent) -> None:
     """Send one event to the topic it came from. Blocks; raises LetterNotSent."""
     place, deadline = found.letter.place, time.monotonic() + READ_SECONDS
     try:
