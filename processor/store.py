@@ -186,6 +186,8 @@ def open_marks(connection: Connection, starts: Mapping[Partition, Start]) -> Non
         connection.execute(SQL.open_marks, parameters)
         # What was recorded before topics had ids here is taken to be of this one.
         connection.execute(SQL.name_letters, parameters | {"no_topic": NO_TOPIC})
+        # Topics that were made again: their records are others.
+        connection.execute(SQL.forget_suspects, parameters | {"no_topic": NO_TOPIC})
 
 
 def window(connection: Connection, retention_days: int) -> Window:

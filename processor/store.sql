@@ -81,6 +81,14 @@ FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[]
     AS w (topic, partition, topic_id, known_id)
 WHERE l.topic = w.topic AND l.partition = w.partition AND l.topic_id = %(no_topic)s AND w.known_id = %(no_topic)s;
 
+-- name: forget_suspects
+-- Settle what workers had in hand at their ends, of partitions whose topic is gone: its offsets mean other records now.
+UPDATE worker_crash c SET settled_at = clock_timestamp()
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[], %(known_ids)s::uuid[])
+    AS w (topic, partition, topic_id, known_id)
+WHERE c.topic = w.topic AND c.partition = w.partition AND w.known_id NOT IN (w.topic_id, %(no_topic)s)
+    AND c.settled_at IS NULL;
+
 -- name: beat
 -- Show that a worker is alive and what it holds.
 INSERT INTO worker_heartbeat (worker_id, partitions, held, seen_at)

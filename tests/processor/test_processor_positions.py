@@ -20,6 +20,7 @@ from cli import tail
 from cli.topic_reader import Start as TailStart
 from cli.topic_reader import TopicReader
 from processor import dead_letters
+from processor.crashes import MAX_CRASHES
 from processor.marks import Mark, Start, start
 from processor.worker import Worker
 from runtime import kafka
@@ -162,6 +163,26 @@ def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
     assert world.metrics() == sums([*first, *second])
     assert {line["event"] for line in errors} <= {"the topic was made again; its events are counted from the first"}
     assert errors
+
+
+def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_successor(
+    world: World, operator: Operator
+) -> None:
+    worker = world.worker()
+    world.send([restock()])
+    world.drain(worker)
+    place, _ = world.written(kafka.STOCK)
+    for _ in range(MAX_CRASHES):
+        world.rows(
+            "INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records)"
+            " VALUES ('host/7', %s, %s, 0, 1, 1) RETURNING topic",
+            *place,
+        )
+    world.leave(worker)
+    operator.make_again(kafka.STOCK)
+    world.send([restock()])
+    world.count_until(2, world.worker(1))
+    assert world.parked() == []
 
 
 def test_a_database_restored_under_a_connected_worker_is_counted_anew(world: World, analytics: Analytics) -> None:
