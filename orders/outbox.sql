@@ -16,8 +16,9 @@ CROSS JOIN LATERAL (
 ) AS e;
 
 -- name: dead_keys
--- Returns the keys whose later events have to wait.
-SELECT DISTINCT key FROM event_outbox WHERE shard = ANY(%(shards)s::smallint[]) AND status = 'DEAD';
+-- Returns the orders whose later events have to wait; events of stock stand for themselves.
+SELECT DISTINCT key FROM event_outbox
+WHERE shard = ANY(%(shards)s::smallint[]) AND status = 'DEAD' AND event_type < %(first_stock_type)s;
 
 -- name: mark_sent
 -- Marks events as sent; the range of times keeps it to the partitions that hold them.
@@ -75,20 +76,43 @@ SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED')
 -- name: list_events
 -- Lists events that were not sent, for people.
 SELECT id, status::text, event_type, key, event_id::text, occur_time, coalesce(cause, ''), octet_length(payload)
-FROM event_outbox WHERE status = ANY(%(statuses)s::outbox_status[]) ORDER BY id LIMIT %(limit)s;
+FROM event_outbox
+WHERE status = ANY(%(statuses)s::outbox_status[])
+    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
+    AND (%(cause)s::text IS NULL OR strpos(lower(cause), lower(%(cause)s)) > 0)
+    AND (%(older_minutes)s::integer IS NULL OR occur_time < now() - make_interval(mins => %(older_minutes)s))
+ORDER BY id LIMIT %(limit)s;
+
+-- name: find_dead
+-- Returns the ids of dead events that a person chose by what they have in common.
+SELECT id FROM event_outbox
+WHERE status = 'DEAD'
+    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
+    AND (%(cause)s::text IS NULL OR strpos(lower(cause), lower(%(cause)s)) > 0)
+    AND (%(older_minutes)s::integer IS NULL OR occur_time < now() - make_interval(mins => %(older_minutes)s))
+ORDER BY id;
 
 -- name: lock_dead_shards
--- Takes the shards of some dead events from the publishers; their floors go back so that the events are seen again.
+-- Takes the shards of some dead events from the publishers, as two persons may at once in the same order, and returns them.
+SELECT shard FROM outbox_shard
+WHERE shard IN (SELECT shard FROM event_outbox WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD')
+ORDER BY shard FOR UPDATE;
+
+-- name: lower_floors
+-- Lets the floors of locked shards go back, so that some dead events are seen again.
 UPDATE outbox_shard s SET floor_id = least(s.floor_id, d.lowest - 1), candidate_id = least(s.candidate_id, d.lowest - 1)
-FROM (SELECT shard, min(id) AS lowest FROM event_outbox WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' GROUP BY shard) AS d
+FROM (
+    SELECT shard, min(id) AS lowest FROM event_outbox
+    WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' GROUP BY shard
+) AS d
 WHERE s.shard = d.shard;
 
 -- name: settle_dead
--- Gives dead events another status and returns their ids.
+-- Gives dead events of locked shards another status and returns their ids.
 UPDATE event_outbox SET status = %(status)s::outbox_status
-WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' RETURNING id;
+WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' RETURNING id;
 
 -- name: refresh_has_dead
--- Notes again which shards have dead events.
+-- Notes again which of the locked shards have dead events.
 UPDATE outbox_shard s SET has_dead = EXISTS (SELECT FROM event_outbox o WHERE o.shard = s.shard AND o.status = 'DEAD')
-WHERE s.has_dead;
+WHERE s.shard = ANY(%(shards)s::smallint[]) AND s.has_dead;

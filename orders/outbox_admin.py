@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from ordermesh.events.v1.events_pb2 import EventType
@@ -30,11 +30,28 @@ class ListedEvent:
     payload_bytes: int
 
 
-def list_events(dsn: str, statuses: Sequence[str], limit: int) -> list[ListedEvent]:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What events have in common; what is None is left open. A cause holds the given text, in any case."""
+
+    key: str | None = None
+    event_type: int | None = None
+    cause: str | None = None
+    older_minutes: int | None = None
+
+
+def list_events(dsn: str, statuses: Sequence[str], limit: int, choice: Choice | None = None) -> list[ListedEvent]:
     """Return unsent events, oldest first."""
+    parameters = {"statuses": list(statuses), "limit": limit, **asdict(choice or Choice())}
     with connect(dsn, APPLICATION, "transaction") as connection:
-        rows = connection.execute(OUTBOX.list_events, {"statuses": list(statuses), "limit": limit}).fetchall()
+        rows = connection.execute(OUTBOX.list_events, parameters).fetchall()
     return [ListedEvent(row[0], row[1], EventType.Name(row[2]), row[3], row[4], row[5], row[6], row[7]) for row in rows]
+
+
+def find_dead(dsn: str, choice: Choice) -> list[int]:
+    """Return the ids of the dead events that are meant, oldest first."""
+    with connect(dsn, APPLICATION, "transaction") as connection:
+        return [row[0] for row in connection.execute(OUTBOX.find_dead, asdict(choice))]
 
 
 def retry(dsn: str, ids: Sequence[int]) -> list[int]:
@@ -49,8 +66,10 @@ def discard(dsn: str, ids: Sequence[int]) -> list[int]:
 
 def _settle(dsn: str, ids: Sequence[int], status: str) -> list[int]:
     with connect(dsn, APPLICATION, "transaction") as connection, connection.transaction():
-        connection.execute(OUTBOX.lock_dead_shards, {"ids": list(ids)})
-        rows = connection.execute(OUTBOX.settle_dead, {"ids": list(ids), "status": status}).fetchall()
-        connection.execute(OUTBOX.refresh_has_dead)
+        shards = [row[0] for row in connection.execute(OUTBOX.lock_dead_shards, {"ids": list(ids)})]
+        meant = {"shards": shards, "ids": list(ids)}
+        connection.execute(OUTBOX.lower_floors, meant)
+        rows = connection.execute(OUTBOX.settle_dead, {**meant, "status": status}).fetchall()
+        connection.execute(OUTBOX.refresh_has_dead, {"shards": shards})
         connection.execute(QUERIES.ring)
     return sorted(row[0] for row in rows)

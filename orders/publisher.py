@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from orders.events import SHARDS
-from orders.sender import Event, KafkaDown, Outcome, Sender, in_turn
+from orders.sender import Event, KafkaDown, Outcome, Sender, has_sequence, in_turn
 from orders.settings import PublisherSettings
 from orders.sql import OUTBOX
 from runtime import arrays, kafka, metrics
@@ -113,7 +113,7 @@ class Publisher:
             full = len(run.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
             following = self._read(run.rest_of_claim()) if full else []
             outcome = self._sender.outcome(events)
-            run.dead_keys.update(event.key for event, _ in outcome.dead)
+            run.dead_keys.update(event.key for event, _ in outcome.dead if has_sequence(event))
             # Never what was read last without what goes before it.
             goes_on = full or time.monotonic() < until
             run.take(following, [*outcome.again, *later] if goes_on else ())
@@ -136,7 +136,8 @@ class Publisher:
             return []
         dead_keys: list[str] = []
         if claim.with_dead:
-            cursor = self._connection.execute(OUTBOX.dead_keys, {"shards": claim.with_dead})
+            dead = {"shards": claim.with_dead, "first_stock_type": kafka.FIRST_STOCK_TYPE}
+            cursor = self._connection.execute(OUTBOX.dead_keys, dead)
             dead_keys = [row[0] for row in cursor]
         parameters = {
             "shards": claim.shards,

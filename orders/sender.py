@@ -53,17 +53,22 @@ class Outcome:
     again: list[Event] = field(default_factory=list)
 
 
+def has_sequence(event: Event) -> bool:
+    """Tell whether an event is one of an order, to arrive in order; those of stock stand for themselves."""
+    return event.event_type < kafka.FIRST_STOCK_TYPE
+
+
 def in_turn(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     """Return the events that may be sent at once, and those whose order has an earlier one among them.
 
-    A refused batch does not stop the next one of its partition, so an order has one event on its way at a time. Events
-    of stock stand for themselves: they have no sequence, and a product in demand has thousands of them.
+    A refused batch does not stop the next one of its partition, so an order has one event on its way at a time. A
+    product in demand has thousands of events, which need not wait for each other.
     """
     now: list[Event] = []
     later: list[Event] = []
     keys: set[str] = set()
     for event in events:
-        if event.key not in keys or event.event_type >= kafka.FIRST_STOCK_TYPE:
+        if event.key not in keys or not has_sequence(event):
             keys.add(event.key)
             now.append(event)
         else:

@@ -1,0 +1,127 @@
+"""`ordermesh outbox`: what it says is what it did."""
+
+import psycopg
+import pytest
+from outbox_world import drain, event, floor, in_shard, insert, order_ids, publishing, status
+from typer.testing import CliRunner, Result
+
+from cli.outbox import app
+from orders import events
+from orders.ids import uuid7
+from orders.settings import PublisherSettings
+from runtime.exit_codes import ExitCode
+from stack.errors import SettingInvalid
+
+DEAD = "UPDATE event_outbox SET status = 'DEAD', cause = %s WHERE id = ANY(%s)"
+
+
+@pytest.fixture
+def outbox(publisher_dsn: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("ORDERMESH_ORDERS_DSN", publisher_dsn)
+    return CliRunner()
+
+
+def dead(writer: psycopg.Connection, *made: events.OutboxEvent, cause: str = "Message size too large") -> list[int]:
+    ids = insert(writer, *made)
+    writer.execute(DEAD, (cause, ids))
+    return ids
+
+
+def run(outbox: CliRunner, *words: object, answer: str = "") -> Result:
+    return outbox.invoke(app, [str(word) for word in words], input=answer, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("command", [["retry"], ["discard", "--yes"]])
+def test_an_id_that_is_not_dead_is_named_and_the_command_fails(
+    outbox: CliRunner, writer: psycopg.Connection, command: list[str]
+) -> None:
+    waiting, *_ = insert(writer, event(*order_ids(1), 1))
+    (one,) = dead(writer, event(*order_ids(1), 1))
+    done = run(outbox, *command, 999_999, one, waiting, one)
+    assert done.exit_code == ExitCode.DIFFERS
+    assert f"{one}: " in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert "999999: no DEAD event" in done.stderr
+    assert f"{waiting}: no DEAD event" in done.stderr
+    assert status(writer, waiting, one) == ["NEW", "NEW" if command[0] == "retry" else "DISCARDED"]
+
+
+def test_all_dead_events_are_tried_again_and_counted(
+    outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection
+) -> None:
+    ids = dead(writer, *(event(order_id, 1) for order_id in order_ids(30)))
+    done = run(outbox, "retry", "--all")
+    assert (done.exit_code, done.stdout) == (0, "30 events will be published again\n")
+    with publishing(settings) as publisher:
+        drain(publisher)
+    assert status(writer, *ids) == ["SENT"] * 30
+    again = run(outbox, "retry", "--all")
+    assert (again.exit_code, again.stdout) == (0, "no such event is DEAD\n")
+
+
+def test_options_choose_among_dead_events(outbox: CliRunner, writer: psycopg.Connection) -> None:
+    first, second, third = order_ids(3)
+    created, paid = dead(writer, event(first, 1), event(second, 2))
+    (refused,) = dead(writer, event(third, 1), cause="Broker: Policy violation")
+    listed = run(outbox, "list", "--cause", "policy").stdout
+    assert third in listed
+    assert first not in listed
+    assert run(outbox, "retry", "--all", "--older-than-minutes", 5).stdout == "no such event is DEAD\n"
+    for words, meant in (
+        (["--type", "payment_completed"], paid),
+        (["--cause", "POLICY"], refused),
+        (["--all", "--key", first, "--older-than-minutes", 0], created),
+    ):
+        assert run(outbox, "retry", *words).stdout == "1 event will be published again\n"
+        assert status(writer, meant) == ["NEW"]
+
+
+def test_to_discard_asks_with_the_number_of_events_and_does_nothing_without_a_yes(
+    outbox: CliRunner, writer: psycopg.Connection
+) -> None:
+    ids = dead(writer, *(event(order_id, 1) for order_id in order_ids(3)))
+    refused = run(outbox, "discard", "--all", answer="n\n")
+    assert refused.exit_code != 0
+    assert "3 events will never be counted" in refused.output
+    assert status(writer, *ids) == ["DEAD"] * 3
+    done = run(outbox, "discard", "--all", answer="y\n")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("3 events discarded\n")
+    assert status(writer, *ids) == ["DISCARDED"] * 3
+
+
+@pytest.mark.parametrize("words", [["retry"], ["retry", "5", "--all"], ["discard", "--yes"], ["retry", str(2**63)]])
+def test_a_command_that_means_nothing_or_two_things_is_refused(outbox: CliRunner, words: list[str]) -> None:
+    assert run(outbox, *words).exit_code == ExitCode.USAGE
+
+
+def test_an_unknown_type_is_refused_with_those_that_are_known(outbox: CliRunner) -> None:
+    with pytest.raises(SettingInvalid, match="ORDER_CREATED"):
+        run(outbox, "retry", "--type", "NOTHING")
+
+
+def test_a_dead_event_of_stock_holds_up_no_other_of_its_product(
+    outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection
+) -> None:
+    first, second = dead(writer, *(events.restocked(uuid7(n), "p7", 3, 1, "") for n in (1, 2)))
+    (later,) = insert(writer, events.restocked(uuid7(3), "p7", 3, 1, ""))
+    with publishing(settings) as publisher:
+        assert run(outbox, "retry", second).exit_code == 0
+        drain(publisher)
+    assert status(writer, first, second, later) == ["DEAD", "SENT", "SENT"]
+
+
+def test_events_below_the_floor_are_published_when_all_are_tried_again(
+    outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    big, *others = in_shard(5, 8)
+    (one,) = dead(writer, event(big, 1))
+    with publishing(settings) as publisher:
+        for order_id in others:
+            insert(writer, event(order_id, 1))
+            drain(publisher)
+        assert floor(writer, 5) > one
+        run(outbox, "retry", "--all")
+        drain(publisher)
+    assert status(writer, one) == ["SENT"]
