@@ -113,10 +113,12 @@ class Publisher:
             full = len(run.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
             following = self._read(run.rest_of_claim()) if full else []
             outcome = self._sender.outcome(events)
+            if outcome.again:
+                # The limits of the topics are to be read again before anything else is sent.
+                break
             run.dead_keys.update(event.key for event, _ in outcome.dead if has_sequence(event))
             # Never what was read last without what goes before it.
-            goes_on = full or time.monotonic() < until
-            run.take(following, [*outcome.again, *later] if goes_on else ())
+            run.take(following, later if full or time.monotonic() < until else ())
         self._mark(run, outcome)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class KafkaDown(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of events: `dead` ones were refused alone, each with its cause; `again` are to be sent once more."""
+    """What became of events: `dead` ones were refused alone, each with its cause; `again` are to be sent alone."""
 
     sent: list[Event] = field(default_factory=list)
     dead: list[tuple[Event, str]] = field(default_factory=list)

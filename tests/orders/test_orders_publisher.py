@@ -70,9 +70,11 @@ def test_three_publishers_side_by_side_keep_the_order_of_each_key(
 
 DIES_BEFORE_THE_MARK = """
 import os, signal, psycopg
+from orders import publisher
 from orders.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.postgres import connection_options
+publisher.MAX_CLAIM_SECONDS = 60
 settings = PublisherSettings.load()
 Publisher._mark = lambda _self, run, outcome: outcome.sent and not run.events and os.kill(os.getpid(), signal.SIGKILL)
 with psycopg.connect(settings.orders_dsn.get_secret_value(), **connection_options("dies")) as connection:
