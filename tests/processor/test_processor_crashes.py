@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Message
+from conftest import PARTITIONS
 from crashing_worker import FATAL
-from processor_world import World, created, sums
+from log_changes import Operator
+from processor_world import World, created, restock, sums
 from raw_producer import Record, produce
 
 from processor import dead_letters
@@ -153,3 +156,22 @@ def test_what_a_killed_worker_had_in_hand_is_counted_by_the_next_and_no_longer_s
     assert world.metrics() == sums(events)
     assert world.rows("SELECT count(*) FROM worker_crash") == [(24,)]
     assert world.parked() == []
+
+
+def test_no_suspect_is_taken_for_a_hole_of_the_log(world: World) -> None:
+    operator = Operator(world, PARTITIONS)
+    world.send([created()])
+    killed = world.worker()
+    world.drain(killed)
+    world.leave(killed)
+    worker, read = world.worker(), list[Message]()
+    world.send([created()])
+    world.drain(worker)
+    events = [restock() for _ in range(120)]
+    operator.transaction(events)
+    operator.transaction([restock() for _ in range(5)], abort=True)
+    while len(read) < len(events) or not worker._reader.reached_ends:
+        read += worker._reader.read(1_000, 0.2)
+    worker.count(read)
+    world.drain(worker)
+    assert world.rows("SELECT count(*) FROM processed_events WHERE type >= 16") == [(len(events),)]
