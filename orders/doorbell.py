@@ -8,7 +8,7 @@ import psycopg
 
 from orders.sql import QUERIES
 from runtime.pooler import Pooler
-from runtime.postgres import connect_async
+from runtime.postgres import asks_for_primary, connect_async, is_read_only
 
 # A NOTIFY costs the server about as much as publishing one event; publishers poll every 250 ms anyway.
 MIN_INTERVAL_SECONDS = 0.02
@@ -29,10 +29,12 @@ class Doorbell:
 
     async def run(self) -> None:
         """Serve rings until cancelled; a database that is away only delays them."""
+        wants_primary = asks_for_primary(self._dsn)
         while True:
             try:
                 async with await connect_async(self._dsn, "ordermesh-doorbell", self._pooler) as connection:
-                    while True:
+                    # The publishers are at the primary: nobody would hear it elsewhere.
+                    while not (wants_primary and is_read_only(connection)):
                         await self._rung.wait()
                         self._rung.clear()
                         await connection.execute(QUERIES.ring)

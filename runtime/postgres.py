@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from runtime.pooler import Pooler
@@ -69,11 +70,14 @@ def async_pool(
     dsn: str, application: str, max_size: int, pooler: Pooler = "none"
 ) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    used = LastUse()
+    used, wants_primary = LastUse(), asks_for_primary(dsn)
 
     async def check(connection: psycopg.AsyncConnection[Any]) -> None:
         if used.is_long_ago(connection):
             await AsyncConnectionPool.check_connection(connection)
+        if wants_primary and is_read_only(connection):
+            await connection.close()
+            raise psycopg.OperationalError("the server turned read-only")
 
     async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
         used.note(connection)
@@ -85,7 +89,26 @@ def sync_pool(
     dsn: str, application: str, max_size: int, pooler: Pooler = "none"
 ) -> ConnectionPool[psycopg.Connection[Any]]:
     """Return a pool that is not open yet; the caller opens and closes it."""
-    return ConnectionPool(dsn, check=ConnectionPool.check_connection, **pool_options(application, max_size, pooler))
+    wants_primary = asks_for_primary(dsn)
+
+    def check(connection: psycopg.Connection[Any]) -> None:
+        ConnectionPool.check_connection(connection)
+        if wants_primary and is_read_only(connection):
+            connection.close()
+            raise psycopg.OperationalError("the server turned read-only")
+
+    return ConnectionPool(dsn, check=check, **pool_options(application, max_size, pooler))
+
+
+def asks_for_primary(dsn: str) -> bool:
+    """Tell whether a DSN asks for a server that can be written to."""
+    return conninfo_to_dict(dsn).get("target_session_attrs") in ("read-write", "primary")
+
+
+def is_read_only(connection: psycopg.BaseConnection[Any]) -> bool:
+    """Tell whether a server said that it can only be read from; it does so with its next answer after the change."""
+    reported = (b"default_transaction_read_only", b"in_hot_standby")
+    return any(connection.pgconn.parameter_status(name) == b"on" for name in reported)
 
 
 class LastUse:

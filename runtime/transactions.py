@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from runtime.errors import OutcomeUnknown
+from runtime.logging import logger
 from runtime.sqlstates import Retry, meaning
 
 MAX_TRIES = 5
@@ -61,6 +62,7 @@ async def judge(connection: Connection, error: psycopg.Error, *, commit_sent: bo
     if found.drops_connection:
         await connection.close()
     if commit_sent and found.leaves_commit_open:
+        logger().warning("nobody knows whether a transaction was committed", error=str(error).strip())
         raise OutcomeUnknown from error
     raise error
 

@@ -1,12 +1,12 @@
 """The database's role goes to another server: a primary and its standby, real ones, and services that know both."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psycopg
@@ -15,6 +15,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, order, refusal
 
+from orders.doorbell import Doorbell
 from stack import ports
 from stack.identity import server_identity
 from stack.kafka import Kafka
@@ -123,24 +124,50 @@ async def test_after_a_failover_writes_go_on_at_the_new_primary(
         pass
     pair.fail_over()
 
-    def restock() -> Any:
-        return world.inventory.RestockProduct(inventory_pb2.RestockProductRequest(product_id="p100", quantity=5))
-
-    def pay() -> Any:
-        return world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=before.order_id))
-
-    # Whoever has a session at the old primary is told once, and finds the new one.
-    for call in (lambda: world.create(("p1", 1, 1)), restock):
-        refused = await refusal(call())
-        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-        assert refused.retry_seconds == 1.0
+    # Whoever has a session at the old primary and has not heard of it is told once, and finds the new one.
+    refused = await refusal(world.create(("p1", 1, 1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert refused.retry_seconds == 1.0
     after = await world.create(("p1", 1, 1))
-    assert (await pay()).status == Order.PAID
-    assert (await restock()).product.stock == 1_000_005
+    paying = orders_pb2.CompletePaymentRequest(order_id=before.order_id)
+    assert (await world.service.CompletePayment(paying)).status == Order.PAID
+    assert await world.restock("p100", 5) == 0
+    assert await world.stock("p100") == (1_000_005, 0)
     with psycopg.connect(pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)) as new:
         assert new.execute("SELECT count(*) FROM orders").fetchone() == (2,)
     while not await sent(world, after.order_id):
         assert publisher.poll() is None
+
+
+async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_there_are_woken(
+    world: World, pair: Pair
+) -> None:
+    """Nothing is written, so nobody is told that the old primary is none any more."""
+    product = inventory_pb2.GetProductRequest(product_id="p7")
+    await world.inventory.GetProduct(product)
+    doorbell = Doorbell(pair.dsn("orders_app"))
+    ringing = asyncio.create_task(doorbell.run())
+    await heard(doorbell, pair.primary)
+    pair.fail_over()
+    owner = pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)
+    async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as new:
+        await new.execute("UPDATE product SET name = 'renamed' WHERE product_id = 'p7'")
+    # Whichever of the pool's connections answers.
+    while {(await world.inventory.GetProduct(product)).name for _ in range(20)} != {"renamed"}:
+        pass
+    await heard(doorbell, pair.standby)
+    ringing.cancel()
+
+
+async def heard(doorbell: Doorbell, server: Postgres) -> None:
+    """Ring until somebody at a server is woken."""
+    publisher = server.credentials.dsn("orders_publisher", "127.0.0.1", server.port)
+    async with await psycopg.AsyncConnection.connect(publisher, autocommit=True) as listener:
+        await listener.execute("LISTEN event_outbox")
+        rings: list[object] = []
+        while not rings:
+            doorbell.ring()
+            rings = [each async for each in listener.notifies(timeout=0.1, stop_after=1)]
 
 
 async def test_a_read_only_database_without_another_is_unavailable_until_it_is_written_to_again(
