@@ -2,14 +2,21 @@
 
 import os
 import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+from conftest import PARTITIONS
 from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 
 from orders import topics
 from processor import dead_letters, decode, letter_box
+from processor.batch import Parked, place_of
+from processor.letter_box import LetterBox, LetterNotWritten
 from runtime import kafka, kafka_limits, metrics, postgres
 from stack.kafka import Kafka
 
@@ -110,6 +117,46 @@ def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.Monk
     found = the_letter(world)
     assert (found.letter.reason, found.key, found.value, found.headers) == ("EMPTY", None, None, [])
     assert world.metrics() == sums(good)
+
+
+def letters_ever(world: World) -> int:
+    client = kafka.admin(world.settings, "tests")
+    places = {TopicPartition(LETTERS, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+    return sum(end.result().offset for end in client.list_offsets(places).values())
+
+
+def test_a_letter_that_kafka_does_not_answer_for_is_waited_for_and_written_once(
+    world: World, broker: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_box, "WRITE_SECONDS", 0.3)
+    world.send_bytes(kafka.ORDER_EVENTS, KEY, b"\xff")
+    reader = world.worker()._reader
+    while not (messages := reader.read(1, 0.1)):
+        pass
+    first = Parked(messages[0], place_of(messages[0]), decode.Poison(decode.Reason.UNDECODABLE, "bad"), [])
+    second = replace(first, place=(kafka.ORDER_EVENTS, 0, 1_000_000))
+    box = LetterBox(world.settings, "tests")
+    patiently(lambda: box.write([first]))
+    before = letters_ever(world)
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LetterNotWritten, match="1 events not acknowledged"):
+            box.write([second])
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    patiently(lambda: box.write([second]))
+    assert second.letter_offset is not None
+    assert letters_ever(world) == before + 1
+
+
+def patiently(write: Callable[[], None]) -> None:
+    """Write letters, as often as a worker would try."""
+    while True:
+        try:
+            return write()
+        except LetterNotWritten:
+            continue
 
 
 def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: World, broker: Kafka) -> None:
