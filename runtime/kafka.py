@@ -29,8 +29,8 @@ FIRST_STOCK_TYPE = RESTOCK_REQUESTED
 # Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
 ADMIN_TIMEOUT_SECONDS = 10.0
-# A dead letter is its event with more headers, and is kept until somebody has looked at it.
-MAX_LETTER_BYTES = 2 * 1024 * 1024
+# Twice the default limit, for a dead letter is its event with more headers; it is kept until somebody has looked at it.
+MAX_LETTER_BYTES = 2 * 1_048_588
 DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
