@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from cli.parts import Part, all_well, ask_gateway, parts
 from cli.place import require_status, settings_to_start
 from cli.screen import console, errors, output_may_fail, plain_table
 from runtime.exit_codes import ExitCode
@@ -31,6 +32,7 @@ from stack.supervisor import Stack
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.2
 LOOK = {State.READY: "green", State.DONE: "dim", State.DOWN: "red", State.FAILED: "red", State.STARTING: "yellow"}
+LOOK |= {State.WAITING: "dim", State.STOPPED: "dim", State.DRAINING: "yellow", State.DEGRADED: "yellow"}
 
 
 def fetch() -> None:
@@ -108,10 +110,11 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show every part with its state, address and restarts."""
+    """Show every part with its state, address and restarts; the exit code is 0 only when all get on."""
     known = require_status()
-    console.print(components_table(known))
-    if not known.ready:
+    found = list(parts(known, ask_gateway(known)))
+    console.print(parts_table(found))
+    if not all_well(found):
         sys.exit(ExitCode.DIFFERS)
 
 
@@ -125,7 +128,7 @@ def show_event(event: Event) -> None:
 
 def show_ready(known: StackStatus, seconds: float) -> None:
     """Print the table and lines to paste."""
-    console.print(components_table(known))
+    console.print(parts_table(list(parts(known, None, asked=False))))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
     console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
     files = open_files()
@@ -151,13 +154,11 @@ def examples(rest: str, grpc: str) -> list[str]:
     ]
 
 
-def components_table(known: StackStatus) -> Table:
-    """Return every component that stays, with its health."""
+def parts_table(found: list[Part]) -> Table:
+    """Return a line for each part, with its health."""
     table = plain_table("part", "state", ">pid", ">restarts", "address")
-    for name, one in known.components.items():
-        if one.state != State.DONE:
-            look = LOOK.get(one.state, "dim")
-            pid = str(one.pid or "")
-            state = Text.assemble((one.state, look), f" {one.detail}")
-            table.add_row(name, state, pid, str(one.restarts), one.address)
+    for part in found:
+        state = Text.assemble((part.state, LOOK.get(part.state, "red")), f" {part.detail}")
+        restarts = "" if part.restarts is None else str(part.restarts)
+        table.add_row(part.name, state, str(part.pid or ""), restarts, part.address)
     return table

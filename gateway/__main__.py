@@ -28,11 +28,12 @@ async def run(settings: GatewaySettings) -> None:
     stop = shutdown.on_signal_async()
     orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
-    sampler = Sampler(orders, analytics, log)
+    backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
+    health = FrontDoorHealth(backends, stop)
+    sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_log, totals = OrderLog(settings), TotalsSource(analytics, settings.analytics_target)
     servicer = PipelineServicer(sampler, orders, analytics, log, stop)
     watching = WatchServicer(order_log, totals, settings.gateway_max_watchers, stop)
-    backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
@@ -43,7 +44,6 @@ async def run(settings: GatewaySettings) -> None:
     metrics_server = metrics.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:
-        health = FrontDoorHealth(backends, stop)
         serving = grpc_server.serve_async(settings.gateway_listen, public.GATEWAY, register, stop, health)
         await serve_beside({"sampler": sampler.run(stop)}, serving, stop)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ordermesh.internal.v1 import ledger_pb2 as pb
-from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
+from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProcessHealthResponse
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from gateway.compare import Ids, Minute, by_minute
+from gateway.states import Process
 from runtime import errors
 
 Answer = TypeVar("Answer")
@@ -60,6 +63,7 @@ class Backend:
     def __init__(self, targets: Sequence[str], stub: Callable[[grpc.aio.Channel], Any]) -> None:
         self._channels = [grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) for target in targets]
         self._stubs = [stub(channel) for channel in self._channels]
+        self._processes: list[Any] = [process_pb2_grpc.ProcessServiceStub(channel) for channel in self._channels]
         self._health: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in self._channels]
 
     async def close(self) -> None:
@@ -93,6 +97,20 @@ class Backend:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
         return await ask(self._stubs[-1])
+
+    async def processes(self, timeout_seconds: float, explain: Callable[[grpc.aio.AioRpcError], str]) -> list[Process]:
+        """Return how each target is."""
+
+        async def ask(stub: Any) -> Process:
+            try:
+                return Process(await stub.GetProcessHealth(GetProcessHealthRequest(), timeout=timeout_seconds))
+            except grpc.aio.AioRpcError as error:
+                # One of an earlier version answers, and says nothing of itself.
+                if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                    return Process(GetProcessHealthResponse())
+                return Process(problem=explain(error))
+
+        return list(await asyncio.gather(*map(ask, self._processes)))
 
     async def serves(self, service: str, timeout_seconds: float) -> bool:
         """Tell whether any target says that it serves the service."""

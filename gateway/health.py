@@ -16,6 +16,8 @@ from gateway.sampler import pause
 HealthCheckResponse = health_pb2.HealthCheckResponse
 CACHE_SECONDS = 0.25
 ASK_SECONDS = 0.2
+# What Envoy's health checks call themselves.
+ENVOY = "Envoy/HC"
 
 
 class FrontDoorHealth(health.aio.HealthServicer):
@@ -27,6 +29,7 @@ class FrontDoorHealth(health.aio.HealthServicer):
         self._own: dict[str, int] = {}
         self._stop = stop
         self._known: dict[str, tuple[float, bool]] = {}
+        self._envoy_at: float | None = None
         self._asking = {service: asyncio.Lock() for service in backends}
 
     async def set(self, service: str, status: int) -> None:
@@ -35,10 +38,16 @@ class FrontDoorHealth(health.aio.HealthServicer):
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
         """Return a service's status, NOT_FOUND for one that is not public."""
+        if any(key == "user-agent" and ENVOY in str(value) for key, value in context.invocation_metadata() or ()):
+            self._envoy_at = time.monotonic()
         status = await self._status(request.service)
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r}")
         return HealthCheckResponse(status=status)
+
+    def envoy_seen_seconds(self) -> float | None:
+        """Return how long ago Envoy asked for our health, None when it never did."""
+        return None if self._envoy_at is None else time.monotonic() - self._envoy_at
 
     async def Watch(  # type: ignore[override]  # both forms of a streaming method are legal, the base has the other
         self, request: health_pb2.HealthCheckRequest, context: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,25 +16,43 @@ from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
 from gateway.backends import Analytics, Orders
 from gateway.event_log import EventLog
-from gateway.status import Component, Pulse, Sample, State, states, status
+from gateway.states import Component, Pulse, Sample, State, states
+from gateway.status import WINDOW_SECONDS, status
 from runtime import metrics
 from runtime.logging import logger
 
 Answer = TypeVar("Answer")
 
 INTERVAL_SECONDS = 1.0
-WINDOW_SECONDS = 10.0
 FRESH_SECONDS = 0.2
 PART_SECONDS = 2.0
-WORDS = {Component.UP: "up", Component.DOWN: "down", Component.STATE_UNSPECIFIED: "not known"}
+WORDS = {
+    Component.UP: "up",
+    Component.DOWN: "down",
+    Component.DEGRADED: "degraded",
+    Component.DRAINING: "draining",
+    Component.STATE_UNSPECIFIED: "not known",
+}
+
+
+def never() -> float | None:
+    """Say that Envoy never asked for our health."""
+    return None
 
 
 class Sampler:
     """Holds the last seconds of the pipeline."""
 
     def __init__(
-        self, orders: Orders, analytics: Analytics, log: EventLog, fresh_seconds: float = FRESH_SECONDS
+        self,
+        orders: Orders,
+        analytics: Analytics,
+        log: EventLog,
+        fresh_seconds: float = FRESH_SECONDS,
+        envoy_seen_seconds: Callable[[], float | None] = never,
     ) -> None:
+        self._envoy_seen_seconds = envoy_seen_seconds
+        self._draining = False
         self._orders = orders
         self._analytics = analytics
         self._log = log
@@ -46,9 +64,9 @@ class Sampler:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take a sample a second until `stop`."""
-        while not stop.is_set():
+        while not await pause(stop, INTERVAL_SECONDS if self._samples else 0):
             await self.status()
-            await pause(stop, INTERVAL_SECONDS)
+        self._draining = True
 
     async def status(self) -> PipelineStatus:
         """Return how the pipeline is now; who asks at the same time shares an answer."""
@@ -60,12 +78,25 @@ class Sampler:
 
     async def _take(self) -> Sample:
         problems: dict[str, str] = {}
-        orders, analytics, log = await asyncio.gather(
+        orders, analytics, log, orders_processes, analytics_processes = await asyncio.gather(
             self._ask("orders", self._orders.progress(PART_SECONDS), problems),
             self._ask("analytics", self._analytics.progress(PART_SECONDS), problems),
             self._ask("kafka", self._log.state(PART_SECONDS), problems),
+            self._orders.processes(PART_SECONDS, explain),
+            self._analytics.processes(PART_SECONDS, explain),
         )
-        return Sample(time.monotonic(), datetime.now(UTC), orders, analytics, log, problems)
+        return Sample(
+            taken_seconds=time.monotonic(),
+            as_of=datetime.now(UTC),
+            orders=orders,
+            analytics=analytics,
+            log=log,
+            problems=problems,
+            orders_processes=orders_processes,
+            analytics_processes=analytics_processes,
+            envoy_seen_seconds=self._envoy_seen_seconds(),
+            draining=self._draining,
+        )
 
     async def _ask(self, part: str, answer: Awaitable[Answer], problems: dict[str, str]) -> Answer | None:
         try:
@@ -82,12 +113,12 @@ class Sampler:
         self._samples.append(sample)
         while sample.taken_seconds - self._samples[0].taken_seconds > WINDOW_SECONDS:
             self._samples.popleft()
-        for name, state in states(sample, self._publisher).items():
+        for name, state in states(self._samples, self._publisher).items():
             self._note(name, state, sample.as_of)
 
     def _note(self, name: str, state: State, now: datetime) -> None:
         """Keep a part's state, with the time since which it is in it."""
-        value = {True: Component.UP, False: Component.DOWN, None: Component.STATE_UNSPECIFIED}[state.up]
+        value = state.value
         known = self._components.get(name)
         metrics.COMPONENT_UP.labels(name).set(value == Component.UP)
         if known is not None and known.state == value:

@@ -42,6 +42,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             (orders, published, p50_ms, p99_ms, seen_us) = await one(connection, LEDGER.progress)
             pending, oldest_seconds = await one(connection, LEDGER.unsent, {"limit": PENDING_LIMIT})
             dead = await (await connection.execute(LEDGER.dead)).fetchone()
+            (waiting_orders,) = await one(connection, LEDGER.waiting_orders, {"limit": PENDING_LIMIT})
         return ledger_pb2.GetOrderProgressResponse(
             orders_total=orders,
             published_total=published,
@@ -51,6 +52,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             publish_p50_ms=p50_ms,
             publish_p99_ms=p99_ms,
             publisher_seen_at=timestamp(seen_us) if seen_us else None,
+            waiting_orders=waiting_orders,
         )
 
     async def StreamOrderLedger(

@@ -11,6 +11,10 @@ FROM progress;
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occur_time)), 0)::float8
 FROM (SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
+-- name: waiting_orders
+-- Counts the orders that wait for stock, up to a limit.
+SELECT count(*) FROM (SELECT FROM orders WHERE status = 'PENDING_RESTOCK' LIMIT %(limit)s) AS waiting;
+
 -- name: dead
 -- Returns the dead events.
 SELECT event_id::text, count(*) OVER () FROM event_outbox WHERE status = 'DEAD' ORDER BY id LIMIT 1000;

@@ -21,6 +21,7 @@ from runtime.outage import Outage
 from runtime.pace import Pace
 from runtime.postgres import connect
 from runtime.shutdown import on_signal
+from runtime.vitals import VITALS
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
@@ -35,7 +36,7 @@ def main() -> None:
     logging.configure("publisher", settings)
     stop = on_signal()
     metrics.begin(metrics.PUBLISHER)
-    metrics.serve(settings.metrics_address)
+    metrics.serve(settings.metrics_address, lambda: VITALS.health().as_json())
     logger().info("publisher started", **settings.shown())
     outage = Outage("publishing")
     while not stop.is_set():
@@ -44,6 +45,7 @@ def main() -> None:
         except psycopg.Error as error:
             # Whatever the database says, a new connection may be answered otherwise: another server, a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
+            VITALS.beat()
             outage.begins(error, part="postgres")
             stop.wait(RETRY_SECONDS)
     logger().info("publisher stopped")
@@ -78,11 +80,13 @@ def step(
     started = time.monotonic()
     try:
         events = sum(publisher.run_once() for _ in range(turns))
+        VITALS.beat()
         if events:
             outage.ends()
             stop.wait(pace.rest_seconds(events, started))
             return False
     except KafkaDown as error:
+        VITALS.beat()
         outage.begins(error, part="kafka")
         count_pending(connection)
         stop.wait(RETRY_SECONDS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 import psycopg
 import uvloop
-from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
@@ -35,8 +35,10 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc_server import serve_async
 from runtime.logging import logger
 from runtime.postgres import async_pool
+from runtime.process_health import AsyncProcess
 from runtime.shutdown import on_signal_async
 from runtime.supervise import run_child
+from runtime.vitals import BEAT_SECONDS, VITALS
 
 if TYPE_CHECKING:
     from runtime.grpc_lane import Lane
@@ -83,6 +85,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
         orders = Orders(pool, catalogue, writer, steps, admission, changes)
         inventory = Inventory(pool, clock, releases, changes)
         tasks = {
+            "vitals": show_vitals(stop),
             "writer": writer.run(),
             "doorbell": doorbell.run(),
             "releases": releases.sweep(),
@@ -93,6 +96,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
             orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
             inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
             ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
+            process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcess(pool, dsn, stop), server)
 
         # What is loaded by now stays; the collector need not look at it again.
         gc.collect()
@@ -101,6 +105,15 @@ async def serve(settings: ServeSettings, index: int) -> None:
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
         await serve_beside(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
+
+
+async def show_vitals(stop: asyncio.Event) -> None:
+    """Show that this event loop turns, until cancelled."""
+    while True:
+        if stop.is_set():
+            VITALS.drain()
+        VITALS.beat()
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 def fast_lane(address: str) -> Lane | None:

@@ -55,7 +55,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         """Return how far counting has come."""
         with self._snapshot() as connection:
             counted, parked, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
-            seen_at, workers = rows(connection, SQL.workers)[0]
+            seen_at, workers, silent = rows(connection, SQL.workers)[0]
             marks = rows(connection, SQL.marks)
             crashes = rows(connection, SQL.recent_crashes)[0][0]
             paused = rows(connection, SQL.paused_partitions)
@@ -71,6 +71,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
                 PausedPartition(topic=topic, partition=number, paused_at=timestamp(at), records=records, bad=bad)
                 for topic, number, at, records, bad in paused
             ],
+            silent_workers=silent,
             marks=[
                 PartitionMark(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
                 for topic, number, at, topic_id in marks

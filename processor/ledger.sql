@@ -85,5 +85,8 @@ SELECT count(DISTINCT (worker_id, crashed_at)) FROM worker_crash WHERE crashed_a
 SELECT topic, partition, paused_at, records, bad FROM paused_partition WHERE released_at IS NULL ORDER BY topic, partition;
 
 -- name: workers
--- Return when a worker last showed itself and how many did within the last ten seconds.
-SELECT max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds') FROM worker_heartbeat;
+-- Return when a worker last showed itself, how many did within the last ten seconds, and how many fell silent before.
+SELECT
+    max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds'),
+    count(*) FILTER (WHERE seen_at <= now() - interval '10 seconds' AND seen_at > now() - interval '10 minutes')
+FROM worker_heartbeat;

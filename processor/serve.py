@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import grpc
 from ordermesh.analytics.v1 import analytics_pb2_grpc
-from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 
 from processor.analytics import AnalyticsServicer, Pool
 from processor.ledger import LedgerServicer
 from processor.settings import ServeSettings
 from runtime import grpc_server, logging, metrics, postgres
 from runtime.exit_codes import ExitCode
+from runtime.process_health import SyncProcess
 from runtime.shutdown import on_signal
 
 SERVICE = "analytics"
@@ -29,7 +30,7 @@ def main() -> int:
             grpc_server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
-                lambda server: register(server, pool),
+                lambda server: register(server, pool, SyncProcess(pool, dsn, stop)),
                 stop,
                 threads,
             )
@@ -40,7 +41,8 @@ def main() -> int:
     return ExitCode.OK
 
 
-def register(server: grpc.Server, pool: Pool) -> None:
+def register(server: grpc.Server, pool: Pool, process: SyncProcess) -> None:
     """Add the services to a server."""
     analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(pool), server)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(LedgerServicer(pool), server)
+    process_pb2_grpc.add_ProcessServiceServicer_to_server(process, server)

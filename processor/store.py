@@ -197,6 +197,11 @@ def window(connection: Connection, retention_days: int) -> Window:
     return Window(*row)
 
 
+def leave(connection: Connection, worker_id: str) -> None:
+    """Take a worker's heartbeat away."""
+    connection.execute(SQL.leave, {"worker_id": worker_id})
+
+
 def beat(connection: Connection, worker_id: str, held: Iterable[Partition]) -> None:
     """Show that a worker is alive and which partitions it holds."""
     connection.execute(SQL.beat, {"worker_id": worker_id, "held": Jsonb(sorted(held))})

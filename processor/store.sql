@@ -89,6 +89,10 @@ FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[]
 WHERE c.topic = w.topic AND c.partition = w.partition AND w.known_id NOT IN (w.topic_id, %(no_topic)s)
     AND c.settled_at IS NULL;
 
+-- name: leave
+-- Take a worker's heartbeat away: it ends as it was asked to.
+DELETE FROM worker_heartbeat WHERE worker_id = %(worker_id)s;
+
 -- name: beat
 -- Show that a worker is alive and what it holds.
 INSERT INTO worker_heartbeat (worker_id, partitions, held, seen_at)

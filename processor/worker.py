@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import sys
@@ -31,6 +32,7 @@ from runtime.parts import parts
 from runtime.shutdown import on_signal
 from runtime.sqlstates import Retry, meaning
 from runtime.supervise import run_child
+from runtime.vitals import VITALS
 
 IDLE_SECONDS = 0.25
 MANY_EVENTS_PER_SECOND = 750
@@ -77,7 +79,9 @@ class Worker:
         try:
             while not self._stop.is_set():
                 started = time.monotonic()
-                if events := self.run_once():
+                events = self.run_once()
+                VITALS.beat()
+                if events:
                     self._stop.wait(pace.rest_seconds(events, started))
             self._end_in_order()
         finally:
@@ -140,6 +144,9 @@ class Worker:
     def close(self) -> None:
         """Leave the group and the database."""
         self._reader.close()
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                store.leave(self._connection, self.worker_id)
         self._disconnect()
 
     def _count_once(self, messages: Sequence[Message]) -> Batch | None:
@@ -261,6 +268,7 @@ class Worker:
 
     def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
         """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
+        VITALS.beat()
         late = self._reader.wait(wait_seconds(self._outage.begins(error)))
         return self._reader.still_held([*messages, *late])
 

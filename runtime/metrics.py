@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from socketserver import ThreadingMixIn
 from typing import Any, TypeVar, cast
-from wsgiref.simple_server import WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server, values
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -158,18 +159,42 @@ ANALYTICS_MAINTAINED = owned(
     ["table"],
     multiprocess_mode="max",
 )
-COMPONENT_UP = owned(GATEWAY, Gauge, "ordermesh_component_up", "Whether a part answers the gateway.", ["component"])
+COMPONENT_UP = owned(
+    GATEWAY, Gauge, "ordermesh_component_up", "Whether a part is well: it answers, and its work goes on.", ["component"]
+)
 
 WATCHERS = owned(GATEWAY, Gauge, "ordermesh_watchers", "Open streams of WatchService, by method.", ["method"])
 
 
-def serve(address: str) -> WSGIServer:
-    """Serve /metrics on host:port. Raises OSError when the port is taken."""
+class QuietHandler(WSGIRequestHandler):
+    """Writes no line for each request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Do nothing."""
+
+
+class ThreadingServer(ThreadingMixIn, WSGIServer):
+    """Answers each request on a thread of its own: a slow scrape must not hold up a look at the health."""
+
+    daemon_threads = True
+
+
+def serve(address: str, health: Callable[[], bytes] | None = None) -> WSGIServer:
+    """Serve /metrics, and /health where there is one, on host:port. Raises OSError when the port is taken."""
     host, _, port = address.rpartition(":")
     folder = os.environ.get(MULTIPROCESS_FOLDER)
     registry = REGISTRY
     if folder:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    server, _thread = start_http_server(int(port), host, registry)
+    scraped = make_wsgi_app(registry)
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        if health is None or environ.get("PATH_INFO") != "/health":
+            return scraped(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [health()]
+
+    server = make_server(host, int(port), answer, ThreadingServer, QuietHandler)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server

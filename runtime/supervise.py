@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import multiprocess
 
-from runtime import metrics, metrics_folder
+from runtime import metrics, metrics_folder, vitals
 from runtime.logging import logger
 from runtime.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, die_with_parent, on_signal
 
@@ -21,6 +21,7 @@ MAX_BACKOFF_SECONDS = 5.0
 # A child that ran this long was well: its next restart is immediate again.
 SETTLED_SECONDS = 10.0
 POLL_SECONDS = 0.05
+CRASH_LOOP_LIVES = 3
 
 
 @dataclass(slots=True)
@@ -32,6 +33,9 @@ class Child:
     started_at: float = 0.0
     backoff_seconds: float = FIRST_BACKOFF_SECONDS
     start_at: float = field(default_factory=time.monotonic)
+    # How often in a row it ended soon after its start, and how the last time.
+    short_lives: int = 0
+    ended: str = ""
 
 
 def run_child(work: Callable[[int], None]) -> None:
@@ -55,28 +59,46 @@ class Supervisor:
         self._children = [Child(index) for index in range(count)]
         self._metrics_address = metrics_address
         self._grace_seconds = grace_seconds
+        self._draining = False
 
     def run(self) -> None:
         """Block until SIGTERM or SIGINT and every child has ended."""
         stop = on_signal(STOP_SECONDS)
         with metrics_folder.made() as folder:
             os.environ[metrics.MULTIPROCESS_FOLDER] = str(folder)
-            server = metrics.serve(self._metrics_address)
+            server = metrics.serve(self._metrics_address, lambda: self.health().as_json())
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:
                         self._tend(child)
             finally:
+                self._draining = True
                 self._drain()
                 server.shutdown()
+
+    def health(self) -> vitals.Health:
+        """Return how the service is, by its processes."""
+        if self._draining:
+            return vitals.Health(vitals.DRAINING, "finishes what is in flight")
+        return vitals.worst([self._child_health(child) for child in self._children])
+
+    def _child_health(self, child: Child) -> vitals.Health:
+        settled = child.process is not None and time.monotonic() - child.started_at > SETTLED_SECONDS
+        if child.short_lives >= CRASH_LOOP_LIVES and not settled:
+            return vitals.Health(vitals.CRASH_LOOPING, f"ended {child.short_lives} times in a row, {child.ended}")
+        if child.process is None:
+            return vitals.Health(vitals.STARTING, child.ended or "not started")
+        return vitals.child_health(str(child.index), child.started_at)
 
     def _tend(self, child: Child) -> None:
         process = child.process
         now = time.monotonic()
         if process is not None and process.poll() is not None:
             multiprocess.mark_process_dead(child.index)  # type: ignore[no-untyped-call]  # the library has no types here
+            child.ended = f"the last with exit code {process.returncode}"
+            child.short_lives += 1
             if now - child.started_at > SETTLED_SECONDS:
-                child.backoff_seconds = FIRST_BACKOFF_SECONDS
+                child.backoff_seconds, child.short_lives = FIRST_BACKOFF_SECONDS, 0
             logger().warning(
                 "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=child.backoff_seconds
             )

@@ -16,6 +16,11 @@ MAX_BACKOFF_SECONDS = 5.0
 SETTLED_SECONDS = 10.0
 WATCH_SECONDS = 0.1
 ROTATE_SECONDS = 5.0
+# What is ready is looked at so often, anything else more often; and a busy machine is forgiven one look.
+CHECK_SECONDS = 5.0
+RECHECK_SECONDS = 1.0
+FORGIVEN_CHECKS = 1
+CRASH_LOOP_LIVES = 3
 
 
 class Keeper:
@@ -31,6 +36,10 @@ class Keeper:
         self._started_at = 0.0
         self._backoff_seconds = FIRST_BACKOFF_SECONDS
         self._failure = ""
+        # How often in a row it ended soon after its start.
+        self._short_lives = 0
+        self._checked_at = 0.0
+        self._unanswered = 0
         self._thread = threading.Thread(target=self._run, name=f"keeper-{component.name}", daemon=True)
 
     def start(self) -> None:
@@ -41,6 +50,8 @@ class Keeper:
         """Stop the component for good; blocks until it is gone."""
         self._stopping.set()
         detail = ""
+        if self._running() and not self.component.once:
+            self._enter(State.DRAINING)
         with self._life:
             try:
                 self.component.runner.stop()
@@ -86,7 +97,11 @@ class Keeper:
 
     def _await_ready(self) -> None:
         self.component.runner.wait_ready(self._ready_seconds)
-        self._enter(State.DONE if self.component.once else State.READY)
+        self._checked_at, self._unanswered = time.monotonic(), 0
+        if self.component.once:
+            self._enter(State.DONE)
+        else:
+            self._enter_checked(State.READY, "")
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
@@ -103,13 +118,36 @@ class Keeper:
         if self._running():
             if self._board.state(self.component.name) == State.DOWN:
                 self._await_ready()
+            self._check()
             return
+        self._short_lives += 1
         if time.monotonic() - self._started_at > SETTLED_SECONDS:
-            self._backoff_seconds = FIRST_BACKOFF_SECONDS
-        self._enter(State.DOWN, self._failure or ended(process))
+            self._backoff_seconds, self._short_lives = FIRST_BACKOFF_SECONDS, 0
+        down = State.CRASH_LOOPING if self._short_lives >= CRASH_LOOP_LIVES else State.DOWN
+        self._enter(down, self._failure or ended(process))
         if not self._stopping.wait(self._backoff_seconds):
             self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
             self._start_and_wait(restarted=True)
+
+    def _check(self) -> None:
+        """Ask now and then how the component is."""
+        state = self._board.state(self.component.name)
+        now = time.monotonic()
+        calm = state == State.READY and not self._unanswered
+        if now - self._checked_at < (CHECK_SECONDS if calm else RECHECK_SECONDS):
+            return
+        found, detail = self.component.check()
+        self._checked_at = time.monotonic()
+        self._unanswered = self._unanswered + 1 if found == State.UNRESPONSIVE else 0
+        if self._unanswered != FORGIVEN_CHECKS and not self._stopping.is_set():
+            self._enter_checked(found, detail)
+
+    def _enter_checked(self, state: State, detail: str) -> None:
+        """Enter a state of a running component; one that ended again and again has to last before it is ready."""
+        settled = time.monotonic() - self._started_at > SETTLED_SECONDS
+        if state == State.READY and self._short_lives >= CRASH_LOOP_LIVES and not settled:
+            state, detail = State.CRASH_LOOPING, f"ended {self._short_lives} times in a row soon after its start"
+        self._enter(state, detail)
 
     def _running(self) -> bool:
         process = self.component.runner.process

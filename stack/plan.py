@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from frontdoor.render import EnvoyValues, render
@@ -24,11 +25,11 @@ from stack.logfile import LogFile
 from stack.paths import StateFolder
 from stack.ports import LOOPBACK
 from stack.postgres import Postgres
-from stack.probe import grpc_serves, http_answers
+from stack.probe import Checked, answering, grpc_serves, http_answers, http_status, kafka_answers, service_health
 from stack.process import Command, inherited_env
 from stack.runners import Runner, Service, Step, Task
 from stack.settings import StackSettings
-from stack.status import Servers
+from stack.status import Servers, State
 
 # The parts of a DSN that are not about the server.
 PERSONAL = ("user", "password", "dbname")
@@ -45,6 +46,8 @@ class Component:
     once: bool = False
     address: str = ""
     logs: tuple[LogFile, ...] = ()
+    # How it is while its process runs; blocks for CHECK_SECONDS at most.
+    check: Callable[[], Checked] = lambda: (State.READY, "")
 
 
 def given_env() -> dict[str, str]:
@@ -135,9 +138,12 @@ def servers(site: Site) -> list[Component]:
     settings = site.settings
     if settings.postgres_admin_dsn is None:
         address = f"{LOOPBACK}:{settings.postgres_port}"
-        found.append(Component("postgres", postgres(site), address=address, logs=(site.log("postgres"),)))
+        server = postgres(site)
+        logs = (site.log("postgres"),)
+        found.append(Component("postgres", server, address=address, logs=logs, check=lambda: answering(server.pings())))
     for name, broker in kafka(site).items():
-        found.append(Component(name, broker, address=broker.bootstrap, logs=(broker.log,)))
+        check = partial(answers_on, broker.port)
+        found.append(Component(name, broker, address=broker.bootstrap, logs=(broker.log,), check=check))
     return found
 
 
@@ -189,6 +195,7 @@ def orders(site: Site) -> Component:
         lambda: all(grpc_serves(path) for path in sockets),
         ("migrate-orders",),
         settings.orders_metrics_port,
+        partial(service_health, settings.orders_metrics_port),
     )
 
 
@@ -197,7 +204,8 @@ def publisher(site: Site) -> Component:
     port = site.settings.publisher_metrics_port
     env = {"ORDERS_DSN": site.dsn("orders_publisher"), "METRICS_ADDRESS": f"{LOOPBACK}:{port}"}
     needs = ("migrate-orders", "topics")
-    return service(site, "publisher", ("orders", "publish"), env, metrics_answer(port), needs, port)
+    check = partial(service_health, port)
+    return service(site, "publisher", ("orders", "publish"), env, works(port), needs, port, check)
 
 
 def analytics(site: Site) -> Component:
@@ -222,7 +230,8 @@ def processor(site: Site) -> Component:
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
     }
     needs = ("migrate-processor", "topics")
-    return service(site, "processor", ("processor", "work"), env, metrics_answer(port), needs, port)
+    check = partial(service_health, port)
+    return service(site, "processor", ("processor", "work"), env, works(port), needs, port, check)
 
 
 def gateway(site: Site) -> Component:
@@ -250,7 +259,13 @@ def front(site: Site) -> Component:
     envoy = Envoy(site.state.home / "envoy.yaml", settings.envoy_admin_port, log, serves)
     address = f"http://{LOOPBACK}:{settings.front_port}"
     needs = ("orders", "analytics", "gateway")
-    return Component("envoy", envoy, needs, address=address, logs=(log, site.access_log))
+    logs = (log, site.access_log)
+    return Component("envoy", envoy, needs, address=address, logs=logs, check=partial(envoy_state, settings.front_port))
+
+
+def envoy_state(front_port: int) -> Checked:
+    """Return the state of Envoy, which answers for itself when those behind it do not."""
+    return answering(http_status(front_port, "/healthz") is not None)
 
 
 def write_envoy_config(site: Site) -> None:
@@ -271,9 +286,14 @@ def write_envoy_config(site: Site) -> None:
     (site.state.home / "envoy.yaml").write_text(render(values))
 
 
-def metrics_answer(port: int) -> Callable[[], bool]:
-    """Return a probe of a service's metrics."""
-    return lambda: http_answers(port, "/metrics")
+def answers_on(port: int) -> Checked:
+    """Return the state of the broker on a port."""
+    return answering(kafka_answers(port))
+
+
+def works(port: int) -> Callable[[], bool]:
+    """Return a probe of a service's work: it has begun in each of its processes."""
+    return lambda: service_health(port)[0] == State.READY
 
 
 def service(
@@ -284,13 +304,13 @@ def service(
     probe: Callable[[], bool],
     needs: tuple[str, ...],
     metrics_port: int,
+    check: Callable[[], Checked] | None = None,
 ) -> Component:
-    """Return a component that stays."""
+    """Return a component that stays; without a check its probe is asked."""
     log = site.log(name)
     address = f"http://{LOOPBACK}:{metrics_port}/metrics"
-    return Component(
-        name, Service(module_command(site, name, module, env), log, probe), needs, address=address, logs=(log,)
-    )
+    runner = Service(module_command(site, name, module, env), log, probe)
+    return Component(name, runner, needs, address=address, logs=(log,), check=check or (lambda: answering(probe())))
 
 
 def task(site: Site, name: str, module: tuple[str, ...], env: dict[str, str], needs: tuple[str, ...]) -> Component:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
 from runtime.postgres import connect
 from stack import ports, proc
@@ -151,6 +153,11 @@ class Postgres:
         except psycopg.OperationalError:
             return False
         return True
+
+    def pings(self) -> bool:
+        """Say whether the server takes connections now, without making a session; blocks for two seconds at most."""
+        target = make_conninfo(host=str(self.socket_dir), port=str(self.port), connect_timeout="2")
+        return PGconn.ping(target.encode()) == Ping.OK
 
     def stop(self) -> None:
         """Stop the server fast and cleanly; blocks until it is gone."""

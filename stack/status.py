@@ -30,6 +30,13 @@ class State(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    # Its process runs, and does not answer, does not get on, refuses or fails what it is asked, or takes nothing new.
+    UNRESPONSIVE = "unresponsive"
+    DEGRADED = "degraded"
+    DRAINING = "draining"
+    # It ends again and again soon after its start.
+    CRASH_LOOPING = "crash looping"
+    UNKNOWN = "not known"
     DONE = "done"
     DOWN = "down"
     FAILED = "failed"

@@ -1,12 +1,13 @@
 // The pipeline as a picture: five stages, and between them as many moving dots as the rate asks for.
-import { count, element, latency, perSecond, seconds, timeOfDay, write, writeNumber } from "./format.js";
+import { count, element, latency, perSecond, percent, seconds, stateWord, timeOfDay, write, writeNumber } from "./format.js";
 
 const DOTS = 6;
 // As home.css has it.
 const TRAVEL_SECONDS = 2.4;
 const STAGES = [
   { part: "orders", title: "Accepted", unit: "orders stored", main: (s) => s.intake?.ordersTotal,
-    facts: { rate: (s) => s.intake && perSecond(s.intake.ordersPerSecond) }, rate: (s) => s.intake?.ordersPerSecond },
+    facts: { rate: (s) => s.intake && perSecond(s.intake.ordersPerSecond), "p50 / p99": (s) => s.intake?.callLatency && latency(s.intake.callLatency),
+      refused: (s) => s.intake && percent(s.intake.refusedShare) }, rate: (s) => s.intake?.ordersPerSecond },
   { part: "publisher", title: "Outbox", unit: "events waiting", main: (s) => s.outbox?.pending,
     facts: { oldest: (s) => s.outbox && seconds(s.outbox.oldestPendingSeconds), "p50 / p99": (s) => s.outbox && latency(s.outbox.latency),
       refused: (s) => s.outbox && count(s.outbox.dead) }, rate: (s) => s.outbox?.publishedPerSecond },
@@ -75,7 +76,7 @@ function showCard(card, stage, status, part) {
   writeNumber(card.main, value === undefined || value === null ? "–" : count(value));
   Object.values(stage.facts).forEach((fact, number) => write(card.facts[number], fact(status) ?? "–"));
   card.root.dataset.state = part?.state ?? "STATE_UNSPECIFIED";
-  write(card.unit, part?.state === "DOWN" ? `down since ${timeOfDay(part.since)}` : part?.state === "UP" ? stage.unit : "not known");
+  write(card.unit, part?.state === "UP" ? stage.unit : part?.state ? `${stateWord(part.state)} since ${timeOfDay(part.since)}` : "not known");
   if (!card.rail) return;
   const rate = stage.rate(status) ?? 0;
   // Ten times the rate is two dots more.

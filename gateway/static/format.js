@@ -45,3 +45,13 @@ export function writeNumber(node, text) {
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+// The word for a part's state.
+export function stateWord(state) {
+  return { UP: "up", DOWN: "down", DEGRADED: "degraded", DRAINING: "draining" }[state] ?? "not known";
+}
+
+// A share in percent.
+export function percent(share) {
+  return `${(100 * (share ?? 0)).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+}

@@ -1,7 +1,7 @@
 // Wires the page to its streams: the status, the totals, the orders.
 import { MinuteChart } from "./chart.js";
 import { Flow } from "./flow.js";
-import { ago, count, element, money, timeOfDay, write, writeNumber } from "./format.js";
+import { ago, count, element, money, stateWord, timeOfDay, write, writeNumber } from "./format.js";
 import { LastOrders } from "./last.js";
 import { offerOrders } from "./order.js";
 import { offerProof } from "./proof.js";
@@ -22,18 +22,19 @@ function showNotice() {
     return write(line, `This page lost the gateway ${ago(lost.since)} ago, at ${timeOfDay(lost.since)}; trying again. What you see is from before.`);
   }
   if (!status) return undefined;
-  const down = status.components.filter((one) => one.state === "DOWN");
-  line.dataset.state = down.length ? "DOWN" : "UP";
-  const words = down.map((one) => `${one.name} is down since ${timeOfDay(one.since)} (${ago(one.since)})`);
-  return write(line, down.length ? `${words.join(", ")}.` : "Everything is up.");
+  // Who only lacks a part that is told of already is not to blame.
+  const troubled = status.components.filter((one) => one.state !== "UP" && !one.message.startsWith("needs "));
+  const down = troubled.some((one) => one.state === "DOWN");
+  line.dataset.state = status.ready ? "UP" : down ? "DOWN" : "DEGRADED";
+  const words = troubled.map((one) => `${one.name} is ${stateWord(one.state)} since ${timeOfDay(one.since)} (${ago(one.since)})${one.message ? `: ${one.message}` : ""}`);
+  return write(line, status.ready ? "Everything is up." : `${words.join("; ") || "Not everything is up"}.`);
 }
 
 function showParts(components) {
   const rows = components.map((one) => {
     const row = element("li");
     row.dataset.state = one.state;
-    const state = { UP: "up", DOWN: "down" }[one.state] ?? "not known";
-    row.append(element("strong", one.name), element("span", `${state} for ${ago(one.since)}`, "read"));
+    row.append(element("strong", one.name), element("span", `${stateWord(one.state)} for ${ago(one.since)}`, "read"));
     if (one.message) row.append(element("small", one.message));
     return row;
   });
@@ -44,6 +45,7 @@ function showStatus(message) {
   status = message.status;
   flow.show(status);
   showParts(status.components);
+  writeNumber(byId("total-restock"), status.intake ? count(status.intake.waitingOrders) : "–");
   showNotice();
 }
 
@@ -53,7 +55,6 @@ function showTotals(summary) {
   writeNumber(byId("total-revenue"), money(summary.revenueTotal));
   writeNumber(byId("total-cancelled"), money(summary.cancelledRevenue));
   writeNumber(byId("total-average"), money(summary.averageOrderValue));
-  writeNumber(byId("total-restock"), count(summary.restockRequests));
   const rows = summary.ordersByStatus.map((one) => {
     const row = element("li", "", `status ${one.status}`);
     row.append(element("span", one.status.toLowerCase().replace("_", " ")), element("b", count(one.orders)));

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from cli import lifecycle, screen
+from cli.parts import parts
 from cli.screen import plain_table
 from stack.board import Event
 from stack.proc import ProcessId
@@ -29,7 +30,8 @@ def test_an_event_is_told_with_the_error_as_it_is(printed: io.StringIO) -> None:
 
 def test_a_table_shows_the_error_as_it_is(printed: io.StringIO) -> None:
     components = {"kafka": ComponentStatus(State.DOWN, detail=LOOKS_LIKE_MARKUP, address="[/a]")}
-    screen.console.print(lifecycle.components_table(StackStatus(ProcessId(1, 1), "", {}, components)))
+    known = StackStatus(ProcessId(1, 1), "", {}, components)
+    screen.console.print(lifecycle.parts_table(list(parts(known, None))))
     assert LOOKS_LIKE_MARKUP in printed.getvalue()
     assert "[/a]" in printed.getvalue()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from ordermesh.internal.v1 import ledger_pb2_grpc
-from pipeline_world import AnalyticsLedger, OrderLedger, World
+from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
+from pipeline_world import AnalyticsLedger, OrderLedger, ProcessHealth, World
 
 from gateway import public
 
@@ -52,6 +52,8 @@ async def serving_a_world(folder: Path) -> AsyncIterator[Servers]:
     analytics = await serve(targets[1], public.ANALYTICS)
     ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(world), orders)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedger(world), analytics)
+    for server, said in ((orders, lambda: world.orders_process), (analytics, lambda: world.analytics_process)):
+        process_pb2_grpc.add_ProcessServiceServicer_to_server(ProcessHealth(said), server)
     await orders.start()
     await analytics.start()
     yield Servers(world, orders, analytics, *targets)

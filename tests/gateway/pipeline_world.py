@@ -11,7 +11,8 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2 as pb
-from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
+from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
 from gateway.event_log import AskMarks, LogState
 
@@ -57,6 +58,9 @@ class World:
     lag: int = 0
     order_progress: pb.GetOrderProgressResponse = field(default_factory=pb.GetOrderProgressResponse)
     analytics_progress: pb.GetAnalyticsProgressResponse = field(default_factory=pb.GetAnalyticsProgressResponse)
+    # What the one process of each service says of itself.
+    orders_process: GetProcessHealthResponse = field(default_factory=GetProcessHealthResponse)
+    analytics_process: GetProcessHealthResponse = field(default_factory=GetProcessHealthResponse)
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
     # Codes with which methods end.
     refusals: dict[str, grpc.StatusCode] = field(default_factory=dict)
@@ -103,6 +107,14 @@ def product_sums(events: Iterable[Event]) -> list[pb.ProductSum]:
 
 def packed(events: Iterable[Event]) -> bytes:
     return b"".join(one.event_id for one in events)
+
+
+class ProcessHealth(process_pb2_grpc.ProcessServiceServicer):
+    def __init__(self, said: Callable[[], GetProcessHealthResponse]) -> None:
+        self._said = said
+
+    async def GetProcessHealth(self, request, context):
+        return self._said()
 
 
 class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):

@@ -170,7 +170,8 @@ async def test_the_status_is_given_while_kafka_is_away(gateway: Gateway) -> None
     found = {one.name: one for one in made.components}
     assert found["kafka"].state == pb.PipelineStatus.Component.DOWN
     assert "refused" in found["kafka"].message
-    assert found["orders"].state == pb.PipelineStatus.Component.UP
+    assert found["analytics"].state == pb.PipelineStatus.Component.UP
+    assert found["orders"].message.startswith("1 of 2 processes: ")
 
 
 async def test_watching_numbers_what_it_sends(gateway: Gateway) -> None:
@@ -244,14 +245,15 @@ async def test_only_named_files_are_served(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path))[0] == 404
 
 
-async def test_metrics_say_which_parts_are_up(gateway: Gateway) -> None:
+async def test_metrics_say_which_parts_are_well(gateway: Gateway) -> None:
     await gateway.pipeline.GetStatus(pb.GetStatusRequest())
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics") as reply,
     ):
         lines = (await reply.text()).splitlines()
-    assert 'ordermesh_component_up{component="orders"} 1.0' in lines
+    assert 'ordermesh_component_up{component="analytics"} 1.0' in lines
+    assert 'ordermesh_component_up{component="orders"} 0.0' in lines
     assert 'ordermesh_component_up{component="kafka"} 0.0' in lines
 
 

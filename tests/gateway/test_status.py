@@ -1,36 +1,78 @@
-"""The status: what is shown when parts answer, move, and do not answer."""
+"""The status: what is shown when parts answer, get on, stand still, and do not answer."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOrderProgressResponse, PausedPartition
+from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 from pipeline_world import FakeLog
 
 from gateway.event_log import LogState
 from gateway.sampler import Sampler
-from gateway.status import Pulse, Sample, states, status
+from gateway.states import Process, Pulse, Sample, State, states
+from gateway.status import status
 
 Component = PipelineStatus.Component
+UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING
+UNKNOWN = Component.STATE_UNSPECIFIED
 BEGAN = 1_800_000_000.0
+PARTS = {
+    "envoy", "orders", "publisher", "kafka", "processor", "analytics", "gateway", "postgresql-orders",
+    "postgresql-analytics",
+}  # fmt: skip
+SILENT = Process(problem="no answer within 2 s")
 
 
-def sample(second: float, orders: int | None = 0, counted: int = 0, heartbeat: int = 0, workers: int = 1) -> Sample:
-    progress = GetOrderProgressResponse(orders_total=orders or 0, published_total=2 * (orders or 0))
-    progress.publisher_seen_at.seconds = heartbeat
-    return Sample(
-        taken_seconds=second,
-        as_of=datetime.fromtimestamp(BEGAN + second, UTC),
-        orders=None if orders is None else progress,
-        analytics=GetAnalyticsProgressResponse(counted_total=counted, workers=workers),
-        log=LogState(1, {}, {("order-events", 0): 9, ("stock.dlq", 0): 4}, {("order-events", 0): 7}),
-        problems={} if orders is not None else {"orders": "nothing listens there"},
+def process(**said: Any) -> Process:
+    return Process(GetProcessHealthResponse(**said))
+
+
+def sample(
+    second: float,
+    orders: int | None = 0,
+    counted: int = 0,
+    heartbeat: int | None = None,
+    workers: int = 1,
+    published: int | None = None,
+    lag: int = 0,
+    progress: dict[str, Any] | None = None,
+    **said: Any,
+) -> Sample:
+    """Return what is told a number of seconds after the beginning; all is well unless something else is given."""
+    seen = Timestamp(seconds=int(BEGAN + second) if heartbeat is None else heartbeat)
+    sent = 2 * (orders or 0) if published is None else published
+    told = GetOrderProgressResponse(
+        orders_total=orders or 0, published_total=sent, publisher_seen_at=seen, **(progress or {})
     )
+    values: dict[str, Any] = {
+        "taken_seconds": second,
+        "as_of": datetime.fromtimestamp(BEGAN + second, UTC),
+        "orders": None if orders is None else told,
+        "analytics": GetAnalyticsProgressResponse(counted_total=counted, workers=workers),
+        "log": LogState(1, {}, {("order-events", 0): 7 + lag, ("stock.dlq", 0): 4}, {("order-events", 0): 7}),
+        "problems": {},
+        "orders_processes": [process(), process()],
+        "analytics_processes": [process()],
+        "envoy_seen_seconds": 1.0,
+    }
+    return Sample(**(values | said))
+
+
+def found(*samples: Sample) -> dict[str, State]:
+    return states(samples, Pulse())
+
+
+def troubled(*samples: Sample) -> dict[str, tuple[int, str]]:
+    """Return the parts that are not UP."""
+    return {name: (one.value, one.message) for name, one in found(*samples).items() if one.value != UP}
 
 
 def test_rates_are_over_all_samples_that_have_the_count() -> None:
-    made = status([sample(0, 100), sample(1, None), sample(4, 300, counted=40)], [])
+    made = status([sample(0, 100), sample(1, None), sample(4, 300, counted=40, lag=2)], [])
     assert made.intake.orders_per_second == 50.0
     assert made.outbox.published_per_second == 100.0
     assert made.processing.counted_per_second == 10.0
@@ -41,34 +83,123 @@ def test_one_sample_has_no_rates() -> None:
     assert status([sample(0, 100)], []).intake.orders_per_second == 0.0
 
 
-def test_a_part_that_does_not_answer_is_down_and_those_behind_it_are_not_known() -> None:
-    found = states(sample(0, None), Pulse())
-    assert (found["orders"].up, found["orders"].message) == (False, "nothing listens there")
-    assert found["publisher"].up is None
-    assert all(found[part].up for part in ("kafka", "analytics", "processor"))
+def test_everything_that_gets_on_is_up() -> None:
+    assert found(sample(0)).keys() == PARTS
+    assert troubled(sample(0)) == {}
 
 
-def test_a_processor_without_workers_is_down() -> None:
-    assert states(sample(0, workers=0), Pulse())["processor"].up is False
+def test_a_service_whose_processes_are_all_silent_is_down_and_what_only_it_knows_is_not_known() -> None:
+    assert troubled(sample(0, None, orders_processes=[SILENT, SILENT])) == {
+        "orders": (DOWN, "no answer within 2 s"),
+        "postgresql-orders": (UNKNOWN, "not known while orders does not answer"),
+        "publisher": (UNKNOWN, "not known while orders does not answer"),
+    }
+
+
+def test_one_silent_process_of_two_is_told() -> None:
+    assert troubled(sample(0, orders_processes=[process(), SILENT])) == {
+        "orders": (DEGRADED, "1 of 2 processes: no answer within 2 s")
+    }
+
+
+def test_a_database_that_is_down_is_to_blame_and_not_those_that_need_it() -> None:
+    gone = process(database_problem="connection refused")
+    down = sample(0, None, orders_processes=[gone, gone], analytics_processes=[gone], analytics=None)
+    assert troubled(down) == {
+        "postgresql-orders": (DOWN, "connection refused"),
+        "postgresql-analytics": (DOWN, "connection refused"),
+        "orders": (DEGRADED, "needs postgresql-orders"),
+        "publisher": (DEGRADED, "needs postgresql-orders"),
+        "analytics": (DEGRADED, "needs postgresql-analytics"),
+        "processor": (DEGRADED, "needs postgresql-analytics"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"calls": 400, "refused": 300}, "overloaded: refuses 75% of 400 calls in 10 seconds"),
+        ({"calls": 400, "failed": 40}, "fails 10% of 400 calls in 10 seconds"),
+        ({"calls": 400, "p50_ms": 2500.0}, "slow: half of the calls take longer than 2.5 s"),
+    ],
+)
+def test_calls_that_are_not_served_are_told(said: dict[str, Any], message: str) -> None:
+    assert troubled(sample(0, orders_processes=[process(**said)])) == {"orders": (DEGRADED, message)}
+
+
+def test_a_refusal_now_and_then_is_not_overload() -> None:
+    assert troubled(sample(0, orders_processes=[process(calls=400, refused=4, failed=4)])) == {}
+
+
+def test_the_status_tells_how_calls_went_and_how_many_orders_wait() -> None:
+    busy = [process(calls=300, refused=90, p50_ms=2.0), process(calls=100, failed=40, p50_ms=4.0)]
+    made = status([sample(0, orders_processes=busy, progress={"waiting_orders": 7})], [])
+    assert (made.intake.calls_per_second, made.intake.waiting_orders) == (40.0, 7)
+    assert (made.intake.refused_share, made.intake.failed_share) == (0.225, 0.1)
+    assert made.intake.call_latency.p50_ms == 4.0
+
+
+def test_a_process_that_drains_is_told() -> None:
+    assert troubled(sample(0, orders_processes=[process(), process(draining=True)])) == {
+        "orders": (DRAINING, "1 of 2 processes takes nothing new")
+    }
+    assert troubled(sample(0, draining=True)) == {"gateway": (DRAINING, "finishes what is in flight")}
+
+
+def test_a_processor_without_workers_is_down_and_one_with_a_silent_worker_is_not_well() -> None:
+    assert found(sample(0, workers=0))["processor"].value == DOWN
+    silent = GetAnalyticsProgressResponse(workers=1, silent_workers=1)
+    assert troubled(sample(0, analytics=silent)) == {"processor": (DEGRADED, "1 of 2 workers fell silent")}
+
+
+def test_a_processor_that_counts_nothing_while_events_wait_stands_still() -> None:
+    still = [sample(second, counted=40, lag=3) for second in range(11)]
+    assert troubled(*still) == {"processor": (DEGRADED, "3 events wait, none was counted in 10 seconds")}
+    assert troubled(*still, sample(11, counted=41, lag=3)) == {}
+    assert troubled(*still[:5]) == {}
+
+
+WAITS = {"pending": 3, "oldest_pending_seconds": 12.0}
+
+
+def test_a_publisher_that_publishes_nothing_while_events_wait_stands_still() -> None:
+    stuck = {"publisher": (DEGRADED, "an event has waited for 12 seconds")}
+    assert troubled(sample(0, published=5, progress=WAITS), sample(1, published=5, progress=WAITS)) == stuck
+    assert troubled(sample(0, published=5, progress=WAITS), sample(1, published=6, progress=WAITS)) == {}
+    late = WAITS | {"oldest_pending_seconds": 90.0}
+    assert "publisher" in troubled(sample(0, published=5, progress=late), sample(1, published=6, progress=late))
+
+
+def test_kafka_is_to_blame_for_events_that_wait_for_it() -> None:
+    away = {"problems": {"kafka": "connection refused"}, "log": None}
+    assert troubled(sample(0, published=5, progress=WAITS, **away)) == {
+        "kafka": (DOWN, "connection refused"),
+        "publisher": (DEGRADED, "needs kafka"),
+    }
 
 
 def test_a_publisher_is_up_while_its_heartbeat_goes_on_whatever_its_clock_says() -> None:
     pulse = Pulse()
     hour_ahead = int(BEGAN) + 3600
-    assert states(sample(0, heartbeat=hour_ahead), pulse)["publisher"].up
-    assert states(sample(9, heartbeat=hour_ahead), pulse)["publisher"].up
-    assert not states(sample(11, heartbeat=hour_ahead), pulse)["publisher"].up
-    assert states(sample(12, heartbeat=hour_ahead + 1), pulse)["publisher"].up
+    seen = [states([sample(at, heartbeat=hour_ahead)], pulse)["publisher"].value for at in (0, 9, 11)]
+    assert seen == [UP, UP, DOWN]
+    assert states([sample(12, heartbeat=hour_ahead + 1)], pulse)["publisher"].value == UP
 
 
 def test_a_publisher_that_was_gone_long_ago_is_down_at_once() -> None:
-    assert not states(sample(0, heartbeat=int(BEGAN) - 3600), Pulse())["publisher"].up
+    assert found(sample(0, heartbeat=int(BEGAN) - 3600))["publisher"].value == DOWN
 
 
 def test_a_publisher_that_never_showed_itself_is_down() -> None:
     one = sample(0)
+    assert one.orders is not None
     one.orders.ClearField("publisher_seen_at")
-    assert states(one, Pulse())["publisher"].up is False
+    assert found(one)["publisher"].value == DOWN
+
+
+@pytest.mark.parametrize(("seen", "state"), [(None, UNKNOWN), (9.0, UP), (11.0, DOWN)])
+def test_envoy_is_up_while_it_asks_for_our_health(seen: float | None, state: int) -> None:
+    assert found(sample(0, envoy_seen_seconds=seen))["envoy"].value == state
 
 
 def components(made: PipelineStatus) -> dict[str, Component]:
@@ -83,14 +214,16 @@ async def test_the_status_tells_what_every_part_says(servers, orders, analytics)
     servers.world.analytics_progress = GetAnalyticsProgressResponse(
         counted_total=3, workers=2, latency_p99_ms=12.5, worker_crashes=4, paused_partitions=[paused]
     )
-    made = await Sampler(orders, analytics, FakeLog(servers.world)).status()
+    made = await Sampler(orders, analytics, FakeLog(servers.world), envoy_seen_seconds=lambda: 1.0).status()
     assert (made.intake.orders_total, made.outbox.pending, made.processing.counted_total) == (5, 2, 3)
     assert (made.kafka.consumer_lag, made.processing.latency.p99_ms) == (2, 12.5)
     assert made.processing.worker_crashes == 4
     (shown,) = made.processing.paused_partitions
     assert MessageToDict(shown) == MessageToDict(paused)
-    names = ["orders", "publisher", "kafka", "processor", "analytics", "gateway"]
-    assert [(one.name, one.state) for one in made.components] == [(name, Component.UP) for name in names]
+    told = {one.name: (one.state, one.message) for one in made.components if one.state != UP}
+    assert told.keys() == {"orders", "processor"}
+    assert told["processor"] == (DEGRADED, "1 partition is paused: most of its records are bad")
+    assert not made.ready
 
 
 async def test_a_part_that_goes_down_is_shown_with_its_time_and_its_reason(servers, orders, analytics) -> None:

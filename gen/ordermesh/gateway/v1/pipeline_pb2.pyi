@@ -16,14 +16,24 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class PipelineStatus(_message.Message):
-    __slots__ = ("as_of", "intake", "outbox", "kafka", "processing", "components")
+    __slots__ = ("as_of", "intake", "outbox", "kafka", "processing", "components", "ready")
     class Intake(_message.Message):
-        __slots__ = ("orders_total", "orders_per_second")
+        __slots__ = ("orders_total", "orders_per_second", "waiting_orders", "calls_per_second", "refused_share", "failed_share", "call_latency")
         ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
         ORDERS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        WAITING_ORDERS_FIELD_NUMBER: _ClassVar[int]
+        CALLS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        REFUSED_SHARE_FIELD_NUMBER: _ClassVar[int]
+        FAILED_SHARE_FIELD_NUMBER: _ClassVar[int]
+        CALL_LATENCY_FIELD_NUMBER: _ClassVar[int]
         orders_total: int
         orders_per_second: float
-        def __init__(self, orders_total: _Optional[int] = ..., orders_per_second: _Optional[float] = ...) -> None: ...
+        waiting_orders: int
+        calls_per_second: float
+        refused_share: float
+        failed_share: float
+        call_latency: PipelineStatus.Latency
+        def __init__(self, orders_total: _Optional[int] = ..., orders_per_second: _Optional[float] = ..., waiting_orders: _Optional[int] = ..., calls_per_second: _Optional[float] = ..., refused_share: _Optional[float] = ..., failed_share: _Optional[float] = ..., call_latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ...) -> None: ...
     class Outbox(_message.Message):
         __slots__ = ("pending", "dead", "oldest_pending_seconds", "published_total", "published_per_second", "latency")
         PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -96,9 +106,13 @@ class PipelineStatus(_message.Message):
             STATE_UNSPECIFIED: _ClassVar[PipelineStatus.Component.State]
             UP: _ClassVar[PipelineStatus.Component.State]
             DOWN: _ClassVar[PipelineStatus.Component.State]
+            DEGRADED: _ClassVar[PipelineStatus.Component.State]
+            DRAINING: _ClassVar[PipelineStatus.Component.State]
         STATE_UNSPECIFIED: PipelineStatus.Component.State
         UP: PipelineStatus.Component.State
         DOWN: PipelineStatus.Component.State
+        DEGRADED: PipelineStatus.Component.State
+        DRAINING: PipelineStatus.Component.State
         NAME_FIELD_NUMBER: _ClassVar[int]
         STATE_FIELD_NUMBER: _ClassVar[int]
         SINCE_FIELD_NUMBER: _ClassVar[int]
@@ -114,13 +128,15 @@ class PipelineStatus(_message.Message):
     KAFKA_FIELD_NUMBER: _ClassVar[int]
     PROCESSING_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
     as_of: _timestamp_pb2.Timestamp
     intake: PipelineStatus.Intake
     outbox: PipelineStatus.Outbox
     kafka: PipelineStatus.Kafka
     processing: PipelineStatus.Processing
     components: _containers.RepeatedCompositeFieldContainer[PipelineStatus.Component]
-    def __init__(self, as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ...) -> None: ...
+    ready: bool
+    def __init__(self, as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ..., ready: _Optional[bool] = ...) -> None: ...
 
 class WatchStatusRequest(_message.Message):
     __slots__ = ("interval_ms",)

@@ -47,7 +47,7 @@ class GetOrderProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetOrderProgressResponse(_message.Message):
-    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_seen_at")
+    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_seen_at", "waiting_orders")
     ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class GetOrderProgressResponse(_message.Message):
     PUBLISH_P50_MS_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_P99_MS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_ORDERS_FIELD_NUMBER: _ClassVar[int]
     orders_total: int
     published_total: int
     pending: int
@@ -64,7 +65,8 @@ class GetOrderProgressResponse(_message.Message):
     publish_p50_ms: float
     publish_p99_ms: float
     publisher_seen_at: _timestamp_pb2.Timestamp
-    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    waiting_orders: int
+    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_orders: _Optional[int] = ...) -> None: ...
 
 class StreamOrderLedgerRequest(_message.Message):
     __slots__ = ()
@@ -123,13 +125,14 @@ class GetAnalyticsProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAnalyticsProgressResponse(_message.Message):
-    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "marks", "worker_crashes", "paused_partitions")
+    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "silent_workers", "marks", "worker_crashes", "paused_partitions")
     COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P99_MS_FIELD_NUMBER: _ClassVar[int]
     WORKER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    SILENT_WORKERS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
     WORKER_CRASHES_FIELD_NUMBER: _ClassVar[int]
     PAUSED_PARTITIONS_FIELD_NUMBER: _ClassVar[int]
@@ -139,10 +142,11 @@ class GetAnalyticsProgressResponse(_message.Message):
     latency_p99_ms: float
     worker_seen_at: _timestamp_pb2.Timestamp
     workers: int
+    silent_workers: int
     marks: _containers.RepeatedCompositeFieldContainer[PartitionMark]
     worker_crashes: int
     paused_partitions: _containers.RepeatedCompositeFieldContainer[PausedPartition]
-    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
+    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
 
 class PausedPartition(_message.Message):
     __slots__ = ("topic", "partition", "paused_at", "records", "bad")

@@ -1,0 +1,123 @@
+"""Whether the status says so when a part is stopped, stands still, ends again and again, drains or refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from command import await_true
+
+from cli.parts import Part, all_well, ask_gateway, parts
+from stack import proc
+from stack.running import RunningStack, running_stack
+from stack.status import State, read_status
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningStack]:
+    # So few calls at a time that a handful of clients is too much for one process.
+    with running_stack(env={"ORDERMESH_ORDERS_MAX_IN_HAND": "2"}) as made:
+        yield made
+
+
+def look(running: RunningStack) -> dict[str, Part]:
+    """Return the lines of `ordermesh status` by part."""
+    known = read_status(running.stack.state.status)
+    assert known is not None
+    return {part.name: part for part in parts(known, ask_gateway(known))}
+
+
+def troubled(running: RunningStack) -> dict[str, str]:
+    return {name: f"{part.state}: {part.detail}" for name, part in look(running).items() if part.state != State.READY}
+
+
+@pytest.fixture(autouse=True)
+def well_before_and_after(running: RunningStack) -> Iterator[None]:
+    """Begin with everything ready, and end so: who recovers is said to be ready again."""
+    await_true(lambda: all_well(list(look(running).values())), lambda: str(troubled(running)))
+    yield
+    await_true(lambda: all_well(list(look(running).values())), lambda: str(troubled(running)))
+
+
+@contextlib.contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def await_trouble(running: RunningStack, told: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    """Wait until the status tells what is expected; return what it tells."""
+    seen: list[dict[str, str]] = []
+
+    def tells() -> bool:
+        seen.append(troubled(running))
+        return told(seen[-1])
+
+    await_true(tells, lambda: str(seen[-1]))
+    return seen[-1]
+
+
+@pytest.mark.parametrize("name", ["kafka", "publisher", "analytics", "gateway", "envoy"])
+def test_a_part_that_is_stopped_is_told_by_name(running: RunningStack, name: str) -> None:
+    with stopped(running.pid(name)):
+        await_trouble(running, lambda told: name in told)
+
+
+@pytest.mark.parametrize("name", ["orders", "processor"])
+def test_one_stopped_process_of_several_is_told(running: RunningStack, name: str) -> None:
+    with stopped(running.children(name)[0]):
+        told = await_trouble(running, lambda told: name in told and "1 of 2" in told[name])
+    assert told[name].startswith("degraded: 1 of 2 ")
+
+
+def test_postgresql_that_is_stopped_is_to_blame_and_those_that_need_it_say_so(running: RunningStack) -> None:
+    server = running.pid("postgres")
+    with stopped(server, *proc.descendants(server)):
+        await_trouble(
+            running,
+            lambda told: (
+                told.get("postgresql-orders", "").startswith("down")
+                and told.get("postgresql-analytics", "").startswith("down")
+                and "needs postgresql-orders" in told.get("orders", "")
+                and "needs postgresql-analytics" in told.get("analytics", "")
+                and "postgres" in told
+            ),
+        )
+
+
+def test_what_ends_again_and_again_is_told_a_part_and_one_process_of_a_part(running: RunningStack) -> None:
+    def end_both(told: dict[str, str]) -> bool:
+        for pid in (running.component("publisher").pid, *running.children("processor")[:1]):
+            with contextlib.suppress(ProcessLookupError, TypeError):
+                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]  # None while it is down
+        return all(told.get(name, "").startswith("crash looping") for name in ("publisher", "processor"))
+
+    await_trouble(running, end_both)
+
+
+def test_a_process_that_drains_is_told(running: RunningStack) -> None:
+    os.kill(running.children("orders")[0], signal.SIGTERM)
+    await_trouble(running, lambda told: told.get("orders", "").startswith("draining"))
+
+
+def test_a_service_that_refuses_calls_is_told(running: RunningStack) -> None:
+    words = ["--rate", "400", "--protocol", "grpc", "--duration", "5m", "--no-reconcile", "--max-error-share", "1"]
+    command = [sys.executable, "-m", "loadgen", "--target", running.rest, *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
+        try:
+            await_trouble(running, lambda told: "overloaded: refuses" in told.get("orders", ""))
+        finally:
+            load.kill()
