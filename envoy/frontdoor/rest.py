@@ -22,6 +22,8 @@ NO_QUERY = "no query parameters here: every field that is not in the path belong
 BAD_QUERY = "a query parameter is name=value with a plain name, stands there once, and is no field of the path"
 JSON_ONLY = "a body must be JSON, with content-type: application/json and no content-encoding"
 GRPC_ONLY = "this is a gRPC method: its content-type is application/grpc; its REST path is in /docs"
+NO_QUERY_SIGN: Config = {**header_is(":path", contains="?"), "invert_match": True}
+NO_ENCODING: Config = {"name": "content-encoding", "present_match": False}
 
 
 def path_routes() -> list[Config]:
@@ -79,7 +81,10 @@ def writes(match: Config, binding: Binding) -> list[Config]:
     typed = header_is("content-type", safe_regex={"regex": JSON_TYPE})
     untyped = {"name": "content-type", "present_match": False}
     batch = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)} if binding.template == BATCH_PATH else {}
+    # As nearly all are; what follows compares with patterns.
+    usual = [method, NO_QUERY_SIGN, header_is("content-type", exact="application/json"), NO_ENCODING]
     return [
+        rest_route({**match, "headers": usual}, batch),
         refusal({**match, "headers": [method, *query(r"[^?]*\?.*[^&].*")]}, 400, NO_QUERY),
         rest_route({**match, "headers": [method, typed, plain]}, batch),
         rest_route(
