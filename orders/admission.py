@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from prometheus_client import Counter
 
 from runtime import metrics
 from runtime.errors import Expired, Overloaded
@@ -20,8 +21,9 @@ NO_DEADLINE_SECONDS = 1e9
 class Admission:
     """Admits up to a number of calls at a time and refuses the rest at once, before any work is done for them."""
 
-    def __init__(self, max_in_hand: int) -> None:
+    def __init__(self, max_in_hand: int, refused: Counter = metrics.SHED) -> None:
         self._max_in_hand = max_in_hand
+        self._refused = refused
         self._in_hand = 0
 
     @contextmanager
@@ -32,7 +34,7 @@ class Admission:
         places = 1 + (orders - 1) // BATCHED_PER_CALL
         # A batch above the bound is let in when it is alone.
         if self._in_hand and self._in_hand + places > self._max_in_hand:
-            metrics.SHED.inc(orders)
+            self._refused.inc(orders)
             raise Overloaded
         self._in_hand += places
         try:

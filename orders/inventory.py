@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, cast
 
 import grpc
@@ -15,12 +16,16 @@ from orders import events, rows, validate
 from orders.changes import Changes, Connection
 from orders.clock import DatabaseClock
 from orders.ids import uuid7
+from orders.reads import Reads
 from orders.releases import Releases
 from orders.sql import QUERIES
 from orders.stored import Row, product_message
 from orders.tracked import write_stocks
 from runtime import page_token, tracing
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidRequest, NotFound, Violation
+
+# As JSON, a name may take six times as much.
+MAX_PAGE_BYTES = 256 * 1024
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -30,11 +35,13 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
 
     def __init__(
         self,
+        reads: Reads,
         pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
         clock: DatabaseClock,
         releases: Releases,
         changes: Changes,
     ) -> None:
+        self._reads = reads
         self._pool = pool
         self._clock = clock
         self._releases = releases
@@ -50,11 +57,11 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
             raise InvalidRequest(violations)
         filters = page_token.filters_hash(request)
         after = page_token.decode(request.page_token, filters).key if request.page_token else ""
-        async with self._pool.connection() as connection:
+        async with self._reads.connection(size, context) as connection:
             cursor = await connection.execute(QUERIES.list_products, {"after": after, "limit": size + 1})
             found = await cursor.fetchall()
-        page = [product_message(row) for row in found[:size]]
-        token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > size else None
+        page = first_bytes([product_message(row) for row in found[:size]])
+        token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > len(page) else None
         return inventory_pb2.ListProductsResponse(
             products=page, next_page_token=page_token.encode(token) if token else ""
         )
@@ -62,7 +69,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
     async def GetProduct(self, request: inventory_pb2.GetProductRequest, context: Context) -> inventory_pb2.Product:
         """Return one product."""
         product_id = validate.product_id(request.product_id)
-        async with self._pool.connection() as connection:
+        async with self._reads.connection(1, context) as connection:
             return product_message(await fetch_product(connection, product_id))
 
     async def CreateProduct(
@@ -114,6 +121,12 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         await write_stocks(connection, stocks)
         product = product_message(await fetch_product(connection, product_id))
         return inventory_pb2.RestockProductResponse(product=product, released_orders=released)
+
+
+def first_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Product]:
+    """Return as many of the products as a page may have bytes, at least one where there is one."""
+    totals = accumulate(product.ByteSize() for product in products)
+    return products[: max(1, sum(total <= MAX_PAGE_BYTES for total in totals))]
 
 
 async def fetch_product(connection: Connection, product_id: str) -> Row:

@@ -193,30 +193,36 @@ WHERE product_id IN (
 SELECT product_id, release_from FROM product
 WHERE release_from IS NOT NULL AND product_id <> ALL(%(resting)s::text[]) ORDER BY random() LIMIT 100;
 
--- name: list_orders
--- Returns a page of all orders, newest first.
+-- name: get_orders
+-- Returns some orders, newest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) ORDER BY orders.order_id DESC;
+
+-- name: list_orders
+-- Returns a page of all orders as summaries, newest first, with their numbers of lines where they are asked for.
+SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE order_id >= %(lowest)s AND order_id < %(before)s ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer
--- Returns a page of a customer's orders, newest first.
-SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
-    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+-- Returns the same of a customer's orders.
+SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE customer_id = %(customer_id)s AND order_id >= %(lowest)s AND order_id < %(before)s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_in_status
--- Returns a page of the orders in a status, newest first.
-SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
-    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+-- Returns the same of the orders in a status.
+SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE status = %(status)s::order_status AND order_id >= %(lowest)s AND order_id < %(before)s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer_in_status
--- Returns a page of a customer's orders in a status, newest first.
-SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
-    (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
+-- Returns the same of a customer's orders in a status.
+SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
+    CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE customer_id = %(customer_id)s AND status = %(status)s::order_status
     AND order_id >= %(lowest)s AND order_id < %(before)s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;

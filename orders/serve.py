@@ -24,6 +24,7 @@ from orders.doorbell import Doorbell
 from orders.housekeeping import keep_house
 from orders.inventory import Inventory
 from orders.ledger import OrderLedger
+from orders.reads import Reads
 from orders.releases import Releases
 from orders.servicer import Orders
 from orders.settings import ServeSettings
@@ -50,6 +51,8 @@ HOT_METHODS = tuple(
     for name in ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 )
 RETRY_SECONDS = 0.2
+# Half as many reads as writes may be in hand, on top of them; a page counts as an eighth of its rows.
+READS_SHARE = 2
 # Orders make many objects and hardly a cycle; with the default of 700 the collector runs every few orders.
 COLLECT_AFTER_OBJECTS = 50_000
 
@@ -82,8 +85,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
             return
         admission = Admission(settings.orders_max_in_hand)
         changes = Changes(pool, admission, doorbell, releases)
-        orders = Orders(pool, catalogue, writer, steps, admission, changes)
-        inventory = Inventory(pool, clock, releases, changes)
+        reads = Reads(pool, max(1, settings.orders_max_in_hand // READS_SHARE))
+        orders = Orders(reads, catalogue, writer, steps, admission, changes)
+        inventory = Inventory(reads, pool, clock, releases, changes)
         tasks = {
             "vitals": show_vitals(stop),
             "writer": writer.run(),

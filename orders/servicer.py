@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, ParamSpec
 
 import grpc
-import psycopg
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
-from psycopg_pool import AsyncConnectionPool
 
 from orders import lists, stored, validate
 from orders.admission import Admission, time_remaining
@@ -17,7 +15,9 @@ from orders.catalogue import Catalogue
 from orders.changes import Changes, Connection
 from orders.model import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
 from orders.outcomes import REPLAYED, Outcome
-from orders.steps import Steps
+from orders.reads import Reads
+from orders.sql import QUERIES
+from orders.steps import Steps, fetch_order
 from orders.writer import Writer
 from runtime import rest_names, tracing
 from runtime.errors import InvalidRequest, ServiceError, Violation, to_status
@@ -32,14 +32,14 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
 
     def __init__(
         self,
-        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        reads: Reads,
         catalogue: Catalogue,
         writer: Writer,
         steps: Steps,
         admission: Admission,
         changes: Changes,
     ) -> None:
-        self._pool = pool
+        self._reads = reads
         self._catalogue = catalogue
         self._writer = writer
         self._steps = steps
@@ -60,7 +60,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
             await context.send_initial_metadata(REPLAYED)
         if trace.sampled:
             logger().info("order accepted", order_id=outcome.order_id, trace_id=trace.trace_id)
-        return stored.accepted_message(order, outcome, request.items)
+        return stored.accepted_message(order, outcome)
 
     async def BatchCreateOrders(
         self, request: orders_pb2.BatchCreateOrdersRequest, context: Context
@@ -92,13 +92,17 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
 
     async def GetOrder(self, request: orders_pb2.GetOrderRequest, context: Context) -> orders_pb2.Order:
         """Return one order."""
-        return stored.order_message(await self._steps.get(validate.order_id(request.order_id)))
+        order_id = validate.order_id(request.order_id)
+        async with self._reads.connection(1, context) as connection:
+            return stored.order_message(await fetch_order(connection, QUERIES.get_order, order_id))
 
     async def StreamOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context
     ) -> AsyncIterator[orders_pb2.OrderSummary]:
         """Stream one page of summaries; the next page is named in the header "link"."""
-        page = await lists.page(self._pool, request)
+        size = validate.list_orders(request)
+        async with self._reads.connection(size, context) as connection:
+            page = await lists.page(connection, request, size, count_lines=False)
         if page.next_page_token:
             await context.send_initial_metadata((("link", lists.next_link(request, page.next_page_token)),))
         for order in page.orders:
@@ -108,10 +112,11 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         self, request: orders_pb2.ListOrdersRequest, context: Context
     ) -> orders_pb2.ListOrdersResponse:
         """Return one page of orders."""
-        page = await lists.page(self._pool, request)
-        return orders_pb2.ListOrdersResponse(
-            orders=[stored.order_message(order) for order in page.orders], next_page_token=page.next_page_token
-        )
+        size = validate.list_orders(request)
+        async with self._reads.connection(size, context) as connection:
+            page = await lists.page(connection, request, size, count_lines=True)
+            orders = await lists.messages(connection, page.orders)
+        return orders_pb2.ListOrdersResponse(orders=orders, next_page_token=page.next_page_token)
 
     async def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: Context) -> orders_pb2.Order:
         """Cancel an order."""

@@ -35,11 +35,6 @@ class Steps:
         self._clock = clock
         self._releases = releases
 
-    async def get(self, order_id: str) -> StoredOrder:
-        """Return an order. Raises NotFound."""
-        async with self._pool.connection() as connection:
-            return await fetch_order(connection, QUERIES.get_order, order_id)
-
     async def move(self, connection: Connection, order_id: str, target: Status, traceparent: str) -> StoredOrder:
         """Bring an order to a status, in a transaction, and return it as it is then.
 

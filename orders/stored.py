@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.orders.v1.inventory_pb2 import Product
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
@@ -15,6 +14,17 @@ from orders.model import Accepted, Line, NewOrder, StoredOrder, major, status_of
 Row = tuple[Any, ...]
 # One line in the text of an order_line[] value; product ids never need quoting.
 LINE = re.compile(r"\(([^,()]+),(\d+),(\d+)\)")
+
+
+class Summary(NamedTuple):
+    """A row of the lists; `line_count` is 0 where it was not asked for."""
+
+    order_id: str
+    customer_id: str
+    status: str
+    total_minor: int
+    created_at_us: int
+    line_count: int
 
 
 def from_row(row: Row) -> StoredOrder:
@@ -48,29 +58,32 @@ def order_message(stored: StoredOrder) -> Order:
     )
 
 
-def summary_message(stored: StoredOrder) -> OrderSummary:
+def summary_message(summary: Summary) -> OrderSummary:
     """Return the five fields that lists show."""
-    return OrderSummary(
-        order_id=stored.order_id,
-        customer_id=stored.customer_id,
-        status=stored.status,
-        total_price=major(stored.total_minor),
-        created_at=timestamp(stored.created_at_us),
+    message = OrderSummary(
+        order_id=summary.order_id,
+        customer_id=summary.customer_id,
+        status=status_of(summary.status),
+        total_price=major(summary.total_minor),
     )
+    write_time(message.created_at, summary.created_at_us)
+    return message
 
 
-def accepted_message(order: NewOrder, accepted: Accepted, items: Any) -> Order:
-    """Return an order that was just accepted, with the items as they came in the request."""
-    created_at: Timestamp = timestamp(accepted.created_at_us)
-    return Order(
-        order_id=accepted.order_id,
-        customer_id=order.customer_id,
-        status=accepted.status,
-        total_price=major(order.total_minor),
-        created_at=created_at,
-        updated_at=created_at,
-        items=items,
-    )
+def accepted_message(order: NewOrder, accepted: Accepted) -> Order:
+    """Return an order that was just accepted, made of what was stored."""
+    message = Order()
+    message.order_id = accepted.order_id
+    message.customer_id = order.customer_id
+    message.status = accepted.status
+    message.total_price = major(order.total_minor)
+    write_time(message.created_at, accepted.created_at_us)
+    write_time(message.updated_at, accepted.created_at_us)
+    add = message.items.add
+    for product_id, quantity, price_minor in order.lines:
+        item = add()
+        item.product_id, item.quantity, item.price = product_id, quantity, major(price_minor)
+    return message
 
 
 def write_accepted_summary(summary: OrderSummary, order: NewOrder, accepted: Accepted) -> None:

@@ -22,11 +22,12 @@ MAX_STOCK = 1_000_000_000
 MAX_TOTAL_MINOR = 1_000_000_000_000
 MAX_PAGE = 1000
 DEFAULT_PAGE = 50
-PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Not "." and "..", which clients and proxies take out of a URL (RFC 3986, 5.2.4).
+PRODUCT_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,64}")
 CUSTOMER_ID = re.compile(r"[!-~]{1,128}")
 REQUEST_ID = re.compile(r"[!-~]{1,64}")
 UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-PRODUCT_ID_RULE = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -"
+PRODUCT_ID_RULE = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -, and not be . or .."
 
 
 def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:

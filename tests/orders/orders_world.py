@@ -24,6 +24,7 @@ from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.inventory import Inventory
 from orders.ledger import OrderLedger
+from orders.reads import Reads
 from orders.releases import Releases
 from orders.servicer import Orders
 from orders.steps import Steps
@@ -85,12 +86,14 @@ async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIt
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, releases)
         await writer.connect()
-        admission = Admission(max_in_hand)
+        admission, reads = Admission(max_in_hand), Reads(pool, max_in_hand)
         changes = Changes(pool, admission, doorbell, releases)
-        orders = Orders(pool, catalogue, writer, steps, admission, changes)
+        orders = Orders(reads, catalogue, writer, steps, admission, changes)
         server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
-        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(pool, clock, releases, changes), server)
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
+            Inventory(reads, pool, clock, releases, changes), server
+        )
         ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
         server.add_insecure_port(f"unix:{socket}")
         await server.start()

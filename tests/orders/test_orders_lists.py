@@ -168,7 +168,7 @@ FILL = """
     ANALYZE orders, order_request, event_outbox, order_waiting
 """
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-PAGE = {"lowest": as_text(0), "before": LAST, "limit": 51, "customer_id": "c7", "status": "PAID"}
+PAGE = {"lowest": as_text(0), "before": LAST, "limit": 51, "customer_id": "c7", "status": "PAID", "count_lines": True}
 HOT = {
     "get_order": ("orders_pkey", {"order_id": as_text(7)}),
     "lock_order": ("orders_pkey", {"order_id": as_text(7)}),
@@ -177,7 +177,8 @@ HOT = {
     "list_orders_in_status": ("orders_by_status", PAGE),
     "list_orders_of_customer_in_status": ("orders_by_customer", PAGE),
     "find_requests": ("order_request_first_pkey", {"customer_ids": "{c7,c8}", "request_ids": "{r7,r8}"}),
-    "waiting_candidates": ("order_waiting_pkey", {"product_id": "p7", "after": as_text(0), "limit": 500}),
+    "waiting_candidates": ("order_waiting_by_position", {"product_ids": ["p7", "p8"], "after": 0, "limit": 500}),
+    "get_orders": ("orders_pkey", {"order_ids": f"{{{as_text(7)}}}"}),
 }
 
 
