@@ -99,5 +99,18 @@ def _offsets(
     asked = {TopicPartition(*place): at for place in partitions}
     if not asked:
         return {}
+    try:
+        return _list_offsets(client, asked, level, timeout_seconds)
+    except KafkaException as error:
+        if error.args[0].code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION):
+            raise
+    # librdkafka answers so from its cache, for minutes, about a topic that was made again since.
+    client.list_topics(timeout=timeout_seconds)
+    return _list_offsets(client, asked, level, timeout_seconds)
+
+
+def _list_offsets(
+    client: AdminClient, asked: dict[TopicPartition, OffsetSpec], level: IsolationLevel, timeout_seconds: float
+) -> dict[Partition, int]:
     answers = client.list_offsets(asked, isolation_level=level, request_timeout=timeout_seconds)
     return {(one.topic, one.partition): future.result(timeout_seconds + 1).offset for one, future in answers.items()}

@@ -254,7 +254,7 @@ def test_a_batch_that_takes_the_database_too_long_is_counted_in_smaller_ones(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=300)
-    monkeypatch.setattr(store, "connect", lambda dsn: psycopg.connect(dsn, **options))
+    monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     events = history(120)
     world.send(events)
     with slow_inserts(analytics, milliseconds=5), capture_logs() as logs:
@@ -284,7 +284,7 @@ def test_a_single_event_that_the_database_does_not_take_in_time_is_tried_again_w
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=100)
-    monkeypatch.setattr(store, "connect", lambda dsn: psycopg.connect(dsn, **options))
+    monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     worker, waits = world.worker(), list[float]()
     stay = worker._reader.wait
     monkeypatch.setattr(worker._reader, "wait", lambda seconds: waits.append(seconds) or stay(seconds))

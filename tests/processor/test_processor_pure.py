@@ -1,7 +1,6 @@
 """Decoding and summing, without a server."""
 
 import random
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,6 @@ from processor_world import created, decoded, history, new_id, restock, sums
 from processor import retry
 from processor.apply import Tally, deltas
 from processor.decode import ANY_TIME, Event, Poison, Reason, Window, decode
-from processor.letter_box import LetterNotWritten
 from runtime.kafka import ORDER_EVENTS, STOCK
 
 HISTORY = history(30)
@@ -133,18 +131,6 @@ def test_metrics_say_what_happened() -> None:
     minutes = [dimension for name, dimension in found if name == "orders_per_minute"]
     assert len(minutes) == 1
     assert minutes[0].startswith("2026-03-11T22:0")
-
-
-def test_letters_over_the_limit_wait_for_the_next_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    limit = retry.LetterLimit(per_minute=3)
-    limit.check()
-    limit.add(3)
-    with pytest.raises(LetterNotWritten, match="more than 3 events a minute"):
-        limit.check()
-    now += 61
-    limit.check()
 
 
 def test_the_wait_doubles_up_to_a_limit_however_long_an_outage_lasts() -> None:
