@@ -117,7 +117,7 @@ def limits(field: Field) -> Schema:
     if field.repeated:
         return {"minItems": low, "maxItems": high}
     if stated[3]:
-        pattern = {"pattern": "^[A-Za-z0-9._-]+$"} if ALPHABET in field.comment else {}
+        pattern = {"pattern": r"^(?!\.\.?$)[A-Za-z0-9._-]+$"} if ALPHABET in field.comment else {}
         return {"minLength": low, "maxLength": high} | pattern
     if field.descriptor.type in (Kind.TYPE_INT32, Kind.TYPE_DOUBLE):
         default = DEFAULT.search(field.comment)

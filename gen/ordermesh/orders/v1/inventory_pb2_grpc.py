@@ -85,8 +85,10 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestockProduct(self, request, context):
-        """Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit:
-        at most 500 of them before it answers, the others right afterwards.
+        """Adds stock to a product that tracks it and releases waiting orders in the order in which they came to wait: at most 500 of them
+        before it answers, the others right afterwards. One that cannot be given everything is passed over, by new orders too, until each
+        product that it lacks has arrived three times; from then on what it needs is held for it, until an hour after the last arrival
+        of what it lacks.
         With a request_id the call is idempotent for seven days, as CreateProduct is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

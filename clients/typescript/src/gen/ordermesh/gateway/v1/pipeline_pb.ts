@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/gateway/v1/pipeline.proto.
  */
 export const file_ordermesh_gateway_v1_pipeline: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCL9CgoOUGlwZWxpbmVTdGF0dXMSKQoFYXNfb2YYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmludGFrZRgCIAEoCzIrLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkludGFrZRI7CgZvdXRib3gYAyABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5PdXRib3gSOQoFa2Fma2EYBCABKAsyKi5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5LYWZrYRJDCgpwcm9jZXNzaW5nGAUgASgLMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUHJvY2Vzc2luZxJCCgpjb21wb25lbnRzGAYgAygLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50GjkKBkludGFrZRIUCgxvcmRlcnNfdG90YWwYASABKAMSGQoRb3JkZXJzX3Blcl9zZWNvbmQYAiABKAEavQEKBk91dGJveBIPCgdwZW5kaW5nGAEgASgDEgwKBGRlYWQYAiABKAMSHgoWb2xkZXN0X3BlbmRpbmdfc2Vjb25kcxgDIAEoARIXCg9wdWJsaXNoZWRfdG90YWwYBCABKAMSHAoUcHVibGlzaGVkX3Blcl9zZWNvbmQYBSABKAESPQoHbGF0ZW5jeRgGIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kaXgoFS2Fma2ESGAoQZW5kX29mZnNldF90b3RhbBgBIAEoAxIPCgdicm9rZXJzGAIgASgFEhQKDGNvbnN1bWVyX2xhZxgDIAEoAxIUCgxkZWFkX2xldHRlcnMYBCABKAMaqQIKClByb2Nlc3NpbmcSFQoNY291bnRlZF90b3RhbBgBIAEoAxIaChJjb3VudGVkX3Blcl9zZWNvbmQYAiABKAESDwoHd29ya2VycxgDIAEoBRI9CgdsYXRlbmN5GAQgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRIUCgxwYXJrZWRfdG90YWwYBSABKAMSGQoRcGFya2VkX3Blcl9zZWNvbmQYBiABKAESFgoOd29ya2VyX2NyYXNoZXMYByABKAUSTwoRcGF1c2VkX3BhcnRpdGlvbnMYCCADKAsyNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5QYXVzZWRQYXJ0aXRpb24agAEKD1BhdXNlZFBhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKAUSLQoJcGF1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWNvcmRzGAQgASgFEgsKA2JhZBgFIAEoBRopCgdMYXRlbmN5Eg4KBnA1MF9tcxgBIAEoARIOCgZwOTlfbXMYAiABKAEazAEKCUNvbXBvbmVudBIMCgRuYW1lGAEgASgJEkMKBXN0YXRlGAIgASgOMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50LlN0YXRlEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAQgASgJIjAKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASBgoCVVAQARIICgRET1dOEAIiKQoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgFIl0KE1dhdGNoU3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSNAoGc3RhdHVzGAIgASgLMiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiKAoQUmVjb25jaWxlUmVxdWVzdBIUCgx3YWl0X3NlY29uZHMYASABKAUi/QYKEVJlY29uY2lsZVJlc3BvbnNlEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0Eg8KB3N1bW1hcnkYAiABKAkSQQoJcHVibGlzaGVkGAMgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEj8KB2NvdW50ZWQYBCABKAsyLi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5Ub3RhbHMSEQoJaW5fZmxpZ2h0GAUgASgDEg4KBnBhcmtlZBgGIAEoAxJBCghmaW5kaW5ncxgHIAMoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9va19tcxgJIAEoAxrTAgoHRmluZGluZxJCCgRraW5kGAEgASgOMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuRmluZGluZy5LaW5kEioKBm1pbnV0ZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLbWV0cmljX25hbWUYAyABKAkSEQoJZGltZW5zaW9uGAQgASgJEhAKCGV4cGVjdGVkGAUgASgBEg4KBmFjdHVhbBgGIAEoARIRCglldmVudF9pZHMYByADKAkSEwoLZXZlbnRfY291bnQYCCABKAMSDwoHbWVzc2FnZRgJIAEoCSJVCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIICgRMT1NUEAESCwoHUEhBTlRPTRACEgoKBk1FVFJJQxADEggKBERFQUQQBBIKCgZNSU5VVEUQBRpICgZUb3RhbHMSDgoGZXZlbnRzGAEgASgDEg4KBm9yZGVycxgCIAEoAxIPCgdyZXZlbnVlGAMgASgBEg0KBXVuaXRzGAQgASgDIkoKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgoKBkFHUkVFUxABEg0KCUlOX0ZMSUdIVBACEgsKB0RJRkZFUlMQAzKUAwoPUGlwZWxpbmVTZXJ2aWNlEnYKCUdldFN0YXR1cxImLm9yZGVybWVzaC5nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyIbgtPkkwIVEhMvdjEvcGlwZWxpbmUvc3RhdHVzEocBCgtXYXRjaFN0YXR1cxIoLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVxdWVzdBopLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVzcG9uc2UiIYLT5JMCGxIZL3YxL3BpcGVsaW5lL3N0YXR1czp3YXRjaDABEn8KCVJlY29uY2lsZRImLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlcXVlc3QaJy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZSIhgtPkkwIbOgEqIhYvdjEvcGlwZWxpbmU6cmVjb25jaWxlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLMDAoOUGlwZWxpbmVTdGF0dXMSKQoFYXNfb2YYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmludGFrZRgCIAEoCzIrLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkludGFrZRI7CgZvdXRib3gYAyABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5PdXRib3gSOQoFa2Fma2EYBCABKAsyKi5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5LYWZrYRJDCgpwcm9jZXNzaW5nGAUgASgLMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUHJvY2Vzc2luZxJCCgpjb21wb25lbnRzGAYgAygLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50Eg0KBXJlYWR5GAcgASgIGtwBCgZJbnRha2USFAoMb3JkZXJzX3RvdGFsGAEgASgDEhkKEW9yZGVyc19wZXJfc2Vjb25kGAIgASgBEhYKDndhaXRpbmdfb3JkZXJzGAMgASgDEhgKEGNhbGxzX3Blcl9zZWNvbmQYBCABKAESFQoNcmVmdXNlZF9zaGFyZRgFIAEoARIUCgxmYWlsZWRfc2hhcmUYBiABKAESQgoMY2FsbF9sYXRlbmN5GAcgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRq9AQoGT3V0Ym94Eg8KB3BlbmRpbmcYASABKAMSDAoEZGVhZBgCIAEoAxIeChZvbGRlc3RfcGVuZGluZ19zZWNvbmRzGAMgASgBEhcKD3B1Ymxpc2hlZF90b3RhbBgEIAEoAxIcChRwdWJsaXNoZWRfcGVyX3NlY29uZBgFIAEoARI9CgdsYXRlbmN5GAYgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRpeCgVLYWZrYRIYChBlbmRfb2Zmc2V0X3RvdGFsGAEgASgDEg8KB2Jyb2tlcnMYAiABKAUSFAoMY29uc3VtZXJfbGFnGAMgASgDEhQKDGRlYWRfbGV0dGVycxgEIAEoAxqpAgoKUHJvY2Vzc2luZxIVCg1jb3VudGVkX3RvdGFsGAEgASgDEhoKEmNvdW50ZWRfcGVyX3NlY29uZBgCIAEoARIPCgd3b3JrZXJzGAMgASgFEj0KB2xhdGVuY3kYBCABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5EhQKDHBhcmtlZF90b3RhbBgFIAEoAxIZChFwYXJrZWRfcGVyX3NlY29uZBgGIAEoARIWCg53b3JrZXJfY3Jhc2hlcxgHIAEoBRJPChFwYXVzZWRfcGFydGl0aW9ucxgIIAMoCzI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlBhdXNlZFBhcnRpdGlvbhqAAQoPUGF1c2VkUGFydGl0aW9uEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoBRItCglwYXVzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlY29yZHMYBCABKAUSCwoDYmFkGAUgASgFGikKB0xhdGVuY3kSDgoGcDUwX21zGAEgASgBEg4KBnA5OV9tcxgCIAEoARroAQoJQ29tcG9uZW50EgwKBG5hbWUYASABKAkSQwoFc3RhdGUYAiABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5Db21wb25lbnQuU3RhdGUSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBCABKAkiTAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIGCgJVUBABEggKBERPV04QAhIMCghERUdSQURFRBADEgwKCERSQUlOSU5HEAQiKQoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgFIl0KE1dhdGNoU3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSNAoGc3RhdHVzGAIgASgLMiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiKAoQUmVjb25jaWxlUmVxdWVzdBIUCgx3YWl0X3NlY29uZHMYASABKAUirgcKEVJlY29uY2lsZVJlc3BvbnNlEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0Eg8KB3N1bW1hcnkYAiABKAkSQQoJcHVibGlzaGVkGAMgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEj8KB2NvdW50ZWQYBCABKAsyLi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5Ub3RhbHMSEQoJaW5fZmxpZ2h0GAUgASgDEg4KBnBhcmtlZBgGIAEoAxJBCghmaW5kaW5ncxgHIAMoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcSLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9va19tcxgJIAEoAxIvCgtjb3ZlcnNfZnJvbRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAa0wIKB0ZpbmRpbmcSQgoEa2luZBgBIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcuS2luZBIqCgZtaW51dGUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC21ldHJpY19uYW1lGAMgASgJEhEKCWRpbWVuc2lvbhgEIAEoCRIQCghleHBlY3RlZBgFIAEoARIOCgZhY3R1YWwYBiABKAESEQoJZXZlbnRfaWRzGAcgAygJEhMKC2V2ZW50X2NvdW50GAggASgDEg8KB21lc3NhZ2UYCSABKAkiVQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCAoETE9TVBABEgsKB1BIQU5UT00QAhIKCgZNRVRSSUMQAxIICgRERUFEEAQSCgoGTUlOVVRFEAUaSAoGVG90YWxzEg4KBmV2ZW50cxgBIAEoAxIOCgZvcmRlcnMYAiABKAMSDwoHcmV2ZW51ZRgDIAEoARINCgV1bml0cxgEIAEoAyJKCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIKCgZBR1JFRVMQARINCglJTl9GTElHSFQQAhILCgdESUZGRVJTEAMylAMKD1BpcGVsaW5lU2VydmljZRJ2CglHZXRTdGF0dXMSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXF1ZXN0GiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiG4LT5JMCFRITL3YxL3BpcGVsaW5lL3N0YXR1cxKHAQoLV2F0Y2hTdGF0dXMSKC5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1JlcXVlc3QaKS5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlIiGC0+STAhsSGS92MS9waXBlbGluZS9zdGF0dXM6d2F0Y2gwARJ/CglSZWNvbmNpbGUSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXF1ZXN0Gicub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UiIYLT5JMCGzoBKiIWL3YxL3BpcGVsaW5lOnJlY29uY2lsZWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * Asks for the status.
@@ -79,6 +79,13 @@ export type PipelineStatus = Message<"ordermesh.gateway.v1.PipelineStatus"> & {
    * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.Component components = 6;
    */
   components: PipelineStatus_Component[];
+
+  /**
+   * Whether every part is UP.
+   *
+   * @generated from field: bool ready = 7;
+   */
+  ready: boolean;
 };
 
 /**
@@ -107,6 +114,41 @@ export type PipelineStatus_Intake = Message<"ordermesh.gateway.v1.PipelineStatus
    * @generated from field: double orders_per_second = 2;
    */
   ordersPerSecond: number;
+
+  /**
+   * Orders that wait for stock now (counted up to 100,000).
+   *
+   * @generated from field: int64 waiting_orders = 3;
+   */
+  waitingOrders: bigint;
+
+  /**
+   * Calls per second that ended within the last ten seconds, whatever came of them.
+   *
+   * @generated from field: double calls_per_second = 4;
+   */
+  callsPerSecond: number;
+
+  /**
+   * Share of those calls that were refused because too much work was in hand, 0 to 1.
+   *
+   * @generated from field: double refused_share = 5;
+   */
+  refusedShare: number;
+
+  /**
+   * Share of those calls that failed for another reason than the request, 0 to 1.
+   *
+   * @generated from field: double failed_share = 6;
+   */
+  failedShare: number;
+
+  /**
+   * How long those calls took.
+   *
+   * @generated from field: ordermesh.gateway.v1.PipelineStatus.Latency call_latency = 7;
+   */
+  callLatency?: PipelineStatus_Latency | undefined;
 };
 
 /**
@@ -368,14 +410,14 @@ export const PipelineStatus_LatencySchema: GenMessage<PipelineStatus_Latency> = 
  */
 export type PipelineStatus_Component = Message<"ordermesh.gateway.v1.PipelineStatus.Component"> & {
   /**
-   * orders, publisher, kafka, processor, analytics or gateway.
+   * postgresql-orders, postgresql-analytics, kafka, orders, publisher, processor, analytics, gateway or envoy.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Whether it answers.
+   * How it is.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Component.State state = 2;
    */
@@ -389,7 +431,7 @@ export type PipelineStatus_Component = Message<"ordermesh.gateway.v1.PipelineSta
   since?: Timestamp | undefined;
 
   /**
-   * Why it is down; empty when it is up.
+   * Why it is not UP, such as the part that it needs; empty when it is UP.
    *
    * @generated from field: string message = 4;
    */
@@ -417,7 +459,7 @@ export enum PipelineStatus_Component_State {
   STATE_UNSPECIFIED = 0,
 
   /**
-   * It answers.
+   * It answers, and gets on with its work.
    *
    * @generated from enum value: UP = 1;
    */
@@ -429,6 +471,20 @@ export enum PipelineStatus_Component_State {
    * @generated from enum value: DOWN = 2;
    */
   DOWN = 2,
+
+  /**
+   * It works, but not as it should: it refuses or fails calls, some of its processes are silent, or its work stands still.
+   *
+   * @generated from enum value: DEGRADED = 3;
+   */
+  DEGRADED = 3,
+
+  /**
+   * It finishes what is in flight and takes nothing new.
+   *
+   * @generated from enum value: DRAINING = 4;
+   */
+  DRAINING = 4,
 }
 
 /**
@@ -575,6 +631,14 @@ export type ReconcileResponse = Message<"ordermesh.gateway.v1.ReconcileResponse"
    * @generated from field: int64 took_ms = 9;
    */
   tookMs: bigint;
+
+  /**
+   * Events from this time on are compared; those before are past the retention of one end or both, and only their sums are
+   * in the metrics. Absent when all events since the beginning are compared.
+   *
+   * @generated from field: google.protobuf.Timestamp covers_from = 10;
+   */
+  coversFrom?: Timestamp | undefined;
 };
 
 /**

@@ -22,7 +22,7 @@ export const file_ordermesh_orders_v1_inventory: GenFile = /*@__PURE__*/
  */
 export type Product = Message<"ordermesh.orders.v1.Product"> & {
   /**
-   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -
+   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
    *
    * @generated from field: string product_id = 1;
    */
@@ -85,7 +85,7 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
  */
 export type ListProductsRequest = Message<"ordermesh.orders.v1.ListProductsRequest"> & {
   /**
-   * At most this many products: 1 to 1,000; 0 or absent means 50.
+   * At most this many products: 1 to 1,000; 0 or absent means 50. A page of long names may have fewer.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -162,7 +162,7 @@ export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE_
  */
 export type CreateProductRequest = Message<"ordermesh.orders.v1.CreateProductRequest"> & {
   /**
-   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -
+   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
    *
    * @generated from field: string product_id = 1;
    */
@@ -313,8 +313,10 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds stock to a product that tracks it and releases waiting orders, oldest first, skipping those that do not fit:
-   * at most 500 of them before it answers, the others right afterwards.
+   * Adds stock to a product that tracks it and releases waiting orders in the order in which they came to wait: at most 500 of them
+   * before it answers, the others right afterwards. One that cannot be given everything is passed over, by new orders too, until each
+   * product that it lacks has arrived three times; from then on what it needs is held for it, until an hour after the last arrival
+   * of what it lacks.
    * With a request_id the call is idempotent for seven days, as CreateProduct is.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.RestockProduct

@@ -145,7 +145,7 @@ export const Order_StatusSchema: GenEnum<Order_Status> = /*@__PURE__*/
  */
 export type OrderItem = Message<"ordermesh.orders.v1.OrderItem"> & {
   /**
-   * A product of the catalogue: 1 to 64 characters of A-Z a-z 0-9 . _ -
+   * A product of the catalogue: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
    *
    * @generated from field: string product_id = 1;
    */
@@ -399,7 +399,7 @@ export type ListOrdersRequest = Message<"ordermesh.orders.v1.ListOrdersRequest">
   createdBefore?: Timestamp | undefined;
 
   /**
-   * At most this many orders: 1 to 1,000; 0 or absent means 50.
+   * At most this many orders: 1 to 1,000; 0 or absent means 50. With items a page has at most 5,000 lines, so it may have fewer orders.
    *
    * @generated from field: int32 page_size = 5;
    */
