@@ -1,0 +1,45 @@
+"""A database of an earlier version, with orders in it that wait, and what a migration makes of it."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import psycopg
+
+from stack.postgres import Postgres
+
+BEFORE = """
+    INSERT INTO product (product_id, name, price_minor, tracked, stock, awaited) VALUES ('a', 'x', 1, true, 45, 15),
+        ('b', 'x', 1, true, 0, 5), ('free', 'x', 1, true, 7, 0);
+    INSERT INTO orders (order_id, customer_id, status, total_minor, created_at, updated_at, trace_id, lines)
+        SELECT lpad(n::text, 32, '0')::uuid, 'c', 'PENDING_RESTOCK', 1, now(), now(), '', '{}'
+        FROM generate_series(1, 2) n;
+    INSERT INTO order_waiting (product_id, order_id, quantity) VALUES
+        ('a', lpad('2', 32, '0')::uuid, 10), ('a', lpad('1', 32, '0')::uuid, 5), ('b', lpad('1', 32, '0')::uuid, 5)
+"""
+
+
+def scripts_of(package: str) -> list[Traversable]:
+    found = (script for script in files(package).iterdir() if script.name.endswith(".sql"))
+    return sorted(found, key=lambda script: script.name)
+
+
+def test_orders_that_waited_keep_their_places_and_are_looked_at_once_more(postgres: Postgres) -> None:
+    scripts = [script for package in ("runtime.migrations", "orders.migrations") for script in scripts_of(package)]
+    with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE earlier OWNER orders_owner")
+    dsn = postgres.credentials.dsn("orders_owner", "127.0.0.1", postgres.port)
+    with psycopg.connect(dsn, dbname="earlier", autocommit=True) as owner:
+        for script in scripts:
+            if script.name == "0040_waiting.sql":
+                owner.execute("DELETE FROM product")
+                owner.execute(BEFORE)
+            owner.execute(script.read_bytes())
+        places = owner.execute(
+            "SELECT right(order_id::text, 1), product_id, dense_rank() OVER (ORDER BY position) FROM order_waiting"
+            " ORDER BY 1, 2"
+        ).fetchall()
+        assert places == [("1", "a", 1), ("1", "b", 1), ("2", "a", 2)]
+        due = owner.execute("SELECT product_id FROM product WHERE release_from = 0 ORDER BY 1").fetchall()
+        assert due == [("a",), ("b",)]
+        last = owner.execute("SELECT max(position) < nextval('waiting_position') FROM order_waiting").fetchone()
+        assert last == (True,)
