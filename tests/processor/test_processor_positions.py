@@ -185,6 +185,25 @@ def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_success
     assert world.parked() == []
 
 
+def test_marks_and_letters_from_before_topics_had_ids_are_taken_over(world: World, operator: Operator) -> None:
+    worker = world.worker()
+    world.send(history(5))
+    world.send_bytes(kafka.STOCK, b"k", b"\xff")
+    drive(world, worker, lambda: reached(world, operator))
+    world.leave(worker)
+    for table in ("partition_progress", "parked_event"):
+        world.rows(f"UPDATE {table} SET topic_id = %s RETURNING topic", NO_TOPIC)
+    # The letter's place is read once more: it must not become another letter.
+    world.commit({place: max(0, offset - 1) for place, offset in world.committed().items()})
+    before = counted(world)
+    world.send(history(1))
+    after = before + len(history(1))
+    drive(world, world.worker(1), lambda: counted(world) == after and reached(world, operator))
+    assert len(world.parked()) == 1
+    ids = world.rows("SELECT topic_id FROM parked_event UNION SELECT topic_id FROM partition_progress")
+    assert (NO_TOPIC,) not in ids
+
+
 def test_a_database_restored_under_a_connected_worker_is_counted_anew(world: World, analytics: Analytics) -> None:
     events, more = history(10), history(5)
     worker = world.worker()
