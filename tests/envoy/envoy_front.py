@@ -13,9 +13,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import grpc
 from frontdoor.check import envoy_binary
 from frontdoor.render import render
 from frontdoor.values import LOOPBACK, EnvoyValues
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 READY_SECONDS = 20
 
@@ -130,6 +133,16 @@ class Front:
         """Stop Envoy."""
         self.process.terminate()
         self.process.wait(10)
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the reason in the details of a gRPC error."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an RpcError of a call is that call
+    assert status is not None
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.domain == "ordermesh"
+    return info.reason
 
 
 def free_ports(count: int) -> list[int]:

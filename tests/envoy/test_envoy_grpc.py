@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from envoy_backend import ANALYTICS, ORDER_ID, ORDERS, PIPELINE, Backend
-from envoy_front import Front
+from envoy_front import Front, reason_of
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -98,6 +98,7 @@ def test_a_large_body_is_out_of_range(channel: grpc.Channel) -> None:
     error = refused(orders_pb2_grpc.OrderServiceStub(channel).CreateOrder, order_of("x" * 1_100_000))
     assert error.code() is grpc.StatusCode.OUT_OF_RANGE
     assert "at most 1048576 bytes" in error.details()
+    assert reason_of(error) == "REQUEST_TOO_LARGE"
 
 
 def test_a_batch_may_be_larger_than_other_bodies(channel: grpc.Channel) -> None:

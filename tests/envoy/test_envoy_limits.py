@@ -7,10 +7,8 @@ from collections.abc import Callable
 import grpc
 import pytest
 from envoy_backend import Backend
-from envoy_front import Answer, Front
+from envoy_front import Answer, Front, reason_of
 from frontdoor.values import LOOPBACK
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 Start = Callable[..., Front]
@@ -36,16 +34,6 @@ def test_a_client_over_its_limit_takes_nothing_from_another(start_front: Start) 
     front = start_front(rate_limit_per_second=1)
     first_refused(front, "--interface", "127.0.0.2")
     assert front.curl("/orders", "--interface", "127.0.0.3").status == 200
-
-
-def reason_of(error: grpc.RpcError) -> str:
-    """Return the reason in the details of a gRPC error."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an RpcError of a call is that call
-    assert status is not None
-    info = error_details_pb2.ErrorInfo()
-    assert status.details[0].Unpack(info)
-    assert info.domain == "ordermesh"
-    return info.reason
 
 
 def first_refused(front: Front, *options: str) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from envoy_backend import ANALYTICS, ORDERS, Backend, Breaking
-from envoy_front import Front, await_true
+from envoy_front import Front, await_true, reason_of
 from frontdoor.values import LOOPBACK
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
@@ -60,6 +60,7 @@ def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: 
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
         orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(orders_pb2.CreateOrderRequest())
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(caught.value) == "SERVICE_UNAVAILABLE"
     assert front.curl("/healthz").status == 503
 
 
