@@ -6,9 +6,8 @@ from frontdoor import clusters
 from frontdoor.config import Config, extension, typed
 
 TRACEPARENT = "traceparent"
-TRACESTATE = "tracestate"
 # Only while a request arrives.
-SHORTENED, CHECKED, CHECKED_STATE = "x-ordermesh-traceparent-56", "x-ordermesh-traceparent", "x-ordermesh-tracestate"
+SHORTENED, CHECKED = "x-ordermesh-traceparent-56", "x-ordermesh-traceparent"
 # Of the traces that no client began.
 SAMPLED_PERCENT = 1
 # Of version 00; a later version may have more behind another dash.
@@ -63,42 +62,30 @@ def sampler() -> Config:
 
 
 def malformed_ignored() -> list[Config]:
-    """Return the removal of a traceparent that is none, with its tracestate: the tracer would begin no trace.
+    """Return the removal of a traceparent that is none: the tracer would pass it on and begin no trace.
 
-    Of a later version of the header, what version 00 knows is kept, as W3C Trace Context says.
+    Of a later version of the header, what version 00 knows is kept, as W3C Trace Context says. A tracestate without a
+    traceparent is dropped by the tracer.
     """
-    temporary = [{"remove": name} for name in (SHORTENED, CHECKED, CHECKED_STATE)]
+    temporary = [{"remove": name} for name in (SHORTENED, CHECKED)]
     return [
         *temporary,
         append(SHORTENED, f"%REQ({TRACEPARENT}):{TRACEPARENT_CHARACTERS + 1}%"),
         append(CHECKED, shortened_if_valid()),
-        append(CHECKED_STATE, f"%CEL({has(CHECKED)} && {has(TRACESTATE)} ? {header(TRACESTATE)} : '')%"),
         {"remove": TRACEPARENT},
-        {"remove": TRACESTATE},
         append(TRACEPARENT, f"%REQ({CHECKED}):{TRACEPARENT_CHARACTERS}%"),
-        append(TRACESTATE, f"%REQ({CHECKED_STATE})%"),
         *temporary,
     ]
 
 
 def shortened_if_valid() -> str:
     """Return an expression for the start of the traceparent, empty when there is none or a malformed one."""
-    whole, known = header(TRACEPARENT), header(SHORTENED)
+    whole, known = f"request.headers['{TRACEPARENT}']", f"request.headers['{SHORTENED}']"
     later = f"!{known}.startsWith('00') && size({known}) == {TRACEPARENT_CHARACTERS + 1}"
-    conditions = [has(TRACEPARENT), f"(size({whole}) == {TRACEPARENT_CHARACTERS} || {later})"]
+    conditions = [f"'{TRACEPARENT}' in request.headers", f"(size({whole}) == {TRACEPARENT_CHARACTERS} || {later})"]
     conditions += [f"{known}.matches('{pattern}')" for pattern in WELL_FORMED]
     conditions += [f"!{known}.contains('{absent}')" for absent in ABSENT_IDS]
     return f"%CEL({' && '.join(conditions)} && !{known}.startsWith('ff') ? {known} : '')%"
-
-
-def has(name: str) -> str:
-    """Return an expression that tells whether a request has a header."""
-    return f"'{name}' in request.headers"
-
-
-def header(name: str) -> str:
-    """Return an expression for a header of a request."""
-    return f"request.headers['{name}']"
 
 
 def echo() -> Config:
