@@ -2,7 +2,7 @@
 
 A reply tells a time that was taken between the request and the reply, so it confines the offset to an interval as wide
 as the round trip. Intervals are intersected (Marzullo's algorithm); two that do not meet prove that a clock was set.
-See docs/decisions/0040-time-and-ids.md.
+See docs/decisions/0009-time-and-ids.md.
 """
 
 from __future__ import annotations

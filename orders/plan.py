@@ -1,6 +1,6 @@
 """Decides who gets stock: all or nothing per order, in order of arrival, never below zero. Pure.
 
-What is promised, and why: docs/decisions/0010-waiting-for-stock.md.
+What is promised, and why: docs/decisions/0012-waiting-for-stock.md.
 """
 
 from __future__ import annotations

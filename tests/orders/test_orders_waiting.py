@@ -1,4 +1,4 @@
-"""Who gets stock, on a real database, against a second implementation of docs/decisions/0010-waiting-for-stock.md."""
+"""Who gets stock, on a real database, against a second implementation of docs/decisions/0012-waiting-for-stock.md."""
 
 from dataclasses import dataclass, field
 
