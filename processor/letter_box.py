@@ -28,6 +28,8 @@ RAW_HEADERS = f"{PREFIX}headers"
 # Together well below the time that the server gives an idle transaction.
 WRITE_SECONDS = 3.0
 RAW_SECONDS = 3.0
+# Kafka may be slow, or have lost the record.
+RAW_ATTEMPTS = 10
 
 
 class LetterNotWritten(Exception):
@@ -46,6 +48,8 @@ class LetterBox:
         self._in_batches: set[Place] = set()
         self._in_singles: set[Place] = set()
         self._written: dict[Place, tuple[int, int]] = {}
+        self._raw: dict[Place, RawHeaders] = {}
+        self._raw_attempts = 0
 
     def write(self, parked: Sequence[Parked]) -> None:
         """Write the letters that are not written yet and note where they are. Blocks; raises LetterNotWritten."""
@@ -70,6 +74,7 @@ class LetterBox:
             self._in_batches.discard(letter.place)
             self._in_singles.discard(letter.place)
             self._written.pop(letter.place, None)
+            self._raw.pop(letter.place, None)
             for each in filter(None, (self._batches, self._singles)):
                 each.errors.pop(letter.place, None)
 
@@ -80,6 +85,7 @@ class LetterBox:
         self._in_batches.clear()
         self._in_singles.clear()
         self._written.clear()
+        self._raw.clear()
 
     def _send(
         self,
@@ -120,14 +126,24 @@ class LetterBox:
         metrics.LETTERS_REFUSED.inc(len(refused))
 
     def _raw_headers(self, places: Sequence[Place]) -> Mapping[Place, RawHeaders]:
-        """Read again what the client could not; a letter that waits for it in vain is written without."""
-        if not places:
-            return {}
+        """Read again what the client could not; a letter that waits for it in vain is written without.
+
+        Raises LetterNotWritten while another attempt may bring more.
+        """
+        missing = [place for place in places if place not in self._raw]
+        if not missing:
+            return self._raw
         try:
-            return raw_headers.read(self._settings, f"{self._client_id}-headers", places, RAW_SECONDS)
+            found = raw_headers.read(self._settings, f"{self._client_id}-headers", missing, RAW_SECONDS)
         except (OSError, AttributeError) as error:
             logger().warning("headers cannot be read as bytes", error=str(error))
-            return {}
+            return self._raw
+        self._raw |= found
+        if len(found) < len(missing) and self._raw_attempts < RAW_ATTEMPTS:
+            self._raw_attempts += 1
+            raise LetterNotWritten("the headers of dead letters are not read yet")
+        self._raw_attempts = 0
+        return self._raw
 
     def _batch_producer(self) -> Outbound[Place]:
         if self._batches is None:

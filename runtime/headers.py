@@ -15,18 +15,25 @@ Headers = list[tuple[str, bytes | None]]
 _checked_headers = methodcaller("headers")
 
 
+# What stands in a message in place of headers that cannot be read.
+UNREADABLE: list[tuple[str, str | bytes | None]] = []
+
+
 class UnreadableHeaders(Exception):
     """The name of a header is not UTF-8, which the protocol allows and the client cannot read."""
 
 
 def read_headers(message: Message) -> Headers:
-    """Return a record's headers. Raises UnreadableHeaders; from then on the message has none."""
+    """Return a record's headers. Raises UnreadableHeaders, as often as it is asked."""
     try:
-        return _checked_headers(message) or []
+        headers: Headers | None = _checked_headers(message)
     except SystemError:
         # What the client left in the message has no names: to read it would end the process.
-        message.set_headers([])
-        raise UnreadableHeaders("the name of a header is not UTF-8") from None
+        message.set_headers(UNREADABLE)
+        headers = UNREADABLE  # type: ignore[assignment]  # as the client's stub has it
+    if headers is UNREADABLE:
+        raise UnreadableHeaders("the name of a header is not UTF-8")
+    return headers or []
 
 
 def last_value(headers: Headers, name: str) -> bytes | None:

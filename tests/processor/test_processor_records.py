@@ -20,7 +20,7 @@ from cli.event_lines import EventLines
 from cli.topic_reader import Start, TopicReader
 from processor import dead_letters
 from processor.letter_box import PREFIX
-from runtime import kafka
+from runtime import kafka, raw_headers
 from runtime.settings import Settings
 from stack.kafka import Kafka
 
@@ -213,3 +213,11 @@ def tail(world: World, topic: str) -> Sequence[dict[str, Any]]:
     found = [json.loads(lines.line(message)) for message in reader.held()]
     reader.close()
     return found
+
+
+def test_a_letter_waits_for_headers_that_are_slow_to_come(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = write(world, [replace(plain(created()), headers=((b"\xff", b"1"),))])
+    answers, read = [{}, {}], raw_headers.read
+    monkeypatch.setattr(raw_headers, "read", lambda *asked: answers.pop() if answers else read(*asked))
+    world.drain(world.worker())
+    assert kept(world, offset)[2] == [(b"\xff", b"1")]
