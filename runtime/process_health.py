@@ -19,6 +19,7 @@ from runtime.postgres import connection_options
 
 LOOK_SECONDS = 0.75
 LOST = (psycopg.Error, PoolTimeout, TimeoutError)
+# Its connections set nothing for the session, which a pooler would refuse.
 PROBE = "ordermesh-probe"
 
 
@@ -75,7 +76,7 @@ class AsyncProcess(process_pb2_grpc.ProcessServiceServicer):
             await connection.execute("SELECT 1")
 
     async def _beside_pool(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._dsn, **connection_options(PROBE))
+        connection = await psycopg.AsyncConnection.connect(self._dsn, **connection_options(PROBE, "transaction"))
         await connection.close()
 
 
@@ -109,4 +110,4 @@ class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
         return ""
 
     def _beside_pool(self) -> None:
-        psycopg.connect(self._dsn, **connection_options(PROBE)).close()
+        psycopg.connect(self._dsn, **connection_options(PROBE, "transaction")).close()
