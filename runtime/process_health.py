@@ -15,7 +15,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProces
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from runtime.call_times import CALL_TIMES
-from runtime.postgres import connection_options
+from runtime.postgres import connect, connect_async
 
 LOOK_SECONDS = 0.75
 LOST = (psycopg.Error, PoolTimeout, TimeoutError)
@@ -76,7 +76,7 @@ class AsyncProcess(process_pb2_grpc.ProcessServiceServicer):
             await connection.execute("SELECT 1")
 
     async def _beside_pool(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._dsn, **connection_options(PROBE, "transaction"))
+        connection = await connect_async(self._dsn, PROBE, "transaction")
         await connection.close()
 
 
@@ -110,4 +110,4 @@ class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
         return ""
 
     def _beside_pool(self) -> None:
-        psycopg.connect(self._dsn, **connection_options(PROBE, "transaction")).close()
+        connect(self._dsn, PROBE, "transaction").close()
