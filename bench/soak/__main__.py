@@ -1,0 +1,46 @@
+"""The command `python -m bench.soak`: days in minutes, and one result file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench.result import begin
+from bench.soak import result
+from bench.soak.clock import LibraryMissing
+from bench.soak.run import Plan, soak
+from runtime.exit_codes import ExitCode
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what the command line may say."""
+    found = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    found.add_argument("--midnights", type=int, default=40, help="a minute and a half each (default 40)")
+    found.add_argument("--rate", type=float, default=150, metavar="R", help="orders per second (default 150)")
+    found.add_argument("--seconds", type=float, default=40, help="of load across each midnight (default 40)")
+    found.add_argument("--name", default="soak", help="of the result file (default soak)")
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Soak, write what was found after each midnight, and tell what was wrong."""
+    given = parser().parse_args(argv)
+    plan = Plan(given.midnights, given.rate, given.seconds)
+    machine, nights = begin(given.name), []
+    try:
+        for night in soak(plan):
+            nights.append(night)
+            path = result.write(machine, plan, nights)
+    except LibraryMissing as error:
+        print(f"python -m bench.soak: {error}", file=sys.stderr)
+        return ExitCode.START_FAILED
+    command = " ".join(["python -m bench.soak", *argv])
+    print(f"{path}\n{result.draw(path)}\n{result.page(path, command)}")
+    wrong = [problem for night in nights for problem in night.problems] + result.grown(result.growth(nights))
+    print("\n".join(wrong) or "nothing was wrong")
+    return ExitCode.DIFFERS if wrong else ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

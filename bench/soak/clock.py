@@ -1,0 +1,115 @@
+"""Moves the clock of a stack's servers and services with libfaketime, which is fetched as a Debian package.
+
+librdkafka waits by C11's cnd_timedwait, whose clock libfaketime cannot move, and Envoy does not start with it. So
+publisher, workers, gateway and Envoy keep the machine's time; nothing that they do may depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from stack.paths import default_cache
+
+MOVED = {
+    "PostgreSQL",
+    "initdb",
+    "Kafka",
+    "Kafka's format",
+    "orders",
+    "analytics",
+    "migrate-orders",
+    "migrate-processor",
+}
+LIBRARY = "libfaketimeMT.so.1"
+PACKAGE = "libfaketime"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch-debian"
+FETCH_SECONDS = 180
+# How long a process may go on with the time before a move.
+CACHE_SECONDS = 1
+
+
+class LibraryMissing(Exception):
+    """libfaketime is not there and cannot be fetched."""
+
+
+def library() -> Path:
+    """Return libfaketime: the system's, or one that is fetched into the cache once. Raises LibraryMissing."""
+    cache = default_cache() / "debian" / PACKAGE
+    if found := found_in(Path("/usr/lib")) or found_in(cache):
+        return found
+    fetch(cache)
+    if found := found_in(cache):
+        return found
+    raise LibraryMissing(f"the Debian package {PACKAGE} holds no {LIBRARY}")
+
+
+def found_in(folder: Path) -> Path | None:
+    """Return the library below a folder."""
+    return next(folder.glob(f"**/faketime/{LIBRARY}"), None)
+
+
+def fetch(cache: Path) -> None:
+    """Fetch the package, in a whole or not at all. Raises LibraryMissing."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    fresh = cache.with_name(f"{PACKAGE}.{os.getpid()}")
+    try:
+        subprocess.run([SCRIPT, PACKAGE, fresh], check=True, timeout=FETCH_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise LibraryMissing(
+            f"the Debian package {PACKAGE} cannot be fetched, and is not installed: {error}"
+        ) from error
+    shutil.rmtree(cache, ignore_errors=True)
+    fresh.rename(cache)
+
+
+class MovedClock:
+    """A clock that is ahead of the machine's by what a file says, which every process reads again each second."""
+
+    def __init__(self, folder: Path) -> None:
+        # The database may run under another account.
+        folder.chmod(0o755)
+        self._file = folder / "offset"
+        self._library = library()
+        self._ahead_seconds = 0.0
+
+    def set(self, moment: datetime) -> None:
+        """Set the clock, and block until every process has read it."""
+        self._ahead_seconds = moment.timestamp() - time.time()
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"+{self._ahead_seconds:.3f}\n")
+        fresh.chmod(0o644)
+        os.replace(fresh, self._file)
+        time.sleep(2 * CACHE_SECONDS)
+
+    def clear(self) -> None:
+        """Remove the shared memory that processes left which were killed."""
+        for path in Path("/dev/shm").glob("*faketime_s*"):  # where libfaketime has it
+            if not Path(f"/proc/{path.name.rpartition('_')[2]}").exists():
+                path.unlink(missing_ok=True)
+
+    def now(self) -> datetime:
+        """Return its time."""
+        return datetime.fromtimestamp(time.time() + self._ahead_seconds).astimezone()
+
+    def launcher(self, name: str) -> Sequence[str]:
+        """Return what a process of a stack is started through; see stack.process.started_through."""
+        if name not in MOVED:
+            return []
+        variables = {
+            "LD_PRELOAD": self._library,
+            "FAKETIME_TIMESTAMP_FILE": self._file,
+            "FAKETIME_CACHE_DURATION": CACHE_SECONDS,
+            # Deadlines and timers go by the monotonic clock, which no one moves.
+            "FAKETIME_DONT_FAKE_MONOTONIC": 1,
+            # With it Java's timed waits return at once, and it spins.
+            "FAKETIME_FORCE_MONOTONIC_FIX": 0,
+            "FAKETIME_DONT_RESET": 1,
+        }
+        return ["/usr/bin/env", *(f"{variable}={value}" for variable, value in variables.items())]

@@ -1,0 +1,189 @@
+"""The result of a soak: a file with what was found at each midnight, what grew, a picture, and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+
+from bench.plots import COLOURS, STYLE, panels
+from bench.result import Result, now
+from bench.soak.run import RETENTION, Night, Plan
+
+SCHEMA = "ordermesh.soak/1"
+# What has to grow with the orders; everything else is kept by time.
+GROWING = {"orders", "sales_metrics", "dropped_metric"}
+# Of the largest figure of the first cycle of months; a broker's and a database's caches breathe.
+MOST_GROWTH = {"tables": 1.25, "memory": 1.15}
+SMALL_BYTES = 1024 * 1024
+CYCLE_NIGHTS = 5
+CURVES = ("event_outbox", "processed_events", "order_request", "idempotency_request", "orders")
+LINES = ("#1b6ca8", "#d1495b", "#2a9d8f", "#e9a23b", "#a0a7ae")
+
+
+def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, Any]:
+    """Return what the file holds."""
+    return {
+        "schema": SCHEMA,
+        "name": machine.name,
+        "machine": machine.machine,
+        "versions": machine.versions,
+        "commit": machine.commit,
+        "started_at": machine.started_at,
+        "finished_at": now(),
+        "plan": {
+            "midnights": plan.midnights,
+            "orders_per_second": plan.orders_per_second,
+            "seconds": plan.seconds,
+            "retention": RETENTION,
+        },
+        "growth": growth(nights),
+        "problems": [f"{night.midnight}: {problem}" for night in nights for problem in night.problems],
+        "nights": [asdict(night) | {"midnight": f"{night.midnight}"} for night in nights],
+    }
+
+
+def growth(nights: Sequence[Night]) -> dict[str, dict[str, float]]:
+    """Return by how much tables and memory are larger in the last months than in the first in which all retentions held."""
+    first, last = nights[1 + CYCLE_NIGHTS : 1 + 2 * CYCLE_NIGHTS], nights[-CYCLE_NIGHTS:]
+    if len(nights) < 1 + 3 * CYCLE_NIGHTS:
+        return {}
+    tables = {name: [table_bytes(one, name) for one in (first, last)] for name in first[0].figures["tables"]}
+    memory = {part: [memory_mib(one, part) for one in (first, last)] for part in first[0].figures["memory_mib"]}
+    return {
+        "tables": {name: round(b / a, 3) for name, (a, b) in tables.items() if name not in GROWING and b > SMALL_BYTES},
+        "memory": {part: round(b / a, 3) for part, (a, b) in memory.items()},
+    }
+
+
+def table_bytes(nights: Sequence[Night], name: str) -> int:
+    """Return the largest size of a table in some nights."""
+    return max(int(night.figures["tables"][name]["bytes"]) for night in nights)
+
+
+def memory_mib(nights: Sequence[Night], part: str) -> float:
+    """Return the largest memory of a part in some nights."""
+    return max(float(night.figures["memory_mib"][part]) for night in nights)
+
+
+def grown(found: dict[str, dict[str, float]]) -> list[str]:
+    """Name what grew by more than it may."""
+    return [
+        f"{name} ({kind}) grew by a factor of {factor}"
+        for kind, factors in found.items()
+        for name, factor in factors.items()
+        if factor > MOST_GROWTH[kind]
+    ]
+
+
+def write(machine: Result, plan: Plan, nights: Sequence[Night]) -> Path:
+    """Write the file and return its path."""
+    machine.path.write_text(json.dumps(document(machine, plan, nights), indent=1) + "\n")
+    return machine.path
+
+
+def draw(path: Path) -> Path:
+    """Draw the curves of a result beside it and return the picture's path."""
+    nights = json.loads(path.read_text())["nights"]
+    picture = path.with_suffix(".png")
+    mpl.use("Agg")
+    with mpl.rc_context(STYLE):
+        note = "One point a midnight; the gaps between days are jumped over"
+        figure, axes = panels(3, 15, 4.4, "A platform whose clock goes from midnight to midnight", note)
+        rows(axes[0], nights)
+        memory(axes[1], nights)
+        logs(axes[2], nights)
+        figure.savefig(picture, dpi=110, bbox_inches="tight")
+        pyplot.close(figure)
+    return picture
+
+
+def rows(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
+    """Draw the rows of the tables that matter."""
+    for name, colour in zip(CURVES, LINES, strict=True):
+        values = [night["figures"]["tables"][name]["rows"] for night in nights]
+        axis.plot(values, color=colour, linewidth=1.8, label=name)
+    finish(axis, nights, "rows")
+
+
+def memory(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
+    """Draw the memory of each part."""
+    for part in nights[0]["figures"]["memory_mib"]:
+        values = [night["figures"]["memory_mib"][part] for night in nights]
+        axis.plot(values, color=COLOURS.get(part, "#8ab17d"), linewidth=1.8, label=part)
+    finish(axis, nights, "memory (PSS), MiB")
+
+
+def logs(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
+    """Draw what lies on the disk."""
+    tables = [sum(one["bytes"] for one in night["figures"]["tables"].values()) / 2**20 for night in nights]
+    axis.plot(tables, color=LINES[0], linewidth=1.8, label="all tables")
+    axis.plot([n["figures"]["kafka_log_mib"] for n in nights], color=LINES[1], linewidth=1.8, label="Kafka's log")
+    axis.plot([n["figures"]["log_files_mib"] for n in nights], color=LINES[4], linewidth=1.8, label="log files")
+    finish(axis, nights, "disk, MiB")
+
+
+def finish(axis: Axes, nights: Sequence[dict[str, Any]], title: str) -> None:
+    """Give a panel its title, its days and its legend."""
+    axis.set_title(title)
+    places = range(0, len(nights), max(1, len(nights) // 6))
+    axis.set_xticks(list(places), [nights[place]["midnight"] for place in places], rotation=30, fontsize=8)
+    axis.set_ylim(bottom=0)
+    axis.grid(axis="y", linewidth=0.6)
+    axis.legend(frameon=False, fontsize=8)
+
+
+def page(path: Path, command: str) -> Path:
+    """Write the page that sums a result up, and return its path."""
+    found = json.loads(path.read_text())
+    nights, told = found["nights"], path.with_suffix(".md")
+    lines = [
+        f"# A soak of {len(nights)} midnights",
+        "",
+        f"`{command}`, {found['started_at']} to {found['finished_at']}, commit {found['commit']}; retention in days: "
+        + ", ".join(
+            f"{name.removeprefix('ORDERMESH_').lower()} {days}" for name, days in found["plan"]["retention"].items()
+        ),
+        "",
+        f"![curves]({path.with_suffix('.png').name})",
+        "",
+        f"Problems: {len(found['problems'])}. Reconciled at each midnight: "
+        f"{sum(night['verdict'] == 'AGREES' for night in nights)} of {len(nights)}. Orders at the end: "
+        f"{nights[-1]['orders_stored']:,}.",
+        "",
+        *(f"- {problem}" for problem in found["problems"]),
+        "",
+        "Larger in the last five midnights than in the first five in which every retention held, by a factor of: "
+        + "; ".join(f"{kind}: " + ", ".join(f"{n} {f}" for n, f in of.items()) for kind, of in found["growth"].items()),
+        "",
+        "| midnight | verdict | compared from | orders | outbox rows | partitions | counted rows | request ids | memory, MiB | Kafka, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *(line(night) for night in nights),
+    ]
+    told.write_text("\n".join(lines) + "\n")
+    return told
+
+
+def line(night: dict[str, Any]) -> str:
+    """Return a night's line of the table."""
+    tables, memory_of = night["figures"]["tables"], night["figures"]["memory_mib"]
+    outbox = tables["event_outbox"]
+    cells = (
+        night["midnight"],
+        night["verdict"],
+        night["covers_from"],
+        f"{night['orders_stored']:,}",
+        f"{outbox['rows']:,}",
+        outbox["partitions"],
+        f"{tables['processed_events']['rows']:,}",
+        f"{tables['order_request']['rows']:,}",
+        f"{sum(memory_of.values()):,.0f}",
+        night["figures"]["kafka_log_mib"],
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"

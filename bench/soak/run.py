@@ -1,0 +1,211 @@
+"""Takes a stack from midnight to midnight: load across it, reconciliation, upkeep, figures."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+
+from bench.soak.clock import MovedClock
+from bench.soak.customers import Customers
+from bench.soak.figures import SQL, figures
+from runtime.kafka import EVENT_TOPICS
+from stack.process import started_through
+from stack.running import RunningStack, running_stack
+
+FIRST_MIDNIGHT = date(2027, 12, 30)
+BEFORE = timedelta(seconds=10)
+SETTLE_SECONDS = 90
+UPKEEP_SECONDS = 150
+Reconciled = pipeline_pb2.ReconcileResponse
+# Small, so that a run of many days reaches each of them; Kafka looks for what it may delete every five minutes.
+RETENTION = {"ORDERMESH_OUTBOX_RETENTION_DAYS": "2", "ORDERMESH_PROCESSOR_RETENTION_DAYS": "4"}
+# The publisher's clock is not moved, so its records get their time from the broker.
+TOPIC = {"message.timestamp.type": "LogAppendTime", "retention.ms": "86400000", "segment.bytes": "1048576"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many midnights, and the load across each."""
+
+    midnights: int
+    orders_per_second: float
+    seconds: float
+    say: Callable[[str], None] = print
+
+
+@dataclass
+class Night:
+    """What was found at one midnight."""
+
+    midnight: date
+    verdict: str = ""
+    summary: str = ""
+    covers_from: str = ""
+    orders_stored: int = 0
+    orders_counted: int = 0
+    took_seconds: float = 0.0
+    changes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def midnights(count: int) -> list[date]:
+    """Return so many midnights: ends of months, of years and a leap day, and after each days in a row."""
+    found: list[date] = []
+    day = FIRST_MIDNIGHT
+    while len(found) < count:
+        found.append(day)
+        # Days in a row, then to the last days of the next month.
+        in_a_row = len([one for one in found if one.month == day.month and one.year == day.year])
+        month_end = (day.replace(day=1) + timedelta(days=62)).replace(day=1) - timedelta(days=1)
+        day = month_end if in_a_row >= 4 and day.day < 27 else day + timedelta(days=1)
+    return found
+
+
+@contextlib.contextmanager
+def moved_stack() -> Iterator[tuple[RunningStack, MovedClock]]:
+    """Run a stack whose clock stands a day before the first midnight."""
+    with tempfile.TemporaryDirectory(prefix="ordermesh-clock-") as folder:
+        clock = MovedClock(Path(folder))
+        clock.set(at_midnight(FIRST_MIDNIGHT) - timedelta(hours=12))
+        try:
+            with started_through(clock.launcher), running_stack(env=RETENTION) as stack:
+                set_topics(stack, TOPIC)
+                yield stack, clock
+        finally:
+            clock.clear()
+
+
+def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
+    """Change the settings of the topics of events."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+    ]
+    resources = [ConfigResource("topic", topic, incremental_configs=entries) for topic in EVENT_TOPICS]
+    client = AdminClient({"bootstrap.servers": stack.addresses["kafka"]})
+    for done in client.incremental_alter_configs(resources).values():
+        done.result()
+
+
+def at_midnight(day: date) -> datetime:
+    """Return the moment at which a day begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def soak(plan: Plan) -> Iterator[Night]:
+    """Yield what is found at each midnight of a plan."""
+    with moved_stack() as (stack, clock), contextlib.closing(Customers(stack.grpc, seed=1)) as customers:
+        customers.open_shop()
+        for midnight in midnights(plan.midnights):
+            yield one_night(stack, clock, customers, plan, midnight)
+
+
+def one_night(stack: RunningStack, clock: MovedClock, customers: Customers, plan: Plan, midnight: date) -> Night:
+    """Go to a midnight, load the platform across it, and look at what it holds."""
+    started, night = time.monotonic(), Night(midnight)
+    clock.set(at_midnight(midnight) - BEFORE)
+    customers.load(plan.orders_per_second, plan.seconds, clock.now())
+    reconcile(stack, night)
+    compare(stack, customers, night)
+    await_upkeep(stack, clock, night)
+    night.figures = figures(stack)
+    night.problems += customers.wrong
+    customers.wrong.clear()
+    night.took_seconds = round(time.monotonic() - started, 1)
+    plan.say(told(night))
+    return night
+
+
+def reconcile(stack: RunningStack, night: Night) -> None:
+    """Let the platform compare both ends, again while events are on their way."""
+    with grpc.insecure_channel(stack.grpc) as channel:
+        stub = pipeline_pb2_grpc.PipelineServiceStub(channel)  # type: ignore[no-untyped-call]
+        give_up = time.monotonic() + SETTLE_SECONDS
+        while True:
+            answer = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=30), timeout=SETTLE_SECONDS)
+            if answer.verdict != Reconciled.IN_FLIGHT or time.monotonic() > give_up:
+                break
+            time.sleep(0.5)
+    night.verdict, night.summary = Reconciled.Verdict.Name(answer.verdict), answer.summary
+    if answer.HasField("covers_from"):
+        night.covers_from = f"{answer.covers_from.ToDatetime():%Y-%m-%d}"
+    if answer.verdict != Reconciled.AGREES:
+        night.problems += [answer.summary, *(finding.message for finding in answer.findings)]
+    if answer.parked:
+        night.problems.append(f"{answer.parked} events are set aside")
+
+
+def compare(stack: RunningStack, customers: Customers, night: Night) -> None:
+    """Compare what is stored and counted with what the customers were told."""
+    night.orders_stored, twice = row(stack, "orders", SQL.stored)
+    (night.orders_counted,) = row(stack, "analytics", SQL.counted)
+    made = customers.orders_made()
+    if not made == night.orders_stored == night.orders_counted:
+        told_text = f"{made} orders acknowledged, {night.orders_stored} stored, {night.orders_counted} counted"
+        night.problems.append(told_text)
+    if twice:
+        night.problems.append(f"{twice} request ids stand for more than one order")
+
+
+def row(stack: RunningStack, database: str, query: Any) -> Sequence[Any]:
+    """Return the one row of a query."""
+    with psycopg.connect(stack.site.dsn(f"{database}_owner"), autocommit=True) as connection:
+        found = connection.execute(query).fetchone()
+    if found is None:
+        raise psycopg.DataError("a query of sums has a row")
+    return found
+
+
+def await_upkeep(stack: RunningStack, clock: MovedClock, night: Night) -> None:
+    """Wait until the services' own upkeep has made partitions, emptied the default ones and dropped old days."""
+    wanted = {"event_outbox": 2, "processed_events": 3}
+    give_up = time.monotonic() + UPKEEP_SECONDS
+    while left := [*unkept(stack, clock.now().astimezone(UTC).date(), wanted)]:
+        if time.monotonic() > give_up:
+            night.problems += left
+            return
+        time.sleep(1)
+
+
+def unkept(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> Iterator[str]:
+    """Name what the upkeep has still to do."""
+    kept = {"event_outbox": 2, "processed_events": 5}
+    for table, ahead in days_ahead.items():
+        database = "orders" if table == "event_outbox" else "analytics"
+        query = (
+            "SELECT (SELECT count(*) FROM time_partitions(%s) WHERE first_day BETWEEN %s::date AND %s::date + %s),"
+            f" (SELECT count(*) FROM {table}_default),"
+            " (SELECT count(*) FROM time_partitions(%s) WHERE end_day <= %s::date - %s)"
+        )
+        with psycopg.connect(stack.site.dsn(f"{database}_owner"), autocommit=True) as connection:
+            parameters = (table, today, today, ahead, table, today, kept[table])
+            made, in_default, old = connection.execute(query, parameters).fetchone() or (0, 0, 0)  # type: ignore[arg-type]
+        if made < ahead + 1:
+            yield f"{table} has {made} of {ahead + 1} partitions from {today} on"
+        if in_default:
+            yield f"{in_default} rows are in the default partition of {table}"
+        if old:
+            yield f"{old} partitions of {table} are past the retention"
+
+
+def told(night: Night) -> str:
+    """Say in a line what was found."""
+    tables = night.figures["tables"]
+    outbox, memory = tables["event_outbox"], sum(night.figures["memory_mib"].values())
+    return (
+        f"{night.midnight} {night.verdict} {night.summary} | {night.orders_stored} orders,"
+        f" outbox {outbox['rows']} rows in {outbox['partitions']} partitions, {memory:.0f} MiB,"
+        f" Kafka {night.figures['kafka_log_mib']} MiB, {night.took_seconds} s"
+        + "".join(f"\n  ! {p}" for p in night.problems)
+    )
