@@ -4,11 +4,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
-MORE := tests/cluster tests/clients tests/bench
+MORE := tests/cluster tests/clients tests/bench tests/soak
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench bench-check compose-test lint gen lock clean
+.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -56,6 +56,9 @@ schemathesis: setup ## call everything in the OpenAPI document through Envoy, at
 
 bench: setup ## measure everything beside a bare pipeline; results and pictures in bench/results/
 	$(BIN)/python -m bench
+
+soak: setup ## days in minutes: a platform whose clock goes from midnight to midnight under load (about an hour)
+	$(BIN)/python -m bench.soak $(SOAK)
 
 bench-check: setup ## compare the cost of each stage with the committed baseline (a report)
 	$(BIN)/python -m bench --check --name check

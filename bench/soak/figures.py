@@ -30,7 +30,7 @@ def figures(stack: RunningStack) -> dict[str, Any]:
     }
 
 
-def tables(stack: RunningStack, database: str) -> dict[str, Counter[str]]:
+def tables(stack: RunningStack, database: str) -> dict[str, dict[str, int]]:
     """Return rows, bytes, dead rows and partitions of each table, its partitions added up."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     dsn = make_conninfo(stack.site.admin_dsn, dbname=database)
@@ -40,7 +40,7 @@ def tables(stack: RunningStack, database: str) -> dict[str, Counter[str]]:
             rows = count[0] if count else 0
             found[table].update(rows=rows, bytes=size_bytes, dead_rows=dead, partitions=int(is_partition))
             found[table].update(in_default=rows if part.endswith("_default") else 0)
-    return found
+    return {table: dict(counts) for table, counts in found.items()}
 
 
 def memory_bytes(stack: RunningStack, part: str) -> int:

@@ -24,6 +24,18 @@ MOST_GROWTH = {"tables": 1.25, "memory": 1.15}
 SMALL_BYTES = 1024 * 1024
 CYCLE_NIGHTS = 5
 CURVES = ("event_outbox", "processed_events", "order_request", "idempotency_request", "orders")
+COLUMNS = (
+    "midnight",
+    "verdict",
+    "compared from",
+    "orders",
+    "outbox rows",
+    "partitions",
+    "counted rows",
+    "request ids",
+    "memory, MiB",
+    "Kafka, MiB",
+)
 LINES = ("#1b6ca8", "#d1495b", "#2a9d8f", "#e9a23b", "#a0a7ae")
 
 
@@ -50,7 +62,7 @@ def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, 
 
 
 def growth(nights: Sequence[Night]) -> dict[str, dict[str, float]]:
-    """Return by how much tables and memory are larger in the last months than in the first in which all retentions held."""
+    """Return by what factor tables and memory are larger in the last month than in the first one that began full."""
     first, last = nights[1 + CYCLE_NIGHTS : 1 + 2 * CYCLE_NIGHTS], nights[-CYCLE_NIGHTS:]
     if len(nights) < 1 + 3 * CYCLE_NIGHTS:
         return {}
@@ -162,8 +174,8 @@ def page(path: Path, command: str) -> Path:
         "Larger in the last five midnights than in the first five in which every retention held, by a factor of: "
         + "; ".join(f"{kind}: " + ", ".join(f"{n} {f}" for n, f in of.items()) for kind, of in found["growth"].items()),
         "",
-        "| midnight | verdict | compared from | orders | outbox rows | partitions | counted rows | request ids | memory, MiB | Kafka, MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|---" * len(COLUMNS) + "|",
         *(line(night) for night in nights),
     ]
     told.write_text("\n".join(lines) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import tempfile
 import time
@@ -15,11 +16,16 @@ import grpc
 import psycopg
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+from pydantic import SecretStr
 
 from bench.soak.clock import MovedClock
 from bench.soak.customers import Customers
 from bench.soak.figures import SQL, figures
+from orders import housekeeping
+from processor import maintenance
+from processor.settings import WorkSettings
 from runtime.kafka import EVENT_TOPICS
+from runtime.postgres import connect_async
 from stack.process import started_through
 from stack.running import RunningStack, running_stack
 
@@ -42,6 +48,8 @@ class Plan:
     orders_per_second: float
     seconds: float
     say: Callable[[str], None] = print
+    # Do the services' upkeep here and now, which they do within a minute.
+    hurried: bool = False
 
 
 @dataclass
@@ -55,7 +63,6 @@ class Night:
     orders_stored: int = 0
     orders_counted: int = 0
     took_seconds: float = 0.0
-    changes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -74,11 +81,11 @@ def midnights(count: int) -> list[date]:
 
 
 @contextlib.contextmanager
-def moved_stack() -> Iterator[tuple[RunningStack, MovedClock]]:
-    """Run a stack whose clock stands a day before the first midnight."""
+def moved_stack(first: date) -> Iterator[tuple[RunningStack, MovedClock]]:
+    """Run a stack whose clock stands half a day before the first midnight."""
     with tempfile.TemporaryDirectory(prefix="ordermesh-clock-") as folder:
         clock = MovedClock(Path(folder))
-        clock.set(at_midnight(FIRST_MIDNIGHT) - timedelta(hours=12))
+        clock.set(at_midnight(first) - timedelta(hours=12))
         try:
             with started_through(clock.launcher), running_stack(env=RETENTION) as stack:
                 set_topics(stack, TOPIC)
@@ -105,9 +112,16 @@ def at_midnight(day: date) -> datetime:
 
 def soak(plan: Plan) -> Iterator[Night]:
     """Yield what is found at each midnight of a plan."""
-    with moved_stack() as (stack, clock), contextlib.closing(Customers(stack.grpc, seed=1)) as customers:
+    days = midnights(plan.midnights)
+    with moved_stack(days[0]) as (stack, clock):
+        yield from nights(stack, clock, plan, days)
+
+
+def nights(stack: RunningStack, clock: MovedClock, plan: Plan, days: Sequence[date]) -> Iterator[Night]:
+    """Yield what is found at some midnights."""
+    with contextlib.closing(Customers(stack.grpc, seed=1)) as customers:
         customers.open_shop()
-        for midnight in midnights(plan.midnights):
+        for midnight in days:
             yield one_night(stack, clock, customers, plan, midnight)
 
 
@@ -118,7 +132,11 @@ def one_night(stack: RunningStack, clock: MovedClock, customers: Customers, plan
     customers.load(plan.orders_per_second, plan.seconds, clock.now())
     reconcile(stack, night)
     compare(stack, customers, night)
+    if plan.hurried:
+        keep_house(stack)
     await_upkeep(stack, clock, night)
+    # Again, with less to compare: old days are dropped now.
+    reconcile(stack, night)
     night.figures = figures(stack)
     night.problems += customers.wrong
     customers.wrong.clear()
@@ -165,6 +183,23 @@ def row(stack: RunningStack, database: str, query: Any) -> Sequence[Any]:
     if found is None:
         raise psycopg.DataError("a query of sums has a row")
     return found
+
+
+def keep_house(stack: RunningStack) -> None:
+    """Do what the services do every minute."""
+    processor = WorkSettings(
+        analytics_dsn=SecretStr(stack.site.dsn("analytics_worker")),
+        kafka_bootstrap=stack.addresses["kafka"],
+        **{name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()},
+    )
+    maintenance.run_once(processor)
+    asyncio.run(keep_orders(stack.site.dsn("orders_app"), processor.outbox_retention_days))
+
+
+async def keep_orders(dsn: str, retention_days: int) -> None:
+    """Do the upkeep of the orders database."""
+    async with await connect_async(dsn, "soak") as connection:
+        await housekeeping.run_once(connection, retention_days)
 
 
 def await_upkeep(stack: RunningStack, clock: MovedClock, night: Night) -> None:
