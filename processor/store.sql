@@ -101,9 +101,9 @@ ON CONFLICT (worker_id) DO UPDATE
 SET partitions = excluded.partitions, held = excluded.held, seen_at = excluded.seen_at;
 
 -- name: forget_letters
--- Delete the records of some dead letters that are older than the retention: their events would be refused by now.
+-- Delete the records of some dead letters that were sent again longer ago than the retention; the others wait for somebody.
 DELETE FROM parked_event WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM parked_event WHERE parked_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
+    SELECT ctid FROM parked_event WHERE redriven_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
 
 -- name: forget_workers
 -- Delete the heartbeats of workers that were not seen within the retention.

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 import psycopg
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from pydantic import SecretStr
 
@@ -26,6 +26,7 @@ from processor import maintenance
 from processor.settings import WorkSettings
 from runtime.kafka import EVENT_TOPICS
 from runtime.postgres import connect_async
+from stack.kafka import quiet_client
 from stack.process import started_through
 from stack.running import RunningStack, running_stack
 
@@ -100,7 +101,7 @@ def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
     resources = [ConfigResource("topic", topic, incremental_configs=entries) for topic in EVENT_TOPICS]
-    client = AdminClient({"bootstrap.servers": stack.addresses["kafka"]})
+    client = quiet_client(stack.addresses["kafka"], {})
     for done in client.incremental_alter_configs(resources).values():
         done.result()
 
