@@ -466,7 +466,8 @@ def test_what_nothing_needs_any_more_is_deleted_however_much_there_is(world: Wor
     with psycopg.connect(analytics.owner, autocommit=True) as owner:
         owner.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
-            " reason, detail, parked_at, redriven_at) SELECT 'stock', 0, n, 'stock.dlq', 0, n, 'EMPTY', '', '2020-01-01',"
+            " reason, detail, parked_at, redriven_at)"
+            " SELECT 'stock', 0, n, 'stock.dlq', 0, n, 'EMPTY', '', '2020-01-01',"
             " CASE WHEN n % 2 = 0 THEN now() - n / 1000 * interval '1 day' END FROM generate_series(0, 59999) AS n"
         )
         owner.execute("INSERT INTO worker_heartbeat VALUES ('dead', 0, now() - interval '90 days'), ('idle', 0, now())")
