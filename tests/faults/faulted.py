@@ -29,11 +29,12 @@ PATIENCE_SECONDS = 60.0
 class Load:
     """The load generator in a process of its own; `result` is what it found, once it has ended."""
 
-    def __init__(self, target: str, protocol: str, output: Path) -> None:
+    def __init__(self, target: str, protocol: str, output: Path, max_error_share: float) -> None:
         self.result: dict[str, Any] = {}
         self._output = output
         options = ["--target", target, "--protocol", protocol, "--rate", str(ORDERS_PER_SECOND)]
         options += ["--duration", f"{LOAD_SECONDS}s", "--output", str(output), "--retries", "100"]
+        options += ["--max-error-share", str(max_error_share)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadgen", *options],
             stdout=subprocess.PIPE,
@@ -92,10 +93,13 @@ class Faulted:
         self.stack.wait_until(lambda: self.counted() >= wanted, PATIENCE_SECONDS, f"{more} more orders are counted")
 
     @contextlib.contextmanager
-    def loaded(self, protocol: str = "rest") -> Iterator[Load]:
-        """Send orders while the block runs; afterwards every accepted one must be counted once, and both ends agree."""
+    def loaded(self, protocol: str = "rest", max_error_share: float = 0.01) -> Iterator[Load]:
+        """Send orders while the block runs; afterwards every accepted one must be counted once, and both ends agree.
+
+        A share of the orders may be refused, as they should be while a database is gone.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            load = Load(self.stack.rest, protocol, Path(folder) / "result.json")
+            load = Load(self.stack.rest, protocol, Path(folder) / "result.json", max_error_share)
             try:
                 self.await_stored(ORDERS_PER_SECOND // 2)
                 yield load

@@ -70,7 +70,7 @@ def test_kafka_is_killed_and_orders_are_still_accepted(faulted: Faulted) -> None
 
 
 def test_postgres_is_killed_and_what_was_acknowledged_is_there(faulted: Faulted) -> None:
-    with faulted.loaded():
+    with faulted.loaded(max_error_share=0.5):
         restarts = faulted.stack.kill("postgres")
         faulted.stack.await_restart("postgres", restarts)
         faulted.await_stored(200)
