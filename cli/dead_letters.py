@@ -123,12 +123,15 @@ def show(place: Place) -> None:
 def redrive(places: Annotated[list[str], PLACE]) -> None:
     """Send events again to the topics they came from, as after an upgrade that can read them."""
     try:
-        letters = dead_letters.redrive(settings(), [parsed(place) for place in places])
+        dead_letters.redrive(settings(), [parsed(place) for place in places], tell_sent)
     except (dead_letters.LetterNotFound, dead_letters.LetterNotSent) as error:
         raise ServerFailed(str(error)) from error
-    for letter in letters:
-        lacks = ", without the headers whose names are not UTF-8" if letter.reason == Reason.UNREADABLE_HEADERS else ""
-        console.print(f"{letter.name}: sent again{lacks}")
+
+
+def tell_sent(letter: dead_letters.DeadLetter) -> None:
+    """Say that an event was sent again: at once, since the next one may fail."""
+    lacks = ", without the headers whose names are not UTF-8" if letter.reason == Reason.UNREADABLE_HEADERS else ""
+    console.print(f"{letter.name}: sent again{lacks}")
 
 
 def find(place: str) -> dead_letters.LetterContent:

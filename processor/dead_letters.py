@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -105,8 +105,12 @@ def show(settings: DatabaseSettings, place: Place | LetterPlace) -> LetterConten
         return content(settings, connection, LetterPlace(*place))
 
 
-def redrive(settings: DatabaseSettings, places: Sequence[Place | LetterPlace]) -> list[DeadLetter]:
-    """Send events again to the topics they came from, and return their letters.
+def redrive(
+    settings: DatabaseSettings,
+    places: Sequence[Place | LetterPlace],
+    on_sent: Callable[[DeadLetter], None] = lambda letter: None,
+) -> list[DeadLetter]:
+    """Send events again to the topics they came from, call `on_sent` after each, and return their letters.
 
     Headers whose name is not UTF-8 are left out: no worker could read them. One that was sent twice is counted once.
     Raises LetterNotFound or LetterNotSent at the first that fails; those before it are done. Raises psycopg.Error.
@@ -120,6 +124,7 @@ def redrive(settings: DatabaseSettings, places: Sequence[Place | LetterPlace]) -
             send(producer, found)
             mark_redriven(connection, place._replace(topic_id=found.topic_id))
             done.append(found.letter)
+            on_sent(found.letter)
     return done
 
 
