@@ -128,11 +128,6 @@ def take_in_hand(connection: Connection, worker_id: str, places: Sequence[Place]
     connection.execute(SQL.take_in_hand, parameters)
 
 
-def end_in_order(connection: Connection, worker_id: str) -> None:
-    """Note that a worker ends because it was told to."""
-    connection.execute(SQL.end_in_order, {"worker_id": worker_id})
-
-
 def forget(connection: Connection, days: int) -> None:
     """Forget the ends of workers that were long ago."""
     connection.execute(SQL.forget_crashes, {"days": days})

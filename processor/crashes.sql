@@ -35,10 +35,6 @@ UPDATE worker_crash c SET settled_at = clock_timestamp()
 FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[]) AS t (topic, partition, next_offset)
 WHERE c.topic = t.topic AND c.partition = t.partition AND c.next_offset <= t.next_offset AND c.settled_at IS NULL;
 
--- name: end_in_order
--- Note that a worker ends because it was told to.
-UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s;
-
 -- name: forget_crashes
 -- Delete what happened long ago.
 DELETE FROM worker_crash WHERE crashed_at < now() - make_interval(days => %(days)s);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import socket
 import sys
@@ -144,9 +143,6 @@ class Worker:
     def close(self) -> None:
         """Leave the group and the database."""
         self._reader.close()
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                store.leave(self._connection, self.worker_id)
         self._disconnect()
 
     def _count_once(self, messages: Sequence[Message]) -> Batch | None:
@@ -226,7 +222,7 @@ class Worker:
         """Say that this end has nothing to do with what is in hand."""
         if self._connection is not None:
             try:
-                crashes.end_in_order(self._connection, self.worker_id)
+                store.leave(self._connection, self.worker_id)
             except psycopg.Error as error:
                 logger().warning("the end of this worker could not be noted", error=str(error).strip())
 

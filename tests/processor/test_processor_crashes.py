@@ -137,11 +137,24 @@ def test_a_worker_that_ends_in_order_leaves_nothing_suspect(world: World) -> Non
     worker._stop.set()
     worker.run()
     world._workers.remove(worker)
-    assert world.rows("SELECT held, in_hand FROM worker_heartbeat") == [(None, None)]
+    assert world.rows("SELECT * FROM worker_heartbeat") == []
     world.send(more := [created() for _ in range(10)])
     world.drain(world.worker())
     assert world.metrics() == sums([*events, *more])
     assert world.rows("SELECT * FROM worker_crash") == []
+
+
+def test_a_worker_that_ends_by_an_exception_leaves_word_of_what_it_held(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send([created()])
+    worker = world.worker()
+    world.drain(worker)
+    monkeypatch.setattr(worker, "run_once", lambda: {}["unforeseen"])
+    with pytest.raises(KeyError):
+        worker.run()
+    world._workers.remove(worker)
+    assert world.rows("SELECT jsonb_array_length(held) FROM worker_heartbeat") == [(24,)]
 
 
 def test_what_a_killed_worker_had_in_hand_is_counted_by_the_next_and_no_longer_suspect(world: World) -> None:
