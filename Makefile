@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
 MORE := tests/cluster tests/clients tests/bench tests/soak
+# Two at a time: tests mostly wait for servers. A folder that shares its servers stays in one process.
+PARALLEL := -n 2 --dist loadgroup
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
@@ -36,10 +38,10 @@ up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
 test: setup ## the tests of the platform, on real servers, within eight minutes on two cores
-	@$(BIN)/pytest -q $(MORE:%=--ignore=%)
+	@$(BIN)/pytest -q $(PARALLEL) $(MORE:%=--ignore=%)
 
 test-more: setup ## the tests of what stands around it: a cluster of brokers, client packages, benchmarks
-	@$(BIN)/pytest -q $(MORE)
+	@$(BIN)/pytest -q $(PARALLEL) $(MORE)
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
