@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+HELP_OPTIONS = ["-h", "--help"]
 HELP = "Order processing and analytics on one machine: run it, load it, prove that nothing is lost."
 
 
@@ -37,14 +39,20 @@ class Entry:
 COMMANDS = {
     "up": Entry("cli.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
     "down": Entry("cli.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
-    "status": Entry("cli.lifecycle:status", "Show every part with its state, address and restarts."),
+    "status": Entry(
+        "cli.lifecycle:status",
+        "Show every part with its state, address and restarts; the exit code is 0 only when all get on.",
+    ),
     "open": Entry("cli.open:open_page", "Open the dashboard, or the API documentation, in a browser."),
     "logs": Entry("cli.logs:logs", "Show the last log lines of all parts, merged by time."),
     "psql": Entry(
         "cli.psql:app",
         "Open psql on a database as a role that only reads; further arguments, as -c, go to psql.",
     ),
-    "reset": Entry("cli.reset:reset", "Delete all orders, events, metrics and logs of the local stack, to begin anew."),
+    "reset": Entry(
+        "cli.reset:reset",
+        "Delete orders, events, metrics and logs in the local stack's folder; what is on other servers stays.",
+    ),
     "fetch": Entry("cli.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
     "demo": Entry(
         "cli.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."
@@ -67,16 +75,32 @@ class Commands(TyperGroup):
         self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the called command, loaded."""
+        """Return the called command, loaded; one that will do something is refused settings that do not exist."""
         name, listed, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and not set(HELP_OPTIONS) & set(rest):
+            require_known_settings()
         return name, COMMANDS[name].load(name) if name and listed else listed, rest
+
+
+def require_known_settings() -> None:
+    """Raise SettingInvalid when the environment holds an ORDERMESH_ variable that is a setting of no program.
+
+    A misspelled name would let a command work on another folder or server than the one that was meant.
+    """
+    if any(name.startswith("ORDERMESH_") for name in os.environ):
+        from runtime.settings import unknown_settings
+        from stack.errors import SettingInvalid
+
+        problems = [f"setting {problem}" for problem in unknown_settings(os.environ)]
+        if problems:
+            raise SettingInvalid("\n".join(problems))
 
 
 app = typer.Typer(
     name="ordermesh",
     cls=Commands,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
     pretty_exceptions_enable=False,
     help=HELP,
 )

@@ -20,12 +20,13 @@ from rich.live import Live
 from rich.text import Text
 
 from cli import charts, verify
-from cli.lifecycle import fetch, show_event
+from cli.lifecycle import fetch, show_event, show_move
 from cli.screen import console, print_heading
 from runtime.exit_codes import ExitCode
-from stack.errors import PortTaken
+from stack import ports
 from stack.paths import temporary_home
 from stack.prepare import prepared
+from stack.running import start_movable
 from stack.settings import StackSettings
 from stack.supervisor import Stack
 
@@ -72,17 +73,25 @@ def demo(
 @contextlib.contextmanager
 def started(home: Path) -> Iterator[Stack]:
     """Run a stack on the usual ports, on others where those are taken."""
-    stack = Stack(home, on_event=show_event)
-    try:
-        stack.up()
-    except PortTaken as error:
-        console.print(f"{error}; using other ports")
-        stack = Stack(home, StackSettings.with_free_ports(), on_event=show_event)
-        stack.up()
+    stack = start_movable(lambda: Stack(home, usable_settings(), on_event=show_event))
     try:
         yield stack
     finally:
         stack.down()
+
+
+def usable_settings() -> StackSettings:
+    """Return the settings with their own ports, with other ones where those are taken, and say so."""
+    settings = StackSettings.load()
+    if all(map(ports.is_usable, settings.local_ports().values())):
+        return settings
+    if settings.moves_ports:
+        settings = StackSettings.with_free_ports()
+        console.print(f"the ports of the settings are in use: others are used, Envoy's is {settings.front_port}")
+    else:
+        settings = StackSettings.with_free_offset()
+        show_move(settings.port_offset)
+    return settings
 
 
 def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:

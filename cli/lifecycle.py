@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.parts import Part, all_well, ask_gateway, parts
-from cli.place import require_status, settings_to_start
+from cli.place import finds_ports, local_status, require_status, settings_to_start
 from cli.screen import console, errors, output_may_fail, plain_table
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
@@ -25,6 +25,7 @@ from stack.brokers import SETTING
 from stack.checks import open_files
 from stack.paths import StateFolder, default_home
 from stack.prepare import prepare, prepared
+from stack.running import start_movable
 from stack.settings import StackSettings
 from stack.status import StackStatus, State, read_status, stop_running
 from stack.supervisor import Stack
@@ -65,15 +66,38 @@ def up(
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: interrupted.set())
-    stack = Stack(settings=settings_to_start(), on_event=show_event)
     started_at = time.monotonic()
-    stack.up(interrupted)
+    stack = start(interrupted)
     if not interrupted.is_set():
         show_ready(stack.status, time.monotonic() - started_at)
         interrupted.wait()
     console.print("stopping")
     stack.down()
     console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
+
+
+def start(interrupted: threading.Event) -> Stack:
+    """Start the stack, on other ports when it finds its ports by itself and one was lost meanwhile."""
+    # Where this folder's own stack holds the usual ports, its lock is what is told.
+    moves = finds_ports(StackSettings.load()) and local_status() is None
+
+    def make() -> Stack:
+        settings = settings_to_start()
+        if moves:
+            show_move(settings.port_offset)
+        return Stack(settings=settings, on_event=show_event)
+
+    if moves:
+        return start_movable(make, interrupted)
+    stack = make()
+    stack.up(interrupted)
+    return stack
+
+
+def show_move(offset: int) -> None:
+    """Say that other ports than the usual ones are used."""
+    if offset:
+        console.print(f"the usual ports are in use: all ports are moved by {offset}")
 
 
 def start_detached() -> None:
@@ -92,6 +116,8 @@ def start_detached() -> None:
     while child.poll() is None:
         known = read_status(home.status)
         if known is not None and known.supervisor.pid == child.pid and known.ready:
+            if finds_ports(StackSettings.load()):
+                show_move(known.port_offset)
             show_ready(known, time.monotonic() - started_at)
             return
         time.sleep(POLL_SECONDS)
@@ -150,6 +176,7 @@ def examples(rest: str, grpc: str) -> list[str]:
         f"curl -s {rest}/v1/analytics/sales-summary",
         f"grpcurl -plaintext {grpc} list",
         f"grpcurl -plaintext -d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
+        "ordermesh psql orders",
         f"ordermesh load --target {rest} --rate 200 --duration 30s",
     ]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from typing import Literal
 
-from psycopg.conninfo import make_conninfo
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
 
-from runtime.settings import PREFIX
+from runtime.settings import PREFIX, Settings
 from stack.credentials import DATABASE_OF, load_or_create
-from stack.errors import ServerFailed
+from stack.errors import ServerFailed, SettingInvalid
 from stack.paths import HOME_SETTING, StateFolder, default_home
 from stack.settings import StackSettings
 from stack.status import StackStatus, read_status
@@ -34,7 +37,12 @@ def require_status() -> StackStatus:
 def settings_to_start() -> StackSettings:
     """Return the settings to start a stack with; in a folder of its own it finds free ports unless some are set."""
     settings = StackSettings.load()
-    return StackSettings.with_free_offset() if HOME_SETTING in os.environ and not settings.moves_ports else settings
+    return StackSettings.with_free_offset() if finds_ports(settings) else settings
+
+
+def finds_ports(settings: StackSettings) -> bool:
+    """Say whether a stack with these settings moves its ports by itself."""
+    return HOME_SETTING in os.environ and not settings.moves_ports
 
 
 def front_address(target: str | None) -> str:
@@ -44,16 +52,31 @@ def front_address(target: str | None) -> str:
     return require_status().addresses["grpc"]
 
 
+class GivenDatabases(Settings):
+    """The databases of a platform that is not the local stack."""
+
+    orders_dsn: SecretStr | None = None
+    analytics_dsn: SecretStr | None = None
+
+
 @dataclass(frozen=True)
 class Access:
-    """The address of a database or of Kafka that a command works on."""
+    """The address of a database that a command works on."""
 
-    variable: str
+    setting: Literal["orders_dsn", "analytics_dsn"]
     role: str
 
     def dsn(self) -> str:
-        """Return the DSN of the settings, else that of the local stack's role."""
-        return os.environ.get(self.variable) or role_dsn(self.role, DATABASE_OF[self.role])
+        """Return the DSN of the settings, else that of the local stack's role. Raises SettingInvalid."""
+        given: SecretStr | None = getattr(GivenDatabases.load(), self.setting)
+        if given is None:
+            return role_dsn(self.role, DATABASE_OF[self.role])
+        try:
+            conninfo_to_dict(given.get_secret_value())
+        except ProgrammingError:
+            # The library's message may hold the password.
+            raise SettingInvalid(f"{PREFIX}{self.setting.upper()} is no connection string of PostgreSQL") from None
+        return given.get_secret_value()
 
 
 def role_dsn(role: str, database: str) -> str:
@@ -65,12 +88,13 @@ def role_dsn(role: str, database: str) -> str:
 
 def use_local_kafka() -> None:
     """Let the Kafka settings of this process name the local stack's broker unless they name one."""
-    variable = f"{PREFIX}KAFKA_BOOTSTRAP"
-    if variable not in os.environ:
+    given = Settings.load().model_fields_set
+    if "kafka_bootstrap" not in given:
         servers = require_status().servers
-        os.environ[variable] = servers.kafka
-        os.environ.setdefault(f"{PREFIX}KAFKA_PROPERTIES", json.dumps(servers.kafka_properties))
+        os.environ[f"{PREFIX}KAFKA_BOOTSTRAP"] = servers.kafka
+        if "kafka_properties" not in given:
+            os.environ[f"{PREFIX}KAFKA_PROPERTIES"] = json.dumps(servers.kafka_properties)
 
 
-ORDERS = Access(f"{PREFIX}ORDERS_DSN", "orders_publisher")
-ANALYTICS = Access(f"{PREFIX}ANALYTICS_DSN", "analytics_worker")
+ORDERS = Access("orders_dsn", "orders_publisher")
+ANALYTICS = Access("analytics_dsn", "analytics_worker")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from typer.core import TyperCommand
 
 from cli.place import role_dsn
 from runtime.postgres import CONNECT_TIMEOUT_SECONDS
@@ -24,10 +25,19 @@ class Database(StrEnum):
     ANALYTICS = "analytics"
 
 
+class DatabaseFirst(TyperCommand):
+    """Takes the database as its first word or not at all: an option of psql in that place is no database."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default where the database was left out."""
+        left_out = bool(args) and args[0].startswith("-") and not ctx.resilient_parsing
+        return super().parse_args(ctx, [Database.ORDERS, *args] if left_out else args)
+
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(cls=DatabaseFirst, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
     database: Annotated[Database, typer.Argument(help="Which database.")] = Database.ORDERS,

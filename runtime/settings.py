@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         }
 
 
-def unknown_settings(variables: Collection[str], own: Collection[str]) -> Iterator[str]:
+def unknown_settings(variables: Collection[str], own: Collection[str] = ()) -> Iterator[str]:
     """Name each ORDERMESH_ variable that is a setting of no program, with the nearest one that is; `own` are fields."""
     given = {name.removeprefix(PREFIX) for name in variables if name.startswith(PREFIX)}
     known = {name.upper() for name in own}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from stack import proc
 from stack.errors import PortTaken
@@ -15,6 +17,7 @@ LOOPBACK = "127.0.0.1"
 AUTO_RANGE = range(20_000, 32_000)
 LISTEN_STATE = "0A"
 COMMAND_CHARACTERS = 40
+REMEDY = "stop what holds it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
 
 
 def is_free(port: int) -> bool:
@@ -32,7 +35,7 @@ def allocate(count: int) -> list[int]:
     """Return count different ports that are free now, spread so that stacks side by side rarely meet."""
     found: list[int] = []
     for port in random.sample(AUTO_RANGE, len(AUTO_RANGE)):
-        if is_free(port):
+        if is_usable(port):
             found.append(port)
         if len(found) == count:
             return found
@@ -84,6 +87,55 @@ def shortened(command_line: str) -> str:
     return words if len(words) <= COMMAND_CHARACTERS else words[: COMMAND_CHARACTERS - 3] + "..."
 
 
+def is_usable(port: int) -> bool:
+    """Say whether a stack could start with this port: nothing listens there and no stack has claimed it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        # Another stack may want to claim it at this moment, so this look must not.
+        return probe.connect_ex(claim_address(port)) != 0 and is_free(port)
+
+
+def claim_address(port: int) -> str:
+    """Return the abstract Unix address that stands for a port.
+
+    It is as exclusive as the port, of the same network namespace, and ends with the process that bound it.
+    """
+    return f"\0ordermesh-port-{port}"
+
+
+def try_claim(port: int) -> socket.socket | None:
+    """Claim a port among the stacks of this machine until the result is closed; None when another stack has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(claim_address(port))
+    except OSError as error:
+        claim.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
+    return claim
+
+
+@contextlib.contextmanager
+def claimed(ports: Mapping[str, int]) -> Iterator[None]:
+    """Hold ports that nothing listens on, so that no stack that starts meanwhile takes one before it is used.
+
+    Raises PortTaken with every port that is taken; the keys say what each is for.
+    """
+    with contextlib.ExitStack() as held:
+        # In one order everywhere: of two stacks that want the same ports, one gets them.
+        for port in sorted(set(ports.values())):
+            claim = try_claim(port)
+            if claim is None:
+                break
+            held.enter_context(claim)
+        else:
+            require_free(ports)
+            yield
+            return
+    require_free(ports)
+    raise PortTaken(f"port {port} is about to be used by another stack that starts: {REMEDY}")
+
+
 def require_free(ports: Mapping[str, int]) -> None:
     """Raise PortTaken with every port that is taken; the keys say what each is for."""
     taken = [
@@ -92,5 +144,4 @@ def require_free(ports: Mapping[str, int]) -> None:
         if not is_free(port)
     ]
     if taken:
-        remedy = "stop what holds it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
-        raise PortTaken("\n".join([*taken, remedy]))
+        raise PortTaken("\n".join([*taken, REMEDY]))

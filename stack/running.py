@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,8 @@ from stack.settings import StackSettings
 from stack.status import ComponentStatus, State
 from stack.supervisor import Stack
 
-ATTEMPTS = 3
+# Of stacks that start at once one gets its ports in each round.
+ATTEMPTS = 10
 POLL_SECONDS = 0.05
 
 
@@ -87,6 +89,18 @@ class RunningStack:
             time.sleep(POLL_SECONDS)
 
 
+def start_movable(make: Callable[[], Stack], interrupted: threading.Event | None = None) -> Stack:
+    """Start the stack that `make` returns, the next one when somebody was faster to take one of its free ports."""
+    for _ in range(ATTEMPTS - 1):
+        stack = make()
+        with contextlib.suppress(PortTaken):
+            stack.up(interrupted)
+            return stack
+    stack = make()
+    stack.up(interrupted)
+    return stack
+
+
 @contextlib.contextmanager
 def running_stack(
     home: Path | None = None,
@@ -109,15 +123,8 @@ def running_stack(
 def started(
     home: Path, env: Mapping[str, str], on_event: Callable[[Event], None], settings: Mapping[str, object]
 ) -> Iterator[Stack]:
-    """Start a stack, with other ports when somebody was faster to take one, and stop it in the end."""
-    for attempt in range(1, ATTEMPTS + 1):
-        stack = Stack(home, StackSettings.with_free_ports(**settings), env=env, on_event=on_event)
-        try:
-            stack.up()
-            break
-        except PortTaken:
-            if attempt == ATTEMPTS:
-                raise
+    """Start a stack on free ports and stop it in the end."""
+    stack = start_movable(lambda: Stack(home, StackSettings.with_free_ports(**settings), env=env, on_event=on_event))
     try:
         yield stack
     finally:

@@ -124,7 +124,7 @@ class StackSettings(Settings):
         """Return settings with the first offset at which all ports are free. Raises PortTaken when there is none."""
         for offset in range(0, OFFSET_STEP * MAX_OFFSETS, OFFSET_STEP):
             settings = cls(port_offset=offset)
-            if all(map(ports.is_free, settings.local_ports().values())):
+            if all(map(ports.is_usable, settings.local_ports().values())):
                 return settings
         raise PortTaken(f"no offset up to {offset} finds all ports free: set them, or stop what holds them")
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict
+
 from stack import proc
 from stack.errors import ServerFailed
 from stack.paths import write_private
@@ -86,8 +88,22 @@ class StackStatus:
     addresses: dict[str, str]
     components: dict[str, ComponentStatus] = field(default_factory=dict)
     servers: Servers = field(default_factory=lambda: Servers())
+    # By how much all ports are moved.
+    port_offset: int = 0
     # How long ago the supervisor last touched its file, as the reader saw.
     age_seconds: float = 0.0
+
+    @property
+    def given(self) -> list[str]:
+        """What the stack keeps on servers that were given to it, with their addresses, in words."""
+        found = []
+        if "postgres" not in self.components and self.servers.postgres:
+            where = conninfo_to_dict(self.servers.postgres)
+            address = " ".join(f"{name}={where[name]}" for name in ("host", "hostaddr", "port") if name in where)
+            found.append(f"the databases orders and analytics in PostgreSQL at {address or 'its default address'}")
+        if self.servers.kafka and not any(name.startswith("kafka") for name in self.components):
+            found.append(f"the topics in Kafka at {self.servers.kafka}")
+        return found
 
     @property
     def running(self) -> bool:
@@ -128,7 +144,8 @@ def read_status(path: Path) -> StackStatus | None:
         }
         servers = Servers(**known.get("servers", {}))
         supervisor = ProcessId(**known["supervisor"])
-        return StackStatus(supervisor, known["run_dir"], known["addresses"], components, servers, age_seconds)
+        offset = known.get("port_offset", 0)
+        return StackStatus(supervisor, known["run_dir"], known["addresses"], components, servers, offset, age_seconds)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -76,6 +76,11 @@ class Stack:
             for keeper in self._keepers:
                 keeper.start()
             self._await_ready(interrupted or threading.Event())
+        except ServerFailed:
+            self.down()
+            # A server could not listen, since somebody took its port after our look: that is what is wrong.
+            ports.require_free(self.settings.local_ports())
+            raise
         except OSError as error:
             self.down()
             raise ServerFailed(f"the stack cannot be started: {error}") from error
@@ -89,7 +94,7 @@ class Stack:
             end_recorded(earlier)
         if not self.settings.external_kafka:
             require_number(self.state.kafka, self.settings.kafka_brokers)
-        ports.require_free(self.settings.local_ports())
+        self._held.enter_context(ports.claimed(self.settings.local_ports()))
         self.site = Site(
             self.settings, self.state, self.state.run_dir(), load_or_create(self.state.credentials), self._env
         )
@@ -109,7 +114,9 @@ class Stack:
             part.name: ComponentStatus(address=part.address, log=str(part.logs[0].path) if part.logs else "")
             for part in plan
         }
-        return StackStatus(own, str(self.site.run_dir), self.addresses, known, self.site.servers)
+        return StackStatus(
+            own, str(self.site.run_dir), self.addresses, known, self.site.servers, self.settings.port_offset
+        )
 
     def _await_ready(self, interrupted: threading.Event) -> None:
         board = self._board

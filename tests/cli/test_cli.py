@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.lifecycle import examples
+from stack.proc import ProcessId
+from stack.status import Servers, StackStatus, write_status
 
 BAD = b"\xff\xff no event"
 COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")
@@ -37,6 +39,7 @@ def test_the_lines_to_paste_that_up_prints_work(running: Place) -> None:
     lines = examples(running.status.addresses["rest"], running.status.addresses["grpc"])
     curls = [line for line in lines if line.startswith("curl")]
     assert len(curls) >= 3
+    assert "ordermesh psql orders" in lines
     for line in curls:
         done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=30)
         assert "code" not in json.loads(done.stdout), line
@@ -74,6 +77,14 @@ def test_psql_reads_both_databases_and_writes_to_neither(running: Place) -> None
         assert "DELETE" in wrote.stderr or "permission denied" in wrote.stderr
 
 
+def test_psql_takes_options_where_the_database_is_left_out(running: Place) -> None:
+    read = running.run("psql", "-XAtc", "SELECT current_database(), current_user")
+    assert (read.returncode, read.stdout) == (0, "orders|viewer\n"), read.stderr
+    wrong = running.run("psql", "analytcs", "-c", "SELECT 1")
+    assert wrong.returncode == 2
+    assert "analytics" in wrong.stderr
+
+
 def test_open_prints_the_dashboards_address(running: Place) -> None:
     done = running.run("open", env={"BROWSER": "true"})
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, running.status.addresses["rest"] + "/")
@@ -98,6 +109,20 @@ def test_reset_deletes_what_a_stack_keeps_and_nothing_else(place: Place) -> None
     assert done.returncode == 0, done.stderr
     assert "postgres, logs" in done.stdout
     assert sorted(path.name for path in place.home.iterdir()) == ["lock", "notes.txt"]
+
+
+def test_reset_says_what_stays_on_servers_that_were_given(place: Place) -> None:
+    servers = Servers("host=db1 port=5433 sslmode=require", "broker:9092", {"sasl.password": "s3cret"})
+    ended = ProcessId(1, 0)
+    write_status(place.home / "stack.json", StackStatus(ended, "", {}, {}, servers))
+    stays = (
+        "These stay: the databases orders and analytics in PostgreSQL at host=db1 port=5433; "
+        "the topics in Kafka at broker:9092."
+    )
+    assert stays in place.run("reset").stdout
+    done = place.run("reset", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"deleted in {place.home}: stack.json. {stays}\n"
 
 
 def test_verify_agrees_and_tells_the_sums(running: Place) -> None:

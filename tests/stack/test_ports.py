@@ -31,3 +31,13 @@ def test_every_taken_port_is_told_at_once() -> None:
         taken = {"one": one.getsockname()[1], "other": other.getsockname()[1]}
         with pytest.raises(PortTaken, match=r"\(one\).*\(other\)"):
             ports.require_free(taken)
+
+
+def test_a_port_that_a_stack_has_claimed_is_another_ones_no_more_before_anything_listens() -> None:
+    (port,) = ports.allocate(1)
+    with ports.claimed({"Envoy": port}):
+        assert ports.is_free(port)
+        assert not ports.is_usable(port)
+        with pytest.raises(PortTaken, match=f"port {port} is about to be used"), ports.claimed({"other": port}):
+            pass
+    assert ports.is_usable(port)

@@ -17,6 +17,7 @@ from confluent_kafka.admin import NewTopic
 
 import stack
 from stack import ports, proc
+from stack.board import Event
 from stack.errors import PortTaken, ServerFailed, StateInUse
 from stack.kafka import quiet_client
 from stack.running import RunningStack, running_stack, temporary_home
@@ -87,6 +88,19 @@ def test_a_taken_port_is_told_before_anything_starts() -> None:
         with pytest.raises(PortTaken, match=rf"port {port} \(ORDERMESH_FRONT_PORT\)"):
             Stack(home, StackSettings.with_free_ports(front_port=port)).up()
         assert not (home / "postgres").exists()
+
+
+def test_a_port_that_is_lost_while_the_servers_start_is_told_as_taken() -> None:
+    with temporary_home() as home, socket.socket() as other:
+        settings = StackSettings.with_free_ports()
+
+        def take(_: Event) -> None:
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", settings.postgres_port))
+                other.listen()
+
+        with pytest.raises(PortTaken, match=rf"port {settings.postgres_port} \(ORDERMESH_POSTGRES_PORT\)"):
+            Stack(home, settings, on_event=take).up()
 
 
 def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
