@@ -233,7 +233,7 @@ def told(part: str, error: grpc.aio.AioRpcError) -> Exception:
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return unavailable(part)
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.Expired(f"{part} did not answer in time")
+        return errors.NoAnswer(part)
     return PartFault(f"{part} answered {error.code().name}: {error.details()}")
 
 

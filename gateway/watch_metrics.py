@@ -19,7 +19,7 @@ from gateway.backends import Analytics, Backend, needing, unavailable
 from gateway.sampler import pause
 from gateway.watch_ends import changed, gone, stopping
 from runtime import kafka
-from runtime.errors import Expired
+from runtime.errors import NoAnswer
 
 FRESH_SECONDS = 0.2
 ASK_SECONDS = 5.0
@@ -53,7 +53,7 @@ class TotalsSource:
                 try:
                     with needing("analytics"):
                         self._known = (time.monotonic(), await self._ask())
-                except Expired as error:
+                except NoAnswer as error:
                     # The time is ours; the watcher set none.
                     raise unavailable("analytics") from error
             return self._known[1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderItem
@@ -42,9 +44,8 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
         total_minor += quantity * price_minor
         units += quantity
     if total_minor > MAX_TOTAL_MINOR:
-        violations.append(
-            Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total_minor / 100:.2f}")
-        )
+        total = f"{total_minor // 100}.{total_minor % 100:02}"
+        violations.append(Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total}"))
     if violations:
         raise InvalidRequest(violations)
     content = fingerprint(request) if request_id else b""
@@ -103,10 +104,16 @@ def item_violations(index: int, item: OrderItem) -> list[Violation]:
 def price_problem(price: float) -> str | None:
     """Say what is wrong with a price in major units, None when it is right."""
     if not 0 <= price <= MAX_PRICE:
-        return f"must be 0 to {MAX_PRICE}, is {price:g}"
+        return f"must be 0 to {MAX_PRICE}, is {shown(price)}"
     if round(price * 100) / 100 != price:
-        return f"must have at most two decimals, is {price!r}"
+        return f"must have at most two decimals, is {shown(price)}"
     return None
+
+
+def shown(number: float) -> str:
+    """Return a number as the shortest JSON that means it, with an exponent only where it would be long without."""
+    text = json.dumps(number).removesuffix(".0")
+    return f"{Decimal(text):f}" if "e" in text and 1e-7 <= abs(number) < 1e21 else text
 
 
 def order_id(text: str, request_id: str = "") -> str:

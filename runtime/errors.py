@@ -6,7 +6,8 @@ ServiceError
 ├── AlreadyExists         ALREADY_EXISTS
 ├── FailedPrecondition    FAILED_PRECONDITION
 ├── Overloaded            RESOURCE_EXHAUSTED  with the delay after which to try again
-├── Expired               DEADLINE_EXCEEDED
+├── Expired               DEADLINE_EXCEEDED  nothing was done
+├── NoAnswer              DEADLINE_EXCEEDED  a part did not answer in time
 ├── Unavailable           UNAVAILABLE         nothing was changed; with a delay
 └── OutcomeUnknown        UNAVAILABLE         the commit may have happened
 """
@@ -94,12 +95,21 @@ class Overloaded(ServiceError):
 
 
 class Expired(ServiceError):
-    """The deadline passed before the work began, or that of a read before it was done."""
+    """The deadline passed before the work began."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
-    def __init__(self, message: str = "the deadline passed before the work began") -> None:
-        super().__init__(ErrorReason.EXPIRED, message)
+    def __init__(self) -> None:
+        super().__init__(ErrorReason.EXPIRED, "the deadline passed before the work began")
+
+
+class NoAnswer(ServiceError):
+    """A part that was asked did not answer in time."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+    def __init__(self, part: str) -> None:
+        super().__init__(ErrorReason.NO_ANSWER_IN_TIME, f"{part} did not answer in time", metadata={"part": part})
 
 
 class Unavailable(ServiceError):

@@ -58,13 +58,13 @@ def rest_route(match: Config, filters: Config) -> Config:
     }
 
 
-def refusal(match: Config, status: int, text: str = "", **headers: str) -> Config:
+def refusal(match: Config, status: int, text: str = "", *, headers: dict[str, str] | None = None) -> Config:
     """Return a route that refuses with a status, a text for people and headers; CORS holds for it as elsewhere."""
     return {
         "match": match,
         "route": {"cluster": clusters.PAGES},
         # Not transcoded, so that it cannot reach a method.
-        **per_filter({REFUSE: refuse(status, text), TRANSCODER: OFF, HEADERS: reply_headers(headers)}),
+        **per_filter({REFUSE: refuse(status, text), TRANSCODER: OFF, HEADERS: reply_headers(headers or {})}),
     }
 
 
@@ -114,8 +114,8 @@ def grpc_removed() -> Config:
 
 
 def reply_headers(headers: dict[str, str]) -> Config:
-    """Return the setting of headers of the reply, by their names with underscores."""
-    named = ({"key": name.replace("_", "-"), "value": value} for name, value in headers.items())
+    """Return the setting of headers of the reply."""
+    named = ({"key": name, "value": value} for name, value in headers.items())
     return mutation([{"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}} for header in named])
 
 

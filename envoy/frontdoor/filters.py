@@ -23,7 +23,12 @@ function envoy_on_request(handle)
   if only_with_body and (body == nil or body:length() == 0) then
     return
   end
-  handle:respond({[":status"] = status}, text)
+  -- A route's own change of headers would reach replies that are no refusals.
+  local reply = {[":status"] = status}
+  if only_with_body then
+    reply["accept"], reply["accept-encoding"] = "application/json", "identity"
+  end
+  handle:respond(reply, text)
 end
 """
 # Envoy sends what the transcoder made of the reply, also when only its headers were asked for.

@@ -42,7 +42,9 @@ def connection_manager(values: EnvoyValues) -> Config:
         **client_identity(),
         **tracing.request_ids(),
         tracing=tracing.tracing(),
-        normalize_path=True,
+        # "." and ".." are segments as others are, and the ids that nothing has: taken out, /v1/products/. would be the
+        # list of products. Clients resolve them in links before they ask (RFC 3986, 5.2.4).
+        normalize_path=False,
         merge_slashes=True,
         early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),

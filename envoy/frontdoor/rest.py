@@ -22,6 +22,7 @@ NO_QUERY = "no query parameters here: every field that is not in the path belong
 BAD_QUERY = "a query parameter is name=value with a plain name, stands there once, and is no field of the path"
 JSON_ONLY = "a body must be JSON, with content-type: application/json and no content-encoding"
 GRPC_ONLY = "this is a gRPC method: its content-type is application/grpc; its REST path is in /docs"
+JSON_PLAIN = {"accept": "application/json", "accept-encoding": "identity"}
 NO_QUERY_SIGN: Config = {**header_is(":path", contains="?"), "invert_match": True}
 NO_ENCODING: Config = {"name": "content-encoding", "present_match": False}
 
@@ -55,7 +56,7 @@ def routes_of(match: Config, bindings: list[Binding]) -> list[Config]:
     """Return the routes of one path: each method that it has, and 405 for the others."""
     routes = [route for each in bindings for route in (writes(match, each) if each.body else reads(match, each))]
     allowed = [name for each in bindings for name in ([each.verb] if each.body else [each.verb, "HEAD"])]
-    return [*routes, refusal(match, 405, allow=", ".join(sorted(allowed)))]
+    return [*routes, refusal(match, 405, headers={"allow": ", ".join(sorted(allowed))})]
 
 
 def reads(match: Config, binding: Binding) -> list[Config]:
@@ -67,7 +68,7 @@ def reads(match: Config, binding: Binding) -> list[Config]:
     for ending, (stream, content_type) in STREAMS.items():
         if binding.template.endswith(ending):
             # It would last as long as its stream.
-            answer = refusal(head, 200, content_type=content_type)
+            answer = refusal(head, 200, headers={"content-type": content_type})
             ids = {EVENT_IDS: ON} if stream == "events" else {}
             return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream), **ids}), answer]
     return [refused, rest_route(asked, {}), rest_route(head, {HEAD: ON})]
@@ -90,7 +91,7 @@ def writes(match: Config, binding: Binding) -> list[Config]:
         rest_route(
             {**match, "headers": [method, untyped, plain]}, {REFUSE: refuse(415, JSON_ONLY, only_with_body=True)}
         ),
-        refusal({**match, "headers": [method]}, 415, JSON_ONLY, accept="application/json", accept_encoding="identity"),
+        refusal({**match, "headers": [method]}, 415, JSON_ONLY, headers=JSON_PLAIN),
     ]
 
 

@@ -13,6 +13,7 @@ PAGE_FOLDERS = ("/docs", "/static")
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
 # Of gRPC and gRPC-Web.
 GRPC_BODY = header_is("content-type", prefix="application/grpc")
+GRPC_ACCEPTED = {"accept": "application/grpc"}
 POST = header_is(":method", exact="POST")
 BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
 
@@ -89,7 +90,7 @@ def page_routes() -> list[Config]:
         route({**match, "headers": [READS]}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
         for match in matches
     ]
-    return [*reads, *(refusal(match, 405, allow="GET, HEAD") for match in matches)]
+    return [*reads, *(refusal(match, 405, headers={"allow": "GET, HEAD"}) for match in matches)]
 
 
 def wrong_grpc() -> list[Config]:
@@ -97,8 +98,8 @@ def wrong_grpc() -> list[Config]:
     names = [rf"{service}/({'|'.join(names)})" for service, names in contracts.public_methods().items()]
     paths = [{"safe_regex": {"regex": "/" + name.replace(".", r"\.")}} for name in names]
     return [
-        *(refusal({**path, "headers": [POST]}, 415, rest.GRPC_ONLY, accept="application/grpc") for path in paths),
-        *(refusal(path, 405, allow="POST") for path in paths),
+        *(refusal({**path, "headers": [POST]}, 415, rest.GRPC_ONLY, headers=GRPC_ACCEPTED) for path in paths),
+        *(refusal(path, 405, headers={"allow": "POST"}) for path in paths),
     ]
 
 

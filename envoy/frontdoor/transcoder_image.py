@@ -9,6 +9,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FieldDescriptorProto,
+    FileDescriptorProto,
     FileDescriptorSet,
     MethodDescriptorProto,
 )
@@ -16,6 +17,9 @@ from google.protobuf.descriptor_pb2 import (
 from frontdoor import contracts
 
 LAST_FIELD_NUMBER = 2**29 - 1
+ONLY_IN_THE_PATH = "only_in_the_path"
+# A client is told: "orderId: missing field belongs_in_the_path_only".
+UNFILLABLE_FIELD = "belongs_in_the_path_only"
 
 
 @functools.cache
@@ -34,6 +38,11 @@ def encoded() -> str:
         for service in file.service:
             for method in service.method:
                 change_rules(method, contracts.message(image, method.input_type))
+    closed = unfillable()
+    for file in image.file:
+        if not file.package.startswith("google."):
+            file.dependency.append(closed.name)
+    image.file.insert(0, closed)
     return base64.b64encode(image.SerializeToString()).decode()
 
 
@@ -46,35 +55,54 @@ def exchange_names(message: DescriptorProto) -> None:
 
 
 def change_rules(method: MethodDescriptorProto, request: DescriptorProto) -> None:
-    """Name the fields in the paths of a method anew, give it HEAD where it has GET, and keep its path's fields."""
-    names = {field.json_name: field.name for field in request.field}
+    """Name the fields in the paths of a method anew, give it HEAD where it has GET, and close its path's fields."""
     first = method.options.Extensions[annotations_pb2.http]
-    for rule in list(contracts.rules(first)):
-        verb = str(rule.WhichOneof("pattern"))
-        template = getattr(rule, verb)
-        path = contracts.VARIABLE.sub(lambda found: f"{{{names[found[1]]}}}", template)
-        setattr(rule, verb, path)
-        if verb == "get":
+    rules = list(contracts.rules(first))
+    names = {field.json_name: field.name for field in request.field}
+    if any(rule.body for rule in rules):
+        in_path = {name for rule in rules for name in contracts.VARIABLE.findall(template_of(rule))}
+        names |= close_in_body(request, in_path)
+    for rule in rules:
+        path = contracts.VARIABLE.sub(lambda found: f"{{{names[found[1]]}}}", template_of(rule))
+        setattr(rule, str(rule.WhichOneof("pattern")), path)
+        if rule.get:
             first.additional_bindings.add(custom=http_pb2.CustomHttpPattern(kind="HEAD", path=path))
-        if rule.body:
-            close_second_names(request, set(contracts.VARIABLE.findall(template)))
 
 
-def close_second_names(request: DescriptorProto, in_path: set[str]) -> None:
-    """Make the contract's names of the path's fields unreadable in a body.
+def template_of(rule: http_pb2.HttpRule) -> str:
+    """Return the path of a rule."""
+    return str(getattr(rule, str(rule.WhichOneof("pattern"))))
 
-    The transcoder notices that a field of the path is in the body too, but only under the field's first name. Under
-    its second name stands a field instead that takes no value but an object.
+
+def close_in_body(request: DescriptorProto, in_path: set[str]) -> dict[str, str]:
+    """Let no body set the fields of the path; return their new names.
+
+    The transcoder itself refuses another value than the path's, and only under the first name. Here the field gets
+    a name of its own, and under those that clients know stands one that no JSON can fill.
     """
-    for field in list(request.field):
-        if field.json_name in in_path and field.json_name != field.name:
-            kind = request.nested_type.add(name=f"{field.name}_stands_in_the_path").name
-            request.field.add(
-                name=f"path_{field.name}",
-                json_name=field.json_name,
-                number=LAST_FIELD_NUMBER - field.number,
-                label=field.label,
-                type=FieldDescriptorProto.TYPE_MESSAGE,
-                type_name=kind,
-            )
-            field.json_name = field.name
+    names = {}
+    for field in [one for one in request.field if one.json_name in in_path]:
+        names[field.json_name] = f"{field.name}_of_the_path"
+        request.field.add(
+            name=field.name,
+            json_name=field.json_name,
+            number=LAST_FIELD_NUMBER - field.number,
+            label=FieldDescriptorProto.LABEL_OPTIONAL,
+            type=FieldDescriptorProto.TYPE_MESSAGE,
+            type_name=f".{ONLY_IN_THE_PATH}",
+        )
+        field.name = field.json_name = names[field.json_name]
+    return names
+
+
+def unfillable() -> FileDescriptorProto:
+    """Return the file of a message that holds itself: none that JSON can write is complete."""
+    file = FileDescriptorProto(name=f"{ONLY_IN_THE_PATH}.proto", syntax="proto2")
+    file.message_type.add(name=ONLY_IN_THE_PATH).field.add(
+        name=UNFILLABLE_FIELD,
+        number=1,
+        label=FieldDescriptorProto.LABEL_REQUIRED,
+        type=FieldDescriptorProto.TYPE_MESSAGE,
+        type_name=f".{ONLY_IN_THE_PATH}",
+    )
+    return file

@@ -107,7 +107,13 @@ def test_a_field_of_the_path_cannot_stand_in_the_body(front: Front, backend: Bac
     before = len(backend.seen.calls)
     for field in binding.in_path if binding.has_body else []:
         for name in (field.name, field.json_name):
-            assert_refused(ask(front, binding, "", json.dumps({name: "B"})))
+            for value in ("A", "B", "", 5, True, {}, {"a": 1}, {"belongs_in_the_path_only": {}}):
+                answer = ask(front, binding, "", json.dumps({name: value}))
+                assert_refused(answer)
+                assert answer.json["message"].startswith(field.json_name)
+                assert answer.json["message"].strip().endswith("belongs_in_the_path_only")
+            for value in (["A"], []):
+                assert_refused(ask(front, binding, "", json.dumps({name: value})))
     assert len(backend.seen.calls) == before
 
 
@@ -126,6 +132,26 @@ def test_a_request_as_the_contract_says_is_let_through(front: Front, binding: Bi
     if not binding.template.endswith((":watch", ":watchLines")):
         # Not every method is served behind this front.
         assert ask(front, binding, "").status in {200, 501}
+
+
+@pytest.mark.parametrize("dots", [".", "..", "%2e", "%2E%2e", ".%2E"])
+def test_dots_are_an_id_and_lead_to_no_other_resource(front: Front, dots: str) -> None:
+    decoded = dots.lower().replace("%2e", ".")
+    assert front.curl(f"/v1/products/{dots}", "--path-as-is").json["productId"] == decoded
+    assert front.post(f"/v1/orders/{dots}:cancel", "{}", "--path-as-is").json["orderId"] == decoded
+    # Behind this front no order is read.
+    assert front.curl(f"/v1/orders/{dots}", "--path-as-is").status == 501
+    assert front.curl(f"/orders/{dots}", "--path-as-is").status == 501
+    for path in (f"/v1/orders/{dots}/products/p1", f"/v1/products/p1/{dots}", f"/{dots}/v1/products/p1"):
+        answer = front.curl(path, "--path-as-is")
+        assert (answer.status, answer.json["details"][0]["reason"]) == (404, "PATH_NOT_FOUND")
+
+
+@every_binding
+def test_null_in_the_body_is_no_value_also_for_a_field_of_the_path(front: Front, binding: Binding) -> None:
+    for field in binding.in_path if binding.has_body else []:
+        for name in (field.name, field.json_name):
+            assert ask(front, binding, "", json.dumps({name: None})).status in {200, 501}
 
 
 def test_the_value_of_the_path_reaches_the_service(front: Front) -> None:

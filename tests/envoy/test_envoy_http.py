@@ -97,6 +97,7 @@ NOT_JSON: list[tuple[dict[str, str], str]] = [
 def assert_unsupported(answer: Answer) -> None:
     assert (answer.status, answer.json["code"]) == (415, 3), answer
     assert answer.json["details"][0]["reason"] == "UNSUPPORTED_MEDIA_TYPE"
+    assert (answer.headers["accept"], answer.headers["accept-encoding"]) == ("application/json", "identity")
 
 
 @pytest.mark.parametrize("binding", [one for one in BINDINGS if one.has_body], ids=lambda one: one.template)

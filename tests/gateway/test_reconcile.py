@@ -10,11 +10,12 @@ from google.protobuf import json_format
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1 import ledger_pb2 as pb
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from pipeline_world import MINUTE, FakeLog, World, event
 
 from gateway.backends import PartFault
 from gateway.reconcile import Reconciliation
-from runtime.errors import Expired, Unavailable
+from runtime.errors import NoAnswer, ServiceError, Unavailable
 
 Finding = ReconcileResponse.Finding
 AGREES, IN_FLIGHT, DIFFERS = ReconcileResponse.AGREES, ReconcileResponse.IN_FLIGHT, ReconcileResponse.DIFFERS
@@ -82,7 +83,7 @@ async def test_an_event_of_the_end_of_time_is_named_like_any_other(world, reconc
         (grpc.StatusCode.INVALID_ARGUMENT, PartFault),
         (grpc.StatusCode.INTERNAL, PartFault),
         (grpc.StatusCode.UNIMPLEMENTED, PartFault),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, Expired),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, NoAnswer),
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
     ],
 )
@@ -91,6 +92,9 @@ async def test_what_a_part_refuses_is_not_told_as_its_absence(world, reconcile, 
     with pytest.raises(kind) as caught:
         await reconcile()
     assert "analytics" in str(caught.value)
+    if isinstance(caught.value, ServiceError):
+        reasons = {NoAnswer: ErrorReason.NO_ANSWER_IN_TIME, Unavailable: ErrorReason.PART_UNAVAILABLE}
+        assert (caught.value.reason, caught.value.metadata) == (reasons[kind], {"part": "analytics"})
 
 
 async def test_parked_events_are_not_lost(world, reconcile) -> None:

@@ -1,5 +1,6 @@
 import itertools
 import math
+import re
 import uuid
 from collections import Counter
 
@@ -54,6 +55,34 @@ PRICES = [math.nan, math.inf, -math.inf, 1.234, 0.001, -0.01, -5, 10_000_000.01,
 @pytest.mark.parametrize("price", PRICES)
 def test_a_price_that_is_none_is_refused(price: float | None) -> None:
     assert wrong(request(item(price=price))) == ["items[0].price"]
+
+
+@pytest.mark.parametrize(
+    ("price", "told"),
+    [
+        (10_000_000.01, "10000000.01"),
+        (10_000_001.0, "10000001"),
+        (123_456_789_012_345_678_901.0, "123456789012345680000"),
+        (1e300, "1e+300"),
+        (-0.01, "-0.01"),
+        (0.0000012, "0.0000012"),
+        (1e-300, "1e-300"),
+        (1.005, "1.005"),
+        (math.nan, "NaN"),
+        (-math.inf, "-Infinity"),
+    ],
+)
+def test_a_refused_price_is_told_as_json_has_it(price: float, told: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        validate.new_order(request(item(price=price)), TRACE, None)
+    assert caught.value.violations[0].description.endswith(f", is {told}")
+
+
+def test_a_total_over_the_limit_is_told_to_the_cent() -> None:
+    # Twice the limit in minor units and more are beyond what a double holds with its cents.
+    items = [item(quantity=1_000_000, price=10_000_000.0)] * 999
+    with pytest.raises(InvalidRequest, match=re.escape("come to 9990000000000000.01")):
+        validate.new_order(request(*items, item(price=0.01)), TRACE, None)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31), 1_000_001, 2**31 - 1])
