@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 import threading
@@ -24,6 +23,7 @@ from processor.telling import tell
 from runtime import logging, metrics
 from runtime.background import BackgroundEnded, Threads
 from runtime.exit_codes import ExitCode
+from runtime.garbage import Garbage
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.pace import Pace
@@ -72,14 +72,14 @@ class Worker:
 
     def run(self) -> None:
         """Count until told to stop; what is in hand then is finished, or left to the next owner of its partitions."""
-        gc.freeze()
-        gc.set_threshold(COLLECT_AFTER_OBJECTS)
+        garbage = Garbage(COLLECT_AFTER_OBJECTS)
         pace = Pace(MANY_EVENTS_PER_SECOND)
         try:
             while not self._stop.is_set():
                 started = time.monotonic()
                 events = self.run_once()
                 VITALS.beat()
+                garbage.collect()
                 if events:
                     self._stop.wait(pace.rest_seconds(events, started))
             self._end_in_order()

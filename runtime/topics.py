@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, i
 Partition = tuple[str, int]
 # Kafka's own word for no topic.
 NO_TOPIC = UUID(int=0)
+# The references to an id while it is counted: the description's and the argument's.
+ID_REFERENCES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,18 @@ def read_topic(description: Any) -> Topic:
     topic_id = description.topic_id
     halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
     id_bytes = b"".join(half.to_bytes(8, "big", signed=True) for half in halves)
+    del topic_id
+    release_id(description)
     return Topic(UUID(bytes=id_bytes), len(description.partitions))
+
+
+def release_id(description: Any) -> None:
+    """Drop the reference to the id that describe_topics takes and never gives back: 130 bytes a topic and call.
+
+    With a client that gives it back, the count is right already and nothing is done.
+    """
+    if sys.getrefcount(description.topic_id) > ID_REFERENCES:
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(description.topic_id))
 
 
 def extents(client: AdminClient, partitions: Iterable[Partition], timeout_seconds: float) -> dict[Partition, Extent]:

@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
         return ExitCode.START_FAILED
     command = " ".join(["python -m bench.soak", *argv])
     print(f"{path}\n{result.draw(path)}\n{result.page(path, command)}")
-    wrong = [problem for night in nights for problem in night.problems] + result.grown(result.growth(nights))
+    wrong = [problem for night in nights for problem in night.problems]
+    wrong += result.grown(result.growth(nights)) + result.grows_on(result.slopes(nights))
     print("\n".join(wrong) or "nothing was wrong")
     return ExitCode.DIFFERS if wrong else ExitCode.OK
 

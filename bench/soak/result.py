@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ SCHEMA = "ordermesh.soak/1"
 GROWING = {"orders", "sales_metrics", "dropped_metric"}
 # Of the largest figure of the first cycle of months; a broker's and a database's caches breathe.
 MOST_GROWTH = {"tables": 1.25, "memory": 1.15}
+# A night is one minute here: what grows by more from night to night grows by hundreds of MiB a day.
+MOST_MIB_A_NIGHT = {"orders": 0.5, "publisher": 0.5, "processor": 0.5, "analytics": 0.5, "gateway": 0.5}
+WARM_NIGHTS = 3
+LEAST_NIGHTS = 8
 SMALL_BYTES = 1024 * 1024
 CYCLE_NIGHTS = 5
 CURVES = ("event_outbox", "processed_events", "order_request", "idempotency_request", "orders")
@@ -34,6 +40,7 @@ COLUMNS = (
     "counted rows",
     "request ids",
     "memory, MiB",
+    "processor, MiB",
     "Kafka, MiB",
 )
 LINES = ("#1b6ca8", "#d1495b", "#2a9d8f", "#e9a23b", "#a0a7ae")
@@ -56,6 +63,7 @@ def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, 
             "retention": RETENTION,
         },
         "growth": growth(nights),
+        "mib_a_night": slopes(nights),
         "problems": [f"{night.midnight}: {problem}" for night in nights for problem in night.problems],
         "nights": [asdict(night) | {"midnight": f"{night.midnight}"} for night in nights],
     }
@@ -82,6 +90,26 @@ def table_bytes(nights: Sequence[Night], name: str) -> int:
 def memory_mib(nights: Sequence[Night], part: str) -> float:
     """Return the largest memory of a part in some nights."""
     return max(float(night.figures["memory_mib"][part]) for night in nights)
+
+
+def slopes(nights: Sequence[Night]) -> dict[str, float]:
+    """Return by how much the memory of each service grows a night, once it is warm: the median of all pairs of nights.
+
+    A step, as a cache makes it that fills once, does not count; a steady growth does, however slow it began.
+    """
+    if len(nights) < LEAST_NIGHTS:
+        return {}
+    warm = [night.figures["memory_mib"] for night in nights[WARM_NIGHTS:]]
+    pairs = list(itertools.combinations(range(len(warm)), 2))
+    return {
+        part: round(statistics.median((warm[b][part] - warm[a][part]) / (b - a) for a, b in pairs), 2)
+        for part in MOST_MIB_A_NIGHT
+    }
+
+
+def grows_on(found: Mapping[str, float]) -> list[str]:
+    """Name the services whose memory grows from night to night."""
+    return [f"{part} grows by {slope} MiB a night" for part, slope in found.items() if slope > MOST_MIB_A_NIGHT[part]]
 
 
 def grown(found: dict[str, dict[str, float]]) -> list[str]:
@@ -174,6 +202,9 @@ def page(path: Path, command: str) -> Path:
         "Larger in the last five midnights than in the first five in which every retention held, by a factor of: "
         + "; ".join(f"{kind}: " + ", ".join(f"{n} {f}" for n, f in of.items()) for kind, of in found["growth"].items()),
         "",
+        "Memory of the services, MiB a night from the fourth on (median of all pairs of nights): "
+        + ", ".join(f"{part} {slope}" for part, slope in found["mib_a_night"].items()),
+        "",
         "| " + " | ".join(COLUMNS) + " |",
         "|---" * len(COLUMNS) + "|",
         *(line(night) for night in nights),
@@ -196,6 +227,7 @@ def line(night: dict[str, Any]) -> str:
         f"{tables['processed_events']['rows']:,}",
         f"{tables['order_request']['rows']:,}",
         f"{sum(memory_of.values()):,.0f}",
+        memory_of["processor"],
         night["figures"]["kafka_log_mib"],
     )
     return "| " + " | ".join(map(str, cells)) + " |"
