@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ MOST_GROWTH = {"tables": 1.25, "memory": 1.15}
 # A night is one minute here: what grows by more from night to night grows by hundreds of MiB a day.
 MOST_MIB_A_NIGHT = {"orders": 0.5, "publisher": 0.5, "processor": 0.5, "analytics": 0.5, "gateway": 0.5}
 WARM_NIGHTS = 3
-LEAST_NIGHTS = 8
+LEAST_NIGHTS = 9
 SMALL_BYTES = 1024 * 1024
 CYCLE_NIGHTS = 5
 CURVES = ("event_outbox", "processed_events", "order_request", "idempotency_request", "orders")
@@ -93,23 +92,26 @@ def memory_mib(nights: Sequence[Night], part: str) -> float:
 
 
 def slopes(nights: Sequence[Night]) -> dict[str, float]:
-    """Return by how much the memory of each service grows a night, once it is warm: the median of all pairs of nights.
+    """Return by how much the memory of each service grows a night, once it is warm: that of its quieter half.
 
-    A step, as a cache makes it that fills once, does not count; a steady growth does, however slow it began.
+    A step, as a cache makes it that fills once, stands in one half; a steady growth stands in both.
     """
     if len(nights) < LEAST_NIGHTS:
         return {}
-    warm = [night.figures["memory_mib"] for night in nights[WARM_NIGHTS:]]
-    pairs = list(itertools.combinations(range(len(warm)), 2))
-    return {
-        part: round(statistics.median((warm[b][part] - warm[a][part]) / (b - a) for a, b in pairs), 2)
-        for part in MOST_MIB_A_NIGHT
-    }
+    warm = nights[WARM_NIGHTS:]
+    halves = warm[: len(warm) // 2], warm[len(warm) // 2 :]
+    return {part: round(min(slope(half, part) for half in halves), 2) for part in MOST_MIB_A_NIGHT}
+
+
+def slope(nights: Sequence[Night], part: str) -> float:
+    """Return the slope of the line that fits the memory of a part best."""
+    memory = [memory_mib([night], part) for night in nights]
+    return statistics.linear_regression(range(len(memory)), memory).slope
 
 
 def grows_on(found: Mapping[str, float]) -> list[str]:
     """Name the services whose memory grows from night to night."""
-    return [f"{part} grows by {slope} MiB a night" for part, slope in found.items() if slope > MOST_MIB_A_NIGHT[part]]
+    return [f"{part} grows by {mib} MiB a night" for part, mib in found.items() if mib > MOST_MIB_A_NIGHT[part]]
 
 
 def grown(found: dict[str, dict[str, float]]) -> list[str]:
@@ -202,8 +204,8 @@ def page(path: Path, command: str) -> Path:
         "Larger in the last five midnights than in the first five in which every retention held, by a factor of: "
         + "; ".join(f"{kind}: " + ", ".join(f"{n} {f}" for n, f in of.items()) for kind, of in found["growth"].items()),
         "",
-        "Memory of the services, MiB a night from the fourth on (median of all pairs of nights): "
-        + ", ".join(f"{part} {slope}" for part, slope in found["mib_a_night"].items()),
+        "Memory of the services, MiB a night from the fourth on (the lower of the slopes of both halves): "
+        + ", ".join(f"{part} {mib}" for part, mib in found["mib_a_night"].items()),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|---" * len(COLUMNS) + "|",

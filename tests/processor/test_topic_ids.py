@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
 
+import pytest
 from confluent_kafka import TopicCollection, Uuid
+from structlog.testing import capture_logs
 
+from processor import log_extents
+from processor.log_extents import LogExtents
 from runtime import kafka, topics
 from runtime.settings import Settings
 from stack.kafka import Kafka
 
 ASK_SECONDS = 10.0
 TIMES = 50
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Keep the collector away, as it is while a worker works."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def ids_in_memory() -> int:
@@ -37,3 +54,27 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
     references = sys.getrefcount(description.topic_id)
     # The description's own, and the argument.
     assert references == 2
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_asking_in_vain_leaves_nothing_in_memory_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_extents, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(log_extents, "TIMEOUT_SECONDS", 0.01)
+    extents = LogExtents(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    with capture_logs() as logs:
+        for _ in range(TIMES):
+            ask_once(extents)
+    assert sum(isinstance(one, Future) for one in gc.get_objects()) < TIMES
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        "asking for the ids of topics is held up"
+    ]
+
+
+def ask_once(extents: LogExtents) -> None:
+    """Ask, and wait until the answer is taken."""
+    give_up = time.monotonic() + ASK_SECONDS
+    extents.changed_ids()
+    asked = list(extents._asked.values())
+    for future in asked:
+        future.exception(give_up - time.monotonic())
+    assert extents.changed_ids() == {}

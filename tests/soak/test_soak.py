@@ -7,7 +7,7 @@ import pytest
 
 from bench.soak import result
 from bench.soak.clock import LibraryMissing, library
-from bench.soak.run import Plan, midnights, moved_stack, nights
+from bench.soak.run import Night, Plan, midnights, moved_stack, nights
 
 PLAN = Plan(midnights=2, orders_per_second=30, seconds=12, say=print, hurried=True)
 DAYS = [date(2028, 1, 1), date(2028, 2, 29)]
@@ -54,3 +54,15 @@ def test_what_grew_is_named_and_what_must_grow_is_not() -> None:
         "event_outbox (tables) grew by a factor of 2.0",
         "orders (memory) grew by a factor of 1.5",
     ]
+
+
+def warm_nights(grows_mib: float) -> list[Night]:
+    """Return nights of which one service grows steadily, and another took a step once."""
+    memory = {"orders": 130.0, "publisher": 42.0, "analytics": 47.0, "gateway": 60.0}
+    steps = [memory | {"processor": 118 + grows_mib * n, "orders": 130.0 + 10 * (n > 6)} for n in range(12)]
+    return [Night(DAYS[0], figures={"memory_mib": step}) for step in steps]
+
+
+def test_a_service_that_grows_a_little_from_night_to_night_is_named_and_one_step_is_not() -> None:
+    assert result.grows_on(result.slopes(warm_nights(0.1))) == []
+    assert result.grows_on(result.slopes(warm_nights(1.0))) == ["processor grows by 1.0 MiB a night"]
