@@ -32,6 +32,8 @@ CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 LEDGER_SECONDS = 300.0
+# Another process may answer.
+BUSY_OR_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 ID_BYTES = 16
 FIND_LIMIT = 10_000
 
@@ -94,7 +96,7 @@ class Backend:
             try:
                 return await ask(stub)
             except grpc.aio.AioRpcError as error:
-                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                if error.code() not in BUSY_OR_GONE:
                     raise
         return await ask(self._stubs[-1])
 
@@ -230,7 +232,7 @@ class PartFault(Exception):
 def told(part: str, error: grpc.aio.AioRpcError) -> Exception:
     """Return the error for a part that did not do what was asked."""
     # Cancelled by ourselves, as when the channel is closed.
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+    if error.code() in (*BUSY_OR_GONE, grpc.StatusCode.CANCELLED):
         return unavailable(part)
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.NoAnswer(part)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
 import psycopg
 from google.protobuf.message import Message
-from psycopg_pool import AsyncConnectionPool
 
 from orders import fingerprints
 from orders.admission import Admission, time_remaining
@@ -16,21 +17,34 @@ from orders.doorbell import Doorbell
 from orders.outcomes import REPLAYED, reused
 from orders.releases import Releases
 from orders.sql import QUERIES
-from runtime import transactions
+from orders.turns import KeyedTurns, Limits, Pace, Turns
+from runtime import metrics, transactions
+from runtime.pool import Pool
 
 Connection = psycopg.AsyncConnection[Any]
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = TypeVar("Answer", bound=Message)
+# A change waits for so long before it begins, or until its deadline.
+PATIENCE_SECONDS = 2.0
 
 
 class Changes:
     """Makes changes. `work` gets the transaction's connection and returns the answer, which needs nothing after it."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], admission: Admission, doorbell: Doorbell, releases: Releases
+        self,
+        pool: Pool,
+        admission: Admission,
+        doorbell: Doorbell,
+        releases: Releases,
+        max_waiting: int,
     ) -> None:
         self._pool = pool
         self._admission = admission
+        # One connection is left for reads, however many rows are locked by others.
+        share = Limits(max(1, pool.max_size - 1), max_waiting, metrics.SHED_CHANGES, pool.answers)
+        self._share = Turns(share, Pace())
+        self._keys = KeyedTurns(replace(share, at_a_time=1))
         self._doorbell = doorbell
         self._releases = releases
 
@@ -44,7 +58,8 @@ class Changes:
     ) -> Answer:
         """Return the answer of the work, or the first answer to this request_id in this scope.
 
-        Raises ServiceError: Unavailable when nothing was changed, OutcomeUnknown when perhaps it was.
+        Changes of one scope lock the same row, so they wait for each other here and not on a connection each.
+        Raises ServiceError: Overloaded or Unavailable when nothing was changed, OutcomeUnknown when perhaps it was.
         """
 
         async def once(connection: Connection) -> tuple[Answer, bool]:
@@ -55,8 +70,11 @@ class Changes:
             await keep_answer(connection, request, scope, answer)
             return answer, False
 
-        with self._admission.admit(1, time_remaining(context)):
-            answer, replayed = await transactions.write(self._pool, once)
+        remaining = time_remaining(context)
+        until = time.monotonic() + (PATIENCE_SECONDS if remaining is None else min(remaining, PATIENCE_SECONDS))
+        with self._admission.admit(1, remaining):
+            async with self._keys.take(scope, until), self._share.take(until):
+                answer, replayed = await transactions.write(self._pool, once)
         if replayed:
             await context.send_initial_metadata(REPLAYED)
         else:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
-from orders.admission import Admission, time_remaining
+from orders.admission import time_remaining
+from orders.lists import SLICE_ORDERS
+from orders.turns import Limits, Pace, Turns
 from runtime import metrics
+from runtime.errors import Expired
+from runtime.pool import Pool
 
 Connection = psycopg.AsyncConnection[Any]
 Context = grpc.aio.ServicerContext[Any, Any]
+# A read without a deadline waits for so long.
+PATIENCE_SECONDS = 10.0
 
 
 class Reads:
-    """Admits reads, and lets at most half of the pool's connections work for them at a time."""
+    """Lets at most half of the pool's connections work for reads at a time; so many others wait for their turn.
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], max_in_hand: int) -> None:
+    Who waits holds nothing but its request, so that the pages in memory are as few as the turns.
+    """
+
+    def __init__(self, pool: Pool, max_waiting: int) -> None:
         self._pool = pool
-        self._admission = Admission(max_in_hand, metrics.SHED_READS)
-        self._turns = asyncio.Semaphore(max(1, pool.max_size // 2))
+        limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.SHED_READS, pool.answers)
+        self._turns = Turns(limits, Pace())
 
     @asynccontextmanager
     async def connection(self, rows: int, context: Context) -> AsyncIterator[Connection]:
-        """Hold a place for a call that reads so many rows, and a connection. Raises Overloaded or Expired."""
-        with self._admission.admit(rows, time_remaining(context)):
-            async with self._turns, self._pool.connection() as connection:
-                yield connection
+        """Hold a connection for a call that reads up to so many rows. Raises Overloaded, Unavailable or Expired."""
+        remaining = time_remaining(context)
+        if remaining is not None and remaining <= 0:
+            raise Expired
+        until = time.monotonic() + (PATIENCE_SECONDS if remaining is None else min(remaining, PATIENCE_SECONDS))
+        async with self._turns.take(until, 1 + rows // SLICE_ORDERS), self._pool.connection() as connection:
+            yield connection

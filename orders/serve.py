@@ -51,8 +51,8 @@ HOT_METHODS = tuple(
     for name in ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 )
 RETRY_SECONDS = 0.2
-# Half as many reads as writes may be in hand, on top of them; a page counts as an eighth of its rows.
-READS_SHARE = 2
+# Half as many reads as orders are admitted may wait, on top of them, and as many changes of one row.
+WAITING_SHARE = 2
 # Orders make many objects and hardly a cycle; with the default of 700 the collector runs every few orders.
 COLLECT_AFTER_OBJECTS = 50_000
 
@@ -84,8 +84,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
         if not await first_contact(writer, catalogue, stop):
             return
         admission = Admission(settings.orders_max_in_hand)
-        changes = Changes(pool, admission, doorbell, releases)
-        reads = Reads(pool, max(1, settings.orders_max_in_hand // READS_SHARE))
+        max_waiting = max(1, settings.orders_max_in_hand // WAITING_SHARE)
+        changes = Changes(pool, admission, doorbell, releases, max_waiting)
+        reads = Reads(pool, max_waiting)
         orders = Orders(reads, catalogue, writer, steps, admission, changes)
         inventory = Inventory(reads, pool, clock, releases, changes)
         tasks = {

@@ -54,7 +54,8 @@ class ServeSettings(DatabaseSettings, RetentionSettings):
         default=500,
         ge=1,
         le=100_000,
-        description="Calls a process admits at a time; a batch counts as an eighth of its orders.",
+        description="Calls that write a process admits at a time; a batch counts as an eighth of its orders. "
+        "Of reads, and of changes of one product or order, half as many may wait; others are refused.",
     )
     orders_pool_size: int = Field(
         default=4, ge=1, le=100, description="Connections of a process, beside its writer's two."

@@ -24,7 +24,7 @@ from orders.rows import PlannedOrder
 from orders.sql import QUERIES
 from orders.tracked import NotFresh, store_tracked
 from runtime import metrics
-from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable
+from runtime.errors import Expired, OutcomeUnknown, Overloaded, ServiceError, database_unavailable
 from runtime.logging import logger
 from runtime.outage import Outage
 from runtime.pooler import Pooler
@@ -183,11 +183,13 @@ class Writer:
                     continue
                 if found.told is Told.INTERNAL:
                     raise
+                if found.told is Told.OVERLOADED:
+                    break
                 self._outage.begins(error)
-                break
+                return [database_unavailable()] * len(entries)
             self._outage.ends()
             return outcomes
-        return [database_unavailable()] * len(entries)
+        return [Overloaded()] * len(entries)
 
     async def _connected(self) -> Connection:
         if self._connection is not None and time.monotonic() - self._used_at > IDLE_SECONDS:

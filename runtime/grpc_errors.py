@@ -34,10 +34,13 @@ class Remaining(Protocol):
 
 
 def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
-    """Return what the client is told: our errors as they are, a missing database as such, else a fault of ours."""
+    """Return what the client is told: our errors as they are, a busy or missing database, else a fault of ours."""
     if isinstance(error, errors.ServiceError):
         return error
-    if meaning(error).told is Told.UNAVAILABLE:
+    told = meaning(error).told
+    if told is Told.OVERLOADED:
+        return errors.Overloaded()
+    if told is Told.UNAVAILABLE:
         logger().warning("database unavailable", error=str(error), trace_id=trace_id)
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)

@@ -82,7 +82,8 @@ ORDERS_REPLAYED = owned(
 COMMIT_ORDERS = owned(ORDERS, Histogram, "ordermesh_commit_orders", "Orders in one group commit.", buckets=BATCH_SIZES)
 COMMIT_SECONDS = owned(ORDERS, Histogram, "ordermesh_commit_seconds", "Time of one group commit.", buckets=FAST_SECONDS)
 SHED = owned(ORDERS, Counter, "ordermesh_shed_orders", "Orders refused because too much work was in hand.")
-SHED_READS = owned(ORDERS, Counter, "ordermesh_shed_rows", "Rows not read because too many reads were in hand.")
+SHED_READS = owned(ORDERS, Counter, "ordermesh_shed_reads", "Reads refused because too many waited.")
+SHED_CHANGES = owned(ORDERS, Counter, "ordermesh_shed_changes", "Changes refused because too many waited.")
 PUBLISHED = owned(
     PUBLISHER, Counter, "ordermesh_published_events", "Events acknowledged by Kafka and marked, by topic.", ["topic"]
 )

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from runtime.pool import Pool
 from runtime.pooler import Pooler
 
 # Any constant that no other program uses; two migrations of one database then wait for each other.
@@ -66,9 +67,7 @@ async def connect_async(
     return await psycopg.AsyncConnection.connect(dsn, **connection_options(application, pooler, **options))
 
 
-def async_pool(
-    dsn: str, application: str, max_size: int, pooler: Pooler = "none"
-) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
+def async_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none") -> Pool:
     """Return a pool that is not open yet; the caller opens and closes it."""
     used, wants_primary = LastUse(), asks_for_primary(dsn)
 
@@ -82,7 +81,7 @@ def async_pool(
     async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
         used.note(connection)
 
-    return AsyncConnectionPool(dsn, check=check, reset=returned, **pool_options(application, max_size, pooler))
+    return Pool(dsn, check=check, reset=returned, **pool_options(application, max_size, pooler))
 
 
 def sync_pool(

@@ -27,6 +27,8 @@ class Told(Enum):
 
     # UNAVAILABLE with the delay after which to try again: nothing was changed.
     UNAVAILABLE = "unavailable"
+    # RESOURCE_EXHAUSTED with a delay: the database answers, but others were in the way. Nothing was changed.
+    OVERLOADED = "overloaded"
     # INTERNAL: a fault of the program or of the schema.
     INTERNAL = "internal"
 
@@ -51,8 +53,9 @@ class Meaning:
 LOST = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True, leaves_commit_open=True)
 ELSEWHERE = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True)
 STANDBY = Meaning(Retry.LATER, Told.UNAVAILABLE, drops_connection=True, wrong_server=True)
-BUSY = Meaning(Retry.LATER, Told.UNAVAILABLE)
-CONFLICT = Meaning(Retry.AT_ONCE, Told.UNAVAILABLE)
+SHORT = Meaning(Retry.LATER, Told.UNAVAILABLE)
+BUSY = Meaning(Retry.LATER, Told.OVERLOADED)
+CONFLICT = Meaning(Retry.AT_ONCE, Told.OVERLOADED)
 STALE = Meaning(Retry.AT_ONCE, Told.INTERNAL, drops_connection=True)
 ROW = Meaning(Retry.NEVER, Told.INTERNAL, blames_row=True)
 FAULT = Meaning(Retry.NEVER, Told.INTERNAL)
@@ -71,7 +74,7 @@ TABLE: dict[str, Meaning] = {
     "40": CONFLICT,  # transaction rollback: deadlock, serialization failure
     "40003": LOST,  # statement completion unknown
     "42P05": STALE,  # duplicate prepared statement: as 26000
-    "53": BUSY,  # insufficient resources: disk, memory, connections
+    "53": SHORT,  # insufficient resources: disk, memory, connections
     "53300": ELSEWHERE,  # too many connections
     "54": ROW,  # program limit exceeded
     "55006": BUSY,  # object in use
@@ -85,6 +88,10 @@ TABLE: dict[str, Meaning] = {
 PREFIX_LENGTHS = (5, 2)
 
 
+class PoolBusy(PoolTimeout):
+    """All connections of a pool are in use, and the database answers."""
+
+
 def meaning(error: BaseException) -> Meaning:
     """Return what an error means; one that is not the database's is a fault of ours."""
     if not isinstance(error, psycopg.Error):
@@ -92,7 +99,7 @@ def meaning(error: BaseException) -> Meaning:
     found = of_code(error.sqlstate) if error.sqlstate else without_code(error)
     # FATAL and PANIC end the session, whatever the code.
     ended = getattr(error.diag, "severity_nonlocalized", None) in ("FATAL", "PANIC")
-    return LOST if ended and found.told is Told.UNAVAILABLE else found
+    return LOST if ended and found.told is not Told.INTERNAL else found
 
 
 def of_code(sqlstate: str) -> Meaning:
@@ -102,8 +109,10 @@ def of_code(sqlstate: str) -> Meaning:
 
 def without_code(error: psycopg.Error) -> Meaning:
     """Return what an error of the client's library means: no connection, or a wrong value."""
-    if isinstance(error, (PoolTimeout, TooManyRequests, PoolClosed)):
+    if isinstance(error, (PoolBusy, TooManyRequests)):
         return BUSY
+    if isinstance(error, (PoolTimeout, PoolClosed)):
+        return SHORT
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return LOST
     return ROW if isinstance(error, psycopg.DataError) else FAULT

@@ -79,15 +79,15 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000) -> AsyncIterator[World]:
-    async with async_pool(dsn, "tests", 8) as pool:
+async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000, pool_size: int = 8) -> AsyncIterator[World]:
+    async with async_pool(dsn, "tests", pool_size) as pool:
         clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
         writer = Writer(dsn, f"orders@{socket.name}", clock, doorbell)
         releases = Releases(pool, clock, doorbell)
         steps = Steps(pool, catalogue, clock, releases)
         await writer.connect()
-        admission, reads = Admission(max_in_hand), Reads(pool, max_in_hand)
-        changes = Changes(pool, admission, doorbell, releases)
+        admission, reads = Admission(max_in_hand), Reads(pool, max(1, max_in_hand // 2))
+        changes = Changes(pool, admission, doorbell, releases, max(1, max_in_hand // 2))
         orders = Orders(reads, catalogue, writer, steps, admission, changes)
         server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)

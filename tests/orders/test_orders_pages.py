@@ -1,6 +1,5 @@
 """Pages of long orders, and answers that are made of what was stored."""
 
-import asyncio
 import math
 
 import grpc
@@ -10,7 +9,7 @@ from google.protobuf.json_format import MessageToJson
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
-from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
+from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest
 from orders_world import World, order, refusal
 
 # What a client of gRPC takes by default, and what Envoy holds for a connection.
@@ -64,20 +63,6 @@ async def test_a_page_of_products_with_long_names_ends_when_it_is_full(world: Wo
         if not request.page_token:
             break
     assert seen == 1000
-
-
-async def test_reads_that_wait_refuse_other_reads_and_hold_up_no_order(world: World) -> None:
-    reads = world.orders._reads
-    reads._admission._max_in_hand = 2
-    async with reads._turns, reads._turns, reads._turns, reads._turns:
-        calls = [world.service.ListOrders(ListOrdersRequest(page_size=1)) for _ in range(2)]
-        while reads._admission._in_hand < 2:  # noqa: ASYNC110  # no event tells it
-            await asyncio.sleep(0)
-        refused = await refusal(world.service.ListOrders(ListOrdersRequest(page_size=1)))
-        assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
-        assert (await world.create(("p1", 1, 1))).status == Order.CREATED
-    for call in calls:
-        assert (await call).orders
 
 
 CENTS = st.integers(0, 10**8)

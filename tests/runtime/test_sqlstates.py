@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from runtime.sqlstates import Retry, Told, meaning, of_code
+from runtime.sqlstates import PoolBusy, Retry, Told, meaning, of_code
 
 CONNECTION_ERRORS = ["08000", "08001", "08003", "08004", "08006", "08007", "08P01"]
 SESSION_ENDS = ["25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05"]
@@ -41,10 +41,18 @@ def test_a_server_that_turned_read_only_is_left_and_nothing_was_changed() -> Non
     assert not found.leaves_commit_open
 
 
-@pytest.mark.parametrize("code", ["53100", "53200", "55P03", "57014"])
+@pytest.mark.parametrize("code", ["53100", "53200"])
 def test_a_server_that_is_short_of_something_is_asked_again_later(code: str) -> None:
     found = of_code(code)
     assert (found.retry, found.told) == (Retry.LATER, Told.UNAVAILABLE)
+    assert not found.leaves_commit_open
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55006", "55P03", "57014"])
+def test_who_others_were_in_the_way_of_is_told_that_much_is_in_hand(code: str) -> None:
+    """Deadlock, lock not available, a statement that waited for too long: the server answered."""
+    found = of_code(code)
+    assert found.told is Told.OVERLOADED
     assert not found.leaves_commit_open
 
 
@@ -70,5 +78,7 @@ def test_errors_without_a_code_are_a_lost_connection_a_full_pool_or_a_wrong_valu
     assert meaning(psycopg.OperationalError("server closed the connection unexpectedly")).leaves_commit_open
     assert meaning(psycopg.InterfaceError("the connection is closed")).drops_connection
     assert not meaning(PoolTimeout("couldn't get a connection")).leaves_commit_open
+    assert meaning(PoolTimeout("couldn't get a connection")).told is Told.UNAVAILABLE
+    assert meaning(PoolBusy("all connections are in use")).told is Told.OVERLOADED
     assert meaning(psycopg.DataError("cannot dump")).blames_row
     assert meaning(ValueError("no database error")).told is Told.INTERNAL

@@ -1,0 +1,231 @@
+"""Reads and changes wait for their turn at the database, refused only where waiting is no use."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from ordermesh.orders.v1 import inventory_pb2
+from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
+from orders_world import Refusal, World, open_world, refusal
+from prometheus_client import Counter
+from psycopg_pool import PoolTimeout
+
+from orders.turns import KeyedTurns, Limits, Pace, Turns
+from runtime.errors import Overloaded, Unavailable
+from runtime.pool import Pool
+from runtime.postgres import async_pool
+from runtime.sqlstates import PoolBusy
+
+# As a process has them by default.
+ADMITTED, CONNECTIONS = 500, 4
+FAR = float("inf")
+SHED = Counter("tests_shed", "Refused.", registry=None)
+WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+async def usual(orders_dsn: str, run_folder: Path) -> AsyncIterator[World]:
+    async with open_world(orders_dsn, run_folder / "usual.sock", ADMITTED, CONNECTIONS) as made:
+        yield made
+
+
+def fill(owner: psycopg.Connection, orders: int, customer: str) -> None:
+    owner.execute(
+        """
+        INSERT INTO orders (order_id, customer_id, status, total_minor, created_at, updated_at, trace_id, lines)
+        SELECT gen_random_uuid(), %s, 'CREATED', 1, now(), now(), '', ARRAY[ROW('p1', 1, 1)::order_line]
+        FROM generate_series(1, %s)
+        """,
+        (customer, orders),
+    )
+
+
+@asynccontextmanager
+async def locked(dsn: str, *product_ids: str) -> AsyncIterator[None]:
+    """Keep products locked, as somebody does who works on them by hand."""
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        rows = "SELECT 1 FROM product WHERE product_id = ANY(%s) FOR UPDATE"
+        await connection.execute(rows, (list(product_ids),))
+        yield
+        await connection.rollback()
+
+
+async def condition(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110  # no event tells it
+        await asyncio.sleep(0)
+
+
+def restock(world: World, product_id: str, **options: Any) -> Any:
+    return world.inventory.RestockProduct(
+        inventory_pb2.RestockProductRequest(product_id=product_id, quantity=1), **options
+    )
+
+
+async def true() -> bool:
+    return True
+
+
+async def false() -> bool:
+    return False
+
+
+def limits(at_a_time: int = 1, max_waiting: int = 100, answers: Callable[[], Awaitable[bool]] = true) -> Limits:
+    return Limits(at_a_time, max_waiting, SHED, answers)
+
+
+async def test_ordinary_reads_at_once_are_all_answered(usual: World, owner: psycopg.Connection) -> None:
+    fill(owner, 16, "few")
+    fill(owner, 1000, "many")
+    products = inventory_pb2.ListProductsRequest(page_size=1000)
+    calls: list[tuple[int, int, Callable[[], Any]]] = [
+        (16, 16, lambda: usual.service.ListOrders(ListOrdersRequest(customer_id="few", page_size=1000))),
+        (16, 1000, lambda: usual.service.ListOrders(ListOrdersRequest(customer_id="many", page_size=1000))),
+        (100, 50, lambda: usual.service.ListOrders(ListOrdersRequest())),
+    ]
+    for times, size, call in calls:
+        pages = await asyncio.gather(*(call() for _ in range(times)))
+        assert {len(page.orders) for page in pages} == {size}
+    pages = await asyncio.gather(*(usual.inventory.ListProducts(products) for _ in range(16)))
+    assert {len(page.products) for page in pages} == {1000}
+
+
+async def test_reads_that_wait_refuse_other_reads_and_hold_up_no_order(orders_dsn: str, run_folder: Path) -> None:
+    async with open_world(orders_dsn, run_folder / "small.sock", max_in_hand=4) as world:
+        await world.create(("p1", 1, 1))
+        turns = world.orders._reads._turns
+        async with turns.take(FAR), turns.take(FAR), turns.take(FAR), turns.take(FAR):
+            calls = [world.service.ListOrders(ListOrdersRequest(page_size=1)) for _ in range(2)]
+            await condition(lambda: turns._waiting == 2)
+            refused = await refusal(world.service.ListOrders(ListOrdersRequest(page_size=1)))
+            assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert refused.retry_seconds
+            assert (await world.create(("p1", 1, 1))).status == Order.CREATED
+        for call in calls:
+            assert (await call).orders
+
+
+async def outcomes(calls: Sequence[Any]) -> list[Refusal]:
+    """Await calls and return how those were refused that were."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    return [await refusal(call) for call, answer in zip(calls, answers, strict=True) if isinstance(answer, Exception)]
+
+
+async def test_many_changes_of_one_product_take_turns(usual: World, capfd: pytest.CaptureFixture[str]) -> None:
+    refused = await outcomes([restock(usual, "p100") for _ in range(300)])
+    assert {(each.code, each.reason) for each in refused} <= {(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")}
+    assert all(each.retry_seconds for each in refused)
+    assert (await usual.stock("p100"))[0] == 1_000_000 + 300 - len(refused)
+    assert "database unavailable" not in "".join(capfd.readouterr())
+
+
+async def test_a_locked_product_holds_up_its_own_changes_only(usual: World) -> None:
+    await usual.tracked("other", 0)
+    async with locked(usual.dsn, "p100"):
+        hot = [restock(usual, "p100") for _ in range(50)]
+        await asyncio.gather(*(restock(usual, "other") for _ in range(10)))
+        await usual.stock("p100")
+        while not await usual.value(WAITERS):
+            pass
+        # Of all the others none has a connection.
+        assert await usual.value(WAITERS) == 1
+        held, *others = hot
+        refused = await outcomes(others)
+        assert [each.reason for each in refused] == ["OVERLOADED"] * len(others)
+    await held
+    assert (await usual.stock("p100"))[0] == 1_000_001
+
+
+async def test_more_locked_products_than_connections_hold_up_no_read_and_no_order(usual: World) -> None:
+    products = [f"kept-{number}" for number in range(6)]
+    for product in products:
+        await usual.tracked(product, 0)
+    async with locked(usual.dsn, *products):
+        changes = [restock(usual, product) for product in products]
+        while await usual.value(WAITERS) < CONNECTIONS - 1:
+            pass
+        await usual.stock("p100")
+        assert (await usual.service.ListOrders(ListOrdersRequest())).orders == []
+        assert (await usual.create(("p1", 1, 1))).status == Order.CREATED
+        assert await usual.value(WAITERS) == CONNECTIONS - 1
+    refused = await outcomes(changes)
+    assert {each.reason for each in refused} <= {"OVERLOADED"}
+
+
+async def test_a_cancelled_change_gives_its_place_up(usual: World) -> None:
+    keys = usual.orders._changes._keys
+    async with locked(usual.dsn, "p100"):
+        calls = [restock(usual, "p100") for _ in range(3)]
+        await condition(lambda: keys._users.get("p100") == 3)
+        for call in calls:
+            call.cancel()
+        await condition(lambda: not keys._users)
+    assert keys._keys == {}
+    await restock(usual, "p100")
+
+
+async def test_a_full_pool_is_told_from_a_database_that_is_gone(orders_dsn: str) -> None:
+    async with async_pool(orders_dsn, "tests", 1) as pool:
+        async with pool.connection():
+            with pytest.raises(PoolBusy):
+                await pool.getconn(0.01)
+        assert pool._in_use == 0
+    gone: Pool = async_pool("postgresql://127.0.0.1:1/orders", "tests", 1)
+    await gone.open()
+    with pytest.raises(PoolTimeout) as told:
+        await gone.getconn(0.01)
+    assert not isinstance(told.value, PoolBusy)
+    assert not await gone.answers()
+    await gone.close()
+
+
+async def test_turns_come_in_the_order_of_arrival() -> None:
+    turns, seen = Turns(limits(), Pace()), []
+
+    async def work(number: int) -> None:
+        async with turns.take(FAR):
+            seen.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+    assert seen == list(range(20))
+
+
+async def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
+    """Two wait for work of 10 s: the third would begin after 20 s."""
+    turns = Turns(limits(), Pace(10.0))
+    async with turns.take(FAR):
+        waiting = [asyncio.create_task(turns.take(FAR).__aenter__()) for _ in range(2)]
+        await condition(lambda: turns._waiting == 2)
+        with pytest.raises(Overloaded):
+            await turns.take(time.monotonic() + 19).__aenter__()
+        patient = asyncio.create_task(turns.take(time.monotonic() + 25).__aenter__())
+        await condition(lambda: turns._waiting == 3)
+    for each in (*waiting, patient):
+        each.cancel()
+
+
+@pytest.mark.parametrize(("answers", "told"), [(true, Overloaded), (false, Unavailable)])
+async def test_who_waited_in_vain_is_told_whether_the_database_answers(
+    answers: Callable[[], Awaitable[bool]], told: type[Exception]
+) -> None:
+    turns = Turns(limits(answers=answers), Pace())
+    async with turns.take(FAR):
+        with pytest.raises(told):
+            await turns.take(time.monotonic()).__aenter__()
+    async with turns.take(FAR):
+        assert turns._waiting == 0
+
+
+async def test_keys_take_turns_of_their_own_and_are_forgotten() -> None:
+    turns = KeyedTurns(limits())
+    async with turns.take("a", FAR), turns.take("b", FAR):
+        assert set(turns._keys) == {"a", "b"}
+        with pytest.raises(Overloaded):
+            await turns.take("a", time.monotonic()).__aenter__()
+    assert (turns._keys, turns._users) == ({}, {})
