@@ -1,5 +1,6 @@
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -40,6 +41,9 @@ async def test_an_order_goes_its_way_with_one_event_a_step_and_no_gaps(world: Wo
 @pytest.mark.parametrize("product", ["p1", "p100"])
 async def test_calls_for_the_same_step_at_once_make_one_event(world: World, product: str) -> None:
     order_id = (await world.create((product, 1, 1))).order_id
+    # As calls of several processes come, which do not take turns.
+    keys = world.orders._changes._keys
+    keys._limits = replace(keys._limits, at_a_time=4)
     async with await psycopg.AsyncConnection.connect(world.dsn) as holder:
         await holder.execute("SELECT FROM orders FOR UPDATE")
         calls = [asyncio.ensure_future(act(world, CANCEL, order_id)) for _ in range(4)]
