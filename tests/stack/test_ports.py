@@ -29,7 +29,7 @@ def test_a_port_that_listens_on_all_addresses_is_taken() -> None:
 def test_every_taken_port_is_told_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         taken = {"one": one.getsockname()[1], "other": other.getsockname()[1]}
-        with pytest.raises(PortTaken, match=r"\(one\).*\(other\)"):
+        with pytest.raises(PortTaken, match=r"(?s)\(one\).*\(other\)"):
             ports.require_free(taken)
 
 
