@@ -16,13 +16,17 @@ from runtime.logging import logger
 MAX_DRIFT_PPM = 1000
 # Below this a fast correction of a clock by its time service would be logged with every sample.
 LOGGED_STEP_US = 10_000
+# So far stamps may be ahead of the database's clock, so that they need not go back: far less than a worker accepts.
+MAX_AHEAD_US = 5_000_000
+# Two processes differ by that much when one follows a clock that was set back and the other waits for it.
+MAX_CARRIED_US = 2 * MAX_AHEAD_US
 
 
 class DatabaseClock:
     """Tells the database's time in microseconds since 1970; a wrong wall clock of this machine changes nothing.
 
-    No time is told twice, and none is lower than one told before. When the database's clock was set back, the time
-    told runs at half speed until the database has caught up.
+    No time is told twice, and none is lower than one told before, unless the database's clock was set back by more than
+    MAX_AHEAD_US: that is followed at once, and logged. Until then the time told runs at half speed.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -58,7 +62,7 @@ class DatabaseClock:
         return (self._high_us - self._low_us + 1) // 2
 
     def now_us(self, count: int = 1) -> int:
-        """Return the first of `count` successive microseconds that nobody else gets: now, or right after the last ones.
+        """Return the first of `count` successive microseconds: now, or right after the last ones.
 
         Raises RuntimeError before the first reply.
         """
@@ -67,6 +71,9 @@ class DatabaseClock:
         monotonic_us = int(self._monotonic() * 1_000_000)
         estimate_us = monotonic_us + (self._low_us + self._high_us) // 2
         first_us = max(estimate_us, self._last_us + 1 + (monotonic_us - self._told_us) // 2)
+        if first_us - estimate_us > MAX_AHEAD_US:
+            first_us = estimate_us
+            tell_going_back(self._last_us - first_us)
         self._last_us, self._told_us = first_us + count - 1, monotonic_us
         return first_us
 
@@ -80,3 +87,17 @@ def tell_step(step_us: int) -> None:
     """Log that the database's clock was set, unless by little."""
     if abs(step_us) >= LOGGED_STEP_US:
         logger().warning("the database's clock was set", step_ms=round(step_us / 1000, 1))
+
+
+def tell_going_back(back_us: int) -> None:
+    """Log that new stamps and ids are below earlier ones of this process, when they are."""
+    if back_us >= 0:
+        logger().warning("times go back with the database's clock", back_ms=round(back_us / 1000, 1))
+
+
+def after(occur_us: int, earlier_us: int) -> int:
+    """Return the time of a step: later than the step before, unless that was stamped by a clock far ahead of ours.
+
+    Then the database's clock was set back meanwhile, and the present time counts.
+    """
+    return max(occur_us, earlier_us + 1) if earlier_us - occur_us <= MAX_CARRIED_US else occur_us

@@ -15,6 +15,8 @@ from orders.model import Line, Needs
 HOLDS_FROM_ARRIVAL = 3
 # Stock is held for so long after the last arrival of what its order lacks.
 HOLD_US = 3_600_000_000
+# An arrival that is further in the future was stamped before the database's clock was set back: it holds nothing.
+LONGEST_HOLD_US = HOLD_US + 60_000_000
 # After every order that waits.
 LAST_POSITION = 1 << 63
 
@@ -73,7 +75,7 @@ class Stock:
 
     def is_held_before(self, position: int, now_us: int) -> bool:
         """Tell whether units are held for an order before a position."""
-        return 0 < self.holder < position and now_us < self.held_until_us
+        return 0 < self.holder < position and now_us < self.held_until_us <= now_us + LONGEST_HOLD_US
 
     def left_for(self, position: int, now_us: int) -> int:
         """Return how many units the order at a position may take."""
@@ -164,7 +166,7 @@ def hold(stocks: Mapping[str, Stock], order: Waiting, until_us: int, now_us: int
     """Hold what an order needs, but for products that are held for an earlier one; nothing once the time is over."""
     for product, need in order.needs.items():
         stock = stocks[product]
-        if until_us <= now_us:
+        if not now_us < until_us <= now_us + LONGEST_HOLD_US:
             stock.end_hold(order.position)
         elif not stock.is_held_before(order.position, now_us):
             stock.hold(order.position, need, until_us)

@@ -183,10 +183,14 @@ WITH next AS (
 SELECT order_id::text FROM next;
 
 -- name: end_holds
--- Ends what was held until now, and notes that those who wait have to be looked at.
+-- Ends what was held until now, and notes that those who wait have to be looked at. A hold for longer than the hour that
+-- plan.HOLD_US allows was made before the database's clock was set back; the minute is for clocks that are ahead.
 UPDATE product SET holder = 0, held = 0, release_from = 0
 WHERE product_id IN (
-    SELECT product_id FROM product WHERE holder <> 0 AND held_until < clock_timestamp() FOR UPDATE SKIP LOCKED);
+    SELECT product_id FROM product
+    WHERE holder <> 0
+        AND (held_until < clock_timestamp() OR held_until > clock_timestamp() + interval '1 hour 1 minute')
+    FOR UPDATE SKIP LOCKED);
 
 -- name: unfinished_releases
 -- Returns products whose release has to go on, but for those that are to rest.

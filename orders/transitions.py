@@ -8,6 +8,7 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders import events
+from orders.clock import after
 from orders.events import OutboxEvent
 from orders.ids import uuid7
 from orders.model import STEPS, Status, StoredOrder
@@ -17,9 +18,10 @@ from runtime.errors import FailedPrecondition
 def step_event(order: StoredOrder, target: Status, occur_us: int, traceparent: str) -> OutboxEvent:
     """Return the event of a step. Raises FailedPrecondition when there is no such step.
 
-    It is later than the step before, which another process may have stamped with a clock that runs ahead of ours.
+    It is later than the step before, which another process may have stamped with a clock that runs ahead of ours;
+    `sequence` tells the order of steps where the database's clock was set back between them.
     """
-    occur_us = max(occur_us, order.updated_at_us + 1)
+    occur_us = after(occur_us, order.updated_at_us)
     event_type = STEPS.get((order.status, target))
     if event_type is None:
         status, wanted = Order.Status.Name(order.status), Order.Status.Name(target)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from orders.clock import MAX_DRIFT_PPM, DatabaseClock
+from orders.clock import MAX_AHEAD_US, MAX_CARRIED_US, MAX_DRIFT_PPM, DatabaseClock, after
 from orders.ids import uuid7
 
 BASE_US = 1_790_000_000_000_000
@@ -74,13 +74,14 @@ def test_drifting_clocks_stay_within_the_bound_that_is_told_and_are_not_taken_fo
     assert logs == []
 
 
-STEPS = st.lists(
-    st.tuples(st.integers(-10_000_000, 10_000_000), DELAYS, DELAYS, st.integers(1, 5)), min_size=1, max_size=30
-)
+DAY_US = 86_400_000_000
+WENT_BACK = "times go back with the database's clock"
+FORWARD = st.integers(0, 10_000_000)
+COUNTS = st.integers(1, 5)
 
 
-@given(STEPS)
-def test_no_time_is_told_twice_and_none_below_an_earlier_one_whatever_the_database_says(
+@given(st.lists(st.tuples(FORWARD | st.integers(-1_000, 0), DELAYS, DELAYS, COUNTS), min_size=1, max_size=30))
+def test_no_time_is_told_twice_and_none_below_an_earlier_one_while_the_clock_is_not_set_back_by_more_than_the_limit(
     steps: list[tuple[int, int, int, int]],
 ) -> None:
     line, told = Line(), []
@@ -92,6 +93,33 @@ def test_no_time_is_told_twice_and_none_below_an_earlier_one_whatever_the_databa
     made = [uuid7(time_us) for time_us in told]
     assert all(one < other for one, other in pairwise(told))
     assert all(one < other for one, other in pairwise(made))
+
+
+STEPS = st.integers(-10_000_000, 10_000_000) | st.integers(-400 * DAY_US, 400 * DAY_US)
+
+
+@given(st.lists(st.tuples(STEPS, DELAYS, DELAYS, COUNTS), min_size=1, max_size=30))
+def test_no_time_is_further_ahead_than_the_limit_and_none_goes_back_without_a_line(
+    steps: list[tuple[int, int, int, int]],
+) -> None:
+    line, last_us = Line(BASE_US * 15), 0
+    for step_us, there_us, back_us, count in steps:
+        line.offset_us += step_us
+        line.exchange(there_us, back_us)
+        with capture_logs() as logs:
+            first_us = line.clock.now_us(count)
+        ahead_us = first_us - line.estimate_us
+        assert -ROUNDING_US <= ahead_us <= MAX_AHEAD_US + ROUNDING_US
+        went_back = [log for log in logs if log["event"] == WENT_BACK]
+        assert bool(went_back) == (first_us <= last_us)
+        last_us = first_us + count - 1
+
+
+@given(STEPS)
+def test_a_step_of_an_order_is_later_than_the_one_before_unless_that_is_in_the_future(ahead_us: int) -> None:
+    occur_us = after(BASE_US, BASE_US + ahead_us)
+    assert occur_us <= BASE_US + MAX_CARRIED_US + 1
+    assert (occur_us > BASE_US + ahead_us) == (ahead_us <= MAX_CARRIED_US)
 
 
 def test_a_reply_that_was_held_up_moves_nothing() -> None:
@@ -128,6 +156,18 @@ def test_a_clock_set_back_is_approached_at_half_speed_and_then_followed() -> Non
     assert line.clock.now_us() - first_us == pytest.approx(500_000, abs=1000)
     line.monotonic_us += 1_100_000
     assert abs(line.clock.now_us() - line.true_us) <= 100 + ROUNDING_US
+
+
+def test_a_clock_set_back_by_days_is_followed_at_once() -> None:
+    line = Line()
+    line.exchange(100, 100)
+    line.clock.now_us()
+    line.offset_us -= 2 * DAY_US
+    line.exchange(100, 100)
+    with capture_logs() as logs:
+        assert abs(line.clock.now_us() - line.true_us) <= 100 + ROUNDING_US
+        line.clock.now_us()
+    assert [log["event"] for log in logs] == [WENT_BACK]
 
 
 def test_no_time_is_told_before_the_database_told_its_own() -> None:

@@ -240,6 +240,14 @@ def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead()
     assert step_event(order, PAID, 6_000_000, TRACE).occur_us == 6_000_000
 
 
+def test_a_step_after_the_clock_was_set_back_by_days_has_the_present_time() -> None:
+    two_days_us = 2 * 86_400_000_000
+    order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, NOW_US + two_days_us, ())
+    step = step_event(order, PAID, NOW_US, TRACE)
+    assert (step.occur_us, ids.time_ms(uuid.UUID(step.event_id))) == (NOW_US, NOW_US // 1000)
+    assert OrderEvent.FromString(step.payload).sequence == 2
+
+
 STATUSES = [CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED]
 TYPES = {
     (PENDING_RESTOCK, CREATED): "STOCK_ALLOCATED",
