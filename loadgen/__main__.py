@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from loadgen.options import OptionError, parse
 from loadgen.progress import open_screen, plain_console
 from loadgen.report import print_closing, print_opening
-from loadgen.session import TargetNotReady, run
+from loadgen.session import run
+from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
 from runtime.output import Output
 

@@ -15,9 +15,9 @@ from ordermesh.gateway.v1 import pipeline_pb2
 
 from loadgen.own_orders import OwnOrders, compare, first_ms
 from loadgen.stored_orders import StoredOrders
+from loadgen.target import STATUS
 
 RECONCILE = "/ordermesh.gateway.v1.PipelineService/Reconcile"
-STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"
 SUMMARY = "/ordermesh.analytics.v1.AnalyticsService/GetSalesSummary"
 PAUSE_SECONDS = 0.5
 SPARE_SECONDS = 10.0

@@ -13,7 +13,7 @@ import uvloop
 
 from loadgen.driver import Driver
 from loadgen.machine import read_machine, read_versions
-from loadgen.options import Options, Target
+from loadgen.options import Options
 from loadgen.priority import realtime
 from loadgen.progress import Screen, Snapshot, open_screen
 from loadgen.reconcile import Baseline, Claim, NotSettled, Proof, Reconciler, Reconciliation
@@ -32,14 +32,9 @@ from loadgen.result import (
     why_void,
 )
 from loadgen.schedule import due_calls
+from loadgen.target import TargetNotReady, require_front_door
 from loadgen.transports import ENCODERS, open_transport
 from loadgen.workload import Workload
-
-CONNECT_SECONDS = 5.0
-
-
-class TargetNotReady(Exception):
-    """The target does not answer, or cannot be measured now; the message says why and what to do."""
 
 
 def run(options: Options, screen: Screen | None = None) -> Result:
@@ -59,7 +54,7 @@ class _Session:
 
     async def run(self) -> Result:
         """Send the load and return its result; raise TargetNotReady when it cannot begin."""
-        await _require_target(self._options.target)
+        await require_front_door(self._options.target)
         started_at = datetime.now(UTC)
         async with Reconciler(self._options.target.address, self._options.reconcile_seconds) as reconciler:
             before = await self._baseline(reconciler)
@@ -166,16 +161,6 @@ class _Session:
             per_second=_per_second(recorder),
             reconciliation=reconciliation,
         )
-
-
-async def _require_target(target: Target) -> None:
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(target.host, target.port)
-        writer.close()
-    except (OSError, TimeoutError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
-        raise TargetNotReady(f"http://{target.address} does not answer ({why}); is it up?") from None
 
 
 def _snapshot(driver: Driver, duration_seconds: float, rate: float) -> Snapshot:

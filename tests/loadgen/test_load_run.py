@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from loadgen.progress import Snapshot
 from loadgen.reconcile import Proof
 from loadgen.result import Result
 from loadgen.schedule import Constant
-from loadgen.session import TargetNotReady, run
+from loadgen.session import run
+from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
 
 PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
@@ -263,6 +265,29 @@ def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capfd: pyte
     told = capfd.readouterr().err.strip().splitlines()
     assert len(told) == 1
     assert f"http://127.0.0.1:{port} does not answer" in told[0]
+
+
+class OtherServer(BaseHTTPRequestHandler):
+    server_version = "Metrics/1"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_another_server_at_the_target_is_told_before_anything_is_sent(capfd: pytest.CaptureFixture[str]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OtherServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
+        server.shutdown()
+    (told,) = capfd.readouterr().err.strip().splitlines()
+    assert f"http://127.0.0.1:{port} is no front door" in told
+    assert "HTTP/1.0 404 Not Found, Server: Metrics/1" in told
 
 
 def test_a_pipeline_with_orders_on_their_way_is_not_measured(platform: Platform) -> None:

@@ -1,0 +1,64 @@
+"""Whether a front door answers at the target, and what does where it is something else."""
+
+import asyncio
+
+import grpc
+from ordermesh.gateway.v1 import pipeline_pb2
+
+from loadgen.options import Target
+
+STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"
+CONNECT_SECONDS = 5.0
+PROBE_SECONDS = 3.0
+# What the errors of the front door carry, also when a part behind it is down.
+DETAILS = "grpc-status-details-bin"
+HEAD_BYTES = 2_048
+
+
+class TargetNotReady(Exception):
+    """The target does not answer, or cannot be measured now; the message says why and what to do."""
+
+
+async def require_front_door(target: Target) -> None:
+    """Raise TargetNotReady within seconds when the target does not answer or is no front door."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
+        raise TargetNotReady(f"http://{target.address} does not answer ({why}); is it up?") from None
+    if (code := await _refused_with(target)) is not None:
+        answered = await _over_http(target)
+        raise TargetNotReady(
+            f"http://{target.address} is no front door: PipelineService.GetStatus is {code.name}, "
+            f"and to GET /healthz it says {answered}; `ordermesh status` shows the address of envoy"
+        )
+
+
+async def _refused_with(target: Target) -> grpc.StatusCode | None:
+    """Ask for the pipeline's status; return the code of an error that is not the front door's."""
+    request = pipeline_pb2.GetStatusRequest.SerializeToString
+    async with grpc.aio.insecure_channel(target.address) as channel:
+        ask = channel.unary_unary(STATUS, request, pipeline_pb2.PipelineStatus.FromString)
+        try:
+            await ask(pipeline_pb2.GetStatusRequest(), timeout=PROBE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return None if DETAILS in (error.trailing_metadata() or ()) else error.code()
+    return None
+
+
+async def _over_http(target: Target) -> str:
+    """Return the status line and the server's name that an HTTP/1.1 server answers with."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(target.host, target.port)
+            writer.write(f"GET /healthz HTTP/1.1\r\nhost: {target.address}\r\nconnection: close\r\n\r\n".encode())
+            head = await reader.read(HEAD_BYTES)
+            writer.close()
+    except (OSError, TimeoutError):
+        return "nothing"
+    lines = head.decode(errors="replace").splitlines()
+    named = [line for line in lines[1:] if line.lower().startswith("server:")]
+    told = ", ".join([*lines[:1], *named])
+    return f'"{told}"' if told.isprintable() and told.startswith("HTTP/") else "something that is not HTTP/1.1"
