@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import grpc
 import psycopg
 from confluent_kafka import KafkaException
+from frontdoor.values import EnvoyConfigError
 
 from cli.screen import print_error
 from runtime.exit_codes import ExitCode
@@ -28,7 +30,7 @@ def explained(error: BaseException) -> tuple[str, ExitCode] | None:
     match error:
         case SettingInvalid():
             return str(error), ExitCode.CONFIG
-        case StackError():
+        case StackError() | EnvoyConfigError():
             return str(error), ExitCode.START_FAILED
         case psycopg.Error():
             return f"PostgreSQL: {str(error).strip()}", ExitCode.UNREACHABLE
@@ -39,6 +41,11 @@ def explained(error: BaseException) -> tuple[str, ExitCode] | None:
             return f"{call.code().name}: {call.details()}" if call else str(error), ExitCode.UNREACHABLE
         case TimeoutError():
             return "no answer in time", ExitCode.UNREACHABLE
+        case OSError():
+            what = error.strerror or str(error)
+            return f"{error.filename}: {what}" if error.filename else what, ExitCode.START_FAILED
+        case subprocess.SubprocessError():
+            return str(error), ExitCode.START_FAILED
         case KeyboardInterrupt():
             return "interrupted", ExitCode.INTERRUPTED
     return None

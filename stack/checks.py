@@ -12,7 +12,7 @@ from pathlib import Path
 
 from frontdoor import check as frontdoor_check
 from frontdoor import limits
-from frontdoor.values import EnvoyConfigError
+from frontdoor.values import MIN_DESCRIPTORS, EnvoyConfigError
 
 from runtime import descriptors
 from stack import kafka_jars, ports
@@ -93,9 +93,12 @@ def jars() -> Finding:
 def open_files() -> Finding:
     """Say how many files and connections each process may hold open, once it has raised its limit."""
     limit = descriptors.raise_limit()
+    remedy = f"raise the hard limit to {descriptors.WANTED} (ulimit -Hn, LimitNOFILE of systemd)"
+    if limit < MIN_DESCRIPTORS:
+        words = f"{limit} for each process: `ordermesh up` does not start with fewer than {MIN_DESCRIPTORS}"
+        return Finding("open files", False, words, remedy)
     clients = limits.client_connections(limit)
     found = f"{limit} for each process: at most {clients} clients are connected at once"
-    remedy = f"raise the hard limit to {descriptors.WANTED} (ulimit -Hn, LimitNOFILE of systemd)"
     return Finding("open files", limit >= limits.DESCRIPTORS_FOR_OWN_CONNECTIONS, found, remedy)
 
 

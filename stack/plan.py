@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from frontdoor.render import EnvoyValues, render
+from frontdoor.values import EnvoyConfigError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime import descriptors
@@ -20,6 +21,7 @@ from stack.brokers import brokers, copies
 from stack.credentials import DATABASE_OF, Credentials
 from stack.databases import provision
 from stack.envoy import Envoy
+from stack.errors import SettingInvalid
 from stack.kafka import Kafka
 from stack.logfile import LogFile
 from stack.paths import StateFolder
@@ -269,9 +271,17 @@ def envoy_state(front_port: int) -> Checked:
 
 
 def write_envoy_config(site: Site) -> None:
-    """Write the configuration that Envoy is started with."""
+    """Write the configuration that Envoy is started with. Raises SettingInvalid for what Envoy would refuse."""
+    try:
+        (site.state.home / "envoy.yaml").write_text(render(envoy_values(site)))
+    except EnvoyConfigError as error:
+        raise SettingInvalid(str(error)) from error
+
+
+def envoy_values(site: Site) -> EnvoyValues:
+    """Return what differs in this stack's configuration of Envoy. Raises EnvoyConfigError."""
     settings = site.settings
-    values = EnvoyValues.local(
+    return EnvoyValues.local(
         site.run_dir,
         front_port=settings.front_port,
         admin_port=settings.envoy_admin_port,
@@ -283,7 +293,6 @@ def write_envoy_config(site: Site) -> None:
         orders_active=site.orders_active,
         descriptors=descriptors.raise_limit(),
     )
-    (site.state.home / "envoy.yaml").write_text(render(values))
 
 
 def answers_on(port: int) -> Checked:

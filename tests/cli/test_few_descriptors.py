@@ -16,10 +16,29 @@ OPEN_FILES = 1_024
 CLIENTS = 1_500
 
 
+def limited(open_files: int) -> tuple[str, ...]:
+    """Return the start of a command line that runs with a limit of open files."""
+    return ("sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("words", [("up",), ("up", "-d")])
+def test_with_fewer_than_envoy_needs_one_line_says_so_before_anything_starts(words: tuple[str, ...]) -> None:
+    with temporary_home() as home:
+        place = Place(home, limited(256))
+        ended = place.run(*words)
+        assert ended.returncode not in (0, 1)
+        (line,) = (ended.stdout + ended.stderr).strip().splitlines()
+        assert line == "ordermesh: Envoy needs 512 open files or more, the limit is 256 (ulimit -n)"
+        assert not (home / "stack.json").exists()
+        looked = place.run("doctor")
+        assert "does not start with fewer than 512" in looked.stdout
+        assert looked.returncode == 1
+
+
 @pytest.fixture
 def narrow_place() -> Iterator[Place]:
     with temporary_home() as home:
-        place = Place(home, ("sh", "-c", f'ulimit -n {OPEN_FILES} && exec "$@"', "sh"))
+        place = Place(home, limited(OPEN_FILES))
         place.env["ORDERMESH_ORDERS_LANE"] = "true"
         yield place
         place.clear()
