@@ -10,6 +10,7 @@ import psycopg
 from orders.sql import QUERIES
 from runtime import metrics, partitions
 from runtime.logging import logger
+from runtime.outage import Outage
 from runtime.partitions import Table
 from runtime.pooler import Pooler
 from runtime.postgres import connect_async
@@ -33,12 +34,14 @@ def tables(outbox_retention_days: int) -> list[Table]:
 
 async def keep_house(dsn: str, outbox_retention_days: int, pooler: Pooler) -> None:
     """Do what is due now and every minute, until cancelled; on a connection of its own, since it may wait for locks."""
+    outage = Outage("housekeeping")
     while True:
         try:
             async with await connect_async(dsn, "ordermesh-housekeeping", pooler) as connection:
                 await run_once(connection, outbox_retention_days)
+            outage.ends()
         except psycopg.Error as error:
-            logger().warning("housekeeping is left for later", error=str(error).strip())
+            outage.begins(error)
         await asyncio.sleep(EVERY_SECONDS)
 
 

@@ -24,6 +24,7 @@ from orders.tracked import lock_stocks, write_stocks
 from orders.transitions import step_events
 from runtime import arrays, tracing, transactions
 from runtime.logging import logger
+from runtime.outage import Outage
 
 MAX_ORDERS = 500
 SWEEP_SECONDS = 1.0
@@ -103,6 +104,7 @@ class Releases:
 
     async def sweep(self) -> None:
         """Go on with releases that are not finished, of any process, until cancelled."""
+        outage = Outage("the sweep of releases")
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), SWEEP_SECONDS)
@@ -110,8 +112,9 @@ class Releases:
             try:
                 if await self.sweep_once():
                     self._due.set()
+                outage.ends()
             except psycopg.Error as error:
-                logger().warning("sweep of releases failed", error=str(error).strip())
+                outage.begins(error)
 
     async def sweep_once(self) -> bool:
         """End holds whose time is over, and do a step of some releases; tell whether one succeeded.

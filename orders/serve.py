@@ -34,7 +34,7 @@ from runtime import logging, metrics
 from runtime.background import BackgroundEnded, serve_beside
 from runtime.exit_codes import ExitCode
 from runtime.grpc_server import serve_async
-from runtime.logging import logger
+from runtime.outage import Outage
 from runtime.postgres import async_pool
 from runtime.process_health import AsyncProcess
 from runtime.shutdown import on_signal_async
@@ -132,14 +132,16 @@ def fast_lane(address: str) -> Lane | None:
 
 async def first_contact(writer: Writer, catalogue: Catalogue, stop: asyncio.Event) -> bool:
     """Wait until the database has told its time and some products; False when the process is to stop before that."""
+    outage = Outage("the first contact with the database")
     while not stop.is_set():
         try:
             await writer.connect()
             await catalogue.warm()
         except (psycopg.OperationalError, PoolTimeout) as error:
-            logger().warning("waiting for the database", error=str(error).strip())
+            outage.begins(error)
             await asyncio.sleep(RETRY_SECONDS)
         else:
+            outage.ends()
             return True
     return False
 

@@ -15,6 +15,7 @@ from processor.store import SQL
 from runtime import kafka, metrics, partitions
 from runtime.kafka import EVENT_TOPICS
 from runtime.logging import logger
+from runtime.outage import Outage
 from runtime.partitions import Table
 from runtime.postgres import connect
 
@@ -27,11 +28,13 @@ DAYS_AHEAD = 3
 def run(settings: WorkSettings, stop: threading.Event) -> None:
     """Run the job again and again; what fails is tried again with the next run."""
     compare_with_topics(settings)
+    outage = Outage("maintenance")
     while True:
         try:
             run_once(settings)
+            outage.ends()
         except psycopg.Error as error:
-            logger().warning("maintenance is left for later", error=str(error).strip())
+            outage.begins(error)
         if stop.wait(EVERY_SECONDS):
             return
 
