@@ -174,15 +174,24 @@ def _publisher(samples: Sequence[Sample], pulse: Pulse, database: State) -> Stat
         return State(DOWN, "never showed itself")
     if not pulse.beats(orders.publisher_seen_at, last):
         return State(DOWN, f"did not show itself for {SILENCE_SECONDS:g} seconds")
-    if not orders.pending:
-        return State(UP)
-    still = orders.oldest_pending_seconds > STILL_SECONDS and not _moved(
-        samples, lambda one: one.orders.published_total if one.orders else None
+    return _published(samples, orders)
+
+
+def _published(samples: Sequence[Sample], orders: GetOrderProgressResponse) -> State:
+    """Tell whether a publisher that is there gets its events into Kafka."""
+    last = samples[-1]
+    still = (
+        orders.pending > 0
+        and orders.oldest_pending_seconds > STILL_SECONDS
+        and not _moved(samples, lambda one: one.orders.published_total if one.orders else None)
     )
     if "kafka" in last.problems and still:
         return State(DEGRADED, "needs kafka")
-    if still or orders.oldest_pending_seconds > LATE_SECONDS:
+    if still or (orders.pending and orders.oldest_pending_seconds > LATE_SECONDS):
         return State(DEGRADED, f"an event has waited for {orders.oldest_pending_seconds:,.0f} seconds")
+    if orders.dead:
+        events = "1 event is" if orders.dead == 1 else f"{orders.dead:,} events are"
+        return State(DEGRADED, f"{events} dead, Kafka did not take them: see `ordermesh outbox list`")
     return State(UP)
 
 
@@ -206,6 +215,15 @@ def _processor(samples: Sequence[Sample], database: State) -> State:
     if waiting and not _moved(samples, _counted):
         lag = last.log.lag if last.log is not None else 0
         return State(DEGRADED, f"{lag:,} events wait, none was counted in {STILL_SECONDS:g} seconds")
+    return _set_aside(samples)
+
+
+def _set_aside(samples: Sequence[Sample]) -> State:
+    """Tell whether many of the events that were read became dead letters."""
+    read = _grown(samples, _counted)
+    parked = _grown(samples, lambda one: one.analytics.parked_total if one.analytics else None)
+    if parked >= max(TOLD_CALLS, TOLD_SHARE * read):
+        return State(DEGRADED, f"sets aside {parked / read:.0%} of {read:,} events: see `ordermesh dlq list`")
     return State(UP)
 
 
@@ -219,5 +237,10 @@ def _span(samples: Sequence[Sample]) -> float:
 
 def _moved(samples: Sequence[Sample], count: Callable[[Sample], int | None]) -> bool:
     """Tell whether a count grew over the samples."""
+    return _grown(samples, count) > 0
+
+
+def _grown(samples: Sequence[Sample], count: Callable[[Sample], int | None]) -> int:
+    """Return by how much a count grew over the samples."""
     known = [number for one in samples if (number := count(one)) is not None]
-    return bool(known) and known[-1] > known[0]
+    return max(0, known[-1] - known[0]) if known else 0

@@ -21,6 +21,8 @@ LOOK_SECONDS = 0.75
 LOST = (psycopg.Error, PoolTimeout, TimeoutError)
 # Its connections set nothing for the session, which a pooler would refuse.
 PROBE = "ordermesh-probe"
+# Is on for a standby too, whatever its default is.
+READ_ONLY = "SELECT current_setting('transaction_read_only')::bool"
 
 
 def answer(draining: bool, database_problem: str) -> GetProcessHealthResponse:
@@ -37,8 +39,14 @@ def answer(draining: bool, database_problem: str) -> GetProcessHealthResponse:
     )
 
 
+def refuse_read_only(row: tuple[Any, ...] | None) -> None:
+    """Raise the error that a write would end with, where the server takes none."""
+    if row == (True,):
+        raise psycopg.errors.ReadOnlySqlTransaction("read-only: the server takes no writes")
+
+
 def words(error: BaseException) -> str:
-    """Say in one line why a database does not answer."""
+    """Say in one line why a database cannot be used."""
     if isinstance(error, TimeoutError):
         return f"no answer within {LOOK_SECONDS:g} s"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -73,11 +81,11 @@ class AsyncProcess(process_pb2_grpc.ProcessServiceServicer):
 
     async def _through_pool(self) -> None:
         async with self._pool.connection(LOOK_SECONDS) as connection:
-            await connection.execute("SELECT 1")
+            refuse_read_only(await (await connection.execute(READ_ONLY)).fetchone())
 
     async def _beside_pool(self) -> None:
-        connection = await connect_async(self._dsn, PROBE, "transaction")
-        await connection.close()
+        async with await connect_async(self._dsn, PROBE, "transaction") as connection:
+            refuse_read_only(await (await connection.execute(READ_ONLY)).fetchone())
 
 
 class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
@@ -99,7 +107,7 @@ class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
     def _problem(self) -> str:
         try:
             with self._pool.connection(LOOK_SECONDS) as connection:
-                connection.execute("SELECT 1")
+                refuse_read_only(connection.execute(READ_ONLY).fetchone())
         except LOST:
             connecting = self._connecting.submit(self._beside_pool)
             try:
@@ -110,4 +118,5 @@ class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
         return ""
 
     def _beside_pool(self) -> None:
-        connect(self._dsn, PROBE, "transaction").close()
+        with connect(self._dsn, PROBE, "transaction") as connection:
+            refuse_read_only(connection.execute(READ_ONLY).fetchone())

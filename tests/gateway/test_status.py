@@ -170,6 +170,24 @@ def test_a_publisher_that_publishes_nothing_while_events_wait_stands_still() -> 
     assert "publisher" in troubled(sample(0, published=5, progress=late), sample(1, published=6, progress=late))
 
 
+def test_dead_events_are_told_with_what_shows_them() -> None:
+    ((value, message),) = troubled(sample(0, progress={"dead": 11})).values()
+    assert (value, "11 events" in message, "`ordermesh outbox list`" in message) == (DEGRADED, True, True)
+
+
+@pytest.mark.parametrize(
+    ("counted", "parked", "told"), [(0, 11, True), (95, 5, True), (96, 4, False), (1000, 5, False)]
+)
+def test_a_processor_that_sets_many_events_aside_is_told(counted: int, parked: int, told: bool) -> None:
+    before = GetAnalyticsProgressResponse(workers=1, counted_total=7, parked_total=3)
+    after = GetAnalyticsProgressResponse(workers=1, counted_total=7 + counted, parked_total=3 + parked)
+    seen = troubled(sample(0, analytics=before), sample(5, analytics=after))
+    assert bool(seen) == told
+    if told:
+        assert seen["processor"][0] == DEGRADED
+        assert "`ordermesh dlq list`" in seen["processor"][1]
+
+
 def test_kafka_is_to_blame_for_events_that_wait_for_it() -> None:
     away = {"problems": {"kafka": "connection refused"}, "log": None}
     assert troubled(sample(0, published=5, progress=WAITS, **away)) == {
