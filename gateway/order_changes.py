@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +16,7 @@ from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 from gateway import revision
 from gateway.order_log import TOPIC, Extent
 from gateway.watch_ends import gone
-from runtime import times
+from runtime import event_rules, times
 
 # A publisher that stopped between Kafka's acknowledgement and its mark repeats a batch.
 REMEMBERED_ORDERS = 20_000
@@ -95,11 +96,21 @@ def not_shown(event: OrderEvent) -> str:
     """Say why an event cannot be shown, nothing when it can. What cannot be counted is the processor's to say."""
     if not UUID.fullmatch(event.order_id):
         return "order_id is no UUID"
-    if event.sequence <= 0:
-        return "sequence must be positive"
+    if not event_rules.UUID_V7.fullmatch(event.event_id):
+        return event_rules.EVENT_ID_RULE
+    if not event_rules.is_sequence(event.sequence):
+        return event_rules.SEQUENCE_RULE
     if event.WhichOneof("payload") is None:
         return "its type is not known"
-    return "" if times.is_timestamp(event.occur_time) else f"occur_time {times.RULE}"
+    if not times.is_timestamp(event.occur_time):
+        return f"occur_time {times.RULE}"
+    return event_rules.TOO_NEW if too_new(event) else ""
+
+
+def too_new(event: OrderEvent) -> bool:
+    """Tell whether an event is too far after the gateway's own clock."""
+    occur_us = event.occur_time.seconds * 1_000_000 + event.occur_time.nanos // 1_000
+    return event_rules.is_too_new(event.event_id, occur_us, *event_rules.newest(time.time_ns() // 1_000))
 
 
 def change(event: OrderEvent) -> OrderChange:

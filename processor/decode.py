@@ -25,14 +25,13 @@ from ordermesh.events.v1.events_pb2 import (
 )
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from runtime import times
+from runtime import event_rules, times
 from runtime.kafka import ORDER_EVENTS
 
 SCHEMA_VERSION = 1
 # What an order adds to one product's sales: product_id, units, revenue_minor.
 Line = tuple[str, int, int]
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Sums of this many minor units and less stay within 64 bits for 90,000 of the greatest orders.
 MAX_TOTAL_MINOR = 10**14
@@ -115,8 +114,8 @@ def decode(topic: str, key: bytes | None, value: bytes | None, window: Window) -
     event_id = outcome.event_id
     if event_id < window.oldest_event_id:
         return Poison(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id)
-    if event_id >= window.newest_event_id or outcome.occur_us >= window.newest_occur_us:
-        return Poison(Reason.TOO_NEW, "event_id or occur_time is more than a day after the database's clock", event_id)
+    if event_rules.is_too_new(event_id, outcome.occur_us, window.newest_event_id, window.newest_occur_us):
+        return Poison(Reason.TOO_NEW, event_rules.TOO_NEW, event_id)
     return outcome
 
 
@@ -134,6 +133,7 @@ def decode_order(key: bytes | None, value: bytes) -> Event | Poison:
     problem = (
         identity_problem(event_id, event.schema_version, event.occur_time)
         or (None if UUID.fullmatch(order_id) else "order_id is no UUID")
+        or (None if event_rules.is_sequence(event.sequence) else event_rules.SEQUENCE_RULE)
         or (None if (type_, previous_status, status) in STEPS else "the statuses do not belong to the type")
         or (None if 0 <= total_minor <= MAX_TOTAL_MINOR else f"total_minor must be 0 to {MAX_TOTAL_MINOR}")
     )
@@ -169,7 +169,7 @@ def decode_stock(key: bytes | None, value: bytes) -> Event | Poison:
 
 def unknown(event: OrderEvent | StockEvent) -> Poison:
     """Return what an event of a newer writer becomes; bytes that merely parse have no id and are undecodable."""
-    if not UUID_V7.fullmatch(event.event_id):
+    if not event_rules.UUID_V7.fullmatch(event.event_id):
         return Poison(Reason.UNDECODABLE, "the value has neither a known type nor an event_id")
     if event.schema_version > SCHEMA_VERSION:
         detail = f"schema_version {event.schema_version} is newer than {SCHEMA_VERSION}"
@@ -185,8 +185,8 @@ def readable(event_id: str) -> str | None:
 
 def identity_problem(event_id: str, schema_version: int, occur_time: Timestamp) -> str | None:
     """Say what is wrong with what every event has, None when nothing is."""
-    if not UUID_V7.fullmatch(event_id):
-        return "event_id is no UUIDv7"
+    if not event_rules.UUID_V7.fullmatch(event_id):
+        return event_rules.EVENT_ID_RULE
     if schema_version != SCHEMA_VERSION:
         return "schema_version must be 1"
     if not occur_time.seconds or not times.is_timestamp(occur_time):

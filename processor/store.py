@@ -15,7 +15,7 @@ from processor.apply import MetricKey, deltas
 from processor.batch import Batch, Parked
 from processor.decode import Event, Window
 from processor.marks import Mark, Start
-from runtime import arrays, postgres
+from runtime import arrays, event_rules, postgres
 from runtime.kafka import DEAD_LETTER_TOPICS, topic_of
 from runtime.pooler import Pooler
 from runtime.sql import Queries
@@ -192,7 +192,8 @@ def open_marks(connection: Connection, starts: Mapping[Partition, Start]) -> Non
 
 def window(connection: Connection, retention_days: int) -> Window:
     """Return which events may be counted now, by the database's clock."""
-    row = connection.execute(SQL.event_window, {"retention_days": retention_days}).fetchone()
+    parameters = {"retention_days": retention_days, "ahead_seconds": event_rules.AHEAD_SECONDS}
+    row = connection.execute(SQL.event_window, parameters).fetchone()
     assert row is not None  # noqa: S101  # a query without FROM has one row
     return Window(*row)
 

@@ -113,5 +113,5 @@ DELETE FROM worker_heartbeat WHERE seen_at < now() - make_interval(days => %(ret
 -- Return the smallest event id that is within the retention, and the id and the time from which an event is before its time.
 SELECT
     first_event_id(now() - make_interval(days => %(retention_days)s))::text,
-    first_event_id(now() + interval '1 day')::text,
-    (extract(epoch FROM now() + interval '1 day') * 1000000)::bigint;
+    first_event_id(now() + make_interval(secs => %(ahead_seconds)s))::text,
+    (extract(epoch FROM now() + make_interval(secs => %(ahead_seconds)s)) * 1000000)::bigint;

@@ -1,9 +1,13 @@
 """Where a stream of orders begins, and what ends one whose reader falls behind; without a broker."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.events.v1.events_pb2 import OrderEvent
+from ordermesh.gateway.v1.watch_pb2 import SkippedRecord
 from watched_log import event, new_order
 
 from gateway import watch_orders
@@ -11,6 +15,7 @@ from gateway.order_changes import LOOK_BACK, REMEMBERED_ORDERS, Changes, begin, 
 from gateway.order_log import Extent
 from gateway.watch_ends import TooSlow
 from gateway.watch_orders import MAX_LAG_EVENTS, OrdersStream
+from orders.ids import uuid7
 from runtime.errors import FailedPrecondition
 
 TOPIC_ID = b"0123456789abcdef"
@@ -70,6 +75,32 @@ def test_what_is_read_before_the_begin_is_remembered_and_not_told() -> None:
     assert told is not None
     assert told.sequence == 2
     assert changes.revision == Changes(TOPIC_ID, [7]).revision
+
+
+DAY_SECONDS = 86_400
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"event_id": "019a0000-0000-4000-8000-000000000000"}, "no UUIDv7"),
+        ({"sequence": 0}, "sequence must be 1"),
+        ({"sequence": -1}, "sequence must be 1"),
+        ({"occur_time": Timestamp(seconds=253_402_300_799)}, "a day after"),
+        ({"occur_time": Timestamp(seconds=int(time.time()) + 2 * DAY_SECONDS)}, "a day after"),
+        ({"event_id": uuid7((int(time.time()) + 2 * DAY_SECONDS) * 1_000_000)}, "a day after"),
+        ({"event_id": uuid7((int(time.time()) + DAY_SECONDS // 2) * 1_000_000)}, ""),
+        ({"occur_time": Timestamp(seconds=int(time.time()) + DAY_SECONDS // 2)}, ""),
+    ],
+)
+def test_what_the_processor_sets_aside_for_its_place_or_time_is_skipped(changes: dict, named: str) -> None:
+    one = event(new_order(), 1)
+    for field, value in changes.items():
+        one.ClearField(field)
+        one.MergeFrom(OrderEvent(**{field: value}))
+    taken = Changes(TOPIC_ID, [0]).take(Record(0, one.SerializeToString()))
+    assert isinstance(taken, SkippedRecord) == bool(named)
+    assert not named or named in taken.reason
 
 
 def test_the_orders_that_a_stream_remembers_are_bounded() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from orders.ids import uuid7
 from runtime import kafka
 from runtime.settings import Settings
 from stack import ports
@@ -47,7 +49,7 @@ def running_broker() -> Iterator[Settings]:
 def event(order_id: str, sequence: int = 1, customer_id: str = "cust-1") -> OrderEvent:
     """Make an order's event: the first creates it, the others pay it."""
     made = OrderEvent(
-        event_id=str(uuid.uuid4()),
+        event_id=uuid7(time.time_ns() // 1000),
         order_id=order_id,
         customer_id=customer_id,
         sequence=sequence,

@@ -67,6 +67,8 @@ def test_an_event_under_another_key_is_refused() -> None:
         ({"order_id": "o-1"}, "order_id"),
         ({"occur_time": None}, "occur_time"),
         ({"schema_version": 0}, "schema_version"),
+        ({"sequence": 0}, "sequence"),
+        ({"sequence": -1}, "sequence"),
         ({"status": Order.SHIPPED}, "statuses"),
         ({"status": 42}, "statuses"),
         ({"previous_status": Order.PAID}, "statuses"),
