@@ -32,7 +32,7 @@ def complete(*words: str, home: Path = Path("/nonexistent")) -> set[str]:
     [
         (("st",), {"status"}),
         (("outbox", ""), {"list", "retry", "discard"}),
-        (("dlq", "re"), {"redrive"}),
+        (("dlq", "re"), {"redrive", "resume"}),
         (("verify", "--"), {"--target", "--wait", "--help"}),
         (("outbox", "list", "--status", "D"), {"DEAD", "DISCARDED"}),
     ],
