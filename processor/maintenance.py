@@ -68,7 +68,9 @@ def compare_with_topics(settings: WorkSettings) -> None:
     """Tell when a topic keeps events for longer than it is known here whether they were counted."""
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in EVENT_TOPICS]
     limit_ms = settings.processor_retention_days * DAY_MS
-    for resource, answer in kafka.admin(settings, "ordermesh-maintenance").describe_configs(resources).items():
+    # Held until all have answered: collected before, the client ends, and its questions with it.
+    client = kafka.admin(settings, "ordermesh-maintenance")
+    for resource, answer in client.describe_configs(resources).items():
         try:
             kept_ms = int(answer.result(KAFKA_SECONDS)["retention.ms"].value)
         except (KafkaException, TimeoutError) as error:

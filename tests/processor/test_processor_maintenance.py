@@ -1,0 +1,24 @@
+"""What the upkeep of the analytics database says of the topics that are counted."""
+
+import pytest
+from processor_world import World
+from structlog.testing import capture_logs
+from topic_config import topic_config
+
+from processor import maintenance
+from runtime import kafka
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1, True), (0, False), (1, True)])
+def test_a_topic_that_keeps_events_for_longer_than_the_processor_knows_them_is_told(
+    world: World, days: int, told: bool
+) -> None:
+    kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * maintenance.DAY_MS
+    broker = world.settings.kafka_bootstrap
+    with (
+        topic_config(broker, kafka.ORDER_EVENTS, retention_ms=str(kept_ms)),
+        topic_config(broker, kafka.STOCK, retention_ms="1000000"),
+        capture_logs() as logs,
+    ):
+        maintenance.compare_with_topics(world.settings)
+    assert [line["topic"] for line in logs] == ([kafka.ORDER_EVENTS] if told else [])
