@@ -15,6 +15,8 @@ from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOr
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
 from gateway.event_log import LogState
+from runtime import kafka
+from runtime.topics import Partition
 
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING
@@ -25,6 +27,9 @@ SILENCE_SECONDS = 10.0
 # Work that waits for this long while none is done stands still; this long in any case, and something is wrong.
 STILL_SECONDS = 10.0
 LATE_SECONDS = 60.0
+TOLD_PARTITIONS = 3
+# So many ends of workers within ten minutes are no accident of one.
+TOLD_CRASHES = 3
 # From this share of calls on, and this many, refusing or failing is told.
 TOLD_SHARE = 0.05
 TOLD_CALLS = 5
@@ -215,6 +220,12 @@ def _processor(samples: Sequence[Sample], database: State) -> State:
     if waiting and not _moved(samples, _counted):
         lag = last.log.lag if last.log is not None else 0
         return State(DEGRADED, f"{lag:,} events wait, none was counted in {STILL_SECONDS:g} seconds")
+    if still := _still_partitions(samples):
+        names = ", ".join(f"{topic}/{number}" for topic, number in still[:TOLD_PARTITIONS])
+        more = f" and {len(still) - TOLD_PARTITIONS} more" if len(still) > TOLD_PARTITIONS else ""
+        return State(DEGRADED, f"events wait in {names}{more}, none was counted there in {STILL_SECONDS:g} seconds")
+    if analytics.worker_crashes >= TOLD_CRASHES:
+        return State(DEGRADED, f"workers crashed {analytics.worker_crashes} times in the last ten minutes")
     return _set_aside(samples)
 
 
@@ -225,6 +236,21 @@ def _set_aside(samples: Sequence[Sample]) -> State:
     if parked >= max(TOLD_CALLS, TOLD_SHARE * read):
         return State(DEGRADED, f"sets aside {parked / read:.0%} of {read:,} events: see `ordermesh dlq list`")
     return State(UP)
+
+
+def _still_partitions(samples: Sequence[Sample]) -> list[Partition]:
+    """Return the partitions where events wait over the whole time and the group's offset did not move."""
+    first, last = samples[0].log, samples[-1].log
+    if first is None or last is None or _span(samples) < STILL_SECONDS * 0.8:
+        return []
+    return [
+        place
+        for place, end in sorted(first.readable_ends.items())
+        if place[0] in kafka.EVENT_TOPICS
+        and max(last.committed.get(place, 0), last.begins.get(place, 0)) < end
+        and last.committed.get(place) == first.committed.get(place)
+        and first.topic_ids.get(place[0]) == last.topic_ids.get(place[0])
+    ]
 
 
 def _counted(sample: Sample) -> int | None:

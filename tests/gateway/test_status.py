@@ -159,6 +159,29 @@ def test_a_processor_that_counts_nothing_while_events_wait_stands_still() -> Non
     assert troubled(*still[:5]) == {}
 
 
+def log_at(committed: int, end: int) -> LogState:
+    """Return a log of two partitions: of one everything is counted always, of the other what is given."""
+    first, other = ("order-events", 0), ("order-events", 1)
+    ends = {first: 7, other: end}
+    return LogState(1, {}, ends, {first: 7, other: committed}, readable_ends=ends)
+
+
+def test_a_partition_that_stands_still_while_others_are_counted_is_named() -> None:
+    still = [sample(second, counted=40 + second, log=log_at(2, 5 + second)) for second in range(11)]
+    told = "events wait in order-events/1, none was counted there in 10 seconds"
+    assert troubled(*still) == {"processor": (DEGRADED, told)}
+    assert troubled(*still[:5]) == {}
+    assert troubled(*still, sample(11, counted=60, log=log_at(3, 20))) == {}
+    new = [sample(second, counted=40 + second, log=log_at(5, 5 + second)) for second in range(11)]
+    assert troubled(*new) == {}
+
+
+@pytest.mark.parametrize(("crashes", "state"), [(0, UP), (2, UP), (3, DEGRADED), (50, DEGRADED)])
+def test_workers_that_crash_again_and_again_are_told(crashes: int, state: int) -> None:
+    analytics = GetAnalyticsProgressResponse(workers=1, worker_crashes=crashes)
+    assert found(sample(0, analytics=analytics))["processor"].value == state
+
+
 WAITS = {"pending": 3, "oldest_pending_seconds": 12.0}
 
 
