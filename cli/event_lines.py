@@ -45,6 +45,8 @@ class EventLines:
             "key": text(message.key()),
             "headers": None,
         }
+        if (error := message.error()) is not None:
+            return json.dumps(shown | {"event": None, "unreadable": error.str()}, separators=(",", ":"))
         try:
             headers = read_headers(message)
             shown["headers"] = grouped(headers)

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from runtime import kafka, topics
 from runtime.settings import Settings
 from runtime.topics import Partition
+from runtime.unreadable import UnreadableBatches, is_unreadable
 
 NAME = "ordermesh-tail"
 TIMEOUT_SECONDS = 10.0
@@ -43,6 +44,8 @@ class TopicReader:
         quiet = {"group.id": NAME, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0}
         config = {**kafka.base_config(settings, NAME), **quiet, "auto.offset.reset": "earliest"}
         self._consumer = Consumer({**config, "error_cb": lambda error: None})
+        self._begins: Mapping[Partition, int] = {}
+        self._unreadable = UnreadableBatches(self._consumer, lambda place: self._begins.get(place, 0))
 
     def close(self) -> None:
         """Close the connections."""
@@ -76,37 +79,39 @@ class TopicReader:
         silent = 0
         while left:
             messages = self._read()
-            silent = 0 if messages else silent + 1
+            silent = 0 if messages or self._unreadable.searching else silent + 1
             if silent == SILENT_POLLS:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the brokers send nothing"))
             for message in messages:
                 place, offset = place_of(message), message.offset() or 0
-                if message.error() is not None or offset >= ends[place] - 1:
+                if is_end(message) or offset >= ends[place] - 1:
                     left.discard(place)
-                if message.error() is None and offset < ends[place]:
+                if not is_end(message) and offset < ends[place]:
                     yield message
 
     def coming(self) -> Iterator[Message | None]:
         """Return what comes after that, without an end; None when nothing came for a moment."""
         self._assign(self._ends)
         while True:
-            messages = [message for message in self._read() if message.error() is None]
+            messages = [message for message in self._read() if not is_end(message)]
             yield from messages
             if not messages:
                 yield None
 
     def _assign(self, places: Mapping[Partition, int]) -> None:
+        self._begins = places
+        self._unreadable.forget()
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
 
     def _read(self) -> list[Message]:
         """Return what is there, ends of partitions among it. Raises KafkaException for what does not pass."""
         first = self._consumer.poll(POLL_SECONDS)
-        messages = [] if first is None else [first, *self._consumer.consume(BATCH, 0)]
+        messages = [] if first is None else self._unreadable.told([first, *self._consumer.consume(BATCH, 0)])
         for message in messages:
             error = message.error()
             if error is not None and error.code() in REFUSALS:
                 raise KafkaException(error)
-        return [one for one in messages if (bad := one.error()) is None or bad.code() == KafkaError._PARTITION_EOF]
+        return [one for one in messages if one.error() is None or is_end(one) or is_unreadable(one)]
 
     def _partitions(self, names: list[str]) -> list[Partition]:
         there = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
@@ -124,6 +129,12 @@ class TopicReader:
         asked = topics.offsets_at(self._admin, self._ends, self._start.time_ms, TIMEOUT_SECONDS)
         # Where nothing is as young as that, the answer is no offset.
         return {place: self._ends[place] if offset < 0 else offset for place, offset in asked.items()}
+
+
+def is_end(message: Message) -> bool:
+    """Tell whether a message only says that its partition ends here."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
 def place_of(message: Message) -> Partition:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Protocol
 
+from confluent_kafka import KafkaError
 from google.protobuf.message import DecodeError
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
 from ordermesh.gateway.v1.watch_pb2 import OrderChange, SkippedRecord
@@ -36,6 +37,9 @@ class Record(Protocol):
 
     def value(self) -> bytes | None:
         """Return the event."""
+
+    def error(self) -> KafkaError | None:
+        """Return why the event cannot be read."""
 
 
 class Changes:
@@ -71,7 +75,8 @@ class Changes:
         self._next[partition] = max(self._next[partition], offset + 1)
         try:
             event = OrderEvent.FromString(record.value() or b"")
-            reason = not_shown(event)
+            error = None if event.order_id else record.error()
+            reason = not_shown(event) if error is None else error.str()
         except DecodeError:
             event, reason = OrderEvent(), "the value is no OrderEvent"
         if self._customer_id and event.customer_id not in (self._customer_id, ""):

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from runtime import kafka, topics
 from runtime.settings import Settings
+from runtime.unreadable import UnreadableBatches, is_unreadable
 
 TOPIC = kafka.ORDER_EVENTS
 ASK_SECONDS = 2.0
@@ -90,9 +91,10 @@ class LogReader:
         self._next = list(offsets)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
         self._consumer: Consumer | None = None
+        self._unreadable: UnreadableBatches | None = None
 
     async def read(self, wait_seconds: float) -> list[Message]:
-        """Return the next events and ends of partitions, none when there are none in time.
+        """Return the next events, records that cannot be read and ends of partitions, none when there are none in time.
 
         Raises EventsDeleted when the log lost what comes next, KafkaException when it cannot be read.
         """
@@ -104,18 +106,19 @@ class LogReader:
         self._thread.shutdown(wait=False)
 
     def _read(self, wait_seconds: float) -> list[Message]:
-        if self._consumer is None:
+        if self._consumer is None or self._unreadable is None:
             self._consumer = self._open()
+            self._unreadable = UnreadableBatches(self._consumer, lambda place: self._next[place[1]])
         first = self._consumer.poll(wait_seconds)
         if first is None:
             return []
         # `consume` would wait until it has all of them, so it is asked for what is there already.
-        messages = [first, *self._consumer.consume(BATCH - 1, 0)]
+        messages = self._unreadable.told([first, *self._consumer.consume(BATCH - 1, 0)])
         for message in messages:
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:
                 continue
-            if error is not None:
+            if error is not None and not is_unreadable(message):
                 raise EventsDeleted if error.code() == KafkaError._AUTO_OFFSET_RESET else KafkaException(error)
             self._next[message.partition() or 0] = (message.offset() or 0) + 1
         return messages

@@ -14,6 +14,7 @@ from gateway.backends import unavailable
 from gateway.order_changes import Changes, begin, look_back
 from gateway.order_log import EventsDeleted, Extent, LogReader, OrderLog
 from gateway.watch_ends import TooSlow, changed, gone, stopping
+from runtime.unreadable import is_unreadable
 
 POLL_SECONDS = 0.25
 # How often a stream makes sure that Kafka answers and that the topic is still the same.
@@ -74,7 +75,7 @@ class OrdersStream:
 
     def _told(self, record: Message) -> pb.WatchOrdersResponse | None:
         """Return what a watcher is told of what was read, which may be the end of a partition."""
-        if record.error() is not None:
+        if record.error() is not None and not is_unreadable(record):
             self._changes.reach(record.partition() or 0, record.offset() or 0)
             return None
         taken = self._changes.take(record)

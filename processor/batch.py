@@ -114,6 +114,8 @@ def sort_out(messages: Sequence[Message], batch: Batch, window: Window) -> None:
         except UnreadableHeaders as error:
             headers, outcome = None, Poison(Reason.UNREADABLE_HEADERS, str(error))
         if isinstance(outcome, Poison):
+            if (unread := message.error()) is not None:
+                outcome = Poison(Reason.UNREADABLE_BATCH, unread.str())
             batch.parked.append(Parked(message, (topic, partition, offset), outcome, headers, span.begin.topic_id))
         elif outcome.event_id in seen:
             batch.duplicates += 1

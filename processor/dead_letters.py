@@ -11,10 +11,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from processor import letter_box, store
 from processor.batch import Place
+from processor.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime import kafka, kafka_limits
 from runtime.headers import Headers, last_value, read_headers
@@ -47,7 +48,7 @@ class LetterPlace(NamedTuple):
 
 
 class LetterNotFound(Exception):
-    """No dead letter came from this place, or Kafka no longer has its bytes."""
+    """No dead letter came from this place, or its bytes cannot be had from Kafka."""
 
 
 class LetterNotSent(Exception):
@@ -121,6 +122,8 @@ def redrive(
     with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         for place in (LetterPlace(*each) for each in places):
             found = content(settings, connection, place)
+            if found.letter.reason == Reason.UNREADABLE_BATCH:
+                raise LetterNotSent(f"{found.letter.name} was not sent: its bytes could never be read")
             send(producer, found)
             mark_redriven(connection, place._replace(topic_id=found.topic_id))
             done.append(found.letter)
@@ -198,8 +201,13 @@ def read_one(settings: DatabaseSettings, at: TopicPartition) -> Message:
     try:
         consumer.assign([at])
         message = consumer.poll(READ_SECONDS)
-        if message is None or message.error() is not None or message.offset() != at.offset:
-            raise LetterNotFound(f"Kafka does not have {at.topic}/{at.partition}/{at.offset}")
+        name = f"{at.topic}/{at.partition}/{at.offset}"
+        if message is None:
+            raise LetterNotFound(f"Kafka did not send {name} within {READ_SECONDS:g} seconds")
+        if (error := message.error()) is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise LetterNotFound(f"Kafka's {name} cannot be read: {error.str()}")
+        if error is not None or message.offset() != at.offset:
+            raise LetterNotFound(f"Kafka does not have {name}")
         return message
     finally:
         consumer.close()

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     TOO_NEW = "TOO_NEW"
     UNREADABLE_HEADERS = "UNREADABLE_HEADERS"
     CRASHED_WORKER = "CRASHED_WORKER"
+    UNREADABLE_BATCH = "UNREADABLE_BATCH"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from runtime import kafka
 from runtime.group_protocol import GroupProtocol
 from runtime.logging import logger
 from runtime.topics import NO_TOPIC, Extent, Partition
+from runtime.unreadable import UnreadableBatches, is_unreadable
 
 # How long a first event waits for more of what the last fetch brought.
 LINGER_SECONDS = 0.005
@@ -45,6 +46,7 @@ class LogReader:
         self._consumer: Consumer = kafka.consumer(
             self._settings, self._client_id, self._settings.processor_group, protocol
         )
+        self._unreadable = UnreadableBatches(self._consumer, self._begin_of)
         self._consumer.subscribe(
             list(kafka.EVENT_TOPICS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -100,7 +102,11 @@ class LogReader:
             self._commit({place: start.begin.next_offset for place, start in moved.items()})
         return bool(moved)
 
+    def _begin_of(self, place: Partition) -> int:
+        return self.marks[place].next_offset if place in self.marks else 0
+
     def _start_again(self, places: list[TopicPartition]) -> None:
+        self._unreadable.forget()
         self._ends.clear()
         self._put_back.clear()
         if self._incremental:
@@ -211,16 +217,21 @@ class LogReader:
         self._on_hold -= gone
         self._taken_away = True
         self.unaligned -= gone
+        self._unreadable.forget(gone)
         for partition in gone:
             self.marks.pop(partition, None)
             self._ends.pop(partition, None)
         logger().info("partitions revoked", partitions=len(gone))
 
     def _readable(self, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages without the errors and ends among them, which are dealt with."""
+        """Return the messages without the errors and ends among them, which are dealt with.
+
+        Those of records that cannot be read are among them: they are set aside.
+        """
+        messages = self._unreadable.told(messages)
         for message in messages:
             error = message.error()
-            if error is None:
+            if error is None or is_unreadable(message):
                 continue
             if error.code() == KafkaError._FATAL:
                 self._join_anew(error)
@@ -229,7 +240,7 @@ class LogReader:
             else:
                 level = "error" if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else "warning"
                 getattr(logger(), level)("reading from kafka", error=error.str(), code=error.name())
-        return [message for message in messages if message.error() is None]
+        return [message for message in messages if message.error() is None or is_unreadable(message)]
 
     def _join_anew(self, error: KafkaError) -> None:
         # Whether a broker has the new protocol shows only here, when a group is joined with it.

@@ -31,6 +31,9 @@ class Record:
     def offset(self) -> int:
         return self._offset
 
+    def error(self) -> None:
+        return None
+
     def value(self) -> bytes:
         return self._value
 

@@ -132,6 +132,27 @@ async def test_records_that_cannot_be_shown_are_told_by_their_place_and_passed(
     resumed.cancel()
 
 
+async def test_a_batch_that_no_client_can_read_is_told_record_by_record_and_passed(
+    gateway: Watched, writer: Writer, broker: Settings
+) -> None:
+    # Decompressed it is more than librdkafka takes.
+    large = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097_151, "batch.size": 500_000_000}
+    bomber = Producer({**kafka.base_config(broker, "test"), **large, "compression.type": "zstd", "linger.ms": 5_000})
+    stream, _ = await opened(gateway)
+    for value in (b"before", bytes(120 << 20), b"behind"):
+        bomber.produce(kafka.ORDER_EVENTS, key="bad", value=value)
+    assert await asyncio.to_thread(bomber.flush, 30) == 0
+    order = new_order()
+    writer.write(event(order))
+    seen = [await next_change(stream) for _ in range(4)]
+    (changed,) = [one for one in seen if one.HasField("change")]
+    skipped = [one.skipped for one in seen if one.HasField("skipped")]
+    assert changed.change.order_id == order
+    assert [one.offset for one in skipped] == list(range(skipped[0].offset, skipped[0].offset + 3))
+    assert all("compress" in one.reason for one in skipped)
+    stream.cancel()
+
+
 async def test_offsets_without_an_event_are_passed_by_the_revision(
     gateway: Watched, broker: Settings, writer: Writer
 ) -> None:

@@ -1,0 +1,69 @@
+"""Batches that no client of ours reads: their records are set aside by their places, and the partition goes on."""
+
+from collections.abc import Sequence
+
+import pytest
+from confluent_kafka import Producer
+from processor_world import World, created, sums
+
+from cli.event_lines import EventLines
+from cli.topic_reader import Start, TopicReader
+from processor import dead_letters
+from runtime import kafka
+
+PARTITION = 5
+# More than librdkafka decompresses; the broker's limit is for the few KiB that it stores.
+BOMB = bytes(120 << 20)
+LARGE = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097_151, "batch.size": 500_000_000}
+
+
+def write(world: World, codec: str, values: Sequence[tuple[bytes, bytes]]) -> list[int]:
+    """Write records as one batch and return their offsets."""
+    offsets: list[int] = []
+    config = {"bootstrap.servers": world.settings.kafka_bootstrap, "compression.type": codec, "linger.ms": 5_000}
+    producer = Producer({**config, **LARGE})
+    for key, value in values:
+        producer.produce(
+            kafka.ORDER_EVENTS,
+            value,
+            key,
+            PARTITION,
+            on_delivery=lambda error, message: offsets.append(-1 if error else message.offset()),
+        )
+    assert producer.flush(40) == 0
+    assert -1 not in offsets
+    return offsets
+
+
+def test_the_records_of_a_batch_that_decompresses_to_too_much_are_set_aside_and_the_partition_goes_on(
+    world: World,
+) -> None:
+    before, after = 1, 2
+    first, last = created(1), created(2)
+    write(world, "none", [(first.order_id.encode(), first.SerializeToString())])
+    lost = write(world, "zstd", [*[(b"k", b"v")] * before, (b"bomb", BOMB), *[(b"k", b"v")] * after])
+    (end,) = write(world, "none", [(last.order_id.encode(), last.SerializeToString())])
+    assert lost == list(range(end - before - after - 1, end))
+    world.drain(world.worker())
+    assert world.metrics() == sums([first, last])
+    rows = world.rows("""SELECT "offset" FROM parked_event WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
+    assert [offset for (offset,) in rows] == lost
+    assert dead_letters.show(world.settings, (kafka.ORDER_EVENTS, PARTITION, lost[0])).value is None
+    with pytest.raises(dead_letters.LetterNotSent, match="could never be read"):
+        dead_letters.redrive(world.settings, [(kafka.ORDER_EVENTS, PARTITION, lost[0])])
+    reader = TopicReader(world.settings, [kafka.ORDER_EVENTS], Start())
+    lines = [EventLines().line(message) for message in reader.held()]
+    reader.close()
+    assert sum('"unreadable"' in line for line in lines) == len(lost)
+    assert len(lines) == len(lost) + 2
+
+
+def test_a_large_record_that_can_be_read_has_a_letter_that_can_be_read_and_sent_again(world: World) -> None:
+    (offset,) = write(world, "gzip", [(b"bomb", BOMB)])
+    worker = world.worker()
+    world.drain(worker)
+    place = (kafka.ORDER_EVENTS, PARTITION, offset)
+    assert dead_letters.show(world.settings, place).value == BOMB
+    dead_letters.redrive(world.settings, [place])
+    world.drain(worker)
+    assert world.parked() == [("UNDECODABLE", None)] * 2
