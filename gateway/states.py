@@ -216,6 +216,15 @@ def _processor(samples: Sequence[Sample], database: State) -> State:
         count = len(analytics.paused_partitions)
         words = "1 partition is paused: most of its" if count == 1 else f"{count} partitions are paused: most of their"
         return State(DEGRADED, f"{words} records are bad")
+    still = _still(samples)
+    if still.value == UP and analytics.worker_crashes >= TOLD_CRASHES:
+        return State(DEGRADED, f"workers crashed {analytics.worker_crashes} times in the last ten minutes")
+    return _set_aside(samples) if still.value == UP else still
+
+
+def _still(samples: Sequence[Sample]) -> State:
+    """Tell whether events wait and are not counted, in all partitions or in some."""
+    last = samples[-1]
     waiting = all(one.log is not None and one.log.lag > 0 for one in samples) and _span(samples) >= STILL_SECONDS * 0.8
     if waiting and not _moved(samples, _counted):
         lag = last.log.lag if last.log is not None else 0
@@ -224,9 +233,7 @@ def _processor(samples: Sequence[Sample], database: State) -> State:
         names = ", ".join(f"{topic}/{number}" for topic, number in still[:TOLD_PARTITIONS])
         more = f" and {len(still) - TOLD_PARTITIONS} more" if len(still) > TOLD_PARTITIONS else ""
         return State(DEGRADED, f"events wait in {names}{more}, none was counted there in {STILL_SECONDS:g} seconds")
-    if analytics.worker_crashes >= TOLD_CRASHES:
-        return State(DEGRADED, f"workers crashed {analytics.worker_crashes} times in the last ten minutes")
-    return _set_aside(samples)
+    return State(UP)
 
 
 def _set_aside(samples: Sequence[Sample]) -> State:
