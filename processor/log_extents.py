@@ -47,6 +47,8 @@ class LogExtents:
     def changed_ids(self) -> dict[str, UUID]:
         """Return the ids of the topics of events when it is time and Kafka has told them; does not wait."""
         if not self._asked and time.monotonic() - self._asked_at >= PERIOD_SECONDS:
+            # What the client has logged waits in its memory until somebody takes it.
+            self._client.poll(0)
             asked = TopicCollection(list(kafka.EVENT_TOPICS))
             self._asked = self._client.describe_topics(asked, request_timeout=TIMEOUT_SECONDS)
             self._asked_at = time.monotonic()

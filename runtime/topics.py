@@ -41,6 +41,8 @@ class Extent:
 
 def describe(client: AdminClient, names: Iterable[str], timeout_seconds: float) -> dict[str, Topic]:
     """Return the topics that exist. Raises KafkaException when Kafka does not answer or refuses."""
+    # What the client has logged waits in its memory until somebody takes it.
+    client.poll(0)
     asked = client.describe_topics(TopicCollection(list(names)), request_timeout=timeout_seconds)
     found: dict[str, Topic] = {}
     for name, future in asked.items():

@@ -78,3 +78,17 @@ def ask_once(extents: LogExtents) -> None:
     for future in asked:
         future.exception(give_up - time.monotonic())
     assert extents.changed_ids() == {}
+
+
+def test_what_the_client_logs_is_taken_while_kafka_is_gone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outage of a day must not end with a day's log lines in memory."""
+    monkeypatch.setattr(log_extents, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(log_extents, "TIMEOUT_SECONDS", 0.01)
+    extents = LogExtents(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    give_up = time.monotonic() + ASK_SECONDS
+    with caplog.at_level("DEBUG", logger=kafka.LIBRARY_LOG.name):
+        while not any("-extents" in record.getMessage() for record in caplog.records):
+            assert time.monotonic() < give_up
+            ask_once(extents)
