@@ -10,10 +10,16 @@ from pathlib import Path
 
 import grpc
 import psycopg
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ordermesh.orders.v1 import orders_pb2_grpc
 from orders_world import World, order, refusal
+from psycopg_pool import AsyncConnectionPool
+from structlog.testing import capture_logs
 
+from orders.clock import DatabaseClock
+from orders.doorbell import Doorbell
+from orders.releases import Releases
 from runtime.exit_codes import ExitCode
 
 TASKS = {
@@ -99,3 +105,24 @@ async def test_calls_that_wait_for_a_writer_that_ends_are_answered(world: World)
     assert (await refusal(world.create(("p1", 1, 1)))).reason == "DATABASE_UNAVAILABLE"
     await lock.rollback()
     await lock.close()
+
+
+async def test_an_outage_of_the_sweep_is_two_lines_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    went_on, answers = asyncio.Event(), [psycopg.OperationalError("away")] * 20
+
+    async def sweep_once() -> bool:
+        if answers:
+            raise answers.pop()
+        went_on.set()
+        return False
+
+    releases = Releases(AsyncConnectionPool(open=False), DatabaseClock(), Doorbell(""))
+    monkeypatch.setattr("orders.releases.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(releases, "sweep_once", sweep_once)
+    with capture_logs() as logs:
+        sweeping = asyncio.create_task(releases.sweep())
+        await went_on.wait()
+        await asyncio.sleep(0)
+        sweeping.cancel()
+    assert [log["event"] for log in logs] == ["the sweep of releases is held up", "the sweep of releases goes on"]
+    assert logs[1]["errors"] == 20

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import grpc
 import psycopg
 import pytest
+from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, order, refusal
 
 from orders.doorbell import Doorbell
+from runtime.postgres import sync_pool
+from runtime.process_health import AsyncProcess, SyncProcess
 from stack import ports
 from stack.identity import server_identity
 from stack.kafka import Kafka
@@ -170,6 +174,15 @@ async def heard(doorbell: Doorbell, server: Postgres) -> None:
             rings = [each async for each in listener.notifies(timeout=0.1, stop_after=1)]
 
 
+async def database_problems(world: World) -> set[str]:
+    """Return what processes on an event loop and on threads say of the database."""
+    on_loop = AsyncProcess(world.pool, world.dsn, asyncio.Event())
+    with sync_pool(world.dsn, "tests", 1) as pool:
+        on_threads = SyncProcess(pool, world.dsn, threading.Event())
+        told = await asyncio.to_thread(on_threads.GetProcessHealth, GetProcessHealthRequest(), None)
+    return {told.database_problem, (await on_loop.GetProcessHealth(GetProcessHealthRequest(), None)).database_problem}
+
+
 async def test_a_read_only_database_without_another_is_unavailable_until_it_is_written_to_again(
     orders_dsn: str, pair: Pair, run_folder: Path
 ) -> None:
@@ -184,6 +197,7 @@ async def test_a_read_only_database_without_another_is_unavailable_until_it_is_w
                 refused = await refusal(call)
                 assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
         assert (await world.service.ListOrders(orders_pb2.ListOrdersRequest())).orders == []
+        assert await database_problems(world) == {"read-only: the server takes no writes"}
         pair.go_back()
         while True:
             try:
