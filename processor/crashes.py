@@ -1,6 +1,6 @@
 """Knows the records that workers had in hand when they ended without a word, and which of them is to blame.
 
-See docs/decisions/0021-crashing-records.md.
+See docs/decisions/0015-crashing-records.md.
 """
 
 from __future__ import annotations

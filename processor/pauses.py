@@ -1,6 +1,6 @@
 """Pauses a partition while most of its records cannot be counted, as after a bad deployment.
 
-See docs/decisions/0022-bad-partitions.md.
+See docs/decisions/0017-bad-partitions.md.
 """
 
 from __future__ import annotations

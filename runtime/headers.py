@@ -1,6 +1,6 @@
 """Reads the headers of records: of any record without harm, and as bytes where a name is no text.
 
-See docs/decisions/0020-any-record.md.
+See docs/decisions/0013-any-record.md.
 """
 
 from __future__ import annotations
