@@ -21,7 +21,9 @@ SELECT event_id::text, count(*) OVER () FROM event_outbox WHERE status = 'DEAD' 
 
 -- name: complete_since
 -- Returns the first minute of which nothing was dropped, in seconds since 1970; 0 when nothing ever was.
-SELECT coalesce(extract(epoch FROM complete_since), 0)::bigint FROM partitioned_table WHERE name = 'event_outbox';
+SELECT CASE WHEN complete_since IS NULL THEN 0
+    ELSE extract(epoch FROM least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date))::bigint END
+FROM partitioned_table WHERE name = 'event_outbox';
 
 -- name: sums_by_minute
 -- Returns the published events summed by minute and type.

@@ -9,7 +9,9 @@ WHERE p.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE
 
 -- name: complete_since
 -- Return the first minute of which nothing was dropped; null when nothing ever was.
-SELECT complete_since::timestamp AT TIME ZONE 'UTC' FROM partitioned_table WHERE name = 'processed_events';
+SELECT CASE WHEN complete_since IS NOT NULL
+    THEN least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' END
+FROM partitioned_table WHERE name = 'processed_events';
 
 -- name: minute_sums
 -- Sum the counted events by minute and type.

@@ -18,6 +18,7 @@ from orders import housekeeping
 from orders.clock import DatabaseClock
 from orders.doorbell import Doorbell
 from orders.model import Accepted, Line, NewOrder
+from orders.sql import LEDGER
 from orders.writer import Entry, Writer
 from runtime import partitions
 from runtime.partitions import Table
@@ -329,3 +330,12 @@ def apply_released(dsn: str) -> None:
             connection.execute(
                 "INSERT INTO schema_migration VALUES (%s, %s)", (name, hashlib.sha256(script).hexdigest())
             )
+
+
+def test_a_day_that_was_ahead_before_the_clock_went_back_does_not_hide_the_present_one(
+    owner: psycopg.Connection,
+) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("UPDATE partitioned_table SET complete_since = current_date + 400 WHERE name = 'event_outbox'")
+        (since,) = owner.execute(LEDGER.complete_since).fetchone() or (None,)
+    assert 0 < since <= time.time()
