@@ -71,7 +71,7 @@ class RunningStack:
         os.kill(self.pid(name), signal_number)
         return restarts
 
-    def await_restart(self, name: str, restarts: int, timeout_seconds: float = 30) -> None:
+    def await_restart(self, name: str, restarts: int, timeout_seconds: float = 90) -> None:
         """Block until a component has been restarted more often than restarts and is ready again."""
 
         def back() -> bool:

@@ -2,10 +2,13 @@
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 PRODUCE, PRODUCE_VERSION = 0, 3
+# A topic that was made a moment ago: unknown, or its partition has no leader yet.
+NOT_YET = (3, 6)
 TIMEOUT_SECONDS = 20
 CASTAGNOLI = 0x82F63B78
 
@@ -22,6 +25,18 @@ class Record:
 
 def produce(bootstrap: str, topic: str, partition: int, records: Sequence[Record]) -> int:
     """Write records as one batch to a broker that leads the partition, and return the first one's offset."""
+    give_up = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        error, offset = attempt(bootstrap, topic, partition, records)
+        if error not in NOT_YET or time.monotonic() > give_up:
+            break
+        time.sleep(0.1)
+    assert error == 0, f"the broker refuses the batch with error {error}"
+    return offset
+
+
+def attempt(bootstrap: str, topic: str, partition: int, records: Sequence[Record]) -> tuple[int, int]:
+    """Send one request and return the broker's error code and the offset."""
     host, _, port = bootstrap.rpartition(":")
     batch = record_batch(records)
     name = struct.pack(">h", len(topic)) + topic.encode()
@@ -35,9 +50,8 @@ def produce(bootstrap: str, topic: str, partition: int, records: Sequence[Record
             (size,) = struct.unpack(">i", answer.read(4))
             reply = answer.read(size)
     # Behind the correlation id: one topic by name, one partition, its error and the offset.
-    error, offset = struct.unpack_from(">hq", reply, 4 + 4 + 2 + len(topic) + 4 + 4)
-    assert error == 0, f"the broker refuses the batch with error {error}"
-    return int(offset)
+    found: tuple[int, int] = struct.unpack_from(">hq", reply, 4 + 4 + 2 + len(topic) + 4 + 4)
+    return found
 
 
 def record_batch(records: Sequence[Record]) -> bytes:
