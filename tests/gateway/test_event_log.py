@@ -22,7 +22,6 @@ from stack.kafka import Kafka
 from stack.logfile import LogFile
 
 GROUP = "ordermesh-metrics"
-TOPICS = (*kafka.EVENT_TOPICS, *kafka.DEAD_LETTER_TOPICS.values())
 
 
 @pytest.fixture(scope="module")
@@ -68,25 +67,17 @@ async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> 
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 0, 0, 0)
 
 
-async def state_of_all(log: EventLog) -> LogState:
-    """Return the state once each topic, made a moment ago, is known with its partitions."""
-    state = await log.state(20.0)
-    while len({topic for topic, _ in state.ends}) < len(TOPICS):
-        state = await log.state(20.0)
-    return state
-
-
 async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: Settings) -> None:
     kafka.create_topics(kafka.admin(kafka_settings, "test"), partitions=3, replication=1)
     produce(kafka_settings, kafka.ORDER_EVENTS, 20)
     produce(kafka_settings, kafka.STOCK, 5)
     produce(kafka_settings, kafka.ORDER_EVENTS_DLQ, 2)
-    state = await state_of_all(log)
+    state = await log.state(20.0)
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
 
 
 async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
-    state = await state_of_all(log)
+    state = await log.state(20.0)
     first = next(partition for partition, end in state.ends.items() if partition[0] == kafka.ORDER_EVENTS and end)
     assert await log.settle(0.2, 5.0, marks_of(state, {first: state.ends[first]})) == 25 - state.ends[first]
 
@@ -94,7 +85,7 @@ async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, 
 async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committed(
     log: EventLog, kafka_settings: Settings
 ) -> None:
-    state = await state_of_all(log)
+    state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
     commit(kafka_settings, dict.fromkeys(ends, 0))
     assert await log.settle(30.0, 5.0, marks_of(state, ends)) == 0
@@ -103,7 +94,7 @@ async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committ
 
 
 async def test_marks_of_a_topic_that_was_made_again_count_nothing(log: EventLog) -> None:
-    state = await state_of_all(log)
+    state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
     before = replace(state, topic_ids=dict.fromkeys(state.topic_ids, bytes(16)))
     assert await log.settle(0.2, 5.0, marks_of(before, ends)) == sum(ends.values())
@@ -115,7 +106,7 @@ async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: Even
     producer.begin_transaction()
     producer.produce(kafka.STOCK, value=b"x", partition=0)
     assert producer.flush(20) == 0
-    state = await state_of_all(log)
+    state = await log.state(20.0)
     readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in kafka.EVENT_TOPICS}
     assert await log.settle(600.0, 5.0, marks_of(state, readable)) == 1
     producer.abort_transaction(20)
