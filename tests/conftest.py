@@ -13,6 +13,7 @@ TESTS = Path(__file__).parent
 SHARING_SERVERS = {"e2e", "envoy", "orders", "processor"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share servers in one process, where several run: a folder's, else a file's."""
     for item in items:
