@@ -6,12 +6,11 @@ BIN := .venv/bin
 STAMP := .venv/.ordermesh
 MORE := tests/cluster tests/clients tests/bench tests/soak
 # Two at a time: tests mostly wait for servers. A folder that shares its servers stays in one process.
-PARALLEL := -n 2 --dist loadgroup
-SLOW := tests/cli/test_readiness.py tests/cli/test_other_ports.py tests/stack/test_full_disk.py tests/processor/test_processor_unreadable.py
+PARALLEL := -n 2 --dist loadscope
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-more test-slow qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint gen lock clean
+.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -39,13 +38,10 @@ up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
 test: setup ## the tests of the platform, on real servers, about a quarter of an hour on two cores
-	@$(BIN)/pytest -q $(PARALLEL) $(MORE:%=--ignore=%) $(SLOW:%=--ignore=%)
+	@$(BIN)/pytest -q $(PARALLEL) $(MORE:%=--ignore=%)
 
 test-more: setup ## the tests of what stands around it: a cluster of brokers, client packages, benchmarks
 	@$(BIN)/pytest -q $(PARALLEL) $(MORE)
-
-test-slow: setup ## what takes minutes: parts that stop, hang or crash and what the status says, a full disk, unreadable batches
-	@$(BIN)/pytest -q $(SLOW)
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
