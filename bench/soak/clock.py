@@ -7,7 +7,6 @@ publisher, workers, gateway and Envoy keep the machine's time; nothing that they
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -55,18 +54,13 @@ def found_in(folder: Path) -> Path | None:
 
 
 def fetch(cache: Path) -> None:
-    """Fetch the package, in a whole or not at all. Raises LibraryMissing."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    fresh = cache.with_name(f"{PACKAGE}.{os.getpid()}")
+    """Fetch the package. Raises LibraryMissing."""
     try:
-        subprocess.run([SCRIPT, PACKAGE, fresh], check=True, timeout=FETCH_SECONDS)
+        subprocess.run([SCRIPT, PACKAGE, cache], check=True, timeout=FETCH_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         raise LibraryMissing(
             f"the Debian package {PACKAGE} cannot be fetched, and is not installed: {error}"
         ) from error
-    shutil.rmtree(cache, ignore_errors=True)
-    fresh.rename(cache)
 
 
 class MovedClock:

@@ -39,16 +39,11 @@ def program(package: str, path: str) -> Program:
 
 
 def fetch(package: str, folder: Path) -> None:
-    """Fetch a package, in a whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f"{package}.{os.getpid()}")
+    """Fetch a package."""
     try:
-        subprocess.run([SCRIPT, package, fresh], check=True, timeout=FETCH_SECONDS)
+        subprocess.run([SCRIPT, package, folder], check=True, timeout=FETCH_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         missing = f"the Debian package {package} cannot be fetched: {error}"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
