@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
@@ -21,10 +22,10 @@ Connection = psycopg.AsyncConnection[Any]
 class Pool(AsyncConnectionPool[Connection]):
     """Counts the connections that are in use: when all are, waiting in vain is PoolBusy, a kind of PoolTimeout."""
 
-    def __init__(self, dsn: str, **options: Any) -> None:
+    def __init__(self, dsn: str, connect: Callable[[], Awaitable[Connection]], **options: Any) -> None:
+        """`connect` makes a connection beside the pool's."""
         super().__init__(dsn, **options)
-        self._dsn = dsn
-        self._options: dict[str, Any] = options["kwargs"]
+        self._connect_beside = connect
         self._in_use = 0
         self._look: asyncio.Task[bool] | None = None
         self._looked_at = self._worked_at = float("-inf")
@@ -59,7 +60,7 @@ class Pool(AsyncConnectionPool[Connection]):
     async def _connects(self) -> bool:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                connection = await psycopg.AsyncConnection.connect(self._dsn, **self._options)
+                connection = await self._connect_beside()
                 await connection.close()
         except (psycopg.Error, TimeoutError):
             return False

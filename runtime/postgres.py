@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -81,7 +82,8 @@ def async_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none
     async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
         used.note(connection)
 
-    return Pool(dsn, check=check, reset=returned, **pool_options(application, max_size, pooler))
+    beside = partial(connect_async, dsn, application, pooler)
+    return Pool(dsn, beside, check=check, reset=returned, **pool_options(application, max_size, pooler))
 
 
 def sync_pool(
