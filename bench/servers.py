@@ -22,10 +22,11 @@ from stack.credentials import load_or_create
 from stack.envoy import Envoy
 from stack.logfile import LogFile
 from stack.paths import StateFolder, temporary_home
-from stack.plan import Component, Site, servers
+from stack.plan import Component, servers
 from stack.ports import LOOPBACK, allocate
 from stack.process import Command, Process, inherited_env
 from stack.settings import StackSettings
+from stack.site import Site
 
 READY_SECONDS = 60.0
 PARTITIONS = 12

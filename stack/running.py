@@ -14,8 +14,8 @@ from stack import proc
 from stack.board import Event
 from stack.errors import PortTaken, ServerFailed
 from stack.paths import temporary_home
-from stack.plan import Site, given_env
 from stack.settings import StackSettings
+from stack.site import Site, given_env
 from stack.status import ComponentStatus, State
 from stack.supervisor import Stack
 

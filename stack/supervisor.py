@@ -18,9 +18,10 @@ from stack.errors import ServerFailed
 from stack.keeper import Keeper
 from stack.logfile import LogFile
 from stack.paths import PRIVATE, StateFolder, default_home
-from stack.plan import Component, Site, components, given_env, write_envoy_config
+from stack.plan import Component, components, write_envoy_config
 from stack.proc import identify
 from stack.settings import StackSettings
+from stack.site import Site, given_env
 from stack.status import ComponentStatus, StackStatus, State, end_recorded, read_status
 
 READY_SECONDS = 60.0

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from stack.credentials import load_or_create
 from stack.paths import StateFolder
-from stack.plan import Site
 from stack.ports import LOOPBACK
 from stack.settings import StackSettings
+from stack.site import Site
 
 
 def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
