@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import sys
 from contextlib import AsyncExitStack
@@ -33,6 +32,7 @@ from orders.writer import Writer
 from runtime import logging, metrics
 from runtime.background import BackgroundEnded, serve_beside
 from runtime.exit_codes import ExitCode
+from runtime.garbage import make_rare
 from runtime.grpc_server import serve_async
 from runtime.outage import Outage
 from runtime.postgres import async_pool
@@ -103,10 +103,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
             ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
             process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcess(pool, dsn, stop), server)
 
-        # What is loaded by now stays; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(COLLECT_AFTER_OBJECTS)
+        make_rare(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
         await serve_beside(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)

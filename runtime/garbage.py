@@ -1,4 +1,4 @@
-"""Looks for cycles of objects between pieces of work, in processes whose work makes many objects without cycles."""
+"""Makes the garbage collector rare in processes whose work makes many objects, nearly all without cycles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import time
 EVERY_SECONDS = 60.0
 
 
+def make_rare(collect_after_objects: int) -> None:
+    """Have the collector look at new objects alone, and only when there are so many; what is loaded by now stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(collect_after_objects)
+
+
 class Garbage:
     """Makes the collector rare while work is done; what errors leave in cycles is collected once a minute."""
 
     def __init__(self, collect_after_objects: int, every_seconds: float = EVERY_SECONDS) -> None:
-        # What is loaded by now stays; the collector need not look at it again.
-        gc.freeze()
-        gc.set_threshold(collect_after_objects)
+        make_rare(collect_after_objects)
         self._every_seconds = every_seconds
         self._collected_at = time.monotonic()
 
