@@ -8,7 +8,7 @@ import time
 from stack.board import Board
 from stack.plan import Component
 from stack.process import Process, explain_exit
-from stack.status import StackStatus, State
+from stack.status import WELL, StackStatus, State
 
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
@@ -81,7 +81,7 @@ class Keeper:
         return False
 
     def _needs_are_met(self, status: StackStatus) -> bool:
-        return all(status.components[name].state in (State.READY, State.DONE) for name in self.component.needs)
+        return all(status.components[name].state in WELL for name in self.component.needs)
 
     def _start_and_wait(self, *, restarted: bool) -> None:
         with self._life:

@@ -22,7 +22,7 @@ from stack.plan import Component, components, write_envoy_config
 from stack.proc import identify
 from stack.settings import StackSettings
 from stack.site import Site, given_env
-from stack.status import ComponentStatus, StackStatus, State, end_recorded, read_status
+from stack.status import WELL, ComponentStatus, StackStatus, State, end_recorded, read_status
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -155,4 +155,4 @@ def make_empty(folder: Path) -> None:
 def settled(status: StackStatus) -> bool:
     """Say whether a start is over: everything is ready or done, or something failed."""
     states = [one.state for one in status.components.values()]
-    return State.FAILED in states or all(state in (State.READY, State.DONE) for state in states)
+    return State.FAILED in states or all(state in WELL for state in states)
