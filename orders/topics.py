@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -12,7 +13,9 @@ from runtime import kafka, kafka_limits, logging
 from runtime.logging import logger
 
 FAILURES = (OSError, ValueError, KafkaException)
-NEWS_SECONDS = 0.1
+RETRY_SECONDS = 0.1
+# Not retriable by Kafka's protocol, but true only until enough brokers have registered (again) and all know of a topic.
+PASSING = (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def main() -> None:
@@ -20,21 +23,28 @@ def main() -> None:
     settings = TopicSettings.load()
     logging.configure("topics", settings)
     client = kafka.admin(settings, "ordermesh-topics")
-    created = kafka.create_topics(client, settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr)
+    wanted = settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr
+    created = retried(lambda: kafka.create_topics(client, *wanted))
     logger().info("topics are there", created=created, raised=raise_letter_limits(client))
 
 
 def raise_letter_limits(client: AdminClient) -> list[str]:
     """Raise the limits of dead letter topics where they are too low, and return the names of those topics."""
+    try:
+        return retried(lambda: kafka_limits.raise_letter_limits(client))
+    except PermissionError as error:
+        logger().warning("dead letters that are too large for Kafka are kept in the database", error=str(error))
+        return []
+
+
+def retried(request: Callable[[], list[str]]) -> list[str]:
+    """Return what a request returns, sent again while a cluster that has just started cannot serve it yet."""
     until = time.monotonic() + kafka.ADMIN_TIMEOUT_SECONDS
     while True:
         try:
-            return kafka_limits.raise_letter_limits(client)
-        except PermissionError as error:
-            logger().warning("dead letters that are too large for Kafka are kept in the database", error=str(error))
-            return []
+            return request()
         except KafkaException as error:
-            # Not every broker knows yet of a topic that was made just now.
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART or time.monotonic() > until:
+            told: KafkaError = error.args[0]
+            if not (told.retriable() or told.code() in PASSING) or time.monotonic() > until:
                 raise
-        time.sleep(NEWS_SECONDS)
+        time.sleep(RETRY_SECONDS)

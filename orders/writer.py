@@ -167,12 +167,14 @@ class Writer:
 
     async def _try(self, entries: list[Entry], *, with_stock: bool) -> list[Outcome]:
         """Store a group in one transaction, again after a conflict; a lost connection is everybody's outcome."""
+        conflict: Exception | None = None
         for _ in range(MAX_TRIES):
             try:
                 connection = await self._connected()
                 store = self._store_with_stock if with_stock else self._store_plain
                 outcomes = await store(connection, entries)
-            except NotFresh:
+            except NotFresh as error:
+                conflict = error
                 continue
             except OutcomeUnknown as unknown:
                 self._outage.begins(unknown.__cause__ or unknown)
@@ -180,15 +182,18 @@ class Writer:
             except psycopg.Error as error:
                 found = meaning(error)
                 if found.retry is Retry.AT_ONCE:
+                    conflict = error
                     continue
                 if found.told is Told.INTERNAL:
                     raise
                 if found.told is Told.OVERLOADED:
+                    conflict = error
                     break
                 self._outage.begins(error)
                 return [database_unavailable()] * len(entries)
             self._outage.ends()
             return outcomes
+        logger().warning("orders refused, others were in the way", orders=len(entries), error=str(conflict).strip())
         return [Overloaded()] * len(entries)
 
     async def _connected(self) -> Connection:

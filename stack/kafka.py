@@ -144,8 +144,10 @@ class Kafka:
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
         client = quiet_client(self.bootstrap, {})
+        membership = self.membership
+        wanted = cluster_id(membership.identity)
         try:
-            await_ready(self._process, lambda: answers(client, self.membership.node_id), timeout_seconds)
+            await_ready(self._process, lambda: answers(client, wanted, membership.node_id), timeout_seconds)
         except ServerFailed as error:
             raise self._explained(error) from error
 
@@ -201,12 +203,13 @@ def quiet_client(bootstrap: str, properties: Mapping[str, str]) -> AdminClient:
     return AdminClient(settings | {"error_cb": lambda error: None})
 
 
-def answers(client: AdminClient, node_id: int) -> bool:
-    """Say whether a broker is registered; blocks for up to a second."""
+def answers(client: AdminClient, cluster: str, node_id: int) -> bool:
+    """Return whether a broker of this cluster is registered, and not another one's at its port; blocks for a second."""
     try:
-        return node_id in client.list_topics(timeout=1).brokers
+        found = client.list_topics(timeout=1)
     except KafkaException:
         return False
+    return found.cluster_id == cluster and node_id in found.brokers
 
 
 def known_cause(written: str) -> str | None:
