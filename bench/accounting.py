@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from stack import proc
+from stack.processes import proc
 
 QUIET_CORES = 0.35
 QUIET_SECONDS = 1.0

@@ -16,7 +16,7 @@ from bench.end_to_end import measured
 from bench.loads import GRPC_HEADERS, SERVICE, Load
 from bench.servers import running_servers
 from bench.subjects import SQL, Probe, connected, product
-from stack import plan
+from stack.supervision import components
 
 ITEMS = (1, 10, 100, 1000)
 ITEM_CALLS = {1: 8000, 10: 6000, 100: 1500, 1000: 200}
@@ -82,7 +82,7 @@ def old_snapshot(events: int, seconds: float) -> Iterator[Point]:
         holder = held.enter_context(connected(servers.site.admin_dsn, "orders"))
         holder.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute(SQL.hold_snapshot)
-        publisher, published = plan.publisher(servers.site), Probe(orders, SQL.published)
+        publisher, published = components.publisher(servers.site), Probe(orders, SQL.published)
         for number in range(1, SNAPSHOT_ROUNDS + 1):
             if number > 1:
                 time.sleep(seconds / (SNAPSHOT_ROUNDS - 1))

@@ -20,9 +20,9 @@ from bench.end_to_end import Run, peak
 from bench.loads import GRPC, REST, Load
 from bench.servers import READY_SECONDS, free_port, plain_front
 from bench.subjects import probes, product
-from stack.envoy import Envoy
-from stack.logfile import LogFile
+from stack.processes.logfile import LogFile
 from stack.running import RunningStack, running_stack
+from stack.servers.envoy import Envoy
 
 Cut = Callable[[Config], None]
 BATCH_EVENTS = (50, 200, 1000, 5000)

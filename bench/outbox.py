@@ -10,9 +10,11 @@ from psycopg.conninfo import make_conninfo
 
 from bench import bodies
 from bench.subjects import SQL
-from orders import events, rows, validate
-from orders.ids import uuid7
-from orders.model import CREATED
+from orders.api import validation
+from orders.domain import events
+from orders.domain.ids import uuid7
+from orders.domain.order import CREATED
+from orders.store import rows
 
 ORDER_ID = "00000000-0000-7000-8000-000000000001"
 EVENT_ID = "00000000-0000-7000-8000-000000000002"
@@ -31,7 +33,7 @@ def fill(admin_dsn: str, count: int) -> None:
 
 def lines(count: int) -> Iterator[str]:
     """Yield rows of the outbox as COPY reads them; encoding one event and giving it other ids is fast."""
-    order = validate.new_order(bodies.order(), TRACEPARENT, None)
+    order = validation.new_order(bodies.order(), TRACEPARENT, None)
     now_us = time.time_ns() // 1000
     event = rows.planned(order, ORDER_ID, EVENT_ID, CREATED, now_us).event
     payload = event.payload.hex()

@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from runtime.postgres import connect
-from runtime.sql import Queries
-from stack import ports
-from stack.credentials import load_or_create
-from stack.logfile import LogFile
-from stack.paths import StateFolder, temporary_home
-from stack.postgres import Postgres
+from runtime.postgres.connections import connect
+from runtime.postgres.queries import Queries
+from stack.machine import ports
+from stack.machine.paths import StateFolder, temporary_home
+from stack.processes.logfile import LogFile
+from stack.servers.credentials import load_or_create
+from stack.servers.postgres import Postgres
 
 SQL = Queries("bench", "request_ids.sql")
 ROWS, BATCH, BATCHES, ROUNDS = 700_000, 20, 100, 12

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from loadgen.machine import read_machine, read_versions
+from loadgen.report.machine import read_machine, read_versions
 
 SCHEMA = "ordermesh.bench/1"
 RESULTS = Path(__file__).with_name("results")

@@ -18,15 +18,15 @@ from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
 
-from stack.credentials import load_or_create
-from stack.envoy import Envoy
-from stack.logfile import LogFile
-from stack.paths import StateFolder, temporary_home
-from stack.plan import Component, servers
-from stack.ports import LOOPBACK, allocate
-from stack.process import Command, Process, inherited_env
+from stack.machine.paths import StateFolder, temporary_home
+from stack.machine.ports import LOOPBACK, allocate
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process, inherited_env
+from stack.servers.credentials import load_or_create
+from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
-from stack.site import Site
+from stack.supervision.components import Component, servers
+from stack.supervision.site import Site
 
 READY_SECONDS = 60.0
 PARTITIONS = 12

@@ -15,11 +15,12 @@ from bench import accounting, bodies, outbox
 from bench.accounting import Roots
 from bench.servers import Servers, running_servers
 from bench.subjects import SQL, NotDrained, Probe, connected
-from orders import rows, validate
-from orders.ids import uuid7
-from orders.model import CREATED
-from stack import plan
-from stack.plan import Component
+from orders.api import validation
+from orders.domain.ids import uuid7
+from orders.domain.order import CREATED
+from orders.store import rows
+from stack.supervision import components
+from stack.supervision.components import Component
 
 POLL_SECONDS = 0.01
 DRAIN_SECONDS = 300.0
@@ -52,17 +53,17 @@ def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1
     with running_servers(env, processor_workers=workers) as servers, prepared(servers) as (orders, analytics):
         outbox.fill(servers.site.admin_dsn, events)
         published = Probe(orders, SQL.published)
-        publisher = plan.publisher(servers.site)
+        publisher = components.publisher(servers.site)
         yield drained(servers, publisher, published, events, "publisher", {"batch_events": batch_events})
         publisher.runner.stop()
         counted = Probe(analytics, SQL.product_counted)
-        yield drained(servers, plan.processor(servers.site), counted, events, "worker", {"workers": workers})
+        yield drained(servers, components.processor(servers.site), counted, events, "worker", {"workers": workers})
 
 
 @contextmanager
 def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycopg.Connection[Any]]]:
     """Make databases, tables and topics, and connect to both databases."""
-    for component in plan.preparations(servers.site):
+    for component in components.preparations(servers.site):
         servers.component(component)
     admin = servers.site.admin_dsn
     with connected(admin, "orders") as orders, connected(admin, "analytics") as analytics:
@@ -109,7 +110,7 @@ def handler() -> Stage:
     began, began_cpu = time.perf_counter(), time.process_time()
     for _ in range(HANDLER_ORDERS // HANDLER_BATCH):
         now_us = time.time_ns() // 1000
-        checked = [validate.new_order(request, outbox.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
+        checked = [validation.new_order(request, outbox.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
         batch = [rows.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
         rows.order_parameters(batch, "bench")
     seconds, cpu_us = time.perf_counter() - began, (time.process_time() - began_cpu) * 1e6

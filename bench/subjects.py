@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from bench.accounting import Roots
-from runtime.sql import Queries
+from runtime.postgres.queries import Queries
 from stack.running import RunningStack, running_stack
 
 SQL = Queries("bench", "bench.sql")

@@ -37,33 +37,41 @@ class Entry:
 
 
 COMMANDS = {
-    "up": Entry("cli.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
-    "down": Entry("cli.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
+    "up": Entry("cli.local.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
+    "down": Entry("cli.local.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
     "status": Entry(
-        "cli.lifecycle:status",
+        "cli.local.lifecycle:status",
         "Show every part with its state, address and restarts; the exit code is 0 only when all get on.",
     ),
-    "open": Entry("cli.open:open_page", "Open the dashboard, or the API documentation, in a browser."),
-    "logs": Entry("cli.logs:logs", "Show the last log lines of all parts, merged by time."),
+    "open": Entry("cli.local.open:open_page", "Open the dashboard, or the API documentation, in a browser."),
+    "logs": Entry("cli.local.logs:logs", "Show the last log lines of all parts, merged by time."),
     "psql": Entry(
-        "cli.psql:app",
+        "cli.local.psql:app",
         "Open psql on a database as a role that only reads; further arguments, as -c, go to psql.",
     ),
     "reset": Entry(
-        "cli.reset:reset",
+        "cli.local.reset:reset",
         "Delete orders, events, metrics and logs in the local stack's folder; what is on other servers stays.",
     ),
-    "fetch": Entry("cli.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
+    "fetch": Entry("cli.local.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
     "demo": Entry(
-        "cli.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."
+        "cli.local.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."
     ),
-    "load": Entry("cli.load:app", "Send orders on a schedule and prove that each was counted once."),
-    "verify": Entry("cli.verify:verify", "Compare orders and metrics; the exit code is 0 only when everything agrees."),
-    "topics": Entry("cli.topics:app", "Show each topic: partitions, messages held, messages ever, and consumer lag."),
-    "doctor": Entry("cli.doctor:doctor", "Look at what a stack needs on this machine; say how to get what is missing."),
+    "load": Entry("cli.pipeline.load:app", "Send orders on a schedule and prove that each was counted once."),
+    "verify": Entry(
+        "cli.pipeline.verify:verify", "Compare orders and metrics; the exit code is 0 only when everything agrees."
+    ),
+    "topics": Entry(
+        "cli.topics.topics:app", "Show each topic: partitions, messages held, messages ever, and consumer lag."
+    ),
+    "doctor": Entry(
+        "cli.local.doctor:doctor", "Look at what a stack needs on this machine; say how to get what is missing."
+    ),
     "settings": Entry("cli.settings:settings", "Print every setting with its default, as Markdown."),
-    "outbox": Entry("cli.outbox:app", "Events that Kafka has not taken: list, retry, discard."),
-    "dlq": Entry("cli.dead_letters:app", "Events that could not be counted: list, show, redrive; resume partitions."),
+    "outbox": Entry("cli.pipeline.outbox:app", "Events that Kafka has not taken: list, retry, discard."),
+    "dlq": Entry(
+        "cli.pipeline.dead_letters:app", "Events that could not be counted: list, show, redrive; resume partitions."
+    ),
 }
 
 

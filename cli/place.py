@@ -12,11 +12,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from runtime.settings import PREFIX, Settings
-from stack.credentials import DATABASE_OF, load_or_create
 from stack.errors import ServerFailed, SettingInvalid
-from stack.paths import HOME_SETTING, StateFolder, default_home
+from stack.machine.paths import HOME_SETTING, StateFolder, default_home
+from stack.servers.credentials import DATABASE_OF, load_or_create
 from stack.settings import StackSettings
-from stack.status import StackStatus, read_status
+from stack.supervision.status import StackStatus, read_status
 
 
 def local_status() -> StackStatus | None:

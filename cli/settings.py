@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 import gateway.settings
 import orders.settings
 import processor.settings
-from cli.topics import GroupSettings
+from cli.topics.topics import GroupSettings
 from runtime.settings import PREFIX, Settings
 from stack.settings import StackSettings
 

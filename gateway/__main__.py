@@ -8,19 +8,21 @@ import grpc
 import uvloop
 from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
 
-from gateway import pages, public, reflection
-from gateway.backends import Analytics, Backend, Orders
-from gateway.event_log import EventLog
-from gateway.health import FrontDoorHealth
-from gateway.order_log import OrderLog
-from gateway.sampler import Sampler
-from gateway.servicer import PipelineServicer
+from gateway.pipeline.backends import Analytics, Backend, Orders
+from gateway.pipeline.event_log import EventLog
+from gateway.pipeline.pipeline_service import PipelineServicer
+from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings
-from gateway.watch import WatchServicer
-from gateway.watch_metrics import TotalsSource
-from runtime import grpc_server, logging, metrics, shutdown
-from runtime.background import BackgroundEnded, serve_beside
+from gateway.watch.metrics_stream import TotalsSource
+from gateway.watch.order_log import OrderLog
+from gateway.watch.watch_service import WatchServicer
+from gateway.web import contracts, pages, reflection
+from gateway.web.health import FrontDoorHealth
 from runtime.exit_codes import ExitCode
+from runtime.grpc import server
+from runtime.process import shutdown
+from runtime.process.background import BackgroundEnded, serve_beside
+from runtime.telemetry import logging, metrics
 
 
 async def run(settings: GatewaySettings) -> None:
@@ -28,7 +30,9 @@ async def run(settings: GatewaySettings) -> None:
     stop = shutdown.on_signal_async()
     orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
-    backends: dict[str, Backend] = dict.fromkeys(public.ORDERS, orders) | dict.fromkeys(public.ANALYTICS, analytics)
+    backends: dict[str, Backend] = dict.fromkeys(contracts.ORDERS, orders) | dict.fromkeys(
+        contracts.ANALYTICS, analytics
+    )
     health = FrontDoorHealth(backends, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_log, totals = OrderLog(settings), TotalsSource(analytics, settings.analytics_target)
@@ -44,7 +48,7 @@ async def run(settings: GatewaySettings) -> None:
     metrics_server = metrics.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:
-        serving = grpc_server.serve_async(settings.gateway_listen, public.GATEWAY, register, stop, health)
+        serving = server.serve_async(settings.gateway_listen, contracts.GATEWAY, register, stop, health)
         await serve_beside({"sampler": sampler.run(stop)}, serving, stop)
     finally:
         await runner.cleanup()

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadgen.options import OptionError, parse
-from loadgen.progress import open_screen, plain_console
-from loadgen.report import print_closing, print_opening
+from loadgen.report.progress import open_screen, plain_console
+from loadgen.report.text import print_closing, print_opening
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
-from runtime.output import Output
+from runtime.process.output import Output
 
 
 def main(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> int:

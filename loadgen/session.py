@@ -11,14 +11,11 @@ from datetime import UTC, datetime
 
 import uvloop
 
-from loadgen.driver import Driver
-from loadgen.machine import read_machine, read_versions
 from loadgen.options import Options
-from loadgen.priority import realtime
-from loadgen.progress import Screen, Snapshot, open_screen
-from loadgen.reconcile import Baseline, Claim, NotSettled, Proof, Reconciler, Reconciliation
-from loadgen.recorder import NANOSECONDS, Recorder
-from loadgen.result import (
+from loadgen.proof.proof import Baseline, Claim, NotSettled, Proof, Reconciler, Reconciliation
+from loadgen.report.machine import read_machine, read_versions
+from loadgen.report.progress import Screen, Snapshot, open_screen
+from loadgen.report.result import (
     SCHEMA,
     Latency,
     Orders,
@@ -31,10 +28,13 @@ from loadgen.result import (
     utc_text,
     why_void,
 )
-from loadgen.schedule import due_calls
+from loadgen.sending.driver import Driver
+from loadgen.sending.priority import realtime
+from loadgen.sending.recorder import NANOSECONDS, Recorder
+from loadgen.sending.schedule import due_calls
+from loadgen.sending.workload import Workload
 from loadgen.target import TargetNotReady, require_front_door
 from loadgen.transports import ENCODERS, open_transport
-from loadgen.workload import Workload
 
 
 def run(options: Options, screen: Screen | None = None) -> Result:

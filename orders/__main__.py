@@ -12,7 +12,7 @@ PROGRAMS = {
     "serve": "orders.supervise",
     "publish": "orders.publish",
     "migrate": "orders.migrate",
-    "topics": "orders.topics",
+    "topics": "orders.create_topics",
 }
 USAGE = f"usage: python -m orders {' | '.join(PROGRAMS)}"
 

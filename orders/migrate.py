@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 
 from orders.settings import DatabaseSettings
-from runtime import logging, postgres
-from runtime.logging import logger
+from runtime.postgres import connections
+from runtime.telemetry import logging
+from runtime.telemetry.logging import logger
 
 FAILURES = (OSError, ValueError, psycopg.Error)
 
@@ -16,5 +17,5 @@ def main() -> None:
     settings = DatabaseSettings.load()
     logging.configure("orders-migrate", settings)
     dsn = settings.orders_dsn.get_secret_value()
-    applied = postgres.migrate(dsn, "orders.migrations", settings.postgres_pooler)
+    applied = connections.migrate(dsn, "orders.migrations", settings.postgres_pooler)
     logger().info("orders database is up to date", applied=applied)

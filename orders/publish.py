@@ -10,18 +10,18 @@ from typing import Any
 import psycopg
 from confluent_kafka import KafkaException
 
-from orders.events import SHARDS
-from orders.publisher import Publisher
-from orders.sender import KafkaDown
+from orders.domain.events import SHARDS
+from orders.outbox.publisher import Publisher
+from orders.outbox.sender import KafkaDown
 from orders.settings import PublisherSettings
-from orders.sql import OUTBOX
-from runtime import logging, metrics
-from runtime.logging import logger
-from runtime.outage import Outage
-from runtime.pace import Pace
-from runtime.postgres import connect
-from runtime.shutdown import on_signal
-from runtime.vitals import VITALS
+from orders.store.queries import OUTBOX
+from runtime.postgres.connections import connect
+from runtime.process.heartbeat import VITALS
+from runtime.process.pacing import Pace
+from runtime.process.shutdown import on_signal
+from runtime.telemetry import logging, metrics
+from runtime.telemetry.logging import logger
+from runtime.telemetry.outage import Outage
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25

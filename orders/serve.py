@@ -15,34 +15,34 @@ from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
-from orders.admission import Admission
-from orders.catalogue import Catalogue
-from orders.changes import Changes
-from orders.clock import DatabaseClock
-from orders.doorbell import Doorbell
-from orders.housekeeping import keep_house
-from orders.inventory import Inventory
-from orders.ledger import OrderLedger
-from orders.reads import Reads
-from orders.releases import Releases
-from orders.servicer import Orders
+from orders.api.admission import Admission
+from orders.api.changes import Changes
+from orders.api.inventory_service import Inventory
+from orders.api.ledger_service import OrderLedger
+from orders.api.order_service import Orders
+from orders.api.reads import Reads
+from orders.outbox.notifier import Doorbell
 from orders.settings import ServeSettings
-from orders.steps import Steps
-from orders.writer import Writer
-from runtime import logging, metrics
-from runtime.background import BackgroundEnded, serve_beside
+from orders.stock.backorders import Releases
+from orders.stock.catalogue import Catalogue
+from orders.store.clock import DatabaseClock
+from orders.store.maintenance import keep_house
+from orders.writes.group_commit import Writer
+from orders.writes.status_changes import Steps
 from runtime.exit_codes import ExitCode
-from runtime.garbage import make_rare
-from runtime.grpc_server import serve_async
-from runtime.outage import Outage
-from runtime.postgres import async_pool
-from runtime.process_health import AsyncProcess
-from runtime.shutdown import on_signal_async
-from runtime.supervise import run_child
-from runtime.vitals import BEAT_SECONDS, VITALS
+from runtime.grpc.server import serve_async
+from runtime.postgres.connections import async_pool
+from runtime.process.background import BackgroundEnded, serve_beside
+from runtime.process.garbage_collection import make_rare
+from runtime.process.health_service import AsyncProcess
+from runtime.process.heartbeat import BEAT_SECONDS, VITALS
+from runtime.process.shutdown import on_signal_async
+from runtime.process.supervisor import run_child
+from runtime.telemetry import logging, metrics
+from runtime.telemetry.outage import Outage
 
 if TYPE_CHECKING:
-    from runtime.grpc_lane import Lane
+    from runtime.grpc.fast_lane import Lane
 
 PUBLIC = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
 # What the fast lane serves where there is one; Envoy routes these methods to it.
@@ -122,7 +122,7 @@ def fast_lane(address: str) -> Lane | None:
     """Return the fast lane at an address, None without one; only then is its engine loaded."""
     if not address:
         return None
-    from runtime.grpc_lane import Lane
+    from runtime.grpc.fast_lane import Lane
 
     return Lane(address, HOT_METHODS)
 

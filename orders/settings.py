@@ -3,8 +3,8 @@
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
-from runtime.pooler import POOLER, Pooler
-from runtime.retention import RetentionSettings
+from runtime.postgres.pooler import POOLER, Pooler
+from runtime.postgres.retention import RetentionSettings
 from runtime.settings import Settings
 
 

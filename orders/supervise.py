@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from orders.settings import ServeSettings
-from runtime import logging
-from runtime.logging import logger
-from runtime.supervise import Supervisor
+from runtime.process.supervisor import Supervisor
+from runtime.telemetry import logging
+from runtime.telemetry.logging import logger
 
 FAILURES = (OSError, ValueError)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 
 from processor.settings import DatabaseSettings
-from runtime import logging, postgres
 from runtime.exit_codes import ExitCode
+from runtime.postgres import connections
+from runtime.telemetry import logging
 
 
 def main() -> int:
@@ -15,7 +16,7 @@ def main() -> int:
     logging.configure("processor", settings)
     try:
         dsn = settings.analytics_dsn.get_secret_value()
-        applied = postgres.migrate(dsn, "processor.migrations", settings.postgres_pooler)
+        applied = connections.migrate(dsn, "processor.migrations", settings.postgres_pooler)
     except (psycopg.Error, ValueError) as error:
         logging.logger().error("migration failed", error=str(error).strip())
         return ExitCode.START_FAILED

@@ -6,13 +6,15 @@ import grpc
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 
-from processor.analytics import AnalyticsServicer, Pool
-from processor.ledger import LedgerServicer
+from processor.query.analytics_service import AnalyticsServicer, Pool
+from processor.query.ledger_service import LedgerServicer
 from processor.settings import ServeSettings
-from runtime import grpc_server, logging, metrics, postgres
 from runtime.exit_codes import ExitCode
-from runtime.process_health import SyncProcess
-from runtime.shutdown import on_signal
+from runtime.grpc import server
+from runtime.postgres import connections
+from runtime.process.health_service import SyncProcess
+from runtime.process.shutdown import on_signal
+from runtime.telemetry import logging, metrics
 
 SERVICE = "analytics"
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
@@ -26,8 +28,8 @@ def main() -> int:
     dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
         metrics_server = metrics.serve(settings.metrics_address)
-        with postgres.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
-            grpc_server.serve_sync(
+        with connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
+            server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
                 lambda server: register(server, pool, SyncProcess(pool, dsn, stop)),

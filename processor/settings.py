@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
-from runtime.group_protocol import CLASSIC_ONLY, GroupProtocol
-from runtime.pooler import POOLER, Pooler
-from runtime.retention import RetentionSettings
+from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
+from runtime.postgres.pooler import POOLER, Pooler
+from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
 
 

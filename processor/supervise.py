@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from processor.settings import WorkSettings
-from runtime import logging
 from runtime.exit_codes import ExitCode
-from runtime.supervise import Supervisor
+from runtime.process.supervisor import Supervisor
+from runtime.telemetry import logging
 
 SERVICE = "processor"
 
@@ -16,7 +16,7 @@ def main() -> int:
     logging.configure(SERVICE, settings)
     logging.logger().info("starting", settings=settings.shown())
     supervisor = Supervisor(
-        ("processor.worker",),
+        ("processor.consume.worker",),
         settings.processor_workers,
         metrics_address=settings.metrics_address,
     )

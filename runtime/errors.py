@@ -23,7 +23,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime import rest_names
+from runtime.grpc import rest_field_names
 
 DOMAIN = "ordermesh"
 # gRPC caps metadata at 8 KiB, so a reply names this many violations and counts the rest.
@@ -134,7 +134,7 @@ def database_unavailable() -> Unavailable:
 
 def to_status(error: ServiceError, *, over_rest: bool = False) -> Status:
     """Return the error as google.rpc.Status with its details; to REST clients fields are told by their JSON names."""
-    told = rest_names.in_json if over_rest else str
+    told = rest_field_names.in_json if over_rest else str
     status = Status(code=error.code.value[0], message=told(error.message))
     status.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=ErrorReason.Name(error.reason), domain=DOMAIN, metadata=error.metadata)

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from stack import proc
-from stack.board import Event
 from stack.errors import PortTaken, ServerFailed
-from stack.paths import temporary_home
+from stack.machine.paths import temporary_home
+from stack.processes import proc
 from stack.settings import StackSettings
-from stack.site import Site, given_env
-from stack.status import ComponentStatus, State
-from stack.supervisor import Stack
+from stack.supervision.board import Event
+from stack.supervision.site import Site, given_env
+from stack.supervision.status import ComponentStatus, State
+from stack.supervision.supervisor import Stack
 
 # Of stacks that start at once one gets its ports in each round.
 ATTEMPTS = 10

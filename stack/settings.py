@@ -8,8 +8,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from runtime.settings import PREFIX, Settings
-from stack import ports
 from stack.errors import PortTaken
+from stack.machine import ports
 
 # Wider than the metrics ports are, so that no moved port meets another one of the same stack.
 OFFSET_STEP = 100

@@ -13,7 +13,7 @@ from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
 from bench.bare.service import GENERIC_PLAN, ORDER_ID, RESULT, SERVICE, SQL, new_ids
 from bench.bare.settings import BareSettings
-from runtime import arrays
+from runtime.postgres import arrays
 
 # The front numbers the methods as they are given.
 CREATE, CREATE_BATCH = range(2)

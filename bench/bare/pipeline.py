@@ -13,7 +13,7 @@ from bench.bare.settings import Engine
 from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from bench.subjects import SQL as PROBES
 from bench.subjects import Probe, Subject
-from runtime.sql import Queries
+from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")
 POLL_SECONDS = 0.05

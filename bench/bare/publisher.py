@@ -9,8 +9,8 @@ import psycopg
 from confluent_kafka import Producer
 
 from bench.bare.settings import BareSettings
-from runtime import arrays
-from runtime.sql import Queries
+from runtime.postgres import arrays
+from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")
 IDLE_SECONDS = 0.01

@@ -16,9 +16,9 @@ import uvloop
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest
 
 from bench.bare.settings import BareSettings, Engine
-from orders.ids import uuid7
-from runtime import arrays
-from runtime.sql import Queries
+from orders.domain.ids import uuid7
+from runtime.postgres import arrays
+from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")
 SERVICE = "ordermesh.orders.v1.OrderService"

@@ -13,8 +13,8 @@ from bench.servers import running_servers
 from bench.stages import Stage, followed
 from bench.subjects import SQL as PROBES
 from bench.subjects import Probe
-from orders.ids import uuid7
-from runtime.sql import Queries
+from orders.domain.ids import uuid7
+from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")
 

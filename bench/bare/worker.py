@@ -6,8 +6,8 @@ import psycopg
 from confluent_kafka import Consumer
 
 from bench.bare.settings import BareSettings
-from runtime import arrays
-from runtime.sql import Queries
+from runtime.postgres import arrays
+from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")
 BATCH_EVENTS = 2000

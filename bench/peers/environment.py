@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stack.paths import default_cache
+from stack.machine.paths import default_cache
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 

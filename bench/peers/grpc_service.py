@@ -13,7 +13,7 @@ from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
 from bench.peers.queries import QUERIES
-from orders import validate
+from orders.api import validation
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
@@ -24,7 +24,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
 
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Any) -> orders_pb2.Order:
         """Store an order with its event and answer when both are durable."""
-        order, order_id = validate.new_order(request, "", None), uuid.uuid4()
+        order, order_id = validation.new_order(request, "", None), uuid.uuid4()
         event = json.dumps({"orderId": str(order_id), "totalMinor": order.total_minor}).encode()
         items = [
             (order_id, position, line.product_id, line.quantity, line.price_minor)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from stack.paths import default_cache
+from stack.machine.paths import default_cache
 
 MOVED = {
     "PostgreSQL",
@@ -93,7 +93,7 @@ class MovedClock:
         return datetime.fromtimestamp(time.time() + self._ahead_seconds).astimezone()
 
     def launcher(self, name: str) -> Sequence[str]:
-        """Return what a process of a stack is started through; see stack.process.started_through."""
+        """Return what a process of a stack is started through; see stack.processes.process.started_through."""
         if name not in MOVED:
             return []
         variables = {

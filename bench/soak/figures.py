@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from runtime.sql import Queries
-from stack import proc
+from runtime.postgres.queries import Queries
+from stack.processes import proc
 from stack.running import RunningStack
 
 SQL = Queries("bench.soak", "soak.sql")

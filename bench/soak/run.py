@@ -21,14 +21,14 @@ from pydantic import SecretStr
 from bench.soak.clock import MovedClock
 from bench.soak.customers import Customers
 from bench.soak.figures import SQL, figures
-from orders import housekeeping
-from processor import maintenance
+from orders.store import maintenance as orders_maintenance
+from processor.counting import maintenance as analytics_maintenance
 from processor.settings import WorkSettings
-from runtime.kafka import EVENT_TOPICS
-from runtime.postgres import connect_async
-from stack.kafka import quiet_client
-from stack.process import started_through
+from runtime.kafka.topics import EVENT_TOPICS
+from runtime.postgres.connections import connect_async
+from stack.processes.process import started_through
 from stack.running import RunningStack, running_stack
+from stack.servers.kafka import quiet_client
 
 FIRST_MIDNIGHT = date(2027, 12, 30)
 BEFORE = timedelta(seconds=10)
@@ -193,14 +193,14 @@ def keep_house(stack: RunningStack) -> None:
         kafka_bootstrap=stack.addresses["kafka"],
         **{name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()},
     )
-    maintenance.run_once(processor)
+    analytics_maintenance.run_once(processor)
     asyncio.run(keep_orders(stack.site.dsn("orders_app"), processor.outbox_retention_days))
 
 
 async def keep_orders(dsn: str, retention_days: int) -> None:
     """Do the upkeep of the orders database."""
     async with await connect_async(dsn, "soak") as connection:
-        await housekeeping.run_once(connection, retention_days)
+        await orders_maintenance.run_once(connection, retention_days)
 
 
 def await_upkeep(stack: RunningStack, clock: MovedClock, night: Night) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from stack import probe
+from stack.supervision import probe
 
 LISTENERS = ("ORDERMESH_ORDERS_LISTEN", "ORDERMESH_ANALYTICS_LISTEN", "ORDERMESH_GATEWAY_LISTEN")
 METRICS = "ORDERMESH_METRICS_ADDRESS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from frontdoor.config import Config, seconds
 
 BODY_BYTES = 1024 * 1024
-# As many as the services accept (runtime.grpc_server.MAX_MESSAGE_BYTES).
+# As many as the services accept (runtime.grpc.server.MAX_MESSAGE_BYTES).
 BATCH_BODY_BYTES = 8 * 1024 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
 # Below what the services accept (16 KiB), since Envoy adds headers of its own.

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stack import proc
-from stack.identity import Identity
-from stack.paths import default_cache
+from stack.machine.paths import default_cache
+from stack.processes import proc
+from stack.processes.identity import Identity
 from stack.settings import StackSettings
-from stack.status import StackStatus, read_status
+from stack.supervision.status import StackStatus, read_status
 
 PATIENCE_SECONDS = 90.0
 ITEM = {"productId": "p1", "quantity": 2, "price": 10}

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from command import Place, as_person
 
-from stack.identity import unprivileged
-from stack.paths import temporary_home
-from stack.prepare import prepare
+from stack.machine.paths import temporary_home
+from stack.machine.prepare import prepare
+from stack.processes.identity import unprivileged
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.lifecycle import examples
-from stack.proc import ProcessId
-from stack.status import Servers, StackStatus, write_status
+from cli.local.lifecycle import examples
+from stack.processes.proc import ProcessId
+from stack.supervision.status import Servers, StackStatus, write_status
 
 BAD = b"\xff\xff no event"
 COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")

@@ -10,7 +10,7 @@ import pytest
 from command import Place, await_true
 from short_clients import one_call, short_clients
 
-from stack.paths import temporary_home
+from stack.machine.paths import temporary_home
 
 OPEN_FILES = 1_024
 CLIENTS = 1_500

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cli.log_lines import LogLine, parse
+from cli.local.log_lines import LogLine, parse
 
 CASES = [
     ('{"event": "x", "level": "warning", "time": "2026-11-26T10:29:31.5Z"}', "2026-11-26T10:29:31.5Z", "warning", "x"),

@@ -9,9 +9,9 @@ from contextlib import ExitStack, suppress
 import pytest
 from command import Place, await_true
 
-from cli.demo import usable_settings
-from stack.paths import temporary_home
-from stack.ports import LOOPBACK
+from cli.local.demo import usable_settings
+from stack.machine.paths import temporary_home
+from stack.machine.ports import LOOPBACK
 from stack.settings import StackSettings
 
 

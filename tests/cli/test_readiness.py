@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from command import await_true
 
-from cli.parts import Part, all_well, ask_gateway, parts
-from stack import proc
+from cli.pipeline.components import Part, all_well, ask_gateway, parts
+from stack.processes import proc
 from stack.running import RunningStack, running_stack
-from stack.status import State, read_status
+from stack.supervision.status import State, read_status
 
 pytestmark = pytest.mark.timeout(300)
 

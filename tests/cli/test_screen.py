@@ -5,12 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from cli import lifecycle, screen
-from cli.parts import parts
-from cli.screen import plain_table
-from stack.board import Event
-from stack.proc import ProcessId
-from stack.status import ComponentStatus, StackStatus, State
+from cli.local import lifecycle
+from cli.output import screen
+from cli.output.screen import plain_table
+from cli.pipeline.components import parts
+from stack.processes.proc import ProcessId
+from stack.supervision.board import Event
+from stack.supervision.status import ComponentStatus, StackStatus, State
 
 LOOKS_LIKE_MARKUP = "cannot write [/var/lib]: [red]no[/] space :warning: [bold"
 

@@ -9,15 +9,15 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from processor.log_reader import LogReader
+from processor.consume.log_reader import LogReader
 from processor.settings import WorkSettings
-from runtime import kafka
+from runtime.kafka import clients, topics
 from runtime.settings import Settings
-from stack import ports
-from stack.kafka import Kafka
-from stack.kafka_config import alone
-from stack.logfile import LogFile
-from stack.paths import temporary_home
+from stack.machine import ports
+from stack.machine.paths import temporary_home
+from stack.processes.logfile import LogFile
+from stack.servers.kafka import Kafka
+from stack.servers.kafka_config import alone
 
 READY_SECONDS = 60.0
 GROUP = "ordermesh-metrics"
@@ -39,9 +39,9 @@ def older() -> Iterator[Kafka]:
 
 
 def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older: Kafka) -> None:
-    kafka.create_topics(kafka.admin(Settings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
-    producer = kafka.producer(Settings(kafka_bootstrap=older.bootstrap), "test")
-    producer.produce(kafka.STOCK, b"anything")
+    topics.create_topics(clients.admin(Settings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
+    producer = clients.producer(Settings(kafka_bootstrap=older.bootstrap), "test")
+    producer.produce(topics.STOCK, b"anything")
     assert producer.flush(10) == 0
     settings = WorkSettings(kafka_bootstrap=older.bootstrap, analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret
     reader = LogReader(settings, "test")

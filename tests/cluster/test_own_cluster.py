@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from three_brokers import assert_copies
 
-from stack import proc
 from stack.errors import SettingInvalid
-from stack.paths import temporary_home
+from stack.machine.paths import temporary_home
+from stack.processes import proc
 from stack.running import running_stack
 from stack.settings import StackSettings
-from stack.supervisor import Stack
+from stack.supervision.supervisor import Stack
 
 pytestmark = pytest.mark.timeout(240)
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")

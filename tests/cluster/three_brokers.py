@@ -9,13 +9,13 @@ from pathlib import Path
 
 from confluent_kafka.admin import ConfigResource
 
-from runtime import kafka
+from runtime.kafka import clients
 from runtime.settings import Settings
-from stack import ports
-from stack.brokers import brokers
-from stack.kafka import Kafka
-from stack.logfile import LogFile
-from stack.ports import LOOPBACK
+from stack.machine import ports
+from stack.machine.ports import LOOPBACK
+from stack.processes.logfile import LogFile
+from stack.servers.brokers import brokers
+from stack.servers.kafka import Kafka
 
 NODES = (1, 2, 3)
 USER, PASSWORD = "ordermesh", "a-word-for-tests"
@@ -101,7 +101,7 @@ class ThreeBrokers:
 
 def assert_copies(bootstrap: str, properties: dict[str, str]) -> None:
     """Check that the topics are on every broker and are written to two at least."""
-    client = kafka.admin(Settings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
+    client = clients.admin(Settings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
     topics = client.list_topics(timeout=10).topics
     assert {len(part.replicas) for part in topics["order-events"].partitions.values()} == {3}
     resource = ConfigResource("topic", "order-events")

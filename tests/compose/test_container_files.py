@@ -10,7 +10,8 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pb2
 
-from runtime import kafka, shutdown
+from runtime.kafka import topics
+from runtime.process import shutdown
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -19,7 +20,7 @@ OURS = {name for name, service in SERVICES.items() if "build" in service}
 AKHQ = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())
 DECODING = AKHQ["akhq"]["connections"]["ordermesh"]
 MAPPINGS: list[dict[str, str]] = DECODING["deserialization"]["protobuf"]["topics-mapping"]
-TOPICS = {letters: topic for topic, letters in kafka.DEAD_LETTER_TOPICS.items()} | {t: t for t in kafka.EVENT_TOPICS}
+TOPICS = {letters: topic for topic, letters in topics.DEAD_LETTER_TOPICS.items()} | {t: t for t in topics.EVENT_TOPICS}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def descriptors() -> descriptor_pb2.FileDescriptorSet:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_the_kafka_ui_decodes_each_topic_as_what_its_events_say_they_are(topic: str) -> None:
     (mapping,) = (mapping for mapping in MAPPINGS if re.fullmatch(mapping["topic-regex"], topic))
-    said = kafka.CONTENT_TYPES[TOPICS[topic]].decode()
+    said = topics.CONTENT_TYPES[TOPICS[topic]].decode()
     assert said == f"application/x-protobuf; type={mapping['value-message-type']}"
     assert "key-message-type" not in mapping
 

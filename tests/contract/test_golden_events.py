@@ -7,8 +7,8 @@ import pytest
 from google.protobuf import json_format
 from ordermesh.events.v1 import events_pb2
 
-from processor.decode import ANY_TIME, Event, Poison, Reason, decode
-from runtime.kafka import ORDER_EVENTS, STOCK
+from processor.consume.decode import ANY_TIME, Event, Poison, Reason, decode
+from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.binpb"))

@@ -8,7 +8,7 @@ from envoy_backend import Backend
 from envoy_front import Front
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from runtime import tracing
+from runtime.telemetry import trace_context
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
@@ -75,7 +75,7 @@ def test_a_malformed_traceparent_is_ignored_with_its_tracestate(front: Front, ba
     assert TRACE_ID not in answer.headers["traceparent"]
     assert answer.headers["traceparent"] == backend.seen.metadata["traceparent"]
     assert not backend.seen.metadata.get("tracestate")
-    assert tracing.parse(malformed) is None
+    assert trace_context.parse(malformed) is None
 
 
 @pytest.mark.parametrize("later", LATER)
@@ -86,17 +86,17 @@ def test_of_a_later_version_what_is_known_is_read_and_passed_on_as_version_00(
     assert re.fullmatch(f"00-{TRACE_ID}-[0-9a-f]{{16}}-01", answer.headers["traceparent"])
     assert answer.headers["traceparent"] == backend.seen.metadata["traceparent"]
     assert backend.seen.metadata["tracestate"] == "shop=1"
-    assert tracing.parse(later) == tracing.TraceContext(TRACE_ID, SPAN_ID, True)
+    assert trace_context.parse(later) == trace_context.TraceContext(TRACE_ID, SPAN_ID, True)
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True)])
 def test_of_the_flags_only_sampled_counts(front: Front, backend: Backend, flags: str, sampled: bool) -> None:
     sent = f"00-{TRACE_ID}-{SPAN_ID}-{flags}"
     front.post("/orders", "{}", "-H", f"traceparent: {sent}")
-    passed_on = tracing.parse(backend.seen.metadata["traceparent"])
+    passed_on = trace_context.parse(backend.seen.metadata["traceparent"])
     assert passed_on is not None
     assert (passed_on.trace_id, passed_on.sampled) == (TRACE_ID, sampled)
-    assert tracing.parse(sent) == tracing.TraceContext(TRACE_ID, SPAN_ID, sampled)
+    assert trace_context.parse(sent) == trace_context.TraceContext(TRACE_ID, SPAN_ID, sampled)
 
 
 def test_two_traceparents_are_none_and_a_tracestate_alone_is_dropped(front: Front, backend: Backend) -> None:

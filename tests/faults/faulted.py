@@ -17,7 +17,7 @@ import grpc
 import psycopg
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 
-from stack import proc
+from stack.processes import proc
 from stack.running import RunningStack
 
 ORDERS_PER_SECOND = 200

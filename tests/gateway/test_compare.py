@@ -7,7 +7,7 @@ from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 from pipeline_world import Event, event, minute_sums
 
-from gateway import compare
+from gateway.pipeline import comparison
 
 Finding = ReconcileResponse.Finding
 FATES = ("counted", "counted", "counted", "lost", "phantom", "parked", "double")
@@ -26,16 +26,16 @@ def ids(chosen: list[Event], minute: int) -> set[bytes]:
     return {one.event_id for one in chosen if one.minute == minute}
 
 
-def compared(published: list[Event], counted: list[Event], parked: list[Event], lag: int = 0) -> compare.Evidence:
+def compared(published: list[Event], counted: list[Event], parked: list[Event], lag: int = 0) -> comparison.Evidence:
     """Compare as the reconciliation does, on lists instead of servers."""
-    evidence = compare.Evidence(
-        published=compare.by_minute(minute_sums(published)),
-        counted=compare.by_minute(minute_sums(counted)),
+    evidence = comparison.Evidence(
+        published=comparison.by_minute(minute_sums(published)),
+        counted=comparison.by_minute(minute_sums(counted)),
         parked=len(parked),
         lag=lag,
     )
     set_aside = {one.event_id for one in parked}
-    for minute in compare.suspects(evidence.published, evidence.counted):
+    for minute in comparison.suspects(evidence.published, evidence.counted):
         extra = evidence.note_ids(minute, ids(published, minute), ids(counted, minute), set_aside)
         evidence.note_phantoms(minute, extra)
     return evidence
@@ -63,8 +63,8 @@ def test_every_seeded_fault_is_named_and_nothing_else(seeded: list[tuple[Event, 
     counted = [one for one, fate in seeded if fate in ("counted", "phantom", "double")]
     parked = [one for one, fate in seeded if fate == "parked"]
     evidence = compared(published, counted, parked)
-    evidence.metrics = compare.audit_findings(double_counted([one for one, fate in seeded if fate == "double"]))
-    response = compare.conclude(evidence)
+    evidence.metrics = comparison.audit_findings(double_counted([one for one, fate in seeded if fate == "double"]))
+    response = comparison.conclude(evidence)
     assert named(response, Finding.LOST) == names(seeded, "lost")
     assert named(response, Finding.PHANTOM) == names(seeded, "phantom")
     assert {one.dimension for one in response.findings if one.kind == Finding.METRIC} == names(seeded, "double")
@@ -78,7 +78,7 @@ def test_every_seeded_fault_is_named_and_nothing_else(seeded: list[tuple[Event, 
 def test_what_is_missing_is_lost_only_when_less_is_on_the_way(
     arrived: list[Event], missing: list[Event], lag: int
 ) -> None:
-    response = compare.conclude(compared([*arrived, *missing], arrived, [], lag=lag))
+    response = comparison.conclude(compared([*arrived, *missing], arrived, [], lag=lag))
     lost = lag < len(missing)
     assert response.verdict == (ReconcileResponse.DIFFERS if lost else ReconcileResponse.IN_FLIGHT)
     assert response.in_flight == (0 if lost else len(missing))
@@ -90,31 +90,31 @@ def test_what_is_missing_is_lost_only_when_less_is_on_the_way(
 def test_sums_that_differ_over_the_same_ids_are_named(arrived: list[Event], sum_name: str) -> None:
     counted = minute_sums(arrived)
     setattr(counted[0], sum_name, getattr(counted[0], sum_name) + 1)
-    evidence = compare.Evidence(compare.by_minute(minute_sums(arrived)), compare.by_minute(counted))
-    assert not compare.suspects(evidence.published, evidence.counted)
-    (finding,) = compare.conclude(evidence).findings
+    evidence = comparison.Evidence(comparison.by_minute(minute_sums(arrived)), comparison.by_minute(counted))
+    assert not comparison.suspects(evidence.published, evidence.counted)
+    (finding,) = comparison.conclude(evidence).findings
     assert (finding.kind, finding.minute) == (Finding.MINUTE, counted[0].minute)
 
 
 def test_a_finding_names_the_first_hundred_events_and_counts_all() -> None:
-    (finding,) = compare.conclude(compared([event() for _ in range(250)], [], [])).findings
+    (finding,) = comparison.conclude(compared([event() for _ in range(250)], [], [])).findings
     assert (len(finding.event_ids), finding.event_count) == (100, 250)
 
 
 def test_findings_are_capped_but_all_are_tallied() -> None:
-    response = compare.conclude(compared([event(minute) for minute in range(1200)], [], []))
+    response = comparison.conclude(compared([event(minute) for minute in range(1200)], [], []))
     assert len(response.findings) == 1000
     assert response.summary.startswith("1,200 events lost")
 
 
 def test_products_that_only_one_side_has_are_named() -> None:
-    found = compare.product_findings([ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)])
+    found = comparison.product_findings([ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)])
     assert [(one.dimension, one.expected, one.actual) for one in found] == [("p1", 1, 0), ("p2", 0, 2)]
 
 
 def test_money_is_told_in_major_units_and_counts_are_not() -> None:
-    money = compare.metric_finding("revenue_per_minute", "2026-03-11T22:00Z", 7010, 7000, "the processed events")
-    count = compare.metric_finding("orders_total", "", 7010, 7000, "the processed events")
+    money = comparison.metric_finding("revenue_per_minute", "2026-03-11T22:00Z", 7010, 7000, "the processed events")
+    count = comparison.metric_finding("orders_total", "", 7010, 7000, "the processed events")
     assert (money.expected, money.actual) == (70.1, 70.0)
     assert money.message == "revenue_per_minute of 2026-03-11T22:00Z: is 70, the processed events add up to 70.1"
     assert (count.expected, count.actual) == (7010, 7000)

@@ -2,7 +2,7 @@
 
 import re
 
-from gateway import pages
+from gateway.web import pages
 
 STATIC = pages.STATIC
 HOME = (STATIC / "home.html").read_text()

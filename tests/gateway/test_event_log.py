@@ -14,12 +14,12 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
-from gateway.event_log import AskMarks, EventLog, LogState, lag
-from runtime import kafka
+from gateway.pipeline.event_log import AskMarks, EventLog, LogState, lag
+from runtime.kafka import clients, topics
 from runtime.settings import Settings
-from stack import ports
-from stack.kafka import Kafka
-from stack.logfile import LogFile
+from stack.machine import ports
+from stack.processes.logfile import LogFile
+from stack.servers.kafka import Kafka
 
 GROUP = "ordermesh-metrics"
 
@@ -49,14 +49,14 @@ def log(kafka_settings: Settings) -> Iterator[EventLog]:
 
 
 def produce(kafka_settings: Settings, topic: str, count: int) -> None:
-    producer = kafka.producer(kafka_settings, "test")
+    producer = clients.producer(kafka_settings, "test")
     for number in range(count):
         producer.produce(topic, key=str(number), value=b"x")
     producer.flush(10)
 
 
 def commit(kafka_settings: Settings, offsets: dict[tuple[str, int], int]) -> None:
-    consumer: Consumer = kafka.consumer(kafka_settings, "test", GROUP)
+    consumer: Consumer = clients.consumer(kafka_settings, "test", GROUP)
     wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
     consumer.commit(offsets=wanted, asynchronous=False)
     consumer.close()
@@ -68,17 +68,17 @@ async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> 
 
 
 async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: Settings) -> None:
-    kafka.create_topics(kafka.admin(kafka_settings, "test"), partitions=3, replication=1)
-    produce(kafka_settings, kafka.ORDER_EVENTS, 20)
-    produce(kafka_settings, kafka.STOCK, 5)
-    produce(kafka_settings, kafka.ORDER_EVENTS_DLQ, 2)
+    topics.create_topics(clients.admin(kafka_settings, "test"), partitions=3, replication=1)
+    produce(kafka_settings, topics.ORDER_EVENTS, 20)
+    produce(kafka_settings, topics.STOCK, 5)
+    produce(kafka_settings, topics.ORDER_EVENTS_DLQ, 2)
     state = await log.state(20.0)
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
 
 
 async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
     state = await log.state(20.0)
-    first = next(partition for partition, end in state.ends.items() if partition[0] == kafka.ORDER_EVENTS and end)
+    first = next(partition for partition, end in state.ends.items() if partition[0] == topics.ORDER_EVENTS and end)
     assert await log.settle(0.2, 5.0, marks_of(state, {first: state.ends[first]})) == 25 - state.ends[first]
 
 
@@ -86,7 +86,7 @@ async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committ
     log: EventLog, kafka_settings: Settings
 ) -> None:
     state = await log.state(20.0)
-    ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    ends = {partition: end for partition, end in state.ends.items() if partition[0] in topics.EVENT_TOPICS}
     commit(kafka_settings, dict.fromkeys(ends, 0))
     assert await log.settle(30.0, 5.0, marks_of(state, ends)) == 0
     commit(kafka_settings, ends)
@@ -95,19 +95,19 @@ async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committ
 
 async def test_marks_of_a_topic_that_was_made_again_count_nothing(log: EventLog) -> None:
     state = await log.state(20.0)
-    ends = {partition: end for partition, end in state.ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    ends = {partition: end for partition, end in state.ends.items() if partition[0] in topics.EVENT_TOPICS}
     before = replace(state, topic_ids=dict.fromkeys(state.topic_ids, bytes(16)))
     assert await log.settle(0.2, 5.0, marks_of(before, ends)) == sum(ends.values())
 
 
 async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: EventLog, kafka_settings: Settings) -> None:
-    producer = Producer({**kafka.base_config(kafka_settings, "test"), "transactional.id": "test"})
+    producer = Producer({**clients.base_config(kafka_settings, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
     producer.begin_transaction()
-    producer.produce(kafka.STOCK, value=b"x", partition=0)
+    producer.produce(topics.STOCK, value=b"x", partition=0)
     assert producer.flush(20) == 0
     state = await log.state(20.0)
-    readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in kafka.EVENT_TOPICS}
+    readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in topics.EVENT_TOPICS}
     assert await log.settle(600.0, 5.0, marks_of(state, readable)) == 1
     producer.abort_transaction(20)
 
@@ -145,7 +145,7 @@ async def test_reconciliations_that_wait_for_kafka_do_not_hold_up_the_status(log
 
 
 def test_lag_counts_from_the_first_offset_that_is_left() -> None:
-    partition = (kafka.STOCK, 0)
+    partition = (topics.STOCK, 0)
     assert lag({partition: 40}, {partition: 50}, {}) == 10
     assert lag({partition: 40}, {partition: 50}, {partition: 7}) == 10
     assert lag({partition: 40}, {partition: 50}, {partition: 49}) == 1

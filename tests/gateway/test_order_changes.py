@@ -10,12 +10,12 @@ from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.gateway.v1.watch_pb2 import SkippedRecord
 from watched_log import event, new_order
 
-from gateway import watch_orders
-from gateway.order_changes import LOOK_BACK, REMEMBERED_ORDERS, Changes, begin, look_back
-from gateway.order_log import Extent
-from gateway.watch_ends import TooSlow
-from gateway.watch_orders import MAX_LAG_EVENTS, OrdersStream
-from orders.ids import uuid7
+from gateway.watch import orders_stream
+from gateway.watch.order_changes import LOOK_BACK, REMEMBERED_ORDERS, Changes, begin, look_back
+from gateway.watch.order_log import Extent
+from gateway.watch.orders_stream import MAX_LAG_EVENTS, OrdersStream
+from gateway.watch.stream_end import TooSlow
+from orders.domain.ids import uuid7
 from runtime.errors import FailedPrecondition
 
 TOPIC_ID = b"0123456789abcdef"
@@ -134,7 +134,7 @@ class GrowingLog:
 
 
 async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_back(monkeypatch) -> None:
-    monkeypatch.setattr(watch_orders, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     log = GrowingLog([10, 10 + MAX_LAG_EVENTS, 11 + MAX_LAG_EVENTS])
     stream = OrdersStream(log, asyncio.Event(), "", 5)
     messages = stream.messages("")
@@ -145,7 +145,7 @@ async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_b
 
 
 async def test_a_reader_that_comes_from_far_behind_has_its_time(monkeypatch) -> None:
-    monkeypatch.setattr(watch_orders, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     far = 5 * MAX_LAG_EVENTS
     stream = OrdersStream(GrowingLog([far]), asyncio.Event(), "", 0.01)
     messages = stream.messages(Changes(TOPIC_ID, [0]).revision)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 
-from gateway import revision
-from runtime import opaque
+from gateway.watch import revision
 from runtime.errors import InvalidRequest
+from runtime.grpc import opaque_token
 
 TOPIC_ID = b"0123456789abcdef"
 ORDERS = OrdersRevision(topic_id=TOPIC_ID, next_offsets=[3, 0, 300])
@@ -35,7 +35,7 @@ def test_a_revision_of_a_version_before_streams_were_named_still_holds(made: Ord
     earlier.CopyFrom(made)
     earlier.version = revision.VERSION
     earlier.ClearField("stream")
-    assert revision.decode(opaque.to_text(earlier), type(made)) == earlier
+    assert revision.decode(opaque_token.to_text(earlier), type(made)) == earlier
 
 
 @pytest.mark.parametrize("kind", KINDS)

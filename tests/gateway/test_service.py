@@ -23,9 +23,9 @@ from ledger_servers import serving_a_world, short_folder
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
-from gateway import public
+from gateway.web import contracts
 from runtime.exit_codes import ExitCode
-from stack import ports
+from stack.machine import ports
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 START_SECONDS = 20.0
@@ -119,11 +119,11 @@ async def until(check, wanted: int) -> None:
 
 
 async def test_health_is_told_by_service_name_and_follows_the_backends(servers, own_gateway: Gateway) -> None:
-    for service in ("", *public.GATEWAY, *public.ORDERS, *public.ANALYTICS):
+    for service in ("", *contracts.GATEWAY, *contracts.ORDERS, *contracts.ANALYTICS):
         await until(lambda service=service: own_gateway.check(service), SERVING)
     await servers.analytics.stop(None)
-    await until(lambda: own_gateway.check(public.ANALYTICS[0]), NOT_SERVING)
-    assert await own_gateway.check(public.ORDERS[0]) == SERVING
+    await until(lambda: own_gateway.check(contracts.ANALYTICS[0]), NOT_SERVING)
+    assert await own_gateway.check(contracts.ORDERS[0]) == SERVING
     assert await own_gateway.check("") == SERVING
 
 
@@ -137,7 +137,7 @@ async def test_health_knows_no_internal_service(gateway: Gateway) -> None:
 
 
 async def test_watching_health_tells_of_each_change(servers, own_gateway: Gateway) -> None:
-    watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=public.ANALYTICS[0]))
+    watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=contracts.ANALYTICS[0]))
     assert (await watching.read()).status == SERVING
     await servers.analytics.stop(None)
     assert (await watching.read()).status == NOT_SERVING
@@ -158,7 +158,7 @@ async def test_reflection_shows_the_public_services_and_only_those(gateway: Gate
     ]
     listed, service, method, internal = [answer async for answer in call(iter(asked))]
     names = {one.name for one in listed.list_services_response.service}
-    assert {*public.ORDERS, *public.ANALYTICS, *public.GATEWAY, public.HEALTH} <= names
+    assert {*contracts.ORDERS, *contracts.ANALYTICS, *contracts.GATEWAY, contracts.HEALTH} <= names
     assert not any("internal" in name for name in names)
     assert service.file_descriptor_response.file_descriptor_proto
     assert method.file_descriptor_response.file_descriptor_proto
@@ -287,11 +287,11 @@ async def test_a_second_gateway_on_the_same_socket_is_refused(gateway: Gateway) 
 
 async def test_a_sampler_that_ends_drains_the_gateway_and_gives_the_exit_code_its_name(run_folder: Path) -> None:
     program = """
-import asyncio, gateway.__main__, gateway.sampler
+import asyncio, gateway.__main__, gateway.pipeline.sampler
 async def broken(self, stop):
     await asyncio.sleep(0.1)
     raise ValueError("broken")
-gateway.sampler.Sampler.run = broken
+gateway.pipeline.sampler.Sampler.run = broken
 gateway.__main__.main()
 """
     process = start(run_folder, *ports.allocate(2), "-c", program)

@@ -15,10 +15,10 @@ from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 from pipeline_world import AnalyticsLedger
 from watched_log import START_SECONDS, Watched, watching_gateway
 
-from gateway.watch_metrics import newer, offsets
-from runtime import kafka
+from gateway.watch.metrics_stream import newer, offsets
+from runtime.kafka import topics
 from runtime.settings import Settings
-from stack import ports
+from stack.machine import ports
 
 
 class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
@@ -52,7 +52,7 @@ def ledger_and_totals(server: grpc.aio.Server, servers: Servers) -> None:
 
 def counted(servers: Servers, events: int, topic_id: bytes = b"topic-id-number1") -> None:
     """Let so many events of a topic be counted."""
-    marks = [PartitionMark(topic=kafka.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
+    marks = [PartitionMark(topic=topics.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
     servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, marks=marks)
 
 

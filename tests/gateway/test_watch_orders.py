@@ -29,9 +29,9 @@ from watched_log import (
     watching_gateway,
 )
 
-from gateway import revision as revisions
-from gateway.order_log import EventsDeleted, LogReader
-from runtime import kafka
+from gateway.watch import revision as revisions
+from gateway.watch.order_log import EventsDeleted, LogReader
+from runtime.kafka import clients, topics
 from runtime.settings import Settings
 
 
@@ -137,10 +137,10 @@ async def test_a_batch_that_no_client_can_read_is_told_record_by_record_and_pass
 ) -> None:
     # Decompressed it is more than librdkafka takes.
     large = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097_151, "batch.size": 500_000_000}
-    bomber = Producer({**kafka.base_config(broker, "test"), **large, "compression.type": "zstd", "linger.ms": 5_000})
+    bomber = Producer({**clients.base_config(broker, "test"), **large, "compression.type": "zstd", "linger.ms": 5_000})
     stream, _ = await opened(gateway)
     for value in (b"before", bytes(120 << 20), b"behind"):
-        bomber.produce(kafka.ORDER_EVENTS, key="bad", value=value)
+        bomber.produce(topics.ORDER_EVENTS, key="bad", value=value)
     assert await asyncio.to_thread(bomber.flush, 30) == 0
     order = new_order()
     writer.write(event(order))
@@ -156,11 +156,11 @@ async def test_a_batch_that_no_client_can_read_is_told_record_by_record_and_pass
 async def test_offsets_without_an_event_are_passed_by_the_revision(
     gateway: Watched, broker: Settings, writer: Writer
 ) -> None:
-    producer = Producer({**kafka.base_config(broker, "test"), "transactional.id": "test"})
+    producer = Producer({**clients.base_config(broker, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
     stream, begin = await opened(gateway, heartbeat_ms=500)
     producer.begin_transaction()
-    producer.produce(kafka.ORDER_EVENTS, value=event(new_order()).SerializeToString(), partition=0)
+    producer.produce(topics.ORDER_EVENTS, value=event(new_order()).SerializeToString(), partition=0)
     producer.flush(20)
     writer.write_bytes(event(new_order()).SerializeToString())
     producer.abort_transaction(20)
@@ -253,8 +253,8 @@ async def test_events_deleted_since_a_revision_are_said_to_be_gone(
     stream, begin = await opened(gateway)
     stream.cancel()
     writer.write(*(event(new_order()) for _ in range(50)))
-    client = kafka.admin(broker, "test")
-    everything = [TopicPartition(kafka.ORDER_EVENTS, number, -1) for number in range(PARTITIONS)]
+    client = clients.admin(broker, "test")
+    everything = [TopicPartition(topics.ORDER_EVENTS, number, -1) for number in range(PARTITIONS)]
     deleting = client.delete_records(everything)
     for deleted in deleting.values():
         deleted.result(10)
@@ -269,12 +269,12 @@ async def test_events_deleted_since_a_revision_are_said_to_be_gone(
 
 async def test_a_topic_made_again_is_another_log(gateway: Watched, broker: Settings) -> None:
     stream, begin = await opened(gateway)
-    client = kafka.admin(broker, "test")
-    client.delete_topics([kafka.ORDER_EVENTS])[kafka.ORDER_EVENTS].result(10)
+    client = clients.admin(broker, "test")
+    client.delete_topics([topics.ORDER_EVENTS])[topics.ORDER_EVENTS].result(10)
     last = await next_change(stream)
     assert last.ended.code == grpc.StatusCode.UNAVAILABLE.value[0]
-    topic = NewTopic(kafka.ORDER_EVENTS, num_partitions=PARTITIONS, replication_factor=1)
-    client.create_topics([topic])[kafka.ORDER_EVENTS].result(10)
+    topic = NewTopic(topics.ORDER_EVENTS, num_partitions=PARTITIONS, replication_factor=1)
+    client.create_topics([topic])[topics.ORDER_EVENTS].result(10)
     error = await refusal_in_time(gateway, begin)
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
     assert "made again" in error.details()

@@ -20,12 +20,12 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from orders.ids import uuid7
-from runtime import kafka
+from orders.domain.ids import uuid7
+from runtime.kafka import clients, topics
 from runtime.settings import Settings
-from stack import ports
-from stack.kafka import Kafka
-from stack.logfile import LogFile
+from stack.machine import ports
+from stack.processes.logfile import LogFile
+from stack.servers.kafka import Kafka
 
 START_SECONDS = 30.0
 PARTITIONS = 4
@@ -40,7 +40,7 @@ def running_broker() -> Iterator[Settings]:
     server.start()
     server.wait_ready(60)
     settings = Settings(kafka_bootstrap=server.bootstrap)
-    kafka.create_topics(kafka.admin(settings, "test"), partitions=PARTITIONS, replication=1)
+    topics.create_topics(clients.admin(settings, "test"), partitions=PARTITIONS, replication=1)
     yield settings
     server.stop()
     shutil.rmtree(home, ignore_errors=True)
@@ -68,15 +68,15 @@ class Writer:
     """Writes events as the publisher does: keyed by order."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer: Producer = kafka.producer(settings, "test")
+        self._producer: Producer = clients.producer(settings, "test")
 
     def write(self, *events: OrderEvent) -> None:
         for one in events:
-            self._producer.produce(kafka.ORDER_EVENTS, key=one.order_id, value=one.SerializeToString())
+            self._producer.produce(topics.ORDER_EVENTS, key=one.order_id, value=one.SerializeToString())
         self.flush()
 
     def write_bytes(self, value: bytes) -> None:
-        self._producer.produce(kafka.ORDER_EVENTS, key="bad", value=value)
+        self._producer.produce(topics.ORDER_EVENTS, key="bad", value=value)
         self.flush()
 
     def flush(self) -> None:

@@ -14,10 +14,10 @@ from google.rpc import code_pb2
 
 from loadgen.__main__ import main
 from loadgen.options import Options, Protocol, Target
-from loadgen.progress import Snapshot
-from loadgen.reconcile import Proof
-from loadgen.result import Result
-from loadgen.schedule import Constant
+from loadgen.proof.proof import Proof
+from loadgen.report.progress import Snapshot
+from loadgen.report.result import Result
+from loadgen.sending.schedule import Constant
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ordermesh.orders.v1 import orders_pb2
 
-from loadgen.workload import Draft, PlannedOrder, Workload, encode_batch_entry, encode_json, encode_message, join_batch
+from loadgen.sending.workload import (
+    Draft,
+    PlannedOrder,
+    Workload,
+    encode_batch_entry,
+    encode_json,
+    encode_message,
+    join_batch,
+)
 
 seeds = st.integers(0, 2**63 - 1)
 

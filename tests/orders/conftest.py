@@ -13,18 +13,19 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from orders_world import World, open_world
 from outbox_world import publishing
 
-from orders.publisher import Publisher
+from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
-from runtime.kafka import EVENT_TOPICS, admin, create_topics
-from runtime.postgres import migrate
+from runtime.kafka.clients import admin
+from runtime.kafka.topics import EVENT_TOPICS, create_topics
+from runtime.postgres.connections import migrate
 from runtime.settings import Settings
-from stack import ports
-from stack.credentials import load_or_create
-from stack.databases import provision
-from stack.kafka import Kafka, quiet_client
-from stack.logfile import LogFile
-from stack.paths import StateFolder, temporary_home
-from stack.postgres import Postgres
+from stack.machine import ports
+from stack.machine.paths import StateFolder, temporary_home
+from stack.processes.logfile import LogFile
+from stack.servers.credentials import load_or_create
+from stack.servers.databases import provision
+from stack.servers.kafka import Kafka, quiet_client
+from stack.servers.postgres import Postgres
 
 READY_SECONDS = 60
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
@@ -124,7 +125,7 @@ def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
 @pytest.fixture
 def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     # Floors may move with every batch here, not once a second.
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
     with publishing(settings) as made:
         yield made
 

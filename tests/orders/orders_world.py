@@ -17,21 +17,21 @@ from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
-from orders.admission import Admission
-from orders.catalogue import Catalogue
-from orders.changes import Changes
-from orders.clock import DatabaseClock
-from orders.doorbell import Doorbell
-from orders.inventory import Inventory
-from orders.ledger import OrderLedger
-from orders.reads import Reads
-from orders.releases import Releases
-from orders.servicer import Orders
-from orders.steps import Steps
-from orders.writer import Writer
-from runtime.grpc_errors import AsyncErrors
-from runtime.grpc_server import OPTIONS
-from runtime.postgres import async_pool
+from orders.api.admission import Admission
+from orders.api.changes import Changes
+from orders.api.inventory_service import Inventory
+from orders.api.ledger_service import OrderLedger
+from orders.api.order_service import Orders
+from orders.api.reads import Reads
+from orders.outbox.notifier import Doorbell
+from orders.stock.backorders import Releases
+from orders.stock.catalogue import Catalogue
+from orders.store.clock import DatabaseClock
+from orders.writes.group_commit import Writer
+from orders.writes.status_changes import Steps
+from runtime.grpc.error_mapping import AsyncErrors
+from runtime.grpc.server import OPTIONS
+from runtime.postgres.connections import async_pool
 
 
 @dataclass

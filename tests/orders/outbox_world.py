@@ -8,12 +8,12 @@ import psycopg
 from confluent_kafka import Message
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
 
-from orders import events
-from orders.ids import uuid7
-from orders.model import CREATED, PAID, Line, NewOrder
-from orders.publisher import Publisher
+from orders.domain import events
+from orders.domain.ids import uuid7
+from orders.domain.order import CREATED, PAID, Line, NewOrder
+from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
-from runtime.postgres import connection_options
+from runtime.postgres.connections import connection_options
 
 TIMES = count(1_800_000_000_000_000)
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"

@@ -14,10 +14,10 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, details, open_world, order, refusal
 from structlog.testing import capture_logs
 
-from orders import validate
-from orders.model import Accepted
+from orders.api import validation
+from orders.domain.order import Accepted
 from runtime.errors import Expired
-from stack.postgres import Postgres
+from stack.servers.postgres import Postgres
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 BatchRequest = orders_pb2.BatchCreateOrdersRequest
@@ -206,8 +206,8 @@ async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(
 
 
 async def test_an_order_whose_deadline_passed_in_the_queue_is_not_written(world: World) -> None:
-    late = validate.new_order(order(("p1", 1, 1), customer="late"), TRACE, deadline=0.0)
-    in_time = validate.new_order(order(("p1", 1, 1), customer="in-time"), TRACE, deadline=None)
+    late = validation.new_order(order(("p1", 1, 1), customer="late"), TRACE, deadline=0.0)
+    in_time = validation.new_order(order(("p1", 1, 1), customer="in-time"), TRACE, deadline=None)
     expired, stored = await world.writer.submit([late, in_time])
     assert isinstance(expired, Expired)
     assert isinstance(stored, Accepted)
@@ -273,7 +273,8 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
 ) -> None:
     """The connection dies after the commit, while the first answers of its neighbours are looked up."""
     first = await world.create((product, 1, 5), request_id="old")
-    from orders import outcomes, tracked
+    from orders.stock import tracked_orders
+    from orders.store import idempotency
 
     lookups = 0
 
@@ -285,9 +286,9 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
             raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
         return await real(connection, orders)
 
-    real = outcomes.first_answers
-    monkeypatch.setattr(outcomes, "first_answers", dies)
-    monkeypatch.setattr(tracked, "first_answers", dies)
+    real = idempotency.first_answers
+    monkeypatch.setattr(idempotency, "first_answers", dies)
+    monkeypatch.setattr(tracked_orders, "first_answers", dies)
     requests = [order((product, 1, 5), request_id="old"), order((product, 1, 5), request_id="new")]
     reply = await world.service.BatchCreateOrders(BatchRequest(requests=requests))
     assert details(reply.results[0].error)[0] == "DATABASE_UNAVAILABLE"
@@ -375,7 +376,7 @@ async def test_a_connection_that_broke_while_no_order_came_costs_no_order(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a process that stood by while the database was restarted."""
-    monkeypatch.setattr("orders.writer.IDLE_SECONDS", -1.0)
+    monkeypatch.setattr("orders.writes.group_commit.IDLE_SECONDS", -1.0)
     await world.create(("p1", 1, 1))
     connection = world.writer._connection
     assert connection is not None

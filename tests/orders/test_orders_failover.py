@@ -17,17 +17,17 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, order, refusal
 
-from orders.doorbell import Doorbell
-from runtime.postgres import sync_pool
-from runtime.process_health import AsyncProcess, SyncProcess
-from stack import ports
-from stack.identity import server_identity
-from stack.kafka import Kafka
-from stack.logfile import LogFile
-from stack.paths import StateFolder, default_cache, temporary_home
-from stack.postgres import Postgres, server_env
-from stack.postgres_binaries import locate
-from stack.process import Command, Process
+from orders.outbox.notifier import Doorbell
+from runtime.postgres.connections import sync_pool
+from runtime.process.health_service import AsyncProcess, SyncProcess
+from stack.machine import ports
+from stack.machine.paths import StateFolder, default_cache, temporary_home
+from stack.processes.identity import server_identity
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process
+from stack.servers.kafka import Kafka
+from stack.servers.postgres import Postgres, server_env
+from stack.servers.postgres_binaries import locate
 
 COPY_SECONDS = 60.0
 

@@ -17,10 +17,10 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from orders_world import World, open_world, order, refusal
 from psycopg.conninfo import make_conninfo
 
-from orders.fingerprints import fingerprint
-from orders.validate import new_order
-from runtime.postgres import apply_migration, migrate
-from stack.postgres import Postgres
+from orders.api.validation import new_order
+from orders.domain.fingerprints import fingerprint
+from runtime.postgres.connections import apply_migration, migrate
+from stack.servers.postgres import Postgres
 
 CONTRACTS = (orders_pb2.DESCRIPTOR, inventory_pb2.DESCRIPTOR)
 METHODS = [

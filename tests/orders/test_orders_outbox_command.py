@@ -5,9 +5,9 @@ import pytest
 from outbox_world import drain, event, floor, in_shard, insert, order_ids, publishing, status
 from typer.testing import CliRunner, Result
 
-from cli.outbox import app
-from orders import events
-from orders.ids import uuid7
+from cli.pipeline.outbox import app
+from orders.domain import events
+from orders.domain.ids import uuid7
 from orders.settings import PublisherSettings
 from runtime.exit_codes import ExitCode
 from stack.errors import SettingInvalid
@@ -114,7 +114,7 @@ def test_a_dead_event_of_stock_holds_up_no_other_of_its_product(
 def test_events_below_the_floor_are_published_when_all_are_tried_again(
     outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
     big, *others = in_shard(5, 8)
     (one,) = dead(writer, event(big, 1))
     with publishing(settings) as publisher:

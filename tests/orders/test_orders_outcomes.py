@@ -16,7 +16,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from orders_world import World, details, open_world, order
 from postgres_proxy import BEGIN, COMMIT, Matches, PostgresProxy, statement
 
-from stack.postgres import Postgres
+from stack.servers.postgres import Postgres
 
 UNAVAILABLE, UNKNOWN = "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"
 Send = Callable[[World, str, str], Awaitable[Any]]

@@ -12,12 +12,13 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
 from psycopg.pq import TransactionStatus
 
-from orders import events, outbox_admin
-from orders.ids import uuid7
-from orders.publisher import Publisher
-from orders.sender import KafkaDown, Sender
+from orders.domain import events
+from orders.domain.ids import uuid7
+from orders.outbox import admin
+from orders.outbox.publisher import Publisher
+from orders.outbox.sender import KafkaDown, Sender
 from orders.settings import PublisherSettings
-from stack.kafka import Kafka
+from stack.servers.kafka import Kafka
 
 
 def test_an_event_arrives_byte_for_byte_with_its_headers(
@@ -71,9 +72,9 @@ def test_three_publishers_side_by_side_keep_the_order_of_each_key(
 DIES_BEFORE_THE_MARK = """
 import os, signal, psycopg
 from orders import publisher
-from orders.publisher import Publisher
+from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
-from runtime.postgres import connection_options
+from runtime.postgres.connections import connection_options
 publisher.MAX_CLAIM_SECONDS = 60
 settings = PublisherSettings.load()
 Publisher._mark = lambda _self, run, outcome: outcome.sent and not run.events and os.kill(os.getpid(), signal.SIGKILL)
@@ -147,7 +148,7 @@ def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
                 insert(quick, event(early, 1))
                 quick.commit()
                 monkeypatch.undo()
-                monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+                monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
             return claimed
 
         monkeypatch.setattr(publisher, "_claim", claim_and_then)
@@ -163,7 +164,7 @@ def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
 def test_events_that_came_late_and_do_not_fit_into_a_batch_keep_the_floor_below_them(
     settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
     one_each = settings.model_copy(update={"publisher_batch_events": 64})
     late, early = in_shard(7, 2)
     with publishing(one_each) as publisher, psycopg.connect(orders_dsn) as open_one:
@@ -194,7 +195,7 @@ def test_a_floor_never_passes_an_unsent_row(
     """Transactions of several writers overlap in every way while two publishers take turns, an event a shard each."""
     import random
 
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
     monkeypatch.setattr(Sender, "send", lambda *_: None)
     one_each = settings.model_copy(update={"publisher_batch_events": 64})
     dice = random.Random(11)
@@ -276,13 +277,13 @@ def test_a_message_too_large_is_dead_with_its_cause_and_holds_up_its_own_order_o
         assert status(writer, *later) == ["NEW", "SENT"]
         assert sequences(log(), big) == [1]
         assert sequences(log(), other) == [1, 2, 3]
-        (listed,) = outbox_admin.list_events(publisher_dsn, ["DEAD"], 10)
+        (listed,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
         assert (listed.id, listed.event_type, listed.key) == (ids[1], "PAYMENT_COMPLETED", big)
         assert "size" in listed.cause.lower()
-        assert outbox_admin.retry(publisher_dsn, [ids[0], ids[1]]) == [ids[1]]
+        assert admin.retry(publisher_dsn, [ids[0], ids[1]]) == [ids[1]]
         drain(publisher)
         assert status(writer, ids[1], ids[3]) == ["DEAD", "NEW"]
-    outbox_admin.retry(publisher_dsn, [ids[1]])
+    admin.retry(publisher_dsn, [ids[1]])
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1, 2, 3, 4]
@@ -295,8 +296,8 @@ def test_a_dead_event_that_is_given_up_lets_its_order_go_on(
     ids = insert(writer, event(big, 1, 9000), event(big, 2))
     with publishing(small) as publisher:
         drain(publisher)
-        assert outbox_admin.discard(publisher_dsn, ids) == [ids[0]]
-        assert outbox_admin.discard(publisher_dsn, ids) == []
+        assert admin.discard(publisher_dsn, ids) == [ids[0]]
+        assert admin.discard(publisher_dsn, ids) == []
         drain(publisher)
     assert status(writer, *ids) == ["DISCARDED", "SENT"]
     assert sequences(log(), big) == [2]
@@ -310,7 +311,7 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
     log: Callable[[], list[Message]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orders.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
     big, *others = in_shard(5, 8)
     (dead,) = insert(writer, event(big, 1, 9000))
     with publishing(small) as publisher:
@@ -318,7 +319,7 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
             insert(writer, event(order_id, 1))
             drain(publisher)
         assert floor(writer, 5) > dead
-    outbox_admin.retry(publisher_dsn, [dead])
+    admin.retry(publisher_dsn, [dead])
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1]

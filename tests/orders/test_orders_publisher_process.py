@@ -14,14 +14,14 @@ from confluent_kafka import Message
 from outbox_world import UNSENT, event, insert, order_ids, sequences
 
 from orders.settings import PublisherSettings
-from stack import ports
-from stack.postgres import Postgres
+from stack.machine import ports
+from stack.servers.postgres import Postgres
 
 PUBLISHES = "from orders import publish; publish.main()"
 FREEZES_IN_ITS_FIRST_CLAIM = """
 import os, signal
 from orders import publish
-from orders.sender import Sender
+from orders.outbox.sender import Sender
 from runtime import postgres
 postgres.IDLE_TIMEOUT_MS = 200
 outcome = Sender.outcome

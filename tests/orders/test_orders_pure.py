@@ -12,13 +12,15 @@ from ordermesh.events.v1.events_pb2 import EventType, OrderEvent, StockEvent
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, Order, OrderItem
 
-from orders import events, ids, plan, validate
-from orders.gathering import ENOUGH_ORDERS, Gathering
-from orders.model import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
-from orders.sql import QUERIES
-from orders.transitions import step_event
-from runtime import arrays
+from orders.api import validation
+from orders.domain import events, ids
+from orders.domain.order import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, Line, NewOrder, StoredOrder
+from orders.domain.transitions import step_event
+from orders.stock import allocation
+from orders.store.queries import QUERIES
+from orders.writes.commit_delay import ENOUGH_ORDERS, Gathering
 from runtime.errors import FailedPrecondition, InvalidRequest
+from runtime.postgres import arrays
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 
@@ -45,7 +47,7 @@ def request(*items: OrderItem, customer: str = "c", request_id: str = "") -> Cre
 
 def wrong(made: CreateOrderRequest) -> list[str]:
     with pytest.raises(InvalidRequest) as caught:
-        validate.new_order(made, TRACE, None)
+        validation.new_order(made, TRACE, None)
     return [violation.field for violation in caught.value.violations]
 
 
@@ -74,7 +76,7 @@ def test_a_price_that_is_none_is_refused(price: float | None) -> None:
 )
 def test_a_refused_price_is_told_as_json_has_it(price: float, told: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        validate.new_order(request(item(price=price)), TRACE, None)
+        validation.new_order(request(item(price=price)), TRACE, None)
     assert caught.value.violations[0].description.endswith(f", is {told}")
 
 
@@ -82,7 +84,7 @@ def test_a_total_over_the_limit_is_told_to_the_cent() -> None:
     # Twice the limit in minor units and more are beyond what a double holds with its cents.
     items = [item(quantity=1_000_000, price=10_000_000.0)] * 999
     with pytest.raises(InvalidRequest, match=re.escape("come to 9990000000000000.01")):
-        validate.new_order(request(*items, item(price=0.01)), TRACE, None)
+        validation.new_order(request(*items, item(price=0.01)), TRACE, None)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31), 1_000_001, 2**31 - 1])
@@ -112,7 +114,7 @@ def test_no_items_or_too_many_are_refused(count: int) -> None:
 
 def test_a_total_over_the_limit_is_refused_and_one_at_it_is_not() -> None:
     at_limit = [item(quantity=1000, price=10_000_000.0)]
-    assert validate.new_order(request(*at_limit), TRACE, None).total_minor == validate.MAX_TOTAL_MINOR
+    assert validation.new_order(request(*at_limit), TRACE, None).total_minor == validation.MAX_TOTAL_MINOR
     assert wrong(request(*at_limit, item(price=0.01))) == ["items"]
 
 
@@ -131,7 +133,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 @given(st.integers(0, 1_000_000_000), st.integers(1, 1000))
 def test_every_price_of_two_decimals_is_exact_in_minor_units(minor: int, quantity: int) -> None:
-    made = validate.new_order(request(item(quantity=quantity, price=minor / 100)), TRACE, None)
+    made = validation.new_order(request(item(quantity=quantity, price=minor / 100)), TRACE, None)
     assert made.lines == (Line("p1", quantity, minor),)
     assert (made.total_minor, made.units) == (minor * quantity, quantity)
 
@@ -146,17 +148,17 @@ def test_every_price_of_three_decimals_is_refused(thousandths: int) -> None:
 )
 def test_an_order_id_that_is_no_uuid_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="must be a UUID such as"):
-        validate.order_id(text)
+        validation.order_id(text)
 
 
 def test_a_product_and_a_restock_are_checked_whole() -> None:
     with pytest.raises(InvalidRequest) as product:
-        validate.create_product(CreateProductRequest(product_id="a b", name="x" * 201, stock=5))
+        validation.create_product(CreateProductRequest(product_id="a b", name="x" * 201, stock=5))
     assert [v.field for v in product.value.violations] == ["product_id", "name", "price", "stock"]
     with pytest.raises(InvalidRequest) as restock:
-        validate.restock(RestockProductRequest(product_id="", quantity=0, request_id="a b"))
+        validation.restock(RestockProductRequest(product_id="", quantity=0, request_id="a b"))
     assert [v.field for v in restock.value.violations] == ["product_id", "quantity", "request_id"]
-    assert validate.create_product(CreateProductRequest(product_id="a", name="x", price=1.23, stock=0)) == 123
+    assert validation.create_product(CreateProductRequest(product_id="a", name="x", price=1.23, stock=0)) == 123
 
 
 TIMES = st.integers(0, 2**47)
@@ -181,18 +183,18 @@ NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 6), min_size=1
 NOW_US = 10_000_000
 
 
-def in_line(*wanted: dict[str, int]) -> list[plan.Waiting]:
-    return [plan.Waiting(n + 1, str(n), needs, dict.fromkeys(needs, 0)) for n, needs in enumerate(wanted)]
+def in_line(*wanted: dict[str, int]) -> list[allocation.Waiting]:
+    return [allocation.Waiting(n + 1, str(n), needs, dict.fromkeys(needs, 0)) for n, needs in enumerate(wanted)]
 
 
 @given(st.lists(st.integers(0, 12), min_size=3, max_size=3), st.lists(NEEDS, max_size=12), st.lists(NEEDS, max_size=8))
 def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
     stock: list[int], first: list[dict[str, int]], more: list[dict[str, int]]
 ) -> None:
-    stocks = {product: plan.Stock(units, 0) for product, units in zip(PRODUCTS, stock, strict=True)}
+    stocks = {product: allocation.Stock(units, 0) for product, units in zip(PRODUCTS, stock, strict=True)}
     allocated: Counter[str] = Counter()
     waiting = []
-    for needs, decision in zip(first + more, plan.allocate(stocks, first + more, NOW_US), strict=True):
+    for needs, decision in zip(first + more, allocation.allocate(stocks, first + more, NOW_US), strict=True):
         if decision.allocated:
             allocated.update(needs)
         else:
@@ -201,7 +203,7 @@ def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
     check(stocks, stock, allocated, waiting)
     for product in PRODUCTS:
         stocks[product].give_back(3, NOW_US)
-    released = plan.release(stocks, in_line(*waiting), PRODUCTS, NOW_US)
+    released = allocation.release(stocks, in_line(*waiting), PRODUCTS, NOW_US)
     for needs, fits in zip(list(waiting), released, strict=True):
         if fits:
             allocated.update(needs)
@@ -209,7 +211,7 @@ def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
     check(stocks, [units + 3 for units in stock], allocated, waiting)
 
 
-def check(stocks: dict[str, plan.Stock], stock: list[int], allocated: Counter[str], waiting: list[dict]) -> None:
+def check(stocks: dict[str, allocation.Stock], stock: list[int], allocated: Counter[str], waiting: list[dict]) -> None:
     for product, units in zip(PRODUCTS, stock, strict=True):
         found = stocks[product]
         assert found.on_hand >= 0
@@ -218,18 +220,18 @@ def check(stocks: dict[str, plan.Stock], stock: list[int], allocated: Counter[st
 
 
 def test_a_new_order_takes_what_is_not_held_and_during_a_release_what_nobody_awaits() -> None:
-    held = plan.Stock(on_hand=5, awaited=9, holder=1, held=3, held_until_us=NOW_US + 1)
-    assert [d.missing for d in plan.allocate({"a": held}, [{"a": 3}, {"a": 2}], NOW_US)] == [{"a": 1}, {}]
+    held = allocation.Stock(on_hand=5, awaited=9, holder=1, held=3, held_until_us=NOW_US + 1)
+    assert [d.missing for d in allocation.allocate({"a": held}, [{"a": 3}, {"a": 2}], NOW_US)] == [{"a": 1}, {}]
     held.held_until_us = NOW_US
-    assert [d.allocated for d in plan.allocate({"a": held}, [{"a": 3}], NOW_US)] == [True]
-    releasing = plan.Stock(on_hand=5, awaited=3, releasing=True)
-    assert [d.allocated for d in plan.allocate({"a": releasing}, [{"a": 2}, {"a": 1}], NOW_US)] == [True, False]
+    assert [d.allocated for d in allocation.allocate({"a": held}, [{"a": 3}], NOW_US)] == [True]
+    releasing = allocation.Stock(on_hand=5, awaited=3, releasing=True)
+    assert [d.allocated for d in allocation.allocate({"a": releasing}, [{"a": 2}, {"a": 1}], NOW_US)] == [True, False]
 
 
 def test_a_release_goes_by_place_and_skips_what_does_not_fit() -> None:
-    stocks = {"a": plan.Stock(5, 10), "b": plan.Stock(0, 1)}
+    stocks = {"a": allocation.Stock(5, 10), "b": allocation.Stock(0, 1)}
     waiting = in_line({"a": 6}, {"a": 1, "b": 1}, {"a": 3}, {"a": 3}, {"a": 2})
-    assert plan.release(stocks, waiting, PRODUCTS, NOW_US) == [False, False, True, False, True]
+    assert allocation.release(stocks, waiting, PRODUCTS, NOW_US) == [False, False, True, False, True]
 
 
 def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead() -> None:
@@ -277,7 +279,7 @@ def test_only_the_steps_of_the_contract_are_there_each_with_its_event(
 
 
 def test_the_largest_order_fits_into_an_event_and_an_ordinary_one_is_small() -> None:
-    lines = tuple(Line("p" * 64, 1_000_000, 1_000_000_000) for _ in range(validate.MAX_ITEMS))
+    lines = tuple(Line("p" * 64, 1_000_000, 1_000_000_000) for _ in range(validation.MAX_ITEMS))
     large = NewOrder("c" * 128, lines, 10**12, 10**9, "", TRACE)
     row = events.order_created(ids.uuid7(1), ids.uuid7(1), large, CREATED, 1)
     assert len(row.payload) < 100_000
@@ -286,7 +288,7 @@ def test_the_largest_order_fits_into_an_event_and_an_ordinary_one_is_small() -> 
     assert len(events.order_created(ids.uuid7(1), ids.uuid7(1), small, CREATED, 1).payload) < 170
 
 
-@given(st.from_regex(validate.PRODUCT_ID, fullmatch=True))
+@given(st.from_regex(validation.PRODUCT_ID, fullmatch=True))
 def test_every_product_has_a_shard_and_its_events_name_it(product: str) -> None:
     row = events.restock_requested(ids.uuid7(1), product, ids.uuid7(2), 3, 1, TRACE)
     assert 0 <= row.shard < events.SHARDS

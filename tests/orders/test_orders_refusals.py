@@ -9,14 +9,14 @@ from confluent_kafka import KafkaError, Message
 from outbox_world import UNSENT, drain, event, in_shard, insert, order_ids, publishing, sequences, status
 from topic_config import topic_config
 
-from orders import outbox_admin
-from orders.publisher import Publisher
-from orders.sender import Event, KafkaDown, Sender, in_turn
+from orders.outbox import admin
+from orders.outbox.publisher import Publisher
+from orders.outbox.sender import Event, KafkaDown, Sender, in_turn
 from orders.settings import PublisherSettings
-from runtime import kafka, kafka_limits
-from runtime.kafka_errors import ABOUT_ACCESS, ABOUT_RECORDS
-from runtime.kafka_outbound import Outbound
-from stack.kafka import Kafka
+from runtime.kafka import size_limits, topics
+from runtime.kafka.delivery import Outbound
+from runtime.kafka.errors import ABOUT_ACCESS, ABOUT_RECORDS
+from stack.servers.kafka import Kafka
 
 ORDERS = 400
 STATUSES = "SELECT status::text, count(*) FROM event_outbox GROUP BY 1"
@@ -68,7 +68,7 @@ def test_batches_stay_below_the_limit_that_the_topic_has(
 ) -> None:
     orders = order_ids(ORDERS)
     fill(writer, orders)
-    with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="10000"), publishing(settings) as each:
+    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="10000"), publishing(settings) as each:
         publish_all(each)
         assert each._sender._singles is None, "a batch was refused"
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
@@ -81,7 +81,7 @@ def test_a_limit_that_is_lowered_while_a_publisher_runs_kills_no_event_that_it_a
     orders = order_ids(ORDERS)
     with publishing(settings) as publisher:
         publish_all(publisher)
-        with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="2000"):
+        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
             publish_all(publisher)
             assert publisher._sender._batch_bytes == 2000
@@ -95,12 +95,12 @@ def test_a_publisher_that_may_not_read_the_limit_loses_no_event_and_finds_a_size
     def denied(*_: object) -> dict[str, int]:
         raise PermissionError("this user may not read max.message.bytes")
 
-    monkeypatch.setattr(kafka_limits, "read_limits", denied)
+    monkeypatch.setattr(size_limits, "read_limits", denied)
     orders = order_ids(ORDERS)
-    with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="2000"), publishing(settings) as each:
+    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"), publishing(settings) as each:
         fill(writer, orders)
         publish_all(each)
-        assert each._sender._batch_bytes < kafka_limits.DEFAULT_BATCH_BYTES
+        assert each._sender._batch_bytes < size_limits.DEFAULT_BATCH_BYTES
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
     assert in_order(log, orders)
 
@@ -113,7 +113,7 @@ def test_only_the_event_that_is_refused_alone_is_dead_and_nothing_of_its_order_l
     with publishing(settings) as publisher:
         if limit == "lowered":
             publish_all(publisher)
-        with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="10000"):
+        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="10000"):
             fill(writer, others, 1)
             ids = insert(writer, event(big, 1), event(big, 2, 12_000), event(big, 3))
             fill(writer, others, 3)
@@ -123,10 +123,10 @@ def test_only_the_event_that_is_refused_alone_is_dead_and_nothing_of_its_order_l
                 ("DEAD", 1), ("NEW", 1), ("SENT", 1 + 4 * len(others)),
             ]  # fmt: skip
             assert arrived(log) == {big: [1]} | {order_id: [1, 2, 3] for order_id in others}
-            (dead,) = outbox_admin.list_events(publisher_dsn, ["DEAD"], 10)
+            (dead,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
             assert "size too large" in dead.cause
             assert "the topic takes 10,000" in dead.cause
-        assert outbox_admin.retry(publisher_dsn, [ids[1]]) == [ids[1]]
+        assert admin.retry(publisher_dsn, [ids[1]]) == [ids[1]]
         publish_all(publisher)
     assert sequences(log(), big) == [1, 2, 3]
 
@@ -143,7 +143,7 @@ def test_the_neighbours_of_an_invalid_record_are_sent_and_in_order(
         return put(sender, producer, each._replace(key=None) if each.key == bad else each)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sender, "_put", without_key)
-    with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, cleanup_policy="compact"), publishing(settings) as each:
+    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, cleanup_policy="compact"), publishing(settings) as each:
         fill(writer, orders)
         publish_all(each)
     dead = writer.execute("SELECT key, cause FROM event_outbox WHERE status = 'DEAD'").fetchall()
@@ -158,7 +158,7 @@ def test_a_time_that_the_broker_refuses_is_the_clocks_fault_and_kills_no_event(
     orders = order_ids(20)
     fill(writer, orders)
     with publishing(settings) as publisher:
-        with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, message_timestamp_before_max_ms="0"):
+        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, message_timestamp_before_max_ms="0"):
             with pytest.raises(KafkaDown, match="INVALID_TIMESTAMP"):
                 drain(publisher)
             assert writer.execute("SELECT count(*) FROM event_outbox WHERE status = 'DEAD'").fetchone() == (0,)
@@ -198,7 +198,7 @@ def test_a_fatal_error_of_the_client_costs_a_new_client_and_no_event(
     strict = settings.model_copy(update={"kafka_properties": {"enable.gapless.guarantee": "true"}})
     with publishing(strict) as publisher:
         drain(publisher)
-        with topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="2000"):
+        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
             with pytest.raises(KafkaDown, match="not acknowledged"):
                 drain(publisher)
@@ -214,7 +214,7 @@ def waiting_event(number: int, key: str, event_type: int = 1) -> Event:
 def test_an_order_has_one_event_on_its_way_at_a_time() -> None:
     a1, b1, a2, a3, b2 = (waiting_event(n, key) for n, key in enumerate(("a", "b", "a", "a", "b")))
     assert in_turn([a1, b1, a2, a3, b2]) == ([a1, b1], [a2, a3, b2])
-    asked = [waiting_event(n, "p1", kafka.FIRST_STOCK_TYPE) for n in range(3)]
+    asked = [waiting_event(n, "p1", topics.FIRST_STOCK_TYPE) for n in range(3)]
     assert in_turn(asked) == (asked, [])
 
 

@@ -14,16 +14,16 @@ import psycopg
 import pytest
 from orders_world import World, open_world
 
-from orders import housekeeping
-from orders.clock import DatabaseClock
-from orders.doorbell import Doorbell
-from orders.model import Accepted, Line, NewOrder
-from orders.sql import LEDGER
-from orders.writer import Entry, Writer
-from runtime import partitions
-from runtime.partitions import Table
-from runtime.postgres import connect_async, migrate
-from stack.postgres import Postgres
+from orders.domain.order import Accepted, Line, NewOrder
+from orders.outbox.notifier import Doorbell
+from orders.store import maintenance
+from orders.store.clock import DatabaseClock
+from orders.store.queries import LEDGER
+from orders.writes.group_commit import Entry, Writer
+from runtime.postgres import partitions
+from runtime.postgres.connections import connect_async, migrate
+from runtime.postgres.partitions import Table
+from stack.servers.postgres import Postgres
 
 PATIENCE_SECONDS = 8
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
@@ -173,14 +173,14 @@ async def test_request_ids_are_dropped_by_whole_partitions_and_kept_for_a_week_a
             " FROM generate_series(1, 30000) AS n",
             (day, day),
         )
-    changes = await kept(orders_dsn, Table("order_request", 2, housekeeping.REQUEST_DAYS))
+    changes = await kept(orders_dsn, Table("order_request", 2, maintenance.REQUEST_DAYS))
     left = {day for (day,) in owner.execute("SELECT DISTINCT period FROM order_request")}
     # The last day of a period that is kept is at most a week ago.
     weeks_ago = {period - weeks * PERIOD for weeks in (1, 2, 3)}
     assert left == {day for day in weeks_ago if day + PERIOD > today - PERIOD}
     dropped = {change for change in changes if change.startswith("-")}
     assert dropped == {f"-order_request_{day:%Y%m%d}" for day in weeks_ago - left}
-    assert await kept(orders_dsn, Table("order_request", 2, housekeeping.REQUEST_DAYS)) == []
+    assert await kept(orders_dsn, Table("order_request", 2, maintenance.REQUEST_DAYS)) == []
     for name in partitions_of(owner, "order_request"):
         if name < f"order_request_{period:%Y%m%d}":
             owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
@@ -281,9 +281,9 @@ async def test_counts_of_processes_that_are_gone_are_kept_in_one_row(
         "INSERT INTO progress (process, orders, published, seen_at) SELECT 'orders@pod-' || n, 10, n,"
         " now() - n * interval '9 hours' FROM generate_series(1, 6) AS n"
     )
-    async with await housekeeping.Connection.connect(orders_dsn, autocommit=True) as connection:
+    async with await maintenance.Connection.connect(orders_dsn, autocommit=True) as connection:
         for _ in range(2):
-            await housekeeping.run_once(connection, 7)
+            await maintenance.run_once(connection, 7)
     assert owner.execute("SELECT count(*), sum(orders), sum(published) FROM progress").fetchone() == (3, 60, 21)
 
 

@@ -16,11 +16,11 @@ from orders_world import Refusal, World, open_world, refusal
 from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 
-from orders.turns import KeyedTurns, Limits, Pace, Turns
+from orders.api.limiter import KeyedTurns, Limits, Pace, Turns
 from runtime.errors import Overloaded, Unavailable
-from runtime.pool import Pool
-from runtime.postgres import async_pool
-from runtime.sqlstates import PoolBusy
+from runtime.postgres.connections import async_pool
+from runtime.postgres.pool import Pool
+from runtime.postgres.sqlstates import PoolBusy
 
 # As a process has them by default.
 ADMITTED, CONNECTIONS = 500, 4

@@ -5,7 +5,7 @@ from importlib.resources.abc import Traversable
 
 import psycopg
 
-from stack.postgres import Postgres
+from stack.servers.postgres import Postgres
 
 BEFORE = """
     INSERT INTO product (product_id, name, price_minor, tracked, stock, awaited) VALUES ('a', 'x', 1, true, 45, 15),

@@ -9,16 +9,17 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from processor_world import World
 
-from runtime.kafka import EVENT_TOPICS, admin, create_topics
-from runtime.postgres import migrate
+from runtime.kafka.clients import admin
+from runtime.kafka.topics import EVENT_TOPICS, create_topics
+from runtime.postgres.connections import migrate
 from runtime.settings import Settings
-from stack import ports
-from stack.credentials import load_or_create
-from stack.databases import provision
-from stack.kafka import Kafka
-from stack.logfile import LogFile
-from stack.paths import StateFolder, temporary_home
-from stack.postgres import Postgres
+from stack.machine import ports
+from stack.machine.paths import StateFolder, temporary_home
+from stack.processes.logfile import LogFile
+from stack.servers.credentials import load_or_create
+from stack.servers.databases import provision
+from stack.servers.kafka import Kafka
+from stack.servers.postgres import Postgres
 
 READY_SECONDS = 60
 PARTITIONS = 12

@@ -3,9 +3,9 @@
 import os
 import resource
 
-from processor import batch, worker
-from processor.decode import Event, Poison, decode
-from runtime.supervise import run_child
+from processor.consume import batch, worker
+from processor.consume.decode import Event, Poison, decode
+from runtime.process.supervisor import run_child
 
 FATAL = b"ends the process"
 

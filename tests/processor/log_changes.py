@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import PATIENCE_SECONDS, World, await_done, topic_and_key
 
-from runtime import kafka, topics
+from runtime.kafka import clients, topic_offsets, topics
 
 Events = Sequence[OrderEvent | StockEvent]
 
@@ -27,7 +27,7 @@ class Operator:
     def __init__(self, world: World, partitions: int) -> None:
         self.world = world
         self._partitions = partitions
-        self._admin: AdminClient = kafka.admin(world.settings, "tests-operator")
+        self._admin: AdminClient = clients.admin(world.settings, "tests-operator")
 
     def make_again(self, *names: str) -> None:
         """Delete topics and make them again."""
@@ -43,11 +43,11 @@ class Operator:
 
     def _ends(self, names: Sequence[str]) -> dict[tuple[str, int], int]:
         places = [(name, number) for name in names for number in range(self._partitions)]
-        return topics.end_offsets(self._admin, places, 5.0)
+        return topic_offsets.end_offsets(self._admin, places, 5.0)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Return the ends of the log."""
-        return self._ends(kafka.EVENT_TOPICS)
+        return self._ends(topics.EVENT_TOPICS)
 
     def transaction(self, *parts: Events, abort: bool = False) -> None:
         """Write events in transactions, one after the other."""
@@ -58,7 +58,7 @@ class Operator:
 
     def transactional_producer(self) -> Producer:
         """Return a producer of transactions, as others than ours are."""
-        base = kafka.base_config(self.world.settings, "tests-transactions")
+        base = clients.base_config(self.world.settings, "tests-transactions")
         producer = Producer({**base, "transactional.id": f"tests-{id(self)}", "partitioner": "murmur2"})
         producer.init_transactions(PATIENCE_SECONDS)
         return producer
@@ -79,7 +79,7 @@ class Operator:
 
     def held(self, place: tuple[str, int]) -> int:
         """Count the records that a partition holds, by reading them."""
-        consumer = kafka.consumer(self.world.settings, "tests-held", "tests-held")
+        consumer = clients.consumer(self.world.settings, "tests-held", "tests-held")
         consumer.assign([TopicPartition(*place, OFFSET_BEGINNING)])
         found = 0
         while (message := consumer.poll(PATIENCE_SECONDS)) is not None and message.error() is None:

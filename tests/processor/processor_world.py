@@ -12,12 +12,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from orders.ids import uuid7
-from processor.apply import deltas
-from processor.decode import ANY_TIME, Event, decode
+from orders.domain.ids import uuid7
+from processor.consume.decode import ANY_TIME, Event, decode
+from processor.consume.worker import Worker
+from processor.counting.deltas import deltas
 from processor.settings import WorkSettings
-from processor.worker import Worker
-from runtime import kafka
+from runtime.kafka import clients, topics
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 40
@@ -100,8 +100,8 @@ def history(orders: int) -> list[OrderEvent | StockEvent]:
 def topic_and_key(event: OrderEvent | StockEvent) -> tuple[str, bytes]:
     """Return where an event belongs."""
     if isinstance(event, OrderEvent):
-        return kafka.ORDER_EVENTS, event.order_id.encode()
-    return kafka.STOCK, event.product_id.encode()
+        return topics.ORDER_EVENTS, event.order_id.encode()
+    return topics.STOCK, event.product_id.encode()
 
 
 def decoded(event: OrderEvent | StockEvent) -> Event:
@@ -123,7 +123,7 @@ class World:
     def __init__(self, dsn: str, bootstrap: str, ends: Callable[[], dict[TopicPartition, int | None]]) -> None:
         group = f"test-{next(groups)}"
         self.settings = WorkSettings(analytics_dsn=dsn, kafka_bootstrap=bootstrap, processor_group=group)
-        self._producer = kafka.producer(self.settings, "tests")
+        self._producer = clients.producer(self.settings, "tests")
         self._ends = ends
         # The log was emptied before the test, so its ends are its beginnings.
         self._beginnings = ends()
@@ -182,7 +182,7 @@ class World:
 
     def commit(self, offsets: dict[tuple[str, int], int]) -> None:
         """Set the group's offsets, which has no members then."""
-        consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
+        consumer = clients.consumer(self.settings, "tests", self.settings.processor_group)
         if offsets:
             marks = [TopicPartition(*place, at) for place, at in offsets.items()]
             await_done(lambda: consumer.commit(offsets=marks, asynchronous=False))
@@ -190,7 +190,7 @@ class World:
 
     def committed(self) -> dict[tuple[str, int], int]:
         """Return the group's offsets, of the partitions that have one."""
-        consumer = kafka.consumer(self.settings, "tests", self.settings.processor_group)
+        consumer = clients.consumer(self.settings, "tests", self.settings.processor_group)
         asked = [TopicPartition(at.topic, at.partition) for at in self._beginnings]
         found = await_done(lambda: consumer.committed(asked, PATIENCE_SECONDS))
         consumer.close()

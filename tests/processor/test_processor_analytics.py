@@ -31,11 +31,11 @@ from ordermesh.internal.v1.ledger_pb2 import (
 from processor_world import created, history, new_id, sums
 from test_processor_counting import batch_of, count
 
-from processor import apply, store
-from processor.analytics import AnalyticsServicer, Pool
-from processor.ledger import LedgerServicer
-from runtime.grpc_server import SyncErrors
-from runtime.postgres import sync_pool
+from processor.counting import deltas, store
+from processor.query.analytics_service import AnalyticsServicer, Pool
+from processor.query.ledger_service import LedgerServicer
+from runtime.grpc.server import SyncErrors
+from runtime.postgres.connections import sync_pool
 
 EVENTS = history(40)
 EXPECTED = sums(EVENTS)
@@ -114,7 +114,7 @@ def test_pages_of_metrics_hold_each_metric_once_in_order(grpc_stub: Any) -> None
     assert pages == -(-len(found) // 7)
     for one in found:
         minor = EXPECTED[one.metric_name, one.dimension]
-        assert one.value == (minor / 100 if one.metric_name in apply.MONEY else minor)
+        assert one.value == (minor / 100 if one.metric_name in deltas.MONEY else minor)
         assert one.updated_at.seconds > 0
 
 

@@ -19,11 +19,16 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import TRACEPARENT, World, created, decoded, history, new_id, sums, topic_and_key
 from structlog.testing import capture_logs
 
-from orders.ids import uuid7
-from processor import dead_letters, decode, ledger, maintenance, store
-from processor.batch import Batch
-from processor.marks import Start
-from runtime import kafka, metrics, postgres
+from orders.domain.ids import uuid7
+from processor.consume import decode
+from processor.consume.batch import Batch
+from processor.consume.positions import Start
+from processor.counting import maintenance, store
+from processor.dead_letters import desk
+from processor.query import ledger_service
+from runtime.kafka import clients, topics
+from runtime.postgres import connections
+from runtime.telemetry import metrics
 
 Events = Sequence[OrderEvent | StockEvent]
 
@@ -176,13 +181,13 @@ def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(wo
         ("WRONG_KEY", b"another", mixed_up.SerializeToString()),
     ]
     for _, key, value in sent:
-        world.send_bytes(kafka.ORDER_EVENTS, key, value, {"event-type": "ORDER_CREATED"})
+        world.send_bytes(topics.ORDER_EVENTS, key, value, {"event-type": "ORDER_CREATED"})
     world.send(good)
     world.drain(world.worker())
     assert world.metrics() == sums(good)
     assert [reason for reason, _ in world.parked()] == [reason for reason, _, _ in sent]
-    for letter in dead_letters.list_dead_letters(world.settings, 100):
-        content = dead_letters.show(world.settings, letter.place)
+    for letter in desk.list_dead_letters(world.settings, 100):
+        content = desk.show(world.settings, letter.place)
         expected = {reason: (key, value) for reason, key, value in sent}
         assert (content.key, content.value) == expected[letter.reason]
         assert content.headers == [("event-type", b"ORDER_CREATED")]
@@ -195,29 +200,29 @@ def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monk
     worker = world.worker()
     world.drain(worker)
     assert world.parked() == [("UNKNOWN_TYPE", newer.event_id)]
-    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
+    (letter,) = desk.list_dead_letters(world.settings, 10)
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    assert dead_letters.redrive(world.settings, [letter.place]) == [letter]
+    assert desk.redrive(world.settings, [letter.place]) == [letter]
     world.drain(worker)
     assert world.metrics() == sums([newer])
-    assert dead_letters.list_dead_letters(world.settings, 10) == []
-    (kept,) = dead_letters.list_dead_letters(world.settings, 10, redriven=True)
+    assert desk.list_dead_letters(world.settings, 10) == []
+    (kept,) = desk.list_dead_letters(world.settings, 10, redriven=True)
     assert kept.redriven_at is not None
 
 
 def test_bytes_as_large_as_the_log_takes_become_a_dead_letter_too(world: World) -> None:
     value = b"\xff" * 999_000
-    world.send_bytes(kafka.ORDER_EVENTS, None, value)
+    world.send_bytes(topics.ORDER_EVENTS, None, value)
     world.drain(world.worker())
-    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
-    assert dead_letters.show(world.settings, letter.place).value == value
+    (letter,) = desk.list_dead_letters(world.settings, 10)
+    assert desk.show(world.settings, letter.place).value == value
 
 
 def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
-    with pytest.raises(dead_letters.LetterNotFound, match="order-events/3/99"):
-        dead_letters.show(world.settings, dead_letters.parse_place("order-events/3/99"))
+    with pytest.raises(desk.LetterNotFound, match="order-events/3/99"):
+        desk.show(world.settings, desk.parse_place("order-events/3/99"))
     with pytest.raises(ValueError, match="topic/partition/offset"):
-        dead_letters.parse_place("order-events/x")
+        desk.parse_place("order-events/x")
 
 
 def await_true(condition: object, seconds: float = 20) -> None:
@@ -253,7 +258,7 @@ def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
 def test_a_batch_that_takes_the_database_too_long_is_counted_in_smaller_ones(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=300)
+    options = connections.connection_options("ordermesh-processor", statement_timeout_ms=300)
     monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     events = history(120)
     world.send(events)
@@ -283,7 +288,7 @@ def slow_inserts(analytics: Analytics, milliseconds: int) -> Iterator[None]:
 def test_a_single_event_that_the_database_does_not_take_in_time_is_tried_again_with_waits(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = postgres.connection_options("ordermesh-processor", statement_timeout_ms=100)
+    options = connections.connection_options("ordermesh-processor", statement_timeout_ms=100)
     monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     worker, waits = world.worker(), list[float]()
     stay = worker._reader.wait
@@ -369,7 +374,7 @@ def test_the_group_has_the_new_protocol_unless_the_setting_is_classic(world: Wor
     world.send([created(1)])
     world.drain(worker)
     group = world.settings.processor_group
-    client = kafka.admin(world.settings, "tests")
+    client = clients.admin(world.settings, "tests")
     assert client.describe_consumer_groups([group])[group].result(10).type.name == kind
 
 
@@ -384,7 +389,7 @@ def test_two_workers_have_half_of_each_topic(world: World, setting: str) -> None
 
     def of_each_topic() -> list[list[int]]:
         held = [worker._reader.held for worker in workers]
-        return [[number for name, number in one if name == topic] for one in held for topic in kafka.EVENT_TOPICS]
+        return [[number for name, number in one if name == topic] for one in held for topic in topics.EVENT_TOPICS]
 
     await_true(halves)
 
@@ -423,7 +428,7 @@ def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world:
     maintenance.run_once(world.settings)
     assert world.rows("SELECT event_id::text FROM processed_events") == [(recent.event_id,)]
     with psycopg.connect(analytics.reader) as reader:
-        assert reader.execute(ledger.SQL.differences).fetchall() == []
+        assert reader.execute(ledger_service.SQL.differences).fetchall() == []
     names = world.rows("SELECT count(*) FROM pg_class WHERE relname ~ '^processed_events_[0-9]{8}$' AND relkind = 'r'")
     assert names[0][0] >= 5
 

@@ -18,14 +18,14 @@ from log_changes import Operator
 from processor_world import World, created, restock, sums
 from raw_producer import Record, produce
 
-from processor import dead_letters
-from processor.crashes import InHand, Suspects
-from runtime import kafka
-from stack import ports
+from processor.consume.crashes import InHand, Suspects
+from processor.dead_letters import desk
+from runtime.kafka import topics
+from stack.machine import ports
 
 ROOT = Path(__file__).parents[2]
 SUPERVISOR = """
-from runtime.supervise import Supervisor
+from runtime.process.supervisor import Supervisor
 Supervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9).run()
 """
 
@@ -56,7 +56,7 @@ def test_a_record_that_ended_three_workers_is_set_aside_and_its_neighbours_are_c
     good = [created() for _ in range(200)]
     records = [Record(event.order_id.encode(), event.SerializeToString()) for event in good]
     fatal = Record(b"key", FATAL, ((b"name", b"\xff"),))
-    first = produce(world.settings.kafka_bootstrap, kafka.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
+    first = produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
     said: list[str] = []
     deadline = time.monotonic() + 150
     with supervisor(world, said), supervisor(world, said):
@@ -68,7 +68,7 @@ def test_a_record_that_ended_three_workers_is_set_aside_and_its_neighbours_are_c
     assert world.metrics() == sums(good)
     (parked,) = world.rows("SELECT reason, detail FROM parked_event")
     assert parked == ("CRASHED_WORKER", "3 workers ended with this record in hand")
-    content = dead_letters.show(world.settings, (kafka.ORDER_EVENTS, 3, first + 120))
+    content = desk.show(world.settings, (topics.ORDER_EVENTS, 3, first + 120))
     assert (content.key, content.value, content.headers) == (b"key", FATAL, [("name", b"\xff")])
 
 

@@ -5,8 +5,8 @@ from processor_world import World
 from structlog.testing import capture_logs
 from topic_config import topic_config
 
-from processor import maintenance
-from runtime import kafka
+from processor.counting import maintenance
+from runtime.kafka import topics
 
 
 @pytest.mark.parametrize(("days", "told"), [(-1, True), (0, False), (1, True)])
@@ -16,9 +16,9 @@ def test_a_topic_that_keeps_events_for_longer_than_the_processor_knows_them_is_t
     kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * maintenance.DAY_MS
     broker = world.settings.kafka_bootstrap
     with (
-        topic_config(broker, kafka.ORDER_EVENTS, retention_ms=str(kept_ms)),
-        topic_config(broker, kafka.STOCK, retention_ms="1000000"),
+        topic_config(broker, topics.ORDER_EVENTS, retention_ms=str(kept_ms)),
+        topic_config(broker, topics.STOCK, retention_ms="1000000"),
         capture_logs() as logs,
     ):
         maintenance.compare_with_topics(world.settings)
-    assert [line["topic"] for line in logs] == ([kafka.ORDER_EVENTS] if told else [])
+    assert [line["topic"] for line in logs] == ([topics.ORDER_EVENTS] if told else [])

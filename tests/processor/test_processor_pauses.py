@@ -10,11 +10,13 @@ from ordermesh.events.v1.events_pb2 import OrderEvent
 from processor_world import PATIENCE_SECONDS, World, created, sums
 from raw_producer import Record, produce
 
-from cli.dead_letters import app
-from processor import pauses, store
-from processor.pauses import Pause, Window
-from processor.worker import Worker
-from runtime import kafka, metrics
+from cli.pipeline.dead_letters import app
+from processor.consume import pauses
+from processor.consume.pauses import Pause, Window
+from processor.consume.worker import Worker
+from processor.counting import store
+from runtime.kafka import topics
+from runtime.telemetry import metrics
 from stack.errors import ServerFailed
 
 BAD = Record(b"key", b"\xff")
@@ -22,7 +24,7 @@ BAD = Record(b"key", b"\xff")
 
 def write(world: World, partition: int, records: Sequence[Record]) -> None:
     """Write records to a partition of the events of orders."""
-    produce(world.settings.kafka_bootstrap, kafka.ORDER_EVENTS, partition, records)
+    produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, partition, records)
 
 
 def good(events: Sequence[OrderEvent]) -> list[Record]:

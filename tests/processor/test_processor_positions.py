@@ -16,17 +16,17 @@ from log_changes import Operator
 from processor_world import PATIENCE_SECONDS, World, history, restock, sums
 from structlog.testing import capture_logs
 
-from cli import tail
-from cli.topic_reader import Start as TailStart
-from cli.topic_reader import TopicReader
-from processor import dead_letters
-from processor.crashes import MAX_CRASHES
-from processor.marks import Mark, Start, start
-from processor.worker import Worker
-from runtime import kafka
-from runtime.topics import NO_TOPIC, Extent
-from stack.kafka import Kafka
-from stack.paths import StateFolder, temporary_home
+from cli.topics import tail
+from cli.topics.reader import Start as TailStart
+from cli.topics.reader import TopicReader
+from processor.consume.crashes import MAX_CRASHES
+from processor.consume.positions import Mark, Start, start
+from processor.consume.worker import Worker
+from processor.dead_letters import desk
+from runtime.kafka import topics
+from runtime.kafka.topic_offsets import NO_TOPIC, Extent
+from stack.machine.paths import StateFolder, temporary_home
+from stack.servers.kafka import Kafka
 
 MISSING = "events are missing from the log"
 THIS, OTHER = UUID(int=1), UUID(int=2)
@@ -95,9 +95,9 @@ def compacting(operator: Operator) -> Iterator[None]:
     """Have the topic of stock compacted at once."""
     topic = {"cleanup_policy": "compact", "segment_ms": "100", "min_cleanable_dirty_ratio": "0.01"}
     operator.configure(ResourceType.BROKER, "1", log_cleaner_backoff_ms="100")
-    operator.configure(ResourceType.TOPIC, kafka.STOCK, **topic)
+    operator.configure(ResourceType.TOPIC, topics.STOCK, **topic)
     yield
-    operator.configure(ResourceType.TOPIC, kafka.STOCK, **dict.fromkeys(topic))
+    operator.configure(ResourceType.TOPIC, topics.STOCK, **dict.fromkeys(topic))
     operator.configure(ResourceType.BROKER, "1", log_cleaner_backoff_ms=None)
 
 
@@ -107,7 +107,7 @@ def test_records_that_compaction_removed_are_no_loss(world: World, operator: Ope
     while not begin or operator.held(place) >= begin:
         # A segment ends with the first record that comes when it is old enough, and is compacted then.
         world.send([restock("p1")])
-        place, begin = world.written(kafka.STOCK)[0], world.written_records(kafka.STOCK)
+        place, begin = world.written(topics.STOCK)[0], world.written_records(topics.STOCK)
     assert drive(world, world.worker(), lambda: reached(world, operator)) == []
     assert 0 < counted(world) < begin
     assert world.metrics() == {("restock_requests", ""): counted(world)}
@@ -117,7 +117,7 @@ def test_records_deleted_before_they_were_counted_are_told(world: World, operato
     worker = world.worker()
     world.send([restock("p1") for _ in range(5)])
     world.drain(worker)
-    place, end = world.written(kafka.STOCK)
+    place, end = world.written(topics.STOCK)
     world.leave(worker)
     world.send([restock("p1") for _ in range(7)])
     operator.delete_records({place: end + 4})
@@ -129,7 +129,7 @@ def test_records_deleted_while_a_worker_falls_behind_are_told(world: World, oper
     worker = world.worker()
     world.send([restock("p1") for _ in range(5)])
     world.drain(worker)
-    place, end = world.written(kafka.STOCK)
+    place, end = world.written(topics.STOCK)
     # What it reads next is deleted before it asks for it.
     worker._reader._consumer.pause(worker._reader._consumer.assignment())
     world.send([restock("p1") for _ in range(7)])
@@ -157,7 +157,7 @@ def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
     worker = world.worker(kafka_group_protocol=protocol)
     world.send(first)
     world.drain(worker)
-    operator.make_again(*kafka.EVENT_TOPICS)
+    operator.make_again(*topics.EVENT_TOPICS)
     world.send(second)
     errors = drive(world, worker, lambda: counted(world) == len(first) + len(second) and reached(world, operator))
     assert world.metrics() == sums([*first, *second])
@@ -171,7 +171,7 @@ def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_success
     worker = world.worker()
     world.send([restock()])
     world.drain(worker)
-    place, _ = world.written(kafka.STOCK)
+    place, _ = world.written(topics.STOCK)
     for _ in range(MAX_CRASHES):
         world.rows(
             "INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records)"
@@ -179,7 +179,7 @@ def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_success
             *place,
         )
     world.leave(worker)
-    operator.make_again(kafka.STOCK)
+    operator.make_again(topics.STOCK)
     world.send([restock()])
     world.count_until(2, world.worker(1))
     assert world.parked() == []
@@ -188,7 +188,7 @@ def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_success
 def test_marks_and_letters_from_before_topics_had_ids_are_taken_over(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send(history(5))
-    world.send_bytes(kafka.STOCK, b"k", b"\xff")
+    world.send_bytes(topics.STOCK, b"k", b"\xff")
     drive(world, worker, lambda: reached(world, operator))
     world.leave(worker)
     for table in ("partition_progress", "parked_event"):
@@ -223,7 +223,7 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
     operator.transaction([restock() for _ in range(30)], abort=True)
     for last in (1, 4, 9, 50):
         begin = TailStart(last=last)
-        reader = TopicReader(world.settings, [kafka.STOCK], begin)
+        reader = TopicReader(world.settings, [topics.STOCK], begin)
         shown = list(tail.found(reader, begin, follow=False))
         reader.close()
         assert sorted(one.value() for one in shown if one) == [event.SerializeToString() for event in sent[-last:]]
@@ -231,29 +231,29 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
 
 def test_letters_of_one_place_in_two_topics_are_told_apart(world: World, operator: Operator) -> None:
     worker = world.worker()
-    operator.make_again(kafka.STOCK)
-    world.send_bytes(kafka.STOCK, b"k", b"\xffold")
+    operator.make_again(topics.STOCK)
+    world.send_bytes(topics.STOCK, b"k", b"\xffold")
     drive(world, worker, lambda: len(world.parked()) == 1)
-    operator.make_again(kafka.STOCK)
-    world.send_bytes(kafka.STOCK, b"k", b"\xffnew")
+    operator.make_again(topics.STOCK)
+    world.send_bytes(topics.STOCK, b"k", b"\xffnew")
     drive(world, worker, lambda: len(world.parked()) == 2)
-    newer, older = dead_letters.list_dead_letters(world.settings, 10)
+    newer, older = desk.list_dead_letters(world.settings, 10)
     assert newer.place[:3] == older.place[:3]
-    shown = [dead_letters.show(world.settings, dead_letters.parse_place(one.name)).value for one in (newer, older)]
+    shown = [desk.show(world.settings, desk.parse_place(one.name)).value for one in (newer, older)]
     assert shown == [b"\xffnew", b"\xffold"]
 
 
 def test_a_letter_whose_topic_was_made_again_is_not_another_one(world: World, operator: Operator) -> None:
     worker = world.worker()
-    world.send_bytes(kafka.STOCK, b"k", b"\xffone")
+    world.send_bytes(topics.STOCK, b"k", b"\xffone")
     drive(world, worker, lambda: len(world.parked()) == 1)
-    operator.make_again(kafka.STOCK_DLQ)
-    world.send_bytes(kafka.STOCK, b"k", b"\xfftwo")
+    operator.make_again(topics.STOCK_DLQ)
+    world.send_bytes(topics.STOCK, b"k", b"\xfftwo")
     drive(world, worker, lambda: len(world.parked()) == 2)
-    newer, older = dead_letters.list_dead_letters(world.settings, 10)
-    assert dead_letters.show(world.settings, newer.place).value == b"\xfftwo"
-    with pytest.raises(dead_letters.LetterNotFound):
-        dead_letters.show(world.settings, older.place)
+    newer, older = desk.list_dead_letters(world.settings, 10)
+    assert desk.show(world.settings, newer.place).value == b"\xfftwo"
+    with pytest.raises(desk.LetterNotFound):
+        desk.show(world.settings, older.place)
 
 
 def counted(world: World) -> int:
@@ -311,7 +311,7 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
     in_database = {"current": [*old, *newer], "older": old, "empty": []}
     in_kafka = [*old, *newer]
     if made_again:
-        operator.make_again(*kafka.EVENT_TOPICS)
+        operator.make_again(*topics.EVENT_TOPICS)
         in_kafka = history(15)
         world.send(in_kafka)
     stale = world.committed()

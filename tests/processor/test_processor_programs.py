@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processor_world import PATIENCE_SECONDS, World, history, sums
 
 from runtime.exit_codes import ExitCode
-from stack import ports
+from stack.machine import ports
 
 ROOT = Path(__file__).parents[2]
 

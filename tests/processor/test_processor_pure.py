@@ -9,10 +9,10 @@ from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 from processor_world import created, decoded, history, new_id, restock, sums
 
-from processor import retry
-from processor.apply import Tally, deltas
-from processor.decode import ANY_TIME, Event, Poison, Reason, Window, decode
-from runtime.kafka import ORDER_EVENTS, STOCK
+from processor.consume import retry
+from processor.consume.decode import ANY_TIME, Event, Poison, Reason, Window, decode
+from processor.counting.deltas import Tally, deltas
+from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 HISTORY = history(30)
 

@@ -15,14 +15,14 @@ from processor_world import PATIENCE_SECONDS, TRACEPARENT, World, created, histo
 from raw_producer import Record, produce
 from structlog.testing import capture_logs
 
-from cli.dead_letters import show
-from cli.event_lines import EventLines
-from cli.topic_reader import Start, TopicReader
-from processor import dead_letters
-from processor.letter_box import PREFIX
-from runtime import kafka, raw_headers
+from cli.pipeline.dead_letters import show
+from cli.topics.event_lines import EventLines
+from cli.topics.reader import Start, TopicReader
+from processor.dead_letters import desk
+from processor.dead_letters.writer import PREFIX
+from runtime.kafka import clients, raw_headers, topics
 from runtime.settings import Settings
-from stack.kafka import Kafka
+from stack.servers.kafka import Kafka
 
 BYTES = bytes(range(256))
 MILLION = 1_000_000
@@ -56,7 +56,7 @@ def plain(event: OrderEvent) -> Record:
 
 def write(world: World, records: Sequence[Record]) -> int:
     """Write a batch and return the first offset."""
-    return produce(world.settings.kafka_bootstrap, kafka.ORDER_EVENTS, PARTITION, records)
+    return produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, PARTITION, records)
 
 
 def headers(*pairs: tuple[bytes, bytes | None], reason: str | None = None) -> Case:
@@ -99,8 +99,8 @@ CASES = {
 def any_time(broker: Kafka) -> None:
     """Let the topic take times of the future, as brokers before version 3.6 did."""
     wanted = ConfigEntry("message.timestamp.after.max.ms", str(INT64_MAX), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, kafka.ORDER_EVENTS, incremental_configs=[wanted])
-    client = kafka.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
+    resource = ConfigResource(ResourceType.TOPIC, topics.ORDER_EVENTS, incremental_configs=[wanted])
+    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
     answers = client.incremental_alter_configs([resource])
     answers[resource].result()
 
@@ -124,9 +124,9 @@ def test_any_record_is_counted_or_set_aside_and_its_neighbours_are_counted(
     world.drain(world.worker())
     assert world.metrics() == sums(counted)
     reasons = dict(world.rows('SELECT "offset", reason FROM parked_event'))
-    lines = {line["offset"]: line for line in tail(world, kafka.ORDER_EVENTS)}
+    lines = {line["offset"]: line for line in tail(world, topics.ORDER_EVENTS)}
     # Other tests leave letters of other partitions.
-    parked = [line["headers"] for line in tail(world, f"{kafka.ORDER_EVENTS}.dlq")]
+    parked = [line["headers"] for line in tail(world, f"{topics.ORDER_EVENTS}.dlq")]
     letters = {own[f"{PREFIX}offset"]: own for own in parked if own[f"{PREFIX}partition"] == str(PARTITION)}
     for name, one in sent.items():
         with subtests.test(name):
@@ -146,7 +146,7 @@ def test_a_dead_letter_of_any_size_is_shown_on_a_few_pages(
     monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
     monkeypatch.setenv("ORDERMESH_KAFKA_BOOTSTRAP", world.settings.kafka_bootstrap)
     capsys.readouterr()
-    show(f"{kafka.ORDER_EVENTS}/{PARTITION}/{offset}")
+    show(f"{topics.ORDER_EVENTS}/{PARTITION}/{offset}")
     shown = capsys.readouterr().out
     assert CASES[name].reason in shown
     assert len(shown) < 32_768
@@ -158,10 +158,10 @@ def test_a_letter_with_unreadable_headers_is_counted_once_it_is_sent_again(world
     worker = world.worker()
     world.drain(worker)
     assert world.parked() == [("UNREADABLE_HEADERS", None)]
-    dead_letters.redrive(world.settings, [(kafka.ORDER_EVENTS, PARTITION, offset)])
+    desk.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)])
     world.drain(worker)
     assert world.metrics() == sums([event])
-    assert {"kept": "2"} in [line["headers"] for line in tail(world, kafka.ORDER_EVENTS)]
+    assert {"kept": "2"} in [line["headers"] for line in tail(world, topics.ORDER_EVENTS)]
 
 
 def test_the_last_traceparent_of_a_record_counts(world: World) -> None:
@@ -198,7 +198,7 @@ def test_events_of_compressed_batches_and_of_committed_transactions_are_counted(
 
 def kept(world: World, offset: int) -> tuple[bytes | None, bytes | None, Headers]:
     """Return what the letter of a record has of it."""
-    content = dead_letters.show(world.settings, (kafka.ORDER_EVENTS, PARTITION, offset))
+    content = desk.show(world.settings, (topics.ORDER_EVENTS, PARTITION, offset))
     own = [*((name.encode(), value) for name, value in content.headers), *content.byte_headers]
     return content.key, content.value, by_text(own)
 

@@ -13,14 +13,17 @@ from conftest import PARTITIONS
 from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 
-from orders import topics
-from processor import dead_letters, decode, letter_box
-from processor.batch import Parked, place_of
-from processor.letter_box import LetterBox, LetterNotWritten
-from runtime import kafka, kafka_limits, metrics, postgres
-from stack.kafka import Kafka
+from orders import create_topics
+from processor.consume import decode
+from processor.consume.batch import Parked, place_of
+from processor.dead_letters import desk, writer
+from processor.dead_letters.writer import LetterBox, LetterNotWritten
+from runtime.kafka import clients, size_limits, topics
+from runtime.postgres import connections
+from runtime.telemetry import metrics
+from stack.servers.kafka import Kafka
 
-LETTERS = kafka.DEAD_LETTER_TOPICS[kafka.ORDER_EVENTS]
+LETTERS = topics.DEAD_LETTER_TOPICS[topics.ORDER_EVENTS]
 KEY = b"k" * 36
 # A batch of one record without headers: 61 bytes of the batch, 47 of the record with its key.
 DEFAULT_LIMIT_BYTES = 1_048_588
@@ -32,14 +35,14 @@ def send_large(world: World, value: bytes, **properties: str) -> KafkaError | No
     answers: list[KafkaError | None] = []
     config = {"bootstrap.servers": world.settings.kafka_bootstrap, "message.max.bytes": 100_000_000, **properties}
     producer = Producer(config)
-    producer.produce(kafka.ORDER_EVENTS, value, KEY, on_delivery=lambda error, _: answers.append(error))
+    producer.produce(topics.ORDER_EVENTS, value, KEY, on_delivery=lambda error, _: answers.append(error))
     assert producer.flush(PATIENCE_SECONDS) == 0
     return answers[0]
 
 
-def the_letter(world: World) -> dead_letters.LetterContent:
-    (letter,) = dead_letters.list_dead_letters(world.settings, 10)
-    return dead_letters.show(world.settings, letter.place)
+def the_letter(world: World) -> desk.LetterContent:
+    (letter,) = desk.list_dead_letters(world.settings, 10)
+    return desk.show(world.settings, letter.place)
 
 
 def kept_in_kafka(world: World) -> list[bool]:
@@ -54,7 +57,7 @@ def test_a_record_as_large_as_its_topic_takes_is_parked_and_sent_again(world: Wo
     world.drain(worker)
     found = the_letter(world)
     assert (found.key, found.value) == (KEY, value)
-    dead_letters.redrive(world.settings, [found.letter.place])
+    desk.redrive(world.settings, [found.letter.place])
     world.drain(worker)
     assert len(world.parked()) == 2, "it came again"
     assert the_letter(world).value == value
@@ -74,7 +77,7 @@ def test_a_record_that_only_compression_makes_small_is_parked_and_sent_again(wor
     world.drain(worker)
     found = the_letter(world)
     assert found.value == value
-    dead_letters.redrive(world.settings, [found.letter.place])
+    desk.redrive(world.settings, [found.letter.place])
     world.drain(worker)
     assert kept_in_kafka(world) == [True, True]
 
@@ -86,12 +89,12 @@ def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partitio
     good, large = history(20), created(1, schema_version=2, customer_id=os.urandom(4000).hex())
     worker = world.worker()
     if limit == "lowered":
-        world.send_bytes(kafka.ORDER_EVENTS, KEY, b"\xff")
+        world.send_bytes(topics.ORDER_EVENTS, KEY, b"\xff")
         world.drain(worker)
     refused = metrics.LETTERS_REFUSED._value.get()
     with topic_config(broker.bootstrap, LETTERS, max_message_bytes="3000"):
         for number in range(60):
-            world._producer.produce(kafka.ORDER_EVENTS, b"\xff" * 100 + str(number).encode(), KEY)
+            world._producer.produce(topics.ORDER_EVENTS, b"\xff" * 100 + str(number).encode(), KEY)
         world.send([large], {"kept": "too"})
         world.send(good)
         world.drain(worker)
@@ -99,19 +102,19 @@ def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partitio
     assert world.metrics() == sums(good)
     assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
     (place,) = world.rows('SELECT topic, partition, "offset" FROM parked_event WHERE letter_topic IS NULL')
-    found = dead_letters.show(world.settings, place)
+    found = desk.show(world.settings, place)
     assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
     assert found.headers == [("kept", b"too")]
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    dead_letters.redrive(world.settings, [place])
+    desk.redrive(world.settings, [place])
     world.drain(worker)
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
 
 
 def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(kafka.DEAD_LETTER_TOPICS, kafka.ORDER_EVENTS, "not-there.dlq")
+    monkeypatch.setitem(topics.DEAD_LETTER_TOPICS, topics.ORDER_EVENTS, "not-there.dlq")
     good = history(5)
-    world.send_bytes(kafka.ORDER_EVENTS, None, None)
+    world.send_bytes(topics.ORDER_EVENTS, None, None)
     world.send(good)
     world.drain(world.worker())
     found = the_letter(world)
@@ -120,7 +123,7 @@ def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.Monk
 
 
 def letters_ever(world: World) -> int:
-    client = kafka.admin(world.settings, "tests")
+    client = clients.admin(world.settings, "tests")
     places = {TopicPartition(LETTERS, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
     return sum(end.result().offset for end in client.list_offsets(places).values())
 
@@ -128,13 +131,13 @@ def letters_ever(world: World) -> int:
 def test_a_letter_that_kafka_does_not_answer_for_is_waited_for_and_written_once(
     world: World, broker: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letter_box, "WRITE_SECONDS", 0.3)
-    world.send_bytes(kafka.ORDER_EVENTS, KEY, b"\xff")
+    monkeypatch.setattr(writer, "WRITE_SECONDS", 0.3)
+    world.send_bytes(topics.ORDER_EVENTS, KEY, b"\xff")
     reader = world.worker()._reader
     while not (messages := reader.read(1, 0.1)):
         pass
     first = Parked(messages[0], place_of(messages[0]), decode.Poison(decode.Reason.UNDECODABLE, "bad"), [])
-    second = replace(first, place=(kafka.ORDER_EVENTS, 0, 1_000_000))
+    second = replace(first, place=(topics.ORDER_EVENTS, 0, 1_000_000))
     box = LetterBox(world.settings, "tests")
     patiently(lambda: box.write([first]))
     before = letters_ever(world)
@@ -164,17 +167,17 @@ def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: Worl
     world.drain(world.worker())
     found = the_letter(world)
     with (
-        topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes="100"),
-        pytest.raises(dead_letters.LetterNotSent, match="size too large"),
+        topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="100"),
+        pytest.raises(desk.LetterNotSent, match="size too large"),
     ):
-        dead_letters.redrive(world.settings, [found.letter.place])
+        desk.redrive(world.settings, [found.letter.place])
     assert the_letter(world) == found
 
 
 def test_writing_letters_ends_before_the_server_ends_the_transaction() -> None:
-    options = postgres.connection_options("tests")["options"]
+    options = connections.connection_options("tests")["options"]
     allowed_ms = int(re.search(r"idle_in_transaction_session_timeout=(\d+)", options)[1])  # type: ignore[index]
-    waits = letter_box.RAW_SECONDS + letter_box.WRITE_SECONDS + kafka_limits.READ_SECONDS
+    waits = writer.RAW_SECONDS + writer.WRITE_SECONDS + size_limits.READ_SECONDS
     assert waits * 1000 <= allowed_ms * 0.8
 
 
@@ -182,14 +185,14 @@ def test_writing_letters_ends_before_the_server_ends_the_transaction() -> None:
 def test_dead_letters_that_are_there_get_a_limit_above_that_of_events(
     broker: Kafka, events_take: int, letters_take: int
 ) -> None:
-    client = kafka.admin(topics.TopicSettings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = clients.admin(create_topics.TopicSettings(kafka_bootstrap=broker.bootstrap), "tests")
     events, letters = str(events_take), str(DEFAULT_LIMIT_BYTES)
     with (
-        topic_config(broker.bootstrap, kafka.ORDER_EVENTS, max_message_bytes=events),
+        topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes=events),
         topic_config(broker.bootstrap, LETTERS, max_message_bytes=letters),
     ):
-        assert topics.raise_letter_limits(client)[:1] == [LETTERS]
-        while shown(client, LETTERS)[kafka_limits.MAX_MESSAGE_BYTES] == letters:
+        assert create_topics.raise_letter_limits(client)[:1] == [LETTERS]
+        while shown(client, LETTERS)[size_limits.MAX_MESSAGE_BYTES] == letters:
             pass
-        assert shown(client, LETTERS)[kafka_limits.MAX_MESSAGE_BYTES] == str(letters_take)
-        assert topics.raise_letter_limits(client) == []
+        assert shown(client, LETTERS)[size_limits.MAX_MESSAGE_BYTES] == str(letters_take)
+        assert create_topics.raise_letter_limits(client) == []

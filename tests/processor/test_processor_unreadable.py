@@ -6,10 +6,10 @@ import pytest
 from confluent_kafka import Producer
 from processor_world import World, created, sums
 
-from cli.event_lines import EventLines
-from cli.topic_reader import Start, TopicReader
-from processor import dead_letters
-from runtime import kafka
+from cli.topics.event_lines import EventLines
+from cli.topics.reader import Start, TopicReader
+from processor.dead_letters import desk
+from runtime.kafka import topics
 
 PARTITION = 5
 # More than librdkafka decompresses; the broker's limit is for the few KiB that it stores.
@@ -24,7 +24,7 @@ def write(world: World, codec: str, values: Sequence[tuple[bytes, bytes]]) -> li
     producer = Producer({**config, **LARGE})
     for key, value in values:
         producer.produce(
-            kafka.ORDER_EVENTS,
+            topics.ORDER_EVENTS,
             value,
             key,
             PARTITION,
@@ -48,10 +48,10 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_set_aside_and_
     assert world.metrics() == sums([first, last])
     rows = world.rows("""SELECT "offset" FROM parked_event WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
     assert [offset for (offset,) in rows] == lost
-    assert dead_letters.show(world.settings, (kafka.ORDER_EVENTS, PARTITION, lost[0])).value is None
-    with pytest.raises(dead_letters.LetterNotSent, match="could never be read"):
-        dead_letters.redrive(world.settings, [(kafka.ORDER_EVENTS, PARTITION, lost[0])])
-    reader = TopicReader(world.settings, [kafka.ORDER_EVENTS], Start())
+    assert desk.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
+    with pytest.raises(desk.LetterNotSent, match="could never be read"):
+        desk.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])])
+    reader = TopicReader(world.settings, [topics.ORDER_EVENTS], Start())
     lines = [EventLines().line(message) for message in reader.held()]
     reader.close()
     assert sum('"unreadable"' in line for line in lines) == len(lost)
@@ -62,8 +62,8 @@ def test_a_large_record_that_can_be_read_has_a_letter_that_can_be_read_and_sent_
     (offset,) = write(world, "gzip", [(b"bomb", BOMB)])
     worker = world.worker()
     world.drain(worker)
-    place = (kafka.ORDER_EVENTS, PARTITION, offset)
-    assert dead_letters.show(world.settings, place).value == BOMB
-    dead_letters.redrive(world.settings, [place])
+    place = (topics.ORDER_EVENTS, PARTITION, offset)
+    assert desk.show(world.settings, place).value == BOMB
+    desk.redrive(world.settings, [place])
     world.drain(worker)
     assert world.parked() == [("UNDECODABLE", None)] * 2

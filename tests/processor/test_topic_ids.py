@@ -12,11 +12,11 @@ import pytest
 from confluent_kafka import TopicCollection, Uuid
 from structlog.testing import capture_logs
 
-from processor import log_extents
-from processor.log_extents import LogExtents
-from runtime import kafka, topics
+from processor.consume import log_extents
+from processor.consume.log_extents import LogExtents
+from runtime.kafka import clients, topic_offsets, topics
 from runtime.settings import Settings
-from stack.kafka import Kafka
+from stack.servers.kafka import Kafka
 
 ASK_SECONDS = 10.0
 TIMES = 50
@@ -39,18 +39,18 @@ def ids_in_memory() -> int:
 
 
 def test_asking_for_topic_ids_leaves_nothing_in_memory(broker: Kafka) -> None:
-    client = kafka.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     before = ids_in_memory()
-    answers = [topics.describe(client, kafka.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
+    answers = [topic_offsets.describe(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
     assert ids_in_memory() == before
-    assert all(answer == answers[0] and set(answer) == set(kafka.EVENT_TOPICS) for answer in answers)
+    assert all(answer == answers[0] and set(answer) == set(topics.EVENT_TOPICS) for answer in answers)
 
 
 def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> None:
-    client = kafka.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
-    asked = client.describe_topics(TopicCollection([kafka.ORDER_EVENTS]), request_timeout=ASK_SECONDS)
-    description = asked[kafka.ORDER_EVENTS].result(ASK_SECONDS)
-    assert len({topics.read_topic(description) for _ in range(TIMES)}) == 1
+    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    asked = client.describe_topics(TopicCollection([topics.ORDER_EVENTS]), request_timeout=ASK_SECONDS)
+    description = asked[topics.ORDER_EVENTS].result(ASK_SECONDS)
+    assert len({topic_offsets.read_topic(description) for _ in range(TIMES)}) == 1
     references = sys.getrefcount(description.topic_id)
     # The description's own, and the argument.
     assert references == 2
@@ -88,7 +88,7 @@ def test_what_the_client_logs_is_taken_while_kafka_is_gone(
     monkeypatch.setattr(log_extents, "TIMEOUT_SECONDS", 0.01)
     extents = LogExtents(Settings(kafka_bootstrap=NOBODY), "tests-ids")
     give_up = time.monotonic() + ASK_SECONDS
-    with caplog.at_level("DEBUG", logger=kafka.LIBRARY_LOG.name):
+    with caplog.at_level("DEBUG", logger=clients.LIBRARY_LOG.name):
         while not any("-extents" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < give_up
             ask_once(extents)

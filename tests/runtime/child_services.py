@@ -6,8 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from runtime import metrics
-from runtime.supervise import run_child
+from runtime.process.supervisor import run_child
+from runtime.telemetry import metrics
 
 
 def note(index: int) -> None:

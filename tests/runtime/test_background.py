@@ -6,7 +6,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from runtime.background import BackgroundEnded, Threads, serve_beside
+from runtime.process.background import BackgroundEnded, Threads, serve_beside
 
 
 async def forever() -> None:

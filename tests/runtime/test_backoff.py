@@ -2,16 +2,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtime import supervise
-from runtime.supervise import MAX_BACKOFF_SECONDS, SETTLED_SECONDS, Supervisor
+from runtime.process import supervisor
+from runtime.process.supervisor import MAX_BACKOFF_SECONDS, SETTLED_SECONDS, Supervisor
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     made = SimpleNamespace(now=1000.0)
     made.monotonic = lambda: made.now
-    monkeypatch.setattr(supervise, "time", made)
-    monkeypatch.setattr(supervise.multiprocess, "mark_process_dead", lambda _: None)
+    monkeypatch.setattr(supervisor, "time", made)
+    monkeypatch.setattr(supervisor.multiprocess, "mark_process_dead", lambda _: None)
     return made
 
 
@@ -22,7 +22,7 @@ def test_a_child_that_keeps_dying_is_started_ever_later_until_it_was_well(
     (child,) = supervisor._children
     child.start_at = 0
 
-    def begin(each: supervise.Child) -> None:
+    def begin(each: supervisor.Child) -> None:
         each.process = SimpleNamespace(poll=lambda: 1, pid=1, returncode=1)  # type: ignore[assignment]
         each.started_at = clock.now
 

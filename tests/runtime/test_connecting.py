@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.postgres import connect, migrate
-from stack import ports
-from stack.credentials import load_or_create
-from stack.databases import provision
+from runtime.postgres.connections import connect, migrate
 from stack.errors import ServerFailed
+from stack.machine import ports
+from stack.servers.credentials import load_or_create
+from stack.servers.databases import provision
 
 ROOT = Path(__file__).parents[2]
 # Below psycopg's own limit of 130 s, and above what a busy machine needs to start eight programs.
@@ -84,7 +84,7 @@ def test_what_the_stack_asks_a_database_ends_in_time(
 
 def test_only_one_module_makes_connections() -> None:
     """So that each has a time limit; the module's own functions are used above."""
-    assert connect.__module__ == migrate.__module__ == "runtime.postgres"
+    assert connect.__module__ == migrate.__module__ == "runtime.postgres.connections"
     makers = {"psycopg.connect", "psycopg.AsyncConnection.connect", "psycopg.Connection.connect"}
     makers |= {"Connection.connect", "AsyncConnection.connect", "AsyncConnectionPool", "ConnectionPool"}
     found = []
@@ -93,4 +93,4 @@ def test_only_one_module_makes_connections() -> None:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
                     found.append(path.relative_to(ROOT).as_posix())
-    assert set(found) == {"runtime/postgres.py"}
+    assert set(found) == {"runtime/postgres/connections.py"}

@@ -11,9 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from runtime import grpc_server, shutdown
 from runtime.exit_codes import ExitCode
-from runtime.grpc_lane import Lane
+from runtime.grpc import server
+from runtime.grpc.fast_lane import Lane
+from runtime.process import shutdown
 
 SERVICE = "test.Drain"
 
@@ -49,18 +50,18 @@ async def refuses(channel: grpc.aio.Channel) -> None:
 
 
 async def test_the_lane_and_the_server_drain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grpc_server, "DRAIN_NOTICE_SECONDS", 0.1)
+    monkeypatch.setattr(server, "DRAIN_NOTICE_SECONDS", 0.1)
     handlers, stop = Handlers(), asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="om-d-", dir="/tmp") as folder:
         address, lane_address = f"unix:{Path(folder) / 's'}", f"unix:{Path(folder) / 'l'}"
         lane = Lane(lane_address, [f"/{SERVICE}/Wait"])
-        serving = asyncio.create_task(grpc_server.serve_async(address, [SERVICE], handlers.registered, stop, lane=lane))
-        async with grpc.aio.insecure_channel(address) as server, grpc.aio.insecure_channel(lane_address) as fast:
+        serving = asyncio.create_task(server.serve_async(address, [SERVICE], handlers.registered, stop, lane=lane))
+        async with grpc.aio.insecure_channel(address) as slow, grpc.aio.insecure_channel(lane_address) as fast:
             call = fast.unary_unary(f"/{SERVICE}/Wait")(b"", timeout=60, wait_for_ready=True)
             await handlers.begun.wait()
             stop.set()
             # The call on the lane goes on until the server has begun to stop: one after the other would never end it.
-            await refuses(server)
+            await refuses(slow)
             handlers.free.set()
             assert await call == b"finished"
         await serving
@@ -68,7 +69,7 @@ async def test_the_lane_and_the_server_drain_at_once(monkeypatch: pytest.MonkeyP
 
 DEAF = """
 import threading
-from runtime.shutdown import on_signal
+from runtime.process.shutdown import on_signal
 on_signal(0.2)
 print("up", flush=True)
 threading.Event().wait()
@@ -85,5 +86,5 @@ def test_a_process_that_does_not_finish_ends_by_itself() -> None:
 
 
 def test_whoever_stops_a_process_waits_longer_than_the_process_takes() -> None:
-    drain = shutdown.DRAIN_NOTICE_SECONDS + shutdown.DRAIN_GRACE_SECONDS + 2 * grpc_server.DRAIN_PAUSE_SECONDS
+    drain = shutdown.DRAIN_NOTICE_SECONDS + shutdown.DRAIN_GRACE_SECONDS + 2 * server.DRAIN_PAUSE_SECONDS
     assert drain < shutdown.DRAIN_SECONDS < shutdown.SUPERVISOR_SECONDS < shutdown.STOP_SECONDS

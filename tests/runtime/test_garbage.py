@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.garbage import Garbage
+from runtime.process.garbage_collection import Garbage
 
 
 class Linked:

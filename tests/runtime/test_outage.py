@@ -1,6 +1,6 @@
 from structlog.testing import capture_logs
 
-from runtime.outage import Outage
+from runtime.telemetry.outage import Outage
 
 
 def test_an_outage_is_told_once_and_its_end_once() -> None:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtime import pace
-from runtime.pace import ENOUGH_EVENTS, MAX_REST_SECONDS, Pace
+from runtime.process import pacing
+from runtime.process.pacing import ENOUGH_EVENTS, MAX_REST_SECONDS, Pace
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def round(self, pacer: Pace, events: int, seconds: float) -> float:
         """Return the rest after a round that took some time."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime import rest_names
+from runtime.grpc import rest_field_names
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from runtime import rest_names
     ],
 )
 def test_only_fields_of_requests_are_told_by_their_json_names(told: str, over_rest: str) -> None:
-    assert rest_names.in_json(told) == over_rest
+    assert rest_field_names.in_json(told) == over_rest
 
 
 def test_envoy_marks_what_came_over_rest() -> None:
-    assert rest_names.over_rest([("x-request-id", "1"), ("x-envoy-original-path", "/orders")])
-    assert not rest_names.over_rest([("x-request-id", "1")])
-    assert not rest_names.over_rest(None)
+    assert rest_field_names.over_rest([("x-request-id", "1"), ("x-envoy-original-path", "/orders")])
+    assert not rest_field_names.over_rest([("x-request-id", "1")])
+    assert not rest_field_names.over_rest(None)

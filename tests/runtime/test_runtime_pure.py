@@ -6,9 +6,11 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime import errors, listen, tracing
+from runtime import errors
 from runtime.errors import InvalidRequest, Violation
-from runtime.sql import Queries
+from runtime.grpc import listen
+from runtime.postgres.queries import Queries
+from runtime.telemetry import trace_context
 
 
 def test_twenty_violations_are_shown_all_are_counted_and_the_reply_fits_into_metadata() -> None:
@@ -40,20 +42,20 @@ BAD = ["", GOOD[:-1], GOOD + "0", GOOD.upper(), GOOD.replace("ab" * 16, "0" * 32
 
 
 def test_a_trace_context_is_taken_over_as_it_is() -> None:
-    trace = tracing.from_metadata([("x", "y"), ("traceparent", GOOD)])
+    trace = trace_context.from_metadata([("x", "y"), ("traceparent", GOOD)])
     assert (trace.traceparent, trace.trace_id, trace.sampled) == (GOOD, "ab" * 16, True)
-    unsampled = tracing.parse(GOOD[:-2] + "00")
+    unsampled = trace_context.parse(GOOD[:-2] + "00")
     assert unsampled is not None
     assert not unsampled.sampled
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_a_trace_context_that_is_none_is_made_new(text: str) -> None:
-    assert tracing.parse(text) is None
-    first, second = (tracing.from_metadata([("traceparent", text)]) for _ in range(2))
+    assert trace_context.parse(text) is None
+    first, second = (trace_context.from_metadata([("traceparent", text)]) for _ in range(2))
     assert first.trace_id != second.trace_id
-    assert tracing.parse(first.traceparent) == first
-    assert tracing.from_metadata(None).trace_id
+    assert trace_context.parse(first.traceparent) == first
+    assert trace_context.from_metadata(None).trace_id
 
 
 def test_queries_are_read_by_name_and_a_missing_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from runtime.sqlstates import PoolBusy, Retry, Told, meaning, of_code
+from runtime.postgres.sqlstates import PoolBusy, Retry, Told, meaning, of_code
 
 CONNECTION_ERRORS = ["08000", "08001", "08003", "08004", "08006", "08007", "08P01"]
 SESSION_ENDS = ["25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05"]

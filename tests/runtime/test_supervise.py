@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from stack import ports
+from stack.machine import ports
 
 SERVICE = """
 import sys
-from runtime.supervise import Supervisor
+from runtime.process.supervisor import Supervisor
 work, grace_seconds, address = sys.argv[1:]
 Supervisor(("child_services", work), 2, metrics_address=address, grace_seconds=float(grace_seconds)).run()
 """

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runtime import times
+from runtime import timestamps
 
 LAST = Timestamp()
 LAST.FromJsonString("9999-12-31T23:59:59.999999999Z")
@@ -25,11 +25,11 @@ LAST.FromJsonString("9999-12-31T23:59:59.999999999Z")
     ],
 )
 def test_times_from_1970_to_9999_may_enter(moment: Timestamp, allowed: bool) -> None:
-    assert times.is_timestamp(moment) is allowed
+    assert timestamps.is_timestamp(moment) is allowed
 
 
 def test_the_last_time_is_a_datetime() -> None:
-    assert times.to_datetime(LAST) == datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert timestamps.to_datetime(LAST) == datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_the_last_time_is_a_datetime() -> None:
     ],
 )
 def test_the_time_of_a_record_is_shown_when_it_is_one(milliseconds: int, text: str | None) -> None:
-    assert times.millisecond_text(milliseconds) == text
+    assert timestamps.millisecond_text(milliseconds) == text
 
 
 def test_a_minute_beyond_the_bound_has_a_name_too() -> None:
-    assert times.minute_text(LAST.seconds - 59) == "9999-12-31T23:59Z"
-    assert times.minute_text(LAST.seconds + 1) == "at 253402300800 s"
+    assert timestamps.minute_text(LAST.seconds - 59) == "9999-12-31T23:59Z"
+    assert timestamps.minute_text(LAST.seconds + 1) == "at 253402300800 s"

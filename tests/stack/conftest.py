@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.paths import StateFolder
+from stack.machine.paths import StateFolder
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,14 @@ from pathlib import Path
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
-from stack import ports, proc
-from stack.board import Board, Event
-from stack.kafka import Kafka, quiet_client
-from stack.keeper import Keeper
-from stack.logfile import LogFile
-from stack.plan import Component
-from stack.status import ComponentStatus, StackStatus, State
+from stack.machine import ports
+from stack.processes import proc
+from stack.processes.logfile import LogFile
+from stack.servers.kafka import Kafka, quiet_client
+from stack.supervision.board import Board, Event
+from stack.supervision.component_supervisor import Keeper
+from stack.supervision.components import Component
+from stack.supervision.status import ComponentStatus, StackStatus, State
 
 SIZE = "100m"
 CHUNK = bytes(64 * 1024)

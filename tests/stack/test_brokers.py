@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stack import brokers
 from stack.errors import SettingInvalid
-from stack.logfile import LogFile
+from stack.processes.logfile import LogFile
+from stack.servers import brokers
 from stack.settings import StackSettings
 
 THREE = {1: (20_001, 20_002), 2: (20_003, 20_004), 3: (20_005, 20_006)}

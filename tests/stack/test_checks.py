@@ -1,7 +1,7 @@
 import socket
 
-from stack.checks import examine
-from stack.paths import temporary_home
+from stack.machine.checks import examine
+from stack.machine.paths import temporary_home
 from stack.settings import StackSettings
 
 

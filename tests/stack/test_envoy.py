@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import ports
-from stack.envoy import Envoy, validate
 from stack.errors import SettingInvalid
-from stack.logfile import LogFile
+from stack.machine import ports
+from stack.processes.logfile import LogFile
+from stack.servers.envoy import Envoy, validate
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from stack import proc
-from stack.board import Board, Event
-from stack.keeper import Keeper
-from stack.logfile import LogFile
-from stack.paths import temporary_home
-from stack.plan import Component
-from stack.process import Command
-from stack.runners import Program
+from stack.machine.paths import temporary_home
+from stack.processes import proc
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command
+from stack.processes.runners import Program
 from stack.running import RunningStack, running_stack
-from stack.status import ComponentStatus, StackStatus, State, read_status
+from stack.supervision.board import Board, Event
+from stack.supervision.component_supervisor import Keeper
+from stack.supervision.components import Component
+from stack.supervision.status import ComponentStatus, StackStatus, State, read_status
 
 LOGS = ("supervisor", "postgres", "kafka", "orders", "publisher", "analytics", "processor", "gateway", "envoy")
 ORDER = {"customerId": "cust-1", "items": [{"productId": "p1", "quantity": 1, "price": 10}]}

@@ -11,12 +11,13 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 
-from stack import kafka_jars, ports
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
-from stack.kafka import WARM_FILE, Kafka, java_argv, known_cause, quiet_client
-from stack.kafka_jars import Jar
-from stack.logfile import LogFile
-from stack.paths import StateFolder
+from stack.machine import ports
+from stack.machine.paths import StateFolder
+from stack.processes.logfile import LogFile
+from stack.servers import kafka_jars
+from stack.servers.kafka import WARM_FILE, Kafka, java_argv, known_cause, quiet_client
+from stack.servers.kafka_jars import Jar
 
 READY_SECONDS = 60
 

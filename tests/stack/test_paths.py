@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import stack
-from stack import credentials
 from stack.errors import SettingInvalid, StateInUse
-from stack.identity import Identity, first_closed
-from stack.paths import StateFolder, default_home, make_folder
+from stack.machine.paths import StateFolder, default_home, make_folder
+from stack.processes.identity import Identity, first_closed
+from stack.servers import credentials
 
 
 def mode(path: Path) -> int:
@@ -20,7 +20,9 @@ def mode(path: Path) -> int:
 
 def test_a_second_stack_on_the_same_state_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "home")
-    code = "import sys, pathlib, stack.paths as p; p.StateFolder(pathlib.Path(sys.argv[1])).locked().__enter__()"
+    code = (
+        "import sys, pathlib, stack.machine.paths as p; p.StateFolder(pathlib.Path(sys.argv[1])).locked().__enter__()"
+    )
     root = Path(stack.__file__).parent.parent
     with folder.locked():
         other = subprocess.run([sys.executable, "-c", code, str(folder.home)], cwd=root, capture_output=True, text=True)

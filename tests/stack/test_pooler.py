@@ -13,14 +13,14 @@ import psycopg
 import pytest
 from debian import program
 
-from stack import ports
-from stack.credentials import load_or_create
-from stack.identity import server_identity
-from stack.logfile import LogFile
-from stack.paths import StateFolder, temporary_home
-from stack.postgres import Postgres
-from stack.process import Command, Process, inherited_env
+from stack.machine import ports
+from stack.machine.paths import StateFolder, temporary_home
+from stack.processes.identity import server_identity
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process, inherited_env
 from stack.running import RunningStack, running_stack
+from stack.servers.credentials import load_or_create
+from stack.servers.postgres import Postgres
 
 READY_SECONDS = 60.0
 LOAD = ["--duration", "5s", "--rate", "100"]

@@ -3,8 +3,8 @@ import socket
 
 import pytest
 
-from stack import ports
 from stack.errors import PortTaken
+from stack.machine import ports
 
 
 def test_allocated_ports_are_free_and_different() -> None:

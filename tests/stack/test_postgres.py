@@ -8,14 +8,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stack import ports, postgres_binaries
-from stack.credentials import load_or_create
-from stack.databases import provision
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
-from stack.identity import unprivileged
-from stack.logfile import LogFile
-from stack.paths import StateFolder
-from stack.postgres import Postgres
+from stack.machine import ports
+from stack.machine.paths import StateFolder
+from stack.processes.identity import unprivileged
+from stack.processes.logfile import LogFile
+from stack.servers import postgres_binaries
+from stack.servers.credentials import load_or_create
+from stack.servers.databases import provision
+from stack.servers.postgres import Postgres
 
 ROOT = os.geteuid() == 0
 READY_SECONDS = 30

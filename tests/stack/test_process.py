@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import proc
 from stack.errors import ServerFailed
-from stack.logfile import LogFile
-from stack.process import Command, Process, explain_exit
+from stack.processes import proc
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process, explain_exit
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 
@@ -74,8 +74,8 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
         import time
         from pathlib import Path
-        from stack.logfile import LogFile
-        from stack.process import Command, Process
+        from stack.processes.logfile import LogFile
+        from stack.processes.process import Command, Process
         import sys
         log = LogFile(Path({str(tmp_path)!r}) / "log")
         process = Process(Command("child", [sys.executable, "-c", {SLEEPER!r}]), log)

@@ -9,11 +9,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from stack.credentials import load_or_create
-from stack.paths import StateFolder
-from stack.ports import LOOPBACK
+from stack.machine.paths import StateFolder
+from stack.machine.ports import LOOPBACK
+from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
-from stack.site import Site
+from stack.supervision.site import Site
 
 
 def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

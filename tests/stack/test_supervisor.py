@@ -16,14 +16,15 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 import stack
-from stack import ports, proc
-from stack.board import Event
 from stack.errors import PortTaken, ServerFailed, StateInUse
-from stack.kafka import quiet_client
+from stack.machine import ports
+from stack.processes import proc
 from stack.running import RunningStack, running_stack, temporary_home
+from stack.servers.kafka import quiet_client
 from stack.settings import StackSettings
-from stack.status import State, read_status, stop_running
-from stack.supervisor import Stack
+from stack.supervision.board import Event
+from stack.supervision.status import State, read_status, stop_running
+from stack.supervision.supervisor import Stack
 
 SERVING = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
 
@@ -126,7 +127,7 @@ RUN = """
 import signal, sys, threading
 from pathlib import Path
 from stack.settings import StackSettings
-from stack.supervisor import Stack
+from stack.supervision.supervisor import Stack
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 made = Stack(Path(sys.argv[1]), StackSettings.with_free_ports())

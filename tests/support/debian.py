@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.paths import default_cache
+from stack.machine.paths import default_cache
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch-debian"
 FETCH_SECONDS = 180

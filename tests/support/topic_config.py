@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from runtime.kafka import admin
+from runtime.kafka.clients import admin
 from runtime.settings import Settings
 
 

@@ -1,0 +1,191 @@
+"""`ordermesh up | down | status | fetch`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from cli.output.screen import console, errors, output_may_fail, plain_table
+from cli.pipeline.components import Part, all_well, ask_gateway, parts
+from cli.place import finds_ports, local_status, require_status, settings_to_start
+from runtime.exit_codes import ExitCode
+from runtime.settings import PREFIX
+from stack.machine.checks import open_files
+from stack.machine.paths import StateFolder, default_home
+from stack.machine.prepare import prepare, prepared
+from stack.running import start_movable
+from stack.servers.brokers import SETTING
+from stack.settings import StackSettings
+from stack.supervision.board import Event
+from stack.supervision.status import StackStatus, State, read_status, stop_running
+from stack.supervision.supervisor import Stack
+
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.2
+LOOK = {State.READY: "green", State.DONE: "dim", State.DOWN: "red", State.FAILED: "red", State.STARTING: "yellow"}
+LOOK |= {State.WAITING: "dim", State.STOPPED: "dim", State.DRAINING: "yellow", State.DEGRADED: "yellow"}
+
+
+def fetch() -> None:
+    """Fetch what the local servers need, once; `up` does it too."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("Apache Kafka", total=None)
+        prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; without it, the setting's.")] = None,
+    port_offset: Annotated[
+        int | None, typer.Option(min=0, max=40_000, help="Add this to the default of every port.")
+    ] = None,
+) -> None:
+    """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
+    if brokers is not None:
+        os.environ[SETTING] = str(brokers)
+        if StackSettings.load().external_kafka:
+            raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP names another")
+    if port_offset is not None:
+        os.environ[f"{PREFIX}PORT_OFFSET"] = str(port_offset)
+    if not prepared():
+        fetch()
+    if detach:
+        start_detached()
+        return
+    output_may_fail()
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: interrupted.set())
+    started_at = time.monotonic()
+    stack = start(interrupted)
+    if not interrupted.is_set():
+        show_ready(stack.status, time.monotonic() - started_at)
+        interrupted.wait()
+    console.print("stopping")
+    stack.down()
+    console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
+
+
+def start(interrupted: threading.Event) -> Stack:
+    """Start the stack, on other ports when it finds its ports by itself and one was lost meanwhile."""
+    # Where this folder's own stack holds the usual ports, its lock is what is told.
+    moves = finds_ports(StackSettings.load()) and local_status() is None
+
+    def make() -> Stack:
+        settings = settings_to_start()
+        if moves:
+            show_move(settings.port_offset)
+        return Stack(settings=settings, on_event=show_event)
+
+    if moves:
+        return start_movable(make, interrupted)
+    stack = make()
+    stack.up(interrupted)
+    return stack
+
+
+def show_move(offset: int) -> None:
+    """Say that other ports than the usual ones are used."""
+    if offset:
+        console.print(f"the usual ports are in use: all ports are moved by {offset}")
+
+
+def start_detached() -> None:
+    """Start `ordermesh up` in a session of its own and wait until everything is ready. Raises ServerFailed."""
+    home = StateFolder(default_home())
+    log = home.logs / "up.log"
+    with log.open("w") as file:
+        child = subprocess.Popen(  # our own program
+            [sys.executable, "-P", "-m", "cli", "up"],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    started_at = time.monotonic()
+    while child.poll() is None:
+        known = read_status(home.status)
+        if known is not None and known.supervisor.pid == child.pid and known.ready:
+            if finds_ports(StackSettings.load()):
+                show_move(known.port_offset)
+            show_ready(known, time.monotonic() - started_at)
+            return
+        time.sleep(POLL_SECONDS)
+    # The child has explained itself; its words and its exit code are this command's.
+    errors.print(Text(log.read_text().strip()), soft_wrap=True)
+    sys.exit(child.returncode)
+
+
+def down() -> None:
+    """Stop the stack that runs in another terminal or detached."""
+    home = default_home()
+    if home.is_dir() and stop_running(StateFolder(home).status, STOP_SECONDS):
+        console.print("stopped")
+    else:
+        console.print("nothing runs")
+
+
+def status() -> None:
+    """Show every part with its state, address and restarts; the exit code is 0 only when all get on."""
+    known = require_status()
+    found = list(parts(known, ask_gateway(known)))
+    console.print(parts_table(found))
+    if not all_well(found):
+        sys.exit(ExitCode.DIFFERS)
+
+
+def show_event(event: Event) -> None:
+    """Print what a component came to."""
+    look = LOOK.get(event.state, "dim")
+    detail = f"  {event.detail}" if event.detail else ""
+    state = (f"{event.state:<9}", look)
+    console.print(Text.assemble(f"{event.at[11:19]}  ", state, f" {event.component}{detail}"), soft_wrap=True)
+
+
+def show_ready(known: StackStatus, seconds: float) -> None:
+    """Print the table and lines to paste."""
+    console.print(parts_table(list(parts(known, None, asked=False))))
+    rest, grpc = known.addresses["rest"], known.addresses["grpc"]
+    console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
+    files = open_files()
+    if not files.good:
+        console.print(f"open files: {files.found}; {files.remedy}", soft_wrap=True)
+    console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
+    for line in examples(rest, grpc):
+        console.print(f"  {line}", soft_wrap=True)
+    console.print()
+
+
+def examples(rest: str, grpc: str) -> list[str]:
+    """Return lines to paste into a shell."""
+    line = '{"productId":"p1","quantity":2,"price":10}'
+    order = '{"customerId":"cust-123","items":[' + line + "]}"
+    return [
+        f"curl -s {rest}/orders -H 'content-type: application/json' -d '{order}'",
+        f"curl -s {rest}/orders",
+        f"curl -s {rest}/v1/analytics/sales-summary",
+        f"grpcurl -plaintext {grpc} list",
+        f"grpcurl -plaintext -d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
+        "ordermesh psql orders",
+        f"ordermesh load --target {rest} --rate 200 --duration 30s",
+    ]
+
+
+def parts_table(found: list[Part]) -> Table:
+    """Return a line for each part, with its health."""
+    table = plain_table("part", "state", ">pid", ">restarts", "address")
+    for part in found:
+        state = Text.assemble((part.state, LOOK.get(part.state, "red")), f" {part.detail}")
+        restarts = "" if part.restarts is None else str(part.restarts)
+        table.add_row(part.name, state, str(part.pid or ""), restarts, part.address)
+    return table

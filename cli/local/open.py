@@ -1,0 +1,32 @@
+"""`ordermesh open`: a page of the running stack in a browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli.output.screen import console
+from cli.place import require_status
+
+
+class Page(StrEnum):
+    """The pages of the front door."""
+
+    DASHBOARD = "dashboard"
+    DOCS = "docs"
+
+
+PATHS = {Page.DASHBOARD: "/", Page.DOCS: "/docs"}
+
+
+def open_page(
+    page: Annotated[Page, typer.Argument(help="Which page.")] = Page.DASHBOARD,
+) -> None:
+    """Open the dashboard, or the API documentation, in a browser."""
+    address = require_status().addresses["rest"] + PATHS[page]
+    console.print(address, soft_wrap=True)
+    if not webbrowser.open(address):
+        console.print("no browser was found: open the address by hand")

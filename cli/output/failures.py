@@ -1,0 +1,51 @@
+"""Ends a command with one line for each error that a person can act on, and with a traceback for any other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import grpc
+import psycopg
+from confluent_kafka import KafkaException
+from frontdoor.values import EnvoyConfigError
+
+from cli.output.screen import print_error
+from runtime.exit_codes import ExitCode
+from stack.errors import SettingInvalid, StackError
+
+
+def end(error: BaseException) -> None:
+    """Print what is wrong and end the process with the code for it; raise the error when nothing is known of it."""
+    known = explained(error)
+    if known is None:
+        raise error
+    message, code = known
+    print_error(message)
+    sys.exit(code)
+
+
+def explained(error: BaseException) -> tuple[str, ExitCode] | None:
+    """Return the line and the exit code for an error, None for one that is a fault of the program."""
+    match error:
+        case SettingInvalid():
+            return str(error), ExitCode.CONFIG
+        case StackError() | EnvoyConfigError():
+            return str(error), ExitCode.START_FAILED
+        case psycopg.Error():
+            return f"PostgreSQL: {str(error).strip()}", ExitCode.UNREACHABLE
+        case KafkaException():
+            return f"Kafka: {error.args[0].str()}", ExitCode.UNREACHABLE
+        case grpc.RpcError():
+            call = error if isinstance(error, grpc.Call) else None
+            return f"{call.code().name}: {call.details()}" if call else str(error), ExitCode.UNREACHABLE
+        case TimeoutError():
+            return "no answer in time", ExitCode.UNREACHABLE
+        case OSError():
+            what = error.strerror or str(error)
+            return f"{error.filename}: {what}" if error.filename else what, ExitCode.START_FAILED
+        case subprocess.SubprocessError():
+            return str(error), ExitCode.START_FAILED
+        case KeyboardInterrupt():
+            return "interrupted", ExitCode.INTERRUPTED
+    return None

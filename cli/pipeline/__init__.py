@@ -1,0 +1,1 @@
+"""Commands about a running platform: load, verification, outbox, dead letters."""

@@ -1,0 +1,180 @@
+"""`ordermesh dlq list | show | redrive | resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import DecodeError
+from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
+from pydantic import SecretStr
+from rich.table import Table
+
+from cli.output.screen import console, plain_table
+from cli.place import ANALYTICS, use_local_kafka
+from processor.consume import pauses
+from processor.consume.decode import Reason
+from processor.counting import store
+from processor.dead_letters import desk
+from processor.settings import DatabaseSettings
+from runtime.kafka import topics
+from stack.errors import ServerFailed, SettingInvalid
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Events that could not be counted: list, show, redrive; resume partitions.",
+)
+PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")
+Place = Annotated[str, PLACE]
+MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {topics.ORDER_EVENTS: OrderEvent, topics.STOCK: StockEvent}
+SHOWN_BYTES = 2048
+SHOWN_HEADERS = 50
+SHOWN_CHARACTERS = 200
+ROW_BYTES = 16
+
+
+def settings() -> DatabaseSettings:
+    """Return the settings of the platform, the local stack's where none are given."""
+    use_local_kafka()
+    return DatabaseSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
+
+
+@app.command("list")
+def list_letters(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    redriven: Annotated[bool, typer.Option("--redriven", help="Show those as well that were sent again.")] = False,
+) -> None:
+    """List events that could not be counted, the latest first."""
+    letters = desk.list_dead_letters(settings(), limit, redriven=redriven)
+    if not letters:
+        console.print("no dead letters")
+    else:
+        console.print(letters_table(letters))
+    for pause in paused():
+        console.print(pause_line(pause))
+
+
+def letters_table(letters: Sequence[desk.DeadLetter]) -> Table:
+    """Return dead letters as a table."""
+    table = plain_table("place", "reason", "parked", "redriven", "event", "detail")
+    for letter in letters:
+        parked = letter.parked_at.strftime("%Y-%m-%d %H:%M:%S")
+        again = letter.redriven_at.strftime("%H:%M:%S") if letter.redriven_at else ""
+        table.add_row(letter.name, letter.reason, parked, again, letter.event_id or "", letter.detail)
+    return table
+
+
+def paused() -> list[pauses.Pause]:
+    """Return the partitions that are paused or were released."""
+    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+        return pauses.pauses(connection)
+
+
+def pause_line(pause: pauses.Pause) -> str:
+    """Say of a partition that it is paused, or read on though most of it is bad."""
+    since = (pause.released_at or pause.paused_at).strftime("%Y-%m-%d %H:%M:%S")
+    bad = f"{pause.bad:,} of {pause.records:,} records could not be counted"
+    if pause.released_at:
+        return f"{pause.name} is read on since {since}, though {bad}"
+    return f"{pause.name} is paused since {since}: {bad}; read on with: ordermesh dlq resume {pause.name}"
+
+
+@app.command()
+def resume(
+    partitions: Annotated[
+        list[str] | None, typer.Argument(help="topic/partition; all that are paused without.")
+    ] = None,
+) -> None:
+    """Read paused partitions on at full speed: what cannot be counted becomes dead letters."""
+    try:
+        wanted = [pauses.parse_partition(text) for text in partitions or ()]
+    except ValueError as error:
+        raise SettingInvalid(str(error)) from error
+    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+        released = pauses.release(connection, wanted)
+    for topic, number in released:
+        console.print(f"{topic}/{number}: read on")
+    if missed := set(wanted) - set(released):
+        names = ", ".join(f"{topic}/{number}" for topic, number in sorted(missed))
+        raise ServerFailed(f"not paused: {names}")
+    if not released:
+        console.print("no partition is paused")
+
+
+@app.command()
+def show(place: Place) -> None:
+    """Show one event as it came: headers, bytes, and what can be read of it."""
+    found = find(place)
+    console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}")
+    console.print(f"key: {shortened(found.key)}")
+    headers: list[tuple[str | bytes, bytes | None]] = [*found.headers, *found.byte_headers]
+    for name, value in headers[:SHOWN_HEADERS]:
+        console.print(f"header {shortened(name)}: {shortened(value)}")
+    if len(headers) > SHOWN_HEADERS:
+        console.print(f"... {len(headers) - SHOWN_HEADERS:,} more headers")
+    value = found.value or b""
+    console.print(f"{len(value):,} bytes:")
+    console.print(hex_rows(value[:SHOWN_BYTES]))
+    console.print(readable(found.letter.place[0], value))
+
+
+@app.command()
+def redrive(places: Annotated[list[str], PLACE]) -> None:
+    """Send events again to the topics they came from, as after an upgrade that can read them."""
+    try:
+        desk.redrive(settings(), [parsed(place) for place in places], tell_sent)
+    except (desk.LetterNotFound, desk.LetterNotSent) as error:
+        raise ServerFailed(str(error)) from error
+
+
+def tell_sent(letter: desk.DeadLetter) -> None:
+    """Say that an event was sent again: at once, since the next one may fail."""
+    lacks = ", without the headers whose names are not UTF-8" if letter.reason == Reason.UNREADABLE_HEADERS else ""
+    console.print(f"{letter.name}: sent again{lacks}")
+
+
+def find(place: str) -> desk.LetterContent:
+    """Return a dead letter with its bytes. Raises ServerFailed when there is none."""
+    try:
+        return desk.show(settings(), parsed(place))
+    except desk.LetterNotFound as error:
+        raise ServerFailed(str(error)) from error
+
+
+def parsed(place: str) -> desk.LetterPlace:
+    """Read a place. Raises SettingInvalid that says what it must look like."""
+    try:
+        return desk.parse_place(place)
+    except ValueError as error:
+        raise SettingInvalid(str(error)) from error
+
+
+def hex_rows(value: bytes) -> str:
+    """Return bytes in rows of hex and text."""
+    rows = (value[at : at + ROW_BYTES] for at in range(0, len(value), ROW_BYTES))
+    return "\n".join(f"{row.hex(' '):<{ROW_BYTES * 3}} {printable(row)}" for row in rows)
+
+
+def shortened(part: str | bytes | None) -> str:
+    """Return a key, a name or a value as it is written in Python, at most so long."""
+    if part is None:
+        return "none"
+    first = part[:SHOWN_CHARACTERS]
+    more = f"... ({len(part):,} in all)" if len(part) > SHOWN_CHARACTERS else ""
+    return (first if isinstance(first, str) and first.isprintable() else repr(first)) + more
+
+
+def printable(row: bytes) -> str:
+    """Return bytes as text with dots for what cannot be shown."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+
+
+def readable(topic: str, value: bytes) -> str:
+    """Return what the contracts can read of the bytes."""
+    try:
+        return MessageToJson(MESSAGES[topic].FromString(value), preserving_proto_field_name=True)
+    except DecodeError:
+        return "no event of the contracts"

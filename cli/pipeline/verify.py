@@ -1,0 +1,65 @@
+"""`ordermesh verify`: the reconciliation, for people."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import grpc
+import typer
+from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+from rich.text import Text
+
+from cli.output.screen import console, plain_table
+from cli.place import front_address
+from runtime.exit_codes import ExitCode
+
+Response = pipeline_pb2.ReconcileResponse
+SPARE_SECONDS = 30
+PAUSE_SECONDS = 0.5
+
+
+def verify(
+    target: Annotated[str | None, typer.Option(help="The front door; without it, the local stack's.")] = None,
+    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,
+) -> None:
+    """Compare orders and metrics; the exit code is 0 only when everything agrees."""
+    response = settled(front_address(target), wait)
+    show(response)
+    if response.verdict != Response.AGREES:
+        sys.exit(ExitCode.DIFFERS)
+
+
+def settled(address: str, wait_seconds: int) -> Response:
+    """Reconcile, again while events are on their way, for as long as the patience lasts. Raises grpc.RpcError."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        response = reconcile(address, max(1, round(deadline - time.monotonic())))
+        if response.verdict != Response.IN_FLIGHT or time.monotonic() >= deadline:
+            return response
+        time.sleep(PAUSE_SECONDS)
+
+
+def reconcile(address: str, wait_seconds: int) -> Response:
+    """Call Reconcile at the front door. Raises grpc.RpcError."""
+    with grpc.insecure_channel(address) as channel:
+        stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
+        request = pipeline_pb2.ReconcileRequest(wait_seconds=wait_seconds)
+        response: Response = stub.Reconcile(request, timeout=wait_seconds + SPARE_SECONDS)
+        return response
+
+
+def show(response: Response) -> None:
+    """Print the two ends, the verdict and what differs."""
+    table = plain_table("reconciliation", ">events", ">orders", ">units", ">revenue")
+    for name, totals in (("published", response.published), ("counted", response.counted)):
+        table.add_row(name, f"{totals.events:,}", f"{totals.orders:,}", f"{totals.units:,}", f"{totals.revenue:,.2f}")
+    console.print(table)
+    look = (
+        "green" if response.verdict == Response.AGREES else "red" if response.verdict == Response.DIFFERS else "yellow"
+    )
+    verdict = Response.Verdict.Name(response.verdict)
+    console.print(Text.assemble((verdict, look), f": {response.summary} ({response.took_ms:,} ms)"))
+    for finding in response.findings:
+        console.print(f"  {Response.Finding.Kind.Name(finding.kind)}: {finding.message}")

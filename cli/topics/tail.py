@@ -1,0 +1,102 @@
+"""`ordermesh topics tail`: the events that Kafka holds, and those that come, one line of JSON each."""
+
+from __future__ import annotations
+
+import heapq
+import select
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import chain, islice
+from math import floor
+from typing import Annotated
+
+import typer
+from confluent_kafka import Message
+
+from cli.output.screen import reader_may_leave
+from cli.place import use_local_kafka
+from cli.topics.event_lines import EventLines
+from cli.topics.reader import Start, TopicReader
+from runtime import timestamps
+from runtime.kafka import topics
+from runtime.settings import Settings
+
+LAST_EVENTS = 10
+MOST_LAST_EVENTS = 10_000
+Topics = Annotated[list[str], typer.Option("--topic", help="A topic, also a .dlq one; may be given more than once.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="beginning, end (with --follow), or a time as 2026-11-24T10:00:00Z.")
+]
+Last = Annotated[
+    int | None,
+    typer.Option(min=0, max=MOST_LAST_EVENTS, help=f"The latest events of all; {LAST_EVENTS} without --from."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="End after so many lines.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come; Ctrl-C ends it.")]
+
+
+def tail(
+    topic: Topics = list(topics.EVENT_TOPICS),  # noqa: B006  # typer wants a list, which it copies
+    begin: From = None,
+    last: Last = None,
+    limit: Limit = None,
+    follow: Follow = False,
+) -> None:
+    """Show events as lines of JSON: partition, offset, time, key, headers and the event, decoded by the contracts."""
+    if begin is not None and last is not None:
+        raise typer.BadParameter("--from and --last exclude each other")
+    if begin == "end" and not follow:
+        raise typer.BadParameter("--from end shows what comes from now on: add --follow")
+    start = start_of(begin, LAST_EVENTS if last is None else last)
+    use_local_kafka()
+    reader = TopicReader(Settings.load(), list(dict.fromkeys(topic)), start)
+    with closing(reader), reader_may_leave():
+        write(islice(found(reader, start, follow=follow), limit), flush=follow)
+
+
+def start_of(begin: str | None, last: int) -> Start:
+    """Return where to start. Raises BadParameter for a word that is neither a place nor a time."""
+    if begin is None:
+        return Start(last=last)
+    if begin in ("beginning", "end"):
+        return Start(end=begin == "end")
+    try:
+        time = datetime.fromisoformat(begin)
+    except ValueError:
+        message = f"--from must be beginning, end or a time as 2026-11-24T10:00:00Z, is {begin!r}"
+        raise typer.BadParameter(message) from None
+    # As all times that are shown: in UTC unless it says otherwise.
+    in_utc = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if not timestamps.is_time(floor(in_utc.timestamp())):
+        raise typer.BadParameter(f"--from {timestamps.RULE}, is {begin!r}")
+    return Start(time_ms=round(in_utc.timestamp() * 1000))
+
+
+def found(reader: TopicReader, start: Start, *, follow: bool) -> Iterator[Message | None]:
+    """Return what the topics hold from the start on, and then what comes; None while nothing does."""
+    held: Iterable[Message] = reader.held()
+    if start.last is not None:
+        held = sorted(heapq.nlargest(start.last, held, key=age), key=age)
+    return chain(held, reader.coming() if follow else ())
+
+
+def age(message: Message) -> tuple[int, int]:
+    """Return when a message was written, in milliseconds, and its offset, which tells those of a millisecond apart."""
+    return message.timestamp()[1], message.offset() or 0
+
+
+def write(messages: Iterable[Message | None], *, flush: bool) -> None:
+    """Write lines to the standard output. Raises BrokenPipeError once nobody reads them."""
+    lines, out = EventLines(), sys.stdout.buffer
+    hung_up = select.poll()
+    hung_up.register(out.fileno(), 0)
+    for message in messages:
+        if message is not None:
+            out.write(f"{lines.line(message)}\n".encode())
+        elif hung_up.poll(0):
+            raise BrokenPipeError
+        if flush:
+            out.flush()
+    out.flush()

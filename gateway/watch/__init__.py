@@ -1,0 +1,1 @@
+"""WatchService: streams of orders and of totals."""

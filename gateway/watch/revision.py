@@ -1,0 +1,53 @@
+"""Revisions of watched streams: base64url of a private message that says how far a stream has come."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ordermesh.internal.v1.revision_pb2 import (
+    STREAM_METRICS,
+    STREAM_ORDERS,
+    STREAM_UNSPECIFIED,
+    MetricsRevision,
+    OrdersRevision,
+)
+
+from runtime.errors import InvalidRequest, Violation
+from runtime.grpc import opaque_token
+
+Revision = TypeVar("Revision", OrdersRevision, MetricsRevision)
+
+VERSION = 1
+STREAMS = {OrdersRevision: STREAM_ORDERS, MetricsRevision: STREAM_METRICS}
+TOPIC_ID_BYTES = 16
+# Some 1,000 partitions.
+MAX_CHARACTERS = 16_384
+
+
+def encode(revision: OrdersRevision | MetricsRevision) -> str:
+    """Return the revision's text; its version and stream are set here."""
+    revision.version = VERSION
+    revision.stream = STREAMS[type(revision)]
+    return opaque_token.to_text(revision)
+
+
+def decode(text: str, kind: type[Revision]) -> Revision:
+    """Read a revision's text. Raises InvalidRequest when it is not ours or of another stream."""
+    revision = opaque_token.from_text(text, kind, MAX_CHARACTERS)
+    if revision is None or not belongs(revision):
+        violation = Violation("after_revision", "is not a revision of this stream; give one as a message had it")
+        raise InvalidRequest([violation])
+    return revision
+
+
+def belongs(revision: OrdersRevision | MetricsRevision) -> bool:
+    """Tell whether a stream of this kind made a revision; of earlier versions only its form tells."""
+    if isinstance(revision, OrdersRevision):
+        ids, offsets = [revision.topic_id], [*revision.next_offsets]
+        formed = bool(offsets)
+    else:
+        ids = [name for name in (revision.order_topic_id, revision.stock_topic_id) if name]
+        offsets = [*revision.order_offsets, *revision.stock_offsets]
+        formed = True
+    formed = formed and all(len(name) == TOPIC_ID_BYTES for name in ids) and all(at >= 0 for at in offsets)
+    return formed and revision.version == VERSION and revision.stream in (STREAMS[type(revision)], STREAM_UNSPECIFIED)

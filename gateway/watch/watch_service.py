@@ -1,0 +1,89 @@
+"""WatchService: streams of orders and totals, so many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial
+from typing import Any
+
+from ordermesh.gateway.v1 import watch_pb2 as pb
+from ordermesh.gateway.v1 import watch_pb2_grpc
+
+from gateway.pipeline.pipeline_service import DEFAULT_INTERVAL_MS, INTERVAL_MS, within
+from gateway.watch.metrics_stream import MetricsStream, TotalsSource
+from gateway.watch.order_log import OrderLog
+from gateway.watch.orders_stream import OrdersStream
+from gateway.watch.stream_end import told
+from runtime.errors import Overloaded
+from runtime.telemetry import metrics
+
+HEARTBEAT_MS = range(500, 60_001)
+DEFAULT_HEARTBEAT_MS = 5000
+LAST_EVENT_ID = "last-event-id"
+
+
+class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
+    """Gives every watcher a stream of its own."""
+
+    def __init__(self, log: OrderLog, totals: TotalsSource, max_watchers: int, stop: asyncio.Event) -> None:
+        self._log = log
+        self._totals = totals
+        self._max_watchers = max_watchers
+        self._stop = stop
+        self._watchers = 0
+
+    async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
+        """Send what happens to orders until the client leaves or the gateway drains."""
+        heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
+        stream = OrdersStream(self._log, self._stop, request.customer_id, heartbeat_ms / 1000)
+        with self._admitted("WatchOrders"):
+            messages = stream.messages(after_revision(request, context))
+            last = partial(orders_ended, stream)
+            async with aclosing(told(messages, last)) as sending:
+                async for message in sending:
+                    yield message
+
+    async def WatchMetrics(
+        self, request: pb.WatchMetricsRequest, context: Any
+    ) -> AsyncIterator[pb.WatchMetricsResponse]:
+        """Send the totals as they change until the client leaves or the gateway drains."""
+        interval_ms = within("interval_ms", request.interval_ms, INTERVAL_MS, DEFAULT_INTERVAL_MS)
+        heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
+        stream = MetricsStream(self._totals, self._stop, interval_ms / 1000, heartbeat_ms / 1000)
+        with self._admitted("WatchMetrics"):
+            messages = stream.messages(after_revision(request, context))
+            last = partial(metrics_ended, stream)
+            async with aclosing(told(messages, last)) as sending:
+                async for message in sending:
+                    yield message
+
+    @contextmanager
+    def _admitted(self, method: str) -> Iterator[None]:
+        """Count a watcher in. Raises Overloaded when there are as many as the settings allow."""
+        if self._watchers >= self._max_watchers:
+            raise Overloaded
+        self._watchers += 1
+        metrics.WATCHERS.labels(method).inc()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            metrics.WATCHERS.labels(method).dec()
+
+
+def after_revision(request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any) -> str:
+    """Return where a stream begins: who comes back with the same URL says in a header how far it came."""
+    metadata = dict(context.invocation_metadata() or ())
+    return metadata.get(LAST_EVENT_ID) or request.after_revision
+
+
+def orders_ended(stream: OrdersStream, ended: pb.Ended) -> pb.WatchOrdersResponse:
+    """Return the last message of a stream of orders."""
+    return pb.WatchOrdersResponse(revision=stream.revision, ended=ended)
+
+
+def metrics_ended(stream: MetricsStream, ended: pb.Ended) -> pb.WatchMetricsResponse:
+    """Return the last message of a stream of totals."""
+    return pb.WatchMetricsResponse(revision=stream.revision, ended=ended)

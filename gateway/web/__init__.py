@@ -1,0 +1,1 @@
+"""What the front door answers itself: pages, contracts, reflection, health."""

@@ -1,0 +1,80 @@
+"""Answers grpc.health.v1 for every public service: for those of others by asking who serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+
+from gateway.pipeline.backends import Backend
+from gateway.pipeline.sampler import pause
+
+HealthCheckResponse = health_pb2.HealthCheckResponse
+CACHE_SECONDS = 0.25
+ASK_SECONDS = 0.2
+# What Envoy's health checks call themselves.
+ENVOY = "Envoy/HC"
+
+
+class FrontDoorHealth(health.aio.HealthServicer):
+    """Health by service name; the empty name means the gateway itself."""
+
+    def __init__(self, backends: Mapping[str, Backend], stop: asyncio.Event) -> None:
+        super().__init__()
+        self._backends = backends
+        self._own: dict[str, int] = {}
+        self._stop = stop
+        self._known: dict[str, tuple[float, bool]] = {}
+        self._envoy_at: float | None = None
+        self._asking = {service: asyncio.Lock() for service in backends}
+
+    async def set(self, service: str, status: int) -> None:
+        """Note the status of the gateway's own service."""
+        self._own[service] = status
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
+        """Return a service's status, NOT_FOUND for one that is not public."""
+        if any(key == "user-agent" and ENVOY in str(value) for key, value in context.invocation_metadata() or ()):
+            self._envoy_at = time.monotonic()
+        status = await self._status(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r}")
+        return HealthCheckResponse(status=status)
+
+    def envoy_seen_seconds(self) -> float | None:
+        """Return how long ago Envoy asked for our health, None when it never did."""
+        return None if self._envoy_at is None else time.monotonic() - self._envoy_at
+
+    async def Watch(  # type: ignore[override]  # both forms of a streaming method are legal, the base has the other
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """Send a service's status and each change of it."""
+        last: object = object()
+        stopped = False
+        while True:
+            status = await self._status(request.service)
+            if status != last:
+                yield HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN if status is None else status)
+            last = status
+            if stopped:
+                return
+            stopped = await pause(self._stop, CACHE_SECONDS)
+
+    async def _status(self, service: str) -> int | None:
+        if service not in self._backends:
+            return self._own.get(service)
+        serving = await self._serves(service)
+        return HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
+
+    async def _serves(self, service: str) -> bool:
+        """Ask the backend, at most four times a second."""
+        async with self._asking[service]:
+            asked, serving = self._known.get(service, (-CACHE_SECONDS, False))
+            if time.monotonic() - asked > CACHE_SECONDS:
+                serving = await self._backends[service].serves(service, ASK_SECONDS)
+                self._known[service] = (time.monotonic(), serving)
+            return serving

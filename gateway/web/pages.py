@@ -1,0 +1,93 @@
+"""The pages of the front door: the API docs, the contracts to download, and a page with the live status."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+from swagger_ui_bundle import swagger_ui_path
+
+from gateway.web import contracts
+from runtime.grpc import listen
+
+STATIC = Path(__file__).parent / "static"
+SWAGGER = Path(swagger_ui_path)
+SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+HOME_FILES = ("home.css", "home.js", "stream.js", "flow.js", "chart.js", "last.js", "order.js", "proof.js", "format.js")
+STATIC_FILES = (*HOME_FILES, "icon.svg", "docs.js")
+# Everything only from here.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+# Swagger UI sets inline styles and draws its icons from data.
+DOCS_POLICY = POLICY | {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def file(path: Path, content_type: str | None = None) -> Handler:
+    """Return a handler that answers with a file."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.FileResponse(path)
+        if content_type:
+            response.content_type = content_type
+        return response
+
+    return answer
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Say that the pages are served."""
+    return web.Response(text="ok\n")
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell browsers what these pages may do."""
+    policy = DOCS_POLICY if request.path.startswith("/docs") else POLICY
+    response.headers["Content-Security-Policy"] = "; ".join(f"{what} {whence}" for what, whence in policy.items())
+    response.headers.update(HEADERS)
+
+
+def application() -> web.Application:
+    """Return the application with all its pages."""
+    app = web.Application()
+    app.on_response_prepare.append(add_headers)
+    app.router.add_get("/", file(STATIC / "home.html"))
+    app.router.add_get("/docs", file(STATIC / "docs.html"))
+    app.router.add_get("/docs/", file(STATIC / "docs.html"))
+    app.router.add_get("/openapi.json", file(contracts.OPENAPI))
+    app.router.add_get("/descriptor.binpb", file(contracts.DESCRIPTORS, "application/x-protobuf"))
+    app.router.add_get("/healthz", healthz)
+    for name in SWAGGER_FILES:
+        app.router.add_get(f"/docs/{name}", file(SWAGGER / name))
+    for name in STATIC_FILES:
+        app.router.add_get(f"/static/{name}", file(STATIC / name))
+    return app
+
+
+async def serve(address: str) -> web.AppRunner:
+    """Serve the pages at an address until the runner is cleaned up. Raises OSError when it cannot be bound."""
+    runner = web.AppRunner(application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    with listen.binding(address):
+        path = listen.socket_path(address)
+        if path is not None:
+            await web.UnixSite(runner, str(path)).start()
+        else:
+            host, _, port = address.rpartition(":")
+            await web.TCPSite(runner, host, int(port)).start()
+    return runner

@@ -1,0 +1,1 @@
+"""Proves that each acknowledged order is stored and counted once."""

@@ -1,0 +1,1 @@
+"""Sends orders on a schedule, whatever the answers do."""

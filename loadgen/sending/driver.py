@@ -1,0 +1,186 @@
+"""Sends every call when it is due, whatever the answers do: an open model.
+
+Latency counts from when a call was due, also when it could not be sent then, so that a slow server cannot hide behind a
+generator that waits for it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loadgen.options import Options
+from loadgen.sending.recorder import Recorder
+from loadgen.sending.schedule import DueCall
+from loadgen.sending.timer import PreciseTimer
+from loadgen.sending.workload import PlannedOrder, Workload
+from loadgen.transports.answers import ABANDONED, Answer, Fate, Transport
+
+FIRST_BACKOFF_SECONDS = 0.05
+LONGEST_BACKOFF_SECONDS = 1.0
+ORDERS_AHEAD = 500
+PLANNED_AT_ONCE = 16
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Call:
+    """A call on its way: its orders that are not settled, and when it was due."""
+
+    due_ns: int
+    orders: list[PlannedOrder]
+
+
+class Driver:
+    """Carries out one run. `run` returns when every order is settled; `stop` ends the schedule early."""
+
+    def __init__(self, options: Options, calls: Iterator[DueCall], workload: Workload, transport: Transport) -> None:
+        self.recorder = Recorder()
+        self._options = options
+        self._calls = calls
+        self._next = next(calls, None)
+        self._workload = workload
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._ready: deque[PlannedOrder] = deque()
+        self._held: deque[Call] = deque()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._timer = PreciseTimer(self._on_due)
+        self._orders_ahead = max(ORDERS_AHEAD, 2 * options.batch_size)
+        self._start_ns = 0
+        self._stopped = False
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many calls wait for an answer."""
+        return len(self._in_flight)
+
+    @property
+    def elapsed_ns(self) -> int:
+        """Return the time since the start of the schedule."""
+        return time.monotonic_ns() - self._start_ns
+
+    async def run(self) -> None:
+        """Send everything that is due and wait for the answers."""
+        self._plan(self._orders_ahead)
+        self._start_ns = time.monotonic_ns()
+        self._on_due()
+        try:
+            await self._settled
+        finally:
+            self._timer.close()
+
+    def stop(self) -> None:
+        """End the schedule now and wait only for what is in flight; told again, give that up too."""
+        if self._stopped:
+            for task in self._in_flight:
+                task.cancel()
+        self._stopped = True
+        self._next = None
+        while self._held:
+            self._skip(self._held.popleft())
+        self._settle_if_done()
+
+    def _plan(self, count: int) -> None:
+        self._ready.extend([self._workload.plan() for _ in range(count)])
+
+    def _plan_ahead(self) -> None:
+        """Draw the next orders between two sends, a few at a time so that no send waits for it."""
+        missing = self._orders_ahead - len(self._ready)
+        if missing > 0:
+            self._plan(min(missing, PLANNED_AT_ONCE))
+        if missing > PLANNED_AT_ONCE:
+            self._loop.call_soon(self._plan_ahead)
+
+    def _on_due(self) -> None:
+        now_ns = self.elapsed_ns
+        while self._next is not None and self._next.due_ns <= now_ns:
+            due, self._next = self._next, next(self._calls, None)
+            self._begin(due, now_ns)
+        if self._next is not None:
+            self._timer.arm(self._start_ns + self._next.due_ns)
+        self._settle_if_done()
+        self._loop.call_soon(self._plan_ahead)
+
+    def _begin(self, due: DueCall, now_ns: int) -> None:
+        self.recorder.offer(due.due_ns, due.order_count)
+        if len(self._ready) < due.order_count:
+            self._plan(due.order_count)
+        call = Call(due.due_ns, [self._ready.popleft() for _ in range(due.order_count)])
+        if len(self._in_flight) < self._options.max_in_flight:
+            self._launch(call, held=False)
+            return
+        self.recorder.schedule_lag.record(now_ns - due.due_ns)
+        self.recorder.held_calls += 1
+        self._held.append(call)
+
+    def _launch(self, call: Call, held: bool) -> None:
+        task = self._loop.create_task(self._deliver(call, held))
+        self._in_flight.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._settle_run(fault)
+        patience_ns = int(self._options.timeout_seconds * NANOSECONDS)
+        while self._held and len(self._in_flight) < self._options.max_in_flight:
+            call = self._held.popleft()
+            if self.elapsed_ns - call.due_ns > patience_ns:
+                self._skip(call)
+            else:
+                self._launch(call, held=True)
+        self._settle_if_done()
+
+    def _skip(self, call: Call) -> None:
+        self.recorder.skip(self.elapsed_ns, len(call.orders))
+
+    def _settle_if_done(self) -> None:
+        if self._next is None and not self._in_flight and not self._held:
+            self._settle_run(None)
+
+    def _settle_run(self, fault: BaseException | None) -> None:
+        if self._settled.done():
+            return
+        if fault is None:
+            self._settled.set_result(None)
+        else:
+            self._settled.set_exception(fault)
+
+    async def _deliver(self, call: Call, held: bool) -> None:
+        if not held:
+            self.recorder.schedule_lag.record(self.elapsed_ns - call.due_ns)
+        try:
+            await self._attempt(call)
+        except asyncio.CancelledError:
+            self._settle(call, [ABANDONED] * len(call.orders), retries_left=0)
+
+    async def _attempt(self, call: Call) -> None:
+        backoff_seconds = FIRST_BACKOFF_SECONDS
+        for retries_left in range(self._options.retries, -1, -1):
+            answers = await self._transport.send(call.orders)
+            call.orders = self._settle(call, answers, retries_left)
+            if not call.orders:
+                return
+            await asyncio.sleep(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
+
+    def _settle(self, call: Call, answers: list[Answer], retries_left: int) -> list[PlannedOrder]:
+        """Record what is final and return the orders to try again."""
+        now_ns = self.elapsed_ns
+        accepted: list[PlannedOrder] = []
+        again: list[PlannedOrder] = []
+        for order, answer in zip(call.orders, answers, strict=True):
+            if answer.fate is Fate.ACCEPTED:
+                accepted.append(order)
+                continue
+            order.doubtful |= answer.fate is Fate.UNKNOWN
+            if answer.retryable and retries_left > 0:
+                self.recorder.retries[answer.kind] += 1
+                again.append(order)
+            else:
+                self.recorder.fail(order, answer, call.due_ns, now_ns)
+        self.recorder.accept(accepted, call.due_ns, now_ns)
+        return again

@@ -1,0 +1,1 @@
+"""What clients call: the services, validation, admission, and the pages of lists."""

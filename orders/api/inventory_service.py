@@ -1,0 +1,159 @@
+"""Serves InventoryService."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, cast
+
+import grpc
+import psycopg
+from ordermesh.internal.v1.page_token_pb2 import PageToken
+from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from psycopg_pool import AsyncConnectionPool
+
+from orders.api import validation
+from orders.api.changes import Changes, Connection
+from orders.api.reads import Reads
+from orders.domain import events
+from orders.domain.ids import uuid7
+from orders.stock.backorders import Releases
+from orders.stock.tracked_orders import write_stocks
+from orders.store import rows
+from orders.store.clock import DatabaseClock
+from orders.store.queries import QUERIES
+from orders.store.stored_orders import Row, product_message
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidRequest, NotFound, Violation
+from runtime.grpc import page_token
+from runtime.telemetry import trace_context
+
+# As JSON, a name may take six times as much.
+MAX_PAGE_BYTES = 256 * 1024
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
+    """The catalogue and its stock."""
+
+    def __init__(
+        self,
+        reads: Reads,
+        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        clock: DatabaseClock,
+        releases: Releases,
+        changes: Changes,
+    ) -> None:
+        self._reads = reads
+        self._pool = pool
+        self._clock = clock
+        self._releases = releases
+        self._changes = changes
+
+    async def ListProducts(
+        self, request: inventory_pb2.ListProductsRequest, context: Context
+    ) -> inventory_pb2.ListProductsResponse:
+        """Return one page of products by product id."""
+        violations: list[Violation] = []
+        size = validation.page_size(request.page_size, violations)
+        if violations:
+            raise InvalidRequest(violations)
+        filters = page_token.filters_hash(request)
+        after = page_token.decode(request.page_token, filters).key if request.page_token else ""
+        async with self._reads.connection(size, context) as connection:
+            cursor = await connection.execute(QUERIES.list_products, {"after": after, "limit": size + 1})
+            found = await cursor.fetchall()
+        page = first_bytes([product_message(row) for row in found[:size]])
+        token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > len(page) else None
+        return inventory_pb2.ListProductsResponse(
+            products=page, next_page_token=page_token.encode(token) if token else ""
+        )
+
+    async def GetProduct(self, request: inventory_pb2.GetProductRequest, context: Context) -> inventory_pb2.Product:
+        """Return one product."""
+        product_id = validation.product_id(request.product_id)
+        async with self._reads.connection(1, context) as connection:
+            return product_message(await fetch_product(connection, product_id))
+
+    async def CreateProduct(
+        self, request: inventory_pb2.CreateProductRequest, context: Context
+    ) -> inventory_pb2.Product:
+        """Add a product."""
+        price_minor = validation.create_product(request)
+
+        async def create(connection: Connection) -> inventory_pb2.Product:
+            return product_message(await insert_product(connection, request, price_minor))
+
+        return await self._changes.make(request, request.product_id, context, inventory_pb2.Product, create)
+
+    async def RestockProduct(
+        self, request: inventory_pb2.RestockProductRequest, context: Context
+    ) -> inventory_pb2.RestockProductResponse:
+        """Add stock and release waiting orders."""
+        validation.restock(request)
+        traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
+
+        async def restock(connection: Connection) -> inventory_pb2.RestockProductResponse:
+            return await self._restock(connection, request, traceparent)
+
+        kind = inventory_pb2.RestockProductResponse
+        answer = await self._changes.make(request, request.product_id, context, kind, restock)
+        if not answer.HasField("product"):
+            # The first answer was given before answers were kept.
+            async with self._pool.connection() as connection:
+                answer.product.CopyFrom(product_message(await fetch_product(connection, request.product_id)))
+        return answer
+
+    async def _restock(
+        self, connection: Connection, request: inventory_pb2.RestockProductRequest, traceparent: str
+    ) -> inventory_pb2.RestockProductResponse:
+        """Add the stock with its event, and release those who can have it now, in one transaction."""
+        product_id, quantity = request.product_id, request.quantity
+        if not product_message(await fetch_product(connection, product_id)).tracked:
+            raise FailedPrecondition(
+                ErrorReason.PRODUCT_NOT_TRACKED,
+                f'product "{product_id}" does not track stock',
+                metadata={"product_id": product_id},
+            )
+        stocks = await self._releases.lock(connection, [product_id])
+        now_us = self._clock.now_us()
+        stocks[product_id].give_back(quantity, now_us)
+        event = events.restocked(uuid7(now_us), product_id, quantity, now_us, traceparent)
+        await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+        released = await self._releases.give(connection, [product_id], stocks, traceparent)
+        await write_stocks(connection, stocks)
+        product = product_message(await fetch_product(connection, product_id))
+        return inventory_pb2.RestockProductResponse(product=product, released_orders=released)
+
+
+def first_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Product]:
+    """Return as many of the products as a page may have bytes, at least one where there is one."""
+    totals = accumulate(product.ByteSize() for product in products)
+    return products[: max(1, sum(total <= MAX_PAGE_BYTES for total in totals))]
+
+
+async def fetch_product(connection: Connection, product_id: str) -> Row:
+    """Return a product. Raises NotFound."""
+    row = await (await connection.execute(QUERIES.get_product, {"product_id": product_id})).fetchone()
+    if row is None:
+        raise NotFound(ErrorReason.PRODUCT_NOT_FOUND, f'no product "{product_id}"', metadata={"product_id": product_id})
+    return cast(Row, row)
+
+
+async def insert_product(connection: Connection, request: inventory_pb2.CreateProductRequest, price_minor: int) -> Row:
+    """Add a product and return it. Raises AlreadyExists."""
+    parameters = {
+        "product_id": request.product_id,
+        "name": request.name,
+        "price_minor": price_minor,
+        "tracked": request.tracked,
+        "stock": request.stock,
+    }
+    row = await (await connection.execute(QUERIES.insert_product, parameters)).fetchone()
+    if row is None:
+        raise AlreadyExists(
+            ErrorReason.PRODUCT_EXISTS,
+            f'product "{request.product_id}" exists',
+            metadata={"product_id": request.product_id},
+        )
+    return cast(Row, row)

@@ -1,0 +1,132 @@
+"""Serves OrderLedgerService: what the orders database stored and published, for the reconciliation and the status."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import grpc
+import psycopg
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.internal.v1 import ledger_pb2, ledger_pb2_grpc
+from psycopg_pool import AsyncConnectionPool
+
+from orders.domain import ids
+from orders.domain.events import timestamp
+from orders.store.queries import LEDGER
+from orders.store.stored_orders import Row
+from runtime.chunks import parts
+
+Context = grpc.aio.ServicerContext[Any, Any]
+PENDING_LIMIT = 100_000
+MINUTES_PER_MESSAGE = 500
+IDS_PER_MESSAGE = 50_000
+PRODUCTS_PER_MESSAGE = 5_000
+# A ledger of millions of events takes its time.
+LEDGER_TIMEOUT = "SET LOCAL statement_timeout = '120s'"
+
+
+class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
+    """Answers the gateway only."""
+
+    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def GetOrderProgress(
+        self, request: ledger_pb2.GetOrderProgressRequest, context: Context
+    ) -> ledger_pb2.GetOrderProgressResponse:
+        """Return how far storing and publishing have come."""
+        async with self._pool.connection() as connection:
+            (orders, published, p50_ms, p99_ms, seen_us) = await one(connection, LEDGER.progress)
+            pending, oldest_seconds = await one(connection, LEDGER.unsent, {"limit": PENDING_LIMIT})
+            dead = await (await connection.execute(LEDGER.dead)).fetchone()
+            (waiting_orders,) = await one(connection, LEDGER.waiting_orders, {"limit": PENDING_LIMIT})
+        return ledger_pb2.GetOrderProgressResponse(
+            orders_total=orders,
+            published_total=published,
+            pending=pending,
+            dead=dead[1] if dead else 0,
+            oldest_pending_seconds=max(0.0, oldest_seconds),
+            publish_p50_ms=p50_ms,
+            publish_p99_ms=p99_ms,
+            publisher_seen_at=timestamp(seen_us) if seen_us else None,
+            waiting_orders=waiting_orders,
+        )
+
+    async def StreamOrderLedger(
+        self, request: ledger_pb2.StreamOrderLedgerRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.StreamOrderLedgerResponse]:
+        """Stream the published events by minute, at one snapshot."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await connection.execute(LEDGER_TIMEOUT)
+            pending, _ = await one(connection, LEDGER.unsent, {"limit": PENDING_LIMIT})
+            dead = await (await connection.execute(LEDGER.dead)).fetchall()
+            (since,) = await one(connection, LEDGER.complete_since)
+            rows = await (await connection.execute(LEDGER.sums_by_minute)).fetchall()
+        yield ledger_pb2.StreamOrderLedgerResponse(
+            pending=pending,
+            dead_ids=[row[0] for row in dead],
+            dead=dead[0][1] if dead else 0,
+            complete_since=Timestamp(seconds=since) if since else None,
+        )
+        for minutes in parts(minute_sums(rows), MINUTES_PER_MESSAGE):
+            yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)
+
+    async def StreamPublishedIds(
+        self, request: ledger_pb2.StreamPublishedIdsRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.StreamPublishedIdsResponse]:
+        """Stream the ids of one minute's published events."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute.seconds})
+            rows = await cursor.fetchall()
+        for some in parts((row[0].bytes for row in rows), IDS_PER_MESSAGE):
+            yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
+
+    async def FindEvents(
+        self, request: ledger_pb2.FindEventsRequest, context: Context
+    ) -> ledger_pb2.FindEventsResponse:
+        """Return which events the outbox knows."""
+        packed = request.event_ids
+        wanted = [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
+        times_ms = [ids.time_ms(event_id) for event_id in wanted] or [0]
+        parameters = {"event_ids": wanted, "first_ms": min(times_ms), "last_ms": max(times_ms)}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(LEDGER.find_events, parameters)).fetchall()
+        return ledger_pb2.FindEventsResponse(event_ids=b"".join(row[0].bytes for row in rows))
+
+    async def StreamProductSums(
+        self, request: ledger_pb2.StreamProductSumsRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.StreamProductSumsResponse]:
+        """Stream units and revenue by product."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(LEDGER_TIMEOUT)
+            rows = await (await connection.execute(LEDGER.sums_by_product)).fetchall()
+        for some in parts(rows, PRODUCTS_PER_MESSAGE):
+            yield ledger_pb2.StreamProductSumsResponse(
+                products=[ledger_pb2.ProductSum(product_id=p, units=u, revenue_minor=r) for p, u, r in some]
+            )
+
+
+async def one(connection: psycopg.AsyncConnection[Any], query: Any, parameters: dict[str, Any] | None = None) -> Row:
+    """Return the one row of a query that always has one."""
+    row = await (await connection.execute(query, parameters)).fetchone()
+    if row is None:
+        raise psycopg.DataError("a query that always has a row had none")
+    return tuple(row)
+
+
+def minute_sums(rows: Iterable[Row]) -> Iterator[ledger_pb2.MinuteSum]:
+    """Fold the rows of sums_by_minute, which are by minute and type, into one message a minute."""
+    for minute, group in groupby(rows, key=lambda row: row[0]):
+        total = ledger_pb2.MinuteSum(minute=Timestamp(seconds=minute))
+        digest = 0
+        for _, event_type, events, revenue_minor, units, type_digest in group:
+            total.types.add(type=event_type, events=events)
+            total.revenue_minor += revenue_minor or 0
+            total.units += units
+            digest ^= type_digest
+        total.digest = digest
+        yield total

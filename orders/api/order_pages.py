@@ -1,0 +1,126 @@
+"""Pages of orders, newest first, by the order of their ids."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, LiteralString
+from urllib.parse import quote, urlencode
+
+import psycopg
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.internal.v1.page_token_pb2 import PageToken
+from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
+
+from orders.domain import ids
+from orders.store.queries import QUERIES
+from orders.store.stored_orders import Summary, from_row, order_message
+from runtime.chunks import parts
+from runtime.grpc import page_token
+from runtime.postgres import arrays
+
+# An order has up to a thousand lines; so many are about half a megabyte of protobuf or one of JSON.
+MAX_PAGE_LINES = 5_000
+# Counting the lines of long orders takes the database most of its time, so not of a whole page at once.
+SLICE_ORDERS = 64
+# The messages of as many long orders take some ten milliseconds.
+MESSAGES_AT_A_TIME = 10
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Summaries and the token of the next page, empty on the last."""
+
+    orders: list[Summary]
+    next_page_token: str
+
+
+async def page(connection: Connection, request: ListOrdersRequest, size: int, *, count_lines: bool) -> Page:
+    """Return the page that a request asks for; with lines counted it ends where it is full. Raises InvalidRequest."""
+    filters = page_token.filters_hash(request)
+    query, parameters = question(request)
+    parameters |= {"before": before(request, filters), "count_lines": count_lines}
+    found: list[Summary] = []
+    full = False
+    while not full:
+        parameters["limit"] = limit = min(size + 1 - len(found), SLICE_ORDERS)
+        rows = await (await connection.execute(query, parameters)).fetchall()
+        found += [Summary(*row) for row in rows]
+        full = len(rows) < limit or len(found) > size or sum(order.line_count for order in found) > MAX_PAGE_LINES
+        parameters["before"] = found[-1].order_id if found else ""
+    fitting = found[: min(size, fitting_orders(found))]
+    return Page(fitting, next_token(fitting[-1], filters) if len(fitting) < len(found) else "")
+
+
+def fitting_orders(found: Sequence[Summary]) -> int:
+    """Return how many of the orders have no more lines together than a page may have; the first one always fits."""
+    totals = accumulate(order.line_count for order in found)
+    return max(1, sum(lines <= MAX_PAGE_LINES for lines in totals))
+
+
+def question(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]:
+    """Return the query for the filters of a request, and their values."""
+    query = {
+        (False, False): QUERIES.list_orders,
+        (True, False): QUERIES.list_orders_of_customer,
+        (False, True): QUERIES.list_orders_in_status,
+        (True, True): QUERIES.list_orders_of_customer_in_status,
+    }[bool(request.customer_id), bool(request.status)]
+    return query, {
+        "customer_id": request.customer_id,
+        "status": Order.Status.Name(request.status),
+        "lowest": ids.lowest(microseconds(request.created_from)) if request.HasField("created_from") else ids.FIRST,
+    }
+
+
+async def messages(connection: Connection, summaries: Sequence[Summary]) -> list[Order]:
+    """Return the orders of a page with their lines; others get their turn on the way."""
+    parameters = {"order_ids": arrays.plain([order.order_id for order in summaries])}
+    rows = await (await connection.execute(QUERIES.get_orders, parameters)).fetchall() if summaries else []
+    made = []
+    for some in parts(rows, MESSAGES_AT_A_TIME):
+        made += [order_message(from_row(row)) for row in some]
+        await asyncio.sleep(0)
+    return made
+
+
+def before(request: ListOrdersRequest, filters: bytes) -> str:
+    """Return the id that a page's orders come before."""
+    if request.page_token:
+        token = page_token.decode(request.page_token, filters)
+        if len(token.order_id) != 16:
+            raise page_token.invalid("is not a token of this service")
+        return str(uuid.UUID(bytes=token.order_id))
+    return ids.lowest(microseconds(request.created_before)) if request.HasField("created_before") else ids.LAST
+
+
+def next_token(last: Summary, filters: bytes) -> str:
+    """Return the token of the page that follows an order."""
+    order_id = uuid.UUID(last.order_id).bytes
+    return page_token.encode(PageToken(created_at_us=last.created_at_us, order_id=order_id, filters_hash=filters))
+
+
+def microseconds(time: Timestamp) -> int:
+    """Return a time in microseconds since 1970, rounded up."""
+    return time.seconds * 1_000_000 + -(-time.nanos // 1000)
+
+
+def next_link(request: ListOrdersRequest, token: str) -> str:
+    """Return the Link header that names the next page of GET /orders."""
+    parameters: dict[str, str] = {}
+    if request.customer_id:
+        parameters["customerId"] = request.customer_id
+    if request.status:
+        parameters["status"] = Order.Status.Name(request.status)
+    for field, name in (("created_from", "createdFrom"), ("created_before", "createdBefore")):
+        if request.HasField(field):
+            parameters[name] = getattr(request, field).ToJsonString()
+    if request.page_size:
+        parameters["pageSize"] = str(request.page_size)
+    parameters["pageToken"] = token
+    return f'</orders?{urlencode(parameters, quote_via=quote)}>; rel="next"'

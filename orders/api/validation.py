@@ -1,0 +1,192 @@
+"""Checks requests by hand (a generic validator takes 30 times as long) and names everything that is wrong. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
+from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderItem
+
+from orders.domain.fingerprints import fingerprint
+from orders.domain.order import Line, NewOrder, Status
+from runtime import timestamps
+from runtime.errors import InvalidRequest, Violation
+
+MAX_ITEMS = 1000
+MAX_BATCH = 1000
+MAX_QUANTITY = 1_000_000
+MAX_PRICE = 10_000_000
+MAX_STOCK = 1_000_000_000
+# Ten billion in major units: far above any order, far below where doubles lose cents.
+MAX_TOTAL_MINOR = 1_000_000_000_000
+MAX_PAGE = 1000
+DEFAULT_PAGE = 50
+# Not "." and "..", which clients and proxies take out of a URL (RFC 3986, 5.2.4).
+PRODUCT_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,64}")
+CUSTOMER_ID = re.compile(r"[!-~]{1,128}")
+REQUEST_ID = re.compile(r"[!-~]{1,64}")
+UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+PRODUCT_ID_RULE = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -, and not be . or .."
+
+
+def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:
+    """Return the order that a request asks for. Raises InvalidRequest with every violation."""
+    violations: list[Violation] = []
+    if not CUSTOMER_ID.fullmatch(request.customer_id):
+        violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
+    request_id = checked_request_id(request.request_id, violations)
+    lines = order_lines(request.items, violations)
+    total_minor = units = 0
+    for _, quantity, price_minor in lines:
+        total_minor += quantity * price_minor
+        units += quantity
+    if total_minor > MAX_TOTAL_MINOR:
+        total = f"{total_minor // 100}.{total_minor % 100:02}"
+        violations.append(Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total}"))
+    if violations:
+        raise InvalidRequest(violations)
+    content = fingerprint(request) if request_id else b""
+    return NewOrder(
+        request.customer_id, lines, total_minor, units, request_id, traceparent, deadline, fingerprint=content
+    )
+
+
+def checked_request_id(request_id: str, violations: list[Violation]) -> str:
+    """Return a request_id, adding what is wrong with it to the violations."""
+    if request_id and not REQUEST_ID.fullmatch(request_id):
+        violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
+    return request_id
+
+
+def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tuple[Line, ...]:
+    """Return the lines of the items, adding what is wrong to the violations."""
+    if not 1 <= len(items) <= MAX_ITEMS:
+        violations.append(Violation("items", f"must have 1 to {MAX_ITEMS} items, has {len(items)}"))
+        return ()
+    lines = []
+    for index, item in enumerate(items):
+        # Each look at a field of a message costs as much as a comparison: one look each.
+        product_id, quantity, price = item.product_id, item.quantity, item.price
+        price_minor = round(price * 100) if 0 <= price <= MAX_PRICE else -1
+        if (
+            price_minor < 0
+            or price_minor / 100 != price
+            or not 1 <= quantity <= MAX_QUANTITY
+            or not PRODUCT_ID.fullmatch(product_id)
+            or not item.HasField("price")
+        ):
+            violations.extend(item_violations(index, item))
+        elif not price_minor:
+            # Minus zero is the same price, also in answers and fingerprints.
+            item.price = 0.0
+        lines.append(Line(product_id, quantity, price_minor))
+    return tuple(lines)
+
+
+def item_violations(index: int, item: OrderItem) -> list[Violation]:
+    """Name everything that is wrong with one item."""
+    path = f"items[{index}]"
+    found = []
+    if not PRODUCT_ID.fullmatch(item.product_id):
+        found.append(Violation(f"{path}.product_id", PRODUCT_ID_RULE))
+    if not 1 <= item.quantity <= MAX_QUANTITY:
+        found.append(Violation(f"{path}.quantity", f"must be 1 to {MAX_QUANTITY}, is {item.quantity}"))
+    if not item.HasField("price"):
+        found.append(Violation(f"{path}.price", "is required"))
+    elif problem := price_problem(item.price):
+        found.append(Violation(f"{path}.price", problem))
+    return found
+
+
+def price_problem(price: float) -> str | None:
+    """Say what is wrong with a price in major units, None when it is right."""
+    if not 0 <= price <= MAX_PRICE:
+        return f"must be 0 to {MAX_PRICE}, is {shown(price)}"
+    if round(price * 100) / 100 != price:
+        return f"must have at most two decimals, is {shown(price)}"
+    return None
+
+
+def shown(number: float) -> str:
+    """Return a number as the shortest JSON that means it, with an exponent only where it would be long without."""
+    text = json.dumps(number).removesuffix(".0")
+    return f"{Decimal(text):f}" if "e" in text and 1e-7 <= abs(number) < 1e21 else text
+
+
+def order_id(text: str, request_id: str = "") -> str:
+    """Return an order id in its canonical form. Raises InvalidRequest, also for a wrong request_id."""
+    violations: list[Violation] = []
+    if not UUID.fullmatch(text):
+        violations.append(Violation("order_id", "must be a UUID such as 019a0000-0000-7000-8000-000000000000"))
+    checked_request_id(request_id, violations)
+    if violations:
+        raise InvalidRequest(violations)
+    return text.lower()
+
+
+def page_size(size: int, violations: list[Violation]) -> int:
+    """Return the size of a page, the default for 0."""
+    if not 0 <= size <= MAX_PAGE:
+        violations.append(Violation("page_size", f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {size}"))
+    return size or DEFAULT_PAGE
+
+
+def list_orders(request: ListOrdersRequest) -> int:
+    """Check the filters of a list and return its page size. Raises InvalidRequest with every violation."""
+    violations: list[Violation] = []
+    if request.customer_id and not CUSTOMER_ID.fullmatch(request.customer_id):
+        violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
+    if request.status not in Status.values():
+        known = ", ".join(Status.keys()[1:])
+        violations.append(Violation("status", f"must be one of {known}, is {request.status}"))
+    size = page_size(request.page_size, violations)
+    for name in ("created_from", "created_before"):
+        if request.HasField(name) and not timestamps.is_timestamp(getattr(request, name)):
+            violations.append(Violation(name, timestamps.RULE))
+    if violations:
+        raise InvalidRequest(violations)
+    return size
+
+
+def product_id(text: str) -> str:
+    """Return a product id. Raises InvalidRequest when it cannot be one."""
+    if not PRODUCT_ID.fullmatch(text):
+        raise InvalidRequest([Violation("product_id", PRODUCT_ID_RULE)])
+    return text
+
+
+def create_product(request: CreateProductRequest) -> int:
+    """Check a new product and return its price in minor units. Raises InvalidRequest with every violation."""
+    violations: list[Violation] = []
+    if not PRODUCT_ID.fullmatch(request.product_id):
+        violations.append(Violation("product_id", PRODUCT_ID_RULE))
+    if not 1 <= len(request.name) <= 200 or "\0" in request.name:
+        violations.append(Violation("name", f"must have 1 to 200 characters, has {len(request.name)}"))
+    problem = price_problem(request.price) if request.HasField("price") else "is required"
+    if problem:
+        violations.append(Violation("price", problem))
+    if not 0 <= request.stock <= MAX_STOCK:
+        violations.append(Violation("stock", f"must be 0 to {MAX_STOCK}, is {request.stock}"))
+    elif request.stock and not request.tracked:
+        violations.append(Violation("stock", "must be 0 unless tracked is true"))
+    checked_request_id(request.request_id, violations)
+    if violations:
+        raise InvalidRequest(violations)
+    # Never minus zero, for the fingerprint.
+    request.price = abs(request.price)
+    return round(request.price * 100)
+
+
+def restock(request: RestockProductRequest) -> None:
+    """Check a restock. Raises InvalidRequest with every violation."""
+    violations: list[Violation] = []
+    if not PRODUCT_ID.fullmatch(request.product_id):
+        violations.append(Violation("product_id", PRODUCT_ID_RULE))
+    if not 1 <= request.quantity <= MAX_STOCK:
+        violations.append(Violation("quantity", f"must be 1 to {MAX_STOCK}, is {request.quantity}"))
+    checked_request_id(request.request_id, violations)
+    if violations:
+        raise InvalidRequest(violations)

@@ -1,0 +1,1 @@
+"""What an order is, its events and ids. Pure: no I/O."""

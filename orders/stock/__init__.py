@@ -1,0 +1,1 @@
+"""Stock of tracked products: who gets it, and the release of backorders."""

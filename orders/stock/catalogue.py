@@ -1,0 +1,77 @@
+"""What a process knows of the catalogue: which products exist and whether they track stock. Neither ever changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Sequence
+from typing import Any
+
+import psycopg
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from psycopg_pool import AsyncConnectionPool
+
+from orders.domain.order import Line, Needs, NewOrder
+from orders.stock import allocation
+from orders.store.queries import QUERIES
+from runtime.errors import InvalidRequest, Violation
+
+# About 20 MB; beyond it the memory is cleared and learns anew.
+MAX_REMEMBERED = 200_000
+WARM_PRODUCTS = 10_000
+
+
+class Catalogue:
+    """Remembers products that were looked up."""
+
+    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+        self._pool = pool
+        self.tracked: dict[str, bool] = {}
+
+    async def warm(self) -> None:
+        """Look some products up before the first order: else each of the first orders would wait for a query."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(QUERIES.some_products, {"limit": WARM_PRODUCTS})
+            self.tracked.update(await cursor.fetchall())
+
+    async def know(self, lines: Collection[Line]) -> None:
+        """Look products up, in one query, unless all are remembered; what was asked is remembered until it returns."""
+        tracked = self.tracked
+        if any(line.product_id not in tracked for line in lines):
+            async with self._pool.connection() as connection:
+                await self._learn(connection, {line.product_id for line in lines})
+
+    def checked(self, order: NewOrder) -> NewOrder:
+        """Return an order of products that are known, with its needs.
+
+        Raises InvalidRequest (UNKNOWN_PRODUCT) when an item names a product that does not exist.
+        """
+        tracked = self.tracked
+        try:
+            if any(tracked[line.product_id] for line in order.lines):
+                return order._replace(needs=allocation.needs(order.lines, tracked))
+        except KeyError:
+            raise unknown_products(order.lines, tracked) from None
+        return order
+
+    async def needs(self, connection: psycopg.AsyncConnection[Any], lines: Sequence[Line]) -> Needs:
+        """Return how much the lines of a stored order need of each tracked product."""
+        product_ids = {line.product_id for line in lines}
+        if not product_ids <= self.tracked.keys():
+            await self._learn(connection, product_ids)
+        return allocation.needs(lines, self.tracked)
+
+    async def _learn(self, connection: psycopg.AsyncConnection[Any], product_ids: Iterable[str]) -> None:
+        cursor = await connection.execute(QUERIES.known_products, {"product_ids": list(product_ids)})
+        rows = await cursor.fetchall()
+        if len(self.tracked) + len(rows) > MAX_REMEMBERED:
+            self.tracked.clear()
+        self.tracked.update(rows)
+
+
+def unknown_products(lines: Sequence[Line], known: Container[str]) -> InvalidRequest:
+    """Return the error that names every product which does not exist."""
+    violations = [
+        Violation(f"items[{index}].product_id", f'no product "{line.product_id}"')
+        for index, line in enumerate(lines)
+        if line.product_id not in known
+    ]
+    return InvalidRequest(violations, ErrorReason.UNKNOWN_PRODUCT)

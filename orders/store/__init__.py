@@ -1,0 +1,1 @@
+"""The orders database: its queries, rows, clock, idempotency keys, and upkeep."""

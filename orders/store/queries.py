@@ -1,0 +1,7 @@
+"""The queries of orders, by name."""
+
+from runtime.postgres.queries import Queries
+
+QUERIES = Queries("orders.store", "queries.sql")
+OUTBOX = Queries("orders.outbox", "outbox.sql")
+LEDGER = Queries("orders.store", "ledger.sql")

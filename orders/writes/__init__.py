@@ -1,0 +1,1 @@
+"""How orders are written: many new ones in one commit, and changes of status."""

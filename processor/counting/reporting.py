@@ -1,0 +1,47 @@
+"""Tells the metrics of the process, and the log for sampled traces, what was counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from ordermesh.events.v1.events_pb2 import EventType
+
+from processor.consume.batch import Batch
+from processor.counting import store
+from runtime.telemetry import metrics
+from runtime.telemetry.logging import logger
+
+# The histogram of latencies gets this many events of a batch; all of them would cost more than counting does.
+OBSERVED_EVENTS = 20
+
+
+def tell(batch: Batch, counted: store.Counted) -> None:
+    """Add a counted batch to the metrics of this process, and the events of sampled traces to the log."""
+    metrics.COUNT_EVENTS.observe(len(batch.events))
+    metrics.DUPLICATES.inc(counted.duplicates)
+    for type_, events in Counter(event.type for event in counted.events).items():
+        metrics.COUNTED.labels(EventType.Name(type_)).inc(events)
+    for reason, letters in Counter(letter.poison.reason for letter in batch.parked).items():
+        metrics.PARKED.labels(reason.value).inc(letters)
+    now = time.time()
+    for event in counted.events[:: len(counted.events) // OBSERVED_EVENTS + 1]:
+        metrics.EVENT_SECONDS.observe(max(now - event.occur_us / 1_000_000, 0))
+    if batch.sampled:
+        log_sampled(batch, {event.event_id for event in counted.events})
+
+
+def log_sampled(batch: Batch, new_ids: set[str]) -> None:
+    """Write a line for each new event whose trace is followed."""
+    for event, (partition, offset) in zip(batch.events, batch.places, strict=True):
+        context = batch.sampled.get(event.event_id)
+        if context is not None and event.event_id in new_ids:
+            logger().info(
+                "event counted",
+                trace_id=context.trace_id,
+                order_id=event.order_id,
+                event_id=event.event_id,
+                event_type=EventType.Name(event.type),
+                partition=partition,
+                offset=offset,
+            )

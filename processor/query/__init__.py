@@ -1,0 +1,1 @@
+"""What the analytics database answers: AnalyticsService, and the ledger for the reconciliation."""

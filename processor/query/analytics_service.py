@@ -1,0 +1,141 @@
+"""AnalyticsService: answers from the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+import grpc
+import psycopg
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.analytics.v1 import analytics_pb2_grpc
+from ordermesh.analytics.v1.analytics_pb2 import (
+    GetSalesSummaryRequest,
+    ListMetricsRequest,
+    ListMetricsResponse,
+    Metric,
+    OrdersPerMinuteRequest,
+    OrdersPerMinuteResponse,
+    SalesSummary,
+    StatusCount,
+    TopProductsRequest,
+    TopProductsResponse,
+)
+from ordermesh.internal.v1.page_token_pb2 import PageToken
+from ordermesh.orders.v1.orders_pb2 import Order
+from psycopg_pool import ConnectionPool
+
+from processor.counting import deltas
+from processor.query import validation
+from runtime.grpc import page_token
+from runtime.postgres.queries import Queries
+
+SQL = Queries("processor.query", "analytics.sql")
+MINUTE_FORMAT = "%Y-%m-%dT%H:%MZ"
+
+Pool = ConnectionPool[psycopg.Connection[Any]]
+Row = tuple[Any, ...]
+
+
+class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
+    """Reads the metrics; every answer comes from one statement, hence from one moment."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def ListMetrics(self, request: ListMetricsRequest, context: grpc.ServicerContext) -> ListMetricsResponse:
+        """Return a page of metrics."""
+        page = validation.metrics_page(request)
+        rows = self._rows(SQL.list_metrics, {**page._asdict(), "limit": page.size + 1})
+        response = ListMetricsResponse(metrics=[metric(row) for row in rows[: page.size]])
+        if len(rows) > page.size:
+            name, dimension = rows[page.size - 1][:2]
+            key = name + validation.KEY_SEPARATOR + dimension
+            token = PageToken(key=key, filters_hash=page_token.filters_hash(request))
+            response.next_page_token = page_token.encode(token)
+        return response
+
+    def GetSalesSummary(self, request: GetSalesSummaryRequest, context: grpc.ServicerContext) -> SalesSummary:
+        """Return the totals."""
+        return summary(self._rows(SQL.totals, {}))
+
+    def TopProducts(self, request: TopProductsRequest, context: grpc.ServicerContext) -> TopProductsResponse:
+        """Return the products that sold most."""
+        limit = validation.products_limit(request)
+        query = SQL.top_by_revenue if request.ranking == TopProductsRequest.REVENUE else SQL.top_by_units
+        return TopProductsResponse(
+            products=[
+                TopProductsResponse.ProductSales(product_id=product_id, units=units, revenue=major(revenue_minor))
+                for product_id, units, revenue_minor in self._rows(query, {"limit": limit})
+            ]
+        )
+
+    def OrdersPerMinute(
+        self, request: OrdersPerMinuteRequest, context: grpc.ServicerContext
+    ) -> OrdersPerMinuteResponse:
+        """Return orders and revenue minute by minute."""
+        first, limit = validation.minutes(request, datetime.now(UTC))
+        parameters = {
+            "first_minute": first.strftime(MINUTE_FORMAT),
+            "limit_minute": limit.strftime(MINUTE_FORMAT),
+        }
+        return OrdersPerMinuteResponse(
+            minutes=[
+                OrdersPerMinuteResponse.Minute(
+                    minute=timestamp(datetime.strptime(dimension, MINUTE_FORMAT)),
+                    orders=orders,
+                    revenue=major(revenue_minor),
+                )
+                for dimension, orders, revenue_minor in self._rows(SQL.orders_per_minute, parameters)
+            ]
+        )
+
+    def _rows(self, query: LiteralString, parameters: Mapping[str, object]) -> list[Row]:
+        with self._pool.connection() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+
+def metric(row: Row) -> Metric:
+    """Return a row of the metrics as a message."""
+    name, dimension, value, updated_at = row
+    shown = major(value) if name in deltas.MONEY else float(value)
+    return Metric(metric_name=name, dimension=dimension, value=shown, updated_at=timestamp(updated_at))
+
+
+def summary(rows: list[Row]) -> SalesSummary:
+    """Return the totals as a message."""
+    values: dict[deltas.MetricKey, int] = {(name, dimension): value for name, dimension, value, _ in rows}
+    orders, revenue, cancelled, restocks = (
+        values.get((name, deltas.TOTAL), 0)
+        for name in (deltas.ORDERS_TOTAL, deltas.REVENUE_TOTAL, deltas.CANCELLED_REVENUE, deltas.RESTOCK_REQUESTS)
+    )
+    statuses = {
+        number: values[deltas.ORDERS_BY_STATUS, name]
+        for number, name in deltas.STATUS_NAMES.items()
+        if values.get((deltas.ORDERS_BY_STATUS, name))
+    }
+    return SalesSummary(
+        orders_total=orders,
+        revenue_total=major(revenue),
+        cancelled_revenue=major(cancelled),
+        net_revenue=major(revenue - cancelled),
+        average_order_value=major((2 * revenue + orders) // (2 * orders)) if orders else 0,
+        orders_by_status=[
+            StatusCount(status=Order.Status.Name(number), orders=count) for number, count in statuses.items()
+        ],
+        restock_requests=restocks,
+        updated_at=timestamp(max(row[3] for row in rows)) if rows else None,
+    )
+
+
+def major(amount_minor: int) -> float:
+    """Return an amount in major units, at most two decimals."""
+    return amount_minor / 100
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Return a time as a message."""
+    found = Timestamp()
+    found.FromDatetime(moment)
+    return found

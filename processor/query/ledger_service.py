@@ -1,0 +1,160 @@
+"""AnalyticsLedgerService: what was counted and set aside, for the reconciliation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import grpc
+import psycopg
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.events.v1.events_pb2 import ORDER_CREATED
+from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1.ledger_pb2 import (
+    AuditMetricsRequest,
+    AuditMetricsResponse,
+    GetAnalyticsProgressRequest,
+    GetAnalyticsProgressResponse,
+    MinuteSum,
+    PartitionMark,
+    PausedPartition,
+    ProductSum,
+    StreamAnalyticsLedgerRequest,
+    StreamAnalyticsLedgerResponse,
+    StreamCountedIdsRequest,
+    StreamCountedIdsResponse,
+    StreamProductMetricsRequest,
+    StreamProductMetricsResponse,
+    TypeCount,
+)
+from psycopg import IsolationLevel
+
+from processor.query import validation
+from processor.query.analytics_service import Pool, Row, timestamp
+from runtime.chunks import parts
+from runtime.postgres.queries import Queries
+
+SQL = Queries("processor.query", "ledger.sql")
+MINUTES_PER_MESSAGE = 500
+PRODUCTS_PER_MESSAGE = 1_000
+IDS_PER_MESSAGE = 10_000
+
+
+class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
+    """Reads the ledger; a stream is read whole from one snapshot before it begins, so that no client holds it open."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def GetAnalyticsProgress(
+        self, request: GetAnalyticsProgressRequest, context: grpc.ServicerContext
+    ) -> GetAnalyticsProgressResponse:
+        """Return how far counting has come."""
+        with self._snapshot() as connection:
+            counted, parked, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
+            seen_at, workers, silent = rows(connection, SQL.workers)[0]
+            marks = rows(connection, SQL.marks)
+            crashes = rows(connection, SQL.recent_crashes)[0][0]
+            paused = rows(connection, SQL.paused_partitions)
+        return GetAnalyticsProgressResponse(
+            counted_total=counted,
+            parked_total=parked,
+            latency_p50_ms=p50_ms,
+            latency_p99_ms=p99_ms,
+            worker_seen_at=None if seen_at is None else timestamp(seen_at),
+            workers=workers,
+            worker_crashes=crashes,
+            paused_partitions=[
+                PausedPartition(topic=topic, partition=number, paused_at=timestamp(at), records=records, bad=bad)
+                for topic, number, at, records, bad in paused
+            ],
+            silent_workers=silent,
+            marks=[
+                PartitionMark(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
+                for topic, number, at, topic_id in marks
+            ],
+        )
+
+    def StreamAnalyticsLedger(
+        self, request: StreamAnalyticsLedgerRequest, context: grpc.ServicerContext
+    ) -> Iterator[StreamAnalyticsLedgerResponse]:
+        """Stream the counted events by minute, after how many are set aside."""
+        with self._snapshot() as connection:
+            parked = rows(connection, SQL.count_parked)[0][0]
+            since = rows(connection, SQL.complete_since)[0][0]
+            sums = rows(connection, SQL.minute_sums)
+        yield StreamAnalyticsLedgerResponse(parked=parked, complete_since=None if since is None else timestamp(since))
+        minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
+        for part in parts(minutes, MINUTES_PER_MESSAGE):
+            yield StreamAnalyticsLedgerResponse(minutes=part)
+
+    def StreamCountedIds(
+        self, request: StreamCountedIdsRequest, context: grpc.ServicerContext
+    ) -> Iterator[StreamCountedIdsResponse]:
+        """Stream the ids counted in a minute and all that are set aside."""
+        minute = validation.whole_minute_seconds(request.minute, "minute")
+        with self._snapshot() as connection:
+            counted = [row[0] for row in connection.execute(SQL.counted_ids, {"minute": minute})]
+            parked = [row[0] for row in rows(connection, SQL.parked_ids)]
+        for part in parts(counted, IDS_PER_MESSAGE):
+            yield StreamCountedIdsResponse(event_ids=b"".join(part))
+        for part in parts(parked, IDS_PER_MESSAGE):
+            yield StreamCountedIdsResponse(parked_ids=b"".join(part))
+
+    def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
+        """Recompute the metrics and return those that differ."""
+        with self._snapshot() as connection:
+            differences = rows(connection, SQL.differences)
+        return AuditMetricsResponse(
+            differences=[
+                AuditMetricsResponse.Difference(metric_name=name, dimension=dimension, expected=expected, actual=actual)
+                for name, dimension, expected, actual in differences
+            ]
+        )
+
+    def StreamProductMetrics(
+        self, request: StreamProductMetricsRequest, context: grpc.ServicerContext
+    ) -> Iterator[StreamProductMetricsResponse]:
+        """Stream units and revenue by product."""
+        with self._snapshot() as connection:
+            products = rows(connection, SQL.product_metrics)
+        sums = (
+            ProductSum(product_id=product_id, units=units, revenue_minor=revenue_minor)
+            for product_id, units, revenue_minor in products
+        )
+        for part in parts(sums, PRODUCTS_PER_MESSAGE):
+            yield StreamProductMetricsResponse(products=part)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[psycopg.Connection[Any]]:
+        """Read everything within from one moment."""
+        with self._pool.connection() as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            with connection.transaction():
+                connection.execute(SQL.allow_a_minute)
+                yield connection
+
+
+def rows(connection: psycopg.Connection[Any], query: Any) -> list[Row]:
+    """Return all rows of a query without parameters."""
+    return connection.execute(query).fetchall()
+
+
+def minute_sum(types: Sequence[Row]) -> MinuteSum:
+    """Return the sums of a minute from its rows, one for each type."""
+    digest = revenue_minor = units = 0
+    for _, type_, _, type_revenue_minor, type_units, type_digest in types:
+        digest ^= type_digest
+        if type_ == ORDER_CREATED:
+            revenue_minor, units = type_revenue_minor, type_units
+    return MinuteSum(
+        minute=Timestamp(seconds=types[0][0]),
+        types=[TypeCount(type=row[1], events=row[2]) for row in types],
+        revenue_minor=revenue_minor,
+        units=units,
+        digest=digest,
+    )

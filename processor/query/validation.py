@@ -1,0 +1,122 @@
+"""Checks the requests of AnalyticsService, naming everything that is wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.analytics.v1.analytics_pb2 import ListMetricsRequest, OrdersPerMinuteRequest, TopProductsRequest
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from processor.counting.deltas import NAMES
+from runtime import timestamps
+from runtime.errors import InvalidRequest, Violation
+from runtime.grpc import page_token
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1_000
+DEFAULT_PRODUCTS = 10
+MAX_PRODUCTS = 1_000
+DEFAULT_MINUTES = 60
+MAX_MINUTES = 1_440
+MINUTE = timedelta(minutes=1)
+LAST_MINUTE = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+# Between the metric's name, which has none, and its dimension.
+KEY_SEPARATOR = "/"
+
+
+class MetricsPage(NamedTuple):
+    """Which metrics to list: after which (metric_name, dimension), and how many."""
+
+    metric_name: str
+    after_name: str
+    after_dimension: str
+    size: int
+
+
+class Minutes(NamedTuple):
+    """The first minute and the end, which is not included; both whole minutes."""
+
+    first: datetime
+    limit: datetime
+
+
+def metrics_page(request: ListMetricsRequest) -> MetricsPage:
+    """Return the page that a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    if request.metric_name and request.metric_name not in NAMES:
+        violations.append(Violation("metric_name", f"must be one of {', '.join(sorted(NAMES))}, or absent"))
+    if not 0 <= request.page_size <= MAX_PAGE:
+        rule = f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {request.page_size}"
+        violations.append(Violation("page_size", rule))
+    reason = ErrorReason.INVALID_FIELD
+    after_name = after_dimension = ""
+    if request.page_token:
+        try:
+            token = page_token.decode(request.page_token, page_token.filters_hash(request))
+            after_name, _, after_dimension = token.key.partition(KEY_SEPARATOR)
+        except InvalidRequest as error:
+            reason = reason if violations else error.reason
+            violations.extend(error.violations)
+    refuse(violations, reason)
+    return MetricsPage(request.metric_name, after_name, after_dimension, request.page_size or DEFAULT_PAGE)
+
+
+def products_limit(request: TopProductsRequest) -> int:
+    """Return how many products a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    if not 0 <= request.limit <= MAX_PRODUCTS:
+        rule = f"must be 1 to {MAX_PRODUCTS}, or 0 for {DEFAULT_PRODUCTS}, is {request.limit}"
+        violations.append(Violation("limit", rule))
+    if request.ranking not in TopProductsRequest.Ranking.values():
+        violations.append(Violation("ranking", f"must be UNITS or REVENUE, is {request.ranking}"))
+    refuse(violations)
+    return request.limit or DEFAULT_PRODUCTS
+
+
+def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
+    """Return the minutes that a request asks for. Raises InvalidRequest."""
+    violations: list[Violation] = []
+    limit = moment(request.end_time, "end_time", violations) if request.HasField("end_time") else now
+    first = moment(request.start_time, "start_time", violations) if request.HasField("start_time") else None
+    refuse(violations)
+    # What begins in the last minute of all time is left out: its end is no time.
+    limit = whole_minute(min(limit, LAST_MINUTE) - timedelta(microseconds=1)) + MINUTE
+    first = limit - DEFAULT_MINUTES * MINUTE if first is None else whole_minute(first)
+    if first >= limit:
+        violations.append(Violation("start_time", "must be before end_time"))
+    elif limit - first > MAX_MINUTES * MINUTE:
+        violations.append(Violation("end_time", f"must be at most {MAX_MINUTES} minutes after start_time"))
+    refuse(violations)
+    return Minutes(first, limit)
+
+
+def whole_minute_seconds(minute: Timestamp, field: str) -> int:
+    """Return the minute that a ledger is asked for. Raises InvalidRequest unless it is a whole one.
+
+    It may be beyond the bound of times: what was counted once stays in the ledger.
+    """
+    if minute.seconds <= 0 or minute.seconds % 60 or minute.nanos:
+        raise InvalidRequest([Violation(field, "must be the beginning of a minute")])
+    return minute.seconds
+
+
+def moment(timestamp: Timestamp, field: str, violations: list[Violation]) -> datetime:
+    """Return the time, adding what is wrong to the violations."""
+    if not timestamps.is_timestamp(timestamp):
+        violations.append(Violation(field, timestamps.RULE))
+        return timestamps.EPOCH
+    return timestamps.to_datetime(timestamp)
+
+
+def whole_minute(time: datetime) -> datetime:
+    """Return the beginning of the time's minute."""
+    return time.replace(second=0, microsecond=0)
+
+
+def refuse(violations: Sequence[Violation], reason: ErrorReason = ErrorReason.INVALID_FIELD) -> None:
+    """Raise InvalidRequest when there are violations."""
+    if violations:
+        raise InvalidRequest(violations, reason)

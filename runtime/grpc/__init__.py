@@ -1,0 +1,1 @@
+"""gRPC as every process serves it: servers, the fast lane, error statuses, tokens."""

@@ -1,0 +1,238 @@
+"""Where errors become gRPC statuses, once, and where calls are timed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from runtime import errors
+from runtime.grpc import rest_field_names
+from runtime.postgres.sqlstates import Told, meaning
+from runtime.telemetry import trace_context
+from runtime.telemetry.call_durations import CALL_TIMES
+from runtime.telemetry.logging import logger
+
+# In quotes: the class takes parameters in its stub only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Details = grpc.HandlerCallDetails
+Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
+# A client whose deadline passed may tell so before the server's own timer does.
+DEADLINE_SLACK_SECONDS = 0.05
+
+
+class Remaining(Protocol):
+    """A call's context, as far as both kinds of servers have it in common."""
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline, None without one."""
+
+
+def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
+    """Return what the client is told: our errors as they are, a busy or missing database, else a fault of ours."""
+    if isinstance(error, errors.ServiceError):
+        return error
+    told = meaning(error).told
+    if told is Told.OVERLOADED:
+        return errors.Overloaded()
+    if told is Told.UNAVAILABLE:
+        logger().warning("database unavailable", error=str(error), trace_id=trace_id)
+        return errors.database_unavailable()
+    logger().error("handler failed", trace_id=trace_id, exc_info=error)
+    return errors.ServiceError(ErrorReason.INTERNAL_FAULT, "internal error", metadata={"trace_id": trace_id})
+
+
+def observe(method: str, code: grpc.StatusCode, started: float) -> None:
+    """Record how long a call took and how it ended."""
+    CALL_TIMES.add(method, code.name, time.perf_counter() - started)
+
+
+def observe_cancelled(method: str, context: Remaining, started: float) -> None:
+    """Record a call that its client, or its deadline, ended before the handler did."""
+    remaining = context.time_remaining()
+    late = remaining is not None and remaining < DEADLINE_SLACK_SECONDS
+    observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
+
+
+def deserializer(handler: Handler) -> Callable[[bytes], Any]:
+    """Return the handler's deserializer, which now gives the error to the handler: raised, gRPC calls it INTERNAL."""
+    inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return inner(data)
+        except DecodeError as error:
+            return error
+
+    return deserialize
+
+
+def readable(request: Any) -> Any:
+    """Return the request. Raises InvalidRequest when its bytes could not be read."""
+    if isinstance(request, DecodeError):
+        rule = "must be a message of the contract, with text in UTF-8"
+        raise errors.InvalidRequest([errors.Violation("request", rule)]) from request
+    return request
+
+
+class AsyncErrors(grpc.aio.ServerInterceptor):
+    """Maps errors to statuses and times calls on asyncio servers."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler | None] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[Details], Awaitable[Handler | None]], details: Details
+    ) -> Handler | None:
+        """Return the method's handler, wrapped once."""
+        if details.method not in self._wrapped:
+            handler = await continuation(details)
+            if handler is None:
+                return None
+            self._wrapped[details.method] = wrap_async(details.method, handler)
+        return self._wrapped[details.method]
+
+
+def wrap_async(method: str, handler: Handler) -> Handler:
+    """Wrap a unary or server-streaming handler; others (reflection) pass as they are."""
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            unary(method, handler.unary_unary), deserializer(handler), handler.response_serializer
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            stream(method, handler.unary_stream),
+            deserializer(handler),
+            handler.response_serializer,
+        )
+    return handler
+
+
+def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            response = await inner(readable(request), context)
+        except asyncio.CancelledError:
+            observe_cancelled(method, context, started)
+            raise
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            responses = inner(readable(request), context)
+            # The library's own health servicer writes through the context and returns nothing to iterate over.
+            if inspect.iscoroutine(responses):
+                await responses
+            else:
+                async for response in responses:
+                    yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            observe_cancelled(method, context, started)
+            raise
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    status = ended(method, error, context.invocation_metadata(), started)
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
+    """Return the status that ends a call with an error, and record it."""
+    told = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
+    observe(method, told.code, started)
+    return rpc_status.to_status(errors.to_status(told, over_rest=rest_field_names.over_rest(metadata)))
+
+
+class SyncErrors(grpc.ServerInterceptor):
+    """Maps errors to statuses and times calls on threaded servers."""
+
+    def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
+        """Return the method's handler, wrapped."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                sync_call(details.method, handler.unary_unary),
+                deserializer(handler),
+                handler.response_serializer,
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                sync_stream(details.method, handler.unary_stream),
+                deserializer(handler),
+                handler.response_serializer,
+            )
+        return handler
+
+
+def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            response = inner(readable(request), context)
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        if context.is_active():
+            observe(method, grpc.StatusCode.OK, started)
+        else:
+            observe_cancelled(method, context, started)
+        return response
+
+    return call
+
+
+def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        started = time.perf_counter()
+        try:
+            yield from inner(readable(request), context)
+        except GeneratorExit:
+            observe_cancelled(method, context, started)
+            raise
+        except Exception as error:
+            sync_abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+def sync_abort(method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
+    """End the call with the error's status; always raises."""
+    context.abort_with_status(ended(method, error, context.invocation_metadata(), started))

@@ -1,0 +1,96 @@
+"""How large a batch of records may be: read from the topics, since a batch above the limit is refused as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from runtime.kafka import clients, topics
+from runtime.settings import Settings
+from runtime.telemetry.logging import logger
+
+MAX_MESSAGE_BYTES = "max.message.bytes"
+READ_SECONDS = 2.0
+# librdkafka's defaults and lower bound of batch.size and message.max.bytes.
+DEFAULT_BATCH_BYTES = 1_000_000
+MIN_MESSAGE_BYTES = 1_000
+MAX_LIMIT_BYTES = 2**31 - 1
+# How large a record may be is the broker's to judge.
+BROKER_DECIDES = {"message.max.bytes": 1_000_000_000}
+# A record that came compressed may be above the limit without. With zstd, librdkafka would not read back what
+# decompresses to more than receive.message.max.bytes; gzip has no such bound.
+AS_LARGE_AS_THE_BROKER_TAKES: dict[str, str | int] = {**BROKER_DECIDES, "compression.type": "gzip"}
+
+DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+
+
+def read_limits(client: AdminClient, topics: Sequence[str]) -> dict[str, int]:
+    """Return the largest batch that each topic takes, in bytes; the broker's limit where a topic has none of its own.
+
+    Blocks for READ_SECONDS at most. Raises PermissionError when this user may not read it, else KafkaException.
+    """
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    with denial_as_permission_error(f"this user may not read {MAX_MESSAGE_BYTES} of {', '.join(topics)}"):
+        answers = client.describe_configs(resources, request_timeout=READ_SECONDS)
+        return {each.name: int(found.result()[MAX_MESSAGE_BYTES].value) for each, found in answers.items()}
+
+
+@contextmanager
+def denial_as_permission_error(message: str) -> Iterator[None]:
+    """Raise what Kafka does not allow this user as PermissionError."""
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() in DENIED:
+            raise PermissionError(message) from error
+        raise
+
+
+def batch_bytes(limits: Iterable[int]) -> int:
+    """Return a size of batches that each of these limits allows."""
+    return min(DEFAULT_BATCH_BYTES, *limits)
+
+
+def batches_within(size_bytes: int) -> dict[str, int]:
+    """Return a producer's properties for batches below a size; a larger record is refused by the client."""
+    return {"batch.size": size_bytes, "message.max.bytes": max(size_bytes, MIN_MESSAGE_BYTES)}
+
+
+def known_batch_bytes(settings: Settings, client_id: str, topics: Sequence[str]) -> int:
+    """Return a size of batches that all topics allow, librdkafka's default where that cannot be read."""
+    try:
+        return batch_bytes(read_limits(clients.admin(settings, client_id), topics).values())
+    except (PermissionError, KafkaException) as error:
+        logger().warning("the limits of topics cannot be read", error=str(error))
+        return DEFAULT_BATCH_BYTES
+
+
+def raise_letter_limits(client: AdminClient) -> list[str]:
+    """Let each topic of dead letters take any event of its topic, with more headers; return the names of those changed.
+
+    Raises PermissionError and KafkaException as read_limits does.
+    """
+    limits = read_limits(client, [*topics.DEAD_LETTER_TOPICS, *topics.DEAD_LETTER_TOPICS.values()])
+    wanted = {letters: letter_bytes(limits[topic]) for topic, letters in topics.DEAD_LETTER_TOPICS.items()}
+    too_low = {name: size_bytes for name, size_bytes in wanted.items() if limits[name] < size_bytes}
+    if too_low:
+        resources = [limit_of(name, size_bytes) for name, size_bytes in too_low.items()]
+        with denial_as_permission_error(f"this user may not raise {MAX_MESSAGE_BYTES} of {', '.join(too_low)}"):
+            for done in client.incremental_alter_configs(resources, request_timeout=READ_SECONDS).values():
+                done.result()
+    return list(too_low)
+
+
+def letter_bytes(event_bytes: int) -> int:
+    """Return the limit of dead letters for a limit of events: headers that are written as text take a third more."""
+    return min(max(topics.MAX_LETTER_BYTES, 2 * event_bytes), MAX_LIMIT_BYTES)
+
+
+def limit_of(topic: str, size_bytes: int) -> ConfigResource:
+    """Return the change that gives a topic a limit."""
+    entry = ConfigEntry(MAX_MESSAGE_BYTES, str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+    return ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])

@@ -1,0 +1,70 @@
+"""The topics of the platform: their names, which events each carries, and how they are created."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
+
+ORDER_EVENTS = "order-events"
+STOCK = "stock"
+ORDER_EVENTS_DLQ = "order-events.dlq"
+STOCK_DLQ = "stock.dlq"
+EVENT_TOPICS = (ORDER_EVENTS, STOCK)
+DEAD_LETTER_TOPICS = {ORDER_EVENTS: ORDER_EVENTS_DLQ, STOCK: STOCK_DLQ}
+CONTENT_TYPES = {
+    ORDER_EVENTS: b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent",
+    STOCK: b"application/x-protobuf; type=ordermesh.events.v1.StockEvent",
+}
+# Types from here on are events of the topic stock.
+FIRST_STOCK_TYPE = RESTOCK_REQUESTED
+# A broker that was just started on a busy machine takes a while to answer.
+ADMIN_TIMEOUT_SECONDS = 30.0
+# Twice the default limit, for a dead letter is its event with more headers; it is kept until somebody has looked at it.
+MAX_LETTER_BYTES = 2 * 1_048_588
+DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
+
+
+def topic_of(event_type: int) -> str:
+    """Return the topic that carries events of a type."""
+    return STOCK if event_type >= FIRST_STOCK_TYPE else ORDER_EVENTS
+
+
+def create_topics(client: AdminClient, partitions: int, replication: int, min_isr: int | None = None) -> list[str]:
+    """Create the topics that are missing and return their names.
+
+    Raises PermissionError when a topic is missing and may not be created, KafkaException when the cluster refuses.
+    """
+    there = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    durable = {} if min_isr is None else {"min.insync.replicas": str(min_isr)}
+    wanted = [
+        NewTopic(
+            name,
+            num_partitions=partitions,
+            replication_factor=replication,
+            config=durable if name in EVENT_TOPICS else durable | DEAD_LETTER_CONFIG,
+        )
+        for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values())
+        if name not in there
+    ]
+    if not wanted:
+        return []
+    answers = client.create_topics(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS)
+    return [name for name, future in answers.items() if is_new(name, future)]
+
+
+def is_new(name: str, future: Future[None]) -> bool:
+    """Wait for a topic's creation and say whether it was us. Raises PermissionError and KafkaException."""
+    try:
+        future.result()
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+            raise PermissionError(f"the topic {name} is missing, and this user may not create it") from error
+        if code != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+        return False
+    return True

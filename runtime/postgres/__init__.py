@@ -1,0 +1,1 @@
+"""PostgreSQL as every process uses it: connections, transactions, SQLSTATEs, partitions, named queries."""

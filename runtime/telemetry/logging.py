@@ -1,0 +1,55 @@
+"""JSON logs: one constant message per event, data in fields, the trace id where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+import structlog
+
+from runtime.process.output import Output
+from runtime.settings import Settings
+
+
+def configure(service: str, settings: Settings) -> None:
+    """Send everything, the libraries' lines too, to standard output as one line per event."""
+
+    def name_service(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not a context variable: threads and gRPC's handlers run in contexts of their own.
+        event["service"] = service
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        name_service,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if settings.log_format == "console" else structlog.processors.JSONRenderer()
+    )
+    output = Output(sys.stdout.fileno(), lost_lines)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=output),  # type: ignore[arg-type]  # a stream as far as it is used
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def lost_lines(lost: int, cause: str) -> str:
+    """Return the line that tells of lines which could not be written."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps({"time": now, "level": "error", "event": "log lines were lost", "lost": lost, "reason": cause})
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the process's logger."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log

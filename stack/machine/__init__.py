@@ -1,0 +1,1 @@
+"""This machine: its ports, folders, and what is missing on it."""

@@ -1,0 +1,1 @@
+"""The servers that the services need: PostgreSQL, Kafka, Envoy."""

@@ -1,0 +1,82 @@
+"""One Envoy in front of everything, started with a configuration file that was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from frontdoor import check
+from frontdoor.values import EnvoyConfigError
+
+from stack.errors import SettingInvalid
+from stack.machine.ports import LOOPBACK
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process, inherited_env
+from stack.processes.runners import await_ready
+from stack.supervision.probe import http_answers
+
+FLUSH_INTERVAL_MS = 200
+
+
+def validate(config: Path) -> None:
+    """Let Envoy check a configuration file; raise SettingInvalid with its reason when it refuses it."""
+    try:
+        check.validate(config.read_text())
+    except (EnvoyConfigError, OSError) as error:
+        # Envoy's library varies the spaces of its messages on purpose.
+        words = " ".join(str(error).split())
+        raise SettingInvalid(f"Envoy refuses {config}: {words}") from error
+
+
+class Envoy:
+    """Runs Envoy with a configuration file; several can run side by side."""
+
+    def __init__(self, config: Path, admin_port: int, log: LogFile, serves: Callable[[], bool] = lambda: True) -> None:
+        self.config = config
+        self.admin_port = admin_port
+        self.log = log
+        self._serves = serves
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process | None:
+        """The process, None before the first start."""
+        return self._process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def admin_address(self) -> str:
+        """The address of the admin interface."""
+        return f"{LOOPBACK}:{self.admin_port}"
+
+    def start(self) -> None:
+        """Check the configuration and start Envoy; raise SettingInvalid or ServerFailed."""
+        validate(self.config)
+        self._process = Process(self.command(), self.log)
+        self._process.start()
+
+    def command(self) -> Command:
+        """Return the command that runs Envoy; without hot restart it shares no memory with another one."""
+        options = {
+            "-c": str(self.config),
+            "--concurrency": "1",
+            "--file-flush-interval-msec": str(FLUSH_INTERVAL_MS),
+            "-l": "warning",
+        }
+        words = [word for pair in options.items() for word in pair]
+        return Command(
+            "Envoy", [str(check.envoy_binary()), *words, "--disable-hot-restart"], inherited_env(), stop_seconds=5.0
+        )
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        """Block until Envoy is live and what it fronts serves; raise ServerFailed when it ends or is not in time."""
+        await_ready(self._process, lambda: http_answers(self.admin_port, "/ready") and self._serves(), timeout_seconds)
+
+    def stop(self) -> None:
+        """Stop Envoy; blocks until it is gone."""
+        if self._process is not None:
+            self._process.stop()

@@ -1,0 +1,159 @@
+"""The jars of Apache Kafka, locked by sha256, fetched once.
+
+`python -m stack.servers.kafka_jars lock` renews the lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack.errors import ServerFailed, ServerMissing
+from stack.machine.paths import PUBLIC, default_cache, put_in_place
+
+LOCK = Path(__file__).with_name("kafka_jars.lock")
+VERSION = "4.3.1"
+# The exclamation mark keeps the logging binding from dictating the versions of everything else.
+ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!")
+PARALLEL = 8
+ATTEMPTS = 3
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, order=True)
+class Jar:
+    """Names one jar by its Maven coordinate and the sha256 of its bytes."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.artifact}:{self.version}:{self.sha256}"
+
+    @property
+    def filename(self) -> str:
+        """The name of the jar in the folder."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def read_lock(path: Path = LOCK) -> list[Jar]:
+    """Read the lock, one group:artifact:version:sha256 a line."""
+    return [Jar(*line.split(":")) for line in path.read_text().splitlines() if line]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_of(jars: list[Jar], cache: Path) -> Path:
+    """Return the folder of exactly these jars; another lock has another folder."""
+    digest = hashlib.sha256("\n".join(map(str, jars)).encode()).hexdigest()
+    return cache / f"kafka-{VERSION}-{digest[:12]}"
+
+
+def cached(cache: Path | None = None) -> Path | None:
+    """Return the folder of jars when they are all there, None when they have to be fetched."""
+    folder = folder_of(read_lock(), cache or default_cache())
+    return folder if folder.is_dir() else None
+
+
+def ensure(cache: Path | None = None, progress: Progress = lambda done, total, name: None) -> Path:
+    """Return the folder of jars, fetching them the first time; progress gets done, total and the jar's name."""
+    jars, cache = read_lock(), cache or default_cache()
+    target = folder_of(jars, cache)
+    if target.is_dir():
+        return target
+    cache.mkdir(mode=PUBLIC, parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".kafka-", dir=cache))
+    try:
+        fresh = work / "jars"
+        fresh.mkdir()
+        fetch_all(jars, work, fresh, progress)
+        put_in_place(fresh, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def fetch_all(jars: list[Jar], work: Path, into: Path, progress: Progress) -> None:
+    """Fetch several jars at a time; the first that fails for good ends it."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        running = {pool.submit(fetch, jar, work, into): jar for jar in jars}
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                progress(done, len(jars), running[future].filename)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def fetch(jar: Jar, work: Path, into: Path) -> None:
+    """Fetch one jar and move it into the folder when its bytes are the locked ones."""
+    for attempt in range(1, ATTEMPTS + 1):
+        # A repository per attempt: what a broken download left behind would be taken for the file.
+        context = maven(work / f"{jar.artifact}-{attempt}")
+        try:
+            artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar")
+            path = Path(artifact.resolve())
+            break
+        except Exception as error:
+            if attempt == ATTEMPTS:
+                raise ServerFailed(f"cannot fetch Kafka's {jar.filename} from Maven Central: {error}") from error
+    found = sha256_of(path)
+    if found != jar.sha256:
+        raise ServerFailed(f"{jar.filename} is not the locked file: sha256 {found}, expected {jar.sha256}")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(path, into / jar.filename)
+
+
+def maven(repository: Path) -> Any:
+    """Return a Maven context that keeps its files in repository."""
+    try:
+        from jgo.maven import MavenContext
+    except ImportError as error:
+        raise ServerMissing(
+            "Apache Kafka's jars cannot be fetched: pip install 'ordermesh[local]' (the package jgo)"
+        ) from error
+    return MavenContext(repo_cache=repository, timeout=30)
+
+
+def resolve_lock() -> list[Jar]:
+    """Resolve the roots against Maven Central and return every jar with its sha256, sorted."""
+    with tempfile.TemporaryDirectory() as repository:
+        context = maven(Path(repository))
+        roots, others = context.resolver.resolve([context.create_dependency(root) for root in ROOTS])
+        parts = [dependency.artifact for dependency in (*roots, *others)]
+        return sorted(Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve()))) for a in parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the lock (`lock`) or fetch what it names (`fetch`)."""
+    match arguments:
+        case ["lock"]:
+            jars = resolve_lock()
+            LOCK.write_text("".join(f"{jar}\n" for jar in jars))
+            print(f"{len(jars)} jars locked in {LOCK.name}")
+        case ["fetch"]:
+            print(ensure(progress=lambda done, total, name: print(f"{done}/{total} {name}", file=sys.stderr)))
+        case _:
+            print("usage: python -m stack.servers.kafka_jars lock|fetch", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,193 @@
+"""One PostgreSQL 18 server on loopback, its cluster in a folder of the state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
+
+from runtime.postgres.connections import connect
+from stack.errors import SettingInvalid
+from stack.machine import ports
+from stack.machine.paths import PASSABLE, PRIVATE, default_cache
+from stack.processes import proc
+from stack.processes.identity import Identity, first_closed, server_identity
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, Process, inherited_env
+from stack.processes.runners import await_ready
+from stack.servers.credentials import SUPERUSER, Credentials
+from stack.servers.postgres_binaries import Binaries, locate
+
+INITDB_SECONDS = 60.0
+LEFTOVER_SECONDS = 10.0
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": ports.LOOPBACK,
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "wal_compression": "pglz",
+    "min_wal_size": "128MB",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "10min",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    # The outbox and the metrics are updated all the time: their dead rows must not wait a minute.
+    "autovacuum_naptime": "10s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_checkpoints": "off",
+}
+
+
+class Postgres:
+    """Runs the server; makes its cluster when there is none, under an unprivileged uid when the person is root."""
+
+    def __init__(
+        self, folder: Path, run_dir: Path, port: int, log: LogFile, credentials: Credentials, cache: Path | None = None
+    ) -> None:
+        self.folder = folder
+        self.port = port
+        self.socket_dir = run_dir / "pg"
+        self.credentials = credentials
+        self.log = log
+        self._cache = cache or default_cache()
+        self._process: Process | None = None
+
+    @property
+    def data(self) -> Path:
+        """The folder of the cluster."""
+        return self.folder / "data"
+
+    @property
+    def process(self) -> Process | None:
+        """The server process, None before the first start."""
+        return self._process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the postmaster, None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def admin_dsn(self) -> str:
+        """The superuser's connection URI over the Unix socket."""
+        return self.credentials.dsn(SUPERUSER, str(self.socket_dir), self.port)
+
+    def start(self) -> None:
+        """Start the server, with initdb before the first time; raise PortTaken, SettingInvalid or ServerFailed."""
+        identity = server_identity(self.folder)
+        self._prepare_folders(identity)
+        binaries = locate(identity, self._cache)
+        if not self.data.exists():
+            self._initialise(binaries, identity)
+        clear_leftovers(self.data, self.socket_dir)
+        ports.require_free({"PostgreSQL": self.port})
+        self._process = Process(self._command(binaries, identity), self.log)
+        self._process.start()
+
+    def _prepare_folders(self, identity: Identity | None) -> None:
+        for folder, mode in ((self.folder, PRIVATE), (self.socket_dir, PASSABLE)):
+            folder.mkdir(mode=mode, exist_ok=True)
+            if identity is not None:
+                os.chown(folder, identity.uid, identity.gid, follow_symlinks=False)
+        closed = first_closed(self.folder, identity) if identity else None
+        if closed is not None and identity is not None:
+            raise SettingInvalid(
+                f"PostgreSQL refuses to run as root, so it runs as uid {identity.uid}, which may not enter {closed}: "
+                f"set ORDERMESH_HOME to a folder that it can reach (such as /var/lib/ordermesh)"
+            )
+
+    def _initialise(self, binaries: Binaries, identity: Identity | None) -> None:
+        fresh, password_file = self.folder / "data.new", self.folder / "password"
+        shutil.rmtree(fresh, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, self.credentials.password(SUPERUSER).encode())
+            if identity is not None:
+                os.fchown(descriptor, identity.uid, identity.gid)
+            initdb = Process(
+                Command("initdb", initdb_argv(binaries, fresh, password_file), server_env(), identity), self.log
+            )
+            initdb.start()
+            if not initdb.wait(INITDB_SECONDS) or initdb.returncode != 0:
+                initdb.kill()
+                raise initdb.failure("failed")
+        finally:
+            os.close(descriptor)
+            password_file.unlink(missing_ok=True)
+        os.rename(fresh, self.data)
+
+    def _command(self, binaries: Binaries, identity: Identity | None) -> Command:
+        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return Command(
+            "PostgreSQL",
+            [binaries.program("postgres"), "-D", str(self.data), *words],
+            server_env(),
+            identity,
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGINT,
+            stop_seconds=30.0,
+            clean_codes=frozenset({0}),
+        )
+
+    def wait_ready(self, timeout_seconds: float) -> None:
+        """Block until the server answers a query; raise ServerFailed when it ends or does not in time."""
+        await_ready(self._process, self.answers, timeout_seconds)
+
+    def answers(self) -> bool:
+        """Say whether the server answers a query now."""
+        try:
+            with connect(self.admin_dsn, "ordermesh-probe") as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def pings(self) -> bool:
+        """Say whether the server takes connections now, without making a session; blocks for two seconds at most."""
+        target = make_conninfo(host=str(self.socket_dir), port=str(self.port), connect_timeout="2")
+        return PGconn.ping(target.encode()) == Ping.OK
+
+    def stop(self) -> None:
+        """Stop the server fast and cleanly; blocks until it is gone."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def server_env() -> dict[str, str]:
+    """Return the environment of PostgreSQL's programs: their messages must not depend on the person's language."""
+    return inherited_env() | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str]:
+    """Return the command line that makes a cluster."""
+    options = {
+        "--pgdata": str(data),
+        "--username": SUPERUSER,
+        "--pwfile": str(password_file),
+        "--auth": "scram-sha-256",
+        "--encoding": "UTF8",
+        "--locale": "C",
+        "--locale-provider": "builtin",
+        "--builtin-locale": "C.UTF-8",
+    }
+    return [binaries.program("initdb"), "--data-checksums", *(f"{name}={value}" for name, value in options.items())]
+
+
+def clear_leftovers(data: Path, socket_dir: Path) -> None:
+    """End what an earlier stack left running on this cluster and remove the lock files it left."""
+    proc.end_all(lambda: proc.working_in(data, "postgres"), signal.SIGINT, LEFTOVER_SECONDS)
+    for path in (data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
+        path.unlink(missing_ok=True)

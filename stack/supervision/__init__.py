@@ -1,0 +1,1 @@
+"""The components of a stack: what they are, in which state, and who keeps them running."""

@@ -1,0 +1,119 @@
+"""Asks a server whether it serves; every answer but a clear yes is no."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from runtime.process import heartbeat
+from stack.machine.ports import LOOPBACK
+from stack.supervision.status import State
+
+PROBE_SECONDS = 1.0
+# For what was ready before: longer, since a busy machine is no fault.
+CHECK_SECONDS = 2.0
+CORRELATION = 1
+Checked = tuple[State, str]
+HEALTH = {
+    heartbeat.UP: State.READY,
+    heartbeat.STARTING: State.STARTING,
+    heartbeat.DEGRADED: State.DEGRADED,
+    heartbeat.DRAINING: State.DRAINING,
+    heartbeat.CRASH_LOOPING: State.CRASH_LOOPING,
+}
+# A channel of its own for each probe: a shared one would wait out the back-off of the attempts before.
+CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
+
+
+def accepts(path: Path) -> bool:
+    """Say whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PROBE_SECONDS)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def grpc_serves(path: Path) -> bool:
+    """Say whether the gRPC server on a Unix socket is SERVING."""
+    return accepts(path) and target_serves(f"unix:{path}")
+
+
+def target_serves(target: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+    """Say whether the gRPC server at a target is SERVING."""
+    with grpc.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
+        try:
+            reply = check(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def check(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
+    """Return the Check call of a server's health service."""
+    return channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+
+
+def service_health(port: int) -> Checked:
+    """Return how a service of ours says that it is, at /health of its metrics port."""
+    answer = http_get(port, "/health", CHECK_SECONDS)
+    try:
+        known = json.loads(answer[1] if answer is not None else b"")
+        return HEALTH[known["state"]], str(known["detail"])
+    except (ValueError, KeyError, TypeError):
+        return State.UNRESPONSIVE, f"no answer within {CHECK_SECONDS:g} s"
+
+
+def answering(answers: bool) -> Checked:
+    """Return the state of a server that answers or does not."""
+    return (State.READY, "") if answers else (State.UNRESPONSIVE, f"no answer within {CHECK_SECONDS:g} s")
+
+
+def kafka_answers(port: int) -> bool:
+    """Say whether a broker on a loopback port answers the question which requests it knows (ApiVersions, version 0)."""
+    request = struct.pack(">hhih", 18, 0, CORRELATION, -1)
+    try:
+        with socket.create_connection((LOOPBACK, port), CHECK_SECONDS) as client:
+            client.sendall(struct.pack(">i", len(request)) + request)
+            head = client.recv(8, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(head) == 8 and struct.unpack(">ii", head)[1] == CORRELATION
+
+
+def http_get(port: int, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
+    """Return the status and the body with which a loopback port answers GET path, None without an answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def http_status(port: int, path: str) -> int | None:
+    """Return the status with which a loopback port answers GET path, None without an answer."""
+    answer = http_get(port, path, CHECK_SECONDS)
+    return None if answer is None else answer[0]
+
+
+def http_answers(port: int, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+    """Say whether GET path on a loopback port answers 200."""
+    answer = http_get(port, path, timeout_seconds)
+    return answer is not None and answer[0] == http.client.OK
