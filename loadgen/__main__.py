@@ -9,7 +9,7 @@ from loadgen.report.text import print_closing, print_opening
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
-from runtime.process.output import Output
+from runtime.telemetry.output import Output
 
 
 def main(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from loadgen.sending.schedule import Constant, Profile, Ramp, Steps
+from loadgen.schedule import Constant, Profile, Ramp, Steps
 
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 HIGHEST_RATE = 1_000_000.0

@@ -28,13 +28,13 @@ from loadgen.report.result import (
     utc_text,
     why_void,
 )
+from loadgen.schedule import due_calls
 from loadgen.sending.driver import Driver
 from loadgen.sending.priority import realtime
 from loadgen.sending.recorder import NANOSECONDS, Recorder
-from loadgen.sending.schedule import due_calls
-from loadgen.sending.workload import Workload
 from loadgen.target import TargetNotReady, require_front_door
 from loadgen.transports import ENCODERS, open_transport
+from loadgen.workload import Workload
 
 
 def run(options: Options, screen: Screen | None = None) -> Result:

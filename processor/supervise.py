@@ -16,7 +16,7 @@ def main() -> int:
     logging.configure(SERVICE, settings)
     logging.logger().info("starting", settings=settings.shown())
     supervisor = Supervisor(
-        ("processor.consume.worker",),
+        ("processor.worker",),
         settings.processor_workers,
         metrics_address=settings.metrics_address,
     )

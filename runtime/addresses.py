@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from runtime.grpc import listen
+from runtime import listen
 
 
 def checked_address(address: str) -> str:

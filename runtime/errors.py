@@ -18,12 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2
-from google.rpc.status_pb2 import Status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
-
-from runtime.grpc import rest_field_names
 
 DOMAIN = "ordermesh"
 # gRPC caps metadata at 8 KiB, so a reply names this many violations and counts the rest.
@@ -130,27 +125,3 @@ class OutcomeUnknown(ServiceError):
 def database_unavailable() -> Unavailable:
     """Return the error for a database that does not answer."""
     return Unavailable(ErrorReason.DATABASE_UNAVAILABLE, "the database is unavailable, try again", retry_ms=1000)
-
-
-def to_status(error: ServiceError, *, over_rest: bool = False) -> Status:
-    """Return the error as google.rpc.Status with its details; to REST clients fields are told by their JSON names."""
-    told = rest_field_names.in_json if over_rest else str
-    status = Status(code=error.code.value[0], message=told(error.message))
-    status.details.add().Pack(
-        error_details_pb2.ErrorInfo(reason=ErrorReason.Name(error.reason), domain=DOMAIN, metadata=error.metadata)
-    )
-    if error.violations:
-        shown = error.violations[:SHOWN_VIOLATIONS]
-        status.details.add().Pack(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=told(v.field), description=told(v.description))
-                    for v in shown
-                ]
-            )
-        )
-    if error.retry_ms is not None:
-        delay = Duration()
-        delay.FromMilliseconds(error.retry_ms)
-        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    return status

@@ -18,7 +18,7 @@ from bench.peers.parts import CONSUMER, FASTSTREAM, POLLER, QUEUE, Part
 from bench.peers.queries import QUERIES
 from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from bench.subjects import SQL, Probe, Subject
-from stack.supervision.probe import http_answers
+from stack.machine.http_probe import http_answers
 
 TOPIC = "peer"
 PROCESSES = 2

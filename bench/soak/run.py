@@ -22,7 +22,7 @@ from bench.soak.clock import MovedClock
 from bench.soak.customers import Customers
 from bench.soak.figures import SQL, figures
 from orders.store import maintenance as orders_maintenance
-from processor.counting import maintenance as analytics_maintenance
+from processor import maintenance as analytics_maintenance
 from processor.settings import WorkSettings
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async

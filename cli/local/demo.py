@@ -26,7 +26,7 @@ from cli.pipeline import verify
 from runtime.exit_codes import ExitCode
 from stack.machine import ports
 from stack.machine.paths import temporary_home
-from stack.machine.prepare import prepared
+from stack.prepare import prepared
 from stack.running import start_movable
 from stack.settings import StackSettings
 from stack.supervision.supervisor import Stack

@@ -9,7 +9,7 @@ from rich.text import Text
 from cli.output.screen import console, plain_table
 from cli.place import local_status, settings_to_start
 from runtime.exit_codes import ExitCode
-from stack.machine import checks
+from stack import checks
 from stack.machine.paths import default_home
 
 

@@ -20,9 +20,9 @@ from cli.pipeline.components import Part, all_well, ask_gateway, parts
 from cli.place import finds_ports, local_status, require_status, settings_to_start
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
-from stack.machine.checks import open_files
+from stack.checks import open_files
 from stack.machine.paths import StateFolder, default_home
-from stack.machine.prepare import prepare, prepared
+from stack.prepare import prepare, prepared
 from stack.running import start_movable
 from stack.servers.brokers import SETTING
 from stack.settings import StackSettings

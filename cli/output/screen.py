@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runtime.process.output import Output
+from runtime.telemetry.output import Output
 
 # Where no terminal says how wide it is, lines are left whole for the program that reads them.
 WIDE_COLUMNS = 400

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from stack.supervision import probe
+from stack.machine.http_probe import http_answers
+from stack.machine.ports import LOOPBACK
+from stack.supervision.probe import target_serves
 
 LISTENERS = ("ORDERMESH_ORDERS_LISTEN", "ORDERMESH_ANALYTICS_LISTEN", "ORDERMESH_GATEWAY_LISTEN")
 METRICS = "ORDERMESH_METRICS_ADDRESS"
@@ -20,14 +22,14 @@ def port(address: str) -> int:
 def target(address: str) -> str:
     """Return the gRPC target of this container's first process that listens at an address."""
     address = address.replace("{index}", "0")
-    return address if address.startswith("unix:") else f"{probe.LOOPBACK}:{port(address)}"
+    return address if address.startswith("unix:") else f"{LOOPBACK}:{port(address)}"
 
 
 def well(name: str, address: str) -> bool:
     """Ask the gRPC server at an address, or for the metrics, which a program without one has too."""
     if name == METRICS:
-        return probe.http_answers(port(address), "/metrics", TIMEOUT_SECONDS)
-    return probe.target_serves(target(address), TIMEOUT_SECONDS)
+        return http_answers(port(address), "/metrics", TIMEOUT_SECONDS)
+    return target_serves(target(address), TIMEOUT_SECONDS)
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 from swagger_ui_bundle import swagger_ui_path
 
 from gateway.web import contracts
-from runtime.grpc import listen
+from runtime import listen
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(swagger_ui_path)

@@ -10,8 +10,8 @@ from loadgen.exit_codes import GRAVITY
 from loadgen.options import Options
 from loadgen.proof.proof import Proof, Reconciliation
 from loadgen.report.machine import Machine
+from loadgen.schedule import describe
 from loadgen.sending.recorder import Recorder
-from loadgen.sending.schedule import describe
 from runtime.exit_codes import ExitCode
 
 SCHEMA = "ordermesh.loadgen/1"

@@ -8,7 +8,7 @@ from loadgen.options import Options
 from loadgen.proof.proof import Reconciliation
 from loadgen.report.progress import print_line
 from loadgen.report.result import Result
-from loadgen.sending.schedule import count_orders, describe
+from loadgen.schedule import count_orders, describe
 from runtime.exit_codes import ExitCode
 
 

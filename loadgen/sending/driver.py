@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadgen.options import Options
+from loadgen.schedule import DueCall
 from loadgen.sending.recorder import Recorder
-from loadgen.sending.schedule import DueCall
 from loadgen.sending.timer import PreciseTimer
-from loadgen.sending.workload import PlannedOrder, Workload
 from loadgen.transports.answers import ABANDONED, Answer, Fate, Transport
+from loadgen.workload import PlannedOrder, Workload
 
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 1.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hdrh.histogram import HdrHistogram
 
 from loadgen.proof.own_orders import OwnOrders
-from loadgen.sending.workload import PlannedOrder
 from loadgen.transports.answers import Answer
+from loadgen.workload import PlannedOrder
 
 LOWEST_US = 1
 HIGHEST_US = 600_000_000

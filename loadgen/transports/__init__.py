@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from loadgen.options import Options, Protocol
-from loadgen.sending.workload import Encoder, encode_batch_entry, encode_json, encode_message
 from loadgen.transports.answers import Transport
 from loadgen.transports.grpc_batch import BatchTransport
 from loadgen.transports.grpc_unary import UnaryTransport
 from loadgen.transports.rest import RestTransport
+from loadgen.workload import Encoder, encode_batch_entry, encode_json, encode_message
 
 ENCODERS: dict[Protocol, Encoder] = {
     Protocol.REST: encode_json,

@@ -9,7 +9,7 @@ from typing import Protocol
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from loadgen.sending.workload import PlannedOrder
+from loadgen.workload import PlannedOrder
 
 
 class Fate(Enum):

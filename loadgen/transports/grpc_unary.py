@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import grpc
 from ordermesh.orders.v1 import orders_pb2
 
-from loadgen.sending.workload import PlannedOrder
 from loadgen.transports.answers import ACCEPTED, BAD_REPLY, Answer, classify_call
 from loadgen.transports.channels import Channels
+from loadgen.workload import PlannedOrder
 
 METHOD = "/ordermesh.orders.v1.OrderService/CreateOrder"
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from loadgen.sending.workload import PlannedOrder
 from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIMED_OUT, Answer, Fate, classify
 from loadgen.transports.http_connection import HttpConnection
 from loadgen.transports.http_reply import HttpReply
+from loadgen.workload import PlannedOrder
 
 SWEEP_SECONDS = 0.1
 ORDER_ID = re.compile(rb'"orderId": ?"([0-9a-f-]{36})"')

@@ -16,11 +16,11 @@ from orders.api import validation
 from orders.api.changes import Changes, Connection
 from orders.api.reads import Reads
 from orders.domain import events
+from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
 from orders.stock.backorders import Releases
 from orders.stock.tracked_orders import write_stocks
 from orders.store import rows
-from orders.store.clock import DatabaseClock
 from orders.store.queries import QUERIES
 from orders.store.stored_orders import Row, product_message
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidRequest, NotFound, Violation

@@ -20,8 +20,9 @@ from orders.store.idempotency import REPLAYED, Outcome
 from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_changes import Steps, fetch_order
-from runtime.errors import InvalidRequest, ServiceError, Violation, to_status
+from runtime.errors import InvalidRequest, ServiceError, Violation
 from runtime.grpc import rest_field_names
+from runtime.grpc.error_mapping import to_status
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
 

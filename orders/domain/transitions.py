@@ -8,10 +8,10 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain import events
+from orders.domain.clock import after
 from orders.domain.events import OutboxEvent
 from orders.domain.ids import uuid7
 from orders.domain.order import STEPS, Status, StoredOrder
-from orders.store.clock import after
 from runtime.errors import FailedPrecondition
 
 

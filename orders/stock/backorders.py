@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from orders.domain.clock import DatabaseClock
 from orders.domain.order import CREATED, StoredOrder
 from orders.domain.transitions import step_events
 from orders.outbox.notifier import Doorbell
@@ -20,7 +21,6 @@ from orders.stock import allocation
 from orders.stock.allocation import Stock, Waiting
 from orders.stock.tracked_orders import lock_stocks, write_stocks
 from orders.store import rows
-from orders.store.clock import DatabaseClock
 from orders.store.queries import QUERIES
 from orders.store.stored_orders import from_row
 from runtime.postgres import arrays, transactions

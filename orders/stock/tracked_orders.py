@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 
 from orders.domain import events
+from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
 from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder
 from orders.stock import allocation
 from orders.stock.allocation import Decision, Stock
 from orders.store import rows
-from orders.store.clock import DatabaseClock
 from orders.store.idempotency import Outcome, RequestKey, answers_after_commit, first_answers, replay
 from orders.store.queries import QUERIES
 from orders.store.rows import PlannedOrder

@@ -13,12 +13,12 @@ import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
 from orders.domain.order import CREATED, Accepted, NewOrder
 from orders.outbox.notifier import Doorbell
 from orders.stock.tracked_orders import NotFresh, store_tracked
 from orders.store import rows
-from orders.store.clock import DatabaseClock
 from orders.store.idempotency import Outcome, settle_replays
 from orders.store.queries import QUERIES
 from orders.store.rows import PlannedOrder

@@ -10,13 +10,13 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 from psycopg_pool import AsyncConnectionPool
 
+from orders.domain.clock import DatabaseClock
 from orders.domain.order import CANCELLED, PENDING_RESTOCK, Needs, Status, StoredOrder
 from orders.domain.transitions import step_event
 from orders.stock.backorders import Releases
 from orders.stock.catalogue import Catalogue
 from orders.stock.tracked_orders import write_stocks
 from orders.store import rows
-from orders.store.clock import DatabaseClock
 from orders.store.queries import QUERIES
 from orders.store.stored_orders import from_row
 from runtime.errors import NotFound

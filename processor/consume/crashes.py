@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import psycopg
 from confluent_kafka import Message
 
-from processor.consume.batch import Place, Span, place_of
-from processor.consume.positions import Mark
+from processor.events.batch import Place, Span, place_of
+from processor.events.positions import Mark
 from runtime.kafka.topic_offsets import Partition
 from runtime.postgres.queries import Queries
 

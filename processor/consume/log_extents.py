@@ -12,7 +12,7 @@ from uuid import UUID
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from processor.consume.batch import Span
+from processor.events.batch import Span
 from runtime.kafka import clients, topic_offsets, topics
 from runtime.kafka.topic_offsets import Extent, Partition
 from runtime.settings import Settings

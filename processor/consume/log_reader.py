@@ -7,9 +7,9 @@ from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.consume.batch import Batch, Span, place_of
 from processor.consume.log_extents import LogExtents
-from processor.consume.positions import Mark, Start
+from processor.events.batch import Batch, Span, place_of
+from processor.events.positions import Mark, Start
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from processor.consume.batch import Batch
+from processor.events.batch import Batch
 from processor.settings import WorkSettings
 from runtime.kafka.topic_offsets import Partition
 from runtime.postgres.queries import Queries

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED, ORDER_CREATED, RESTOCK_REQUESTED
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from processor.consume.decode import Event
+from processor.events.decode import Event
 
 ORDERS_TOTAL = "orders_total"
 REVENUE_TOTAL = "revenue_total"

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from processor.consume.batch import Batch, Parked
-from processor.consume.decode import Event, Window
-from processor.consume.positions import Mark, Start
 from processor.counting.deltas import MetricKey, deltas
+from processor.events.batch import Batch, Parked
+from processor.events.decode import Event, Window
+from processor.events.positions import Mark, Start
 from runtime.kafka import event_rules
 from runtime.kafka.topic_offsets import NO_TOPIC, Partition
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, topic_of

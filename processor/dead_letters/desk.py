@@ -13,10 +13,10 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from processor.consume.batch import Place
-from processor.consume.decode import Reason
 from processor.counting import store
 from processor.dead_letters import writer
+from processor.events.batch import Place
+from processor.events.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime.kafka import clients, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Message
 
-from processor.consume.batch import Kept, Parked, Place
+from processor.events.batch import Kept, Parked, Place
 from runtime.kafka import clients, raw_headers, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.errors import is_refused

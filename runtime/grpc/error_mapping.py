@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
@@ -47,6 +50,32 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)
     return errors.ServiceError(ErrorReason.INTERNAL_FAULT, "internal error", metadata={"trace_id": trace_id})
+
+
+def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
+    """Return the error as google.rpc.Status with its details; to REST clients fields are told by their JSON names."""
+    told = rest_field_names.in_json if over_rest else str
+    status = Status(code=error.code.value[0], message=told(error.message))
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(
+            reason=ErrorReason.Name(error.reason), domain=errors.DOMAIN, metadata=error.metadata
+        )
+    )
+    if error.violations:
+        shown = error.violations[: errors.SHOWN_VIOLATIONS]
+        status.details.add().Pack(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(field=told(v.field), description=told(v.description))
+                    for v in shown
+                ]
+            )
+        )
+    if error.retry_ms is not None:
+        delay = Duration()
+        delay.FromMilliseconds(error.retry_ms)
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
 
 
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
@@ -172,7 +201,7 @@ def ended(method: str, error: Exception, metadata: Metadata, started: float) -> 
     """Return the status that ends a call with an error, and record it."""
     told = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
     observe(method, told.code, started)
-    return rpc_status.to_status(errors.to_status(told, over_rest=rest_field_names.over_rest(metadata)))
+    return rpc_status.to_status(to_status(told, over_rest=rest_field_names.over_rest(metadata)))
 
 
 class SyncErrors(grpc.ServerInterceptor):

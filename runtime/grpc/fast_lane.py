@@ -15,7 +15,7 @@ import grpc
 import pygrpc_native.aio as native
 from grpc_health.v1 import health, health_pb2_grpc
 
-from runtime.grpc import listen
+from runtime import listen
 from runtime.grpc.error_mapping import Handler, wrap_async
 from runtime.telemetry.logging import logger
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from runtime.process.output import Output
 from runtime.settings import Settings
+from runtime.telemetry.output import Output
 
 
 def configure(service: str, settings: Settings) -> None:

@@ -9,11 +9,11 @@ from frontdoor import check
 from frontdoor.values import EnvoyConfigError
 
 from stack.errors import SettingInvalid
+from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
-from stack.supervision.probe import http_answers
 
 FLUSH_INTERVAL_MS = 200
 

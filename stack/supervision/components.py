@@ -15,6 +15,7 @@ from runtime.process import descriptors
 from runtime.process.shutdown import STOP_SECONDS
 from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
+from stack.machine.http_probe import http_answers, http_status
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, inherited_env
@@ -23,15 +24,7 @@ from stack.servers.brokers import brokers, copies
 from stack.servers.databases import provision
 from stack.servers.envoy import Envoy
 from stack.servers.kafka import Kafka
-from stack.supervision.probe import (
-    Checked,
-    answering,
-    grpc_serves,
-    http_answers,
-    http_status,
-    kafka_answers,
-    service_health,
-)
+from stack.supervision.probe import Checked, answering, grpc_serves, kafka_answers, service_health
 from stack.supervision.site import Site, postgres
 from stack.supervision.status import State
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import struct
@@ -13,12 +12,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from runtime.process import heartbeat
+from stack.machine.http_probe import CHECK_SECONDS, PROBE_SECONDS, http_get
 from stack.machine.ports import LOOPBACK
 from stack.supervision.status import State
 
-PROBE_SECONDS = 1.0
-# For what was ready before: longer, since a busy machine is no fault.
-CHECK_SECONDS = 2.0
 CORRELATION = 1
 Checked = tuple[State, str]
 HEALTH = {
@@ -92,28 +89,3 @@ def kafka_answers(port: int) -> bool:
     except OSError:
         return False
     return len(head) == 8 and struct.unpack(">ii", head)[1] == CORRELATION
-
-
-def http_get(port: int, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
-    """Return the status and the body with which a loopback port answers GET path, None without an answer."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
-    try:
-        connection.request("GET", path)
-        reply = connection.getresponse()
-        return reply.status, reply.read()
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-
-
-def http_status(port: int, path: str) -> int | None:
-    """Return the status with which a loopback port answers GET path, None without an answer."""
-    answer = http_get(port, path, CHECK_SECONDS)
-    return None if answer is None else answer[0]
-
-
-def http_answers(port: int, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
-    """Say whether GET path on a loopback port answers 200."""
-    answer = http_get(port, path, timeout_seconds)
-    return answer is not None and answer[0] == http.client.OK

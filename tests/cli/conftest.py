@@ -9,7 +9,7 @@ import pytest
 from command import Place, as_person
 
 from stack.machine.paths import temporary_home
-from stack.machine.prepare import prepare
+from stack.prepare import prepare
 from stack.processes.identity import unprivileged
 
 

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import json_format
 from ordermesh.events.v1 import events_pb2
 
-from processor.consume.decode import ANY_TIME, Event, Poison, Reason, decode
+from processor.events.decode import ANY_TIME, Event, Poison, Reason, decode
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.proof.proof import Claim, Totals, judge
-from loadgen.sending.workload import PlannedOrder
 from loadgen.transports.answers import Fate, classify
 from loadgen.transports.http_reply import BadReply, HttpReply, parse_reply
 from loadgen.transports.rest import read_reply
+from loadgen.workload import PlannedOrder
 
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 429 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 import pytest
 
 from loadgen.options import Options, Target
+from loadgen.schedule import Constant, due_calls
 from loadgen.sending.driver import Driver
-from loadgen.sending.schedule import Constant, due_calls
-from loadgen.sending.workload import PlannedOrder, Workload, encode_json
 from loadgen.transports.answers import ACCEPTED, CONNECTION_LOST, Answer
+from loadgen.workload import PlannedOrder, Workload, encode_json
 
 
 class Silent:

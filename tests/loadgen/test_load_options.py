@@ -4,7 +4,7 @@ import pytest
 
 from loadgen import options as load_options
 from loadgen.options import OptionError, Options, Protocol, Target
-from loadgen.sending.schedule import Constant, Ramp, Steps
+from loadgen.schedule import Constant, Ramp, Steps
 
 
 def parse(argv: list[str]) -> Options:

@@ -17,7 +17,7 @@ from loadgen.options import Options, Protocol, Target
 from loadgen.proof.proof import Proof
 from loadgen.report.progress import Snapshot
 from loadgen.report.result import Result
-from loadgen.sending.schedule import Constant
+from loadgen.schedule import Constant
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode

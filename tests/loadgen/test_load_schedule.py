@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.sending.schedule import Constant, Profile, Ramp, Steps, count_orders, due_calls, due_times
+from loadgen.schedule import Constant, Profile, Ramp, Steps, count_orders, due_calls, due_times
 
 rates = st.floats(0.5, 2_000)
 profiles = st.one_of(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ordermesh.orders.v1 import orders_pb2
 
-from loadgen.sending.workload import (
+from loadgen.workload import (
     Draft,
     PlannedOrder,
     Workload,

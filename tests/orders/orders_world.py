@@ -23,10 +23,10 @@ from orders.api.inventory_service import Inventory
 from orders.api.ledger_service import OrderLedger
 from orders.api.order_service import Orders
 from orders.api.reads import Reads
+from orders.domain.clock import DatabaseClock
 from orders.outbox.notifier import Doorbell
 from orders.stock.backorders import Releases
 from orders.stock.catalogue import Catalogue
-from orders.store.clock import DatabaseClock
 from orders.writes.group_commit import Writer
 from orders.writes.status_changes import Steps
 from runtime.grpc.error_mapping import AsyncErrors

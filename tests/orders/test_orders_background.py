@@ -17,9 +17,9 @@ from orders_world import World, order, refusal
 from psycopg_pool import AsyncConnectionPool
 from structlog.testing import capture_logs
 
+from orders.domain.clock import DatabaseClock
 from orders.outbox.notifier import Doorbell
 from orders.stock.backorders import Releases
-from orders.store.clock import DatabaseClock
 from runtime.exit_codes import ExitCode
 
 TASKS = {

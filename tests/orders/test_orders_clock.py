@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from orders.domain.clock import MAX_AHEAD_US, MAX_CARRIED_US, MAX_DRIFT_PPM, DatabaseClock, after
 from orders.domain.ids import uuid7
-from orders.store.clock import MAX_AHEAD_US, MAX_CARRIED_US, MAX_DRIFT_PPM, DatabaseClock, after
 
 BASE_US = 1_790_000_000_000_000
 # Rounding to whole microseconds, of each reading.

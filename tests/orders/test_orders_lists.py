@@ -35,7 +35,7 @@ async def some(world: World, number: int, **words: str) -> list[str]:
 async def test_pages_go_through_all_orders_once_newest_first_even_of_equal_times(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.store.clock.DatabaseClock.now_us", lambda *_: SAME_TIME_US)
+    monkeypatch.setattr("orders.domain.clock.DatabaseClock.now_us", lambda *_: SAME_TIME_US)
     made = [each for _ in range(5) for each in await some(world, 2)]
     found = await pages(world, page_size=3)
     assert [len(page) for page in found] == [3, 3, 3, 1]

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from orders_world import World, open_world
 
+from orders.domain.clock import DatabaseClock
 from orders.domain.order import Accepted, Line, NewOrder
 from orders.outbox.notifier import Doorbell
 from orders.store import maintenance
-from orders.store.clock import DatabaseClock
 from orders.store.queries import LEDGER
 from orders.writes.group_commit import Entry, Writer
 from runtime.postgres import partitions

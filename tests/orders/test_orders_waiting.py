@@ -222,7 +222,7 @@ async def test_after_the_clock_went_back_who_came_first_is_still_served_first(
     await world.tracked("t", 0)
     first = await world.create(("t", 1, 1))
     now_us = world.clock.now_us()
-    monkeypatch.setattr("orders.store.clock.DatabaseClock.now_us", lambda *_: now_us - 3_600_000_000)
+    monkeypatch.setattr("orders.domain.clock.DatabaseClock.now_us", lambda *_: now_us - 3_600_000_000)
     second = await world.create(("t", 1, 1))
     assert second.order_id < first.order_id
     assert await world.restock("t", 1) == 1

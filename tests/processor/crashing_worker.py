@@ -3,8 +3,9 @@
 import os
 import resource
 
-from processor.consume import batch, worker
-from processor.consume.decode import Event, Poison, decode
+from processor import worker
+from processor.events import batch
+from processor.events.decode import Event, Poison, decode
 from runtime.process.supervisor import run_child
 
 FATAL = b"ends the process"

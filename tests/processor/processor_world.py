@@ -13,10 +13,10 @@ from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, Resto
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain.ids import uuid7
-from processor.consume.decode import ANY_TIME, Event, decode
-from processor.consume.worker import Worker
 from processor.counting.deltas import deltas
+from processor.events.decode import ANY_TIME, Event, decode
 from processor.settings import WorkSettings
+from processor.worker import Worker
 from runtime.kafka import clients, topics
 
 Answer = TypeVar("Answer")

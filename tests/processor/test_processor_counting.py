@@ -20,11 +20,12 @@ from processor_world import TRACEPARENT, World, created, decoded, history, new_i
 from structlog.testing import capture_logs
 
 from orders.domain.ids import uuid7
-from processor.consume import decode
-from processor.consume.batch import Batch
-from processor.consume.positions import Start
-from processor.counting import maintenance, store
+from processor import maintenance
+from processor.counting import store
 from processor.dead_letters import desk
+from processor.events import decode
+from processor.events.batch import Batch
+from processor.events.positions import Start
 from processor.query import ledger_service
 from runtime.kafka import clients, topics
 from runtime.postgres import connections

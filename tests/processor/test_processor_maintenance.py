@@ -5,7 +5,7 @@ from processor_world import World
 from structlog.testing import capture_logs
 from topic_config import topic_config
 
-from processor.counting import maintenance
+from processor import maintenance
 from runtime.kafka import topics
 
 

@@ -20,9 +20,9 @@ from cli.topics import tail
 from cli.topics.reader import Start as TailStart
 from cli.topics.reader import TopicReader
 from processor.consume.crashes import MAX_CRASHES
-from processor.consume.positions import Mark, Start, start
-from processor.consume.worker import Worker
 from processor.dead_letters import desk
+from processor.events.positions import Mark, Start, start
+from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.kafka.topic_offsets import NO_TOPIC, Extent
 from stack.machine.paths import StateFolder, temporary_home

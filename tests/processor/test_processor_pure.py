@@ -10,8 +10,8 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from processor_world import created, decoded, history, new_id, restock, sums
 
 from processor.consume import retry
-from processor.consume.decode import ANY_TIME, Event, Poison, Reason, Window, decode
 from processor.counting.deltas import Tally, deltas
+from processor.events.decode import ANY_TIME, Event, Poison, Reason, Window, decode
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 HISTORY = history(30)

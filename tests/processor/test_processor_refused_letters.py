@@ -14,10 +14,10 @@ from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 
 from orders import create_topics
-from processor.consume import decode
-from processor.consume.batch import Parked, place_of
 from processor.dead_letters import desk, writer
 from processor.dead_letters.writer import LetterBox, LetterNotWritten
+from processor.events import decode
+from processor.events.batch import Parked, place_of
 from runtime.kafka import clients, size_limits, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics

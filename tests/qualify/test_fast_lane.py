@@ -23,7 +23,8 @@ from lane_load import (
 )
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime.errors import InvalidRequest, Overloaded, ServiceError, Violation, to_status
+from runtime.errors import InvalidRequest, Overloaded, ServiceError, Violation
+from runtime.grpc.error_mapping import to_status
 from stack.running import RunningStack
 
 MIB = 1024 * 1024

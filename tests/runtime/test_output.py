@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runtime.process.output import Output
+from runtime.telemetry.output import Output
 
 
 def test_what_a_full_disk_does_not_take_is_dropped_and_told_when_it_takes_lines_again(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from runtime import errors
+from runtime import errors, listen
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc import listen
+from runtime.grpc import error_mapping
 from runtime.postgres.queries import Queries
 from runtime.telemetry import trace_context
 
@@ -16,7 +16,7 @@ from runtime.telemetry import trace_context
 def test_twenty_violations_are_shown_all_are_counted_and_the_reply_fits_into_metadata() -> None:
     rule = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -"
     many = [Violation(f"items[{n}].product_id", rule) for n in range(3000)]
-    status = errors.to_status(InvalidRequest(many))
+    status = error_mapping.to_status(InvalidRequest(many))
     info, bad = ErrorInfo(), BadRequest()
     assert status.details[0].Unpack(info)
     assert status.details[1].Unpack(bad)
@@ -28,7 +28,7 @@ def test_twenty_violations_are_shown_all_are_counted_and_the_reply_fits_into_met
 
 def test_every_error_has_one_reason_and_those_to_be_tried_again_a_delay() -> None:
     for error, delay in ((errors.Overloaded(), 0.1), (errors.database_unavailable(), 1.0), (errors.Expired(), None)):
-        status = errors.to_status(error)
+        status = error_mapping.to_status(error)
         assert status.code == error.code.value[0]
         assert status.details[0].type_url.endswith("google.rpc.ErrorInfo")
         retry = RetryInfo()

@@ -1,6 +1,6 @@
 import socket
 
-from stack.machine.checks import examine
+from stack.checks import examine
 from stack.machine.paths import temporary_home
 from stack.settings import StackSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack.machine.paths import default_cache, temporary_home
-from stack.machine.prepare import prepare
+from stack.prepare import prepare
 from stack.processes.identity import unprivileged
 
 ROOT_WITH_SETPRIV = os.geteuid() == 0 and shutil.which("setpriv") is not None

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
-from processor.consume.decode import Event, Poison, Reason, Window, decode
-from processor.consume.positions import Mark
+from processor.events.decode import Event, Poison, Reason, Window, decode
+from processor.events.positions import Mark
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.kafka.topic_offsets import NO_TOPIC, Partition
 from runtime.telemetry import trace_context

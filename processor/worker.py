@@ -11,14 +11,16 @@ from collections.abc import Sequence
 import psycopg
 from confluent_kafka import KafkaException, Message
 
-from processor.consume import crashes, decode, positions
-from processor.consume.batch import Batch, LogWentBack, Place, set_aside, sort_out
+from processor import maintenance
+from processor.consume import crashes
 from processor.consume.log_reader import LogReader
 from processor.consume.pauses import Pauses
 from processor.consume.retry import MAX_CONFLICTS, wait_seconds
-from processor.counting import maintenance, store
+from processor.counting import store
 from processor.counting.reporting import tell
 from processor.dead_letters.writer import LetterBox, LetterNotWritten
+from processor.events import decode, positions
+from processor.events.batch import Batch, LogWentBack, Place, set_aside, sort_out
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from runtime.chunks import parts

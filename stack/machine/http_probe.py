@@ -1,0 +1,36 @@
+"""Asks an HTTP server on loopback; every answer but a clear yes is no."""
+
+from __future__ import annotations
+
+import http.client
+
+from stack.machine.ports import LOOPBACK
+
+PROBE_SECONDS = 1.0
+# For what was ready before: longer, since a busy machine is no fault.
+CHECK_SECONDS = 2.0
+
+
+def http_get(port: int, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
+    """Return the status and the body with which a loopback port answers GET path, None without an answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def http_status(port: int, path: str) -> int | None:
+    """Return the status with which a loopback port answers GET path, None without an answer."""
+    answer = http_get(port, path, CHECK_SECONDS)
+    return None if answer is None else answer[0]
+
+
+def http_answers(port: int, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+    """Say whether GET path on a loopback port answers 200."""
+    answer = http_get(port, path, timeout_seconds)
+    return answer is not None and answer[0] == http.client.OK
