@@ -18,7 +18,7 @@ from bench.subjects import SQL, NotDrained, Probe, connected
 from orders.api import validation
 from orders.domain.ids import uuid7
 from orders.domain.order import CREATED
-from orders.store import rows
+from orders.store import insert_orders
 from stack.supervision import components
 from stack.supervision.components import Component
 
@@ -111,8 +111,8 @@ def handler() -> Stage:
     for _ in range(HANDLER_ORDERS // HANDLER_BATCH):
         now_us = time.time_ns() // 1000
         checked = [validation.new_order(request, outbox.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
-        batch = [rows.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
-        rows.order_parameters(batch, "bench")
+        batch = [insert_orders.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
+        insert_orders.order_parameters(batch, "bench")
     seconds, cpu_us = time.perf_counter() - began, (time.process_time() - began_cpu) * 1e6
     cost = {"orders": round(cpu_us / HANDLER_ORDERS, 2)}
     rate = round(HANDLER_ORDERS / seconds, 1)

@@ -16,19 +16,19 @@ from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
 from orders.api.admission import Admission
-from orders.api.changes import Changes
+from orders.api.idempotent_writes import Changes
 from orders.api.inventory_service import Inventory
 from orders.api.ledger_service import OrderLedger
 from orders.api.order_service import Orders
-from orders.api.reads import Reads
+from orders.api.read_admission import Reads
 from orders.domain.clock import DatabaseClock
 from orders.outbox.notifier import Doorbell
 from orders.settings import ServeSettings
-from orders.stock.backorders import Releases
-from orders.stock.catalogue import Catalogue
+from orders.stock.backorder_release import Releases
+from orders.stock.product_cache import Catalogue
 from orders.store.maintenance import keep_house
 from orders.writes.group_commit import Writer
-from orders.writes.status_changes import Steps
+from orders.writes.status_transitions import Steps
 from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool

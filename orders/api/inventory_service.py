@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import psycopg
@@ -13,17 +13,18 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from psycopg_pool import AsyncConnectionPool
 
 from orders.api import validation
-from orders.api.changes import Changes, Connection
-from orders.api.reads import Reads
+from orders.api.idempotent_writes import Changes, Connection
+from orders.api.messages import product_message
+from orders.api.read_admission import Reads
 from orders.domain import events
 from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
-from orders.stock.backorders import Releases
+from orders.stock.backorder_release import Releases
 from orders.stock.tracked_orders import write_stocks
-from orders.store import rows
+from orders.store import insert_orders
+from orders.store.product_rows import fetch_product, insert_product, list_products
 from orders.store.queries import QUERIES
-from orders.store.stored_orders import Row, product_message
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidRequest, NotFound, Violation
+from runtime.errors import FailedPrecondition, InvalidRequest, Violation
 from runtime.grpc import page_token
 from runtime.telemetry import trace_context
 
@@ -61,8 +62,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         filters = page_token.filters_hash(request)
         after = page_token.decode(request.page_token, filters).key if request.page_token else ""
         async with self._reads.connection(size, context) as connection:
-            cursor = await connection.execute(QUERIES.list_products, {"after": after, "limit": size + 1})
-            found = await cursor.fetchall()
+            found = await list_products(connection, after, size + 1)
         page = first_bytes([product_message(row) for row in found[:size]])
         token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > len(page) else None
         return inventory_pb2.ListProductsResponse(
@@ -109,7 +109,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.RestockProductResponse:
         """Add the stock with its event, and release those who can have it now, in one transaction."""
         product_id, quantity = request.product_id, request.quantity
-        if not product_message(await fetch_product(connection, product_id)).tracked:
+        if not (await fetch_product(connection, product_id)).tracked:
             raise FailedPrecondition(
                 ErrorReason.PRODUCT_NOT_TRACKED,
                 f'product "{product_id}" does not track stock',
@@ -119,7 +119,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         now_us = self._clock.now_us()
         stocks[product_id].give_back(quantity, now_us)
         event = events.restocked(uuid7(now_us), product_id, quantity, now_us, traceparent)
-        await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+        await connection.execute(QUERIES.insert_events, insert_orders.event_parameters([event]))
         released = await self._releases.give(connection, [product_id], stocks, traceparent)
         await write_stocks(connection, stocks)
         product = product_message(await fetch_product(connection, product_id))
@@ -130,30 +130,3 @@ def first_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Pro
     """Return as many of the products as a page may have bytes, at least one where there is one."""
     totals = accumulate(product.ByteSize() for product in products)
     return products[: max(1, sum(total <= MAX_PAGE_BYTES for total in totals))]
-
-
-async def fetch_product(connection: Connection, product_id: str) -> Row:
-    """Return a product. Raises NotFound."""
-    row = await (await connection.execute(QUERIES.get_product, {"product_id": product_id})).fetchone()
-    if row is None:
-        raise NotFound(ErrorReason.PRODUCT_NOT_FOUND, f'no product "{product_id}"', metadata={"product_id": product_id})
-    return cast(Row, row)
-
-
-async def insert_product(connection: Connection, request: inventory_pb2.CreateProductRequest, price_minor: int) -> Row:
-    """Add a product and return it. Raises AlreadyExists."""
-    parameters = {
-        "product_id": request.product_id,
-        "name": request.name,
-        "price_minor": price_minor,
-        "tracked": request.tracked,
-        "stock": request.stock,
-    }
-    row = await (await connection.execute(QUERIES.insert_product, parameters)).fetchone()
-    if row is None:
-        raise AlreadyExists(
-            ErrorReason.PRODUCT_EXISTS,
-            f'product "{request.product_id}" exists',
-            metadata={"product_id": request.product_id},
-        )
-    return cast(Row, row)

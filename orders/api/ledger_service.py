@@ -15,8 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from orders.domain import ids
 from orders.domain.events import timestamp
+from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
-from orders.store.stored_orders import Row
 from runtime.chunks import parts
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -15,9 +15,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
 
+from orders.api.messages import order_message
 from orders.domain import ids
+from orders.store.order_rows import OrderSummaryRow, stored_order
 from orders.store.queries import QUERIES
-from orders.store.stored_orders import Summary, from_row, order_message
 from runtime.chunks import parts
 from runtime.grpc import page_token
 from runtime.postgres import arrays
@@ -36,7 +37,7 @@ Connection = psycopg.AsyncConnection[Any]
 class Page:
     """Summaries and the token of the next page, empty on the last."""
 
-    orders: list[Summary]
+    orders: list[OrderSummaryRow]
     next_page_token: str
 
 
@@ -45,19 +46,19 @@ async def page(connection: Connection, request: ListOrdersRequest, size: int, *,
     filters = page_token.filters_hash(request)
     query, parameters = question(request)
     parameters |= {"before": before(request, filters), "count_lines": count_lines}
-    found: list[Summary] = []
+    found: list[OrderSummaryRow] = []
     full = False
     while not full:
         parameters["limit"] = limit = min(size + 1 - len(found), SLICE_ORDERS)
         rows = await (await connection.execute(query, parameters)).fetchall()
-        found += [Summary(*row) for row in rows]
+        found += [OrderSummaryRow(*row) for row in rows]
         full = len(rows) < limit or len(found) > size or sum(order.line_count for order in found) > MAX_PAGE_LINES
         parameters["before"] = found[-1].order_id if found else ""
     fitting = found[: min(size, fitting_orders(found))]
     return Page(fitting, next_token(fitting[-1], filters) if len(fitting) < len(found) else "")
 
 
-def fitting_orders(found: Sequence[Summary]) -> int:
+def fitting_orders(found: Sequence[OrderSummaryRow]) -> int:
     """Return how many of the orders have no more lines together than a page may have; the first one always fits."""
     totals = accumulate(order.line_count for order in found)
     return max(1, sum(lines <= MAX_PAGE_LINES for lines in totals))
@@ -78,13 +79,13 @@ def question(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]
     }
 
 
-async def messages(connection: Connection, summaries: Sequence[Summary]) -> list[Order]:
+async def messages(connection: Connection, summaries: Sequence[OrderSummaryRow]) -> list[Order]:
     """Return the orders of a page with their lines; others get their turn on the way."""
     parameters = {"order_ids": arrays.plain([order.order_id for order in summaries])}
     rows = await (await connection.execute(QUERIES.get_orders, parameters)).fetchall() if summaries else []
     made = []
     for some in parts(rows, MESSAGES_AT_A_TIME):
-        made += [order_message(from_row(row)) for row in some]
+        made += [order_message(stored_order(row)) for row in some]
         await asyncio.sleep(0)
     return made
 
@@ -99,7 +100,7 @@ def before(request: ListOrdersRequest, filters: bytes) -> str:
     return ids.lowest(microseconds(request.created_before)) if request.HasField("created_before") else ids.LAST
 
 
-def next_token(last: Summary, filters: bytes) -> str:
+def next_token(last: OrderSummaryRow, filters: bytes) -> str:
     """Return the token of the page that follows an order."""
     order_id = uuid.UUID(last.order_id).bytes
     return page_token.encode(PageToken(created_at_us=last.created_at_us, order_id=order_id, filters_hash=filters))

@@ -9,17 +9,17 @@ from typing import Any, ParamSpec
 import grpc
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from orders.api import order_pages, validation
+from orders.api import messages, order_pages, validation
 from orders.api.admission import Admission, time_remaining
-from orders.api.changes import Changes, Connection
-from orders.api.reads import Reads
+from orders.api.idempotent_writes import Changes, Connection
+from orders.api.read_admission import Reads
 from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Status
-from orders.stock.catalogue import Catalogue
-from orders.store import stored_orders
-from orders.store.idempotency import REPLAYED, Outcome
+from orders.stock.product_cache import Catalogue
+from orders.store.order_idempotency import REPLAYED, Outcome
+from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
-from orders.writes.status_changes import Steps, fetch_order
+from orders.writes.status_transitions import Steps
 from runtime.errors import InvalidRequest, ServiceError, Violation
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
@@ -63,7 +63,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
             await context.send_initial_metadata(REPLAYED)
         if trace.sampled:
             logger().info("order accepted", order_id=outcome.order_id, trace_id=trace.trace_id)
-        return stored_orders.accepted_message(order, outcome)
+        return messages.accepted_message(order, outcome)
 
     async def BatchCreateOrders(
         self, request: orders_pb2.BatchCreateOrdersRequest, context: Context
@@ -97,7 +97,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         """Return one order."""
         order_id = validation.order_id(request.order_id)
         async with self._reads.connection(1, context) as connection:
-            return stored_orders.order_message(await fetch_order(connection, QUERIES.get_order, order_id))
+            return messages.order_message(await fetch_order(connection, QUERIES.get_order, order_id))
 
     async def StreamOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context
@@ -109,7 +109,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         if page.next_page_token:
             await context.send_initial_metadata((("link", order_pages.next_link(request, page.next_page_token)),))
         for order in page.orders:
-            yield stored_orders.summary_message(order)
+            yield messages.summary_message(order)
 
     async def ListOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context
@@ -138,7 +138,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
 
         async def step(connection: Connection) -> orders_pb2.Order:
-            return stored_orders.order_message(await self._steps.move(connection, order_id, target, traceparent))
+            return messages.order_message(await self._steps.move(connection, order_id, target, traceparent))
 
         return await self._changes.make(request, order_id, context, orders_pb2.Order, step)
 
@@ -153,7 +153,7 @@ def add_result(
 ) -> None:
     """Add what became of one order of a batch to the answer."""
     if isinstance(outcome, Accepted):
-        stored_orders.write_accepted_summary(response.results.add().order, order, outcome)
+        messages.write_accepted_summary(response.results.add().order, order, outcome)
         response.accepted_count += 1
     else:
         response.results.add(error=to_status(outcome, over_rest=over_rest))

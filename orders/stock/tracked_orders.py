@@ -13,10 +13,10 @@ from orders.domain.ids import uuid7
 from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder
 from orders.stock import allocation
 from orders.stock.allocation import Decision, Stock
-from orders.store import rows
-from orders.store.idempotency import Outcome, RequestKey, answers_after_commit, first_answers, replay
+from orders.store import insert_orders
+from orders.store.insert_orders import PlannedOrder
+from orders.store.order_idempotency import Outcome, RequestKey, answers_after_commit, first_answers, replay
 from orders.store.queries import QUERIES
-from orders.store.rows import PlannedOrder
 from runtime.postgres import arrays
 from runtime.postgres.transactions import committing
 
@@ -92,7 +92,7 @@ def is_first(order: NewOrder, seen: set[RequestKey]) -> bool:
 def plan_orders(orders: Sequence[NewOrder], decisions: Sequence[Decision], now_us: int) -> list[PlannedOrder]:
     """Give each order the status that was decided."""
     return [
-        rows.planned(
+        insert_orders.planned(
             order,
             uuid7(now_us + n),
             uuid7(now_us + n),
@@ -125,4 +125,4 @@ async def note_waiting(connection: Connection, batch: Sequence[PlannedOrder], de
         for p, decision in zip(batch, decisions, strict=True)
         for product, missing in decision.missing.items()
     ]
-    await connection.execute(QUERIES.insert_events, rows.event_parameters(requested))
+    await connection.execute(QUERIES.insert_events, insert_orders.event_parameters(requested))

@@ -18,10 +18,10 @@ from orders.domain.ids import uuid7
 from orders.domain.order import CREATED, Accepted, NewOrder
 from orders.outbox.notifier import Doorbell
 from orders.stock.tracked_orders import NotFresh, store_tracked
-from orders.store import rows
-from orders.store.idempotency import Outcome, settle_replays
+from orders.store import insert_orders
+from orders.store.insert_orders import PlannedOrder
+from orders.store.order_idempotency import Outcome, settle_replays
 from orders.store.queries import QUERIES
-from orders.store.rows import PlannedOrder
 from orders.writes.commit_delay import Gathering
 from runtime.errors import Expired, OutcomeUnknown, Overloaded, ServiceError, database_unavailable
 from runtime.postgres.connections import connect_async
@@ -230,14 +230,14 @@ class Writer:
         """Store orders of untracked products: one statement."""
         now_us = self._clock.now_us(len(entries))
         batch = [
-            rows.planned(entry.order, uuid7(now_us + n), uuid7(now_us + n), CREATED, now_us + n)
+            insert_orders.planned(entry.order, uuid7(now_us + n), uuid7(now_us + n), CREATED, now_us + n)
             for n, entry in enumerate(entries)
         ]
         return await self._insert(connection, batch)
 
     async def _insert(self, connection: Connection, batch: Sequence[PlannedOrder]) -> list[Outcome]:
         sent_at = time.monotonic()
-        cursor = await execute(connection, QUERIES.insert_orders, rows.order_parameters(batch, self._process))
+        cursor = await execute(connection, QUERIES.insert_orders, insert_orders.order_parameters(batch, self._process))
         row = await cursor.fetchone()
         if row is None:
             raise psycopg.DataError("the insert told nothing")

@@ -19,13 +19,13 @@ from structlog.testing import capture_logs
 
 from orders.domain.clock import DatabaseClock
 from orders.outbox.notifier import Doorbell
-from orders.stock.backorders import Releases
+from orders.stock.backorder_release import Releases
 from runtime.exit_codes import ExitCode
 
 TASKS = {
     "writer": "orders.writes.group_commit.Writer._take",
     "doorbell": "orders.outbox.notifier.Doorbell.run",
-    "releases": "orders.stock.backorders.Releases.sweep",
+    "releases": "orders.stock.backorder_release.Releases.sweep",
     "housekeeping": "orders.serve.keep_house",
 }
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -117,7 +117,7 @@ async def test_an_outage_of_the_sweep_is_two_lines_however_often_it_is_tried(mon
         return False
 
     releases = Releases(AsyncConnectionPool(open=False), DatabaseClock(), Doorbell(""))
-    monkeypatch.setattr("orders.stock.backorders.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr("orders.stock.backorder_release.SWEEP_SECONDS", 0.001)
     monkeypatch.setattr(releases, "sweep_once", sweep_once)
     with capture_logs() as logs:
         sweeping = asyncio.create_task(releases.sweep())

@@ -11,7 +11,7 @@ from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, refusal
 
-from orders.stock import backorders
+from orders.stock import backorder_release
 
 CANCEL, PAY, SHIP, GET = "CancelOrder", "CompletePayment", "ShipOrder", "GetOrder"
 REQUESTS = {
@@ -107,10 +107,10 @@ async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
 ) -> None:
     await waiting(world, 700)
     monkeypatch.setattr(world.releases, "go_on", lambda: None)
-    monkeypatch.setattr(backorders, "SWEEP_SECONDS", 60)
+    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 60)
     await world.restock("t", 700)
     assert await world.stock("t") == (200, 200)
-    monkeypatch.setattr(backorders, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 0.01)
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
         while await other.stock("t") != (0, 0):
             pass
@@ -122,14 +122,14 @@ async def test_an_order_that_begins_to_wait_while_a_release_begins_is_not_forgot
 ) -> None:
     """Who waits is read before the stock is locked, since all products are locked in one order."""
     await world.tracked("t", 0)
-    real, late = backorders.lock_stocks, []
+    real, late = backorder_release.lock_stocks, []
 
     async def waits_meanwhile(connection: psycopg.AsyncConnection, products: list[str]) -> object:
         if not late:
             late.append(await world.create(("t", 1, 1)))
         return await real(connection, products)
 
-    monkeypatch.setattr(backorders, "lock_stocks", waits_meanwhile)
+    monkeypatch.setattr(backorder_release, "lock_stocks", waits_meanwhile)
     assert await world.restock("t", 1) == 1
     assert (await act(world, GET, late[0].order_id)).status == Order.CREATED
 

@@ -11,7 +11,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World
 from structlog.testing import capture_logs
 
-from orders.stock import backorders
+from orders.stock import backorder_release
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 HOUR_SECONDS = 3600
@@ -247,7 +247,7 @@ async def test_a_product_whose_release_fails_rests_and_holds_up_no_other(
         return await real(connection, product_ids, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(world.releases, "_release", fails_for_two)
-    monkeypatch.setattr(backorders, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 0.001)
     # As a process leaves it that ended right after the stock had come.
     owner.execute("UPDATE product SET stock = 1, release_from = 0 WHERE product_id = ANY(%s)", (products,))
     while await world.stock("d") != (0, 0) or await world.stock("c") != (0, 0) or len(world.releases._rests) < 2:

@@ -6,20 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 from psycopg_pool import AsyncConnectionPool
 
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import CANCELLED, PENDING_RESTOCK, Needs, Status, StoredOrder
 from orders.domain.transitions import step_event
-from orders.stock.backorders import Releases
-from orders.stock.catalogue import Catalogue
+from orders.stock.backorder_release import Releases
+from orders.stock.product_cache import Catalogue
 from orders.stock.tracked_orders import write_stocks
-from orders.store import rows
+from orders.store import insert_orders
+from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
-from orders.store.stored_orders import from_row
-from runtime.errors import NotFound
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -48,7 +46,7 @@ class Steps:
         event = step_event(order, target, self._clock.now_us(), traceparent)
         parameters = {"order_id": order_id, "status": Order.Status.Name(target), "occur_us": event.occur_us}
         await connection.execute(QUERIES.step_order, parameters)
-        await connection.execute(QUERIES.insert_events, rows.event_parameters([event]))
+        await connection.execute(QUERIES.insert_events, insert_orders.event_parameters([event]))
         if tracked:
             cursor = await connection.execute(QUERIES.delete_waiting, {"order_ids": [order_id]})
             places = {row[0] for row in await cursor.fetchall()}
@@ -65,12 +63,3 @@ class Steps:
         """Return what an order needs of tracked products, which never changes."""
         order = await fetch_order(connection, QUERIES.get_order, order_id)
         return await self._catalogue.needs(connection, order.lines)
-
-
-async def fetch_order(connection: Connection, query: Any, order_id: str) -> StoredOrder:
-    """Return an order by a query of one row. Raises NotFound."""
-    cursor = await connection.execute(query, {"order_id": order_id})
-    row = await cursor.fetchone()
-    if row is None:
-        raise NotFound(ErrorReason.ORDER_NOT_FOUND, f"no order {order_id}", metadata={"order_id": order_id})
-    return from_row(row)

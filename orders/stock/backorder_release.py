@@ -20,9 +20,9 @@ from orders.outbox.notifier import Doorbell
 from orders.stock import allocation
 from orders.stock.allocation import Stock, Waiting
 from orders.stock.tracked_orders import lock_stocks, write_stocks
-from orders.store import rows
+from orders.store import insert_orders
+from orders.store.order_rows import stored_order
 from orders.store.queries import QUERIES
-from orders.store.stored_orders import from_row
 from runtime.postgres import arrays, transactions
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
@@ -234,7 +234,7 @@ class Releases:
         occur_us = arrays.plain([event.occur_us for event in stepped])
         await connection.execute(QUERIES.step_released_orders, {"order_ids": order_ids, "occur_us": occur_us})
         await connection.execute(QUERIES.delete_waiting, {"order_ids": order_ids})
-        await connection.execute(QUERIES.insert_events, rows.event_parameters(stepped))
+        await connection.execute(QUERIES.insert_events, insert_orders.event_parameters(stepped))
 
 
 async def waiting_orders(connection: Connection, product_ids: Sequence[str], after: int, limit: int) -> list[Waiting]:
@@ -254,4 +254,4 @@ async def lock_waiting(connection: Connection, order_ids: Sequence[str]) -> dict
     if not order_ids:
         return {}
     cursor = await connection.execute(QUERIES.lock_waiting_orders, {"order_ids": arrays.plain(order_ids)})
-    return {row[0]: from_row(row) for row in await cursor.fetchall()}
+    return {row[0]: stored_order(row) for row in await cursor.fetchall()}

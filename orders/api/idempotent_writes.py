@@ -15,8 +15,8 @@ from orders.api.admission import Admission, time_remaining
 from orders.api.limiter import KeyedTurns, Limits, Pace, Turns
 from orders.domain import fingerprints
 from orders.outbox.notifier import Doorbell
-from orders.stock.backorders import Releases
-from orders.store.idempotency import REPLAYED, reused
+from orders.stock.backorder_release import Releases
+from orders.store.order_idempotency import REPLAYED, reused
 from orders.store.queries import QUERIES
 from runtime.postgres import transactions
 from runtime.postgres.pool import Pool

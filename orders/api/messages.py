@@ -1,49 +1,18 @@
-"""Reads stored orders and products, and turns them into messages."""
+"""Builds the messages of the API from stored orders and products. Pure."""
 
 from __future__ import annotations
-
-import re
-from typing import Any, NamedTuple
 
 from ordermesh.orders.v1.inventory_pb2 import Product
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
 from orders.domain.events import timestamp, write_time
-from orders.domain.order import Accepted, Line, NewOrder, StoredOrder, major, status_of
-
-Row = tuple[Any, ...]
-# One line in the text of an order_line[] value; product ids never need quoting.
-LINE = re.compile(r"\(([^,()]+),(\d+),(\d+)\)")
-
-
-class Summary(NamedTuple):
-    """A row of the lists; `line_count` is 0 where it was not asked for."""
-
-    order_id: str
-    customer_id: str
-    status: str
-    total_minor: int
-    created_at_us: int
-    line_count: int
-
-
-def from_row(row: Row) -> StoredOrder:
-    """Read the columns that get_order and the lists return."""
-    order_id, customer_id, status, sequence, total_minor, created_us, updated_us, lines = row
-    return StoredOrder(
-        order_id,
-        customer_id,
-        status_of(status),
-        sequence,
-        total_minor,
-        created_us,
-        updated_us,
-        tuple(Line(product, int(quantity), int(price)) for product, quantity, price in LINE.findall(lines)),
-    )
+from orders.domain.order import Accepted, NewOrder, StoredOrder, major, status_of
+from orders.store.order_rows import OrderSummaryRow
+from orders.store.product_rows import ProductRow
 
 
 def order_message(stored: StoredOrder) -> Order:
-    """Return a stored order as clients see it."""
+    """Return the message of a stored order."""
     return Order(
         order_id=stored.order_id,
         customer_id=stored.customer_id,
@@ -58,8 +27,8 @@ def order_message(stored: StoredOrder) -> Order:
     )
 
 
-def summary_message(summary: Summary) -> OrderSummary:
-    """Return the five fields that lists show."""
+def summary_message(summary: OrderSummaryRow) -> OrderSummary:
+    """Return the message of an order in a list of summaries."""
     message = OrderSummary(
         order_id=summary.order_id,
         customer_id=summary.customer_id,
@@ -71,7 +40,7 @@ def summary_message(summary: Summary) -> OrderSummary:
 
 
 def accepted_message(order: NewOrder, accepted: Accepted) -> Order:
-    """Return an order that was just accepted, made of what was stored."""
+    """Return the message of an order that was just stored, without reading it back."""
     message = Order()
     message.order_id = accepted.order_id
     message.customer_id = order.customer_id
@@ -87,7 +56,7 @@ def accepted_message(order: NewOrder, accepted: Accepted) -> Order:
 
 
 def write_accepted_summary(summary: OrderSummary, order: NewOrder, accepted: Accepted) -> None:
-    """Fill in the summary of an order that was just accepted; made elsewhere and copied it would cost twice as much."""
+    """Fill in the summary of an order that was just stored. Building a message and copying it costs twice as much."""
     summary.order_id = accepted.order_id
     summary.customer_id = order.customer_id
     summary.status = accepted.status
@@ -95,15 +64,14 @@ def write_accepted_summary(summary: OrderSummary, order: NewOrder, accepted: Acc
     write_time(summary.created_at, accepted.created_at_us)
 
 
-def product_message(row: Row) -> Product:
-    """Return a product as clients see it."""
-    product_id, name, price_minor, tracked, stock, awaited, created_us = row
+def product_message(row: ProductRow) -> Product:
+    """Return the message of a product."""
     return Product(
-        product_id=product_id,
-        name=name,
-        price=major(price_minor),
-        tracked=tracked,
-        stock=stock,
-        awaited=awaited,
-        created_at=timestamp(created_us),
+        product_id=row.product_id,
+        name=row.name,
+        price=major(row.price_minor),
+        tracked=row.tracked,
+        stock=row.stock,
+        awaited=row.awaited,
+        created_at=timestamp(row.created_at_us),
     )

@@ -11,8 +11,8 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from orders.domain.fingerprints import is_same_order
 from orders.domain.order import Accepted, NewOrder, status_of
+from orders.store.insert_orders import PlannedOrder
 from orders.store.queries import QUERIES
-from orders.store.rows import PlannedOrder
 from runtime.errors import AlreadyExists, ServiceError, database_unavailable
 from runtime.postgres import arrays
 from runtime.telemetry import metrics
