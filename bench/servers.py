@@ -12,8 +12,8 @@ import psycopg
 import yaml
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from frontdoor import clusters, filters, routes, transcoder
-from frontdoor.config import Config, extension
+from frontdoor import clusters, filters, transcoder
+from frontdoor.config import Config
 from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
@@ -30,6 +30,8 @@ from stack.supervision.site import Site
 
 READY_SECONDS = 60.0
 PARTITIONS = 12
+IDLE_SECONDS = 3600.0
+NO_LIMITS = ("max_connections", "max_pending_requests", "max_requests")
 ROOT = Path(__file__).parent.parent
 
 
@@ -118,15 +120,22 @@ def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
         },
         "http_filters": [
             filters.rate_limit(1_000_000),
-            {"name": routes.TRANSCODER, "typed_config": transcoder.configuration()},
+            {"name": filters.TRANSCODER, "typed_config": transcoder.configuration()},
             filters.router(),
         ],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    http2 = extension(clusters.HTTP_OPTIONS, clusters.HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": {}})
     orders = {
-        **clusters.cluster("orders", [Address(str(path)) for path in sockets]),
-        "typed_extension_protocol_options": {clusters.HTTP_OPTIONS: http2["typed_config"]},
+        "name": "orders",
+        "type": "STATIC",
+        "lb_policy": "LEAST_REQUEST",
+        # Above what any load has in flight: the bare front refuses nothing.
+        "circuit_breakers": {"thresholds": [dict.fromkeys(NO_LIMITS, 1_000_000)]},
+        "load_assignment": {
+            "cluster_name": "orders",
+            "endpoints": [{"lb_endpoints": [clusters.endpoint(Address(str(path))) for path in sockets]}],
+        },
+        "typed_extension_protocol_options": clusters.protocol_options(IDLE_SECONDS, http2_protocol_options={}),
     }
     listener = {
         "name": "front",

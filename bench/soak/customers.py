@@ -37,8 +37,8 @@ class Customers:
 
     def __init__(self, address: str, seed: int) -> None:
         self._channel = grpc.insecure_channel(address)
-        self._orders: Any = orders_pb2_grpc.OrderServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._inventory: Any = inventory_pb2_grpc.InventoryServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._orders: Any = orders_pb2_grpc.OrderServiceStub(self._channel)
+        self._inventory: Any = inventory_pb2_grpc.InventoryServiceStub(self._channel)
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._sent: list[Sent] = []

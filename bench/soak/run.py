@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 import psycopg
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from pydantic import SecretStr
 
@@ -149,7 +149,7 @@ def one_night(stack: RunningStack, clock: MovedClock, customers: Customers, plan
 def reconcile(stack: RunningStack, night: Night) -> None:
     """Let the platform compare both ends, again while events are on their way."""
     with grpc.insecure_channel(stack.grpc) as channel:
-        stub = pipeline_pb2_grpc.PipelineServiceStub(channel)  # type: ignore[no-untyped-call]
+        stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         give_up = time.monotonic() + SETTLE_SECONDS
         while True:
             answer = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=30), timeout=SETTLE_SECONDS)
@@ -188,10 +188,11 @@ def row(stack: RunningStack, database: str, query: Any) -> Sequence[Any]:
 
 def keep_house(stack: RunningStack) -> None:
     """Do what the services do every minute."""
+    retention: dict[str, Any] = {name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()}
     processor = WorkSettings(
         analytics_dsn=SecretStr(stack.site.dsn("analytics_worker")),
         kafka_bootstrap=stack.addresses["kafka"],
-        **{name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()},
+        **retention,
     )
     analytics_maintenance.run_once(processor)
     asyncio.run(keep_orders(stack.site.dsn("orders_app"), processor.outbox_retention_days))
@@ -226,7 +227,7 @@ def unkept(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> I
         )
         with psycopg.connect(stack.site.dsn(f"{database}_owner"), autocommit=True) as connection:
             parameters = (table, today, today, ahead, table, today, kept[table])
-            made, in_default, old = connection.execute(query, parameters).fetchone() or (0, 0, 0)  # type: ignore[arg-type]
+            made, in_default, old = connection.execute(query, parameters).fetchone() or (0, 0, 0)
         if made < ahead + 1:
             yield f"{table} has {made} of {ahead + 1} partitions from {today} on"
         if in_default:

@@ -1,5 +1,8 @@
-import shutil
+import os
+import shlex
+from pathlib import Path
 
+import debian
 import pytest
 
 from bench import stages
@@ -9,10 +12,19 @@ from bench.bare.settings import Engine
 from bench.end_to_end import measured
 from bench.loads import BATCHES, GRPC, REST
 
-needs_h2load = pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is missing (nghttp2-client)")
+
+@pytest.fixture
+def h2load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts h2load on PATH, with the libraries that it alone needs."""
+    program = debian.program("nghttp2-client", "usr/bin/h2load")
+    env = " ".join(f"{name}={shlex.quote(value)}" for name, value in program.env.items())
+    script = tmp_path / "h2load"
+    script.write_text(f'#!/bin/sh\n{env} exec {shlex.quote(program.path)} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
 
-@needs_h2load
+@pytest.mark.usefixtures("h2load")
 @pytest.mark.parametrize("engine", list(Engine))
 def test_the_bare_pipeline_counts_every_order_over_every_protocol(engine: Engine) -> None:
     with bare(engine, processes=1) as subject:
