@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import typer
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from runtime.kafka import clients, topic_offsets
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka import clients
+from runtime.kafka import offsets as topic_offsets
+from runtime.kafka.offsets import Partition
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.settings import Settings
 

@@ -13,8 +13,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
-from runtime.kafka import clients, topic_offsets, topics
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka import clients, topics
+from runtime.kafka import offsets as topic_offsets
+from runtime.kafka.offsets import Partition
 from runtime.settings import Settings
 
 Answer = TypeVar("Answer")

@@ -16,7 +16,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
 from gateway.pipeline.event_log import LogState
 from runtime.kafka import topics
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka.offsets import Partition
 
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING

@@ -12,7 +12,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from runtime.kafka import clients, topic_offsets, topics
+from runtime.kafka import clients, topics
+from runtime.kafka import offsets as topic_offsets
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.settings import Settings
 

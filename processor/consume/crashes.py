@@ -14,7 +14,7 @@ from confluent_kafka import Message
 
 from processor.events.batch import Place, Span, place_of
 from processor.events.positions import Mark
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka.offsets import Partition
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.consume", "crashes.sql")

@@ -13,8 +13,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from processor.events.batch import Span
-from runtime.kafka import clients, topic_offsets, topics
-from runtime.kafka.topic_offsets import Extent, Partition
+from runtime.kafka import clients, topics
+from runtime.kafka import offsets as topic_offsets
+from runtime.kafka.offsets import Extent, Partition
 from runtime.settings import Settings
 from runtime.telemetry.outage import Outage
 

@@ -13,7 +13,7 @@ from processor.events.positions import Mark, Start
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol
-from runtime.kafka.topic_offsets import NO_TOPIC, Extent, Partition
+from runtime.kafka.offsets import NO_TOPIC, Extent, Partition
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.telemetry.logging import logger
 

@@ -16,7 +16,7 @@ import psycopg
 
 from processor.events.batch import Batch
 from processor.settings import WorkSettings
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka.offsets import Partition
 from runtime.postgres.queries import Queries
 from runtime.telemetry.logging import logger
 

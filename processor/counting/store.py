@@ -16,7 +16,7 @@ from processor.events.batch import Batch, Parked
 from processor.events.decode import Event, Window
 from processor.events.positions import Mark, Start
 from runtime.kafka import event_rules
-from runtime.kafka.topic_offsets import NO_TOPIC, Partition
+from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, topic_of
 from runtime.postgres import arrays, connections
 from runtime.postgres.pooler import Pooler

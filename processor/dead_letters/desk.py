@@ -21,8 +21,8 @@ from processor.settings import DatabaseSettings
 from runtime.kafka import clients, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.headers import Headers, last_value, read_headers
+from runtime.kafka.offsets import NO_TOPIC
 from runtime.kafka.raw_headers import RawHeaders
-from runtime.kafka.topic_offsets import NO_TOPIC
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.dead_letters", "dead_letters.sql")

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from processor.events.decode import Event, Poison, Reason, Window, decode
 from processor.events.positions import Mark
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
-from runtime.kafka.topic_offsets import NO_TOPIC, Partition
+from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.telemetry import trace_context
 from runtime.telemetry.trace_context import TraceContext
 

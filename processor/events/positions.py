@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from runtime.kafka.topic_offsets import NO_TOPIC, Extent, Partition
+from runtime.kafka.offsets import NO_TOPIC, Extent, Partition
 
 
 class Mark(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from runtime.kafka.topic_offsets import Partition
+from runtime.kafka.offsets import Partition
 from runtime.telemetry.logging import logger
 
 # What is wrong is in the batch, not on the way to it.

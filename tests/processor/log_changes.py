@@ -16,7 +16,8 @@ from confluent_kafka.admin import (
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import PATIENCE_SECONDS, World, await_done, topic_and_key
 
-from runtime.kafka import clients, topic_offsets, topics
+from runtime.kafka import clients, topics
+from runtime.kafka import offsets as topic_offsets
 
 Events = Sequence[OrderEvent | StockEvent]
 

@@ -24,7 +24,7 @@ from processor.dead_letters import desk
 from processor.events.positions import Mark, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
-from runtime.kafka.topic_offsets import NO_TOPIC, Extent
+from runtime.kafka.offsets import NO_TOPIC, Extent
 from stack.machine.paths import StateFolder, temporary_home
 from stack.servers.kafka import Kafka
 

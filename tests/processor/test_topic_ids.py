@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from processor.consume import log_extents
 from processor.consume.log_extents import LogExtents
-from runtime.kafka import clients, topic_offsets, topics
+from runtime.kafka import clients, topics
+from runtime.kafka import offsets as topic_offsets
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka
 
