@@ -24,11 +24,11 @@ from bench.soak.figures import SQL, figures
 from orders.store import maintenance as orders_maintenance
 from processor import maintenance as analytics_maintenance
 from processor.settings import WorkSettings
+from runtime.kafka import clients
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async
 from stack.processes.process import started_through
 from stack.running import RunningStack, running_stack
-from stack.servers.kafka import quiet_client
 
 FIRST_MIDNIGHT = date(2027, 12, 30)
 BEFORE = timedelta(seconds=10)
@@ -101,7 +101,7 @@ def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
     resources = [ConfigResource("topic", topic, incremental_configs=entries) for topic in EVENT_TOPICS]
-    client = quiet_client(stack.addresses["kafka"], {})
+    client = clients.probe(stack.addresses["kafka"])
     for done in client.incremental_alter_configs(resources).values():
         done.result()
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import typer
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from runtime.kafka import clients
-from runtime.kafka import offsets as topic_offsets
+from runtime.kafka import clients, offsets
 from runtime.kafka.offsets import Partition
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.settings import Settings
@@ -38,13 +37,11 @@ class TopicReader:
         self._admin = clients.admin(settings, NAME)
         partitions = self._partitions(names)
         # Behind them stands what a transaction that is still open holds back.
-        self._ends = topic_offsets.readable_ends(self._admin, partitions, TIMEOUT_SECONDS)
-        self._firsts = topic_offsets.first_offsets(self._admin, partitions, TIMEOUT_SECONDS)
+        self._ends = offsets.last_stable_offsets(self._admin, partitions, TIMEOUT_SECONDS)
+        self._firsts = offsets.log_start_offsets(self._admin, partitions, TIMEOUT_SECONDS)
         self._start = start
-        # The library wants the name of a group; nothing is joined or committed.
-        quiet = {"group.id": NAME, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0}
-        config = {**clients.base_config(settings, NAME), **quiet, "auto.offset.reset": "earliest"}
-        self._consumer = Consumer({**config, "error_cb": lambda error: None})
+        own: clients.Config = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        self._consumer = clients.silent_consumer(settings, NAME, NAME, own)
         self._begins: Mapping[Partition, int] = {}
         self._unreadable = UnreadableBatches(self._consumer, lambda place: self._begins.get(place, 0))
 
@@ -127,7 +124,7 @@ class TopicReader:
             return self._ends
         if self._start.time_ms is None:
             return self._firsts
-        asked = topic_offsets.offsets_at(self._admin, self._ends, self._start.time_ms, TIMEOUT_SECONDS)
+        asked = offsets.offsets_at(self._admin, self._ends, self._start.time_ms, TIMEOUT_SECONDS)
         # Where nothing is as young as that, the answer is no offset.
         return {place: self._ends[place] if offset < 0 else offset for place, offset in asked.items()}
 

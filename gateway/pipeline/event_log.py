@@ -7,14 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException
 from ordermesh.internal.v1.ledger_pb2 import PartitionMark
 
-from runtime.kafka import clients, topics
-from runtime.kafka import offsets as topic_offsets
+from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition
 from runtime.settings import Settings
 
@@ -22,6 +20,7 @@ Answer = TypeVar("Answer")
 Offsets = Mapping[Partition, int]
 AskMarks = Callable[[], Awaitable[Iterable[PartitionMark]]]
 
+CLIENT_ID = "gateway"
 POLL_SECONDS = 0.05
 # A reconciliation waits for Kafka as long as it is told to: the status has a thread that none of them takes.
 RECONCILING_THREADS = 2
@@ -98,16 +97,9 @@ class EventLog:
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._last_error = ""
-        # Its connection errors are told once, as the state of a part, and not once per attempt.
-        config: dict[str, Any] = {
-            **clients.base_config(settings, "gateway"),
-            "log_level": 0,
-            "error_cb": self._remember,
-        }
-        self._client = AdminClient(config)
-        # Never joins the group. An admin client could ask too, but librdkafka 2.16 crashes in it when the group's
-        # coordinator moves or is loading: its answer handler takes every client for a consumer.
-        self._reader = Consumer({**config, "group.id": group, "enable.auto.commit": False})
+        # Connection errors are reported once, as the state of a component, and not once per attempt.
+        self._client = clients.silent_admin(settings, CLIENT_ID, self._remember)
+        self._reader = clients.silent_consumer(settings, CLIENT_ID, group, on_error=self._remember)
         self._sampling = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="kafka-sampling")
         self._reconciling = ThreadPoolExecutor(RECONCILING_THREADS, thread_name_prefix="kafka-reconciling")
 
@@ -148,22 +140,21 @@ class EventLog:
     def _state(self, deadline: Deadline) -> LogState:
         self._client.poll(0)
         metadata = self._client.list_topics(timeout=deadline.left_seconds())
-        there = topic_offsets.describe(
+        there = offsets.describe_topics(
             self._client, (*topics.EVENT_TOPICS, *topics.DEAD_LETTER_TOPICS.values()), deadline.left_seconds()
         )
-        partitions = [(name, number) for name, topic in there.items() for number in range(topic.partitions)]
+        partitions = [each for name, topic in there.items() for each in topic.partitions_of(name)]
         state = LogState(
             brokers=len(metadata.brokers),
-            begins=topic_offsets.first_offsets(self._client, partitions, deadline.left_seconds()),
-            ends=topic_offsets.end_offsets(self._client, partitions, deadline.left_seconds()),
+            begins=offsets.log_start_offsets(self._client, partitions, deadline.left_seconds()),
+            ends=offsets.log_end_offsets(self._client, partitions, deadline.left_seconds()),
             committed=self._committed(partitions, deadline),
-            readable_ends=topic_offsets.readable_ends(self._client, partitions, deadline.left_seconds()),
+            readable_ends=offsets.last_stable_offsets(self._client, partitions, deadline.left_seconds()),
             topic_ids={name: topic.topic_id.bytes for name, topic in there.items()},
         )
         self._last_error = ""
         return state
 
     def _committed(self, partitions: Iterable[Partition], deadline: Deadline) -> Offsets:
-        asked = [TopicPartition(topic, number) for topic, number in partitions if topic in topics.EVENT_TOPICS]
-        answers = self._reader.committed(asked, timeout=deadline.left_seconds()) if asked else []
-        return {(one.topic, one.partition): one.offset for one in answers if one.offset >= 0}
+        asked = [each for each in partitions if each[0] in topics.EVENT_TOPICS]
+        return offsets.committed_offsets(self._reader, asked, deadline.left_seconds())

@@ -7,17 +7,15 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from runtime.kafka import clients, topics
-from runtime.kafka import offsets as topic_offsets
+from runtime.kafka import clients, offsets, topics
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.settings import Settings
 
 TOPIC = topics.ORDER_EVENTS
+CLIENT_ID = "gateway-watch"
 ASK_SECONDS = 2.0
 BATCH = 500
 # What a reader holds that nobody asked for yet.
@@ -42,12 +40,7 @@ class OrderLog:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        config: dict[str, Any] = {
-            **clients.base_config(settings, "gateway-watch"),
-            "log_level": 0,
-            "error_cb": lambda error: None,
-        }
-        self._client = AdminClient(config)
+        self._client = clients.silent_admin(settings, CLIENT_ID)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="order-log")
         self._asking = asyncio.Lock()
         self._known: tuple[float, Extent] | None = None
@@ -66,17 +59,17 @@ class OrderLog:
                 self._known = (asked, extent)
             return self._known[1]
 
-    def reader(self, offsets: Sequence[int]) -> LogReader:
+    def reader(self, next_offsets: Sequence[int]) -> LogReader:
         """Return a reader that begins at these offsets of all partitions."""
-        return LogReader(self._settings, offsets)
+        return LogReader(self._settings, next_offsets)
 
     def _extent(self) -> Extent:
-        found = topic_offsets.describe(self._client, [TOPIC], ASK_SECONDS)
+        found = offsets.describe_topics(self._client, [TOPIC], ASK_SECONDS)
         if TOPIC not in found:
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-        places = [(TOPIC, number) for number in range(found[TOPIC].partitions)]
-        begins = topic_offsets.first_offsets(self._client, places, ASK_SECONDS)
-        ends = topic_offsets.readable_ends(self._client, places, ASK_SECONDS)
+        places = found[TOPIC].partitions_of(TOPIC)
+        begins = offsets.log_start_offsets(self._client, places, ASK_SECONDS)
+        ends = offsets.last_stable_offsets(self._client, places, ASK_SECONDS)
         return Extent(
             topic_id=found[TOPIC].topic_id.bytes,
             begins=tuple(begins[place] for place in places),
@@ -87,9 +80,9 @@ class OrderLog:
 class LogReader:
     """Reads all partitions without a group, in a thread of its own, and only when it is asked to."""
 
-    def __init__(self, settings: Settings, offsets: Sequence[int]) -> None:
+    def __init__(self, settings: Settings, next_offsets: Sequence[int]) -> None:
         self._settings = settings
-        self._next = list(offsets)
+        self._next = list(next_offsets)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
         self._consumer: Consumer | None = None
         self._unreadable: UnreadableBatches | None = None
@@ -125,21 +118,14 @@ class LogReader:
         return messages
 
     def _open(self) -> Consumer:
-        consumer = Consumer(
-            {
-                **clients.base_config(self._settings, "gateway-watch"),
-                # The library wants a name; nothing is joined or committed.
-                "group.id": "ordermesh-watch",
-                "enable.auto.commit": False,
-                # Behind the last event may be offsets without one.
-                "enable.partition.eof": True,
-                # Deleted events are told, not skipped.
-                "auto.offset.reset": "error",
-                "queued.max.messages.kbytes": QUEUED_KIB,
-                "log_level": 0,
-                "error_cb": lambda error: None,
-            }
-        )
+        own: clients.Config = {
+            # Offsets after the last event may hold no record.
+            "enable.partition.eof": True,
+            # Deleted events are an error, not skipped.
+            "auto.offset.reset": "error",
+            "queued.max.messages.kbytes": QUEUED_KIB,
+        }
+        consumer = clients.silent_consumer(self._settings, CLIENT_ID, "ordermesh-watch", own)
         consumer.assign([TopicPartition(TOPIC, number, offset) for number, offset in enumerate(self._next)])
         return consumer
 

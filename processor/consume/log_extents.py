@@ -13,9 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from processor.events.batch import Span
-from runtime.kafka import clients, topics
-from runtime.kafka import offsets as topic_offsets
-from runtime.kafka.offsets import Extent, Partition
+from runtime.kafka import clients, offsets, topics
+from runtime.kafka.offsets import Partition, PartitionOffsets
 from runtime.settings import Settings
 from runtime.telemetry.outage import Outage
 
@@ -35,10 +34,10 @@ class LogExtents:
         self._asked_at = time.monotonic()
         self._outage = Outage("asking for the ids of topics")
 
-    def of(self, partitions: Iterable[Partition]) -> dict[Partition, Extent]:
+    def of(self, partitions: Iterable[Partition]) -> dict[Partition, PartitionOffsets]:
         """Return what partitions hold. Blocks; raises KafkaException, also for a partition that does not exist."""
         wanted = set(partitions)
-        found = topic_offsets.extents(self._client, wanted, TIMEOUT_SECONDS)
+        found = offsets.partition_offsets(self._client, wanted, TIMEOUT_SECONDS)
         if gone := wanted - found.keys():
             topic, partition = min(gone)
             message = f"{topic}/{partition} does not exist"
@@ -62,7 +61,7 @@ class LogExtents:
                 # Its frames hold the future that holds it: a cycle of 7 KiB for each call.
                 self._outage.begins(error.with_traceback(None))
             else:
-                ids[name] = topic_offsets.read_topic(future.result()).topic_id
+                ids[name] = offsets.read_topic(future.result()).topic_id
         if len(ids) == len(answers):
             self._outage.ends()
         return ids
@@ -79,7 +78,7 @@ class LogExtents:
         if not self._gaps:
             return lost
         try:
-            firsts = topic_offsets.first_offsets(self._client, self._gaps, TIMEOUT_SECONDS)
+            firsts = offsets.log_start_offsets(self._client, self._gaps, TIMEOUT_SECONDS)
         except KafkaException:
             # Asked again with the next batch.
             return lost

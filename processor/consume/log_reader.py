@@ -13,7 +13,7 @@ from processor.events.positions import Mark, Start
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol
-from runtime.kafka.offsets import NO_TOPIC, Extent, Partition
+from runtime.kafka.offsets import NO_TOPIC, Partition, PartitionOffsets, committed_offsets
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.telemetry.logging import logger
 
@@ -78,11 +78,9 @@ class LogReader:
 
     def committed(self) -> dict[Partition, int]:
         """Return how far the group says that the unaligned partitions are counted. Raises KafkaException."""
-        partitions = [TopicPartition(*partition) for partition in self.unaligned]
-        found = self._consumer.committed(partitions, COMMITTED_TIMEOUT_SECONDS) if partitions else []
-        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+        return committed_offsets(self._consumer, self.unaligned, COMMITTED_TIMEOUT_SECONDS)
 
-    def extents(self) -> dict[Partition, Extent]:
+    def extents(self) -> dict[Partition, PartitionOffsets]:
         """Return what the unaligned partitions hold. Raises KafkaException, also when one does not exist."""
         return self._extents.of(self.unaligned)
 

@@ -1,26 +1,32 @@
-"""Kafka clients with the settings that this project relies on."""
+"""Makes every Kafka client of the project, with the properties that it relies on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka.group_protocol import CLASSIC, KIP_848, GroupProtocol
 from runtime.settings import Settings
 
-# Above any outage to be ridden out: a producer that gave up and is asked again writes twice despite idempotence.
+# Longer than any outage: a producer that gives up and is asked again writes duplicates despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 
 Config = dict[str, str | int | float | bool]
+OnError = Callable[[KafkaError], None]
+
+
+def ignore_error(error: KafkaError) -> None:
+    """Drop a client's connection error: the caller reports failed requests instead."""
 
 
 def base_config(settings: Settings, client_id: str) -> Config:
-    """Return what every client shares, with the operator's properties (TLS, SASL); they also win over what is added."""
+    """Return the properties of every client. The operator's (TLS, SASL) take precedence over all others."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap,
         "client.id": client_id,
@@ -34,7 +40,7 @@ def base_config(settings: Settings, client_id: str) -> Config:
 def producer(
     settings: Settings, client_id: str, overrides: Mapping[str, str | int | float | bool] | None = None
 ) -> Producer:
-    """Return an idempotent producer that retries for as long as an outage lasts and partitions as Java's does."""
+    """Return an idempotent producer that retries during an outage and assigns partitions like the Java client."""
     return Producer(
         {
             **base_config(settings, client_id),
@@ -53,7 +59,7 @@ def producer(
 
 
 def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProtocol = "classic") -> Consumer:
-    """Return a consumer of a group that commits only what it is told to, and tells where the log ends for now."""
+    """Return a consumer of a group: no automatic commits, and an event at the end of each partition."""
     return Consumer(
         {
             **base_config(settings, client_id),
@@ -64,7 +70,7 @@ def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProt
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": 32_768,
-            # A fetch waits for company: answered one by one, events cost the broker more than all the rest.
+            # Larger fetches: fetched one by one, events cost the broker more than everything else.
             "fetch.min.bytes": 16_384,
             "fetch.wait.max.ms": 50,
             **settings.kafka_properties,
@@ -73,6 +79,36 @@ def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProt
     )
 
 
+def silent_consumer(
+    settings: Settings,
+    client_id: str,
+    group: str,
+    overrides: Mapping[str, str | int | float | bool] | None = None,
+    on_error: OnError = ignore_error,
+) -> Consumer:
+    """Return a consumer that never joins its group nor commits, and logs nothing; `on_error` gets connection errors.
+
+    The client requires a group name; `group` matters only for reading the offsets that this group committed.
+    """
+    own = {"group.id": group, "enable.auto.commit": False, **(overrides or {})}
+    return Consumer(_silent({**base_config(settings, client_id), **own}, on_error))
+
+
 def admin(settings: Settings, client_id: str) -> AdminClient:
     """Return an admin client."""
     return AdminClient(base_config(settings, client_id), logger=LIBRARY_LOG)
+
+
+def silent_admin(settings: Settings, client_id: str, on_error: OnError = ignore_error) -> AdminClient:
+    """Return an admin client that logs nothing; `on_error` gets connection errors."""
+    return AdminClient(_silent(base_config(settings, client_id), on_error))
+
+
+def probe(bootstrap: str) -> AdminClient:
+    """Return an admin client for readiness checks of a local broker: it reconnects fast and logs nothing."""
+    fast: Config = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200}
+    return AdminClient(_silent({"bootstrap.servers": bootstrap, **fast}, ignore_error))
+
+
+def _silent(config: Config, on_error: OnError) -> dict[str, Any]:
+    return {**config, "log_level": 0, "error_cb": on_error}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from runtime.kafka import clients
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.machine import ports
 from stack.machine.paths import copy_into_place, temporary_home
@@ -145,7 +145,7 @@ class Kafka:
 
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
-        client = quiet_client(self.bootstrap, {})
+        client = clients.probe(self.bootstrap)
         membership = self.membership
         wanted = cluster_id(membership.identity)
         try:
@@ -196,13 +196,6 @@ def warm_up(jars: Path, cache: Path | None = None) -> bool:
             if fresh.exists():
                 copy_into_place(fresh, jars / WARM_FILE)
     return (jars / WARM_FILE).exists()
-
-
-def quiet_client(bootstrap: str, properties: Mapping[str, str]) -> AdminClient:
-    """Return an admin client that reconnects fast and keeps its connection errors to itself."""
-    settings: dict[str, Any] = {"bootstrap.servers": bootstrap, **properties}
-    settings |= {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "log_level": 0}
-    return AdminClient(settings | {"error_cb": lambda error: None})
 
 
 def answers(client: AdminClient, cluster: str, node_id: int) -> bool:

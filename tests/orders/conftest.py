@@ -15,6 +15,7 @@ from outbox_world import publishing
 
 from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
+from runtime.kafka import clients
 from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS, create_topics
 from runtime.postgres.connections import migrate
@@ -24,7 +25,7 @@ from stack.machine.paths import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
-from stack.servers.kafka import Kafka, quiet_client
+from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
 READY_SECONDS = 60
@@ -134,7 +135,7 @@ def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> I
 def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
     """What arrives in the topics from now on; each call returns all of it so far."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
-    client = quiet_client(broker.bootstrap, {})
+    client = clients.probe(broker.bootstrap)
     places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
 
     def ends() -> dict[TopicPartition, int]:

@@ -16,8 +16,7 @@ from confluent_kafka.admin import (
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import PATIENCE_SECONDS, World, await_done, topic_and_key
 
-from runtime.kafka import clients, topics
-from runtime.kafka import offsets as topic_offsets
+from runtime.kafka import clients, offsets, topics
 
 Events = Sequence[OrderEvent | StockEvent]
 
@@ -44,7 +43,7 @@ class Operator:
 
     def _ends(self, names: Sequence[str]) -> dict[tuple[str, int], int]:
         places = [(name, number) for name in names for number in range(self._partitions)]
-        return topic_offsets.end_offsets(self._admin, places, 5.0)
+        return offsets.log_end_offsets(self._admin, places, 5.0)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Return the ends of the log."""

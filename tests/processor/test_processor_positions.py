@@ -24,7 +24,7 @@ from processor.dead_letters import desk
 from processor.events.positions import Mark, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
-from runtime.kafka.offsets import NO_TOPIC, Extent
+from runtime.kafka.offsets import NO_TOPIC, PartitionOffsets
 from stack.machine.paths import StateFolder, temporary_home
 from stack.servers.kafka import Kafka
 
@@ -357,5 +357,5 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
 def test_counting_goes_on_where_the_database_says_unless_the_log_is_another(
     known: Mark | None, committed: int | None, begin: int, mark: int, missing: int
 ) -> None:
-    found = start(known, Extent(THIS, 10, 100), committed)
+    found = start(known, PartitionOffsets(THIS, 10, 100), committed)
     assert found == Start(Mark(THIS, begin), Mark(THIS, mark), known, missing)

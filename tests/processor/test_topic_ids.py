@@ -14,8 +14,7 @@ from structlog.testing import capture_logs
 
 from processor.consume import log_extents
 from processor.consume.log_extents import LogExtents
-from runtime.kafka import clients, topics
-from runtime.kafka import offsets as topic_offsets
+from runtime.kafka import clients, offsets, topics
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka
 
@@ -42,7 +41,7 @@ def ids_in_memory() -> int:
 def test_asking_for_topic_ids_leaves_nothing_in_memory(broker: Kafka) -> None:
     client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     before = ids_in_memory()
-    answers = [topic_offsets.describe(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
+    answers = [offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
     assert ids_in_memory() == before
     assert all(answer == answers[0] and set(answer) == set(topics.EVENT_TOPICS) for answer in answers)
 
@@ -51,7 +50,7 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
     client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     asked = client.describe_topics(TopicCollection([topics.ORDER_EVENTS]), request_timeout=ASK_SECONDS)
     description = asked[topics.ORDER_EVENTS].result(ASK_SECONDS)
-    assert len({topic_offsets.read_topic(description) for _ in range(TIMES)}) == 1
+    assert len({offsets.read_topic(description) for _ in range(TIMES)}) == 1
     references = sys.getrefcount(description.topic_id)
     # The description's own, and the argument.
     assert references == 2

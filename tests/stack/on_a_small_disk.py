@@ -14,10 +14,11 @@ from pathlib import Path
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
+from runtime.kafka import clients
 from stack.machine import ports
 from stack.processes import proc
 from stack.processes.logfile import LogFile
-from stack.servers.kafka import Kafka, quiet_client
+from stack.servers.kafka import Kafka
 from stack.supervision.board import Board, Event
 from stack.supervision.component_supervisor import Keeper
 from stack.supervision.components import Component
@@ -66,7 +67,7 @@ def main(home: Path) -> None:
     keeper = Keeper(Component("kafka", broker, logs=(broker.log,)), board, 30)
     keeper.start()
     await_true(lambda: board.state("kafka") == State.READY, "the broker is ready")
-    admin = quiet_client(broker.bootstrap, {})
+    admin = clients.probe(broker.bootstrap)
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
     assert write(broker.bootstrap, "kept", b"before")
 

@@ -11,12 +11,13 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
 
+from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.paths import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers import kafka_jars
-from stack.servers.kafka import WARM_FILE, Kafka, java_argv, known_cause, quiet_client
+from stack.servers.kafka import WARM_FILE, Kafka, java_argv, known_cause
 from stack.servers.kafka_jars import Jar
 
 READY_SECONDS = 60
@@ -40,7 +41,7 @@ def read_one(broker: Kafka, group: str) -> bytes | None:
 
 
 def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) -> None:
-    client = quiet_client(broker.bootstrap, {})
+    client = clients.probe(broker.bootstrap)
     client.create_topics([NewTopic("kept", 2, 1)])["kept"].result()
     producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0})
     producer.produce("kept", b"answer")

@@ -16,11 +16,11 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 import stack
+from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, StateInUse
 from stack.machine import ports
 from stack.processes import proc
 from stack.running import RunningStack, running_stack, temporary_home
-from stack.servers.kafka import quiet_client
 from stack.settings import StackSettings
 from stack.supervision.board import Event
 from stack.supervision.status import State, read_status, stop_running
@@ -165,7 +165,7 @@ def await_gone(pids: list[int]) -> None:
 def store_something(home: Path, process: subprocess.Popen[str]) -> None:
     status = read_status(home / "stack.json")
     assert status is not None
-    client = quiet_client(status.addresses["kafka"], {})
+    client = clients.probe(status.addresses["kafka"])
     client.create_topics([NewTopic("kept", 1, 1)])["kept"].result()
     with psycopg.connect(admin_dsn(home)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -182,7 +182,7 @@ def admin_dsn(home: Path) -> str:
 def assert_kept(home: Path) -> None:
     status = read_status(home / "stack.json")
     assert status is not None
-    client = quiet_client(status.addresses["kafka"], {})
+    client = clients.probe(status.addresses["kafka"])
     assert "kept" in client.list_topics(timeout=5).topics
     with psycopg.connect(admin_dsn(home)) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
