@@ -1,16 +1,14 @@
 """A real PostgreSQL whose analytics database is as new for each test, and a real broker whose topics are then empty."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import psycopg
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from processor_servers import READY_SECONDS, Analytics, ends, running_broker
 from processor_world import World
 
 from runtime.kafka.clients import admin
-from runtime.kafka.topics import EVENT_TOPICS, create_topics
 from runtime.postgres.connections import migrate
 from runtime.settings import Settings
 from stack.machine import ports
@@ -20,29 +18,6 @@ from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
-
-READY_SECONDS = 60
-PARTITIONS = 12
-# Much faster than a copy of a template database.
-AS_NEW = (
-    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat,"
-    " worker_crash, paused_partition"
-)
-
-
-@dataclass(frozen=True)
-class Analytics:
-    """The analytics database, as each role reaches it."""
-
-    admin: str
-    owner: str
-    worker: str
-    reader: str
-
-    def clear(self) -> None:
-        """Make the database as new."""
-        with psycopg.connect(self.owner) as connection:
-            connection.execute(AS_NEW)
 
 
 @pytest.fixture(scope="session")
@@ -75,26 +50,6 @@ def analytics(analytics_server: Analytics) -> Analytics:
 @pytest.fixture(scope="session")
 def broker(state: StateFolder) -> Iterator[Kafka]:
     yield from running_broker(state)
-
-
-def running_broker(state: StateFolder) -> Iterator[Kafka]:
-    """Run a broker with the topics that the platform needs."""
-    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-    made.start()
-    made.wait_ready(READY_SECONDS)
-    client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
-    create_topics(client, PARTITIONS, 1)
-    while not all(end is not None for end in ends(client).values()):
-        pass
-    yield made
-    made.stop()
-
-
-def ends(client: AdminClient) -> dict[TopicPartition, int | None]:
-    """Return the end of each partition of the topics of events, None where it has no leader yet."""
-    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(PARTITIONS)]
-    asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
-    return {place: None if one.exception() else one.result().offset for place, one in asked.items()}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import UUID
 import grpc
 import psycopg
 import pytest
-from conftest import Analytics
+from counted_batches import batch_of, count
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -28,8 +28,8 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamCountedIdsRequest,
     StreamProductMetricsRequest,
 )
+from processor_servers import Analytics
 from processor_world import created, history, new_id, sums
-from test_processor_counting import batch_of, count
 
 from processor.counting import deltas, store
 from processor.query.analytics_service import AnalyticsServicer, Pool

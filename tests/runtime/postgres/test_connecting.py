@@ -17,7 +17,7 @@ from stack.machine import ports
 from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Below psycopg's own limit of 130 s, and above what a busy machine needs to start eight programs.
 BOUND_SECONDS = 100
 TOLD = "connection timeout expired"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conftest import Analytics
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from processor_servers import Analytics
 from processor_world import PATIENCE_SECONDS, World, history, sums
 
 from runtime.exit_codes import ExitCode

@@ -1,20 +1,14 @@
-"""Decoding and summing, without a server."""
-
-import random
+"""Decoding of records, without a server."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent
 from ordermesh.orders.v1.orders_pb2 import Order
-from processor_world import created, decoded, history, new_id, restock, sums
+from processor_world import created, new_id, restock
 
-from processor.consume import retry
-from processor.counting.deltas import Tally, deltas
 from processor.events.decode import ANY_TIME, Event, Poison, Reason, Window, decode
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
-
-HISTORY = history(30)
 
 
 def order(event: OrderEvent, key: str | None = None, window: Window = ANY_TIME) -> Event | Poison:
@@ -107,33 +101,3 @@ def test_an_event_after_the_newest_that_may_be_is_too_new() -> None:
 @given(topic=st.sampled_from([ORDER_EVENTS, STOCK]), key=st.none() | st.binary(), value=st.binary())
 def test_no_bytes_make_decoding_fail(topic: str, key: bytes | None, value: bytes) -> None:
     assert isinstance(decode(topic, key, value, ANY_TIME), Poison)
-
-
-@settings(max_examples=50)
-@given(seed=st.integers(), cuts=st.integers(1, 12))
-def test_any_order_and_grouping_of_the_same_events_gives_the_same_metrics(seed: int, cuts: int) -> None:
-    events = [decoded(event) for event in HISTORY]
-    random.Random(seed).shuffle(events)
-    total: dict[tuple[str, str], int] = {}
-    for first in range(cuts):
-        for key, change in deltas(events[first::cuts]).items():
-            total[key] = total.get(key, 0) + change
-    assert {key: value for key, value in total.items() if value} == sums(HISTORY)
-
-
-def test_metrics_say_what_happened() -> None:
-    first = created(3)
-    tally = Tally()
-    tally.add([decoded(first), decoded(restock())])
-    found = tally.deltas()
-    assert found["orders_total", ""] == 1
-    assert found["revenue_total", ""] == first.total_minor
-    assert found["orders_by_status", "CREATED"] == 1
-    assert found["restock_requests", ""] == 1
-    minutes = [dimension for name, dimension in found if name == "orders_per_minute"]
-    assert len(minutes) == 1
-    assert minutes[0].startswith("2026-03-11T22:0")
-
-
-def test_the_wait_doubles_up_to_a_limit_however_long_an_outage_lasts() -> None:
-    assert [retry.wait_seconds(errors) for errors in (1, 2, 3, 5, 6, 100_000)] == [0.1, 0.2, 0.4, 1.6, 2.0, 2.0]

@@ -11,8 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from confluent_kafka.admin import ResourceType
-from conftest import PARTITIONS, Analytics, running_broker
 from log_changes import Operator
+from processor_servers import PARTITIONS, Analytics, running_broker
 from processor_world import PATIENCE_SECONDS, World, history, restock, sums
 from structlog.testing import capture_logs
 

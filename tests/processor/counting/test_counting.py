@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from conftest import PARTITIONS, Analytics
+from counted_batches import batch_of, count
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
-from processor_world import TRACEPARENT, World, created, decoded, history, new_id, sums, topic_and_key
+from processor_servers import PARTITIONS, Analytics
+from processor_world import TRACEPARENT, World, created, history, new_id, sums
 from structlog.testing import capture_logs
 
 from orders.domain.ids import uuid7
@@ -24,34 +25,12 @@ from processor import maintenance
 from processor.counting import store
 from processor.dead_letters import desk
 from processor.events import decode
-from processor.events.batch import Batch
-from processor.events.positions import Start
 from processor.query import ledger_service
 from runtime.kafka import clients, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
 
 Events = Sequence[OrderEvent | StockEvent]
-
-
-def count(connection: store.Connection, batch: Batch) -> store.Counted:
-    """Count a batch in one transaction."""
-    store.open_marks(connection, {place: Start(span.begin, span.begin, None, 0) for place, span in batch.spans.items()})
-    with store.counting(connection) as counting:
-        counting.record(batch.events, batch.places)
-        return counting.finish(batch)
-
-
-def batch_of(events: Events) -> Batch:
-    """Return a batch as if these events had been read."""
-    found = Batch()
-    for offset, event in enumerate(events):
-        found.events.append(decoded(event))
-        found.places.append((0, offset))
-        topic = topic_and_key(event)[0]
-        span = found.span((topic, 0), 0)
-        span.next_offset, span.events = offset + 1, span.events + 1
-    return found
 
 
 def test_events_delivered_twice_and_out_of_order_count_once(world: World) -> None:

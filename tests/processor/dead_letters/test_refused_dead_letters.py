@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
-from conftest import PARTITIONS
+from processor_servers import PARTITIONS
 from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Message
-from conftest import PARTITIONS
 from crashing_worker import FATAL
 from log_changes import Operator
+from processor_servers import PARTITIONS
 from processor_world import World, created, restock, sums
 from raw_producer import Record, produce
 
@@ -23,7 +23,7 @@ from processor.dead_letters import desk
 from runtime.kafka import topics
 from stack.machine import ports
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUPERVISOR = """
 from runtime.process.supervisor import Supervisor
 Supervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9).run()
@@ -36,7 +36,7 @@ def supervisor(world: World, said: list[str]) -> Iterator[None]:
     address = f"127.0.0.1:{ports.allocate(1)[0]}"
     env = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
     env |= {
-        "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}",
+        "PYTHONPATH": f"{ROOT}:{Path(__file__).parents[1]}",
         "ORDERMESH_ANALYTICS_DSN": world.settings.analytics_dsn.get_secret_value(),
         "ORDERMESH_KAFKA_BOOTSTRAP": world.settings.kafka_bootstrap,
         "ORDERMESH_PROCESSOR_GROUP": world.settings.processor_group,

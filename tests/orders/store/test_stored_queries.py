@@ -1,0 +1,15 @@
+"""The queries of stored orders read the same columns."""
+
+from orders.store.queries import QUERIES
+
+
+def test_every_query_of_stored_orders_returns_the_columns_that_are_read_in_one_place() -> None:
+    columns = {}
+    for name in QUERIES.names():
+        head, _, rest = getattr(QUERIES, name).partition("\nFROM orders ")
+        if rest:
+            columns[name] = head.partition("SELECT ")[2]
+    lists = {name: found for name, found in columns.items() if name.startswith("list_orders")}
+    assert (len(lists), set(lists.values())) == (4, {columns["list_orders"]})
+    assert len(columns) == 8
+    assert set(columns.values()) - set(lists.values()) == {columns["get_order"]}

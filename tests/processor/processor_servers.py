@@ -1,0 +1,59 @@
+"""The analytics database as new, and a broker with the topics of events."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from runtime.kafka.clients import admin
+from runtime.kafka.topics import EVENT_TOPICS, create_topics
+from runtime.settings import Settings
+from stack.machine import ports
+from stack.machine.paths import StateFolder
+from stack.processes.logfile import LogFile
+from stack.servers.kafka import Kafka
+
+READY_SECONDS = 60
+PARTITIONS = 12
+# Much faster than a copy of a template database.
+AS_NEW = (
+    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat,"
+    " worker_crash, paused_partition"
+)
+
+
+@dataclass(frozen=True)
+class Analytics:
+    """The analytics database, as each role reaches it."""
+
+    admin: str
+    owner: str
+    worker: str
+    reader: str
+
+    def clear(self) -> None:
+        """Make the database as new."""
+        with psycopg.connect(self.owner) as connection:
+            connection.execute(AS_NEW)
+
+
+def running_broker(state: StateFolder) -> Iterator[Kafka]:
+    """Run a broker with the topics that the platform needs."""
+    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
+    made.start()
+    made.wait_ready(READY_SECONDS)
+    client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
+    create_topics(client, PARTITIONS, 1)
+    while not all(end is not None for end in ends(client).values()):
+        pass
+    yield made
+    made.stop()
+
+
+def ends(client: AdminClient) -> dict[TopicPartition, int | None]:
+    """Return the end of each partition of the topics of events, None where it has no leader yet."""
+    places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(PARTITIONS)]
+    asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
+    return {place: None if one.exception() else one.result().offset for place, one in asked.items()}
