@@ -22,7 +22,7 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_beside
-from runtime.telemetry import logging, metrics
+from runtime.telemetry import logging, metrics, metrics_endpoint
 
 
 async def run(settings: GatewaySettings) -> None:
@@ -44,8 +44,8 @@ async def run(settings: GatewaySettings) -> None:
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
         reflection.register(server)
 
-    metrics.begin(metrics.GATEWAY)
-    metrics_server = metrics.serve(settings.metrics_address)
+    metrics.create("gateway")
+    metrics_server = metrics_endpoint.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:
         serving = server.serve_async(settings.gateway_listen, contracts.GATEWAY, register, stop, health)

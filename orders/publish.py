@@ -19,7 +19,7 @@ from runtime.postgres.connections import connect
 from runtime.process.heartbeat import VITALS
 from runtime.process.pacing import Pace
 from runtime.process.shutdown import on_signal
-from runtime.telemetry import logging, metrics
+from runtime.telemetry import logging, metrics, metrics_endpoint
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
 
@@ -35,8 +35,8 @@ def main() -> None:
     settings = PublisherSettings.load()
     logging.configure("publisher", settings)
     stop = on_signal()
-    metrics.begin(metrics.PUBLISHER)
-    metrics.serve(settings.metrics_address, lambda: VITALS.health().as_json())
+    metrics.create("publisher")
+    metrics_endpoint.serve(settings.metrics_address, lambda: VITALS.health().as_json())
     logger().info("publisher started", **settings.shown())
     outage = Outage("publishing")
     while not stop.is_set():

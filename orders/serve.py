@@ -61,7 +61,7 @@ def run(index: int) -> None:
     """Serve as the process with this number, until SIGTERM."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
-    metrics.begin(metrics.ORDERS)
+    metrics.create("orders")
     try:
         uvloop.run(serve(settings, index))
     except BackgroundEnded:

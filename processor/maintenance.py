@@ -52,7 +52,7 @@ def run_once(settings: WorkSettings) -> list[str]:
         for change in partitions.maintain(connection, table):
             logger().info("partition changed", change=change)
             changes.append(change)
-        metrics.ANALYTICS_MAINTAINED.labels(table.name).set_to_current_time()
+        metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
         forget(connection, settings.processor_retention_days)
     return changes
 

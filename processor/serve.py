@@ -14,7 +14,7 @@ from runtime.grpc import server
 from runtime.postgres import connections
 from runtime.process.health_service import SyncProcess
 from runtime.process.shutdown import on_signal
-from runtime.telemetry import logging, metrics
+from runtime.telemetry import logging, metrics_endpoint
 
 SERVICE = "analytics"
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
@@ -27,7 +27,7 @@ def main() -> int:
     stop = on_signal()
     dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
-        metrics_server = metrics.serve(settings.metrics_address)
+        metrics_server = metrics_endpoint.serve(settings.metrics_address)
         with connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
             server.serve_sync(
                 settings.analytics_listen,

@@ -139,7 +139,7 @@ class Worker:
         if found.retry is Retry.LATER or self._conflicts == MAX_CONFLICTS:
             return self._wait_out(error, messages)
         self._conflicts += 1
-        metrics.COUNT_CONFLICTS.inc()
+        metrics.COUNTING_CONFLICTS.inc()
         logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
         return messages
 
@@ -180,7 +180,7 @@ class Worker:
         self._window_is_new = False
         self._letters.forget(batch.parked)
         self._reader.counted(batch.spans)
-        metrics.COUNT_SECONDS.observe(time.perf_counter() - started)
+        metrics.COUNTING_BATCH_DURATION.observe(time.perf_counter() - started)
         tell(batch, counted)
         return batch
 
@@ -276,7 +276,7 @@ def run(index: int) -> None:
     """Run one worker as this process; the first one also keeps the tables' partitions."""
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
-    metrics.begin(metrics.PROCESSOR)
+    metrics.create("processor")
     stop = on_signal()
     threads = Threads(stop)
     if index == 0:

@@ -65,12 +65,12 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         if self._watchers >= self._max_watchers:
             raise Overloaded
         self._watchers += 1
-        metrics.WATCHERS.labels(method).inc()
+        metrics.WATCH_STREAMS.labels(method).inc()
         try:
             yield
         finally:
             self._watchers -= 1
-            metrics.WATCHERS.labels(method).dec()
+            metrics.WATCH_STREAMS.labels(method).dec()
 
 
 def after_revision(request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any) -> str:

@@ -21,7 +21,7 @@ NO_DEADLINE_SECONDS = 1e9
 class Admission:
     """Admits up to a number of calls at a time and refuses the rest at once, before any work is done for them."""
 
-    def __init__(self, max_in_hand: int, refused: Counter = metrics.SHED) -> None:
+    def __init__(self, max_in_hand: int, refused: Counter = metrics.ORDERS_REFUSED) -> None:
         self._max_in_hand = max_in_hand
         self._refused = refused
         self._in_hand = 0

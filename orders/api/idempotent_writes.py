@@ -43,7 +43,7 @@ class Changes:
         self._pool = pool
         self._admission = admission
         # One connection is left for reads, however many rows are locked by others.
-        share = Limits(max(1, pool.max_size - 1), max_waiting, metrics.SHED_CHANGES, pool.answers)
+        share = Limits(max(1, pool.max_size - 1), max_waiting, metrics.CHANGES_REFUSED, pool.answers)
         self._share = Turns(share, Pace())
         self._keys = KeyedTurns(replace(share, at_a_time=1))
         self._doorbell = doorbell

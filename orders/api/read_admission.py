@@ -31,7 +31,7 @@ class Reads:
 
     def __init__(self, pool: Pool, max_waiting: int) -> None:
         self._pool = pool
-        limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.SHED_READS, pool.answers)
+        limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.READS_REFUSED, pool.answers)
         self._turns = Turns(limits, Pace())
 
     @asynccontextmanager

@@ -186,14 +186,14 @@ class Publisher:
         }
         self._connection.execute(OUTBOX.mark_dead, parameters)
         self._connection.execute(OUTBOX.note_dead, {"shards": shards})
-        metrics.PUBLISH_DEAD.inc(len(dead))
+        metrics.EVENTS_REJECTED.inc(len(dead))
 
     def _observe(self, run: Run, sent: Sequence[Event]) -> None:
         now_us = int(time.monotonic() * 1_000_000) + self._offset_us
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
-        observe_many(metrics.PUBLISH_SECONDS, [age / 1000 for age in ages])
+        observe_many(metrics.PUBLISH_DELAY, [age / 1000 for age in ages])
         for event_type, count in Counter([event.event_type for event in sent]).items():
-            metrics.PUBLISHED.labels(topics.topic_of(event_type)).inc(count)
+            metrics.EVENTS_PUBLISHED.labels(topics.topic_of(event_type)).inc(count)
         run.sent += len(sent)
         run.p50_ms, run.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
 

@@ -53,6 +53,6 @@ async def run_once(connection: Connection, outbox_retention_days: int) -> list[s
         async for change in partitions.maintain_async(connection, table):
             logger().info("partition changed", change=change)
             changes.append(change)
-        metrics.ORDERS_MAINTAINED.labels(table.name).set_to_current_time()
+        metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
     await connection.execute(QUERIES.fold_progress)
     return changes

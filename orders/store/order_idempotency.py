@@ -71,7 +71,7 @@ def replay(order: NewOrder, first: FirstAnswer | None) -> Outcome:
         return database_unavailable()
     if not is_same_order(first.fingerprint, order.fingerprint, order.lines):
         return reused(order.request_id)
-    metrics.ORDERS_REPLAYED.inc()
+    metrics.REQUESTS_REPLAYED.inc()
     return first.answer
 
 

@@ -105,8 +105,8 @@ class Writer:
             # The one writer must outlive whatever befalls a batch, or every later order would wait for ever.
             logger().error("a batch could not be stored", exc_info=error)
             fail(entries)
-        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
-        metrics.COMMIT_ORDERS.observe(len(entries))
+        metrics.GROUP_COMMIT_DURATION.observe(time.perf_counter() - started)
+        metrics.GROUP_COMMIT_ORDERS.observe(len(entries))
         answer(tickets, entries)
         await self._gather(len(entries))
 

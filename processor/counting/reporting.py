@@ -18,15 +18,15 @@ OBSERVED_EVENTS = 20
 
 def tell(batch: Batch, counted: store.Counted) -> None:
     """Add a counted batch to the metrics of this process, and the events of sampled traces to the log."""
-    metrics.COUNT_EVENTS.observe(len(batch.events))
-    metrics.DUPLICATES.inc(counted.duplicates)
+    metrics.COUNTING_BATCH_EVENTS.observe(len(batch.events))
+    metrics.EVENTS_DEDUPLICATED.inc(counted.duplicates)
     for type_, events in Counter(event.type for event in counted.events).items():
-        metrics.COUNTED.labels(EventType.Name(type_)).inc(events)
+        metrics.EVENTS_COUNTED.labels(EventType.Name(type_)).inc(events)
     for reason, letters in Counter(letter.poison.reason for letter in batch.parked).items():
-        metrics.PARKED.labels(reason.value).inc(letters)
+        metrics.DEAD_LETTERS.labels(reason.value).inc(letters)
     now = time.time()
     for event in counted.events[:: len(counted.events) // OBSERVED_EVENTS + 1]:
-        metrics.EVENT_SECONDS.observe(max(now - event.occur_us / 1_000_000, 0))
+        metrics.EVENT_DELAY.observe(max(now - event.occur_us / 1_000_000, 0))
     if batch.sampled:
         log_sampled(batch, {event.event_id for event in counted.events})
 

@@ -124,7 +124,7 @@ class LetterBox:
             logger().error("dead letter refused", topic=topic, partition=partition, offset=offset, cause=cause)
             own = raw.get(letter.place) or [(name.encode(), value) for name, value in letter.headers or []]
             letter.kept = Kept(letter.message.key(), letter.message.value(), encoded(own))
-        metrics.LETTERS_REFUSED.inc(len(refused))
+        metrics.DEAD_LETTERS_REJECTED.inc(len(refused))
 
     def _raw_headers(self, places: Sequence[Place]) -> Mapping[Place, RawHeaders]:
         """Read again what the client could not; a letter that waits for it in vain is written without.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.telemetry import metrics
+from runtime.telemetry import component_metric, metrics_endpoint
 
 BEAT_SECONDS = 1.0
 # Work whose process shows nothing for so long stands still.
@@ -56,7 +56,7 @@ class Vitals:
         self._write()
 
     def _write(self) -> None:
-        place = os.environ.get(metrics.CHILD_PLACE)
+        place = os.environ.get(component_metric.CHILD_INDEX)
         if place:
             # A beat that is lost on a full disk must not end the work that it tells of.
             with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ VITALS = Vitals()
 
 def beat_file(place: str) -> Path:
     """Return the file of a child's beats."""
-    return Path(os.environ[metrics.MULTIPROCESS_FOLDER]) / f"beat-{place}"
+    return Path(os.environ[metrics_endpoint.MULTIPROCESS_FOLDER]) / f"beat-{place}"
 
 
 def judge(beaten_at: float | None) -> Health:

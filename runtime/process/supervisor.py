@@ -14,7 +14,7 @@ from prometheus_client import multiprocess
 
 from runtime.process import heartbeat
 from runtime.process.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, die_with_parent, on_signal
-from runtime.telemetry import metrics, metrics_folder
+from runtime.telemetry import component_metric, metrics_endpoint, metrics_folder
 from runtime.telemetry.logging import logger
 
 FIRST_BACKOFF_SECONDS = 0.1
@@ -66,8 +66,8 @@ class Supervisor:
         """Block until SIGTERM or SIGINT and every child has ended."""
         stop = on_signal(STOP_SECONDS)
         with metrics_folder.made() as folder:
-            os.environ[metrics.MULTIPROCESS_FOLDER] = str(folder)
-            server = metrics.serve(self._metrics_address, lambda: self.health().as_json())
+            os.environ[metrics_endpoint.MULTIPROCESS_FOLDER] = str(folder)
+            server = metrics_endpoint.serve(self._metrics_address, lambda: self.health().as_json())
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:
@@ -110,7 +110,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
-        env = os.environ | {metrics.CHILD_PLACE: str(child.index)}
+        env = os.environ | {component_metric.CHILD_INDEX: str(child.index)}
         child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # a module of ours
         child.started_at = time.monotonic()
         logger().info("child started", child=child.index, pid=child.process.pid)

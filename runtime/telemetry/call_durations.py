@@ -68,7 +68,7 @@ class CallTimes:
             taken[method, code].append(seconds)
         now, calls = time.monotonic(), Calls()
         for (method, code), times in taken.items():
-            observe_many(metrics.RPC_SECONDS.labels(method, code), times)
+            observe_many(metrics.RPC_DURATION.labels(method.removeprefix("/"), code), times)
             if not method.startswith(UNCOUNTED):
                 calls.add(code, times)
         self._recent.append((now, calls))

@@ -1,202 +1,182 @@
-"""Every metric of the project, by name, and the HTTP endpoint that serves them.
+"""Every metric of the project: one table, from which a reference page can be generated (`catalogue`).
 
-A metric is made in the processes of the part that has it, and in no other: a gauge of 0 from a process that cannot know
-is a wrong answer. A service of one process serves its own registry. A service with child processes gives them a folder
-(see supervise.py) and serves the sum.
+Names follow Prometheus' rules: the prefix `ordermesh_`, base units (`_seconds`), counters end in `_total`. Where
+OpenTelemetry's semantic conventions have a name, it is used: `rpc.server.call.duration` with the attributes
+`rpc.method` and `rpc.response.status_code`, and `error.type`. Labels have few values: no ids and no client names.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
-from socketserver import ThreadingMixIn
-from typing import Any, TypeVar, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app, values
-from prometheus_client.multiprocess import MultiProcessCollector
-
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-# A child's place in its service. A file per place and not per process id: processes that end again and again would
-# leave files behind until the disk is full, and their counts have to stay in the sum.
-CHILD_PLACE = "PROMETHEUS_CHILD_PLACE"
-ORDERS, PUBLISHER, PROCESSOR, GATEWAY = "orders", "publisher", "processor", "gateway"
-Made = TypeVar("Made")
-
-if place := os.environ.get(CHILD_PLACE):
-    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # the library has no types here
-
-
-class Owned:
-    """Stands for a metric that its first use makes, or `begin` for its part."""
-
-    all: list[Owned] = []  # noqa: RUF012  # filled below, at import
-    lock = threading.Lock()
-
-    def __init__(self, part: str, make: Callable[[], Any]) -> None:
-        self.part = part
-        self._make = make
-        self._made: Any = None
-        self.all.append(self)
-
-    def made(self) -> Any:
-        """Return the metric."""
-        with self.lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the metric; kept, so that it is looked up here once."""
-        value = getattr(self.made(), name)
-        setattr(self, name, value)
-        return value
-
-
-def owned(part: str, kind: Callable[..., Made], *arguments: Any, **options: Any) -> Made:
-    """Return what stands for a metric of a part."""
-    return cast(Made, Owned(part, lambda: kind(*arguments, **options)))
-
-
-def begin(part: str) -> None:
-    """Make the metrics of a part: this process is one of its processes."""
-    for one in Owned.all:
-        if one.part == part:
-            one.made()
-
+from runtime.telemetry.component_metric import Component, ComponentMetric, Specification, counter, gauge, histogram
 
 FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SLOW_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-RPC_SECONDS = Histogram(
-    "ordermesh_rpc_seconds", "Time in a handler, by method and code.", ["method", "code"], buckets=FAST_SECONDS
+RPC_DURATION = histogram(
+    "any",
+    "ordermesh_rpc_server_call_duration_seconds",
+    "seconds",
+    "Duration of gRPC calls in the handler, by method and status code.",
+    FAST_SECONDS,
+    ["rpc_method", "rpc_response_status_code"],
 )
-ORDERS_ACCEPTED = owned(
-    ORDERS, Counter, "ordermesh_orders_accepted", "Orders stored and acknowledged, by first status.", ["status"]
+
+ORDERS_ACCEPTED = counter(
+    "orders",
+    "ordermesh_orders_accepted_total",
+    "orders",
+    "Orders stored and acknowledged, by first status.",
+    ["status"],
 )
-ORDERS_REPLAYED = owned(
-    ORDERS, Counter, "ordermesh_orders_replayed", "Calls answered from an earlier one with the same request_id."
+REQUESTS_REPLAYED = counter(
+    "orders",
+    "ordermesh_requests_replayed_total",
+    "requests",
+    "Creations answered from an earlier one with the same request_id.",
 )
-COMMIT_ORDERS = owned(ORDERS, Histogram, "ordermesh_commit_orders", "Orders in one group commit.", buckets=BATCH_SIZES)
-COMMIT_SECONDS = owned(ORDERS, Histogram, "ordermesh_commit_seconds", "Time of one group commit.", buckets=FAST_SECONDS)
-SHED = owned(ORDERS, Counter, "ordermesh_shed_orders", "Orders refused because too much work was in hand.")
-SHED_READS = owned(ORDERS, Counter, "ordermesh_shed_reads", "Reads refused because too many waited.")
-SHED_CHANGES = owned(ORDERS, Counter, "ordermesh_shed_changes", "Changes refused because too many waited.")
-PUBLISHED = owned(
-    PUBLISHER, Counter, "ordermesh_published_events", "Events acknowledged by Kafka and marked, by topic.", ["topic"]
+GROUP_COMMIT_ORDERS = histogram(
+    "orders", "ordermesh_group_commit_orders", "orders", "Orders in one group commit.", BATCH_SIZES
 )
-PUBLISH_SECONDS = owned(
-    PUBLISHER,
-    Histogram,
-    "ordermesh_publish_seconds",
-    "From an event's commit to Kafka's acknowledgement.",
-    buckets=SLOW_SECONDS,
+GROUP_COMMIT_DURATION = histogram(
+    "orders", "ordermesh_group_commit_duration_seconds", "seconds", "Duration of one group commit.", FAST_SECONDS
 )
-PUBLISH_DEAD = owned(PUBLISHER, Counter, "ordermesh_dead_events", "Events that Kafka refused for good.")
-PUBLISH_FAILURES = owned(
-    PUBLISHER, Counter, "ordermesh_publish_failures", "Batches that could not be published, by kind.", ["kind"]
+ORDERS_REFUSED = counter(
+    "orders", "ordermesh_orders_refused_total", "orders", "Orders refused by admission because of overload."
 )
-OUTBOX_PENDING = owned(
-    PUBLISHER, Gauge, "ordermesh_outbox_pending_events", "Events that wait in the outbox (counted up to 100,000)."
+READS_REFUSED = counter(
+    "orders", "ordermesh_reads_refused_total", "calls", "Reads refused because too many were waiting."
 )
-COUNTED = owned(PROCESSOR, Counter, "ordermesh_counted_events", "Events counted, by type.", ["type"])
-DUPLICATES = owned(PROCESSOR, Counter, "ordermesh_duplicate_events", "Events that had been counted before.")
-PARKED = owned(
-    PROCESSOR, Counter, "ordermesh_parked_events", "Events set aside as dead letters, by reason.", ["reason"]
+CHANGES_REFUSED = counter(
+    "orders", "ordermesh_changes_refused_total", "calls", "Changes refused because too many were waiting."
 )
-LETTERS_REFUSED = owned(
-    PROCESSOR,
-    Counter,
-    "ordermesh_refused_dead_letters",
-    "Dead letters that Kafka refused; their events are kept in the database.",
+ORDERS_MAINTENANCE = gauge(
+    "orders",
+    "ordermesh_orders_maintenance_last_success_timestamp_seconds",
+    "seconds since 1970",
+    "When partition maintenance of the orders database last succeeded, by table.",
+    ["table"],
+    processes="max",
 )
-COUNT_CONFLICTS = owned(
-    PROCESSOR, Counter, "ordermesh_count_conflicts", "Counting transactions that lost against another one."
+
+EVENTS_PUBLISHED = counter(
+    "publisher",
+    "ordermesh_events_published_total",
+    "events",
+    "Outbox events acknowledged by Kafka and marked as sent, by topic.",
+    ["topic"],
 )
-PAUSED_PARTITIONS = owned(
-    PROCESSOR,
-    Gauge,
-    "ordermesh_paused_partitions",
-    "Partitions that are read only now and then, since most of their records cannot be counted.",
-    multiprocess_mode="livesum",
+EVENTS_REJECTED = counter(
+    "publisher", "ordermesh_events_rejected_total", "events", "Outbox events that Kafka rejected permanently."
 )
-WORKER_CRASHES = owned(
-    PROCESSOR, Counter, "ordermesh_worker_crashes", "Ends of the processor's workers that nobody asked for."
+PUBLISH_DELAY = histogram(
+    "publisher",
+    "ordermesh_publish_delay_seconds",
+    "seconds",
+    "Time from the commit of an event to Kafka's acknowledgement.",
+    SLOW_SECONDS,
 )
-ASSIGNED_PARTITIONS = owned(
-    PROCESSOR,
-    Gauge,
+PUBLISH_FAILURES = counter(
+    "publisher",
+    "ordermesh_publish_failures_total",
+    "batches",
+    "Batches that could not be published, by error type: batch, kafka or postgres.",
+    ["error_type"],
+)
+OUTBOX_PENDING = gauge(
+    "publisher",
+    "ordermesh_outbox_pending_events",
+    "events",
+    "Events waiting in the outbox, counted up to 100,000.",
+)
+
+EVENTS_COUNTED = counter(
+    "processor", "ordermesh_events_counted_total", "events", "Events counted, by event type.", ["event_type"]
+)
+EVENTS_DEDUPLICATED = counter(
+    "processor", "ordermesh_events_deduplicated_total", "events", "Events ignored because they were already counted."
+)
+EVENT_DELAY = histogram(
+    "processor",
+    "ordermesh_event_delay_seconds",
+    "seconds",
+    "Time from the commit of an event to the commit of its counts, sampled from up to 20 events of a batch.",
+    SLOW_SECONDS,
+)
+DEAD_LETTERS = counter(
+    "processor", "ordermesh_dead_letters_total", "events", "Events written as dead letters, by reason.", ["reason"]
+)
+DEAD_LETTERS_REJECTED = counter(
+    "processor",
+    "ordermesh_dead_letters_rejected_total",
+    "events",
+    "Dead letters that Kafka rejected; their events are kept in the database.",
+)
+COUNTING_BATCH_EVENTS = histogram(
+    "processor", "ordermesh_counting_batch_events", "events", "Events in one counting transaction.", BATCH_SIZES
+)
+COUNTING_BATCH_DURATION = histogram(
+    "processor",
+    "ordermesh_counting_batch_duration_seconds",
+    "seconds",
+    "Duration of one counting transaction.",
+    FAST_SECONDS,
+)
+COUNTING_CONFLICTS = counter(
+    "processor",
+    "ordermesh_counting_conflicts_total",
+    "transactions",
+    "Counting transactions that were rolled back because of a conflict with another one.",
+)
+ASSIGNED_PARTITIONS = gauge(
+    "processor",
     "ordermesh_assigned_partitions",
-    "Partitions that the processor's workers hold.",
-    multiprocess_mode="livesum",
+    "partitions",
+    "Partitions that the workers are assigned.",
+    processes="livesum",
 )
-COUNT_EVENTS = owned(
-    PROCESSOR, Histogram, "ordermesh_count_batch_events", "Events in one counting transaction.", buckets=BATCH_SIZES
+PAUSED_PARTITIONS = gauge(
+    "processor",
+    "ordermesh_paused_partitions",
+    "partitions",
+    "Partitions that are read at intervals only, because most of their records are dead letters.",
+    processes="livesum",
 )
-COUNT_SECONDS = owned(
-    PROCESSOR, Histogram, "ordermesh_count_batch_seconds", "Time of one counting transaction.", buckets=FAST_SECONDS
+WORKER_CRASHES = counter(
+    "processor", "ordermesh_worker_crashes_total", "processes", "Workers that ended without being stopped."
 )
-EVENT_SECONDS = owned(
-    PROCESSOR,
-    Histogram,
-    "ordermesh_event_seconds",
-    "From an event's commit to its metrics, of up to 20 events of a batch.",
-    buckets=SLOW_SECONDS,
-)
-ORDERS_MAINTAINED = owned(
-    ORDERS,
-    Gauge,
-    "ordermesh_orders_maintained_timestamp_seconds",
-    "When the partitions of a table of the orders database were last found as they should be, by table.",
+ANALYTICS_MAINTENANCE = gauge(
+    "processor",
+    "ordermesh_analytics_maintenance_last_success_timestamp_seconds",
+    "seconds since 1970",
+    "When partition maintenance of the analytics database last succeeded, by table.",
     ["table"],
-    multiprocess_mode="max",
-)
-ANALYTICS_MAINTAINED = owned(
-    PROCESSOR,
-    Gauge,
-    "ordermesh_analytics_maintained_timestamp_seconds",
-    "When the partitions of a table of the analytics database were last found as they should be, by table.",
-    ["table"],
-    multiprocess_mode="max",
-)
-COMPONENT_UP = owned(
-    GATEWAY, Gauge, "ordermesh_component_up", "Whether a part is well: it answers, and its work goes on.", ["component"]
+    processes="max",
 )
 
-WATCHERS = owned(GATEWAY, Gauge, "ordermesh_watchers", "Open streams of WatchService, by method.", ["method"])
+COMPONENT_UP = gauge(
+    "gateway",
+    "ordermesh_component_up",
+    "0 or 1",
+    "Whether a component answers and makes progress, by component.",
+    ["component"],
+)
+WATCH_STREAMS = gauge(
+    "gateway", "ordermesh_watch_streams", "streams", "Open streams of WatchService, by method.", ["method"]
+)
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Writes no line for each request."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Do nothing."""
-
-
-class ThreadingServer(ThreadingMixIn, WSGIServer):
-    """Answers each request on a thread of its own: a slow scrape must not hold up a look at the health."""
-
-    daemon_threads = True
+def create(component: Component) -> None:
+    """Create the metrics of a component, and those of every process; the calling process belongs to the component."""
+    for metric in ComponentMetric.all:
+        if metric.specification.component in (component, "any"):
+            metric.metric()
 
 
-def serve(address: str, health: Callable[[], bytes] | None = None) -> WSGIServer:
-    """Serve /metrics, and /health where there is one, on host:port. Raises OSError when the port is taken."""
-    host, _, port = address.rpartition(":")
-    folder = os.environ.get(MULTIPROCESS_FOLDER)
-    registry = REGISTRY
-    if folder:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    scraped = make_wsgi_app(registry)
+def catalogue() -> list[Specification]:
+    """Return every metric in the order of the table, for docs/reference/metrics.md: component, kind, name, unit, ...
 
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        if health is None or environ.get("PATH_INFO") != "/health":
-            return scraped(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [health()]
-
-    server = make_server(host, int(port), answer, ThreadingServer, QuietHandler)
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
+    A histogram is exposed as `name_bucket`, `name_sum` and `name_count`. The component "any" stands for each process
+    that serves gRPC. Nothing is created by the call.
+    """
+    return [metric.specification for metric in ComponentMetric.all]

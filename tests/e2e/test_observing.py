@@ -11,18 +11,19 @@ from confluent_kafka import Consumer, TopicPartition
 from front_door import ITEM, JSON, Platform, await_true, curl
 
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway")
+CALLS = "ordermesh_rpc_server_call_duration_seconds"
 # What moves in each service when an order goes through, as docs and dashboards name it.
 MOVES = {
-    "orders": ["ordermesh_orders_accepted_total", "ordermesh_commit_orders_count", "ordermesh_rpc_seconds_count"],
-    "publisher": ["ordermesh_published_events_total", "ordermesh_publish_seconds_count"],
+    "orders": ["ordermesh_orders_accepted_total", "ordermesh_group_commit_orders_count", f"{CALLS}_count"],
+    "publisher": ["ordermesh_events_published_total", "ordermesh_publish_delay_seconds_count"],
     "processor": [
-        "ordermesh_counted_events_total",
-        "ordermesh_count_batch_events_count",
-        "ordermesh_count_batch_seconds_count",
-        "ordermesh_event_seconds_count",
+        "ordermesh_events_counted_total",
+        "ordermesh_counting_batch_events_count",
+        "ordermesh_counting_batch_duration_seconds_count",
+        "ordermesh_event_delay_seconds_count",
     ],
-    "analytics": ["ordermesh_rpc_seconds_count"],
-    "gateway": ["ordermesh_rpc_seconds_count"],
+    "analytics": [f"{CALLS}_count"],
+    "gateway": [f"{CALLS}_count"],
 }
 GAUGES = {
     "publisher": "ordermesh_outbox_pending_events",
@@ -141,9 +142,8 @@ def test_a_refused_order_shows_in_the_calls_by_code(platform: Platform) -> None:
 
     def shown() -> bool:
         text = curl(platform.stack.component("orders").address).body.decode()
-        return bool(
-            re.search(r'ordermesh_rpc_seconds_count\{code="INVALID_ARGUMENT",method="[^"]*CreateOrder"\}', text)
-        )
+        labels = r'rpc_method="[^"]*/CreateOrder",rpc_response_status_code="INVALID_ARGUMENT"'
+        return bool(re.search(rf"{CALLS}_count\{{{labels}\}}", text))
 
     await_true(shown, "the refused call is in the metrics, which are written once a second")
 

@@ -217,7 +217,7 @@ def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
     world.send([created(1)])
     worker = world.worker()
     world.drain(worker)
-    lost_before = metrics.COUNT_CONFLICTS._value.get()
+    lost_before = metrics.COUNTING_CONFLICTS._value.get()
     more = [created(2)]
     world.send(more)
     locked = ("revenue_total", "orders_total")
@@ -231,7 +231,7 @@ def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
         await_true(lambda: world.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
         rival.execute(update, (locked[1],))
     thread.join(30)
-    assert metrics.COUNT_CONFLICTS._value.get() > lost_before
+    assert metrics.COUNTING_CONFLICTS._value.get() > lost_before
     assert world.metrics()["orders_total", ""] == 2
 
 

@@ -91,14 +91,14 @@ def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partitio
     if limit == "lowered":
         world.send_bytes(topics.ORDER_EVENTS, KEY, b"\xff")
         world.drain(worker)
-    refused = metrics.LETTERS_REFUSED._value.get()
+    refused = metrics.DEAD_LETTERS_REJECTED._value.get()
     with topic_config(broker.bootstrap, LETTERS, max_message_bytes="3000"):
         for number in range(60):
             world._producer.produce(topics.ORDER_EVENTS, b"\xff" * 100 + str(number).encode(), KEY)
         world.send([large], {"kept": "too"})
         world.send(good)
         world.drain(worker)
-    assert metrics.LETTERS_REFUSED._value.get() == refused + 1
+    assert metrics.DEAD_LETTERS_REJECTED._value.get() == refused + 1
     assert world.metrics() == sums(good)
     assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
     (place,) = world.rows('SELECT topic, partition, "offset" FROM parked_event WHERE letter_topic IS NULL')

@@ -29,8 +29,8 @@ def waits(index: int) -> None:
 
 def counts(index: int) -> None:
     """Count this process as one refused order, and wait."""
-    metrics.begin(metrics.ORDERS)
-    metrics.SHED.inc()
+    metrics.create("orders")
+    metrics.ORDERS_REFUSED.inc()
     waits(index)
 
 

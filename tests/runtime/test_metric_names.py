@@ -1,0 +1,67 @@
+"""Metric names follow Prometheus' rules, and each metric says what it means."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from runtime.telemetry import metrics
+from runtime.telemetry.component_metric import CLASSES, ComponentMetric, Specification
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("orders", "processor", "gateway", "runtime")
+# Prometheus: base units only; a suffix for each that the metrics have.
+UNIT_SUFFIXES = {"seconds": "_seconds", "seconds since 1970": "_timestamp_seconds", "bytes": "_bytes"}
+OTHER_UNITS = ("_ms", "_milliseconds", "_us", "_minutes", "_hours", "_days", "_kb", "_mb", "_percent")
+LABELS = {
+    "component", "error_type", "event_type", "method", "reason", "rpc_method", "rpc_response_status_code", "status",
+    "table", "topic",
+}  # fmt: skip
+every_metric = pytest.mark.parametrize("metric", metrics.catalogue(), ids=lambda metric: metric.name)
+
+
+def exposition(metric: Specification) -> list[str]:
+    """Return the lines that a scrape shows of a metric with one value."""
+    registry = CollectorRegistry()
+    made = CLASSES[metric.kind](metric.name, metric.help, metric.labels, registry=registry)
+    if metric.labels:
+        made.labels(*metric.labels)
+    return generate_latest(registry).decode().splitlines()
+
+
+@every_metric
+def test_a_name_has_the_prefix_and_a_base_unit(metric: Specification) -> None:
+    assert re.fullmatch(r"ordermesh(_[a-z]+)+", metric.name)
+    stem = metric.name.removesuffix("_total")
+    assert not stem.endswith(OTHER_UNITS)
+    for unit, suffix in UNIT_SUFFIXES.items():
+        assert (metric.unit == unit) == (stem.endswith(suffix) and not (unit == "seconds" and "_timestamp_" in stem))
+
+
+@every_metric
+def test_counters_and_no_others_end_in_total(metric: Specification) -> None:
+    assert metric.name.endswith("_total") == (metric.kind == "counter")
+    assert not metric.name.endswith(("_count", "_sum", "_bucket"))
+    shown = {line.split("{")[0].split(" ")[0] for line in exposition(metric) if not line.startswith("#")}
+    assert (metric.name in shown) == (metric.kind != "histogram")
+    assert (f"{metric.name}_bucket" in shown) == (metric.kind == "histogram")
+
+
+@every_metric
+def test_help_is_a_sentence_and_labels_have_standard_names(metric: Specification) -> None:
+    assert re.fullmatch(r"[A-Z][^\n]*\.", metric.help)
+    assert metric.unit
+    assert LABELS.issuperset(metric.labels)
+
+
+def test_no_name_is_used_twice() -> None:
+    names = [metric.name for metric in metrics.catalogue()]
+    assert len(names) == len(set(names))
+
+
+def test_every_metric_is_written_to() -> None:
+    code = "".join(path.read_text() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    declared = {name for name, value in vars(metrics).items() if isinstance(value, ComponentMetric)}
+    assert declared == set(re.findall(r"\bmetrics\.([A-Z_]+)\b", code))
+    assert len(declared) == len(metrics.catalogue())
