@@ -1,4 +1,4 @@
-// Places orders and watches the pipeline by gRPC-Web; the front door is ?target=http://host:port.
+// Places orders and watches the pipeline by gRPC-Web; ?target=http://host:port is the front proxy.
 import { failureOf, Order_Status, ordermeshFromBrowser } from "@ordermesh/client/web";
 
 const baseUrl = new URLSearchParams(location.search).get("target") ?? "http://127.0.0.1:8080";
@@ -9,7 +9,8 @@ const show = (id, text) => {
 
 async function place(items) {
   try {
-    const order = await platform.orders.createOrder({ customerId: "cust-browser", requestId: crypto.randomUUID(), items });
+    const requestId = crypto.randomUUID();
+    const order = await platform.orders.createOrder({ customerId: "cust-browser", requestId, items });
     show("answer", `${Order_Status[order.status]}: ${order.orderId}`);
   } catch (thrown) {
     const { error, violations } = failureOf(thrown);

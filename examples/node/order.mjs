@@ -1,4 +1,4 @@
-// Places an order by gRPC and by gRPC-Web, reads a refusal, and watches: node order.mjs [http://host:port]
+// Places an order, reads an error and watches the pipeline, by gRPC and gRPC-Web: node order.mjs [http://host:port]
 import { failureOf, Order_Status, ordermeshFromNode, ordermeshFromNodeByWeb } from "@ordermesh/client/node";
 
 const baseUrl = process.argv[2] ?? "http://127.0.0.1:8080";

@@ -1,4 +1,4 @@
-"""Shows what a refused order says, and that a repeated one is stored once: `python errors.py [host:port]`."""
+"""Reads the errors of invalid calls, and repeats an order that is stored once: `python errors.py [host:port]`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Places an order, pays and ships it, and reads what it became: `python order.py [host:port]`."""
+"""Places an order, pays and ships it, and lists the customer's orders: `python order.py [host:port]`."""
 
 import sys
 

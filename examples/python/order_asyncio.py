@@ -1,4 +1,4 @@
-"""Places orders one by one and in a batch, and waits until each is counted: `python order_asyncio.py [host:port]`."""
+"""Places orders one by one and in a batch, and waits until all are counted: `python order_asyncio.py [host:port]`."""
 
 import asyncio
 import sys

@@ -9,6 +9,6 @@ with Client(*sys.argv[1:2]) as client:
     for update in islice(client.watch_status(interval_ms=500), 6):
         status = update.status
         print(
-            f"{status.intake.orders_total} orders, {status.outbox.pending} events wait,"
-            f" {status.processing.counted_total} counted, {status.kafka.consumer_lag} behind"
+            f"{status.intake.orders_total} orders, {status.outbox.pending} events in the outbox,"
+            f" {status.processing.counted_total} counted, lag {status.kafka.consumer_lag}"
         )

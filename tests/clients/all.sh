@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The clients that need more than Python: grpcurl, Node and Chromium, and ghz, each against a stack of its own.
+# Tests of the clients that need more than Python (grpcurl, Node, Chromium, ghz), each with its own stack.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 reports=${1:-$(mktemp -d)}

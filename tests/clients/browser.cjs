@@ -1,4 +1,4 @@
-// Serves the example page on a port of its own, uses it in Chromium, and fails unless it shows what it should.
+// Serves the example page on its own port, uses it in Chromium, and fails when it shows anything unexpected.
 const { chromium } = require("playwright-core");
 const { createReadStream, mkdtempSync, rmSync } = require("node:fs");
 const { createServer } = require("node:http");
@@ -20,32 +20,34 @@ const server = createServer((request, response) => {
 });
 
 async function use(page) {
-  const says = (id, pattern) =>
-    page.waitForFunction(([id, pattern]) => new RegExp(pattern).test(document.getElementById(id).textContent), [id, pattern], { timeout: 20_000 });
+  const matches = ([id, pattern]) => new RegExp(pattern).test(document.getElementById(id).textContent);
+  const shows = (id, pattern) => page.waitForFunction(matches, [id, pattern], { timeout: 20_000 });
   await page.click("#refuse");
-  await says("answer", "^items\\[0\\]\\.quantity: must be 1 to");
+  await shows("answer", "^items\\[0\\]\\.quantity: must be 1 to");
   const before = await page.locator("#orders tr").count();
   await page.click("#place");
-  await says("answer", "^CREATED: [0-9a-f-]{36}$");
-  await page.waitForFunction((count) => document.querySelectorAll("#orders tr").length > count, before, { timeout: 20_000 });
-  await says("orders", "CREATED20\\.00");
-  await says("revision", "^([3-9]|\\d{2,})$");
-  await says("stored", "^[1-9]");
+  await shows("answer", "^CREATED: [0-9a-f-]{36}$");
+  const longer = (count) => document.querySelectorAll("#orders tr").length > count;
+  await page.waitForFunction(longer, before, { timeout: 20_000 });
+  await shows("orders", "CREATED20\\.00");
+  await shows("revision", "^([3-9]|\\d{2,})$");
+  await shows("stored", "^[1-9]");
 }
 
 async function main() {
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   const profile = mkdtempSync(join(tmpdir(), "ordermesh-chromium-"));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM, headless: true, args: FLAGS });
+  const options = { executablePath: process.env.CHROMIUM, headless: true, args: FLAGS };
+  const context = await chromium.launchPersistentContext(profile, options);
   try {
     const page = await context.newPage();
-    const faults = [];
-    page.on("pageerror", (error) => faults.push(String(error)));
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
     await page.goto(`http://127.0.0.1:${server.address().port}/?target=${encodeURIComponent(target)}`);
     await use(page);
-    if (faults.length) throw new Error(faults.join("\n"));
+    if (errors.length) throw new Error(errors.join("\n"));
     if (screenshot) await page.screenshot({ path: screenshot });
-    console.log("the page placed an order, showed a refusal, listed orders and watched the pipeline");
+    console.log("the page placed an order, showed a validation error, listed orders and watched the pipeline");
   } finally {
     await context.close();
     server.close();

@@ -1,4 +1,4 @@
-"""One whole stack for the tests of the clients, and a faulty server for each that needs one."""
+"""Fixtures for the tests of the clients: one stack per session, and a faulty server per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gRPC server that answers what changes something as it is told, and remembers what it was asked."""
+"""A gRPC server that refuses calls as a test sets it to, and records the request ids it received."""
 
 from __future__ import annotations
 

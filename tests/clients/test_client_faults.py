@@ -1,4 +1,4 @@
-"""What the Python client does when the platform fails: both clients behave the same."""
+"""The Python clients, blocking and asyncio, when calls fail."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def call(request: pytest.FixtureRequest, faulty: FaultyServer) -> Callable[..., 
     return run
 
 
-def test_an_order_lost_twice_is_sent_again_with_the_same_request_id(faulty: FaultyServer, call: Callable[..., Any]):
+def test_an_order_that_failed_twice_is_retried_with_the_same_request_id(faulty: FaultyServer, call: Callable[..., Any]):
     faulty.refusals.extend([UNAVAILABLE, UNAVAILABLE])
     assert call("create_order", "cust-1", BOOK).order_id == "o-1"
     assert len(faulty.request_ids) == 3
@@ -62,7 +62,9 @@ def test_two_orders_have_two_request_ids(faulty: FaultyServer, call: Callable[..
     assert len(set(faulty.request_ids)) == 2
 
 
-def test_attempts_end_with_the_last_error_and_its_trace(faulty: FaultyServer, call: Callable[..., Any]):
+def test_after_the_last_attempt_the_last_error_is_raised_with_its_trace_id(
+    faulty: FaultyServer, call: Callable[..., Any]
+):
     faulty.refusals.extend([refusal(grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")] * 9)
     with pytest.raises(Unavailable) as raised:
         call("create_order", "cust-1", BOOK)
@@ -71,20 +73,22 @@ def test_attempts_end_with_the_last_error_and_its_trace(faulty: FaultyServer, ca
     assert raised.value.trace_id == TRACEPARENT.split("-")[1]
 
 
-def test_never_means_one_attempt(faulty: FaultyServer, call: Callable[..., Any]):
+def test_retry_never_makes_one_attempt(faulty: FaultyServer, call: Callable[..., Any]):
     faulty.refusals.append(UNAVAILABLE)
     with pytest.raises(Unavailable):
         call("create_order", "cust-1", BOOK, retry=NEVER)
     assert faulty.calls == 1
 
 
-def test_an_overloaded_platform_is_asked_again_after_its_delay(faulty: FaultyServer, call: Callable[..., Any]):
+def test_an_overloaded_call_is_retried_after_the_delay_that_was_asked_for(
+    faulty: FaultyServer, call: Callable[..., Any]
+):
     faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_ms=5))
     call("create_order", "cust-1", BOOK)
     assert faulty.calls == 2
 
 
-def test_a_delay_beyond_the_deadline_fails_at_once(faulty: FaultyServer, call: Callable[..., Any]):
+def test_a_retry_delay_beyond_the_deadline_fails_at_once(faulty: FaultyServer, call: Callable[..., Any]):
     faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_ms=60_000))
     with pytest.raises(Overloaded) as raised:
         call("create_order", "cust-1", BOOK)
@@ -92,7 +96,9 @@ def test_a_delay_beyond_the_deadline_fails_at_once(faulty: FaultyServer, call: C
     assert faulty.calls == 1
 
 
-def test_silence_ends_at_the_deadline_and_is_not_repeated(faulty: FaultyServer, call: Callable[..., Any]):
+def test_a_call_without_a_response_ends_at_its_deadline_and_is_not_retried(
+    faulty: FaultyServer, call: Callable[..., Any]
+):
     faulty.silent = True
     with pytest.raises(DeadlineExceeded):
         call("create_order", "cust-1", BOOK, timeout_seconds=0.2)
@@ -111,7 +117,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("method", CHANGES)
 @pytest.mark.parametrize("reason", ["", "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"])
-def test_whatever_changes_something_is_sent_again_with_the_same_request_id(
+def test_a_call_that_changes_something_is_retried_with_the_same_request_id(
     faulty: FaultyServer, call: Callable[..., Any], method: str, reason: str
 ):
     faulty.refusals.append(refusal(grpc.StatusCode.UNAVAILABLE, reason, retry_ms=1))
@@ -122,38 +128,36 @@ def test_whatever_changes_something_is_sent_again_with_the_same_request_id(
 
 
 @pytest.mark.parametrize("method", [name for name in CHANGES if name != "create_order"])
-def test_a_request_id_that_is_given_is_the_one_that_is_sent(
-    faulty: FaultyServer, call: Callable[..., Any], method: str
-):
+def test_a_given_request_id_is_sent(faulty: FaultyServer, call: Callable[..., Any], method: str):
     with Client(faulty.target) as client:
         getattr(client, method)(*CHANGES[method], request_id="given")
     assert faulty.request_ids == ["given"]
 
 
-def test_a_reason_of_a_newer_platform_is_told_by_name(faulty: FaultyServer, call: Callable[..., Any]):
-    faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "MADE_LATER"))
+def test_an_unknown_reason_is_available_by_name(faulty: FaultyServer, call: Callable[..., Any]):
+    faulty.refusals.append(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "ADDED_LATER"))
     with pytest.raises(Overloaded) as raised:
         call("create_order", "cust-1", BOOK)
     assert raised.value.reason == ErrorReason.ERROR_REASON_UNSPECIFIED
-    assert raised.value.reason_name == "MADE_LATER"
+    assert raised.value.reason_name == "ADDED_LATER"
 
 
-def test_nobody_there_is_unavailable(call: Callable[..., Any]):
+def test_a_target_without_a_server_is_unavailable(call: Callable[..., Any]):
     with Client("127.0.0.1:1", retry=QUICK) as client, pytest.raises(Unavailable):
         client.sales_summary()
 
 
-def test_watching_goes_on_after_its_connection_broke(faulty: FaultyServer):
+def test_watching_resumes_after_a_lost_connection(faulty: FaultyServer):
     with Client(faulty.target, retry=QUICK) as client:
         assert [update.revision for update in islice(client.watch_status(), 6)] == [1, 2, 1, 2, 1, 2]
 
 
-def test_watching_orders_goes_on_after_the_last_revision(faulty: FaultyServer):
+def test_watching_orders_resumes_after_the_last_revision(faulty: FaultyServer):
     with Client(faulty.target, retry=QUICK) as client:
         assert [update.revision for update in islice(client.watch_orders(), 5)] == ["1", "2", "3", "4", "5"]
 
 
-async def test_watching_on_asyncio_goes_on_too(faulty: FaultyServer):
+async def test_watching_on_asyncio_resumes_after_a_lost_connection(faulty: FaultyServer):
     revisions: list[int] = []
     async with AsyncClient(faulty.target, retry=QUICK) as client:
         async for update in client.watch_status():

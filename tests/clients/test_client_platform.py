@@ -1,4 +1,4 @@
-"""The Python client against the whole platform, installed as a user installs it."""
+"""The Python client against a running stack, and its examples with the wheels installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from stack.running import RunningStack
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "python").glob("*.py"))
 BOOK = [OrderItem(product_id="p1", quantity=2, price=10)]
-# The versions that everything here is tested with.
+# Installed in the versions of this environment.
 PINNED = ("grpcio", "protobuf", "googleapis-common-protos", "typing-extensions")
 
 
@@ -75,7 +75,7 @@ def test_all_orders_are_found_page_by_page(client: Client):
     assert len(listed) == 7
 
 
-def test_a_refused_order_does_not_hold_up_its_batch(client: Client):
+def test_a_refused_order_does_not_fail_its_batch(client: Client):
     unknown = OrderItem(product_id="nothing", quantity=1, price=1)
     bad, good = client.create_orders([NewOrder("cust-1", [unknown]), NewOrder("cust-1", BOOK)])
     assert isinstance(bad.error, InvalidRequest)
@@ -84,7 +84,7 @@ def test_a_refused_order_does_not_hold_up_its_batch(client: Client):
     assert good.order is not None
 
 
-def test_errors_say_what_is_wrong_and_where_to_look(client: Client):
+def test_an_error_carries_violations_reason_and_trace_id(client: Client):
     with pytest.raises(InvalidRequest) as raised:
         client.create_order("", [OrderItem(product_id="p1", quantity=0, price=1)])
     assert [violation.field for violation in raised.value.violations] == ["customer_id", "items[0].quantity"]
@@ -103,7 +103,7 @@ def test_a_shipped_order_cannot_be_cancelled(client: Client):
         client.get_order(str(uuid.uuid4()))
 
 
-def test_a_restock_releases_the_waiting_order(client: Client):
+def test_a_restock_releases_the_backorder(client: Client):
     product = client.create_product(f"t-{uuid.uuid4()}", "Tracked", 5.0, stock=1)
     order = client.create_order("cust-1", [OrderItem(product_id=product.product_id, quantity=3, price=5)])
     assert order.status == Order.PENDING_RESTOCK
@@ -112,7 +112,7 @@ def test_a_restock_releases_the_waiting_order(client: Client):
     assert client.get_product(product.product_id).stock == 8
 
 
-def test_pages_of_products_and_metrics_hold_nothing_twice(client: Client):
+def test_pages_of_products_and_metrics_have_no_duplicates(client: Client):
     products = [product.product_id for product in client.products(page_size=400)]
     assert len(products) == len(set(products)) >= 1000
     client.create_order("cust-1", BOOK)

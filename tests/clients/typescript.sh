@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the TypeScript client, and uses it from Node and from a page in Chromium: typescript.sh http://host:port [screenshot.png]
+# Builds the TypeScript client, runs its examples in Node and Chromium: typescript.sh http://host:port [screenshot.png]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${1:?usage: typescript.sh http://host:port [screenshot.png]}
@@ -8,7 +8,7 @@ missing() { echo "$1 is missing: $2" >&2; exit 1; }
 command -v node >/dev/null || missing node "install Node.js 20 or newer"
 command -v npm >/dev/null || missing npm "install it with Node.js"
 chromium=${CHROMIUM:-$(command -v chromium || true)}
-[ -n "$chromium" ] || missing chromium "apt-get install chromium, or name it in CHROMIUM"
+[ -n "$chromium" ] || missing chromium "apt-get install chromium, or set CHROMIUM to its path"
 
 cd clients/typescript
 npm ci --silent
@@ -18,23 +18,25 @@ cd ../..
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# As in a project of its own, where the package is installed.
+# Like a project in which the package is installed.
 mkdir -p "$scratch/node_modules/@ordermesh"
 ln -s "$PWD/clients/typescript" "$scratch/node_modules/@ordermesh/client"
-ln -s "$PWD/clients/typescript/node_modules/@bufbuild" "$PWD/clients/typescript/node_modules/@connectrpc" "$scratch/node_modules"
+ln -s "$PWD"/clients/typescript/node_modules/{@bufbuild,@connectrpc} "$scratch/node_modules"
 cp examples/node/order.mjs examples/browser/index.html examples/browser/page.js "$scratch"
 
-echo "from Node"
-# Closed clients leave nothing that keeps Node running.
+echo "examples in Node"
+# The time limit checks that closed clients leave nothing that keeps Node running.
 (cd "$scratch" && timeout 25 node order.mjs "$target") | tee "$scratch/node.txt"
 for name in gRPC gRPC-Web; do
-  for said in "$name CREATED 20" "$name revision 2n\|$name revision 2" "$name refused customer_id, items"; do
-    grep -q "$said" "$scratch/node.txt" || { echo "the example did not say: $said" >&2; exit 1; }
+  for expected in "$name CREATED 20" "$name revision 2n\|$name revision 2" "$name refused customer_id, items"; do
+    grep -q "$expected" "$scratch/node.txt" || { echo "the example did not print: $expected" >&2; exit 1; }
   done
 done
 
-.venv/bin/python tests/clients/repeats.py "$scratch"
+.venv/bin/python tests/clients/retries.py "$scratch"
 
-echo "from a page in $chromium"
-clients/typescript/node_modules/.bin/esbuild "$scratch/page.js" --bundle --format=esm --minify --outfile="$scratch/page.bundle.js" --log-level=warning
-CHROMIUM=$chromium NODE_PATH=clients/typescript/node_modules node tests/clients/browser.cjs "$scratch" "$target" "$screenshot"
+echo "example page in $chromium"
+clients/typescript/node_modules/.bin/esbuild "$scratch/page.js" --outfile="$scratch/page.bundle.js" \
+  --bundle --format=esm --minify --log-level=warning
+export CHROMIUM=$chromium NODE_PATH=clients/typescript/node_modules
+node tests/clients/browser.cjs "$scratch" "$target" "$screenshot"

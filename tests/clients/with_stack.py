@@ -1,4 +1,4 @@
-"""Runs a program against a stack of its own: `python tests/clients/with_stack.py PROGRAM {rest} {grpc} ...`."""
+"""Runs a program against its own stack: `python tests/clients/with_stack.py PROGRAM {rest} {grpc} ...`."""
 
 from __future__ import annotations
 

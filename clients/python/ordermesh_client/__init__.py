@@ -1,8 +1,9 @@
 """The Python client of ordermesh.
 
-`Client` blocks, `AsyncClient` is for asyncio; both have the same methods. Every call has a deadline of ten seconds,
-over all its attempts, unless told otherwise (`reconcile`: its wait and 30 seconds; `watch_*`: none). A call that
-was lost, or refused for a moment, is made again with the same request id; one that fails raises an `OrdermeshError`.
+`Client` blocks, `AsyncClient` is for asyncio; both have the same methods. Every call has a deadline of ten seconds for
+all its attempts, unless set otherwise (`reconcile`: its wait plus 30 seconds; `watch_*`: none). A call that failed with
+UNAVAILABLE, or was refused with a retry delay, is retried with the same request id; a call that fails raises an
+`OrdermeshError`.
 """
 
 from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest

@@ -1,4 +1,4 @@
-"""The calls of the platform as values: which method, what request, how long it may take. Both clients make them."""
+"""The calls as values, for both clients: method path, request, decoder, deadline and how a stream resumes."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from ordermesh.orders.v1 import orders_pb2 as orders
 
 from ordermesh_client.errors import OrdermeshError, from_status
 
-Answer = TypeVar("Answer", covariant=True)
+Response = TypeVar("Response", covariant=True)
 Page = TypeVar("Page", bound="HasNextPage")
 Ranking: TypeAlias = analytics.TopProductsRequest.Ranking
 ProductSales: TypeAlias = analytics.TopProductsResponse.ProductSales
 Minute: TypeAlias = analytics.OrdersPerMinuteResponse.Minute
 RECONCILE_WAIT_SECONDS = 30
-# What reading both ledgers may take besides the wait.
+# Time to read both ledgers, besides the wait.
 RECONCILE_READ_SECONDS = 30.0
 
 
 class HasNextPage(Protocol):
-    """A reply that may name the page after it."""
+    """A response that may have a next page."""
 
     next_page_token: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[Answer]):
-    """One call to make."""
+class Call(Generic[Response]):
+    """One call."""
 
     path: str
     request: Message
-    read: Callable[[bytes], Answer]
+    read: Callable[[bytes], Response]
     timeout_seconds: float | None = None
-    # Where a stream that broke goes on: the request to ask after this reply. None: it does not.
+    # Returns the request that resumes a broken stream after this response. None: the stream is not resumed.
     resume: Callable[[Any], Message] | None = None
 
-    def within(self, asked_seconds: float | None, default_seconds: float | None) -> Call[Answer]:
-        """Return the call with the deadline asked for, else its own, else the default."""
+    def with_deadline(self, given_seconds: float | None, default_seconds: float | None) -> Call[Response]:
+        """Return the call with the given deadline, else its own, else the default."""
         own = self.timeout_seconds if self.timeout_seconds is not None else default_seconds
-        return replace(self, timeout_seconds=own if asked_seconds is None else asked_seconds)
+        return replace(self, timeout_seconds=own if given_seconds is None else given_seconds)
 
-    def after(self, page: HasNextPage) -> Call[Answer]:
+    def next_page(self, page: HasNextPage) -> Call[Response]:
         """Return the call for the next page."""
         request = type(self.request).FromString(self.request.SerializeToString())
-        request.page_token = page.next_page_token  # type: ignore[attr-defined] # every request of pages has one
+        request.page_token = page.next_page_token  # type: ignore[attr-defined] # every paged request has one
         return replace(self, request=request)
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """One order of a batch; a request id is made unless given."""
+    """One order of a batch; a request id is generated unless given."""
 
     customer_id: str
     items: Iterable[orders.OrderItem]
@@ -68,7 +68,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of one order of a batch: exactly one of order and error is set."""
+    """The result of one order of a batch: exactly one of order and error is set."""
 
     request_id: str
     order: orders.OrderSummary | None = None
@@ -81,7 +81,7 @@ def encode(request: Message) -> bytes:
 
 
 def path(file: FileDescriptor, service: str, method: str) -> str:
-    """Return the path of a method; raise KeyError when the contract does not have it."""
+    """Return the path of a method; raise KeyError when the contract has no such method."""
     found = file.services_by_name[service].methods_by_name[method]
     return f"/{found.containing_service.full_name}/{found.name}"
 
@@ -127,16 +127,16 @@ def create_orders(new_orders: Iterable[NewOrder]) -> Call[list[BatchResult]]:
     ]
 
     def read(encoded: bytes) -> list[BatchResult]:
-        reply = orders.BatchCreateOrdersResponse.FromString(encoded)
+        response = orders.BatchCreateOrdersResponse.FromString(encoded)
         return [
-            batch_result(request.request_id, result) for request, result in zip(requests, reply.results, strict=True)
+            batch_result(request.request_id, result) for request, result in zip(requests, response.results, strict=True)
         ]
 
     return Call(order_method("BatchCreateOrders"), orders.BatchCreateOrdersRequest(requests=requests), read)
 
 
 def batch_result(request_id: str, result: orders.BatchCreateOrdersResponse.Result) -> BatchResult:
-    """Return what became of one order."""
+    """Return the result of one order."""
     if result.HasField("error"):
         return BatchResult(request_id, error=from_status(result.error))
     return BatchResult(request_id, order=result.order)
@@ -154,7 +154,7 @@ def order_filter(
     created_before: datetime | None,
     page_size: int,
 ) -> orders.ListOrdersRequest:
-    """Say which orders to list."""
+    """Return the request that selects the orders to list."""
     return orders.ListOrdersRequest(
         customer_id=customer_id,
         status=status,
@@ -240,7 +240,7 @@ def sales_summary() -> Call[analytics.SalesSummary]:
 
 
 def top_products(limit: int, ranking: Ranking) -> Call[analytics.TopProductsResponse]:
-    """Return the products that sold most."""
+    """Return the best-selling products."""
     request = analytics.TopProductsRequest(limit=limit, ranking=ranking)
     return Call(analytics_method("TopProducts"), request, analytics.TopProductsResponse.FromString)
 
@@ -252,7 +252,7 @@ def orders_per_minute(start: datetime | None, end: datetime | None) -> Call[anal
 
 
 def status() -> Call[pipeline.PipelineStatus]:
-    """Return how every stage is doing."""
+    """Return the status of every stage of the pipeline."""
     return Call(pipeline_method("GetStatus"), pipeline.GetStatusRequest(), pipeline.PipelineStatus.FromString)
 
 
@@ -260,19 +260,21 @@ def watch_status(interval_ms: int) -> Call[pipeline.WatchStatusResponse]:
     """Stream the status."""
     request = pipeline.WatchStatusRequest(interval_ms=interval_ms)
     read = pipeline.WatchStatusResponse.FromString
-    return Call(pipeline_method("WatchStatus"), request, read, resume=lambda reply: request)
+    return Call(pipeline_method("WatchStatus"), request, read, resume=lambda response: request)
 
 
 def watch_orders(
     customer_id: str | None, after_revision: str | None, heartbeat_ms: int
 ) -> Call[watch.WatchOrdersResponse]:
-    """Stream what happens to orders."""
+    """Stream the changes of orders."""
 
     def after(revision: str | None) -> watch.WatchOrdersRequest:
         return watch.WatchOrdersRequest(customer_id=customer_id, after_revision=revision, heartbeat_ms=heartbeat_ms)
 
     read = watch.WatchOrdersResponse.FromString
-    return Call(watch_method("WatchOrders"), after(after_revision), read, resume=lambda reply: after(reply.revision))
+    return Call(
+        watch_method("WatchOrders"), after(after_revision), read, resume=lambda response: after(response.revision)
+    )
 
 
 def watch_metrics(after_revision: str | None, interval_ms: int, heartbeat_ms: int) -> Call[watch.WatchMetricsResponse]:
@@ -282,7 +284,9 @@ def watch_metrics(after_revision: str | None, interval_ms: int, heartbeat_ms: in
         return watch.WatchMetricsRequest(after_revision=revision, interval_ms=interval_ms, heartbeat_ms=heartbeat_ms)
 
     read = watch.WatchMetricsResponse.FromString
-    return Call(watch_method("WatchMetrics"), after(after_revision), read, resume=lambda reply: after(reply.revision))
+    return Call(
+        watch_method("WatchMetrics"), after(after_revision), read, resume=lambda response: after(response.revision)
+    )
 
 
 def reconcile(wait_seconds: int) -> Call[pipeline.ReconcileResponse]:

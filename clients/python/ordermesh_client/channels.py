@@ -1,4 +1,4 @@
-"""How the clients connect."""
+"""The gRPC channels of the clients, and their options."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import grpc
 DEFAULT_TARGET = "127.0.0.1:8080"
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # A page of 1,000 orders with many items is larger than gRPC's default of 4 MB.
-MAX_REPLY_BYTES = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 OPTIONS: tuple[tuple[str, int | str], ...] = (
-    ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
-    # Back soon after the front door is: gRPC's own pause grows to two minutes.
+    ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
+    # Reconnects soon after the front proxy is back: gRPC's default backoff grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # Finds a connection that died in silence while a stream waits on it.
+    # Detects a dead connection while a stream waits for messages.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.primary_user_agent", "ordermesh-client"),
@@ -22,14 +22,14 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
 
 
 def open_sync(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    """Return a channel, in plain text without credentials."""
+    """Return a channel; without credentials it is plain text."""
     if credentials is None:
         return grpc.insecure_channel(target, options=OPTIONS)
     return grpc.secure_channel(target, credentials, options=OPTIONS)
 
 
 def open_async(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    """Return a channel of the running event loop, in plain text without credentials."""
+    """Return a channel of the running event loop; without credentials it is plain text."""
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=OPTIONS)
     return grpc.aio.secure_channel(target, credentials, options=OPTIONS)

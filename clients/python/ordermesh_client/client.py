@@ -16,14 +16,14 @@ from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
 from ordermesh_client import calls
-from ordermesh_client.calls import Answer, BatchResult, Call, Minute, NewOrder, Page, ProductSales, Ranking
+from ordermesh_client.calls import BatchResult, Call, Minute, NewOrder, Page, ProductSales, Ranking, Response
 from ordermesh_client.channels import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, open_sync
 from ordermesh_client.errors import from_call
 from ordermesh_client.retry import Attempts, RetryPolicy
 
 
 class Client:
-    """Calls the platform; may be shared by threads. A call that fails raises an OrdermeshError."""
+    """A client that may be shared by threads. A call that fails raises an OrdermeshError."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Client:
         self._retry = retry or RetryPolicy()
 
     def close(self) -> None:
-        """Close the connection; what is under way is cancelled."""
+        """Close the connection; calls in flight are cancelled."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -57,13 +57,13 @@ class Client:
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Order:
-        """Create an order. A request id is made unless given; give one to repeat a call of an earlier process."""
+        """Create an order. A request id is generated unless given; give one to repeat a call of an earlier process."""
         return self._call(calls.create_order(customer_id, items, request_id), timeout_seconds)
 
     def create_orders(
         self, new_orders: Iterable[NewOrder], *, timeout_seconds: float | None = None
     ) -> list[BatchResult]:
-        """Create up to 1,000 orders in one call; one that is refused is told so, and does not hold up the others."""
+        """Create up to 1,000 orders in one call; a refused order has an error and does not fail the others."""
         return self._call(calls.create_orders(new_orders), timeout_seconds)
 
     def get_order(self, order_id: str, *, timeout_seconds: float | None = None) -> Order:
@@ -80,7 +80,7 @@ class Client:
         page_size: int = 100,
         timeout_seconds: float | None = None,
     ) -> Iterator[Order]:
-        """Iterate over all orders, newest first, page by page; the deadline is for each page."""
+        """Iterate over all orders, newest first, page by page; the deadline applies to each page."""
         request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
         for page in self._pages(calls.list_orders(request), timeout_seconds):
             yield from page.orders
@@ -97,12 +97,12 @@ class Client:
     ) -> Iterator[OrderSummary]:
         """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
         request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
-        yield from self._stream(self._within(calls.stream_orders(request), timeout_seconds))
+        yield from self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds))
 
     def cancel_order(
         self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
     ) -> Order:
-        """Cancel an order that is not shipped, and return its stock."""
+        """Cancel an order that is not shipped; its stock is returned."""
         return self._call(calls.cancel_order(order_id, request_id), timeout_seconds)
 
     def complete_payment(
@@ -118,7 +118,7 @@ class Client:
         return self._call(calls.ship_order(order_id, request_id), timeout_seconds)
 
     def products(self, *, page_size: int = 100, timeout_seconds: float | None = None) -> Iterator[Product]:
-        """Iterate over the whole catalogue by product id, page by page; the deadline is for each page."""
+        """Iterate over the whole catalogue by product id, page by page; the deadline applies to each page."""
         for page in self._pages(calls.list_products(page_size), timeout_seconds):
             yield from page.products
 
@@ -136,7 +136,7 @@ class Client:
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Product:
-        """Add a product; its stock is counted when one is given. A request id is made unless given."""
+        """Add a product; its stock is tracked when one is given. A request id is generated unless given."""
         return self._call(calls.create_product(product_id, name, price, stock, request_id), timeout_seconds)
 
     def restock_product(
@@ -147,24 +147,24 @@ class Client:
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> RestockProductResponse:
-        """Add stock and release waiting orders. A request id is made unless given."""
+        """Add stock and release backorders. A request id is generated unless given."""
         return self._call(calls.restock_product(product_id, quantity, request_id), timeout_seconds)
 
     def metrics(
         self, *, metric_name: str | None = None, page_size: int = 100, timeout_seconds: float | None = None
     ) -> Iterator[Metric]:
-        """Iterate over the metrics by name and dimension, page by page; the deadline is for each page."""
+        """Iterate over the metrics by name and dimension, page by page; the deadline applies to each page."""
         for page in self._pages(calls.list_metrics(metric_name, page_size), timeout_seconds):
             yield from page.metrics
 
     def sales_summary(self, *, timeout_seconds: float | None = None) -> SalesSummary:
-        """Return the totals."""
+        """Return the totals of orders and revenue."""
         return self._call(calls.sales_summary(), timeout_seconds)
 
     def top_products(
         self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
     ) -> list[ProductSales]:
-        """Return the products that sold most, best first."""
+        """Return the best-selling products, best first."""
         return list((self._call(calls.top_products(limit, ranking), timeout_seconds)).products)
 
     def orders_per_minute(
@@ -174,40 +174,40 @@ class Client:
         *,
         timeout_seconds: float | None = None,
     ) -> list[Minute]:
-        """Return orders and revenue minute by minute, oldest first; the last hour unless told otherwise."""
+        """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
         return list((self._call(calls.orders_per_minute(start, end), timeout_seconds)).minutes)
 
     def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:
-        """Return how every stage of the pipeline is doing."""
+        """Return the status of every stage of the pipeline."""
         return self._call(calls.status(), timeout_seconds)
 
     def watch_status(self, interval_ms: int = 1_000) -> Iterator[WatchStatusResponse]:
-        """Iterate over the status without end; after a lost connection it goes on, with revisions from 1 again."""
+        """Iterate over the status, endlessly; after a lost connection, revisions start at 1 again."""
         yield from self._stream(calls.watch_status(interval_ms))
 
     def watch_orders(
         self, *, customer_id: str | None = None, after_revision: str | None = None, heartbeat_ms: int = 5_000
     ) -> Iterator[WatchOrdersResponse]:
-        """Iterate over what happens to orders, without end; after a lost connection it goes on without a gap."""
+        """Iterate over the changes of orders, endlessly; after a lost connection it resumes without a gap."""
         yield from self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms))
 
     def watch_metrics(
         self, *, after_revision: str | None = None, interval_ms: int = 1_000, heartbeat_ms: int = 5_000
     ) -> Iterator[WatchMetricsResponse]:
-        """Iterate over the totals as they change, without end, also over lost connections."""
+        """Iterate over the totals as they change, endlessly; it resumes after a lost connection."""
         yield from self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
 
     def reconcile(
         self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None
     ) -> ReconcileResponse:
-        """Compare the orders with the metrics; wait that long for events under way, and at most 30 s more."""
+        """Compare the orders with the metrics; wait for events in flight, and at most 30 s more for the result."""
         return self._call(calls.reconcile(wait_seconds), timeout_seconds)
 
-    def _within(self, call: Call[Answer], timeout_seconds: float | None) -> Call[Answer]:
-        return call.within(timeout_seconds, self._timeout_seconds)
+    def _with_deadline(self, call: Call[Response], timeout_seconds: float | None) -> Call[Response]:
+        return call.with_deadline(timeout_seconds, self._timeout_seconds)
 
-    def _call(self, call: Call[Answer], timeout_seconds: float | None) -> Answer:
-        call = self._within(call, timeout_seconds)
+    def _call(self, call: Call[Response], timeout_seconds: float | None) -> Response:
+        call = self._with_deadline(call, timeout_seconds)
         attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_unary(call.path, calls.encode, call.read)
         while True:
@@ -217,24 +217,24 @@ class Client:
                 error = from_call(failure)
             time.sleep(attempts.pause_after(error))
 
-    def _stream(self, call: Call[Answer]) -> Iterator[Answer]:
+    def _stream(self, call: Call[Response]) -> Iterator[Response]:
         attempts = Attempts(self._retry, call.timeout_seconds)
         method = self._channel.unary_stream(call.path, calls.encode, call.read)
-        request, begun = call.request, False
+        request, started = call.request, False
         while True:
-            replies = method(request, timeout=attempts.remaining_seconds())
+            responses = method(request, timeout=attempts.remaining_seconds())
             try:
-                for reply in replies:
-                    begun = True
-                    attempts.begin_anew()
-                    yield reply
-                    request = call.resume(reply) if call.resume else request
+                for response in responses:
+                    started = True
+                    attempts.reset()
+                    yield response
+                    request = call.resume(response) if call.resume else request
                 return
             except grpc.RpcError as failure:
                 error = from_call(failure)
             finally:
-                replies.cancel()
-            if begun and call.resume is None:
+                responses.cancel()
+            if started and call.resume is None:
                 raise error
             time.sleep(attempts.pause_after(error))
 
@@ -244,4 +244,4 @@ class Client:
             yield page
             if not page.next_page_token:
                 return
-            call = call.after(page)
+            call = call.next_page(page)

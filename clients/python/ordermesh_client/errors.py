@@ -1,16 +1,16 @@
 """The errors that calls raise: one class per gRPC code that a caller can act on.
 
 OrdermeshError
-├── InvalidRequest        INVALID_ARGUMENT     violations name every field that is wrong
+├── InvalidRequest        INVALID_ARGUMENT     violations name every invalid field
 ├── NotFound              NOT_FOUND
-├── AlreadyExists         ALREADY_EXISTS       also a request_id that was used with other content
+├── AlreadyExists         ALREADY_EXISTS       also a request_id used before with other content
 ├── FailedPrecondition    FAILED_PRECONDITION  the order's or product's state does not allow it
-├── Overloaded            RESOURCE_EXHAUSTED   nothing was changed; try again after retry_after_seconds
+├── Overloaded            RESOURCE_EXHAUSTED   nothing was changed; retry after retry_after_seconds
 ├── DeadlineExceeded      DEADLINE_EXCEEDED    a change may have happened, unless reason is EXPIRED
 ├── Unavailable           UNAVAILABLE          a change may have happened, unless reason is DATABASE_UNAVAILABLE
 └── ServerFault           INTERNAL, UNKNOWN    a fault of the platform; trace_id finds it in its logs
 
-Where a change may have happened, the same call with the same request_id tells: it changes nothing twice.
+Where a change may have happened, repeat the call with the same request_id: it changes nothing twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Status
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is wrong with a request: the field's path and what would be right."""
+    """One invalid field of a request: its path and the rule that it breaks."""
 
     field: str
     description: str
@@ -41,7 +41,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What an error carries besides its code and message."""
+    """The details of an error besides its code and message."""
 
     reason_name: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
@@ -51,7 +51,7 @@ class Details:
 
 
 class OrdermeshError(Exception):
-    """A call that failed, with everything that the platform said about it."""
+    """A call that failed, with its code, message and details."""
 
     def __init__(self, code: grpc.StatusCode, message: str, details: Details | None = None) -> None:
         super().__init__(message)
@@ -62,17 +62,17 @@ class OrdermeshError(Exception):
 
     @property
     def reason(self) -> ErrorReason:
-        """The contract's reason; ERROR_REASON_UNSPECIFIED when none came, or one that this version does not know."""
+        """The contract's reason; ERROR_REASON_UNSPECIFIED when there is none or this version does not know it."""
         return REASONS.get(self.reason_name, ErrorReason.ERROR_REASON_UNSPECIFIED)
 
     @property
     def reason_name(self) -> str:
-        """The reason as it was sent; empty when none came."""
+        """The name of the reason as received; empty when there is none."""
         return self._details.reason_name
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the reason is about, such as the order's id."""
+        """The subject of the reason, such as the order's id."""
         return dict(self._details.metadata)
 
     @property
@@ -82,51 +82,51 @@ class OrdermeshError(Exception):
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long the platform asks to wait before another try; None when it does not say."""
+        """How long to wait before a retry; None when the server gave no delay."""
         return self._details.retry_after_seconds
 
     @property
     def trace_id(self) -> str:
-        """The trace under which the platform logged the call; empty when no answer came."""
+        """The trace id of the call in the platform's logs; empty without a response."""
         return self._details.trace_id
 
     def __str__(self) -> str:
-        """Say code, reason, message and trace."""
+        """Return code, reason, message and trace id as one line."""
         reason = f"/{self.reason_name}" if self.reason_name else ""
         trace = f" (trace {self.trace_id})" if self.trace_id else ""
         return f"{self.code.name}{reason}: {self.message}{trace}"
 
 
 class InvalidRequest(OrdermeshError):
-    """The request breaks the contract in one or more fields."""
+    """One or more fields of the request are invalid."""
 
 
 class NotFound(OrdermeshError):
-    """What the request names does not exist."""
+    """A resource named in the request does not exist."""
 
 
 class AlreadyExists(OrdermeshError):
-    """What the request would make exists, with other content."""
+    """The resource to create exists with other content, or the request_id was used with other content."""
 
 
 class FailedPrecondition(OrdermeshError):
-    """The state does not allow it."""
+    """The state of the order or product does not allow the call."""
 
 
 class Overloaded(OrdermeshError):
-    """The platform admits no more work, or the client is over its rate; nothing was changed."""
+    """The server is overloaded, or the client exceeds its rate limit; nothing was changed."""
 
 
 class DeadlineExceeded(OrdermeshError):
-    """No answer came in time."""
+    """The deadline passed before a response."""
 
 
 class Unavailable(OrdermeshError):
-    """The platform, or a part of it that the answer needs, cannot be reached."""
+    """The platform, or a component that the call needs, cannot be reached."""
 
 
 class ServerFault(OrdermeshError):
-    """The platform failed."""
+    """An internal error of the platform."""
 
 
 REASONS: dict[str, ErrorReason] = {name: getattr(errors_pb2, name) for name in errors_pb2.ErrorReason.keys()}  # noqa: SIM118 - no dict
@@ -143,21 +143,21 @@ CLASSES: dict[grpc.StatusCode, type[OrdermeshError]] = {
 }
 
 
-def from_reply(
+def from_response(
     code: grpc.StatusCode, message: str | None, metadata: Iterable[tuple[str, str | bytes]]
 ) -> OrdermeshError:
-    """Return the error of a failed call; metadata are the reply's headers and trailers."""
+    """Return the error of a failed call; metadata are the response's headers and trailers."""
     values = dict(metadata)
     details = read_details(read_status(values.get(DETAILS_KEY)), values)
     return CLASSES.get(code, OrdermeshError)(code, message or code.name, details)
 
 
 def from_call(failure: grpc.RpcError) -> OrdermeshError:
-    """Return the error of a failed call of either kind of channel."""
+    """Return the error of a failed call, of a blocking or an asyncio channel."""
     if not isinstance(failure, (grpc.Call, grpc.aio.AioRpcError)):
         raise failure
     headers = [*(failure.initial_metadata() or ()), *(failure.trailing_metadata() or ())]
-    return from_reply(failure.code(), failure.details(), headers)
+    return from_response(failure.code(), failure.details(), headers)
 
 
 def from_status(status: Status) -> OrdermeshError:
@@ -167,7 +167,7 @@ def from_status(status: Status) -> OrdermeshError:
 
 
 def read_status(encoded: str | bytes | None) -> Status:
-    """Decode the rich status; an empty one when there is none, or none that can be read."""
+    """Decode the rich status; return an empty one when it is missing or cannot be decoded."""
     try:
         return Status.FromString(encoded) if isinstance(encoded, bytes) else Status()
     except DecodeError:
@@ -175,7 +175,7 @@ def read_status(encoded: str | bytes | None) -> Status:
 
 
 def read_details(status: Status, headers: dict[str, str | bytes]) -> Details:
-    """Take reason, violations, delay and trace out of a status and the headers beside it."""
+    """Return reason, violations, retry delay and trace id from a status and the headers of its response."""
     info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     delay = seconds(headers.get(RETRY_AFTER_KEY))
     for detail in status.details:
@@ -184,7 +184,7 @@ def read_details(status: Status, headers: dict[str, str | bytes]) -> Details:
         if detail.Unpack(retry):
             delay = retry.retry_delay.ToTimedelta().total_seconds()
     return Details(
-        # The front door's own refusal carries headers only.
+        # The front proxy's rate limit sends headers only.
         reason_name=info.reason or ("RATE_LIMITED" if "x-ratelimit-limit" in headers else ""),
         metadata=tuple(sorted(info.metadata.items())),
         violations=tuple(Violation(v.field, v.description) for v in request.field_violations),
@@ -194,7 +194,7 @@ def read_details(status: Status, headers: dict[str, str | bytes]) -> Details:
 
 
 def seconds(header: str | bytes | None) -> float | None:
-    """Return the seconds of a retry-after header; None when there is none, or a date."""
+    """Return the seconds of a retry-after header; None when it is missing, or a date."""
     return float(header) if isinstance(header, str) and header.isdecimal() else None
 
 

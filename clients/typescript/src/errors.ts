@@ -2,26 +2,26 @@ import { ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import { ErrorReason } from "./gen/ordermesh/orders/v1/errors_pb.js";
 
-/** One invalid field: its path and what would be right. */
+/** One invalid field: its path and the rule that it breaks. */
 export interface Violation {
   readonly field: string;
   readonly description: string;
 }
 
-/** What the platform said about a call that failed. */
+/** The details of a failed call. */
 export interface Failure {
   readonly error: ConnectError;
-  /** ERROR_REASON_UNSPECIFIED when none came, or one that this version does not know. */
+  /** ERROR_REASON_UNSPECIFIED when there is none, or one that this version does not know. */
   readonly reason: ErrorReason;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly Violation[];
-  /** How long to wait before another try; undefined when the platform does not say. */
+  /** How long to wait before a retry; undefined when the server gave no delay. */
   readonly retryAfterMs: number | undefined;
-  /** Finds the call in the platform's logs; empty when no answer came. */
+  /** The trace id, to find the call in the platform's logs; empty without a response. */
   readonly traceId: string;
 }
 
-/** Reads the details of anything that a call threw. */
+/** Returns the details of anything that a call threw. */
 export function failureOf(thrown: unknown): Failure {
   const error = ConnectError.from(thrown);
   const info = error.findDetails(ErrorInfoSchema)[0];

@@ -5,5 +5,5 @@ export * from "./gen/ordermesh/gateway/v1/watch_pb.js";
 export * from "./gen/ordermesh/orders/v1/errors_pb.js";
 export * from "./gen/ordermesh/orders/v1/inventory_pb.js";
 export * from "./gen/ordermesh/orders/v1/orders_pb.js";
-export * from "./repeat.js";
+export * from "./retry.js";
 export * from "./services.js";

@@ -4,7 +4,7 @@ import { PipelineService } from "./gen/ordermesh/gateway/v1/pipeline_pb.js";
 import { WatchService } from "./gen/ordermesh/gateway/v1/watch_pb.js";
 import { InventoryService } from "./gen/ordermesh/orders/v1/inventory_pb.js";
 import { OrderService } from "./gen/ordermesh/orders/v1/orders_pb.js";
-import { type RetryPolicy } from "./repeat.js";
+import { type RetryPolicy } from "./retry.js";
 
 /** The services of the platform over one transport. */
 export interface Ordermesh {
@@ -17,17 +17,17 @@ export interface Ordermesh {
 
 /** How to connect. */
 export interface Options {
-  /** The front door, such as http://127.0.0.1:8080. */
+  /** Address of the front proxy, such as http://127.0.0.1:8080. */
   readonly baseUrl: string;
-  /** Deadline of a call in milliseconds unless it names its own (`timeoutMs`; 0 for none, which a watch needs). */
+  /** Default deadline of a call in milliseconds; a call overrides it with `timeoutMs` (0: none, as a watch needs). */
   readonly timeoutMs?: number;
-  /** How often a call is tried; `NEVER` for once. */
+  /** How often a call is attempted; `NEVER`: once. */
   readonly retry?: RetryPolicy;
 }
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** Returns clients of all services over any Connect transport; request ids and retries are its interceptor's: `repeating`. */
+/** Returns clients of all services over any Connect transport; `retryInterceptor` adds request ids and retries. */
 export function ordermeshOver(transport: Transport): Ordermesh {
   return {
     orders: createClient(OrderService, transport),

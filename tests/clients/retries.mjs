@@ -1,4 +1,4 @@
-// What changes something is sent again with the same request id: repeats.mjs http://host:port of faulty_server.py
+// Calls that change something are retried with the same request id: retries.mjs http://host:port of faulty_server.py
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -16,9 +16,10 @@ await platform.inventory.restockProduct({ productId: "p", quantity: 1n, requestI
 await platform.orders.cancelOrder({ orderId: "o" });
 await platform.orders.completePayment({ orderId: "o" });
 await platform.orders.shipOrder({ orderId: "o" });
-assert.equal(order.requestId, "", "a message of the caller is not changed");
+assert.equal(order.requestId, "", "the caller's message was changed");
 platform.close();
 
 const once = ordermeshFromNode({ baseUrl, retry: NEVER });
-await assert.rejects(once.orders.cancelOrder({ orderId: "o" }), (thrown) => thrown instanceof ConnectError && thrown.code === Code.Unavailable);
+const isUnavailable = (thrown) => thrown instanceof ConnectError && thrown.code === Code.Unavailable;
+await assert.rejects(once.orders.cancelOrder({ orderId: "o" }), isUnavailable);
 once.close();
