@@ -33,11 +33,11 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
 from runtime.process.background import BackgroundEnded, serve_beside
+from runtime.process.child import run_child
 from runtime.process.garbage_collection import make_rare
 from runtime.process.health_service import AsyncProcess
 from runtime.process.heartbeat import BEAT_SECONDS, VITALS
 from runtime.process.shutdown import on_signal_async
-from runtime.process.supervisor import run_child
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage
 

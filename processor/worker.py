@@ -15,7 +15,6 @@ from processor import maintenance
 from processor.consume import crashes
 from processor.consume.log_reader import LogReader
 from processor.consume.pauses import Pauses
-from processor.consume.retry import MAX_CONFLICTS, wait_seconds
 from processor.counting import store
 from processor.counting.reporting import tell
 from processor.dead_letters.writer import LetterBox, LetterNotWritten
@@ -23,15 +22,16 @@ from processor.events import decode, positions
 from processor.events.batch import Batch, LogWentBack, Place, set_aside, sort_out
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
+from runtime.backoff import Backoff
 from runtime.chunks import parts
 from runtime.exit_codes import ExitCode
 from runtime.postgres.sqlstates import Retry, meaning
 from runtime.process.background import BackgroundEnded, Threads
+from runtime.process.child import run_child
 from runtime.process.garbage_collection import Garbage
 from runtime.process.heartbeat import VITALS
 from runtime.process.pacing import Pace
 from runtime.process.shutdown import on_signal
-from runtime.process.supervisor import run_child
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
@@ -42,6 +42,9 @@ MANY_EVENTS_PER_SECOND = 750
 DECODED_EVENTS = 500
 BEAT_SECONDS = 1.0
 HOUR_SECONDS = 3600.0
+BACKOFF = Backoff(first_seconds=0.1, max_seconds=2.0)
+# So many lost conflicts in a row are tried again at once, those after them like an outage.
+MAX_CONFLICTS = 5
 # A batch makes tens of thousands of objects without cycles; looking for cycles among them took half of the time.
 COLLECT_AFTER_OBJECTS = 100_000
 
@@ -268,7 +271,7 @@ class Worker:
     def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
         """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
         VITALS.beat()
-        late = self._reader.wait(wait_seconds(self._outage.begins(error)))
+        late = self._reader.wait(BACKOFF.delay_seconds(self._outage.begins(error)))
         return self._reader.still_held([*messages, *late])
 
 

@@ -16,9 +16,9 @@ from loadgen.sending.recorder import Recorder
 from loadgen.sending.timer import PreciseTimer
 from loadgen.transports.answers import ABANDONED, Answer, Fate, Transport
 from loadgen.workload import PlannedOrder, Workload
+from runtime.backoff import Backoff
 
-FIRST_BACKOFF_SECONDS = 0.05
-LONGEST_BACKOFF_SECONDS = 1.0
+BACKOFF = Backoff(first_seconds=0.05, max_seconds=1.0)
 ORDERS_AHEAD = 500
 PLANNED_AT_ONCE = 16
 NANOSECONDS = 1_000_000_000
@@ -158,14 +158,12 @@ class Driver:
             self._settle(call, [ABANDONED] * len(call.orders), retries_left=0)
 
     async def _attempt(self, call: Call) -> None:
-        backoff_seconds = FIRST_BACKOFF_SECONDS
-        for retries_left in range(self._options.retries, -1, -1):
+        for attempt in range(self._options.retries + 1):
             answers = await self._transport.send(call.orders)
-            call.orders = self._settle(call, answers, retries_left)
+            call.orders = self._settle(call, answers, retries_left=self._options.retries - attempt)
             if not call.orders:
                 return
-            await asyncio.sleep(backoff_seconds)
-            backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
+            await asyncio.sleep(BACKOFF.delay_seconds(attempt + 1))
 
     def _settle(self, call: Call, answers: list[Answer], retries_left: int) -> list[PlannedOrder]:
         """Record what is final and return the orders to try again."""

@@ -23,6 +23,7 @@ from orders.stock.tracked_orders import lock_stocks, write_stocks
 from orders.store import insert_orders
 from orders.store.order_rows import stored_order
 from orders.store.queries import QUERIES
+from runtime.backoff import Backoff
 from runtime.postgres import arrays, transactions
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
@@ -30,9 +31,8 @@ from runtime.telemetry.outage import Outage
 
 MAX_ORDERS = 500
 SWEEP_SECONDS = 1.0
-# A product whose release fails is tried again after so long, twice as long each time; meanwhile others go on.
-FIRST_REST_SECONDS = 1.0
-MAX_REST_SECONDS = 60.0
+# When a product whose release failed is tried again; meanwhile others go on.
+BACKOFF = Backoff(first_seconds=1.0, max_seconds=60.0)
 BEGINNING = 0
 
 Connection = psycopg.AsyncConnection[Any]
@@ -40,9 +40,9 @@ Connection = psycopg.AsyncConnection[Any]
 
 @dataclass(slots=True)
 class Rest:
-    """How long a product rests after a failure, and until when."""
+    """How often in a row the releases of a product failed, and until when it rests."""
 
-    seconds: float
+    failures: int
     until: float
 
 
@@ -154,8 +154,8 @@ class Releases:
 
     def _rest(self, product_id: str, error: Exception) -> None:
         known = self._rests.get(product_id)
-        seconds = min(2 * known.seconds, MAX_REST_SECONDS) if known else FIRST_REST_SECONDS
-        self._rests[product_id] = Rest(seconds, time.monotonic() + seconds)
+        failures = known.failures + 1 if known else 1
+        self._rests[product_id] = Rest(failures, time.monotonic() + BACKOFF.delay_seconds(failures))
         logger().warning("a release has to wait", product_id=product_id, error=str(error).strip())
 
     async def _step(self, product_ids: Sequence[str], after: int, traceparent: str, limit: int) -> int:

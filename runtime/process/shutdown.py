@@ -7,7 +7,6 @@ docker-compose.yml gives at least the last.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import threading
@@ -27,7 +26,6 @@ DRAIN_SECONDS = DRAIN_NOTICE_SECONDS + DRAIN_GRACE_SECONDS + CLOSE_SECONDS
 SUPERVISOR_SECONDS = DRAIN_SECONDS + 1.0
 # Whoever stops a service of ours waits for so long at least.
 STOP_SECONDS = SUPERVISOR_SECONDS + 2.0
-PR_SET_PDEATHSIG = 1
 
 
 def on_signal_async() -> asyncio.Event:
@@ -74,10 +72,3 @@ def end_within(seconds: float) -> None:
         os._exit(ExitCode.NOT_DRAINED)
 
     threading.Thread(target=end, name="end-within", daemon=True).start()
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel to end this process when its parent ends, so that a killed supervisor leaves no orphan."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import multiprocess
 
 from runtime.process import heartbeat
-from runtime.process.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, die_with_parent, on_signal
+from runtime.process.restarts import Restarts
+from runtime.process.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, on_signal
 from runtime.telemetry import component_metric, metrics_endpoint, metrics_folder
 from runtime.telemetry.logging import logger
 
-FIRST_BACKOFF_SECONDS = 0.1
-MAX_BACKOFF_SECONDS = 5.0
-# A child that ran this long was well: its next restart is immediate again.
-SETTLED_SECONDS = 10.0
 POLL_SECONDS = 0.05
-CRASH_LOOP_LIVES = 3
 
 
 @dataclass(slots=True)
@@ -32,25 +27,17 @@ class Child:
     index: int
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    backoff_seconds: float = FIRST_BACKOFF_SECONDS
+    restarts: Restarts = field(default_factory=Restarts)
+    # When it is started next, by the monotonic clock.
     start_at: float = field(default_factory=time.monotonic)
-    # How often in a row it ended soon after its start, and how the last time.
-    short_lives: int = 0
-    ended: str = ""
-
-
-def run_child(work: Callable[[int], None]) -> None:
-    """Be a supervisor's child: tie this process to its parent, then do the work. SIGINT is the parent's to handle."""
-    index, parent_pid = map(int, sys.argv[-2:])
-    die_with_parent(parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    work(index)
+    # How it exited the last time.
+    exit: str = ""
 
 
 class Supervisor:
     """Keeps `count` processes of `python -m module` running until a signal; then drains them within `grace_seconds`.
 
-    The module calls `run_child`. It is named and not imported, so that this process holds nothing of what serves.
+    The module calls `child.run_child`. It is named and not imported, so that this process holds nothing of what serves.
     """
 
     def __init__(
@@ -84,11 +71,11 @@ class Supervisor:
         return heartbeat.worst([self._child_health(child) for child in self._children])
 
     def _child_health(self, child: Child) -> heartbeat.Health:
-        settled = child.process is not None and time.monotonic() - child.started_at > SETTLED_SECONDS
-        if child.short_lives >= CRASH_LOOP_LIVES and not settled:
-            return heartbeat.Health(heartbeat.CRASH_LOOPING, f"ended {child.short_lives} times in a row, {child.ended}")
+        if child.restarts.crash_looping(running=child.process is not None):
+            exits = child.restarts.early_exits
+            return heartbeat.Health(heartbeat.CRASH_LOOPING, f"ended {exits} times in a row, {child.exit}")
         if child.process is None:
-            return heartbeat.Health(heartbeat.STARTING, child.ended or "not started")
+            return heartbeat.Health(heartbeat.STARTING, child.exit or "not started")
         return heartbeat.child_health(str(child.index), child.started_at)
 
     def _tend(self, child: Child) -> None:
@@ -96,15 +83,12 @@ class Supervisor:
         now = time.monotonic()
         if process is not None and process.poll() is not None:
             multiprocess.mark_process_dead(child.index)  # type: ignore[no-untyped-call]  # the library has no types here
-            child.ended = f"the last with exit code {process.returncode}"
-            child.short_lives += 1
-            if now - child.started_at > SETTLED_SECONDS:
-                child.backoff_seconds, child.short_lives = FIRST_BACKOFF_SECONDS, 0
+            child.exit = f"the last with exit code {process.returncode}"
+            delay_seconds = child.restarts.exited()
             logger().warning(
-                "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=child.backoff_seconds
+                "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=delay_seconds
             )
-            child.process, child.start_at = None, now + child.backoff_seconds
-            child.backoff_seconds = min(child.backoff_seconds * 2, MAX_BACKOFF_SECONDS)
+            child.process, child.start_at = None, now + delay_seconds
         if child.process is None and now >= child.start_at:
             self._start(child)
 
@@ -112,6 +96,7 @@ class Supervisor:
         command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
         env = os.environ | {component_metric.CHILD_INDEX: str(child.index)}
         child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # a module of ours
+        child.restarts.started()
         child.started_at = time.monotonic()
         logger().info("child started", child=child.index, pid=child.process.pid)
 

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtime.process import child
 from stack.errors import ServerFailed
-from stack.processes import child
 from stack.processes.identity import Identity
 from stack.processes.logfile import LogFile
 from stack.processes.proc import ProcessId, identify
@@ -62,7 +62,7 @@ class Command:
 
 
 def wrapped(command: Command) -> list[str]:
-    """Return the command line that goes through stack.processes.child."""
+    """Return the command line that goes through runtime.process.child."""
     identity = command.identity or Identity(child.KEEP_USER, child.KEEP_USER)
     words = (os.getpid(), int(command.death_signal), identity.uid, identity.gid)
     return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]

@@ -5,22 +5,18 @@ from __future__ import annotations
 import threading
 import time
 
+from runtime.process.restarts import Restarts
 from stack.processes.process import Process, explain_exit
 from stack.supervision.board import Board
 from stack.supervision.components import Component
 from stack.supervision.status import WELL, StackStatus, State
 
-FIRST_BACKOFF_SECONDS = 0.1
-MAX_BACKOFF_SECONDS = 5.0
-# A component that was ready this long was well: its next restart is immediate again.
-SETTLED_SECONDS = 10.0
 WATCH_SECONDS = 0.1
 ROTATE_SECONDS = 5.0
 # What is ready is looked at so often, anything else more often; and a busy machine is forgiven one look.
 CHECK_SECONDS = 5.0
 RECHECK_SECONDS = 1.0
 FORGIVEN_CHECKS = 1
-CRASH_LOOP_LIVES = 3
 
 
 class Keeper:
@@ -33,11 +29,8 @@ class Keeper:
         self._stopping = threading.Event()
         self._life = threading.Lock()
         self._rotated_at = time.monotonic()
-        self._started_at = 0.0
-        self._backoff_seconds = FIRST_BACKOFF_SECONDS
+        self._restarts = Restarts()
         self._failure = ""
-        # How often in a row it ended soon after its start.
-        self._short_lives = 0
         self._checked_at = 0.0
         self._unanswered = 0
         self._thread = threading.Thread(target=self._run, name=f"keeper-{component.name}", daemon=True)
@@ -88,9 +81,9 @@ class Keeper:
             if self._stopping.is_set():
                 return
             self._enter(State.STARTING, restarted=restarted)
-            self._started_at = time.monotonic()
+            self._restarts.started()
             self.component.runner.start()
-        self._started_at = time.monotonic()
+        self._restarts.started()
         self._failure = ""
         self._enter(State.STARTING)
         self._await_ready()
@@ -120,13 +113,10 @@ class Keeper:
                 self._await_ready()
             self._check()
             return
-        self._short_lives += 1
-        if time.monotonic() - self._started_at > SETTLED_SECONDS:
-            self._backoff_seconds, self._short_lives = FIRST_BACKOFF_SECONDS, 0
-        down = State.CRASH_LOOPING if self._short_lives >= CRASH_LOOP_LIVES else State.DOWN
+        delay_seconds = self._restarts.exited()
+        down = State.CRASH_LOOPING if self._restarts.crash_looping(running=False) else State.DOWN
         self._enter(down, self._failure or ended(process))
-        if not self._stopping.wait(self._backoff_seconds):
-            self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
+        if not self._stopping.wait(delay_seconds):
             self._start_and_wait(restarted=True)
 
     def _check(self) -> None:
@@ -144,9 +134,9 @@ class Keeper:
 
     def _enter_checked(self, state: State, detail: str) -> None:
         """Enter a state of a running component; one that ended again and again has to last before it is ready."""
-        settled = time.monotonic() - self._started_at > SETTLED_SECONDS
-        if state == State.READY and self._short_lives >= CRASH_LOOP_LIVES and not settled:
-            state, detail = State.CRASH_LOOPING, f"ended {self._short_lives} times in a row soon after its start"
+        if state == State.READY and self._restarts.crash_looping(running=True):
+            times = self._restarts.early_exits
+            state, detail = State.CRASH_LOOPING, f"ended {times} times in a row soon after its start"
         self._enter(state, detail)
 
     def _running(self) -> bool:

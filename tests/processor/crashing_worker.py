@@ -6,7 +6,7 @@ import resource
 from processor import worker
 from processor.events import batch
 from processor.events.decode import Event, Poison, decode
-from runtime.process.supervisor import run_child
+from runtime.process.child import run_child
 
 FATAL = b"ends the process"
 

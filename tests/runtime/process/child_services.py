@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from runtime.process.supervisor import run_child
+from runtime.process.child import run_child
 from runtime.telemetry import metrics
 
 
