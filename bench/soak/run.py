@@ -157,8 +157,8 @@ def reconcile(stack: RunningStack, night: Night) -> None:
                 break
             time.sleep(0.5)
     night.verdict, night.summary = Reconciled.Verdict.Name(answer.verdict), answer.summary
-    if answer.HasField("covers_from"):
-        night.covers_from = f"{answer.covers_from.ToDatetime():%Y-%m-%d}"
+    if answer.HasField("coverage_start_time"):
+        night.covers_from = f"{answer.coverage_start_time.ToDatetime():%Y-%m-%d}"
     if answer.verdict != Reconciled.AGREES:
         night.problems += [answer.summary, *(finding.message for finding in answer.findings)]
     if answer.parked:

@@ -73,7 +73,7 @@ def show_analytics(address: str) -> None:
     table = plain_table("minute (UTC)", ">orders", ">revenue", "")
     most = max((minute.orders for minute in minutes), default=0)
     for minute in minutes:
-        when = minute.minute.ToDatetime().strftime("%H:%M")
+        when = minute.start_time.ToDatetime().strftime("%H:%M")
         table.add_row(when, f"{minute.orders:,}", f"{minute.revenue:,.2f}", Text(bar(minute.orders, most), "cyan"))
     console.print(table)
     statuses = ", ".join(f"{Order.Status.Name(one.status)} {one.orders:,}" for one in summary.orders_by_status)

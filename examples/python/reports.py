@@ -13,6 +13,6 @@ with Client(*sys.argv[1:2]) as client:
     for sales in client.top_products(3, ranking=TopProductsRequest.REVENUE):
         print(sales.product_id, sales.units, f"{sales.revenue:.2f}")
     for minute in client.orders_per_minute():
-        print(minute.minute.ToDatetime().strftime("%H:%M"), minute.orders, f"{minute.revenue:.2f}")
+        print(minute.start_time.ToDatetime().strftime("%H:%M"), minute.orders, f"{minute.revenue:.2f}")
     for metric in client.metrics(metric_name="orders_by_status"):
         print(metric.dimension, int(metric.value))

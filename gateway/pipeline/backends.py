@@ -147,12 +147,12 @@ class Orders(Backend):
             pending=sum(part.pending for part in parts),
             dead=Ids(sum(part.dead for part in parts), dead_ids),
             minutes=by_minute(one for part in parts for one in part.minutes),
-            complete_since=max((part.complete_since.seconds for part in parts), default=0),
+            complete_since=max((part.coverage_start_time.seconds for part in parts), default=0),
         )
 
     async def published_ids(self, minute: int) -> set[bytes]:
         """Return the ids of the published events of a minute."""
-        request = pb.StreamPublishedIdsRequest(minute=Timestamp(seconds=minute))
+        request = pb.StreamPublishedIdsRequest(minute_start_time=Timestamp(seconds=minute))
         parts = await self.all("StreamPublishedIds", request, pb.StreamPublishedIdsResponse)
         return {event_id for part in parts for event_id in split_ids(part.event_ids)}
 
@@ -189,12 +189,12 @@ class Analytics(Backend):
         request = pb.StreamAnalyticsLedgerRequest()
         parts = await self.all("StreamAnalyticsLedger", request, pb.StreamAnalyticsLedgerResponse)
         minutes = by_minute(one for part in parts for one in part.minutes)
-        since = max((part.complete_since.seconds for part in parts), default=0)
+        since = max((part.coverage_start_time.seconds for part in parts), default=0)
         return AnalyticsLedger(sum(part.parked for part in parts), minutes, since)
 
     async def counted_ids(self, minute: int) -> tuple[set[bytes], set[bytes]]:
         """Return the ids of the counted events of a minute, and those set aside of any minute."""
-        request = pb.StreamCountedIdsRequest(minute=Timestamp(seconds=minute))
+        request = pb.StreamCountedIdsRequest(minute_start_time=Timestamp(seconds=minute))
         parts = await self.all("StreamCountedIds", request, pb.StreamCountedIdsResponse)
         counted = {event_id for part in parts for event_id in split_ids(part.event_ids)}
         return counted, {event_id for part in parts for event_id in split_ids(part.parked_ids)}

@@ -111,7 +111,7 @@ class Evidence:
 def by_minute(sums: Iterable[MinuteSum]) -> dict[int, Minute]:
     """Key the sums of a ledger by their minute."""
     return {
-        one.minute.seconds: Minute(
+        one.start_time.seconds: Minute(
             frozenset((kind.type, kind.events) for kind in one.types if kind.events),
             one.revenue_minor,
             one.units,
@@ -167,7 +167,7 @@ def _minute_finding(minute: int, published: Minute, counted: Minute) -> Finding:
     )
     return Finding(
         kind=Finding.MINUTE,
-        minute=_minute(minute),
+        minute_start_time=_minute(minute),
         expected=major(published.revenue_minor),
         actual=major(counted.revenue_minor),
         message=message,
@@ -229,7 +229,7 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         in_flight=evidence.in_flight,
         parked=evidence.parked,
         findings=findings[:MAX_FINDINGS],
-        covers_from=Timestamp(seconds=evidence.covers_from) if evidence.covers_from else None,
+        coverage_start_time=Timestamp(seconds=evidence.covers_from) if evidence.covers_from else None,
     )
 
 
@@ -252,7 +252,7 @@ def _findings(evidence: Evidence) -> list[Finding]:
 def _ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Finding:
     return Finding(
         kind=kind,
-        minute=_minute(minute),
+        minute_start_time=_minute(minute),
         event_ids=ids.first,
         event_count=ids.count,
         message=f"minute {timestamps.minute_text(minute)}: {_count(ids.count, 'event')} {words}",

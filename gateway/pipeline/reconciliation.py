@@ -45,7 +45,7 @@ class Reconciliation:
         if evidence.quiet and not suspects(evidence.published, evidence.counted):
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
-        response.started_at.CopyFrom(started_at)
+        response.start_time.CopyFrom(started_at)
         response.took_ms = int((time.monotonic() - started) * 1000)
         return response
 

@@ -126,7 +126,7 @@ class Sampler:
             return
         since = Timestamp()
         since.FromDatetime(now)
-        self._components[name] = Component(name=name, state=value, since=since, message=state.message)
+        self._components[name] = Component(name=name, state=value, state_change_time=since, message=state.message)
         level = logger().info if value == Component.UP else logger().warning
         level("component changed", component=name, state=WORDS[value], reason=state.message)
 

@@ -175,9 +175,9 @@ def _publisher(samples: Sequence[Sample], pulse: Pulse, database: State) -> Stat
         return State(DEGRADED, f"needs {ORDERS_DATABASE}")
     if orders is None:
         return State(UNKNOWN, "not known while orders does not answer")
-    if not orders.HasField("publisher_seen_at"):
+    if not orders.HasField("publisher_heartbeat_time"):
         return State(DOWN, "never showed itself")
-    if not pulse.beats(orders.publisher_seen_at, last):
+    if not pulse.beats(orders.publisher_heartbeat_time, last):
         return State(DOWN, f"did not show itself for {SILENCE_SECONDS:g} seconds")
     return _published(samples, orders)
 

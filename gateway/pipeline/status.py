@@ -17,7 +17,7 @@ def status(samples: Sequence[Sample], components: Sequence[Component]) -> Pipeli
     last = samples[-1]
     ready = all(one.state == Component.UP for one in components)
     made = PipelineStatus(components=components, ready=ready)
-    made.as_of.FromDatetime(last.as_of)
+    made.read_time.FromDatetime(last.as_of)
     if last.orders is not None:
         made.intake.CopyFrom(_intake(samples, last.orders))
     _add_calls(made, last)
@@ -77,7 +77,7 @@ def _processing(samples: Sequence[Sample], analytics: GetAnalyticsProgressRespon
         worker_crashes=analytics.worker_crashes,
         paused_partitions=[
             PipelineStatus.PausedPartition(
-                topic=one.topic, partition=one.partition, paused_at=one.paused_at, records=one.records, bad=one.bad
+                topic=one.topic, partition=one.partition, pause_time=one.pause_time, records=one.records, bad=one.bad
             )
             for one in analytics.paused_partitions
         ],

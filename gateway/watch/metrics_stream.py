@@ -155,5 +155,5 @@ class MetricsStream:
 
     def _heartbeat(self) -> pb.WatchMetricsResponse:
         made = pb.WatchMetricsResponse(revision=self.revision)
-        made.heartbeat.sent_at.GetCurrentTime()
+        made.heartbeat.send_time.GetCurrentTime()
         return made

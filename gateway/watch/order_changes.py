@@ -130,7 +130,7 @@ def change(event: OrderEvent) -> OrderChange:
         status=event.status,
         previous_status=event.previous_status,
         total_price=event.total_minor / 100,
-        occurred_at=event.occur_time,
+        occur_time=event.occur_time,
     )
 
 

@@ -85,7 +85,7 @@ class OrdersStream:
 
     def _heartbeat(self) -> pb.WatchOrdersResponse:
         made = pb.WatchOrdersResponse(revision=self.revision)
-        made.heartbeat.sent_at.GetCurrentTime()
+        made.heartbeat.send_time.GetCurrentTime()
         return made
 
     def _keep_up(self, extent: Extent) -> None:

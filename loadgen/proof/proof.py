@@ -138,7 +138,7 @@ class Reconciler:
             return Baseline(findings=known)
         if response.in_flight:
             raise NotSettled(f"{response.in_flight} events of earlier orders are still on their way")
-        return Baseline(await self._totals(response), known, response.started_at.ToMilliseconds())
+        return Baseline(await self._totals(response), known, response.start_time.ToMilliseconds())
 
     async def prove(self, before: Baseline, claim: Claim) -> Reconciliation:
         """Return the proof for the orders of the claim, all of which have been answered by now."""

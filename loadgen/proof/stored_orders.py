@@ -26,7 +26,7 @@ class StoredOrders:
 
     async def since(self, first_ms: int) -> dict[str, Content]:
         """Return the orders accepted since a time, in milliseconds of the database's clock."""
-        request = orders_pb2.ListOrdersRequest(page_size=PAGE_ORDERS, created_from=moment(first_ms))
+        request = orders_pb2.ListOrdersRequest(page_size=PAGE_ORDERS, start_time=moment(first_ms))
         found: dict[str, Content] = {}
         while True:
             page: orders_pb2.ListOrdersResponse = await self._list(request, timeout=CALL_SECONDS)

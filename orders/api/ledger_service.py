@@ -51,7 +51,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             oldest_pending_seconds=max(0.0, oldest_seconds),
             publish_p50_ms=p50_ms,
             publish_p99_ms=p99_ms,
-            publisher_seen_at=timestamp(seen_us) if seen_us else None,
+            publisher_heartbeat_time=timestamp(seen_us) if seen_us else None,
             waiting_orders=waiting_orders,
         )
 
@@ -70,7 +70,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             pending=pending,
             dead_ids=[row[0] for row in dead],
             dead=dead[0][1] if dead else 0,
-            complete_since=Timestamp(seconds=since) if since else None,
+            coverage_start_time=Timestamp(seconds=since) if since else None,
         )
         for minutes in parts(minute_sums(rows), MINUTES_PER_MESSAGE):
             yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)
@@ -80,7 +80,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
     ) -> AsyncIterator[ledger_pb2.StreamPublishedIdsResponse]:
         """Stream the ids of one minute's published events."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute.seconds})
+            cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute_start_time.seconds})
             rows = await cursor.fetchall()
         for some in parts((row[0].bytes for row in rows), IDS_PER_MESSAGE):
             yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
@@ -121,7 +121,7 @@ async def one(connection: psycopg.AsyncConnection[Any], query: Any, parameters: 
 def minute_sums(rows: Iterable[Row]) -> Iterator[ledger_pb2.MinuteSum]:
     """Fold the rows of sums_by_minute, which are by minute and type, into one message a minute."""
     for minute, group in groupby(rows, key=lambda row: row[0]):
-        total = ledger_pb2.MinuteSum(minute=Timestamp(seconds=minute))
+        total = ledger_pb2.MinuteSum(start_time=Timestamp(seconds=minute))
         digest = 0
         for _, event_type, events, revenue_minor, units, type_digest in group:
             total.types.add(type=event_type, events=events)

@@ -18,8 +18,8 @@ def order_message(stored: StoredOrder) -> Order:
         customer_id=stored.customer_id,
         status=stored.status,
         total_price=major(stored.total_minor),
-        created_at=timestamp(stored.created_at_us),
-        updated_at=timestamp(stored.updated_at_us),
+        create_time=timestamp(stored.created_at_us),
+        update_time=timestamp(stored.updated_at_us),
         items=[
             OrderItem(product_id=line.product_id, quantity=line.quantity, price=major(line.price_minor))
             for line in stored.lines
@@ -35,7 +35,7 @@ def summary_message(summary: OrderSummaryRow) -> OrderSummary:
         status=status_of(summary.status),
         total_price=major(summary.total_minor),
     )
-    write_time(message.created_at, summary.created_at_us)
+    write_time(message.create_time, summary.created_at_us)
     return message
 
 
@@ -46,8 +46,8 @@ def accepted_message(order: NewOrder, accepted: Accepted) -> Order:
     message.customer_id = order.customer_id
     message.status = accepted.status
     message.total_price = major(order.total_minor)
-    write_time(message.created_at, accepted.created_at_us)
-    write_time(message.updated_at, accepted.created_at_us)
+    write_time(message.create_time, accepted.created_at_us)
+    write_time(message.update_time, accepted.created_at_us)
     add = message.items.add
     for product_id, quantity, price_minor in order.lines:
         item = add()
@@ -61,7 +61,7 @@ def write_accepted_summary(summary: OrderSummary, order: NewOrder, accepted: Acc
     summary.customer_id = order.customer_id
     summary.status = accepted.status
     summary.total_price = major(order.total_minor)
-    write_time(summary.created_at, accepted.created_at_us)
+    write_time(summary.create_time, accepted.created_at_us)
 
 
 def product_message(row: ProductRow) -> Product:
@@ -73,5 +73,5 @@ def product_message(row: ProductRow) -> Product:
         tracked=row.tracked,
         stock=row.stock,
         awaited=row.awaited,
-        created_at=timestamp(row.created_at_us),
+        create_time=timestamp(row.created_at_us),
     )

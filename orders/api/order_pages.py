@@ -75,7 +75,7 @@ def question(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]
     return query, {
         "customer_id": request.customer_id,
         "status": Order.Status.Name(request.status),
-        "lowest": ids.lowest(microseconds(request.created_from)) if request.HasField("created_from") else ids.FIRST,
+        "lowest": ids.lowest(microseconds(request.start_time)) if request.HasField("start_time") else ids.FIRST,
     }
 
 
@@ -97,7 +97,7 @@ def before(request: ListOrdersRequest, filters: bytes) -> str:
         if len(token.order_id) != 16:
             raise page_token.invalid("is not a token of this service")
         return str(uuid.UUID(bytes=token.order_id))
-    return ids.lowest(microseconds(request.created_before)) if request.HasField("created_before") else ids.LAST
+    return ids.lowest(microseconds(request.end_time)) if request.HasField("end_time") else ids.LAST
 
 
 def next_token(last: OrderSummaryRow, filters: bytes) -> str:
@@ -118,7 +118,7 @@ def next_link(request: ListOrdersRequest, token: str) -> str:
         parameters["customerId"] = request.customer_id
     if request.status:
         parameters["status"] = Order.Status.Name(request.status)
-    for field, name in (("created_from", "createdFrom"), ("created_before", "createdBefore")):
+    for field, name in (("start_time", "startTime"), ("end_time", "endTime")):
         if request.HasField(field):
             parameters[name] = getattr(request, field).ToJsonString()
     if request.page_size:

@@ -143,7 +143,7 @@ def list_orders(request: ListOrdersRequest) -> int:
         known = ", ".join(Status.keys()[1:])
         violations.append(Violation("status", f"must be one of {known}, is {request.status}"))
     size = page_size(request.page_size, violations)
-    for name in ("created_from", "created_before"):
+    for name in ("start_time", "end_time"):
         if request.HasField(name) and not timestamps.is_timestamp(getattr(request, name)):
             violations.append(Violation(name, timestamps.RULE))
     if violations:

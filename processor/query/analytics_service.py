@@ -83,7 +83,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         return OrdersPerMinuteResponse(
             minutes=[
                 OrdersPerMinuteResponse.Minute(
-                    minute=timestamp(datetime.strptime(dimension, MINUTE_FORMAT)),
+                    start_time=timestamp(datetime.strptime(dimension, MINUTE_FORMAT)),
                     orders=orders,
                     revenue=major(revenue_minor),
                 )
@@ -100,7 +100,7 @@ def metric(row: Row) -> Metric:
     """Return a row of the metrics as a message."""
     name, dimension, value, updated_at = row
     shown = major(value) if name in deltas.MONEY else float(value)
-    return Metric(metric_name=name, dimension=dimension, value=shown, updated_at=timestamp(updated_at))
+    return Metric(metric_name=name, dimension=dimension, value=shown, update_time=timestamp(updated_at))
 
 
 def summary(rows: list[Row]) -> SalesSummary:
@@ -125,7 +125,7 @@ def summary(rows: list[Row]) -> SalesSummary:
             StatusCount(status=Order.Status.Name(number), orders=count) for number, count in statuses.items()
         ],
         restock_requests=restocks,
-        updated_at=timestamp(max(row[3] for row in rows)) if rows else None,
+        update_time=timestamp(max(row[3] for row in rows)) if rows else None,
     )
 
 

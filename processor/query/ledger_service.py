@@ -64,11 +64,11 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             parked_total=parked,
             latency_p50_ms=p50_ms,
             latency_p99_ms=p99_ms,
-            worker_seen_at=None if seen_at is None else timestamp(seen_at),
+            worker_heartbeat_time=None if seen_at is None else timestamp(seen_at),
             workers=workers,
             worker_crashes=crashes,
             paused_partitions=[
-                PausedPartition(topic=topic, partition=number, paused_at=timestamp(at), records=records, bad=bad)
+                PausedPartition(topic=topic, partition=number, pause_time=timestamp(at), records=records, bad=bad)
                 for topic, number, at, records, bad in paused
             ],
             silent_workers=silent,
@@ -86,7 +86,8 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             parked = rows(connection, SQL.count_parked)[0][0]
             since = rows(connection, SQL.complete_since)[0][0]
             sums = rows(connection, SQL.minute_sums)
-        yield StreamAnalyticsLedgerResponse(parked=parked, complete_since=None if since is None else timestamp(since))
+        start = None if since is None else timestamp(since)
+        yield StreamAnalyticsLedgerResponse(parked=parked, coverage_start_time=start)
         minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
         for part in parts(minutes, MINUTES_PER_MESSAGE):
             yield StreamAnalyticsLedgerResponse(minutes=part)
@@ -95,7 +96,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self, request: StreamCountedIdsRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamCountedIdsResponse]:
         """Stream the ids counted in a minute and all that are set aside."""
-        minute = validation.whole_minute_seconds(request.minute, "minute")
+        minute = validation.whole_minute_seconds(request.minute_start_time, "minute_start_time")
         with self._snapshot() as connection:
             counted = [row[0] for row in connection.execute(SQL.counted_ids, {"minute": minute})]
             parked = [row[0] for row in rows(connection, SQL.parked_ids)]
@@ -152,7 +153,7 @@ def minute_sum(types: Sequence[Row]) -> MinuteSum:
         if type_ == ORDER_CREATED:
             revenue_minor, units = type_revenue_minor, type_units
     return MinuteSum(
-        minute=Timestamp(seconds=types[0][0]),
+        start_time=Timestamp(seconds=types[0][0]),
         types=[TypeCount(type=row[1], events=row[2]) for row in types],
         revenue_minor=revenue_minor,
         units=units,

@@ -128,7 +128,7 @@ has '"dimension": "SHIPPED"'
 call $analytics/TopProducts '{"limit":3,"ranking":"REVENUE"}'
 has '"productId"'
 call $analytics/OrdersPerMinute '{}'
-has '"minute"'
+has '"startTime"'
 
 title "Read and watch the status of the pipeline"
 call $pipeline/GetStatus '{}'

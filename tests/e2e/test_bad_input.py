@@ -78,7 +78,7 @@ QUERIES: list[tuple[str, str]] = [
     ("/v1/orders?customerId=%ff", "text in UTF-8"),
     ("/v1/analytics/metrics?metricName=%ff", "text in UTF-8"),
     ("/v1/products/%ff", ""),
-    ("/orders?createdFrom=yesterday", "createdFrom: invalid value"),
+    ("/orders?startTime=yesterday", "startTime: invalid value"),
     ("/orders?customerId=a%20b", "customerId: must have"),
     ("/orders/no-uuid", "orderId: must be a UUID"),
     ("/v1/orders/123", "orderId: must be a UUID"),

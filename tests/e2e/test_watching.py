@@ -102,7 +102,7 @@ def test_orders_are_watched_as_events_and_as_lines(platform: Platform, path: str
 
 def test_an_order_is_told_step_by_step(platform: Platform) -> None:
     with watching(platform, "/v1/orders:watch?customerId=cust-watched") as messages:
-        assert next(messages)["heartbeat"]["sentAt"]
+        assert next(messages)["heartbeat"]["sendTime"]
         order_id = platform.order("cust-watched")["orderId"]
         created = change_of(messages, order_id)["change"]
         assert platform.post(f"/v1/orders/{order_id}:completePayment", {}).status == 200

@@ -89,7 +89,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
                 customer_id="cust-123",
                 status=orders_pb2.Order.CREATED,
                 total_price=70,
-                created_at=CREATED_AT,
+                create_time=CREATED_AT,
             )
 
     def ListOrders(self, request: orders_pb2.ListOrdersRequest, context: Context) -> orders_pb2.ListOrdersResponse:
@@ -105,8 +105,8 @@ def order(customer_id: str, total: float, items: Any) -> orders_pb2.Order:
         customer_id=customer_id,
         status=orders_pb2.Order.CREATED,
         total_price=total,
-        created_at=CREATED_AT,
-        updated_at=CREATED_AT,
+        create_time=CREATED_AT,
+        update_time=CREATED_AT,
         items=items,
     )
 

@@ -57,8 +57,8 @@ def test_the_next_page_is_named_in_the_link_header(front: Front) -> None:
 
 
 def test_times_and_statuses_are_read_from_the_query(front: Front, backend: Backend) -> None:
-    front.curl("/v1/orders?createdFrom=2026-03-11T22:00:00Z&status=PAID&pageSize=7")
-    expected = orders_pb2.ListOrdersRequest(created_from=CREATED_AT, status=orders_pb2.Order.PAID, page_size=7)
+    front.curl("/v1/orders?startTime=2026-03-11T22:00:00Z&status=PAID&pageSize=7")
+    expected = orders_pb2.ListOrdersRequest(start_time=CREATED_AT, status=orders_pb2.Order.PAID, page_size=7)
     assert backend.seen.request == expected
 
 
@@ -108,7 +108,7 @@ def test_an_error_of_a_service_keeps_its_details_as_json(front: Front) -> None:
     [
         ("/orders?colour=red", '"colour"'),
         ("/orders?status=NOPE", '"NOPE"'),
-        ("/orders?createdFrom=yesterday", "createdFrom: invalid value"),
+        ("/orders?startTime=yesterday", "startTime: invalid value"),
         ("/orders?pageSize=many", "pageSize: invalid value"),
         ("/orders?page_size=many", "pageSize: invalid value"),
     ],

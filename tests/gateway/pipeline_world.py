@@ -88,7 +88,7 @@ def minute_sum(minute: int, events: list[Event]) -> pb.MinuteSum:
         digest ^= int.from_bytes(hashlib.sha256(one.event_id).digest()[:8], "big", signed=True)
     created = [one for one in events if one.kind == ORDER_CREATED]
     return pb.MinuteSum(
-        minute=Timestamp(seconds=minute),
+        start_time=Timestamp(seconds=minute),
         types=[pb.TypeCount(type=kind, events=count) for kind, count in Counter(one.kind for one in events).items()],
         revenue_minor=sum(one.total_minor for one in created),
         units=sum(one.units for one in created),
@@ -133,14 +133,14 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             pending=len(world.waiting), dead=len(world.dead), dead_ids=[one.name for one in world.dead]
         )
         if world.complete_since:
-            head.complete_since.seconds = world.complete_since
+            head.coverage_start_time.seconds = world.complete_since
         yield head
         for one in sums:
             yield pb.StreamOrderLedgerResponse(minutes=[one])
 
     async def StreamPublishedIds(self, request, context) -> AsyncIterator[pb.StreamPublishedIdsResponse]:
         self.world.came("StreamPublishedIds")
-        events = [one for one in self.world.published if one.minute == request.minute.seconds]
+        events = [one for one in self.world.published if one.minute == request.minute_start_time.seconds]
         for one in events:
             yield pb.StreamPublishedIdsResponse(event_ids=packed([one]))
 
@@ -168,14 +168,14 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         world.came("StreamAnalyticsLedger")
         head = pb.StreamAnalyticsLedgerResponse(parked=len(world.parked))
         if world.counted_since:
-            head.complete_since.seconds = world.counted_since
+            head.coverage_start_time.seconds = world.counted_since
         yield head
         for one in world.counted_sums(minute_sums(world.counted)):
             yield pb.StreamAnalyticsLedgerResponse(minutes=[one])
 
     async def StreamCountedIds(self, request, context) -> AsyncIterator[pb.StreamCountedIdsResponse]:
         self.world.came("StreamCountedIds")
-        events = [one for one in self.world.counted if one.minute == request.minute.seconds]
+        events = [one for one in self.world.counted if one.minute == request.minute_start_time.seconds]
         yield pb.StreamCountedIdsResponse(event_ids=packed(events))
         yield pb.StreamCountedIdsResponse(parked_ids=packed(self.world.parked))
 

@@ -126,7 +126,7 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
     def ListOrders(self, request: Any, context: grpc.ServicerContext) -> orders_pb2.ListOrdersResponse:
-        since_ms = request.created_from.ToMilliseconds()
+        since_ms = request.start_time.ToMilliseconds()
         with self.platform.lock:
             found = [one for one in self.platform.stored.items() if int(one[0].replace("-", "")[:12], 16) >= since_ms]
         at = int(request.page_token or 0)

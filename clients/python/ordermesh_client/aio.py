@@ -75,13 +75,13 @@ class AsyncClient:
         *,
         customer_id: str | None = None,
         status: Order.Status | None = None,
-        created_from: datetime | None = None,
-        created_before: datetime | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
         page_size: int = 100,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[Order]:
         """Iterate over all orders, newest first, page by page; the deadline applies to each page."""
-        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
         async for page in self._pages(calls.list_orders(request), timeout_seconds):
             for order in page.orders:
                 yield order
@@ -91,13 +91,13 @@ class AsyncClient:
         *,
         customer_id: str | None = None,
         status: Order.Status | None = None,
-        created_from: datetime | None = None,
-        created_before: datetime | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
         page_size: int = 100,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[OrderSummary]:
         """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
-        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
         async for summary in self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds)):
             yield summary
 

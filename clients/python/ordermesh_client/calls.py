@@ -150,16 +150,16 @@ def get_order(order_id: str) -> Call[orders.Order]:
 def order_filter(
     customer_id: str | None,
     status: orders.Order.Status | None,
-    created_from: datetime | None,
-    created_before: datetime | None,
+    start_time: datetime | None,
+    end_time: datetime | None,
     page_size: int,
 ) -> orders.ListOrdersRequest:
     """Return the request that selects the orders to list."""
     return orders.ListOrdersRequest(
         customer_id=customer_id,
         status=status,
-        created_from=created_from,
-        created_before=created_before,
+        start_time=start_time,
+        end_time=end_time,
         page_size=page_size,
     )
 

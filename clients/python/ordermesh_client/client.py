@@ -75,13 +75,13 @@ class Client:
         *,
         customer_id: str | None = None,
         status: Order.Status | None = None,
-        created_from: datetime | None = None,
-        created_before: datetime | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
         page_size: int = 100,
         timeout_seconds: float | None = None,
     ) -> Iterator[Order]:
         """Iterate over all orders, newest first, page by page; the deadline applies to each page."""
-        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
         for page in self._pages(calls.list_orders(request), timeout_seconds):
             yield from page.orders
 
@@ -90,13 +90,13 @@ class Client:
         *,
         customer_id: str | None = None,
         status: Order.Status | None = None,
-        created_from: datetime | None = None,
-        created_before: datetime | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
         page_size: int = 100,
         timeout_seconds: float | None = None,
     ) -> Iterator[OrderSummary]:
         """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
-        request = calls.order_filter(customer_id, status, created_from, created_before, page_size)
+        request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
         yield from self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds))
 
     def cancel_order(

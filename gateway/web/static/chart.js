@@ -33,7 +33,7 @@ export class MinuteChart {
 
   show(known) {
     const last = Math.floor(Date.now() / 60000) * 60000;
-    const byTime = new Map(known.map((one) => [new Date(one.minute).getTime(), one]));
+    const byTime = new Map(known.map((one) => [new Date(one.startTime).getTime(), one]));
     this.minutes = Array.from({ length: MINUTES }, (_, number) => {
       const time = last - (MINUTES - 1 - number) * 60000;
       return { time, orders: byTime.get(time)?.orders ?? 0, revenue: byTime.get(time)?.revenue ?? 0 };

@@ -76,7 +76,7 @@ function showCard(card, stage, status, part) {
   writeNumber(card.main, value === undefined || value === null ? "–" : count(value));
   Object.values(stage.facts).forEach((fact, number) => write(card.facts[number], fact(status) ?? "–"));
   card.root.dataset.state = part?.state ?? "STATE_UNSPECIFIED";
-  write(card.unit, part?.state === "UP" ? stage.unit : part?.state ? `${stateWord(part.state)} since ${timeOfDay(part.since)}` : "not known");
+  write(card.unit, part?.state === "UP" ? stage.unit : part?.state ? `${stateWord(part.state)} since ${timeOfDay(part.stateChangeTime)}` : "not known");
   if (!card.rail) return;
   const rate = stage.rate(status) ?? 0;
   // Ten times the rate is two dots more.

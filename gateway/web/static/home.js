@@ -26,7 +26,7 @@ function showNotice() {
   const troubled = status.components.filter((one) => one.state !== "UP" && !one.message.startsWith("needs "));
   const down = troubled.some((one) => one.state === "DOWN");
   line.dataset.state = status.ready ? "UP" : down ? "DOWN" : "DEGRADED";
-  const words = troubled.map((one) => `${one.name} is ${stateWord(one.state)} since ${timeOfDay(one.since)} (${ago(one.since)})${one.message ? `: ${one.message}` : ""}`);
+  const words = troubled.map((one) => `${one.name} is ${stateWord(one.state)} since ${timeOfDay(one.stateChangeTime)} (${ago(one.stateChangeTime)})${one.message ? `: ${one.message}` : ""}`);
   return write(line, status.ready ? "Everything is up." : `${words.join("; ") || "Not everything is up"}.`);
 }
 
@@ -34,7 +34,7 @@ function showParts(components) {
   const rows = components.map((one) => {
     const row = element("li");
     row.dataset.state = one.state;
-    row.append(element("strong", one.name), element("span", `${stateWord(one.state)} for ${ago(one.since)}`, "read"));
+    row.append(element("strong", one.name), element("span", `${stateWord(one.state)} for ${ago(one.stateChangeTime)}`, "read"));
     if (one.message) row.append(element("small", one.message));
     return row;
   });

@@ -17,7 +17,7 @@ export class LastOrders {
   async begin(ask) {
     const { orders } = await ask(`/v1/orders?pageSize=${ROWS}`).catch(() => ({ orders: [] }));
     const known = new Set(this.changes.map((one) => one.orderId));
-    const before = orders.filter((one) => !known.has(one.orderId)).map((one) => ({ ...one, occurredAt: one.createdAt }));
+    const before = orders.filter((one) => !known.has(one.orderId)).map((one) => ({ ...one, occurTime: one.createdAt }));
     this.changes = [...this.changes, ...before].slice(0, ROWS);
     this.draw();
   }
@@ -56,7 +56,7 @@ function makeRow(change) {
   order.title = change.orderId;
   const held = element("td");
   held.append(what);
-  row.append(element("td", timeOfDay(change.occurredAt)), order, element("td", change.customerId, "customer"), held, element("td", money(change.totalPrice), "number"));
+  row.append(element("td", timeOfDay(change.occurTime)), order, element("td", change.customerId, "customer"), held, element("td", money(change.totalPrice), "number"));
   return row;
 }
 

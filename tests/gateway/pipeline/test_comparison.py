@@ -93,7 +93,7 @@ def test_sums_that_differ_over_the_same_ids_are_named(arrived: list[Event], sum_
     evidence = comparison.Evidence(comparison.by_minute(minute_sums(arrived)), comparison.by_minute(counted))
     assert not comparison.suspects(evidence.published, evidence.counted)
     (finding,) = comparison.conclude(evidence).findings
-    assert (finding.kind, finding.minute) == (Finding.MINUTE, counted[0].minute)
+    assert (finding.kind, finding.minute_start_time) == (Finding.MINUTE, counted[0].start_time)
 
 
 def test_a_finding_names_the_first_hundred_events_and_counts_all() -> None:

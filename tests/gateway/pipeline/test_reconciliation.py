@@ -39,7 +39,7 @@ async def test_two_ends_that_agree_are_said_to_agree(world, reconcile) -> None:
     assert response.published == response.counted
     assert (response.published.events, response.published.orders, response.published.units) == (16, 15, 45)
     assert response.published.revenue == 1050.0
-    assert response.HasField("started_at")
+    assert response.HasField("start_time")
 
 
 async def test_an_empty_pipeline_agrees(servers, orders, analytics) -> None:
@@ -53,7 +53,7 @@ async def test_lost_events_are_named_with_their_minute(world, reconcile) -> None
     response = await reconcile()
     assert response.verdict == DIFFERS
     (finding,) = response.findings
-    assert (finding.kind, finding.event_count, finding.minute.seconds) == (Finding.LOST, 2, MINUTE + 60)
+    assert (finding.kind, finding.event_count, finding.minute_start_time.seconds) == (Finding.LOST, 2, MINUTE + 60)
     assert list(finding.event_ids) == [one.name for one in lost]
     assert "2 events lost" in response.summary
 
@@ -160,7 +160,7 @@ async def test_a_minute_with_the_same_ids_but_other_sums_is_named(world, reconci
     world.counted_sums = changed
     response = await reconcile()
     (finding,) = response.findings
-    assert (finding.kind, finding.minute.seconds) == (Finding.MINUTE, MINUTE)
+    assert (finding.kind, finding.minute_start_time.seconds) == (Finding.MINUTE, MINUTE)
 
 
 async def test_events_that_arrive_between_the_reads_are_no_difference(world, reconcile) -> None:
@@ -199,7 +199,7 @@ async def test_minutes_that_the_outbox_has_dropped_are_not_compared(world, recon
     world.before["StreamProductSums"] = lambda: world.published.append(event(2))
     response = await reconcile()
     assert (response.verdict, response.published.events) == (AGREES, 11)
-    assert response.covers_from.seconds == MINUTE + 60
+    assert response.coverage_start_time.seconds == MINUTE + 60
 
 
 async def test_minutes_that_only_the_outbox_still_holds_are_not_lost(world, reconcile) -> None:
@@ -208,12 +208,12 @@ async def test_minutes_that_only_the_outbox_still_holds_are_not_lost(world, reco
     world.before["StreamProductSums"] = lambda: world.published.append(event(2))
     response = await reconcile()
     assert (response.verdict, list(response.findings), response.published.events) == (AGREES, [], 11)
-    assert response.covers_from.seconds == MINUTE + 60
+    assert response.coverage_start_time.seconds == MINUTE + 60
 
 
 async def test_a_verdict_says_from_when_on_it_compared(world, reconcile) -> None:
     """Nothing may be left to compare, which must not read as if all orders had been."""
-    assert not (await reconcile()).HasField("covers_from")
+    assert not (await reconcile()).HasField("coverage_start_time")
     world.counted_since = MINUTE + 86_400 * 9
     response = await reconcile()
     since = datetime.fromtimestamp(world.counted_since, UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -46,7 +46,7 @@ def sample(
     seen = Timestamp(seconds=int(BEGAN + second) if heartbeat is None else heartbeat)
     sent = 2 * (orders or 0) if published is None else published
     told = GetOrderProgressResponse(
-        orders_total=orders or 0, published_total=sent, publisher_seen_at=seen, **(progress or {})
+        orders_total=orders or 0, published_total=sent, publisher_heartbeat_time=seen, **(progress or {})
     )
     values: dict[str, Any] = {
         "taken_seconds": second,
@@ -234,7 +234,7 @@ def test_a_publisher_that_was_gone_long_ago_is_down_at_once() -> None:
 def test_a_publisher_that_never_showed_itself_is_down() -> None:
     one = sample(0)
     assert one.orders is not None
-    one.orders.ClearField("publisher_seen_at")
+    one.orders.ClearField("publisher_heartbeat_time")
     assert found(one)["publisher"].value == DOWN
 
 
@@ -250,8 +250,8 @@ def components(made: PipelineStatus) -> dict[str, Component]:
 async def test_the_status_tells_what_every_part_says(servers, orders, analytics) -> None:
     now = Timestamp()
     now.GetCurrentTime()
-    servers.world.order_progress = GetOrderProgressResponse(orders_total=5, pending=2, publisher_seen_at=now)
-    paused = PausedPartition(topic="order-events", partition=3, paused_at=now, records=10_000, bad=9_000)
+    servers.world.order_progress = GetOrderProgressResponse(orders_total=5, pending=2, publisher_heartbeat_time=now)
+    paused = PausedPartition(topic="order-events", partition=3, pause_time=now, records=10_000, bad=9_000)
     servers.world.analytics_progress = GetAnalyticsProgressResponse(
         counted_total=3, workers=2, latency_p99_ms=12.5, worker_crashes=4, paused_partitions=[paused]
     )
@@ -275,5 +275,5 @@ async def test_a_part_that_goes_down_is_shown_with_its_time_and_its_reason(serve
     assert (before["analytics"].state, after["analytics"].state) == (Component.UP, Component.DOWN)
     assert after["analytics"].message
     assert after["processor"].state == Component.STATE_UNSPECIFIED
-    assert after["analytics"].since.ToNanoseconds() > before["analytics"].since.ToNanoseconds()
-    assert after["orders"].since == before["orders"].since
+    assert after["analytics"].state_change_time.ToNanoseconds() > before["analytics"].state_change_time.ToNanoseconds()
+    assert after["orders"].state_change_time == before["orders"].state_change_time

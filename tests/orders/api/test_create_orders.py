@@ -43,7 +43,7 @@ async def test_the_first_event_tells_the_whole_order_and_its_trace(world: World)
     assert (event.order_id, event.customer_id, event.sequence, event.status) == (made.order_id, "buyer", 1, made.status)
     assert [(i.product_id, i.quantity, i.price_minor) for i in event.order_created.items] == [("p1", 2, 1025)]
     assert (event.total_minor, total, units, sent_trace) == (2050, 2050, 2, traceparent)
-    assert event.occur_time == made.created_at
+    assert event.occur_time == made.create_time
     assert await world.value("SELECT trace_id FROM orders") == "ab" * 16
 
 
@@ -246,7 +246,7 @@ async def test_times_are_the_databases_whatever_this_machines_clock_says(
         " abs(extract(epoch FROM clock_timestamp() - updated_at)) FROM orders"
     )
     assert max(created, updated) < 30
-    assert paid.updated_at.ToMicroseconds() > made.created_at.ToMicroseconds()
+    assert paid.update_time.ToMicroseconds() > made.create_time.ToMicroseconds()
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,12 @@ async def test_pages_go_through_all_orders_once_newest_first_even_of_equal_times
 async def test_filters_choose_by_customer_status_and_time(world: World) -> None:
     mine, others = await some(world, 3, customer="me"), await some(world, 2, customer="you")
     await world.service.CancelOrder(orders_pb2.CancelOrderRequest(order_id=mine[1]))
-    middle = (await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=others[0]))).created_at
+    middle = (await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=others[0]))).create_time
     assert await pages(world, customer_id="me") == [mine[::-1]]
     assert await pages(world, status=Order.CANCELLED) == [[mine[1]]]
     assert await pages(world, customer_id="me", status=Order.CREATED) == [[mine[2], mine[0]]]
-    assert await pages(world, created_from=middle) == [others[::-1]]
-    assert await pages(world, created_before=middle) == [mine[::-1]]
+    assert await pages(world, start_time=middle) == [others[::-1]]
+    assert await pages(world, end_time=middle) == [mine[::-1]]
     assert await pages(world, customer_id="nobody") == [[]]
 
 
@@ -88,12 +88,12 @@ async def test_everything_that_is_wrong_with_a_list_is_named_at_once(world: Worl
         customer_id="with space",
         status=77,  # type: ignore[arg-type]
         page_size=1001,
-        created_from=Timestamp(seconds=-1),
-        created_before=Timestamp(seconds=1, nanos=-1),
+        start_time=Timestamp(seconds=-1),
+        end_time=Timestamp(seconds=1, nanos=-1),
     )
     refused = await refusal(world.service.ListOrders(request))
     assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.fields == ["customer_id", "status", "page_size", "created_from", "created_before"]
+    assert refused.fields == ["customer_id", "status", "page_size", "start_time", "end_time"]
 
 
 async def test_products_come_page_by_page_in_order(world: World) -> None:
@@ -139,7 +139,7 @@ async def test_the_ledger_adds_up_to_what_was_written(world: World, owner: psyco
     assert sorted((t.type, t.events) for minute in minutes for t in minute.types) == [(1, 1), (5, 1)]
     ids = b""
     for minute in minutes:
-        request = ledger_pb2.StreamPublishedIdsRequest(minute=minute.minute)
+        request = ledger_pb2.StreamPublishedIdsRequest(minute_start_time=minute.start_time)
         ids += b"".join([each.event_ids async for each in world.ledger.StreamPublishedIds(request)])
     sent = owner.execute("SELECT event_id FROM event_outbox WHERE status = 'SENT'").fetchall()
     assert {ids[at : at + 16] for at in range(0, len(ids), 16)} == {event_id.bytes for (event_id,) in sent}

@@ -115,7 +115,7 @@ def test_pages_of_metrics_hold_each_metric_once_in_order(grpc_stub: Any) -> None
     for one in found:
         minor = EXPECTED[one.metric_name, one.dimension]
         assert one.value == (minor / 100 if one.metric_name in deltas.MONEY else minor)
-        assert one.updated_at.seconds > 0
+        assert one.update_time.seconds > 0
 
 
 def test_metrics_of_one_name_can_be_listed(grpc_stub: Any) -> None:
@@ -183,8 +183,8 @@ def test_events_of_any_time_that_were_counted_once_stay_in_the_ledger(
         try:
             ledger = LedgerServicer(pool)
             parts = list(ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest(), None))  # type: ignore[arg-type]
-            last = [one.minute for part in parts for one in part.minutes][-1]
-            asked = StreamCountedIdsRequest(minute=last)
+            last = [one.start_time for part in parts for one in part.minutes][-1]
+            asked = StreamCountedIdsRequest(minute_start_time=last)
             ids = [part.event_ids for part in ledger.StreamCountedIds(asked, None)]  # type: ignore[arg-type]
         finally:
             owner.execute("DELETE FROM processed_events WHERE event_id = %s", (event_id,))
@@ -202,7 +202,7 @@ def test_the_last_minutes_of_all_time_may_be_asked_for(grpc_stub: Any) -> None:
 def test_minutes_are_those_asked_for_oldest_first(grpc_stub: Any) -> None:
     request = OrdersPerMinuteRequest(start_time=moment(30), end_time=moment(150))
     found = grpc_stub.OrdersPerMinute(request).minutes
-    assert [one.minute.seconds for one in found] == [moment(minute * 60).seconds for minute in range(3)]
+    assert [one.start_time.seconds for one in found] == [moment(minute * 60).seconds for minute in range(3)]
     for minute, one in enumerate(found):
         dimension = f"2026-03-11T22:0{minute}Z"
         assert one.orders == EXPECTED["orders_per_minute", dimension]
@@ -239,22 +239,24 @@ def test_the_ledger_sums_every_minute_with_its_digest(ledger: Any, analytics_ser
     head, *rest = ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest())
     assert head.parked == 2
     minutes = [minute for part in rest for minute in part.minutes]
-    orders = {m.minute.seconds: one.events for m in minutes for one in m.types if one.type == EventType.ORDER_CREATED}
+    orders = {
+        m.start_time.seconds: one.events for m in minutes for one in m.types if one.type == EventType.ORDER_CREATED
+    }
     assert sum(orders.values()) == EXPECTED["orders_total", ""]
     assert sum(minute.revenue_minor for minute in minutes) == EXPECTED["revenue_total", ""]
     units = sum(value for (name, _), value in EXPECTED.items() if name == "top_products_units")
     assert sum(minute.units for minute in minutes) == units
-    ids = {minute.minute.seconds: [] for minute in minutes}  # type: ignore[var-annotated]
+    ids = {minute.start_time.seconds: [] for minute in minutes}  # type: ignore[var-annotated]
     for event in EVENTS:
         ids[event.occur_time.seconds // 60 * 60].append(event.event_id)
     with psycopg.connect(analytics_server.reader) as connection:
         for minute in minutes:
             query = "SELECT bit_xor(hashtextextended(id, 0)) FROM unnest(%s::text[]) AS id"
-            assert connection.execute(query, (ids[minute.minute.seconds],)).fetchone() == (minute.digest,)
+            assert connection.execute(query, (ids[minute.start_time.seconds],)).fetchone() == (minute.digest,)
 
 
 def test_the_ids_of_a_minute_and_those_set_aside_are_listed(ledger: Any) -> None:
-    found = list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute=moment(60))))
+    found = list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute_start_time=moment(60))))
     wanted = {one.event_id for one in EVENTS if moment(60).seconds <= one.occur_time.seconds < moment(120).seconds}
     assert ids_in(b"".join(part.event_ids for part in found)) == wanted
     assert ids_in(b"".join(part.parked_ids for part in found)) == {PARKED_ID}
@@ -267,7 +269,8 @@ def ids_in(packed: bytes) -> set[str]:
 
 @pytest.mark.parametrize("minute", [Timestamp(), Timestamp(seconds=61), Timestamp(seconds=-60)])
 def test_ids_of_what_is_no_minute_are_refused(ledger: Any, minute: Timestamp) -> None:
-    assert set(refused(lambda: list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute=minute))))[2]) == {"minute"}
+    request = StreamCountedIdsRequest(minute_start_time=minute)
+    assert set(refused(lambda: list(ledger.StreamCountedIds(request)))[2]) == {"minute_start_time"}
 
 
 def test_products_are_listed_as_the_metrics_have_them(ledger: Any) -> None:
@@ -282,7 +285,7 @@ def test_products_are_listed_as_the_metrics_have_them(ledger: Any) -> None:
 def test_progress_tells_what_was_counted_and_who_is_alive(ledger: Any) -> None:
     found = ledger.GetAnalyticsProgress(GetAnalyticsProgressRequest())
     assert (found.counted_total, found.workers) == (len(EVENTS), 1)
-    assert found.worker_seen_at.seconds > 0
+    assert found.worker_heartbeat_time.seconds > 0
     assert 0 < found.latency_p50_ms <= found.latency_p99_ms
 
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ordermesh.orders.v1 import orders_pb2 as ordermesh_dot_orders_dot_v1_dot_orders__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ordermesh/analytics/v1/analytics.proto\x12\x16ordermesh.analytics.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ordermesh/orders/v1/orders.proto\"o\n\x06Metric\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x12ListMetricsRequest\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x13ListMetricsResponse\x12/\n\x07metrics\x18\x01 \x03(\x0b\x32\x1e.ordermesh.analytics.v1.Metric\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16GetSalesSummaryRequest\"\x91\x02\n\x0cSalesSummary\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x15\n\rrevenue_total\x18\x02 \x01(\x01\x12\x19\n\x11\x63\x61ncelled_revenue\x18\x03 \x01(\x01\x12\x13\n\x0bnet_revenue\x18\x04 \x01(\x01\x12\x1b\n\x13\x61verage_order_value\x18\x05 \x01(\x01\x12=\n\x10orders_by_status\x18\x06 \x03(\x0b\x32#.ordermesh.analytics.v1.StatusCount\x12\x18\n\x10restock_requests\x18\x07 \x01(\x03\x12.\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x0bStatusCount\x12\x31\n\x06status\x18\x01 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x0e\n\x06orders\x18\x02 \x01(\x03\"\xa4\x01\n\x12TopProductsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x43\n\x07ranking\x18\x02 \x01(\x0e\x32\x32.ordermesh.analytics.v1.TopProductsRequest.Ranking\":\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\t\n\x05UNITS\x10\x01\x12\x0b\n\x07REVENUE\x10\x02\"\xa5\x01\n\x13TopProductsResponse\x12J\n\x08products\x18\x01 \x03(\x0b\x32\x38.ordermesh.analytics.v1.TopProductsResponse.ProductSales\x1a\x42\n\x0cProductSales\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\"v\n\x16OrdersPerMinuteRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x17OrdersPerMinuteResponse\x12G\n\x07minutes\x18\x01 \x03(\x0b\x32\x36.ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute\x1aU\n\x06Minute\x12*\n\x06minute\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06orders\x18\x02 \x01(\x05\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x32\xd4\x04\n\x10\x41nalyticsService\x12\x85\x01\n\x0bListMetrics\x12*.ordermesh.analytics.v1.ListMetricsRequest\x1a+.ordermesh.analytics.v1.ListMetricsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/analytics/metrics\x12\x8c\x01\n\x0fGetSalesSummary\x12..ordermesh.analytics.v1.GetSalesSummaryRequest\x1a$.ordermesh.analytics.v1.SalesSummary\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/analytics/sales-summary\x12\x8a\x01\n\x0bTopProducts\x12*.ordermesh.analytics.v1.TopProductsRequest\x1a+.ordermesh.analytics.v1.TopProductsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/analytics/top-products\x12\x9b\x01\n\x0fOrdersPerMinute\x12..ordermesh.analytics.v1.OrdersPerMinuteRequest\x1a/.ordermesh.analytics.v1.OrdersPerMinuteResponse\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/analytics/orders-per-minuteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ordermesh/analytics/v1/analytics.proto\x12\x16ordermesh.analytics.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ordermesh/orders/v1/orders.proto\"p\n\x06Metric\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x12ListMetricsRequest\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x13ListMetricsResponse\x12/\n\x07metrics\x18\x01 \x03(\x0b\x32\x1e.ordermesh.analytics.v1.Metric\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16GetSalesSummaryRequest\"\x92\x02\n\x0cSalesSummary\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x15\n\rrevenue_total\x18\x02 \x01(\x01\x12\x19\n\x11\x63\x61ncelled_revenue\x18\x03 \x01(\x01\x12\x13\n\x0bnet_revenue\x18\x04 \x01(\x01\x12\x1b\n\x13\x61verage_order_value\x18\x05 \x01(\x01\x12=\n\x10orders_by_status\x18\x06 \x03(\x0b\x32#.ordermesh.analytics.v1.StatusCount\x12\x18\n\x10restock_requests\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x0bStatusCount\x12\x31\n\x06status\x18\x01 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x0e\n\x06orders\x18\x02 \x01(\x03\"\xa4\x01\n\x12TopProductsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x43\n\x07ranking\x18\x02 \x01(\x0e\x32\x32.ordermesh.analytics.v1.TopProductsRequest.Ranking\":\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\t\n\x05UNITS\x10\x01\x12\x0b\n\x07REVENUE\x10\x02\"\xa5\x01\n\x13TopProductsResponse\x12J\n\x08products\x18\x01 \x03(\x0b\x32\x38.ordermesh.analytics.v1.TopProductsResponse.ProductSales\x1a\x42\n\x0cProductSales\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\"v\n\x16OrdersPerMinuteRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbd\x01\n\x17OrdersPerMinuteResponse\x12G\n\x07minutes\x18\x01 \x03(\x0b\x32\x36.ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute\x1aY\n\x06Minute\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06orders\x18\x02 \x01(\x05\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x32\xd4\x04\n\x10\x41nalyticsService\x12\x85\x01\n\x0bListMetrics\x12*.ordermesh.analytics.v1.ListMetricsRequest\x1a+.ordermesh.analytics.v1.ListMetricsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/analytics/metrics\x12\x8c\x01\n\x0fGetSalesSummary\x12..ordermesh.analytics.v1.GetSalesSummaryRequest\x1a$.ordermesh.analytics.v1.SalesSummary\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/analytics/sales-summary\x12\x8a\x01\n\x0bTopProducts\x12*.ordermesh.analytics.v1.TopProductsRequest\x1a+.ordermesh.analytics.v1.TopProductsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/analytics/top-products\x12\x9b\x01\n\x0fOrdersPerMinute\x12..ordermesh.analytics.v1.OrdersPerMinuteRequest\x1a/.ordermesh.analytics.v1.OrdersPerMinuteResponse\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/analytics/orders-per-minuteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,31 +43,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYTICSSERVICE'].methods_by_name['OrdersPerMinute']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['OrdersPerMinute']._serialized_options = b'\202\323\344\223\002!\022\037/v1/analytics/orders-per-minute'
   _globals['_METRIC']._serialized_start=163
-  _globals['_METRIC']._serialized_end=274
-  _globals['_LISTMETRICSREQUEST']._serialized_start=276
-  _globals['_LISTMETRICSREQUEST']._serialized_end=356
-  _globals['_LISTMETRICSRESPONSE']._serialized_start=358
-  _globals['_LISTMETRICSRESPONSE']._serialized_end=453
-  _globals['_GETSALESSUMMARYREQUEST']._serialized_start=455
-  _globals['_GETSALESSUMMARYREQUEST']._serialized_end=479
-  _globals['_SALESSUMMARY']._serialized_start=482
-  _globals['_SALESSUMMARY']._serialized_end=755
-  _globals['_STATUSCOUNT']._serialized_start=757
-  _globals['_STATUSCOUNT']._serialized_end=837
-  _globals['_TOPPRODUCTSREQUEST']._serialized_start=840
-  _globals['_TOPPRODUCTSREQUEST']._serialized_end=1004
-  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_start=946
-  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_end=1004
-  _globals['_TOPPRODUCTSRESPONSE']._serialized_start=1007
-  _globals['_TOPPRODUCTSRESPONSE']._serialized_end=1172
-  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_start=1106
-  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_end=1172
-  _globals['_ORDERSPERMINUTEREQUEST']._serialized_start=1174
-  _globals['_ORDERSPERMINUTEREQUEST']._serialized_end=1292
-  _globals['_ORDERSPERMINUTERESPONSE']._serialized_start=1295
-  _globals['_ORDERSPERMINUTERESPONSE']._serialized_end=1480
-  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_start=1395
-  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_end=1480
-  _globals['_ANALYTICSSERVICE']._serialized_start=1483
-  _globals['_ANALYTICSSERVICE']._serialized_end=2079
+  _globals['_METRIC']._serialized_end=275
+  _globals['_LISTMETRICSREQUEST']._serialized_start=277
+  _globals['_LISTMETRICSREQUEST']._serialized_end=357
+  _globals['_LISTMETRICSRESPONSE']._serialized_start=359
+  _globals['_LISTMETRICSRESPONSE']._serialized_end=454
+  _globals['_GETSALESSUMMARYREQUEST']._serialized_start=456
+  _globals['_GETSALESSUMMARYREQUEST']._serialized_end=480
+  _globals['_SALESSUMMARY']._serialized_start=483
+  _globals['_SALESSUMMARY']._serialized_end=757
+  _globals['_STATUSCOUNT']._serialized_start=759
+  _globals['_STATUSCOUNT']._serialized_end=839
+  _globals['_TOPPRODUCTSREQUEST']._serialized_start=842
+  _globals['_TOPPRODUCTSREQUEST']._serialized_end=1006
+  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_start=948
+  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_end=1006
+  _globals['_TOPPRODUCTSRESPONSE']._serialized_start=1009
+  _globals['_TOPPRODUCTSRESPONSE']._serialized_end=1174
+  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_start=1108
+  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_end=1174
+  _globals['_ORDERSPERMINUTEREQUEST']._serialized_start=1176
+  _globals['_ORDERSPERMINUTEREQUEST']._serialized_end=1294
+  _globals['_ORDERSPERMINUTERESPONSE']._serialized_start=1297
+  _globals['_ORDERSPERMINUTERESPONSE']._serialized_end=1486
+  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_start=1397
+  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_end=1486
+  _globals['_ANALYTICSSERVICE']._serialized_start=1489
+  _globals['_ANALYTICSSERVICE']._serialized_end=2085
 # @@protoc_insertion_point(module_scope)

@@ -13,16 +13,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Metric(_message.Message):
-    __slots__ = ("metric_name", "dimension", "value", "updated_at")
+    __slots__ = ("metric_name", "dimension", "value", "update_time")
     METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
-    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     metric_name: str
     dimension: str
     value: float
-    updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., value: _Optional[float] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., value: _Optional[float] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListMetricsRequest(_message.Message):
     __slots__ = ("metric_name", "page_size", "page_token")
@@ -47,7 +47,7 @@ class GetSalesSummaryRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class SalesSummary(_message.Message):
-    __slots__ = ("orders_total", "revenue_total", "cancelled_revenue", "net_revenue", "average_order_value", "orders_by_status", "restock_requests", "updated_at")
+    __slots__ = ("orders_total", "revenue_total", "cancelled_revenue", "net_revenue", "average_order_value", "orders_by_status", "restock_requests", "update_time")
     ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     REVENUE_TOTAL_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_REVENUE_FIELD_NUMBER: _ClassVar[int]
@@ -55,7 +55,7 @@ class SalesSummary(_message.Message):
     AVERAGE_ORDER_VALUE_FIELD_NUMBER: _ClassVar[int]
     ORDERS_BY_STATUS_FIELD_NUMBER: _ClassVar[int]
     RESTOCK_REQUESTS_FIELD_NUMBER: _ClassVar[int]
-    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     orders_total: int
     revenue_total: float
     cancelled_revenue: float
@@ -63,8 +63,8 @@ class SalesSummary(_message.Message):
     average_order_value: float
     orders_by_status: _containers.RepeatedCompositeFieldContainer[StatusCount]
     restock_requests: int
-    updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, orders_total: _Optional[int] = ..., revenue_total: _Optional[float] = ..., cancelled_revenue: _Optional[float] = ..., net_revenue: _Optional[float] = ..., average_order_value: _Optional[float] = ..., orders_by_status: _Optional[_Iterable[_Union[StatusCount, _Mapping]]] = ..., restock_requests: _Optional[int] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, orders_total: _Optional[int] = ..., revenue_total: _Optional[float] = ..., cancelled_revenue: _Optional[float] = ..., net_revenue: _Optional[float] = ..., average_order_value: _Optional[float] = ..., orders_by_status: _Optional[_Iterable[_Union[StatusCount, _Mapping]]] = ..., restock_requests: _Optional[int] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StatusCount(_message.Message):
     __slots__ = ("status", "orders")
@@ -116,14 +116,14 @@ class OrdersPerMinuteRequest(_message.Message):
 class OrdersPerMinuteResponse(_message.Message):
     __slots__ = ("minutes",)
     class Minute(_message.Message):
-        __slots__ = ("minute", "orders", "revenue")
-        MINUTE_FIELD_NUMBER: _ClassVar[int]
+        __slots__ = ("start_time", "orders", "revenue")
+        START_TIME_FIELD_NUMBER: _ClassVar[int]
         ORDERS_FIELD_NUMBER: _ClassVar[int]
         REVENUE_FIELD_NUMBER: _ClassVar[int]
-        minute: _timestamp_pb2.Timestamp
+        start_time: _timestamp_pb2.Timestamp
         orders: int
         revenue: float
-        def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., orders: _Optional[int] = ..., revenue: _Optional[float] = ...) -> None: ...
+        def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., orders: _Optional[int] = ..., revenue: _Optional[float] = ...) -> None: ...
     MINUTES_FIELD_NUMBER: _ClassVar[int]
     minutes: _containers.RepeatedCompositeFieldContainer[OrdersPerMinuteResponse.Minute]
     def __init__(self, minutes: _Optional[_Iterable[_Union[OrdersPerMinuteResponse.Minute, _Mapping]]] = ...) -> None: ...

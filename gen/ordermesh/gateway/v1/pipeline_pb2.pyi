@@ -16,7 +16,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class PipelineStatus(_message.Message):
-    __slots__ = ("as_of", "intake", "outbox", "kafka", "processing", "components", "ready")
+    __slots__ = ("read_time", "intake", "outbox", "kafka", "processing", "components", "ready")
     class Intake(_message.Message):
         __slots__ = ("orders_total", "orders_per_second", "waiting_orders", "calls_per_second", "refused_share", "failed_share", "call_latency")
         ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -80,18 +80,18 @@ class PipelineStatus(_message.Message):
         paused_partitions: _containers.RepeatedCompositeFieldContainer[PipelineStatus.PausedPartition]
         def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., parked_total: _Optional[int] = ..., parked_per_second: _Optional[float] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PipelineStatus.PausedPartition, _Mapping]]] = ...) -> None: ...
     class PausedPartition(_message.Message):
-        __slots__ = ("topic", "partition", "paused_at", "records", "bad")
+        __slots__ = ("topic", "partition", "pause_time", "records", "bad")
         TOPIC_FIELD_NUMBER: _ClassVar[int]
         PARTITION_FIELD_NUMBER: _ClassVar[int]
-        PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
+        PAUSE_TIME_FIELD_NUMBER: _ClassVar[int]
         RECORDS_FIELD_NUMBER: _ClassVar[int]
         BAD_FIELD_NUMBER: _ClassVar[int]
         topic: str
         partition: int
-        paused_at: _timestamp_pb2.Timestamp
+        pause_time: _timestamp_pb2.Timestamp
         records: int
         bad: int
-        def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
+        def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., pause_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
     class Latency(_message.Message):
         __slots__ = ("p50_ms", "p99_ms")
         P50_MS_FIELD_NUMBER: _ClassVar[int]
@@ -100,7 +100,7 @@ class PipelineStatus(_message.Message):
         p99_ms: float
         def __init__(self, p50_ms: _Optional[float] = ..., p99_ms: _Optional[float] = ...) -> None: ...
     class Component(_message.Message):
-        __slots__ = ("name", "state", "since", "message")
+        __slots__ = ("name", "state", "state_change_time", "message")
         class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             STATE_UNSPECIFIED: _ClassVar[PipelineStatus.Component.State]
@@ -115,28 +115,28 @@ class PipelineStatus(_message.Message):
         DRAINING: PipelineStatus.Component.State
         NAME_FIELD_NUMBER: _ClassVar[int]
         STATE_FIELD_NUMBER: _ClassVar[int]
-        SINCE_FIELD_NUMBER: _ClassVar[int]
+        STATE_CHANGE_TIME_FIELD_NUMBER: _ClassVar[int]
         MESSAGE_FIELD_NUMBER: _ClassVar[int]
         name: str
         state: PipelineStatus.Component.State
-        since: _timestamp_pb2.Timestamp
+        state_change_time: _timestamp_pb2.Timestamp
         message: str
-        def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[PipelineStatus.Component.State, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
-    AS_OF_FIELD_NUMBER: _ClassVar[int]
+        def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[PipelineStatus.Component.State, str]] = ..., state_change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     INTAKE_FIELD_NUMBER: _ClassVar[int]
     OUTBOX_FIELD_NUMBER: _ClassVar[int]
     KAFKA_FIELD_NUMBER: _ClassVar[int]
     PROCESSING_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
-    as_of: _timestamp_pb2.Timestamp
+    read_time: _timestamp_pb2.Timestamp
     intake: PipelineStatus.Intake
     outbox: PipelineStatus.Outbox
     kafka: PipelineStatus.Kafka
     processing: PipelineStatus.Processing
     components: _containers.RepeatedCompositeFieldContainer[PipelineStatus.Component]
     ready: bool
-    def __init__(self, as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ..., ready: _Optional[bool] = ...) -> None: ...
+    def __init__(self, read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ..., ready: _Optional[bool] = ...) -> None: ...
 
 class WatchStatusRequest(_message.Message):
     __slots__ = ("interval_ms",)
@@ -159,7 +159,7 @@ class ReconcileRequest(_message.Message):
     def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "started_at", "took_ms", "covers_from")
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "start_time", "took_ms", "coverage_start_time")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
@@ -171,7 +171,7 @@ class ReconcileResponse(_message.Message):
     IN_FLIGHT: ReconcileResponse.Verdict
     DIFFERS: ReconcileResponse.Verdict
     class Finding(_message.Message):
-        __slots__ = ("kind", "minute", "metric_name", "dimension", "expected", "actual", "event_ids", "event_count", "message")
+        __slots__ = ("kind", "minute_start_time", "metric_name", "dimension", "expected", "actual", "event_ids", "event_count", "message")
         class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             KIND_UNSPECIFIED: _ClassVar[ReconcileResponse.Finding.Kind]
@@ -187,7 +187,7 @@ class ReconcileResponse(_message.Message):
         DEAD: ReconcileResponse.Finding.Kind
         MINUTE: ReconcileResponse.Finding.Kind
         KIND_FIELD_NUMBER: _ClassVar[int]
-        MINUTE_FIELD_NUMBER: _ClassVar[int]
+        MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
         METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
         DIMENSION_FIELD_NUMBER: _ClassVar[int]
         EXPECTED_FIELD_NUMBER: _ClassVar[int]
@@ -196,7 +196,7 @@ class ReconcileResponse(_message.Message):
         EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
         MESSAGE_FIELD_NUMBER: _ClassVar[int]
         kind: ReconcileResponse.Finding.Kind
-        minute: _timestamp_pb2.Timestamp
+        minute_start_time: _timestamp_pb2.Timestamp
         metric_name: str
         dimension: str
         expected: float
@@ -204,7 +204,7 @@ class ReconcileResponse(_message.Message):
         event_ids: _containers.RepeatedScalarFieldContainer[str]
         event_count: int
         message: str
-        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[float] = ..., actual: _Optional[float] = ..., event_ids: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[float] = ..., actual: _Optional[float] = ..., event_ids: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
     class Totals(_message.Message):
         __slots__ = ("events", "orders", "revenue", "units")
         EVENTS_FIELD_NUMBER: _ClassVar[int]
@@ -223,9 +223,9 @@ class ReconcileResponse(_message.Message):
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     PARKED_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
-    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
-    COVERS_FROM_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
     verdict: ReconcileResponse.Verdict
     summary: str
     published: ReconcileResponse.Totals
@@ -233,7 +233,7 @@ class ReconcileResponse(_message.Message):
     in_flight: int
     parked: int
     findings: _containers.RepeatedCompositeFieldContainer[ReconcileResponse.Finding]
-    started_at: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
     took_ms: int
-    covers_from: _timestamp_pb2.Timestamp
-    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ..., covers_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    coverage_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -47,7 +47,7 @@ class SkippedRecord(_message.Message):
     def __init__(self, partition: _Optional[int] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class OrderChange(_message.Message):
-    __slots__ = ("type", "order_id", "customer_id", "sequence", "status", "previous_status", "total_price", "occurred_at")
+    __slots__ = ("type", "order_id", "customer_id", "sequence", "status", "previous_status", "total_price", "occur_time")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -55,7 +55,7 @@ class OrderChange(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_STATUS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_PRICE_FIELD_NUMBER: _ClassVar[int]
-    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    OCCUR_TIME_FIELD_NUMBER: _ClassVar[int]
     type: _events_pb2.EventType
     order_id: str
     customer_id: str
@@ -63,14 +63,14 @@ class OrderChange(_message.Message):
     status: _orders_pb2.Order.Status
     previous_status: _orders_pb2.Order.Status
     total_price: float
-    occurred_at: _timestamp_pb2.Timestamp
-    def __init__(self, type: _Optional[_Union[_events_pb2.EventType, str]] = ..., order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., sequence: _Optional[int] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., previous_status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., total_price: _Optional[float] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    occur_time: _timestamp_pb2.Timestamp
+    def __init__(self, type: _Optional[_Union[_events_pb2.EventType, str]] = ..., order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., sequence: _Optional[int] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., previous_status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., total_price: _Optional[float] = ..., occur_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("sent_at",)
-    SENT_AT_FIELD_NUMBER: _ClassVar[int]
-    sent_at: _timestamp_pb2.Timestamp
-    def __init__(self, sent_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    __slots__ = ("send_time",)
+    SEND_TIME_FIELD_NUMBER: _ClassVar[int]
+    send_time: _timestamp_pb2.Timestamp
+    def __init__(self, send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Ended(_message.Message):
     __slots__ = ("code", "message")

@@ -11,18 +11,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MinuteSum(_message.Message):
-    __slots__ = ("minute", "types", "revenue_minor", "units", "digest")
-    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("start_time", "types", "revenue_minor", "units", "digest")
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
     REVENUE_MINOR_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
-    minute: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
     types: _containers.RepeatedCompositeFieldContainer[TypeCount]
     revenue_minor: int
     units: int
     digest: int
-    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeCount, _Mapping]]] = ..., revenue_minor: _Optional[int] = ..., units: _Optional[int] = ..., digest: _Optional[int] = ...) -> None: ...
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeCount, _Mapping]]] = ..., revenue_minor: _Optional[int] = ..., units: _Optional[int] = ..., digest: _Optional[int] = ...) -> None: ...
 
 class TypeCount(_message.Message):
     __slots__ = ("type", "events")
@@ -47,7 +47,7 @@ class GetOrderProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetOrderProgressResponse(_message.Message):
-    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_seen_at", "waiting_orders")
+    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_heartbeat_time", "waiting_orders")
     ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -55,7 +55,7 @@ class GetOrderProgressResponse(_message.Message):
     OLDEST_PENDING_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_P50_MS_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_P99_MS_FIELD_NUMBER: _ClassVar[int]
-    PUBLISHER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHER_HEARTBEAT_TIME_FIELD_NUMBER: _ClassVar[int]
     WAITING_ORDERS_FIELD_NUMBER: _ClassVar[int]
     orders_total: int
     published_total: int
@@ -64,33 +64,33 @@ class GetOrderProgressResponse(_message.Message):
     oldest_pending_seconds: float
     publish_p50_ms: float
     publish_p99_ms: float
-    publisher_seen_at: _timestamp_pb2.Timestamp
+    publisher_heartbeat_time: _timestamp_pb2.Timestamp
     waiting_orders: int
-    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_orders: _Optional[int] = ...) -> None: ...
+    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_orders: _Optional[int] = ...) -> None: ...
 
 class StreamOrderLedgerRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class StreamOrderLedgerResponse(_message.Message):
-    __slots__ = ("pending", "dead_ids", "dead", "minutes", "complete_since")
+    __slots__ = ("pending", "dead_ids", "dead", "minutes", "coverage_start_time")
     PENDING_FIELD_NUMBER: _ClassVar[int]
     DEAD_IDS_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
-    COMPLETE_SINCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
     pending: int
     dead_ids: _containers.RepeatedScalarFieldContainer[str]
     dead: int
     minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
-    complete_since: _timestamp_pb2.Timestamp
-    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., complete_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    coverage_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamPublishedIdsRequest(_message.Message):
-    __slots__ = ("minute",)
-    MINUTE_FIELD_NUMBER: _ClassVar[int]
-    minute: _timestamp_pb2.Timestamp
-    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    __slots__ = ("minute_start_time",)
+    MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    minute_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamPublishedIdsResponse(_message.Message):
     __slots__ = ("event_ids",)
@@ -125,12 +125,12 @@ class GetAnalyticsProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAnalyticsProgressResponse(_message.Message):
-    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_seen_at", "workers", "silent_workers", "marks", "worker_crashes", "paused_partitions")
+    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_heartbeat_time", "workers", "silent_workers", "marks", "worker_crashes", "paused_partitions")
     COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P99_MS_FIELD_NUMBER: _ClassVar[int]
-    WORKER_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    WORKER_HEARTBEAT_TIME_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     SILENT_WORKERS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
@@ -140,27 +140,27 @@ class GetAnalyticsProgressResponse(_message.Message):
     parked_total: int
     latency_p50_ms: float
     latency_p99_ms: float
-    worker_seen_at: _timestamp_pb2.Timestamp
+    worker_heartbeat_time: _timestamp_pb2.Timestamp
     workers: int
     silent_workers: int
     marks: _containers.RepeatedCompositeFieldContainer[PartitionMark]
     worker_crashes: int
     paused_partitions: _containers.RepeatedCompositeFieldContainer[PausedPartition]
-    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
+    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
 
 class PausedPartition(_message.Message):
-    __slots__ = ("topic", "partition", "paused_at", "records", "bad")
+    __slots__ = ("topic", "partition", "pause_time", "records", "bad")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
-    PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_TIME_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     BAD_FIELD_NUMBER: _ClassVar[int]
     topic: str
     partition: int
-    paused_at: _timestamp_pb2.Timestamp
+    pause_time: _timestamp_pb2.Timestamp
     records: int
     bad: int
-    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., pause_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
 
 class PartitionMark(_message.Message):
     __slots__ = ("topic", "partition", "next_offset", "topic_id")
@@ -179,20 +179,20 @@ class StreamAnalyticsLedgerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamAnalyticsLedgerResponse(_message.Message):
-    __slots__ = ("parked", "minutes", "complete_since")
+    __slots__ = ("parked", "minutes", "coverage_start_time")
     PARKED_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
-    COMPLETE_SINCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
     parked: int
     minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
-    complete_since: _timestamp_pb2.Timestamp
-    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., complete_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    coverage_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamCountedIdsRequest(_message.Message):
-    __slots__ = ("minute",)
-    MINUTE_FIELD_NUMBER: _ClassVar[int]
-    minute: _timestamp_pb2.Timestamp
-    def __init__(self, minute: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    __slots__ = ("minute_start_time",)
+    MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    minute_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamCountedIdsResponse(_message.Message):
     __slots__ = ("event_ids", "parked_ids")

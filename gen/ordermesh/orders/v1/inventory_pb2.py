@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/orders/v1/inventory.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x0f\n\x07\x61waited\x18\x06 \x01(\x03\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"\x8a\x01\n\x14\x43reateProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06_price\"Q\n\x15RestockProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"`\n\x16RestockProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0freleased_orders\x18\x02 \x01(\x03\x32\x91\x04\n\x10InventoryService\x12y\n\x0cListProducts\x12(.ordermesh.orders.v1.ListProductsRequest\x1a).ordermesh.orders.v1.ListProductsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12u\n\nGetProduct\x12&.ordermesh.orders.v1.GetProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12q\n\rCreateProduct\x12).ordermesh.orders.v1.CreateProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x97\x01\n\x0eRestockProduct\x12*.ordermesh.orders.v1.RestockProductRequest\x1a+.ordermesh.orders.v1.RestockProductResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/products/{product_id}:restock:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/orders/v1/inventory.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x0f\n\x07\x61waited\x18\x06 \x01(\x03\x12:\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"\x8a\x01\n\x14\x43reateProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06_price\"Q\n\x15RestockProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"`\n\x16RestockProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0freleased_orders\x18\x02 \x01(\x03\x32\x91\x04\n\x10InventoryService\x12y\n\x0cListProducts\x12(.ordermesh.orders.v1.ListProductsRequest\x1a).ordermesh.orders.v1.ListProductsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12u\n\nGetProduct\x12&.ordermesh.orders.v1.GetProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12q\n\rCreateProduct\x12).ordermesh.orders.v1.CreateProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x97\x01\n\x0eRestockProduct\x12*.ordermesh.orders.v1.RestockProductRequest\x1a+.ordermesh.orders.v1.RestockProductResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/products/{product_id}:restock:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,19 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVENTORYSERVICE'].methods_by_name['RestockProduct']._loaded_options = None
   _globals['_INVENTORYSERVICE'].methods_by_name['RestockProduct']._serialized_options = b'\202\323\344\223\002&\"!/v1/products/{product_id}:restock:\001*'
   _globals['_PRODUCT']._serialized_start=124
-  _globals['_PRODUCT']._serialized_end=279
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=281
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=341
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=343
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=438
-  _globals['_GETPRODUCTREQUEST']._serialized_start=440
-  _globals['_GETPRODUCTREQUEST']._serialized_end=479
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=482
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=620
-  _globals['_RESTOCKPRODUCTREQUEST']._serialized_start=622
-  _globals['_RESTOCKPRODUCTREQUEST']._serialized_end=703
-  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_start=705
-  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_end=801
-  _globals['_INVENTORYSERVICE']._serialized_start=804
-  _globals['_INVENTORYSERVICE']._serialized_end=1333
+  _globals['_PRODUCT']._serialized_end=291
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=293
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=353
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=355
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=450
+  _globals['_GETPRODUCTREQUEST']._serialized_start=452
+  _globals['_GETPRODUCTREQUEST']._serialized_end=491
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=494
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=632
+  _globals['_RESTOCKPRODUCTREQUEST']._serialized_start=634
+  _globals['_RESTOCKPRODUCTREQUEST']._serialized_end=715
+  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_start=717
+  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_end=813
+  _globals['_INVENTORYSERVICE']._serialized_start=816
+  _globals['_INVENTORYSERVICE']._serialized_end=1345
 # @@protoc_insertion_point(module_scope)

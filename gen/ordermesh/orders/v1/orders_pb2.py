@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/orders.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xef\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05items\x18\x07 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\"h\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x13\n\x0fPENDING_RESTOCK\x10\x02\x12\x08\n\x04PAID\x10\x03\x12\x0b\n\x07SHIPPED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"O\n\tOrderItem\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_price\"\xad\x01\n\x0cOrderSummary\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x12\x43reateOrderRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12-\n\x05items\x18\x02 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"U\n\x18\x42\x61tchCreateOrdersRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32\'.ordermesh.orders.v1.CreateOrderRequest\"\xe9\x01\n\x19\x42\x61tchCreateOrdersResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32\x35.ordermesh.orders.v1.BatchCreateOrdersResponse.Result\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x1al\n\x06Result\x12\x32\n\x05order\x18\x01 \x01(\x0b\x32!.ordermesh.orders.v1.OrderSummaryH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"#\n\x0fGetOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\xe8\x01\n\x11ListOrdersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x30\n\x0c\x63reated_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"Y\n\x12ListOrdersResponse\x12*\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.ordermesh.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12\x43\x61ncelOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x16\x43ompletePaymentRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"8\n\x10ShipOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x87\x08\n\x0cOrderService\x12w\n\x0b\x43reateOrder\x12\'.ordermesh.orders.v1.CreateOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"#\x82\xd3\xe4\x93\x02\x1d\"\x07/orders:\x01*Z\x0f\"\n/v1/orders:\x01*\x12\x95\x01\n\x11\x42\x61tchCreateOrders\x12-.ordermesh.orders.v1.BatchCreateOrdersRequest\x1a..ordermesh.orders.v1.BatchCreateOrdersResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders:batchCreate:\x01*\x12\x81\x01\n\x08GetOrder\x12$.ordermesh.orders.v1.GetOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"3\x82\xd3\xe4\x93\x02-\x12\x12/orders/{order_id}Z\x17\x12\x15/v1/orders/{order_id}\x12l\n\x0cStreamOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a!.ordermesh.orders.v1.OrderSummary\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/orders0\x01\x12q\n\nListOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a\'.ordermesh.orders.v1.ListOrdersResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12{\n\x0b\x43\x61ncelOrder\x12\'.ordermesh.orders.v1.CancelOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:cancel:\x01*\x12\x8c\x01\n\x0f\x43ompletePayment\x12+.ordermesh.orders.v1.CompletePaymentRequest\x1a\x1a.ordermesh.orders.v1.Order\"0\x82\xd3\xe4\x93\x02*\"%/v1/orders/{order_id}:completePayment:\x01*\x12u\n\tShipOrder\x12%.ordermesh.orders.v1.ShipOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/orders/{order_id}:ship:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/orders.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x87\x03\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12:\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12:\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12-\n\x05items\x18\x07 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\"h\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x13\n\x0fPENDING_RESTOCK\x10\x02\x12\x08\n\x04PAID\x10\x03\x12\x0b\n\x07SHIPPED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"O\n\tOrderItem\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_price\"\xb9\x01\n\x0cOrderSummary\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12:\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"l\n\x12\x43reateOrderRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12-\n\x05items\x18\x02 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"U\n\x18\x42\x61tchCreateOrdersRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32\'.ordermesh.orders.v1.CreateOrderRequest\"\xe9\x01\n\x19\x42\x61tchCreateOrdersResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32\x35.ordermesh.orders.v1.BatchCreateOrdersResponse.Result\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x1al\n\x06Result\x12\x32\n\x05order\x18\x01 \x01(\x0b\x32!.ordermesh.orders.v1.OrderSummaryH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"#\n\x0fGetOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\xe0\x01\n\x11ListOrdersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"Y\n\x12ListOrdersResponse\x12*\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.ordermesh.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12\x43\x61ncelOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x16\x43ompletePaymentRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"8\n\x10ShipOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x87\x08\n\x0cOrderService\x12w\n\x0b\x43reateOrder\x12\'.ordermesh.orders.v1.CreateOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"#\x82\xd3\xe4\x93\x02\x1d\"\x07/orders:\x01*Z\x0f\"\n/v1/orders:\x01*\x12\x95\x01\n\x11\x42\x61tchCreateOrders\x12-.ordermesh.orders.v1.BatchCreateOrdersRequest\x1a..ordermesh.orders.v1.BatchCreateOrdersResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders:batchCreate:\x01*\x12\x81\x01\n\x08GetOrder\x12$.ordermesh.orders.v1.GetOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"3\x82\xd3\xe4\x93\x02-\x12\x12/orders/{order_id}Z\x17\x12\x15/v1/orders/{order_id}\x12l\n\x0cStreamOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a!.ordermesh.orders.v1.OrderSummary\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/orders0\x01\x12q\n\nListOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a\'.ordermesh.orders.v1.ListOrdersResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12{\n\x0b\x43\x61ncelOrder\x12\'.ordermesh.orders.v1.CancelOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:cancel:\x01*\x12\x8c\x01\n\x0f\x43ompletePayment\x12+.ordermesh.orders.v1.CompletePaymentRequest\x1a\x1a.ordermesh.orders.v1.Order\"0\x82\xd3\xe4\x93\x02*\"%/v1/orders/{order_id}:completePayment:\x01*\x12u\n\tShipOrder\x12%.ordermesh.orders.v1.ShipOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/orders/{order_id}:ship:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,33 +51,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/orders/{order_id}:ship:\001*'
   _globals['_ORDER']._serialized_start=146
-  _globals['_ORDER']._serialized_end=513
-  _globals['_ORDER_STATUS']._serialized_start=409
-  _globals['_ORDER_STATUS']._serialized_end=513
-  _globals['_ORDERITEM']._serialized_start=515
-  _globals['_ORDERITEM']._serialized_end=594
-  _globals['_ORDERSUMMARY']._serialized_start=597
-  _globals['_ORDERSUMMARY']._serialized_end=770
-  _globals['_CREATEORDERREQUEST']._serialized_start=772
-  _globals['_CREATEORDERREQUEST']._serialized_end=880
-  _globals['_BATCHCREATEORDERSREQUEST']._serialized_start=882
-  _globals['_BATCHCREATEORDERSREQUEST']._serialized_end=967
-  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_start=970
-  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_end=1203
-  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_start=1095
-  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_end=1203
-  _globals['_GETORDERREQUEST']._serialized_start=1205
-  _globals['_GETORDERREQUEST']._serialized_end=1240
-  _globals['_LISTORDERSREQUEST']._serialized_start=1243
-  _globals['_LISTORDERSREQUEST']._serialized_end=1475
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1477
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1566
-  _globals['_CANCELORDERREQUEST']._serialized_start=1568
-  _globals['_CANCELORDERREQUEST']._serialized_end=1626
-  _globals['_COMPLETEPAYMENTREQUEST']._serialized_start=1628
-  _globals['_COMPLETEPAYMENTREQUEST']._serialized_end=1690
-  _globals['_SHIPORDERREQUEST']._serialized_start=1692
-  _globals['_SHIPORDERREQUEST']._serialized_end=1748
-  _globals['_ORDERSERVICE']._serialized_start=1751
-  _globals['_ORDERSERVICE']._serialized_end=2782
+  _globals['_ORDER']._serialized_end=537
+  _globals['_ORDER_STATUS']._serialized_start=433
+  _globals['_ORDER_STATUS']._serialized_end=537
+  _globals['_ORDERITEM']._serialized_start=539
+  _globals['_ORDERITEM']._serialized_end=618
+  _globals['_ORDERSUMMARY']._serialized_start=621
+  _globals['_ORDERSUMMARY']._serialized_end=806
+  _globals['_CREATEORDERREQUEST']._serialized_start=808
+  _globals['_CREATEORDERREQUEST']._serialized_end=916
+  _globals['_BATCHCREATEORDERSREQUEST']._serialized_start=918
+  _globals['_BATCHCREATEORDERSREQUEST']._serialized_end=1003
+  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_start=1006
+  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_end=1239
+  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_start=1131
+  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_end=1239
+  _globals['_GETORDERREQUEST']._serialized_start=1241
+  _globals['_GETORDERREQUEST']._serialized_end=1276
+  _globals['_LISTORDERSREQUEST']._serialized_start=1279
+  _globals['_LISTORDERSREQUEST']._serialized_end=1503
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1505
+  _globals['_LISTORDERSRESPONSE']._serialized_end=1594
+  _globals['_CANCELORDERREQUEST']._serialized_start=1596
+  _globals['_CANCELORDERREQUEST']._serialized_end=1654
+  _globals['_COMPLETEPAYMENTREQUEST']._serialized_start=1656
+  _globals['_COMPLETEPAYMENTREQUEST']._serialized_end=1718
+  _globals['_SHIPORDERREQUEST']._serialized_start=1720
+  _globals['_SHIPORDERREQUEST']._serialized_end=1776
+  _globals['_ORDERSERVICE']._serialized_start=1779
+  _globals['_ORDERSERVICE']._serialized_end=2810
 # @@protoc_insertion_point(module_scope)
