@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import check, h2load, suites
-from bench.result import Result, begin, read
-from bench.suites import SUITES, Plan
-from bench.summary import markdown
+from bench.loads import h2load
+from bench.report import baseline_check
+from bench.report.result import Result, begin, read
+from bench.report.summary import markdown
+from bench.suites import selection
+from bench.suites.selection import SUITES, Plan
 from runtime.exit_codes import ExitCode
 
 QUICK = Plan(
@@ -48,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"python -m bench: no part {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
         return ExitCode.USAGE
     if given.save_baseline:
-        check.save(read(given.save_baseline))
+        baseline_check.save(read(given.save_baseline))
         return ExitCode.OK
     if given.draw:
         tell(read(given.draw))
@@ -66,12 +68,12 @@ def measure(given: argparse.Namespace) -> int:
     plan, result = QUICK if given.quick else Plan(), begin(given.name)
     for name in given.suites or (["peaks"] if given.check else list(SUITES)):
         print(f"--- {name}", flush=True)
-        with suites.noted(result, name):
+        with selection.noted(result, name):
             SUITES[name](result, plan)
         result.write()
     tell(result)
     if given.check:
-        print("\n".join(check.report(check.compare(result))))
+        print("\n".join(baseline_check.report(baseline_check.compare(result))))
     return ExitCode.OK
 
 
@@ -82,7 +84,7 @@ def tell(result: Result) -> None:
     path.with_suffix(".md").write_text(text)
     print(text)
     try:
-        from bench import plots
+        from bench.report import plots
     except ImportError:
         print("no plots: pip install matplotlib")
         return

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 
 from bench.bare.settings import Engine
-from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
-from bench.subjects import SQL as PROBES
-from bench.subjects import Probe, Subject
+from bench.subjects.pipeline import SQL as PROBES
+from bench.subjects.pipeline import Probe, Subject
+from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from runtime.postgres.queries import Queries
 
 SQL = Queries("bench.bare", "bare.sql")

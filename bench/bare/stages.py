@@ -8,11 +8,11 @@ from itertools import islice
 
 import psycopg
 
-from bench import bodies
-from bench.servers import running_servers
-from bench.stages import Stage, followed
-from bench.subjects import SQL as PROBES
-from bench.subjects import Probe
+from bench.loads import bodies
+from bench.measure.stages import Stage, followed
+from bench.subjects.pipeline import SQL as PROBES
+from bench.subjects.pipeline import Probe
+from bench.subjects.servers import running_servers
 from orders.domain.ids import uuid7
 from runtime.postgres.queries import Queries
 

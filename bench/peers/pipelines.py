@@ -14,14 +14,15 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.bare.pipeline import await_sockets
 from bench.peers import environment
-from bench.peers.parts import CONSUMER, FASTSTREAM, POLLER, QUEUE, Part
-from bench.peers.queries import QUERIES
-from bench.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
-from bench.subjects import SQL, Probe, Subject
+from bench.peers.components import CONSUMER, FASTSTREAM, POLLER, QUEUE, Component
+from bench.peers.programs.queries import QUERIES
+from bench.subjects.pipeline import SQL, Probe, Subject
+from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from stack.machine.http_probe import http_answers
 
 TOPIC = "peer"
 PROCESSES = 2
+PROGRAMS = "bench.peers.programs"
 POLL_SECONDS = 0.05
 KNOWN_JOBS = 1000
 
@@ -37,12 +38,12 @@ def fastapi_queue() -> AbstractContextManager[Subject]:
 
 
 @contextlib.contextmanager
-def uvicorn(name: str, service: str, driver: str, publisher: Part, worker: Part) -> Iterator[Subject]:
+def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: Component) -> Iterator[Subject]:
     """Run FastAPI with its own port before clients, without Envoy, which is to its advantage."""
     python = str(environment.python())
     with running_servers() as servers, pipeline(servers, python, publisher, worker) as (env, connection):
         port = free_port()
-        words = ["-m", "uvicorn", f"bench.peers.{service}:app", "--port", str(port), "--workers", str(PROCESSES)]
+        words = ["-m", "uvicorn", f"{PROGRAMS}.{service}:app", "--port", str(port), "--workers", str(PROCESSES)]
         env |= {**publisher.env, "PEER_ALCHEMY_DSN": alchemy_dsn(env["PEER_DSN"], driver)}
         servers.python("orders", [*words, "--no-access-log", "--log-level", "warning"], env, python)
         await_http(port)
@@ -55,7 +56,7 @@ def grpcio() -> Iterator[Subject]:
     with running_servers() as servers, pipeline(servers, sys.executable, POLLER, CONSUMER) as (env, connection):
         sockets = [servers.site.socket(f"peer-{index}") for index in range(PROCESSES)]
         for path in sockets:
-            servers.python("orders", ["-m", "bench.peers.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
+            servers.python("orders", ["-m", f"{PROGRAMS}.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
         await_sockets(sockets)
         port, admin_port = free_port(), free_port()
         servers.envoy(plain_front(port, admin_port, sockets), admin_port)
@@ -64,7 +65,7 @@ def grpcio() -> Iterator[Subject]:
 
 @contextlib.contextmanager
 def pipeline(
-    servers: Servers, python: str, publisher: Part, worker: Part
+    servers: Servers, python: str, publisher: Component, worker: Component
 ) -> Iterator[tuple[dict[str, str], psycopg.Connection[tuple[int]]]]:
     """Make database and topic, start what publishes and what counts; gives their environment and a connection."""
     env = prepared(servers, TOPIC, queue=publisher is QUEUE)
@@ -92,10 +93,10 @@ def teach(dsn: str) -> None:
 
 
 def subject(
-    name: str, port: int, servers: Servers, connection: psycopg.Connection[tuple[int]], *parts: Part
+    name: str, port: int, servers: Servers, connection: psycopg.Connection[tuple[int]], *components: Component
 ) -> Subject:
     """Return a peer to measure."""
-    settings = {"orders_processes": PROCESSES, **{part.name: dict(part.settings) for part in parts}}
+    settings = {"orders_processes": PROCESSES, **{one.name: dict(one.settings) for one in components}}
     stored, counted = Probe(connection, QUERIES["stored"]), Probe(connection, QUERIES["counted"])
     return Subject(name, port, servers.roots, stored, counted, Probe(connection, SQL.wal_bytes), settings)
 

@@ -10,13 +10,13 @@ from contextlib import ExitStack
 import psycopg
 from confluent_kafka import Producer
 
+from bench.measure.stages import Stage, followed
 from bench.peers import environment
-from bench.peers.parts import CONSUMER, FASTSTREAM, FASTSTREAM_BATCHES, POLLER, QUEUE, Part
+from bench.peers.components import CONSUMER, FASTSTREAM, FASTSTREAM_BATCHES, POLLER, QUEUE, Component
 from bench.peers.pipelines import prepared
-from bench.peers.queries import QUERIES
-from bench.servers import Servers, running_servers
-from bench.stages import Stage, followed
-from bench.subjects import SQL, Probe
+from bench.peers.programs.queries import QUERIES
+from bench.subjects.pipeline import SQL, Probe
+from bench.subjects.servers import Servers, running_servers
 
 # By stage of the product, the group of processes.
 GROUPS = {"publisher": "publisher", "worker": "workers"}
@@ -55,12 +55,14 @@ def fill_topic(servers: Servers, topic: str, events: int) -> None:
     producer.flush()
 
 
-def alone(servers: Servers, beside: str, part: Part, env: Mapping[str, str], done: Probe, events: int) -> Stage:
+def alone(
+    servers: Servers, beside: str, component: Component, env: Mapping[str, str], done: Probe, events: int
+) -> Stage:
     """Run a part until it has done all events, and end it, so that it costs the next one nothing.
 
     `beside` names the product's stage that does the same work.
     """
     with ExitStack() as held:
         own = Servers(servers.site, dict(servers.roots), held)
-        own.python(GROUPS[beside], ["-m", part.module], {**env, **part.env}, str(environment.python()))
-        return followed(own.roots, done, events, part.name, dict(part.settings), beside=beside)
+        own.python(GROUPS[beside], ["-m", component.module], {**env, **component.env}, str(environment.python()))
+        return followed(own.roots, done, events, component.name, dict(component.settings), beside=beside)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.result import begin
+from bench.report.result import begin
 from bench.soak import result
 from bench.soak.clock import LibraryMissing
 from bench.soak.run import Plan, soak

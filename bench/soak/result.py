@@ -13,8 +13,8 @@ import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from bench.plots import COLOURS, STYLE, panels
-from bench.result import Result, now
+from bench.report.plots import COLOURS, STYLE, panels
+from bench.report.result import Result, now
 from bench.soak.run import RETENTION, Night, Plan
 
 SCHEMA = "ordermesh.soak/1"

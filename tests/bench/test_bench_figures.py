@@ -8,10 +8,13 @@ from dataclasses import asdict, replace
 import pytest
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest
 
-from bench import accounting, bodies, check, goals, h2load, open_model, result, summary
-from bench.open_model import Sample
+from bench.loads import bodies, h2load
+from bench.measure import open_model
+from bench.measure.open_model import Sample
 from bench.peers import environment
-from bench.result import Result
+from bench.report import baseline_check, goals, result, summary
+from bench.report.result import Result
+from bench.subjects import accounting
 
 COSTS = {"orders": 60.0, "envoy": 40.0, "postgres": 30.0, "publisher": 10.0, "kafka": 30.0, "workers": 10.0}
 
@@ -83,26 +86,27 @@ def test_costs_at_a_fixed_rate_are_those_between_the_first_and_the_last_order() 
 
 
 def test_the_check_names_the_stage_that_got_worse_and_no_other(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(check, "BASELINE", tmp_path / "baseline.json")
+    monkeypatch.setattr(baseline_check, "BASELINE", tmp_path / "baseline.json")
     bare = a_peak("bare-native", "grpc", 5000)
-    check.save(a_result(bare, a_peak("product", "grpc", 4000)))
-    changes = check.compare(a_result(bare, a_peak("product", "grpc", 3000, publisher=20.0, kafka=31.0)))
+    baseline_check.save(a_result(bare, a_peak("product", "grpc", 4000)))
+    changes = baseline_check.compare(a_result(bare, a_peak("product", "grpc", 3000, publisher=20.0, kafka=31.0)))
     assert [(change.run, change.stage) for change in changes if change.worse] == [("product grpc", "publisher")]
-    assert "publisher" in next(check.report(changes))
+    assert "publisher" in next(baseline_check.report(changes))
 
 
 def test_of_several_rounds_the_check_takes_the_cheapest() -> None:
     bare = [a_peak("bare-native", "grpc", 5000), a_peak("bare-native", "grpc", 4000, orders=90.0)]
     product = [a_peak("product", "grpc", 4000), a_peak("product", "grpc", 3000, kafka=90.0)]
-    assert check.ratios(a_result(*bare, *product)) == check.ratios(a_result(*reversed([*product, *bare])))
-    assert check.ratios(a_result(*bare, *product))["product grpc"]["kafka"] == round(30 / 180, 4)
+    found = baseline_check.ratios(a_result(*bare, *product))
+    assert found == baseline_check.ratios(a_result(*reversed([*product, *bare])))
+    assert found["product grpc"]["kafka"] == round(30 / 180, 4)
 
 
 def test_the_check_says_so_when_nothing_got_worse(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(check, "BASELINE", tmp_path / "baseline.json")
+    monkeypatch.setattr(baseline_check, "BASELINE", tmp_path / "baseline.json")
     same = a_result(a_peak("bare-native", "grpc", 5000), a_peak("product", "grpc", 4000))
-    check.save(same)
-    assert next(check.report(check.compare(same))).startswith("No stage got worse")
+    baseline_check.save(same)
+    assert next(baseline_check.report(baseline_check.compare(same))).startswith("No stage got worse")
 
 
 def test_goals_are_judged_against_the_bare_pipeline_of_the_same_run() -> None:
@@ -196,7 +200,7 @@ def test_an_unknown_part_is_refused_with_those_that_there_are() -> None:
 
 
 def test_a_result_becomes_pictures(tmp_path) -> None:
-    plots = pytest.importorskip("bench.plots", reason="matplotlib is not installed")
+    plots = pytest.importorskip("bench.report.plots", reason="matplotlib is not installed")
     found = a_result(*(a_peak(name, "grpc", 1000) for name in ("product", "bare-native", "product-grpcio")))
     drawn = {path.name for path in plots.draw(found, tmp_path)}
     assert {"cost-by-stage.svg", "cost-by-stage.png", "throughput.svg", "backlog.png"} <= drawn

@@ -5,12 +5,12 @@ from pathlib import Path
 import debian
 import pytest
 
-from bench import stages
 from bench.bare import front
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
-from bench.end_to_end import measured
-from bench.loads import BATCHES, GRPC, REST
+from bench.loads.closed_model import BATCHES, GRPC, REST
+from bench.measure import stages
+from bench.measure.end_to_end import measured
 
 
 @pytest.fixture

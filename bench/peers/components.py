@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A program of a peer, run as one process."""
 
     name: str
@@ -20,10 +20,10 @@ class Part:
         return {f"PEER_{name.upper()}": str(value) for name, value in self.settings.items()}
 
 
-POLLER = Part("poller", "bench.peers.poller", {"batch_events": 50, "idle_ms": 50})
+POLLER = Component("poller", "bench.peers.programs.poller", {"batch_events": 50, "idle_ms": 50})
 # As in procrastinate's documentation.
-QUEUE = Part("procrastinate", "bench.peers.queue_worker", {"concurrency": 30})
-CONSUMER = Part("consumer", "bench.peers.consumer", {"batch_events": 1})
-FASTSTREAM = Part("FastStream", "bench.peers.faststream_consumer", {"batch_events": 1})
+QUEUE = Component("procrastinate", "bench.peers.programs.queue_worker", {"concurrency": 30})
+CONSUMER = Component("consumer", "bench.peers.programs.consumer", {"batch_events": 1})
+FASTSTREAM = Component("FastStream", "bench.peers.programs.faststream_consumer", {"batch_events": 1})
 # As many as Kafka's own consumers take at a time.
-FASTSTREAM_BATCHES = Part("FastStream, batches", "bench.peers.faststream_consumer", {"batch_events": 500})
+FASTSTREAM_BATCHES = Component("FastStream, batches", "bench.peers.programs.faststream_consumer", {"batch_events": 500})

@@ -11,10 +11,12 @@ from typing import Any
 
 import psycopg
 
-from bench import accounting, bodies, outbox
-from bench.accounting import Roots
-from bench.servers import Servers, running_servers
-from bench.subjects import SQL, NotDrained, Probe, connected
+from bench.loads import bodies
+from bench.measure import outbox_backlog
+from bench.subjects import accounting
+from bench.subjects.accounting import Roots
+from bench.subjects.pipeline import SQL, NotDrained, Probe, connected
+from bench.subjects.servers import Servers, running_servers
 from orders.api import validation
 from orders.domain.ids import uuid7
 from orders.domain.order import CREATED
@@ -51,7 +53,7 @@ def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1
     """Yield the publisher draining a full outbox, then the workers counting what it published."""
     env = {"ORDERMESH_PUBLISHER_BATCH_EVENTS": str(batch_events)}
     with running_servers(env, processor_workers=workers) as servers, prepared(servers) as (orders, analytics):
-        outbox.fill(servers.site.admin_dsn, events)
+        outbox_backlog.fill(servers.site.admin_dsn, events)
         published = Probe(orders, SQL.published)
         publisher = components.publisher(servers.site)
         yield drained(servers, publisher, published, events, "publisher", {"batch_events": batch_events})
@@ -110,7 +112,7 @@ def handler() -> Stage:
     began, began_cpu = time.perf_counter(), time.process_time()
     for _ in range(HANDLER_ORDERS // HANDLER_BATCH):
         now_us = time.time_ns() // 1000
-        checked = [validation.new_order(request, outbox.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
+        checked = [validation.new_order(request, outbox_backlog.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
         batch = [insert_orders.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
         insert_orders.order_parameters(batch, "bench")
     seconds, cpu_us = time.perf_counter() - began, (time.process_time() - began_cpu) * 1e6

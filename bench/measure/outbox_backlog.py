@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bench import bodies
-from bench.subjects import SQL
+from bench.loads import bodies
+from bench.subjects.pipeline import SQL
 from orders.api import validation
 from orders.domain import events
 from orders.domain.ids import uuid7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uvloop
 
-from bench.peers import jobs
+from bench.peers.programs import jobs
 
 
 async def work() -> None:

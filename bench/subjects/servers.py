@@ -32,7 +32,7 @@ READY_SECONDS = 60.0
 PARTITIONS = 12
 IDLE_SECONDS = 3600.0
 NO_LIMITS = ("max_connections", "max_pending_requests", "max_requests")
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass

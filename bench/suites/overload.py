@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench import accounting, h2load
-from bench.end_to_end import checkpoint, peak
-from bench.loads import REST
-from bench.subjects import product
+from bench.loads import h2load
+from bench.loads.closed_model import REST
+from bench.measure.end_to_end import checkpoint, peak
+from bench.subjects import accounting
+from bench.subjects.pipeline import product
 
 TIMES = 3
 # Over HTTP/2 both times; of the flood two thousand calls may be under way, far more than are admitted.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.accounting import QUIET_CORES
-from bench.result import Result
+from bench.report.result import Result
+from bench.subjects.accounting import QUIET_CORES
 
 MIB = 1024 * 1024
 

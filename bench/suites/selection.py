@@ -9,17 +9,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 
-from bench import growth, levers, open_model, overload, resources, stages, tables
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
-from bench.end_to_end import peak
-from bench.loads import BATCHES, GRPC, REST, Load
+from bench.loads.closed_model import BATCHES, GRPC, REST, Load
+from bench.measure import open_model, stages
+from bench.measure.end_to_end import peak
+from bench.measure.stages import Stage
 from bench.peers import environment, pipelines
 from bench.peers.stages import peer_stages
-from bench.result import Result
-from bench.stages import Stage
-from bench.subjects import NotDrained, Subject, probes, product
+from bench.report.result import Result
+from bench.subjects.pipeline import NotDrained, Subject, probes, product
+from bench.suites import growth, levers, overload, resources, tables
 from stack.errors import StackError
 from stack.running import running_stack
 

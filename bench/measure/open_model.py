@@ -14,9 +14,9 @@ from typing import Any
 
 import psycopg
 
-from bench import accounting
-from bench.accounting import Cost
-from bench.subjects import SQL, ProductProbes, Subject
+from bench.subjects import accounting
+from bench.subjects.accounting import Cost
+from bench.subjects.pipeline import SQL, ProductProbes, Subject
 
 SAMPLE_SECONDS = 1.0
 COST_EVERY_SAMPLES = 5

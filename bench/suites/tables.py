@@ -12,11 +12,12 @@ from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, GetOrderRequest, 
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import scalar_row
 
-from bench import accounting, h2load
-from bench.bodies import framed
-from bench.growth import Point
-from bench.loads import GRPC_HEADERS, SERVICE, Load
-from bench.subjects import SQL, Subject, probes
+from bench.loads import h2load
+from bench.loads.bodies import framed
+from bench.loads.closed_model import GRPC_HEADERS, SERVICE, Load
+from bench.subjects import accounting
+from bench.subjects.pipeline import SQL, Subject, probes
+from bench.suites.growth import Point
 from stack.running import running_stack
 
 CHUNK_ROWS = 500_000

@@ -11,11 +11,11 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bench.accounting import Roots
+from bench.subjects.accounting import Roots
 from runtime.postgres.queries import Queries
 from stack.running import RunningStack, running_stack
 
-SQL = Queries("bench", "bench.sql")
+SQL = Queries("bench.subjects", "subjects.sql")
 POLL_SECONDS = 0.02
 DRAIN_SECONDS = 120.0
 GROUPS = {

@@ -8,7 +8,7 @@ import time
 import psycopg
 from confluent_kafka import Producer
 
-from bench.peers.queries import QUERIES
+from bench.peers.programs.queries import QUERIES
 
 BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
 IDLE_SECONDS = int(os.environ["PEER_IDLE_MS"]) / 1000

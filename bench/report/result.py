@@ -13,7 +13,7 @@ from typing import Any
 from loadgen.report.machine import read_machine, read_versions
 
 SCHEMA = "ordermesh.bench/1"
-RESULTS = Path(__file__).with_name("results")
+RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = (
     "pygrpc-native",
     "psycopg",

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.loads import Load
+from bench.loads.closed_model import Load
 
 GOOD = re.compile(r"status codes: (\d+) 2xx")
 SHARES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p99_9": 0.999}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.result import Result
+from bench.report.result import Result
 
 BASELINE = Path(__file__).with_name("baseline.json")
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import bodies
+from bench.loads import bodies
 
 GRPC_HEADERS = ("content-type: application/grpc", "te: trailers")
 SERVICE = "/ordermesh.orders.v1.OrderService"

@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 
-from bench import accounting, h2load
-from bench.loads import Load
-from bench.subjects import SQL, Subject
+from bench.loads import h2load
+from bench.loads.closed_model import Load
+from bench.subjects import accounting
+from bench.subjects.pipeline import SQL, Subject
 
 WARM_UP_CALLS = 400
 CALIBRATION_SECONDS = 2.0

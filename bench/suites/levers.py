@@ -13,13 +13,13 @@ from frontdoor.config import Config
 from frontdoor.render import bootstrap
 from frontdoor.values import EnvoyValues
 
-from bench import stages
 from bench.bare.pipeline import bare
 from bench.bare.settings import Engine
-from bench.end_to_end import Run, peak
-from bench.loads import GRPC, REST, Load
-from bench.servers import READY_SECONDS, free_port, plain_front
-from bench.subjects import probes, product
+from bench.loads.closed_model import GRPC, REST, Load
+from bench.measure import stages
+from bench.measure.end_to_end import Run, peak
+from bench.subjects.pipeline import probes, product
+from bench.subjects.servers import READY_SECONDS, free_port, plain_front
 from stack.processes.logfile import LogFile
 from stack.running import RunningStack, running_stack
 from stack.servers.envoy import Envoy

@@ -12,8 +12,8 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.result import Result
-from bench.summary import STAGES
+from bench.report.result import Result
+from bench.report.summary import STAGES
 
 mpl.use("Agg")
 INK, FAINT, PAPER = "#22313f", "#d5dbe1", "#ffffff"

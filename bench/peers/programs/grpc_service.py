@@ -12,7 +12,7 @@ import uvloop
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
-from bench.peers.queries import QUERIES
+from bench.peers.programs.queries import QUERIES
 from orders.api import validation
 
 

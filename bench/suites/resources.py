@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bench import accounting, h2load
-from bench.loads import REST
-from bench.subjects import probes
+from bench.loads import h2load
+from bench.loads.closed_model import REST
+from bench.subjects import accounting
+from bench.subjects.pipeline import probes
 from stack.running import running_stack
 
 IDLE_SECONDS = 3.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.goals import judge
-from bench.result import Result
+from bench.report.goals import judge
+from bench.report.result import Result
 
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers", "gateway", "analytics", "generator")
 GOAL_HEAD = ("figure", "goal", "measured", "reached")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bench.peers import jobs
-from bench.peers.rest_service import NewOrder, Order, store
+from bench.peers.programs import jobs
+from bench.peers.programs.rest_service import NewOrder, Order, store
 
 app = FastAPI()
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest
 
-from bench import h2load, outbox, stages
-from bench.bodies import framed
-from bench.end_to_end import measured
-from bench.loads import GRPC_HEADERS, SERVICE, Load
-from bench.servers import running_servers
-from bench.subjects import SQL, Probe, connected, product
+from bench.loads import h2load
+from bench.loads.bodies import framed
+from bench.loads.closed_model import GRPC_HEADERS, SERVICE, Load
+from bench.measure import outbox_backlog, stages
+from bench.measure.end_to_end import measured
+from bench.subjects.pipeline import SQL, Probe, connected, product
+from bench.subjects.servers import running_servers
 from stack.supervision import components
 
 ITEMS = (1, 10, 100, 1000)
@@ -86,7 +87,7 @@ def old_snapshot(events: int, seconds: float) -> Iterator[Point]:
         for number in range(1, SNAPSHOT_ROUNDS + 1):
             if number > 1:
                 time.sleep(seconds / (SNAPSHOT_ROUNDS - 1))
-            outbox.fill(servers.site.admin_dsn, events)
+            outbox_backlog.fill(servers.site.admin_dsn, events)
             before = published()
             stage = stages.drained(servers, publisher, after(published, before), events, "publisher", {})
             publisher.runner.stop()

@@ -8,7 +8,7 @@ import os
 import psycopg
 from confluent_kafka import Consumer
 
-from bench.peers.queries import QUERIES
+from bench.peers.programs.queries import QUERIES
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from faststream.confluent import KafkaBroker
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
-from bench.peers.queries import QUERIES
+from bench.peers.programs.queries import QUERIES
 
 BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
 

@@ -1,0 +1,1 @@
+"""What clients send: orders in closed-model loads, and h2load that sends them."""

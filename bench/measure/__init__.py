@@ -1,0 +1,1 @@
+"""How a pipeline is measured: peaks end to end, fixed rates, single stages."""

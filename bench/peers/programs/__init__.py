@@ -1,0 +1,1 @@
+"""The programs of the peers, which run in their own virtual environment."""
