@@ -12,8 +12,9 @@ import psycopg
 import yaml
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from frontdoor import clusters, filters, transcoder
+from frontdoor import clusters
 from frontdoor.config import Config
+from frontdoor.filters import http_filters, transcoder
 from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
@@ -119,9 +120,9 @@ def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
             ]
         },
         "http_filters": [
-            filters.rate_limit(1_000_000),
-            {"name": filters.TRANSCODER, "typed_config": transcoder.configuration()},
-            filters.router(),
+            http_filters.rate_limit(1_000_000),
+            {"name": http_filters.TRANSCODER, "typed_config": transcoder.configuration()},
+            http_filters.router(),
         ],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}

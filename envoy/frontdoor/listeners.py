@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, limits, routes, tracing
+from frontdoor import clusters, limits
 from frontdoor.access_log import access_log
 from frontdoor.config import Config, extension, header_is, typed
-from frontdoor.filters import http_filters, router
+from frontdoor.filters import tracing
+from frontdoor.filters.http_filters import http_filters, router
 from frontdoor.replies import ORIGINAL_PATH, local_replies
+from frontdoor.routes import route_table
 from frontdoor.values import Address, EnvoyValues
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -49,7 +51,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),
         local_reply_config=local_replies(),
-        route_config=routes.route_configuration(lane=bool(values.lane)),
+        route_config=route_table.route_configuration(lane=bool(values.lane)),
         http_filters=http_filters(values),
     )
 

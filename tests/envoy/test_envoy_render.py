@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from frontdoor import clusters, contracts, replies, routes
+from frontdoor import clusters, contracts, replies
 from frontdoor.__main__ import TARGETS
 from frontdoor.check import validate
 from frontdoor.render import bootstrap, render
+from frontdoor.routes import route_table
 from frontdoor.values import EnvoyConfigError, EnvoyValues
 
 from orders.serve import HOT_METHODS
@@ -100,7 +101,7 @@ def test_the_fast_lane_has_its_own_cluster_and_only_uncompressed_hot_methods(tmp
         tmp_path, orders_sockets=[tmp_path / "orders-0.sock"], lane_sockets=sockets, access_log=tmp_path / "access.log"
     )
     validate(render(values))
-    lane = [route for route in routes.lane_routes() if route["route"]["cluster"] == clusters.LANE]
+    lane = [route for route in route_table.lane_routes() if route["route"]["cluster"] == clusters.LANE]
     assert {route["match"]["path"] for route in lane} == set(HOT_METHODS)
     assert all("grpc-encoding" in {header["name"] for header in route["match"]["headers"]} for route in lane)
 
@@ -115,7 +116,7 @@ def test_a_grpc_client_has_connections_of_its_own_to_the_fast_lane(tmp_path: Pat
     )
     apart = {one["name"]: one.get("connection_pool_per_downstream_connection", False) for one in clusters.lanes(values)}
     assert apart == {clusters.LANE: True, clusters.LANE_FOR_REST: False}
-    taken = {one["route"]["cluster"]: one["match"]["headers"] for one in routes.lane_routes()}
+    taken = {one["route"]["cluster"]: one["match"]["headers"] for one in route_table.lane_routes()}
     assert [header["name"] for header in taken[clusters.LANE_FOR_REST]] == [replies.ORIGINAL_PATH, "grpc-encoding"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits
 from frontdoor.config import Config, seconds, typed
-from frontdoor.filters import HEADERS, REFUSE, TRANSCODER
+from frontdoor.filters.http_filters import HEADERS, REFUSE, TRANSCODER
 
 # Envoy cannot see whether a body is idempotent, so a write is tried again only when it certainly reached nobody.
 SAFE_RETRIES = "connect-failure,refused-stream"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frontdoor import contracts, limits, transcoder_image
+from frontdoor import contracts, limits
 from frontdoor.config import Config, typed
+from frontdoor.filters import transcoder_image
 
 Stream = Literal["array", "lines", "events"]
 
@@ -14,7 +15,7 @@ def configuration(*, stream: Stream = "array") -> Config:
     """Return the transcoder's configuration; a stream becomes a JSON array, a document per line, or server-sent events.
 
     The descriptor set is written into it, so that a configuration is one file, can be validated anywhere, and
-    never meets the contracts of another version. Its field names are JSON's (frontdoor.transcoder_image).
+    never meets the contracts of another version. Its field names are JSON's (frontdoor.filters.transcoder_image).
     """
     printing = {"always_print_primitive_fields": True, "preserve_proto_field_names": True}
     if stream != "array":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits, tracing, transcoder
+from frontdoor import clusters, contracts, limits
 from frontdoor.config import Config, extension, header_is, percent
+from frontdoor.filters import tracing, transcoder
 from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from frontdoor import contracts, limits
-from frontdoor.actions import ON, body_limit, refusal, refuse, rest_route
 from frontdoor.config import Config, header_is
 from frontdoor.contracts import VARIABLE, Binding
-from frontdoor.filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
-from frontdoor.transcoder import Stream, configuration
+from frontdoor.filters.http_filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
+from frontdoor.filters.transcoder import Stream, configuration
+from frontdoor.routes.actions import ON, body_limit, refusal, refuse, rest_route
 
 BATCH_PATH = "/v1/orders:batchCreate"
 # What ends the path says how a stream is written: as server-sent events or as lines.

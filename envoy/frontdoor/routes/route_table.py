@@ -1,12 +1,13 @@
-"""Which cluster answers a path: gRPC methods, pages, and the paths of REST (frontdoor.rest)."""
+"""Which cluster answers a path: gRPC methods, pages, and the paths of REST (frontdoor.routes.rest)."""
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits, rest
-from frontdoor.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor import clusters, contracts, limits
 from frontdoor.config import Config, header_is, typed
-from frontdoor.filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
+from frontdoor.filters.http_filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
 from frontdoor.replies import ORIGINAL_PATH
+from frontdoor.routes import rest
+from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
 
 PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", HEALTH_PATH)
 PAGE_FOLDERS = ("/docs", "/static")
