@@ -72,7 +72,8 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=clients/python $(BIN)/mypy --strict clients/python/ordermesh_client scripts/ghz_load.py
+	$(BIN)/python clients/python/generate_client.py --check
+	MYPYPATH=clients/python $(BIN)/mypy --strict clients/python scripts/ghz_load.py
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python proto/generate.py --image .venv/contracts.binpb
@@ -83,8 +84,9 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ordermesh settings --names | diff runtime/setting_names.txt - \
 		|| { echo "stale: $(BIN)/ordermesh settings --names > runtime/setting_names.txt"; exit 1; }
 
-gen: setup ## generate gen/ from proto/
+gen: setup ## generate gen/ from proto/, and the blocking Python client from the asyncio one
 	$(BIN)/python proto/generate.py
+	$(BIN)/python clients/python/generate_client.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv

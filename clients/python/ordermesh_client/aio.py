@@ -86,7 +86,7 @@ class AsyncClient:
             for order in page.orders:
                 yield order
 
-    async def stream_orders(
+    def stream_orders(
         self,
         *,
         customer_id: str | None = None,
@@ -98,8 +98,7 @@ class AsyncClient:
     ) -> AsyncIterator[OrderSummary]:
         """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
         request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
-        async for summary in self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds)):
-            yield summary
+        return self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds))
 
     async def cancel_order(
         self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
@@ -169,7 +168,8 @@ class AsyncClient:
         self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
     ) -> list[ProductSales]:
         """Return the best-selling products, best first."""
-        return list((await self._call(calls.top_products(limit, ranking), timeout_seconds)).products)
+        response = await self._call(calls.top_products(limit, ranking), timeout_seconds)
+        return list(response.products)
 
     async def orders_per_minute(
         self,
@@ -179,30 +179,28 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> list[Minute]:
         """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
-        return list((await self._call(calls.orders_per_minute(start, end), timeout_seconds)).minutes)
+        response = await self._call(calls.orders_per_minute(start, end), timeout_seconds)
+        return list(response.minutes)
 
     async def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:
         """Return the status of every stage of the pipeline."""
         return await self._call(calls.status(), timeout_seconds)
 
-    async def watch_status(self, interval_ms: int = 1_000) -> AsyncIterator[WatchStatusResponse]:
+    def watch_status(self, interval_ms: int = 1_000) -> AsyncIterator[WatchStatusResponse]:
         """Iterate over the status, endlessly; after a lost connection, revisions start at 1 again."""
-        async for update in self._stream(calls.watch_status(interval_ms)):
-            yield update
+        return self._stream(calls.watch_status(interval_ms))
 
-    async def watch_orders(
+    def watch_orders(
         self, *, customer_id: str | None = None, after_revision: str | None = None, heartbeat_ms: int = 5_000
     ) -> AsyncIterator[WatchOrdersResponse]:
         """Iterate over the changes of orders, endlessly; after a lost connection it resumes without a gap."""
-        async for update in self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms)):
-            yield update
+        return self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms))
 
-    async def watch_metrics(
+    def watch_metrics(
         self, *, after_revision: str | None = None, interval_ms: int = 1_000, heartbeat_ms: int = 5_000
     ) -> AsyncIterator[WatchMetricsResponse]:
         """Iterate over the totals as they change, endlessly; it resumes after a lost connection."""
-        async for update in self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms)):
-            yield update
+        return self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
 
     async def reconcile(
         self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None

@@ -1,3 +1,4 @@
+# Generated from aio.py by clients/python/generate_client.py: do not edit.
 """The blocking client."""
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Client:
     ) -> Iterator[OrderSummary]:
         """Iterate over the newest orders without their items, at most page_size (1 to 1,000), in one streamed call."""
         request = calls.order_filter(customer_id, status, start_time, end_time, page_size)
-        yield from self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds))
+        return self._stream(self._with_deadline(calls.stream_orders(request), timeout_seconds))
 
     def cancel_order(
         self, order_id: str, *, request_id: str | None = None, timeout_seconds: float | None = None
@@ -165,7 +166,8 @@ class Client:
         self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
     ) -> list[ProductSales]:
         """Return the best-selling products, best first."""
-        return list((self._call(calls.top_products(limit, ranking), timeout_seconds)).products)
+        response = self._call(calls.top_products(limit, ranking), timeout_seconds)
+        return list(response.products)
 
     def orders_per_minute(
         self,
@@ -175,7 +177,8 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> list[Minute]:
         """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
-        return list((self._call(calls.orders_per_minute(start, end), timeout_seconds)).minutes)
+        response = self._call(calls.orders_per_minute(start, end), timeout_seconds)
+        return list(response.minutes)
 
     def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:
         """Return the status of every stage of the pipeline."""
@@ -183,19 +186,19 @@ class Client:
 
     def watch_status(self, interval_ms: int = 1_000) -> Iterator[WatchStatusResponse]:
         """Iterate over the status, endlessly; after a lost connection, revisions start at 1 again."""
-        yield from self._stream(calls.watch_status(interval_ms))
+        return self._stream(calls.watch_status(interval_ms))
 
     def watch_orders(
         self, *, customer_id: str | None = None, after_revision: str | None = None, heartbeat_ms: int = 5_000
     ) -> Iterator[WatchOrdersResponse]:
         """Iterate over the changes of orders, endlessly; after a lost connection it resumes without a gap."""
-        yield from self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms))
+        return self._stream(calls.watch_orders(customer_id, after_revision, heartbeat_ms))
 
     def watch_metrics(
         self, *, after_revision: str | None = None, interval_ms: int = 1_000, heartbeat_ms: int = 5_000
     ) -> Iterator[WatchMetricsResponse]:
         """Iterate over the totals as they change, endlessly; it resumes after a lost connection."""
-        yield from self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
+        return self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
 
     def reconcile(
         self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None
