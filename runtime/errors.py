@@ -104,7 +104,7 @@ class NoAnswer(ServiceError):
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
     def __init__(self, part: str) -> None:
-        super().__init__(ErrorReason.NO_ANSWER_IN_TIME, f"{part} did not answer in time", metadata={"part": part})
+        super().__init__(ErrorReason.NO_ANSWER_IN_TIME, f"{part} did not answer in time", metadata={"component": part})
 
 
 class Unavailable(ServiceError):

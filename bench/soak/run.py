@@ -161,8 +161,8 @@ def reconcile(stack: RunningStack, night: Night) -> None:
         night.covers_from = f"{answer.coverage_start_time.ToDatetime():%Y-%m-%d}"
     if answer.verdict != Reconciled.AGREES:
         night.problems += [answer.summary, *(finding.message for finding in answer.findings)]
-    if answer.parked:
-        night.problems.append(f"{answer.parked} events are set aside")
+    if answer.dead_letters:
+        night.problems.append(f"{answer.dead_letters} events are set aside")
 
 
 def compare(stack: RunningStack, customers: Customers, night: Night) -> None:

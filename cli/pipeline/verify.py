@@ -60,6 +60,6 @@ def show(response: Response) -> None:
         "green" if response.verdict == Response.AGREES else "red" if response.verdict == Response.DIFFERS else "yellow"
     )
     verdict = Response.Verdict.Name(response.verdict)
-    console.print(Text.assemble((verdict, look), f": {response.summary} ({response.took_ms:,} ms)"))
+    console.print(Text.assemble((verdict, look), f": {response.summary} ({response.duration_ms:,} ms)"))
     for finding in response.findings:
         console.print(f"  {Response.Finding.Kind.Name(finding.kind)}: {finding.message}")

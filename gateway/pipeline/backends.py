@@ -190,14 +190,14 @@ class Analytics(Backend):
         parts = await self.all("StreamAnalyticsLedger", request, pb.StreamAnalyticsLedgerResponse)
         minutes = by_minute(one for part in parts for one in part.minutes)
         since = max((part.coverage_start_time.seconds for part in parts), default=0)
-        return AnalyticsLedger(sum(part.parked for part in parts), minutes, since)
+        return AnalyticsLedger(sum(part.dead_letters for part in parts), minutes, since)
 
     async def counted_ids(self, minute: int) -> tuple[set[bytes], set[bytes]]:
         """Return the ids of the counted events of a minute, and those set aside of any minute."""
         request = pb.StreamCountedIdsRequest(minute_start_time=Timestamp(seconds=minute))
         parts = await self.all("StreamCountedIds", request, pb.StreamCountedIdsResponse)
         counted = {event_id for part in parts for event_id in split_ids(part.event_ids)}
-        return counted, {event_id for part in parts for event_id in split_ids(part.parked_ids)}
+        return counted, {event_id for part in parts for event_id in split_ids(part.dead_letter_ids)}
 
     async def audit(self) -> Sequence[pb.AuditMetricsResponse.Difference]:
         """Return the metrics that are not what the processed events add up to."""
@@ -242,4 +242,4 @@ def told(part: str, error: grpc.aio.AioRpcError) -> Exception:
 def unavailable(part: str, message: str = "") -> errors.Unavailable:
     """Return the error for a part that the answer needs."""
     words = message or f"{part} is unavailable"
-    return errors.Unavailable(ErrorReason.PART_UNAVAILABLE, words, metadata={"part": part}, retry_ms=1000)
+    return errors.Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, words, metadata={"component": part}, retry_ms=1000)

@@ -227,7 +227,7 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         published=totals(evidence.published),
         counted=totals(evidence.counted),
         in_flight=evidence.in_flight,
-        parked=evidence.parked,
+        dead_letters=evidence.parked,
         findings=findings[:MAX_FINDINGS],
         coverage_start_time=Timestamp(seconds=evidence.covers_from) if evidence.covers_from else None,
     )

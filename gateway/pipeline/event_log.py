@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from ordermesh.internal.v1.ledger_pb2 import PartitionMark
+from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition
@@ -18,7 +18,7 @@ from runtime.settings import Settings
 
 Answer = TypeVar("Answer")
 Offsets = Mapping[Partition, int]
-AskMarks = Callable[[], Awaitable[Iterable[PartitionMark]]]
+AskMarks = Callable[[], Awaitable[Iterable[PartitionPosition]]]
 
 CLIENT_ID = "gateway"
 POLL_SECONDS = 0.05
@@ -55,7 +55,7 @@ class LogState:
     readable_ends: Offsets = field(default_factory=dict)
     topic_ids: Mapping[str, bytes] = field(default_factory=dict)
 
-    def counted(self, marks: Iterable[PartitionMark]) -> Offsets:
+    def counted(self, marks: Iterable[PartitionPosition]) -> Offsets:
         """Return how far marks say that partitions are counted, those of the topics that are there now."""
         return {
             (mark.topic, mark.partition): mark.next_offset

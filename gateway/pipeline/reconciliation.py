@@ -10,7 +10,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaException
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
-from ordermesh.internal.v1.ledger_pb2 import PartitionMark
+from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.pipeline.backends import Analytics, Orders, needing, unavailable
 from gateway.pipeline.comparison import Evidence, Finding, audit_findings, conclude, product_findings, since, suspects
@@ -46,7 +46,7 @@ class Reconciliation:
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
         response.start_time.CopyFrom(started_at)
-        response.took_ms = int((time.monotonic() - started) * 1000)
+        response.duration_ms = int((time.monotonic() - started) * 1000)
         return response
 
     async def _ledgers(self) -> Evidence:
@@ -103,9 +103,9 @@ class Reconciliation:
                     raise unavailable("kafka") from error
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _marks(self) -> Sequence[PartitionMark]:
+    async def _marks(self) -> Sequence[PartitionPosition]:
         """Return how far the log is counted; the group's offsets may be wrong, or of a topic that is gone."""
-        return (await self._ask_analytics(self._analytics.progress(PROGRESS_SECONDS))).marks
+        return (await self._ask_analytics(self._analytics.progress(PROGRESS_SECONDS))).positions
 
     async def _ask_orders(self, answer: Awaitable[Answer]) -> Answer:
         with needing("orders"):

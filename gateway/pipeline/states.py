@@ -239,7 +239,7 @@ def _still(samples: Sequence[Sample]) -> State:
 def _set_aside(samples: Sequence[Sample]) -> State:
     """Tell whether many of the events that were read became dead letters."""
     read = _grown(samples, _counted)
-    parked = _grown(samples, lambda one: one.analytics.parked_total if one.analytics else None)
+    parked = _grown(samples, lambda one: one.analytics.dead_letters_total if one.analytics else None)
     if parked >= max(TOLD_CALLS, TOLD_SHARE * read):
         return State(DEGRADED, f"sets aside {parked / read:.0%} of {read:,} events: see `ordermesh dlq list`")
     return State(UP)
@@ -261,7 +261,7 @@ def _still_partitions(samples: Sequence[Sample]) -> list[Partition]:
 
 
 def _counted(sample: Sample) -> int | None:
-    return None if sample.analytics is None else sample.analytics.counted_total + sample.analytics.parked_total
+    return None if sample.analytics is None else sample.analytics.counted_total + sample.analytics.dead_letters_total
 
 
 def _span(samples: Sequence[Sample]) -> float:

@@ -39,9 +39,7 @@ def status(samples: Sequence[Sample], components: Sequence[Component]) -> Pipeli
 
 def _intake(samples: Sequence[Sample], orders: GetOrderProgressResponse) -> PipelineStatus.Intake:
     rate = per_second(samples, lambda one: one.orders.orders_total if one.orders else None)
-    return PipelineStatus.Intake(
-        orders_total=orders.orders_total, orders_per_second=rate, waiting_orders=orders.waiting_orders
-    )
+    return PipelineStatus.Intake(orders_total=orders.orders_total, orders_per_second=rate, backorders=orders.backorders)
 
 
 def _add_calls(made: PipelineStatus, last: Sample) -> None:
@@ -72,8 +70,10 @@ def _processing(samples: Sequence[Sample], analytics: GetAnalyticsProgressRespon
         counted_per_second=per_second(samples, lambda one: one.analytics.counted_total if one.analytics else None),
         workers=analytics.workers,
         latency=PipelineStatus.Latency(p50_ms=analytics.latency_p50_ms, p99_ms=analytics.latency_p99_ms),
-        parked_total=analytics.parked_total,
-        parked_per_second=per_second(samples, lambda one: one.analytics.parked_total if one.analytics else None),
+        dead_letters_total=analytics.dead_letters_total,
+        dead_letters_per_second=per_second(
+            samples, lambda one: one.analytics.dead_letters_total if one.analytics else None
+        ),
         worker_crashes=analytics.worker_crashes,
         paused_partitions=[
             PipelineStatus.PausedPartition(

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.analytics.v1.analytics_pb2 import GetSalesSummaryRequest, SalesSummary
 from ordermesh.gateway.v1 import watch_pb2 as pb
-from ordermesh.internal.v1.ledger_pb2 import PartitionMark
+from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 
 from gateway.pipeline.backends import Analytics, Backend, needing, unavailable
@@ -62,11 +62,11 @@ class TotalsSource:
         # The marks first: what is counted between the two questions is in the totals and not yet in the revision.
         progress = await self._ledger.progress(ASK_SECONDS)
         summary = await self._analytics.one("GetSalesSummary", GetSalesSummaryRequest(), SalesSummary, ASK_SECONDS)
-        marks = list(progress.marks)
+        marks = list(progress.positions)
         return Totals(counted(marks), summary)
 
 
-def counted(marks: list[PartitionMark]) -> MetricsRevision:
+def counted(marks: list[PartitionPosition]) -> MetricsRevision:
     """Return how far the log is counted, and of which topics."""
     return MetricsRevision(
         order_offsets=offsets(marks, topics.ORDER_EVENTS),
@@ -76,13 +76,13 @@ def counted(marks: list[PartitionMark]) -> MetricsRevision:
     )
 
 
-def offsets(marks: list[PartitionMark], topic: str) -> list[int]:
+def offsets(marks: list[PartitionPosition], topic: str) -> list[int]:
     """Return a topic's marks by partition, 0 where there is none."""
     found = {mark.partition: mark.next_offset for mark in marks if mark.topic == topic}
     return [found.get(number, 0) for number in range(max(found, default=-1) + 1)]
 
 
-def topic_id(marks: list[PartitionMark], topic: str) -> bytes:
+def topic_id(marks: list[PartitionPosition], topic: str) -> bytes:
     """Return the id of a topic that marks belong to, nothing where there is none."""
     return next((mark.topic_id for mark in marks if mark.topic == topic), b"")
 

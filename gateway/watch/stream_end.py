@@ -37,13 +37,13 @@ async def told(messages: AsyncGenerator[Message], last: Callable[[Ended], Messag
 def stopping() -> Unavailable:
     """Return the error of a stream that ends because the gateway stops."""
     message = "the gateway stops, come back with the revision"
-    return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "gateway"}, retry_ms=1000)
+    return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "gateway"}, retry_ms=1000)
 
 
 def changed(what: str) -> Unavailable:
     """Return the error of a stream whose topic, or what is counted of it, is not what it was."""
     message = f"{what} changed, come back with the revision"
-    return Unavailable(ErrorReason.PART_UNAVAILABLE, message, metadata={"part": "kafka"}, retry_ms=1000)
+    return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "kafka"}, retry_ms=1000)
 
 
 def gone(what: str) -> FailedPrecondition:

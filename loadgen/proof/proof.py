@@ -234,7 +234,7 @@ class Reconciler:
             summary = await self._summary(analytics_pb2.GetSalesSummaryRequest(), timeout=SPARE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise NotSettled(f"AnalyticsService.GetSalesSummary: {_tell(error)}") from None
-        return Totals(summary.orders_total, round(summary.revenue_total * 100), response.parked)
+        return Totals(summary.orders_total, round(summary.revenue_total * 100), response.dead_letters)
 
 
 @dataclass(frozen=True)

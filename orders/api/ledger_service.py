@@ -52,7 +52,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             publish_p50_ms=p50_ms,
             publish_p99_ms=p99_ms,
             publisher_heartbeat_time=timestamp(seen_us) if seen_us else None,
-            waiting_orders=waiting_orders,
+            backorders=waiting_orders,
         )
 
     async def StreamOrderLedger(

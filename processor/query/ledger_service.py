@@ -19,7 +19,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
     GetAnalyticsProgressRequest,
     GetAnalyticsProgressResponse,
     MinuteSum,
-    PartitionMark,
+    PartitionPosition,
     PausedPartition,
     ProductSum,
     StreamAnalyticsLedgerRequest,
@@ -61,7 +61,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             paused = rows(connection, SQL.paused_partitions)
         return GetAnalyticsProgressResponse(
             counted_total=counted,
-            parked_total=parked,
+            dead_letters_total=parked,
             latency_p50_ms=p50_ms,
             latency_p99_ms=p99_ms,
             worker_heartbeat_time=None if seen_at is None else timestamp(seen_at),
@@ -72,8 +72,8 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
                 for topic, number, at, records, bad in paused
             ],
             silent_workers=silent,
-            marks=[
-                PartitionMark(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
+            positions=[
+                PartitionPosition(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
                 for topic, number, at, topic_id in marks
             ],
         )
@@ -87,7 +87,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             since = rows(connection, SQL.complete_since)[0][0]
             sums = rows(connection, SQL.minute_sums)
         start = None if since is None else timestamp(since)
-        yield StreamAnalyticsLedgerResponse(parked=parked, coverage_start_time=start)
+        yield StreamAnalyticsLedgerResponse(dead_letters=parked, coverage_start_time=start)
         minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
         for part in parts(minutes, MINUTES_PER_MESSAGE):
             yield StreamAnalyticsLedgerResponse(minutes=part)
@@ -103,7 +103,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         for part in parts(counted, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(event_ids=b"".join(part))
         for part in parts(parked, IDS_PER_MESSAGE):
-            yield StreamCountedIdsResponse(parked_ids=b"".join(part))
+            yield StreamCountedIdsResponse(dead_letter_ids=b"".join(part))
 
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
         """Recompute the metrics and return those that differ."""

@@ -86,10 +86,10 @@ def test_the_partition_moves_on_and_good_events_behind_bad_ones_are_counted(plat
 
 
 def test_the_status_counts_the_dead_letters(platform: Platform) -> None:
-    before = int(platform.curl("/v1/pipeline/status").json["processing"]["parkedTotal"])
+    before = int(platform.curl("/v1/pipeline/status").json["processing"]["deadLettersTotal"])
     message = send(platform, "order-events", b"\xff\xfeshown")
     await_true(lambda: parked(platform, message), "the message was set aside")
     await_true(
-        lambda: int(platform.curl("/v1/pipeline/status").json["processing"]["parkedTotal"]) > before,
+        lambda: int(platform.curl("/v1/pipeline/status").json["processing"]["deadLettersTotal"]) > before,
         "the status counts it",
     )

@@ -166,7 +166,7 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     async def StreamAnalyticsLedger(self, request, context) -> AsyncIterator[pb.StreamAnalyticsLedgerResponse]:
         world = self.world
         world.came("StreamAnalyticsLedger")
-        head = pb.StreamAnalyticsLedgerResponse(parked=len(world.parked))
+        head = pb.StreamAnalyticsLedgerResponse(dead_letters=len(world.parked))
         if world.counted_since:
             head.coverage_start_time.seconds = world.counted_since
         yield head
@@ -177,7 +177,7 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self.world.came("StreamCountedIds")
         events = [one for one in self.world.counted if one.minute == request.minute_start_time.seconds]
         yield pb.StreamCountedIdsResponse(event_ids=packed(events))
-        yield pb.StreamCountedIdsResponse(parked_ids=packed(self.world.parked))
+        yield pb.StreamCountedIdsResponse(dead_letter_ids=packed(self.world.parked))
 
     async def AuditMetrics(self, request, context):
         self.world.came("AuditMetrics")

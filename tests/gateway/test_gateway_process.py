@@ -184,7 +184,7 @@ async def test_a_reconciliation_without_kafka_says_that_kafka_is_away(gateway: G
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.pipeline.Reconcile(pb.ReconcileRequest(wait_seconds=1))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "kafka is unavailable")
-    assert error_info(caught.value).reason == "PART_UNAVAILABLE"
+    assert error_info(caught.value).reason == "COMPONENT_UNAVAILABLE"
 
 
 @pytest.mark.parametrize(

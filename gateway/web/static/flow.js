@@ -21,8 +21,8 @@ const STAGES = [
 ];
 
 function setAside(processing) {
-  const rate = processing.parkedPerSecond > 0 ? ` (${perSecond(processing.parkedPerSecond)})` : "";
-  return count(processing.parkedTotal) + rate;
+  const rate = processing.deadLettersPerSecond > 0 ? ` (${perSecond(processing.deadLettersPerSecond)})` : "";
+  return count(processing.deadLettersTotal) + rate;
 }
 
 function pausedNames(processing) {

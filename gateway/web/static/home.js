@@ -45,7 +45,7 @@ function showStatus(message) {
   status = message.status;
   flow.show(status);
   showParts(status.components);
-  writeNumber(byId("total-restock"), status.intake ? count(status.intake.waitingOrders) : "–");
+  writeNumber(byId("total-restock"), status.intake ? count(status.intake.backorders) : "–");
   showNotice();
 }
 

@@ -25,7 +25,7 @@ export function offerProof(byId) {
   }
 
   function showWhen() {
-    byId("verified").textContent = answer ? `${timeOfDay(answer.startTime)}, ${ago(answer.startTime)} ago; took ${count(answer.tookMs)} ms` : "";
+    byId("verified").textContent = answer ? `${timeOfDay(answer.startTime)}, ${ago(answer.startTime)} ago; took ${count(answer.durationMs)} ms` : "";
   }
 
   function show() {

@@ -68,7 +68,7 @@ def test_every_seeded_fault_is_named_and_nothing_else(seeded: list[tuple[Event, 
     assert named(response, Finding.LOST) == names(seeded, "lost")
     assert named(response, Finding.PHANTOM) == names(seeded, "phantom")
     assert {one.dimension for one in response.findings if one.kind == Finding.METRIC} == names(seeded, "double")
-    assert response.parked == len(parked)
+    assert response.dead_letters == len(parked)
     faulty = {fate for _, fate in seeded} & {"lost", "phantom", "double"}
     assert response.verdict == (ReconcileResponse.DIFFERS if faulty else ReconcileResponse.AGREES)
 

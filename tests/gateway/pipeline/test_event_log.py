@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from ordermesh.internal.v1.ledger_pb2 import PartitionMark
+from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.pipeline.event_log import AskMarks, EventLog, LogState, lag
 from runtime.kafka import clients, topics
@@ -115,9 +115,9 @@ async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: Even
 def marks_of(state: LogState, offsets: Mapping[tuple[str, int], int]) -> AskMarks:
     """Return how analytics tells that the topics of a state are counted so far."""
 
-    async def marks() -> list[PartitionMark]:
+    async def marks() -> list[PartitionPosition]:
         return [
-            PartitionMark(topic=topic, partition=number, next_offset=offset, topic_id=state.topic_ids[topic])
+            PartitionPosition(topic=topic, partition=number, next_offset=offset, topic_id=state.topic_ids[topic])
             for (topic, number), offset in offsets.items()
         ]
 

@@ -93,8 +93,8 @@ async def test_what_a_part_refuses_is_not_told_as_its_absence(world, reconcile, 
         await reconcile()
     assert "analytics" in str(caught.value)
     if isinstance(caught.value, ServiceError):
-        reasons = {NoAnswer: ErrorReason.NO_ANSWER_IN_TIME, Unavailable: ErrorReason.PART_UNAVAILABLE}
-        assert (caught.value.reason, caught.value.metadata) == (reasons[kind], {"part": "analytics"})
+        reasons = {NoAnswer: ErrorReason.NO_ANSWER_IN_TIME, Unavailable: ErrorReason.COMPONENT_UNAVAILABLE}
+        assert (caught.value.reason, caught.value.metadata) == (reasons[kind], {"component": "analytics"})
 
 
 async def test_parked_events_are_not_lost(world, reconcile) -> None:
@@ -102,7 +102,7 @@ async def test_parked_events_are_not_lost(world, reconcile) -> None:
     world.published.append(parked)
     world.parked.append(parked)
     response = await reconcile()
-    assert (response.verdict, response.parked, len(response.findings)) == (AGREES, 1, 0)
+    assert (response.verdict, response.dead_letters, len(response.findings)) == (AGREES, 1, 0)
     assert "1 set aside as dead letters" in response.summary
 
 

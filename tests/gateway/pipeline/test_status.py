@@ -133,8 +133,8 @@ def test_a_refusal_now_and_then_is_not_overload() -> None:
 
 def test_the_status_tells_how_calls_went_and_how_many_orders_wait() -> None:
     busy = [process(calls=300, refused=90, p50_ms=2.0), process(calls=100, failed=40, p50_ms=4.0)]
-    made = status([sample(0, orders_processes=busy, progress={"waiting_orders": 7})], [])
-    assert (made.intake.calls_per_second, made.intake.waiting_orders) == (40.0, 7)
+    made = status([sample(0, orders_processes=busy, progress={"backorders": 7})], [])
+    assert (made.intake.calls_per_second, made.intake.backorders) == (40.0, 7)
     assert (made.intake.refused_share, made.intake.failed_share) == (0.225, 0.1)
     assert made.intake.call_latency.p50_ms == 4.0
 
@@ -202,8 +202,8 @@ def test_dead_events_are_told_with_what_shows_them() -> None:
     ("counted", "parked", "told"), [(0, 11, True), (95, 5, True), (96, 4, False), (1000, 5, False)]
 )
 def test_a_processor_that_sets_many_events_aside_is_told(counted: int, parked: int, told: bool) -> None:
-    before = GetAnalyticsProgressResponse(workers=1, counted_total=7, parked_total=3)
-    after = GetAnalyticsProgressResponse(workers=1, counted_total=7 + counted, parked_total=3 + parked)
+    before = GetAnalyticsProgressResponse(workers=1, counted_total=7, dead_letters_total=3)
+    after = GetAnalyticsProgressResponse(workers=1, counted_total=7 + counted, dead_letters_total=3 + parked)
     seen = troubled(sample(0, analytics=before), sample(5, analytics=after))
     assert bool(seen) == told
     if told:

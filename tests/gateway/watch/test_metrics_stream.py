@@ -10,7 +10,7 @@ from ledger_servers import Servers
 from ordermesh.analytics.v1 import analytics_pb2, analytics_pb2_grpc
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc
-from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, PartitionMark
+from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, PartitionPosition
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 from pipeline_world import AnalyticsLedger
 from watched_log import START_SECONDS, Watched, watching_gateway
@@ -52,8 +52,8 @@ def ledger_and_totals(server: grpc.aio.Server, servers: Servers) -> None:
 
 def counted(servers: Servers, events: int, topic_id: bytes = b"topic-id-number1") -> None:
     """Let so many events of a topic be counted."""
-    marks = [PartitionMark(topic=topics.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
-    servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, marks=marks)
+    marks = [PartitionPosition(topic=topics.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
+    servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, positions=marks)
 
 
 async def next_summary(stream) -> pb.WatchMetricsResponse:
@@ -135,7 +135,7 @@ async def test_a_wrong_field_is_refused_by_name(gateway: Watched, request_: pb.W
 
 
 def test_marks_of_partitions_without_events_are_0() -> None:
-    marks = [PartitionMark(topic="stock", partition=2, next_offset=7), PartitionMark(topic="x", next_offset=1)]
+    marks = [PartitionPosition(topic="stock", partition=2, next_offset=7), PartitionPosition(topic="x", next_offset=1)]
     assert offsets(marks, "stock") == [0, 0, 7]
     assert offsets(marks, "order-events") == []
 

@@ -237,7 +237,7 @@ def test_minutes_that_cannot_be_are_refused(grpc_stub: Any, request_: OrdersPerM
 
 def test_the_ledger_sums_every_minute_with_its_digest(ledger: Any, analytics_server: Analytics) -> None:
     head, *rest = ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest())
-    assert head.parked == 2
+    assert head.dead_letters == 2
     minutes = [minute for part in rest for minute in part.minutes]
     orders = {
         m.start_time.seconds: one.events for m in minutes for one in m.types if one.type == EventType.ORDER_CREATED
@@ -259,7 +259,7 @@ def test_the_ids_of_a_minute_and_those_set_aside_are_listed(ledger: Any) -> None
     found = list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute_start_time=moment(60))))
     wanted = {one.event_id for one in EVENTS if moment(60).seconds <= one.occur_time.seconds < moment(120).seconds}
     assert ids_in(b"".join(part.event_ids for part in found)) == wanted
-    assert ids_in(b"".join(part.parked_ids for part in found)) == {PARKED_ID}
+    assert ids_in(b"".join(part.dead_letter_ids for part in found)) == {PARKED_ID}
 
 
 def ids_in(packed: bytes) -> set[str]:

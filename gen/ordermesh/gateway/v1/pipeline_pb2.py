@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/gateway/v1/pipeline.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xdd\x0c\n\x0ePipelineStatus\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06intake\x18\x02 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Intake\x12;\n\x06outbox\x18\x03 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Outbox\x12\x39\n\x05kafka\x18\x04 \x01(\x0b\x32*.ordermesh.gateway.v1.PipelineStatus.Kafka\x12\x43\n\nprocessing\x18\x05 \x01(\x0b\x32/.ordermesh.gateway.v1.PipelineStatus.Processing\x12\x42\n\ncomponents\x18\x06 \x03(\x0b\x32..ordermesh.gateway.v1.PipelineStatus.Component\x12\r\n\x05ready\x18\x07 \x01(\x08\x1a\xdc\x01\n\x06Intake\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x19\n\x11orders_per_second\x18\x02 \x01(\x01\x12\x16\n\x0ewaiting_orders\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\x04 \x01(\x01\x12\x15\n\rrefused_share\x18\x05 \x01(\x01\x12\x14\n\x0c\x66\x61iled_share\x18\x06 \x01(\x01\x12\x42\n\x0c\x63\x61ll_latency\x18\x07 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a\xbd\x01\n\x06Outbox\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x03\x12\x1e\n\x16oldest_pending_seconds\x18\x03 \x01(\x01\x12\x17\n\x0fpublished_total\x18\x04 \x01(\x03\x12\x1c\n\x14published_per_second\x18\x05 \x01(\x01\x12=\n\x07latency\x18\x06 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a^\n\x05Kafka\x12\x18\n\x10\x65nd_offset_total\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rokers\x18\x02 \x01(\x05\x12\x14\n\x0c\x63onsumer_lag\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x04 \x01(\x03\x1a\xa9\x02\n\nProcessing\x12\x15\n\rcounted_total\x18\x01 \x01(\x03\x12\x1a\n\x12\x63ounted_per_second\x18\x02 \x01(\x01\x12\x0f\n\x07workers\x18\x03 \x01(\x05\x12=\n\x07latency\x18\x04 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x12\x14\n\x0cparked_total\x18\x05 \x01(\x03\x12\x19\n\x11parked_per_second\x18\x06 \x01(\x01\x12\x16\n\x0eworker_crashes\x18\x07 \x01(\x05\x12O\n\x11paused_partitions\x18\x08 \x03(\x0b\x32\x34.ordermesh.gateway.v1.PipelineStatus.PausedPartition\x1a\x81\x01\n\x0fPausedPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12.\n\npause_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07records\x18\x04 \x01(\x05\x12\x0b\n\x03\x62\x61\x64\x18\x05 \x01(\x05\x1a)\n\x07Latency\x12\x0e\n\x06p50_ms\x18\x01 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x02 \x01(\x01\x1a\xf4\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x43\n\x05state\x18\x02 \x01(\x0e\x32\x34.ordermesh.gateway.v1.PipelineStatus.Component.State\x12\x35\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"L\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x08\n\x04\x44OWN\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\")\n\x12WatchStatusRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\x05\"]\n\x13WatchStatusResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x34\n\x06status\x18\x02 \x01(\x0b\x32$.ordermesh.gateway.v1.PipelineStatus\"(\n\x10ReconcileRequest\x12\x14\n\x0cwait_seconds\x18\x01 \x01(\x05\"\xc1\x07\n\x11ReconcileResponse\x12@\n\x07verdict\x18\x01 \x01(\x0e\x32/.ordermesh.gateway.v1.ReconcileResponse.Verdict\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x41\n\tpublished\x18\x03 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12?\n\x07\x63ounted\x18\x04 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12\x11\n\tin_flight\x18\x05 \x01(\x03\x12\x0e\n\x06parked\x18\x06 \x01(\x03\x12\x41\n\x08\x66indings\x18\x07 \x03(\x0b\x32/.ordermesh.gateway.v1.ReconcileResponse.Finding\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07took_ms\x18\t \x01(\x03\x12\x37\n\x13\x63overage_start_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xde\x02\n\x07\x46inding\x12\x42\n\x04kind\x18\x01 \x01(\x0e\x32\x34.ordermesh.gateway.v1.ReconcileResponse.Finding.Kind\x12\x35\n\x11minute_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmetric_name\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\x01\x12\x11\n\tevent_ids\x18\x07 \x03(\t\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x12\x0f\n\x07message\x18\t \x01(\t\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04LOST\x10\x01\x12\x0b\n\x07PHANTOM\x10\x02\x12\n\n\x06METRIC\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06MINUTE\x10\x05\x1aH\n\x06Totals\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x0e\n\x06orders\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x12\r\n\x05units\x18\x04 \x01(\x03\"J\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\n\n\x06\x41GREES\x10\x01\x12\r\n\tIN_FLIGHT\x10\x02\x12\x0b\n\x07\x44IFFERS\x10\x03\x32\x94\x03\n\x0fPipelineService\x12v\n\tGetStatus\x12&.ordermesh.gateway.v1.GetStatusRequest\x1a$.ordermesh.gateway.v1.PipelineStatus\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/pipeline/status\x12\x87\x01\n\x0bWatchStatus\x12(.ordermesh.gateway.v1.WatchStatusRequest\x1a).ordermesh.gateway.v1.WatchStatusResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/pipeline/status:watch0\x01\x12\x7f\n\tReconcile\x12&.ordermesh.gateway.v1.ReconcileRequest\x1a\'.ordermesh.gateway.v1.ReconcileResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/pipeline:reconcile:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/gateway/v1/pipeline.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xe5\x0c\n\x0ePipelineStatus\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06intake\x18\x02 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Intake\x12;\n\x06outbox\x18\x03 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Outbox\x12\x39\n\x05kafka\x18\x04 \x01(\x0b\x32*.ordermesh.gateway.v1.PipelineStatus.Kafka\x12\x43\n\nprocessing\x18\x05 \x01(\x0b\x32/.ordermesh.gateway.v1.PipelineStatus.Processing\x12\x42\n\ncomponents\x18\x06 \x03(\x0b\x32..ordermesh.gateway.v1.PipelineStatus.Component\x12\r\n\x05ready\x18\x07 \x01(\x08\x1a\xd8\x01\n\x06Intake\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x19\n\x11orders_per_second\x18\x02 \x01(\x01\x12\x12\n\nbackorders\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\x04 \x01(\x01\x12\x15\n\rrefused_share\x18\x05 \x01(\x01\x12\x14\n\x0c\x66\x61iled_share\x18\x06 \x01(\x01\x12\x42\n\x0c\x63\x61ll_latency\x18\x07 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a\xbd\x01\n\x06Outbox\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x03\x12\x1e\n\x16oldest_pending_seconds\x18\x03 \x01(\x01\x12\x17\n\x0fpublished_total\x18\x04 \x01(\x03\x12\x1c\n\x14published_per_second\x18\x05 \x01(\x01\x12=\n\x07latency\x18\x06 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a^\n\x05Kafka\x12\x18\n\x10\x65nd_offset_total\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rokers\x18\x02 \x01(\x05\x12\x14\n\x0c\x63onsumer_lag\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x04 \x01(\x03\x1a\xb5\x02\n\nProcessing\x12\x15\n\rcounted_total\x18\x01 \x01(\x03\x12\x1a\n\x12\x63ounted_per_second\x18\x02 \x01(\x01\x12\x0f\n\x07workers\x18\x03 \x01(\x05\x12=\n\x07latency\x18\x04 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x12\x1a\n\x12\x64\x65\x61\x64_letters_total\x18\x05 \x01(\x03\x12\x1f\n\x17\x64\x65\x61\x64_letters_per_second\x18\x06 \x01(\x01\x12\x16\n\x0eworker_crashes\x18\x07 \x01(\x05\x12O\n\x11paused_partitions\x18\x08 \x03(\x0b\x32\x34.ordermesh.gateway.v1.PipelineStatus.PausedPartition\x1a\x81\x01\n\x0fPausedPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12.\n\npause_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07records\x18\x04 \x01(\x05\x12\x0b\n\x03\x62\x61\x64\x18\x05 \x01(\x05\x1a)\n\x07Latency\x12\x0e\n\x06p50_ms\x18\x01 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x02 \x01(\x01\x1a\xf4\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x43\n\x05state\x18\x02 \x01(\x0e\x32\x34.ordermesh.gateway.v1.PipelineStatus.Component.State\x12\x35\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"L\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x08\n\x04\x44OWN\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\")\n\x12WatchStatusRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\x05\"]\n\x13WatchStatusResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x34\n\x06status\x18\x02 \x01(\x0b\x32$.ordermesh.gateway.v1.PipelineStatus\"(\n\x10ReconcileRequest\x12\x14\n\x0cwait_seconds\x18\x01 \x01(\x05\"\xcb\x07\n\x11ReconcileResponse\x12@\n\x07verdict\x18\x01 \x01(\x0e\x32/.ordermesh.gateway.v1.ReconcileResponse.Verdict\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x41\n\tpublished\x18\x03 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12?\n\x07\x63ounted\x18\x04 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12\x11\n\tin_flight\x18\x05 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x03\x12\x41\n\x08\x66indings\x18\x07 \x03(\x0b\x32/.ordermesh.gateway.v1.ReconcileResponse.Finding\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x03\x12\x37\n\x13\x63overage_start_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xde\x02\n\x07\x46inding\x12\x42\n\x04kind\x18\x01 \x01(\x0e\x32\x34.ordermesh.gateway.v1.ReconcileResponse.Finding.Kind\x12\x35\n\x11minute_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmetric_name\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\x01\x12\x11\n\tevent_ids\x18\x07 \x03(\t\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x12\x0f\n\x07message\x18\t \x01(\t\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04LOST\x10\x01\x12\x0b\n\x07PHANTOM\x10\x02\x12\n\n\x06METRIC\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06MINUTE\x10\x05\x1aH\n\x06Totals\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x0e\n\x06orders\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x12\r\n\x05units\x18\x04 \x01(\x03\"J\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\n\n\x06\x41GREES\x10\x01\x12\r\n\tIN_FLIGHT\x10\x02\x12\x0b\n\x07\x44IFFERS\x10\x03\x32\x94\x03\n\x0fPipelineService\x12v\n\tGetStatus\x12&.ordermesh.gateway.v1.GetStatusRequest\x1a$.ordermesh.gateway.v1.PipelineStatus\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/pipeline/status\x12\x87\x01\n\x0bWatchStatus\x12(.ordermesh.gateway.v1.WatchStatusRequest\x1a).ordermesh.gateway.v1.WatchStatusResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/pipeline/status:watch0\x01\x12\x7f\n\tReconcile\x12&.ordermesh.gateway.v1.ReconcileRequest\x1a\'.ordermesh.gateway.v1.ReconcileResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/pipeline:reconcile:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,39 +42,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=124
   _globals['_GETSTATUSREQUEST']._serialized_end=142
   _globals['_PIPELINESTATUS']._serialized_start=145
-  _globals['_PIPELINESTATUS']._serialized_end=1774
+  _globals['_PIPELINESTATUS']._serialized_end=1782
   _globals['_PIPELINESTATUS_INTAKE']._serialized_start=544
-  _globals['_PIPELINESTATUS_INTAKE']._serialized_end=764
-  _globals['_PIPELINESTATUS_OUTBOX']._serialized_start=767
-  _globals['_PIPELINESTATUS_OUTBOX']._serialized_end=956
-  _globals['_PIPELINESTATUS_KAFKA']._serialized_start=958
-  _globals['_PIPELINESTATUS_KAFKA']._serialized_end=1052
-  _globals['_PIPELINESTATUS_PROCESSING']._serialized_start=1055
-  _globals['_PIPELINESTATUS_PROCESSING']._serialized_end=1352
-  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_start=1355
-  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_end=1484
-  _globals['_PIPELINESTATUS_LATENCY']._serialized_start=1486
-  _globals['_PIPELINESTATUS_LATENCY']._serialized_end=1527
-  _globals['_PIPELINESTATUS_COMPONENT']._serialized_start=1530
-  _globals['_PIPELINESTATUS_COMPONENT']._serialized_end=1774
-  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_start=1698
-  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_end=1774
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=1776
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=1817
-  _globals['_WATCHSTATUSRESPONSE']._serialized_start=1819
-  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1912
-  _globals['_RECONCILEREQUEST']._serialized_start=1914
-  _globals['_RECONCILEREQUEST']._serialized_end=1954
-  _globals['_RECONCILERESPONSE']._serialized_start=1957
-  _globals['_RECONCILERESPONSE']._serialized_end=2918
-  _globals['_RECONCILERESPONSE_FINDING']._serialized_start=2418
-  _globals['_RECONCILERESPONSE_FINDING']._serialized_end=2768
-  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_start=2683
-  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_end=2768
-  _globals['_RECONCILERESPONSE_TOTALS']._serialized_start=2770
-  _globals['_RECONCILERESPONSE_TOTALS']._serialized_end=2842
-  _globals['_RECONCILERESPONSE_VERDICT']._serialized_start=2844
-  _globals['_RECONCILERESPONSE_VERDICT']._serialized_end=2918
-  _globals['_PIPELINESERVICE']._serialized_start=2921
-  _globals['_PIPELINESERVICE']._serialized_end=3325
+  _globals['_PIPELINESTATUS_INTAKE']._serialized_end=760
+  _globals['_PIPELINESTATUS_OUTBOX']._serialized_start=763
+  _globals['_PIPELINESTATUS_OUTBOX']._serialized_end=952
+  _globals['_PIPELINESTATUS_KAFKA']._serialized_start=954
+  _globals['_PIPELINESTATUS_KAFKA']._serialized_end=1048
+  _globals['_PIPELINESTATUS_PROCESSING']._serialized_start=1051
+  _globals['_PIPELINESTATUS_PROCESSING']._serialized_end=1360
+  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_start=1363
+  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_end=1492
+  _globals['_PIPELINESTATUS_LATENCY']._serialized_start=1494
+  _globals['_PIPELINESTATUS_LATENCY']._serialized_end=1535
+  _globals['_PIPELINESTATUS_COMPONENT']._serialized_start=1538
+  _globals['_PIPELINESTATUS_COMPONENT']._serialized_end=1782
+  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_start=1706
+  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_end=1782
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=1784
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=1825
+  _globals['_WATCHSTATUSRESPONSE']._serialized_start=1827
+  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1920
+  _globals['_RECONCILEREQUEST']._serialized_start=1922
+  _globals['_RECONCILEREQUEST']._serialized_end=1962
+  _globals['_RECONCILERESPONSE']._serialized_start=1965
+  _globals['_RECONCILERESPONSE']._serialized_end=2936
+  _globals['_RECONCILERESPONSE_FINDING']._serialized_start=2436
+  _globals['_RECONCILERESPONSE_FINDING']._serialized_end=2786
+  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_start=2701
+  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_end=2786
+  _globals['_RECONCILERESPONSE_TOTALS']._serialized_start=2788
+  _globals['_RECONCILERESPONSE_TOTALS']._serialized_end=2860
+  _globals['_RECONCILERESPONSE_VERDICT']._serialized_start=2862
+  _globals['_RECONCILERESPONSE_VERDICT']._serialized_end=2936
+  _globals['_PIPELINESERVICE']._serialized_start=2939
+  _globals['_PIPELINESERVICE']._serialized_end=3343
 # @@protoc_insertion_point(module_scope)

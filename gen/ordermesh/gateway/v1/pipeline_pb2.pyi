@@ -18,22 +18,22 @@ class GetStatusRequest(_message.Message):
 class PipelineStatus(_message.Message):
     __slots__ = ("read_time", "intake", "outbox", "kafka", "processing", "components", "ready")
     class Intake(_message.Message):
-        __slots__ = ("orders_total", "orders_per_second", "waiting_orders", "calls_per_second", "refused_share", "failed_share", "call_latency")
+        __slots__ = ("orders_total", "orders_per_second", "backorders", "calls_per_second", "refused_share", "failed_share", "call_latency")
         ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
         ORDERS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
-        WAITING_ORDERS_FIELD_NUMBER: _ClassVar[int]
+        BACKORDERS_FIELD_NUMBER: _ClassVar[int]
         CALLS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
         REFUSED_SHARE_FIELD_NUMBER: _ClassVar[int]
         FAILED_SHARE_FIELD_NUMBER: _ClassVar[int]
         CALL_LATENCY_FIELD_NUMBER: _ClassVar[int]
         orders_total: int
         orders_per_second: float
-        waiting_orders: int
+        backorders: int
         calls_per_second: float
         refused_share: float
         failed_share: float
         call_latency: PipelineStatus.Latency
-        def __init__(self, orders_total: _Optional[int] = ..., orders_per_second: _Optional[float] = ..., waiting_orders: _Optional[int] = ..., calls_per_second: _Optional[float] = ..., refused_share: _Optional[float] = ..., failed_share: _Optional[float] = ..., call_latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ...) -> None: ...
+        def __init__(self, orders_total: _Optional[int] = ..., orders_per_second: _Optional[float] = ..., backorders: _Optional[int] = ..., calls_per_second: _Optional[float] = ..., refused_share: _Optional[float] = ..., failed_share: _Optional[float] = ..., call_latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ...) -> None: ...
     class Outbox(_message.Message):
         __slots__ = ("pending", "dead", "oldest_pending_seconds", "published_total", "published_per_second", "latency")
         PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -61,24 +61,24 @@ class PipelineStatus(_message.Message):
         dead_letters: int
         def __init__(self, end_offset_total: _Optional[int] = ..., brokers: _Optional[int] = ..., consumer_lag: _Optional[int] = ..., dead_letters: _Optional[int] = ...) -> None: ...
     class Processing(_message.Message):
-        __slots__ = ("counted_total", "counted_per_second", "workers", "latency", "parked_total", "parked_per_second", "worker_crashes", "paused_partitions")
+        __slots__ = ("counted_total", "counted_per_second", "workers", "latency", "dead_letters_total", "dead_letters_per_second", "worker_crashes", "paused_partitions")
         COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
         COUNTED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
         WORKERS_FIELD_NUMBER: _ClassVar[int]
         LATENCY_FIELD_NUMBER: _ClassVar[int]
-        PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
-        PARKED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        DEAD_LETTERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+        DEAD_LETTERS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
         WORKER_CRASHES_FIELD_NUMBER: _ClassVar[int]
         PAUSED_PARTITIONS_FIELD_NUMBER: _ClassVar[int]
         counted_total: int
         counted_per_second: float
         workers: int
         latency: PipelineStatus.Latency
-        parked_total: int
-        parked_per_second: float
+        dead_letters_total: int
+        dead_letters_per_second: float
         worker_crashes: int
         paused_partitions: _containers.RepeatedCompositeFieldContainer[PipelineStatus.PausedPartition]
-        def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., parked_total: _Optional[int] = ..., parked_per_second: _Optional[float] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PipelineStatus.PausedPartition, _Mapping]]] = ...) -> None: ...
+        def __init__(self, counted_total: _Optional[int] = ..., counted_per_second: _Optional[float] = ..., workers: _Optional[int] = ..., latency: _Optional[_Union[PipelineStatus.Latency, _Mapping]] = ..., dead_letters_total: _Optional[int] = ..., dead_letters_per_second: _Optional[float] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PipelineStatus.PausedPartition, _Mapping]]] = ...) -> None: ...
     class PausedPartition(_message.Message):
         __slots__ = ("topic", "partition", "pause_time", "records", "bad")
         TOPIC_FIELD_NUMBER: _ClassVar[int]
@@ -159,7 +159,7 @@ class ReconcileRequest(_message.Message):
     def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "parked", "findings", "start_time", "took_ms", "coverage_start_time")
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "dead_letters", "findings", "start_time", "duration_ms", "coverage_start_time")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
@@ -221,19 +221,19 @@ class ReconcileResponse(_message.Message):
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     COUNTED_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
-    PARKED_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
-    TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_MS_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
     verdict: ReconcileResponse.Verdict
     summary: str
     published: ReconcileResponse.Totals
     counted: ReconcileResponse.Totals
     in_flight: int
-    parked: int
+    dead_letters: int
     findings: _containers.RepeatedCompositeFieldContainer[ReconcileResponse.Finding]
     start_time: _timestamp_pb2.Timestamp
-    took_ms: int
+    duration_ms: int
     coverage_start_time: _timestamp_pb2.Timestamp
-    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., parked: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., took_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., dead_letters: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

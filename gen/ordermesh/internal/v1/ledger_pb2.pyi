@@ -47,7 +47,7 @@ class GetOrderProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetOrderProgressResponse(_message.Message):
-    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_heartbeat_time", "waiting_orders")
+    __slots__ = ("orders_total", "published_total", "pending", "dead", "oldest_pending_seconds", "publish_p50_ms", "publish_p99_ms", "publisher_heartbeat_time", "backorders")
     ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -56,7 +56,7 @@ class GetOrderProgressResponse(_message.Message):
     PUBLISH_P50_MS_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_P99_MS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHER_HEARTBEAT_TIME_FIELD_NUMBER: _ClassVar[int]
-    WAITING_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    BACKORDERS_FIELD_NUMBER: _ClassVar[int]
     orders_total: int
     published_total: int
     pending: int
@@ -65,8 +65,8 @@ class GetOrderProgressResponse(_message.Message):
     publish_p50_ms: float
     publish_p99_ms: float
     publisher_heartbeat_time: _timestamp_pb2.Timestamp
-    waiting_orders: int
-    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_orders: _Optional[int] = ...) -> None: ...
+    backorders: int
+    def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., backorders: _Optional[int] = ...) -> None: ...
 
 class StreamOrderLedgerRequest(_message.Message):
     __slots__ = ()
@@ -125,28 +125,28 @@ class GetAnalyticsProgressRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAnalyticsProgressResponse(_message.Message):
-    __slots__ = ("counted_total", "parked_total", "latency_p50_ms", "latency_p99_ms", "worker_heartbeat_time", "workers", "silent_workers", "marks", "worker_crashes", "paused_partitions")
+    __slots__ = ("counted_total", "dead_letters_total", "latency_p50_ms", "latency_p99_ms", "worker_heartbeat_time", "workers", "silent_workers", "positions", "worker_crashes", "paused_partitions")
     COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
-    PARKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P50_MS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P99_MS_FIELD_NUMBER: _ClassVar[int]
     WORKER_HEARTBEAT_TIME_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     SILENT_WORKERS_FIELD_NUMBER: _ClassVar[int]
-    MARKS_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
     WORKER_CRASHES_FIELD_NUMBER: _ClassVar[int]
     PAUSED_PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     counted_total: int
-    parked_total: int
+    dead_letters_total: int
     latency_p50_ms: float
     latency_p99_ms: float
     worker_heartbeat_time: _timestamp_pb2.Timestamp
     workers: int
     silent_workers: int
-    marks: _containers.RepeatedCompositeFieldContainer[PartitionMark]
+    positions: _containers.RepeatedCompositeFieldContainer[PartitionPosition]
     worker_crashes: int
     paused_partitions: _containers.RepeatedCompositeFieldContainer[PausedPartition]
-    def __init__(self, counted_total: _Optional[int] = ..., parked_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., marks: _Optional[_Iterable[_Union[PartitionMark, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
+    def __init__(self, counted_total: _Optional[int] = ..., dead_letters_total: _Optional[int] = ..., latency_p50_ms: _Optional[float] = ..., latency_p99_ms: _Optional[float] = ..., worker_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[PartitionPosition, _Mapping]]] = ..., worker_crashes: _Optional[int] = ..., paused_partitions: _Optional[_Iterable[_Union[PausedPartition, _Mapping]]] = ...) -> None: ...
 
 class PausedPartition(_message.Message):
     __slots__ = ("topic", "partition", "pause_time", "records", "bad")
@@ -162,7 +162,7 @@ class PausedPartition(_message.Message):
     bad: int
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., pause_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
 
-class PartitionMark(_message.Message):
+class PartitionPosition(_message.Message):
     __slots__ = ("topic", "partition", "next_offset", "topic_id")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -179,14 +179,14 @@ class StreamAnalyticsLedgerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamAnalyticsLedgerResponse(_message.Message):
-    __slots__ = ("parked", "minutes", "coverage_start_time")
-    PARKED_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("dead_letters", "minutes", "coverage_start_time")
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
-    parked: int
+    dead_letters: int
     minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
     coverage_start_time: _timestamp_pb2.Timestamp
-    def __init__(self, parked: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, dead_letters: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamCountedIdsRequest(_message.Message):
     __slots__ = ("minute_start_time",)
@@ -195,12 +195,12 @@ class StreamCountedIdsRequest(_message.Message):
     def __init__(self, minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamCountedIdsResponse(_message.Message):
-    __slots__ = ("event_ids", "parked_ids")
+    __slots__ = ("event_ids", "dead_letter_ids")
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
-    PARKED_IDS_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_IDS_FIELD_NUMBER: _ClassVar[int]
     event_ids: bytes
-    parked_ids: bytes
-    def __init__(self, event_ids: _Optional[bytes] = ..., parked_ids: _Optional[bytes] = ...) -> None: ...
+    dead_letter_ids: bytes
+    def __init__(self, event_ids: _Optional[bytes] = ..., dead_letter_ids: _Optional[bytes] = ...) -> None: ...
 
 class AuditMetricsRequest(_message.Message):
     __slots__ = ()

@@ -22,7 +22,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_UNKNOWN: _ClassVar[ErrorReason]
     EXPIRED: _ClassVar[ErrorReason]
     INTERNAL_FAULT: _ClassVar[ErrorReason]
-    PART_UNAVAILABLE: _ClassVar[ErrorReason]
+    COMPONENT_UNAVAILABLE: _ClassVar[ErrorReason]
     REVISION_GONE: _ClassVar[ErrorReason]
     MALFORMED_REQUEST: _ClassVar[ErrorReason]
     PATH_NOT_FOUND: _ClassVar[ErrorReason]
@@ -48,7 +48,7 @@ DATABASE_UNAVAILABLE: ErrorReason
 OUTCOME_UNKNOWN: ErrorReason
 EXPIRED: ErrorReason
 INTERNAL_FAULT: ErrorReason
-PART_UNAVAILABLE: ErrorReason
+COMPONENT_UNAVAILABLE: ErrorReason
 REVISION_GONE: ErrorReason
 MALFORMED_REQUEST: ErrorReason
 PATH_NOT_FOUND: ErrorReason
