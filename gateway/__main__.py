@@ -21,7 +21,7 @@ from gateway.web.health import FrontDoorHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.process import shutdown
-from runtime.process.background import BackgroundEnded, serve_beside
+from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
 
 
@@ -49,7 +49,7 @@ async def run(settings: GatewaySettings) -> None:
     runner = await pages.serve(settings.gateway_http_listen)
     try:
         serving = server.serve_async(settings.gateway_listen, contracts.GATEWAY, register, stop, health)
-        await serve_beside({"sampler": sampler.run(stop)}, serving, stop)
+        await serve_with_tasks({"sampler": sampler.run(stop)}, serving, stop)
     finally:
         await runner.cleanup()
         await orders.close()

@@ -16,8 +16,8 @@ from orders.outbox.sender import KafkaDown
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.postgres.connections import connect
-from runtime.process.heartbeat import VITALS
-from runtime.process.pacing import Pace
+from runtime.process.heartbeat import HEARTBEAT
+from runtime.process.pacing import BatchPacer
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics, metrics_endpoint
 from runtime.telemetry.logging import logger
@@ -36,7 +36,7 @@ def main() -> None:
     logging.configure("publisher", settings)
     stop = on_signal()
     metrics.create("publisher")
-    metrics_endpoint.serve(settings.metrics_address, lambda: VITALS.health().as_json())
+    metrics_endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
     logger().info("publisher started", **settings.shown())
     outage = Outage("publishing")
     while not stop.is_set():
@@ -45,7 +45,7 @@ def main() -> None:
         except psycopg.Error as error:
             # Whatever the database says, a new connection may be answered otherwise: another server, a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
-            VITALS.beat()
+            HEARTBEAT.record()
             outage.begins(error, part="postgres")
             stop.wait(RETRY_SECONDS)
     logger().info("publisher stopped")
@@ -59,7 +59,7 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         if listens:
             connection.execute(OUTBOX.listen)
-        pace = Pace(MANY_EVENTS_PER_SECOND)
+        pace = BatchPacer(MANY_EVENTS_PER_SECOND)
         try:
             while not stop.is_set():
                 if step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards)):
@@ -73,20 +73,20 @@ def step(
     connection: psycopg.Connection[Any],
     stop: threading.Event,
     outage: Outage,
-    pace: Pace,
+    pace: BatchPacer,
     turns: int,
 ) -> bool:
     """Go round the shards once, then rest; tell whether none had an event."""
     started = time.monotonic()
     try:
         events = sum(publisher.run_once() for _ in range(turns))
-        VITALS.beat()
+        HEARTBEAT.record()
         if events:
             outage.ends()
-            stop.wait(pace.rest_seconds(events, started))
+            stop.wait(pace.pause_seconds(events, started))
             return False
     except KafkaDown as error:
-        VITALS.beat()
+        HEARTBEAT.record()
         outage.begins(error, part="kafka")
         count_pending(connection)
         stop.wait(RETRY_SECONDS)

@@ -32,11 +32,11 @@ from orders.writes.status_transitions import Steps
 from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
-from runtime.process.background import BackgroundEnded, serve_beside
+from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.process.child import run_child
-from runtime.process.garbage_collection import make_rare
-from runtime.process.health_service import AsyncProcess
-from runtime.process.heartbeat import BEAT_SECONDS, VITALS
+from runtime.process.garbage_collection import collect_rarely
+from runtime.process.health_service import AsyncProcessService
+from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
 from runtime.process.shutdown import on_signal_async
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage
@@ -90,7 +90,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
         orders = Orders(reads, catalogue, writer, steps, admission, changes)
         inventory = Inventory(reads, pool, clock, releases, changes)
         tasks = {
-            "vitals": show_vitals(stop),
+            "heartbeat": keep_heartbeat(stop),
             "writer": writer.run(),
             "doorbell": doorbell.run(),
             "releases": releases.sweep(),
@@ -101,21 +101,21 @@ async def serve(settings: ServeSettings, index: int) -> None:
             orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
             inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
             ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
-            process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcess(pool, dsn, stop), server)
+            process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcessService(pool, dsn, stop), server)
 
-        make_rare(COLLECT_AFTER_OBJECTS)
+        collect_rarely(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
-        await serve_beside(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
+        await serve_with_tasks(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
 
 
-async def show_vitals(stop: asyncio.Event) -> None:
+async def keep_heartbeat(stop: asyncio.Event) -> None:
     """Show that this event loop turns, until cancelled."""
     while True:
         if stop.is_set():
-            VITALS.drain()
-        VITALS.beat()
-        await asyncio.sleep(BEAT_SECONDS)
+            HEARTBEAT.start_draining()
+        HEARTBEAT.record()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def fast_lane(address: str) -> Lane | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orders.settings import ServeSettings
-from runtime.process.supervisor import Supervisor
+from runtime.process.process_supervisor import ProcessSupervisor
 from runtime.telemetry import logging
 from runtime.telemetry.logging import logger
 
@@ -15,7 +15,7 @@ def main() -> None:
     settings = ServeSettings.load()
     logging.configure("orders", settings)
     logger().info("orders started", **settings.shown())
-    Supervisor(
+    ProcessSupervisor(
         ("orders.serve",),
         settings.orders_processes,
         metrics_address=settings.metrics_address,

@@ -12,7 +12,7 @@ from processor.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.postgres import connections
-from runtime.process.health_service import SyncProcess
+from runtime.process.health_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics_endpoint
 
@@ -32,7 +32,7 @@ def main() -> int:
             server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
-                lambda server: register(server, pool, SyncProcess(pool, dsn, stop)),
+                lambda server: register(server, pool, SyncProcessService(pool, dsn, stop)),
                 stop,
                 threads,
             )
@@ -43,7 +43,7 @@ def main() -> int:
     return ExitCode.OK
 
 
-def register(server: grpc.Server, pool: Pool, process: SyncProcess) -> None:
+def register(server: grpc.Server, pool: Pool, process: SyncProcessService) -> None:
     """Add the services to a server."""
     analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(pool), server)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(LedgerServicer(pool), server)

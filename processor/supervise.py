@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from processor.settings import WorkSettings
 from runtime.exit_codes import ExitCode
-from runtime.process.supervisor import Supervisor
+from runtime.process.process_supervisor import ProcessSupervisor
 from runtime.telemetry import logging
 
 SERVICE = "processor"
@@ -15,7 +15,7 @@ def main() -> int:
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
     logging.logger().info("starting", settings=settings.shown())
-    supervisor = Supervisor(
+    supervisor = ProcessSupervisor(
         ("processor.worker",),
         settings.processor_workers,
         metrics_address=settings.metrics_address,

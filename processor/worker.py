@@ -26,11 +26,11 @@ from runtime.backoff import Backoff
 from runtime.chunks import parts
 from runtime.exit_codes import ExitCode
 from runtime.postgres.sqlstates import Retry, meaning
-from runtime.process.background import BackgroundEnded, Threads
+from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.child import run_child
-from runtime.process.garbage_collection import Garbage
-from runtime.process.heartbeat import VITALS
-from runtime.process.pacing import Pace
+from runtime.process.garbage_collection import RareCollector
+from runtime.process.heartbeat import HEARTBEAT
+from runtime.process.pacing import BatchPacer
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.logging import logger
@@ -78,16 +78,16 @@ class Worker:
 
     def run(self) -> None:
         """Count until told to stop; what is in hand then is finished, or left to the next owner of its partitions."""
-        garbage = Garbage(COLLECT_AFTER_OBJECTS)
-        pace = Pace(MANY_EVENTS_PER_SECOND)
+        garbage = RareCollector(COLLECT_AFTER_OBJECTS)
+        pace = BatchPacer(MANY_EVENTS_PER_SECOND)
         try:
             while not self._stop.is_set():
                 started = time.monotonic()
                 events = self.run_once()
-                VITALS.beat()
+                HEARTBEAT.record()
                 garbage.collect()
                 if events:
-                    self._stop.wait(pace.rest_seconds(events, started))
+                    self._stop.wait(pace.pause_seconds(events, started))
             self._end_in_order()
         finally:
             self.close()
@@ -270,7 +270,7 @@ class Worker:
 
     def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
         """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
-        VITALS.beat()
+        HEARTBEAT.record()
         late = self._reader.wait(BACKOFF.delay_seconds(self._outage.begins(error)))
         return self._reader.still_held([*messages, *late])
 
@@ -281,7 +281,7 @@ def run(index: int) -> None:
     logging.configure(SERVICE, settings)
     metrics.create("processor")
     stop = on_signal()
-    threads = Threads(stop)
+    threads = BackgroundThreads(stop)
     if index == 0:
         threads.start("maintenance", lambda: maintenance.run(settings, stop))
     Worker(settings, index, stop).run()

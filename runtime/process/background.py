@@ -1,4 +1,4 @@
-"""Background work that a process cannot do without: when one piece of it ends, the process drains and ends."""
+"""Essential background tasks and threads: when one of them ends, the process drains and exits."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class BackgroundEnded(Exception):
     """A background task or thread ended before the process was asked to stop; the message names it."""
 
 
-async def serve_beside(tasks: Mapping[str, Work], serving: Work, stop: asyncio.Event) -> None:
-    """Serve with background tasks beside; `serving` drains when `stop` is set, and the end of a task sets it.
+async def serve_with_tasks(tasks: Mapping[str, Work], serving: Work, stop: asyncio.Event) -> None:
+    """Run `serving` together with background tasks; it drains when `stop` is set, which the end of a task does.
 
-    The other tasks go on until `serving` has drained, and are cancelled then. Raises BackgroundEnded.
+    The other tasks are cancelled once `serving` has drained. Raises BackgroundEnded.
     """
-    ends, failure = Ends(stop), None
+    ends, failure = TaskEnds(stop), None
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(ends.watch(name, work), name=name) for name, work in tasks.items()]
         try:
             await serving
         except Exception as error:
-            # Raised below: within the group it would come out as an exception group.
+            # Raised below: the task group would wrap it in an exception group.
             failure = error
         stop.set()
         for task in running:
@@ -37,49 +37,49 @@ async def serve_beside(tasks: Mapping[str, Work], serving: Work, stop: asyncio.E
     ends.check()
 
 
-class Ends:
-    """Notes which background work ended before the process was asked to stop, and asks it to."""
+class TaskEnds:
+    """Records which background tasks ended before the process was asked to stop, and sets `stop`."""
 
     def __init__(self, stop: asyncio.Event | threading.Event) -> None:
         self._stop = stop
         self._names: list[str] = []
 
     async def watch(self, name: str, work: Work) -> None:
-        """Do the work and note its end."""
+        """Await the work and record its end."""
         try:
             await work
         except asyncio.CancelledError as error:
             if self._stop.is_set():
                 raise
-            self.note(name, error)
+            self.record_end(name, error)
         except Exception as error:
-            self.note(name, error)
+            self.record_end(name, error)
         else:
-            self.note(name, None)
+            self.record_end(name, None)
 
-    def note(self, name: str, error: BaseException | None) -> None:
-        """Log the end of some work, and why; one after `stop` matters only when it failed."""
+    def record_end(self, name: str, error: BaseException | None) -> None:
+        """Log the end of a task and its error; after `stop` only an error is logged."""
         asked = self._stop.is_set()
         if error is not None or not asked:
-            logger().error("background task ended, the process drains", task=name, exc_info=error)
+            logger().error("background task ended, draining", task=name, exc_info=error)
         if not asked:
             self._names.append(name)
             self._stop.set()
 
     def check(self) -> None:
-        """Raise BackgroundEnded when work ended before the process was asked to stop."""
+        """Raise BackgroundEnded when a task ended before the process was asked to stop."""
         if self._names:
             raise BackgroundEnded(", ".join(self._names))
 
 
-class Threads:
-    """Background threads of a process that works on threads; `stop` makes it drain."""
+class BackgroundThreads:
+    """Background threads of a process without an event loop; `stop` makes it drain."""
 
     def __init__(self, stop: threading.Event) -> None:
-        self._ends = Ends(stop)
+        self._ends = TaskEnds(stop)
 
     def start(self, name: str, work: Callable[[], None]) -> None:
-        """Do the work in a thread, whose end sets `stop`."""
+        """Run the work in a thread, whose end sets `stop`."""
 
         def run() -> None:
             error: Exception | None = None
@@ -87,7 +87,7 @@ class Threads:
                 work()
             except Exception as raised:
                 error = raised
-            self._ends.note(name, error)
+            self._ends.record_end(name, error)
 
         threading.Thread(target=run, name=name, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""How many files and connections a process may hold open: raised as far as it may, and told where it is little."""
+"""The limit of open files and connections of a process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import resource
 
 from runtime.telemetry.logging import logger
 
-# More than every process here can use; some programs reserve memory for as many as they may have.
+# More than any process here uses; some programs reserve memory in proportion to the limit.
 WANTED = 65_536
-# With fewer, a process runs out of them before it runs out of anything else.
+# With fewer, descriptors run out before any other resource.
 NEEDED = 4_096
 
 
 def raise_limit() -> int:
-    """Raise the limit of this process, and of those that it starts, to what it may have; return it."""
+    """Raise the soft limit of this process and its future children as far as permitted; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = WANTED if hard == resource.RLIM_INFINITY else min(hard, WANTED)
     if soft != resource.RLIM_INFINITY and soft < allowed:
@@ -22,7 +22,7 @@ def raise_limit() -> int:
 
 
 def raise_or_warn() -> None:
-    """Raise the limit, and say in the log when even the highest is little."""
+    """Raise the limit, and log a warning when the hard limit is too low."""
     limit = raise_limit()
     if limit < NEEDED:
-        logger().warning("few open files are allowed: raise the hard limit (ulimit -Hn)", limit=limit, needed=NEEDED)
+        logger().warning("limit of open files is low: raise the hard limit (ulimit -Hn)", limit=limit, needed=NEEDED)

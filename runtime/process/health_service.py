@@ -1,4 +1,4 @@
-"""ProcessService: how one process of a service is, for the status of the whole; served beside its other services."""
+"""ProcessService: the health of one process of a service; each serving process implements it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from runtime.postgres.connections import connect, connect_async
 from runtime.telemetry.call_durations import CALL_TIMES
 
-LOOK_SECONDS = 0.75
-LOST = (psycopg.Error, PoolTimeout, TimeoutError)
-# Its connections set nothing for the session, which a pooler would refuse.
+DATABASE_CHECK_SECONDS = 0.75
+DATABASE_ERRORS = (psycopg.Error, PoolTimeout, TimeoutError)
+# Its connections set no session parameters, which a pooler would refuse.
 PROBE = "ordermesh-probe"
-# Is on for a standby too, whatever its default is.
+# Is on on a standby too, whatever the default is.
 READ_ONLY = "SELECT current_setting('transaction_read_only')::bool"
 
 
-def answer(draining: bool, database_problem: str) -> GetProcessHealthResponse:
-    """Return what is known of this process."""
+def process_health(draining: bool, database_problem: str) -> GetProcessHealthResponse:
+    """Return the response for this process."""
     calls = CALL_TIMES.recent()
     return GetProcessHealthResponse(
         calls=calls.calls,
@@ -40,20 +40,20 @@ def answer(draining: bool, database_problem: str) -> GetProcessHealthResponse:
 
 
 def refuse_read_only(row: tuple[Any, ...] | None) -> None:
-    """Raise the error that a write would end with, where the server takes none."""
+    """Raise the error that a write would raise when the server is read-only."""
     if row == (True,):
-        raise psycopg.errors.ReadOnlySqlTransaction("read-only: the server takes no writes")
+        raise psycopg.errors.ReadOnlySqlTransaction("read-only: the server accepts no writes")
 
 
-def words(error: BaseException) -> str:
-    """Say in one line why a database cannot be used."""
+def describe(error: BaseException) -> str:
+    """Return a line that explains why a database cannot be used."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {LOOK_SECONDS:g} s"
+        return f"no answer within {DATABASE_CHECK_SECONDS:g} s"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-class AsyncProcess(process_pb2_grpc.ProcessServiceServicer):
-    """Answers on an event loop."""
+class AsyncProcessService(process_pb2_grpc.ProcessServiceServicer):
+    """ProcessService on an event loop."""
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], dsn: str, stop: asyncio.Event) -> None:
         self._pool = pool
@@ -61,62 +61,62 @@ class AsyncProcess(process_pb2_grpc.ProcessServiceServicer):
         self._stop = stop
 
     async def GetProcessHealth(self, request: GetProcessHealthRequest, context: Any) -> GetProcessHealthResponse:
-        """Return how this process is."""
-        return answer(self._stop.is_set(), await self._problem())
+        """Return the health of this process."""
+        return process_health(self._stop.is_set(), await self._problem())
 
     async def _problem(self) -> str:
-        """Look at the database: through the pool, and beside it where its connections are all in use or lost."""
-        if await self._fails(self._through_pool) is None:
+        """Query the database through the pool, and on a new connection where all of the pool's are in use or lost."""
+        if await self._error_of(self._through_pool) is None:
             return ""
-        error = await self._fails(self._beside_pool)
-        return "" if error is None else words(error)
+        error = await self._error_of(self._on_new_connection)
+        return "" if error is None else describe(error)
 
-    async def _fails(self, look: Callable[[], Awaitable[None]]) -> BaseException | None:
+    async def _error_of(self, query: Callable[[], Awaitable[None]]) -> BaseException | None:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                await look()
-        except LOST as error:
+            async with asyncio.timeout(DATABASE_CHECK_SECONDS):
+                await query()
+        except DATABASE_ERRORS as error:
             return error
         return None
 
     async def _through_pool(self) -> None:
-        async with self._pool.connection(LOOK_SECONDS) as connection:
+        async with self._pool.connection(DATABASE_CHECK_SECONDS) as connection:
             refuse_read_only(await (await connection.execute(READ_ONLY)).fetchone())
 
-    async def _beside_pool(self) -> None:
+    async def _on_new_connection(self) -> None:
         async with await connect_async(self._dsn, PROBE, "transaction") as connection:
             refuse_read_only(await (await connection.execute(READ_ONLY)).fetchone())
 
 
-class SyncProcess(process_pb2_grpc.ProcessServiceServicer):
-    """Answers on threads."""
+class SyncProcessService(process_pb2_grpc.ProcessServiceServicer):
+    """ProcessService on threads."""
 
     def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]], dsn: str, stop: threading.Event) -> None:
         self._pool = pool
         self._dsn = dsn
         self._stop = stop
-        # Connecting takes two seconds at least to give up, which is longer than is waited for here.
+        # Connecting times out after two seconds or more, longer than the check may take.
         self._connecting = ThreadPoolExecutor(1, thread_name_prefix="database-probe")
 
     def GetProcessHealth(
         self, request: GetProcessHealthRequest, context: grpc.ServicerContext
     ) -> GetProcessHealthResponse:
-        """Return how this process is."""
-        return answer(self._stop.is_set(), self._problem())
+        """Return the health of this process."""
+        return process_health(self._stop.is_set(), self._problem())
 
     def _problem(self) -> str:
         try:
-            with self._pool.connection(LOOK_SECONDS) as connection:
+            with self._pool.connection(DATABASE_CHECK_SECONDS) as connection:
                 refuse_read_only(connection.execute(READ_ONLY).fetchone())
-        except LOST:
-            connecting = self._connecting.submit(self._beside_pool)
+        except DATABASE_ERRORS:
+            connecting = self._connecting.submit(self._on_new_connection)
             try:
-                connecting.result(LOOK_SECONDS)
-            except LOST as error:
+                connecting.result(DATABASE_CHECK_SECONDS)
+            except DATABASE_ERRORS as error:
                 connecting.cancel()
-                return words(error)
+                return describe(error)
         return ""
 
-    def _beside_pool(self) -> None:
+    def _on_new_connection(self) -> None:
         with connect(self._dsn, PROBE, "transaction") as connection:
             refuse_read_only(connection.execute(READ_ONLY).fetchone())

@@ -1,7 +1,7 @@
-"""Whether a process gets on with its work: it shows so by beats, which whoever watches over it reads at /health.
+"""The heartbeat of a process: it shows that work makes progress, and supervisors read it at /health.
 
-A child writes its beats into the folder that its service shares, one small file for each place; the time in them is the
-system's monotonic clock, which all processes of a machine read alike.
+A child process writes its heartbeat into the folder that the processes of its service share, one small file for each
+child. The time in it is the system's monotonic clock, which is the same in all processes of a machine.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pathlib import Path
 
 from runtime.telemetry import component_metric, metrics_endpoint
 
-BEAT_SECONDS = 1.0
-# Work whose process shows nothing for so long stands still.
-SILENCE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 1.0
+# A process without a heartbeat for this long makes no progress.
+STALE_SECONDS = 10.0
 UP, STARTING, DEGRADED, DRAINING, CRASH_LOOPING = "up", "starting", "degraded", "draining", "crash looping"
-# The worst of several processes is the state of their service.
-GRAVITY = (CRASH_LOOPING, DEGRADED, STARTING, DRAINING, UP)
+# The worst state of its processes is the state of a service.
+WORST_FIRST = (CRASH_LOOPING, DEGRADED, STARTING, DRAINING, UP)
+DRAINING_DETAIL = "finishes requests in flight"
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a service is, and why it is not up."""
+    """The state of a service, and why it is not up."""
 
     state: str = UP
     detail: str = ""
@@ -36,72 +37,72 @@ class Health:
         return json.dumps({"state": self.state, "detail": self.detail}).encode() + b"\n"
 
 
-class Vitals:
-    """The beats of this process; safe from any thread."""
+class Heartbeat:
+    """The heartbeat of this process; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._beaten_at = float("-inf")
+        self._recorded_at = float("-inf")
         self.draining = False
 
-    def beat(self) -> None:
-        """Show that work goes on, at most once a second; costs next to nothing in between."""
+    def record(self) -> None:
+        """Record that work makes progress, at most once a second; a call in between costs next to nothing."""
         now = time.monotonic()
-        if now - self._beaten_at >= BEAT_SECONDS:
-            self._beaten_at = now
+        if now - self._recorded_at >= HEARTBEAT_SECONDS:
+            self._recorded_at = now
             self._write()
 
-    def drain(self) -> None:
-        """Show that nothing new is taken."""
+    def start_draining(self) -> None:
+        """Record that the process takes no new work."""
         self.draining = True
         self._write()
 
     def _write(self) -> None:
-        place = os.environ.get(component_metric.CHILD_INDEX)
-        if place:
-            # A beat that is lost on a full disk must not end the work that it tells of.
+        index = os.environ.get(component_metric.CHILD_INDEX)
+        if index:
+            # A full disk must not end the work itself.
             with contextlib.suppress(OSError):
-                beat_file(place).write_text(f"{time.monotonic()} {DRAINING if self.draining else UP}")
+                heartbeat_file(index).write_text(f"{time.monotonic()} {DRAINING if self.draining else UP}")
 
     def health(self) -> Health:
-        """Return how this process is, by its own beats."""
+        """Return the health of this process."""
         if self.draining:
-            return Health(DRAINING, "finishes what is in flight")
-        return judge(self._beaten_at if self._beaten_at > 0 else None)
+            return Health(DRAINING, DRAINING_DETAIL)
+        return health_at(self._recorded_at if self._recorded_at > 0 else None)
 
 
-VITALS = Vitals()
+HEARTBEAT = Heartbeat()
 
 
-def beat_file(place: str) -> Path:
-    """Return the file of a child's beats."""
-    return Path(os.environ[metrics_endpoint.MULTIPROCESS_FOLDER]) / f"beat-{place}"
+def heartbeat_file(index: str) -> Path:
+    """Return the file of a child's heartbeat."""
+    return Path(os.environ[metrics_endpoint.MULTIPROCESS_FOLDER]) / f"heartbeat-{index}"
 
 
-def judge(beaten_at: float | None) -> Health:
-    """Return how a process is that last showed itself at a time of the monotonic clock."""
-    if beaten_at is None:
-        return Health(STARTING, "its work has not begun")
-    silent_seconds = time.monotonic() - beaten_at
-    if silent_seconds > SILENCE_SECONDS:
-        return Health(DEGRADED, f"stands still for {silent_seconds:.0f} seconds")
+def health_at(recorded_at: float | None) -> Health:
+    """Return the health of a process whose last heartbeat was at a time of the monotonic clock, None for none yet."""
+    if recorded_at is None:
+        return Health(STARTING, "no heartbeat yet")
+    silent_seconds = time.monotonic() - recorded_at
+    if silent_seconds > STALE_SECONDS:
+        return Health(DEGRADED, f"no heartbeat for {silent_seconds:.0f} seconds")
     return Health()
 
 
-def child_health(place: str, started_at: float) -> Health:
-    """Return how a running child is, by what it wrote since it was started."""
+def child_health(index: str, started_at: float) -> Health:
+    """Return the health of a running child from its heartbeat; older ones than its start are ignored."""
     try:
-        beaten_at, _, state = beat_file(place).read_text().partition(" ")
-        if float(beaten_at) < started_at:
-            return judge(None)
+        recorded_at, _, state = heartbeat_file(index).read_text().partition(" ")
+        if float(recorded_at) < started_at:
+            return health_at(None)
     except (OSError, ValueError):
-        return judge(None)
-    return Health(DRAINING, "finishes what is in flight") if state == DRAINING else judge(float(beaten_at))
+        return health_at(None)
+    return Health(DRAINING, DRAINING_DETAIL) if state == DRAINING else health_at(float(recorded_at))
 
 
-def worst(children: Sequence[Health]) -> Health:
-    """Return the health of a service from those of its processes."""
-    state = next(state for state in GRAVITY if any(child.state == state for child in children))
-    having = [child for child in children if child.state == state]
+def worst_health(children: Sequence[Health]) -> Health:
+    """Return the health of a service from that of its processes."""
+    state = next(state for state in WORST_FIRST if any(child.state == state for child in children))
+    affected = [child for child in children if child.state == state]
     if state == UP:
         return Health()
-    return Health(state, f"{len(having)} of {len(children)} processes: {having[0].detail}")
+    return Health(state, f"{len(affected)} of {len(children)} processes: {affected[0].detail}")

@@ -1,17 +1,17 @@
-"""How long to rest between rounds: few events a round cost Kafka and the database most of all."""
+"""How long to pause between rounds: rounds of few events cost Kafka and the database the most for each event."""
 
 from __future__ import annotations
 
 import time
 
-MAX_REST_SECONDS = 0.05
-# A round with so many is work enough by itself.
-ENOUGH_EVENTS = 500
-PACE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 0.05
+# After a round of so many events, the next one starts at once.
+FULL_ROUND_EVENTS = 500
+RATE_WINDOW_SECONDS = 0.1
 
 
-class Pace:
-    """Lets events gather between rounds, above `many_per_second` as many as are worth a round."""
+class BatchPacer:
+    """Pauses between rounds; above `many_per_second` events, until a full round has arrived."""
 
     def __init__(self, many_per_second: float) -> None:
         self._many_per_second = many_per_second
@@ -19,16 +19,17 @@ class Pace:
         self._events = 0
         self._per_second = 0.0
 
-    def rest_seconds(self, events: int, started_at: float) -> float:
-        """Return how long to rest after a round: not in a backlog; until enough have come, where many come; else as
-        long as the round took.
+    def pause_seconds(self, events: int, started_at: float) -> float:
+        """Return the pause after a round of so many events that started at a time of the monotonic clock.
+
+        No pause with a backlog; at a high rate, until enough events have arrived; else as long as the round took.
         """
         now = time.monotonic()
         self._events += events
-        if now - self._since >= PACE_SECONDS:
+        if now - self._since >= RATE_WINDOW_SECONDS:
             self._per_second = self._events / (now - self._since)
             self._since, self._events = now, 0
-        if events >= ENOUGH_EVENTS:
+        if events >= FULL_ROUND_EVENTS:
             return 0.0
         many = self._per_second > self._many_per_second
-        return min(ENOUGH_EVENTS / self._per_second if many else now - started_at, MAX_REST_SECONDS)
+        return min(FULL_ROUND_EVENTS / self._per_second if many else now - started_at, MAX_PAUSE_SECONDS)

@@ -19,11 +19,12 @@ class Restarts:
         # Exits in a row soon after the start.
         self.early_exits = 0
         self._failures = 0
-        self._started_at = float("-inf")
+        # By the monotonic clock.
+        self.started_at = float("-inf")
 
     def started(self) -> None:
         """Note that the process was started now."""
-        self._started_at = time.monotonic()
+        self.started_at = time.monotonic()
 
     def exited(self) -> float:
         """Note that the process exited, or could not be started; return the seconds to wait before its restart."""
@@ -39,4 +40,4 @@ class Restarts:
         return self.early_exits >= CRASH_LOOP_EXITS and not (running and self._healthy())
 
     def _healthy(self) -> bool:
-        return time.monotonic() - self._started_at > HEALTHY_SECONDS
+        return time.monotonic() - self.started_at > HEALTHY_SECONDS

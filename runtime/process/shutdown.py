@@ -1,7 +1,7 @@
-"""Signals: the first SIGTERM or SIGINT asks a process to finish what it has in hand, within a time that is bounded.
+"""Shutdown: the first SIGTERM or SIGINT makes a process finish its work in flight, within a time limit.
 
-Whoever stops a process waits longer than the process takes: DRAIN_SECONDS < SUPERVISOR_SECONDS < STOP_SECONDS, and
-docker-compose.yml gives at least the last.
+Each level waits longer than the level below: DRAIN_SECONDS < SUPERVISOR_SECONDS < STOP_SECONDS, and the
+`stop_grace_period` in docker-compose.yml is at least STOP_SECONDS.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ import time
 
 from runtime.exit_codes import ExitCode
 
-# Envoy asks for the health this often (see envoy/); a drain waits until it must have seen NOT_SERVING.
+# Longer than the interval of Envoy's health checks (see envoy/), so that Envoy has seen NOT_SERVING.
 DRAIN_NOTICE_SECONDS = 1.5
-# For the calls in flight, on all servers of a process at once.
+# For requests in flight, on all servers of a process together.
 DRAIN_GRACE_SECONDS = 10.0
-# For everything after them: closing servers, pools and consumers.
+# For closing servers, connection pools and consumers.
 CLOSE_SECONDS = 1.5
-# A process that is asked to stop ends within this time, if need be by force.
+# A process exits within this time after the signal, drained or not.
 DRAIN_SECONDS = DRAIN_NOTICE_SECONDS + DRAIN_GRACE_SECONDS + CLOSE_SECONDS
-# A supervisor ends the processes that are left after this time.
+# A supervisor kills the processes that are left after this time.
 SUPERVISOR_SECONDS = DRAIN_SECONDS + 1.0
-# Whoever stops a service of ours waits for so long at least.
+# How long to wait at least for a service after SIGTERM.
 STOP_SECONDS = SUPERVISOR_SECONDS + 2.0
 
 
 def on_signal_async() -> asyncio.Event:
-    """Return an event of the running loop that the first SIGTERM or SIGINT sets; the process ends in DRAIN_SECONDS."""
+    """Return an event of the running loop that the first SIGTERM or SIGINT sets.
+
+    The process exits within DRAIN_SECONDS after it.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -43,7 +46,7 @@ def on_signal_async() -> asyncio.Event:
 
 
 def on_signal(seconds: float = DRAIN_SECONDS) -> threading.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; the process ends within `seconds` of it.
+    """Return an event that the first SIGTERM or SIGINT sets; the process exits within `seconds` after it.
 
     Call it in the main thread.
     """
@@ -54,7 +57,7 @@ def on_signal(seconds: float = DRAIN_SECONDS) -> threading.Event:
         stop.set()
 
     def ask(*_: object) -> None:
-        # The handler interrupts the main thread, which may hold the event's own lock just then.
+        # The handler interrupts the main thread, which may hold the lock of the event.
         threading.Thread(target=set_stop, name="signal").start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,12 +66,12 @@ def on_signal(seconds: float = DRAIN_SECONDS) -> threading.Event:
 
 
 def end_within(seconds: float) -> None:
-    """End this process after so many seconds, whatever it does then."""
+    """Exit this process after so many seconds, whatever it does."""
 
     def end() -> None:
         time.sleep(seconds)
-        # Not by the logger: another thread may hold its lock for good.
-        os.write(2, f"not drained within {seconds:g} s, ended\n".encode())
+        # Not with the logger: another thread may hold its lock.
+        os.write(2, f"not drained within {seconds:g} s, exiting\n".encode())
         os._exit(ExitCode.NOT_DRAINED)
 
     threading.Thread(target=end, name="end-within", daemon=True).start()

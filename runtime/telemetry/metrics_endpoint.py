@@ -1,7 +1,7 @@
 """The HTTP endpoint that serves /metrics and /health.
 
 A service of one process serves its own registry. A service with child processes gives them a folder (see
-runtime/process/supervisor.py) and serves the sum.
+runtime/process/process_supervisor.py) and serves the sum.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from orders_world import World, open_world, order, refusal
 
 from orders.outbox.notifier import Doorbell
 from runtime.postgres.connections import sync_pool
-from runtime.process.health_service import AsyncProcess, SyncProcess
+from runtime.process.health_service import AsyncProcessService, SyncProcessService
 from stack.machine import ports
 from stack.machine.paths import StateFolder, default_cache, temporary_home
 from stack.processes.identity import server_identity
@@ -176,9 +176,9 @@ async def heard(doorbell: Doorbell, server: Postgres) -> None:
 
 async def database_problems(world: World) -> set[str]:
     """Return what processes on an event loop and on threads say of the database."""
-    on_loop = AsyncProcess(world.pool, world.dsn, asyncio.Event())
+    on_loop = AsyncProcessService(world.pool, world.dsn, asyncio.Event())
     with sync_pool(world.dsn, "tests", 1) as pool:
-        on_threads = SyncProcess(pool, world.dsn, threading.Event())
+        on_threads = SyncProcessService(pool, world.dsn, threading.Event())
         told = await asyncio.to_thread(on_threads.GetProcessHealth, GetProcessHealthRequest(), None)
     return {told.database_problem, (await on_loop.GetProcessHealth(GetProcessHealthRequest(), None)).database_problem}
 
@@ -197,7 +197,7 @@ async def test_a_read_only_database_without_another_is_unavailable_until_it_is_w
                 refused = await refusal(call)
                 assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
         assert (await world.service.ListOrders(orders_pb2.ListOrdersRequest())).orders == []
-        assert await database_problems(world) == {"read-only: the server takes no writes"}
+        assert await database_problems(world) == {"read-only: the server accepts no writes"}
         pair.go_back()
         while True:
             try:

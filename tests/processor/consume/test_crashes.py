@@ -25,8 +25,8 @@ from stack.machine import ports
 
 ROOT = Path(__file__).parents[3]
 SUPERVISOR = """
-from runtime.process.supervisor import Supervisor
-Supervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9).run()
+from runtime.process.process_supervisor import ProcessSupervisor
+ProcessSupervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9).run()
 """
 
 

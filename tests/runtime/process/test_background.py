@@ -6,7 +6,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from runtime.process.background import BackgroundEnded, Threads, serve_beside
+from runtime.process.background import BackgroundEnded, BackgroundThreads, serve_with_tasks
 
 
 async def forever() -> None:
@@ -41,7 +41,7 @@ async def test_a_task_that_ends_in_any_way_drains_the_process_while_the_others_g
         await other_ran_in_drain.wait()
 
     with capture_logs() as logs, pytest.raises(BackgroundEnded, match="the-name"):
-        await serve_beside({"the-name": work(), "other": other()}, serving(), stop)
+        await serve_with_tasks({"the-name": work(), "other": other()}, serving(), stop)
     assert [(log["task"], log["log_level"]) for log in logs] == [("the-name", "error")]
 
 
@@ -56,7 +56,7 @@ async def test_tasks_end_silently_with_the_process() -> None:
         stop.set()
 
     with capture_logs() as logs:
-        await serve_beside({"one": forever(), "two": until_stop()}, serving(), stop)
+        await serve_with_tasks({"one": forever(), "two": until_stop()}, serving(), stop)
     assert logs == []
 
 
@@ -66,13 +66,13 @@ async def test_a_server_that_cannot_start_says_so_itself() -> None:
         raise OSError("cannot listen")
 
     with pytest.raises(OSError, match="cannot listen"):
-        await serve_beside({"one": forever()}, serving(), asyncio.Event())
+        await serve_with_tasks({"one": forever()}, serving(), asyncio.Event())
 
 
 @pytest.mark.parametrize("fails", [True, False])
 def test_a_thread_that_ends_stops_the_process(fails: bool) -> None:
     stop = threading.Event()
-    threads = Threads(stop)
+    threads = BackgroundThreads(stop)
 
     def work() -> None:
         if fails:
@@ -88,7 +88,7 @@ def test_a_thread_that_ends_stops_the_process(fails: bool) -> None:
 
 def test_a_thread_that_ends_because_it_was_asked_to_is_no_fault() -> None:
     stop, done = threading.Event(), threading.Event()
-    threads = Threads(stop)
+    threads = BackgroundThreads(stop)
 
     def work() -> None:
         stop.wait()

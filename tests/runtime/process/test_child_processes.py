@@ -15,9 +15,9 @@ from stack.machine import ports
 
 SERVICE = """
 import sys
-from runtime.process.supervisor import Supervisor
+from runtime.process.process_supervisor import ProcessSupervisor
 work, grace_seconds, address = sys.argv[1:]
-Supervisor(("child_services", work), 2, metrics_address=address, grace_seconds=float(grace_seconds)).run()
+ProcessSupervisor(("child_services", work), 2, metrics_address=address, grace_seconds=float(grace_seconds)).run()
 """
 
 

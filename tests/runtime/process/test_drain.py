@@ -82,7 +82,7 @@ def test_a_process_that_does_not_finish_ends_by_itself() -> None:
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (ExitCode.NOT_DRAINED, "not drained within 0.2 s, ended\n")
+    assert (process.returncode, told) == (ExitCode.NOT_DRAINED, "not drained within 0.2 s, exiting\n")
 
 
 def test_whoever_stops_a_process_waits_longer_than_the_process_takes() -> None:

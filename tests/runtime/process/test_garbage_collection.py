@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.process.garbage_collection import Garbage
+from runtime.process.garbage_collection import RareCollector
 
 
 class Linked:
@@ -27,14 +27,14 @@ def _collector() -> Iterator[None]:
 
 
 def test_cycles_are_collected_between_pieces_of_work_when_it_is_time() -> None:
-    garbage = Garbage(collect_after_objects=1_000_000, every_seconds=0.0)
+    garbage = RareCollector(collect_after_objects=1_000_000, every_seconds=0.0)
     lost = weakref.ref(Linked())
     garbage.collect()
     assert lost() is None
 
 
 def test_before_it_is_time_nothing_is_collected() -> None:
-    garbage = Garbage(collect_after_objects=1_000_000, every_seconds=3600.0)
+    garbage = RareCollector(collect_after_objects=1_000_000, every_seconds=3600.0)
     lost = weakref.ref(Linked())
     garbage.collect()
     assert lost() is not None

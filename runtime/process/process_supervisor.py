@@ -1,4 +1,4 @@
-"""A service of several processes: starts them, starts again what ends, drains them, and leaves none behind."""
+"""The supervisor of a service of several processes: starts, restarts and drains them, and leaves no orphan."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ POLL_SECONDS = 0.05
 
 @dataclass(slots=True)
 class Child:
-    """One place in the service and the process that fills it."""
+    """One of the service's processes and its successors."""
 
     index: int
     process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
     restarts: Restarts = field(default_factory=Restarts)
-    # When it is started next, by the monotonic clock.
+    # When to start it, by the monotonic clock.
     start_at: float = field(default_factory=time.monotonic)
-    # How it exited the last time.
-    exit: str = ""
+    # How its last process ended.
+    last_exit: str = ""
 
 
-class Supervisor:
+class ProcessSupervisor:
     """Keeps `count` processes of `python -m module` running until a signal; then drains them within `grace_seconds`.
 
-    The module calls `child.run_child`. It is named and not imported, so that this process holds nothing of what serves.
+    The module calls `child.run_child`. It is not imported here, so that this process loads none of the service's code.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Supervisor:
         self._draining = False
 
     def run(self) -> None:
-        """Block until SIGTERM or SIGINT and every child has ended."""
+        """Block until SIGTERM or SIGINT, and then until every child has ended."""
         stop = on_signal(STOP_SECONDS)
         with metrics_folder.made() as folder:
             os.environ[metrics_endpoint.MULTIPROCESS_FOLDER] = str(folder)
@@ -58,32 +57,32 @@ class Supervisor:
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:
-                        self._tend(child)
+                        self._supervise(child)
             finally:
                 self._draining = True
                 self._drain()
                 server.shutdown()
 
     def health(self) -> heartbeat.Health:
-        """Return how the service is, by its processes."""
+        """Return the health of the service from that of its processes."""
         if self._draining:
-            return heartbeat.Health(heartbeat.DRAINING, "finishes what is in flight")
-        return heartbeat.worst([self._child_health(child) for child in self._children])
+            return heartbeat.Health(heartbeat.DRAINING, heartbeat.DRAINING_DETAIL)
+        return heartbeat.worst_health([self._child_health(child) for child in self._children])
 
     def _child_health(self, child: Child) -> heartbeat.Health:
         if child.restarts.crash_looping(running=child.process is not None):
             exits = child.restarts.early_exits
-            return heartbeat.Health(heartbeat.CRASH_LOOPING, f"ended {exits} times in a row, {child.exit}")
+            return heartbeat.Health(heartbeat.CRASH_LOOPING, f"ended {exits} times in a row, {child.last_exit}")
         if child.process is None:
-            return heartbeat.Health(heartbeat.STARTING, child.exit or "not started")
-        return heartbeat.child_health(str(child.index), child.started_at)
+            return heartbeat.Health(heartbeat.STARTING, child.last_exit or "not started")
+        return heartbeat.child_health(str(child.index), child.restarts.started_at)
 
-    def _tend(self, child: Child) -> None:
+    def _supervise(self, child: Child) -> None:
         process = child.process
         now = time.monotonic()
         if process is not None and process.poll() is not None:
             multiprocess.mark_process_dead(child.index)  # type: ignore[no-untyped-call]  # the library has no types here
-            child.exit = f"the last with exit code {process.returncode}"
+            child.last_exit = f"the last with exit code {process.returncode}"
             delay_seconds = child.restarts.exited()
             logger().warning(
                 "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=delay_seconds
@@ -95,13 +94,12 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
         env = os.environ | {component_metric.CHILD_INDEX: str(child.index)}
-        child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # a module of ours
+        child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # our own module
         child.restarts.started()
-        child.started_at = time.monotonic()
         logger().info("child started", child=child.index, pid=child.process.pid)
 
     def _drain(self) -> None:
-        """Ask all children to finish, end those that do not within the grace."""
+        """Send SIGTERM to all children, SIGKILL to those that are left after the grace period."""
         living = [
             child.process for child in self._children if child.process is not None and child.process.poll() is None
         ]
@@ -112,6 +110,6 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger().error("child did not finish in time", pid=process.pid, grace_seconds=self._grace_seconds)
+                logger().error("child did not drain in time", pid=process.pid, grace_seconds=self._grace_seconds)
                 process.kill()
                 process.wait()
