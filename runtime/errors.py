@@ -5,11 +5,11 @@ ServiceError
 ├── NotFound              NOT_FOUND
 ├── AlreadyExists         ALREADY_EXISTS
 ├── FailedPrecondition    FAILED_PRECONDITION
-├── Overloaded            RESOURCE_EXHAUSTED  with the delay after which to try again
-├── Expired               DEADLINE_EXCEEDED  nothing was done
-├── NoAnswer              DEADLINE_EXCEEDED  a part did not answer in time
+├── Overloaded            RESOURCE_EXHAUSTED  with the delay after which to retry
+├── Expired               DEADLINE_EXCEEDED   nothing was changed
+├── NoAnswer              DEADLINE_EXCEEDED   a component did not answer in time
 ├── Unavailable           UNAVAILABLE         nothing was changed; with a delay
-└── OutcomeUnknown        UNAVAILABLE         the commit may have happened
+└── OutcomeUnknown        UNAVAILABLE         the transaction may have been committed
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ import grpc
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 DOMAIN = "ordermesh"
-# gRPC caps metadata at 8 KiB, so a reply names this many violations and counts the rest.
+# gRPC limits metadata to 8 KiB, so a reply lists this many violations and the total.
 SHOWN_VIOLATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is wrong with a request: the field's path and what would be right."""
+    """One invalid field of a request: its path, and what is required."""
 
     field: str
     description: str
 
 
 class ServiceError(Exception):
-    """An error with a gRPC code, a reason of the contract, and a message for people."""
+    """An error with a gRPC code, a reason of the contract, and a message; `retry_ms` is the delay before a retry."""
 
     code = grpc.StatusCode.INTERNAL
 
@@ -50,7 +50,7 @@ class ServiceError(Exception):
 
 
 class InvalidRequest(ServiceError):
-    """The request breaks the contract in one or more fields."""
+    """The request violates the contract in one or more fields."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -63,52 +63,54 @@ class InvalidRequest(ServiceError):
 
 
 class NotFound(ServiceError):
-    """What the request names does not exist."""
+    """The resource that the request names does not exist."""
 
     code = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExists(ServiceError):
-    """What the request would make exists, with other content."""
+    """The resource that the request creates exists with other content."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
 
 
 class FailedPrecondition(ServiceError):
-    """The state does not allow it."""
+    """The state of the resource does not allow the request."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class Overloaded(ServiceError):
-    """Too much work is in hand."""
+    """The server has as many calls as it admits."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
     def __init__(self) -> None:
-        super().__init__(ErrorReason.OVERLOADED, "too much work in hand, try again", retry_ms=100)
+        super().__init__(ErrorReason.OVERLOADED, "server overloaded, retry after the given delay", retry_ms=100)
 
 
 class Expired(ServiceError):
-    """The deadline passed before the work began."""
+    """The deadline passed before processing started."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
     def __init__(self) -> None:
-        super().__init__(ErrorReason.EXPIRED, "the deadline passed before the work began")
+        super().__init__(ErrorReason.EXPIRED, "deadline exceeded before processing started")
 
 
 class NoAnswer(ServiceError):
-    """A part that was asked did not answer in time."""
+    """A component did not answer in time."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
-    def __init__(self, part: str) -> None:
-        super().__init__(ErrorReason.NO_ANSWER_IN_TIME, f"{part} did not answer in time", metadata={"component": part})
+    def __init__(self, component: str) -> None:
+        super().__init__(
+            ErrorReason.NO_ANSWER_IN_TIME, f"{component} did not answer in time", metadata={"component": component}
+        )
 
 
 class Unavailable(ServiceError):
-    """A part that is needed does not answer; nothing was changed."""
+    """A required component does not answer; nothing was changed."""
 
     code = grpc.StatusCode.UNAVAILABLE
 
@@ -119,9 +121,10 @@ class OutcomeUnknown(ServiceError):
     code = grpc.StatusCode.UNAVAILABLE
 
     def __init__(self) -> None:
-        super().__init__(ErrorReason.OUTCOME_UNKNOWN, "the outcome is unknown, ask again with the same request_id")
+        super().__init__(ErrorReason.OUTCOME_UNKNOWN, "transaction outcome unknown, retry with the same request_id")
 
 
 def database_unavailable() -> Unavailable:
-    """Return the error for a database that does not answer."""
-    return Unavailable(ErrorReason.DATABASE_UNAVAILABLE, "the database is unavailable, try again", retry_ms=1000)
+    """Return the error for a database that cannot be reached."""
+    message = "database unavailable, retry after the given delay"
+    return Unavailable(ErrorReason.DATABASE_UNAVAILABLE, message, retry_ms=1000)

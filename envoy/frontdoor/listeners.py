@@ -1,4 +1,4 @@
-"""The two ports: the front door, and the statistics for Prometheus."""
+"""The two listeners: the front listener for clients, and the statistics for Prometheus."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STATS_PATH = "/stats/prometheus"
 
 
 def front(values: EnvoyValues) -> Config:
-    """Return the listener of the front door, for REST, gRPC and gRPC-Web."""
+    """Return the front listener, for REST, gRPC and gRPC-Web."""
     return listener("front", values.front, connection_manager(values))
 
 
 def listener(name: str, address: Address, manager: Config) -> Config:
-    """Return a listener. Without reuse of ports: a port that another Envoy has would be shared silently."""
+    """Return a listener. It does not reuse ports: a port of another Envoy would be shared without an error."""
     return {
         "name": name,
         "address": clusters.socket_address(address),
@@ -34,7 +34,7 @@ def listener(name: str, address: Address, manager: Config) -> Config:
 
 
 def connection_manager(values: EnvoyValues) -> Config:
-    """Return how the front door speaks HTTP."""
+    """Return the HTTP connection manager of the front listener."""
     return typed(
         MANAGER,
         stat_prefix="front",
@@ -44,8 +44,8 @@ def connection_manager(values: EnvoyValues) -> Config:
         **client_identity(),
         **tracing.request_ids(),
         tracing=tracing.tracing(),
-        # "." and ".." are segments as others are, and the ids that nothing has: taken out, /v1/products/. would be the
-        # list of products. Clients resolve them in links before they ask (RFC 3986, 5.2.4).
+        # "." and ".." stay ordinary segments, ids that do not exist: if they were removed, /v1/products/. would be the
+        # list of products. Clients resolve them in links before they send a request (RFC 3986, 5.2.4).
         normalize_path=False,
         merge_slashes=True,
         early_header_mutation_extensions=[headers_on_arrival()],
@@ -57,18 +57,18 @@ def connection_manager(values: EnvoyValues) -> Config:
 
 
 def client_identity() -> Config:
-    """Return who a client is: the address of its connection. From no client are Envoy's own headers taken."""
+    """Return how a client is identified: by the address of its connection. Envoy's own headers are never trusted."""
     nobody = {"address_prefix": "255.255.255.255", "prefix_len": 32}
     return {
         "use_remote_address": True,
         "xff_num_trusted_hops": 0,
-        # Without a range, Envoy takes private addresses and loopback for its own, which may turn on retries.
+        # Without a range, Envoy treats private addresses and loopback as internal, and those may enable retries.
         "internal_address_config": {"cidr_ranges": [nobody]},
     }
 
 
 def headers_on_arrival() -> Config:
-    """Return the removal of what a client may not say: by the original path, replies tell REST from gRPC."""
+    """Return the removal of headers that a client must not set: replies use the original path to detect REST."""
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
@@ -77,17 +77,17 @@ def headers_on_arrival() -> Config:
 
 
 def stats(values: EnvoyValues) -> Config:
-    """Return the listener that shows the statistics and nothing else of the admin interface."""
+    """Return the listener that exposes the statistics and no other path of the admin interface."""
     read = {"path": STATS_PATH, "headers": [header_is(":method", safe_regex={"regex": "GET|HEAD"})]}
     shown = {"match": read, "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
     read_only = {
         "match": {"path": STATS_PATH},
-        "direct_response": {"status": 405, "body": {"inline_string": "it can only be read\n"}},
+        "direct_response": {"status": 405, "body": {"inline_string": "read-only: use GET or HEAD\n"}},
         "response_headers_to_add": [{"header": {"key": "allow", "value": "GET, HEAD"}}],
     }
     hidden = {
         "match": {"prefix": "/"},
-        "direct_response": {"status": 404, "body": {"inline_string": f"only {STATS_PATH} is here\n"}},
+        "direct_response": {"status": 404, "body": {"inline_string": f"not found: only {STATS_PATH} is served\n"}},
     }
     manager = typed(
         MANAGER,
@@ -99,5 +99,5 @@ def stats(values: EnvoyValues) -> Config:
         },
         http_filters=[router()],
     )
-    # It must answer when clients have taken all connections.
+    # Statistics must stay available when clients use all connections.
     return {**listener("stats", values.stats, manager), "ignore_global_conn_limit": True}

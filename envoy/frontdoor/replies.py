@@ -1,4 +1,4 @@
-"""Envoy's own replies: the same JSON as the services' errors for REST, the right status for gRPC."""
+"""Envoy's local replies: JSON of the same form as service errors for REST, a status with the same details for gRPC."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from frontdoor.config import Config, extension, header_is
 TEXT = "%LOCAL_REPLY_BODY%"
 DETAILS = "%RESPONSE_CODE_DETAILS%"
 TOO_LARGE = (
-    f"the body is too large: at most {limits.BODY_BYTES} bytes, {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
+    f"request body too large: at most {limits.BODY_BYTES} bytes, {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
 )
-HEADERS_TOO_LARGE = f"the headers are too large: at most {limits.HEADERS_KIB} KiB in {limits.HEADERS_COUNT} headers"
-NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; /docs shows those that exist"
-NO_METHOD = "%PATH(NQ:PATH):200% does not answer %REQ(:METHOD)%; the header allow names what it answers"
-JSON_ONLY = "a body must be JSON, with content-type: application/json and no content-encoding"
+HEADERS_TOO_LARGE = f"request headers too large: at most {limits.HEADERS_KIB} KiB and {limits.HEADERS_COUNT} headers"
+NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; see /docs for the paths"
+NO_METHOD = "%PATH(NQ:PATH):200% does not allow %REQ(:METHOD)%; see the allow header"
+JSON_ONLY = "the body must be JSON, with content-type: application/json and no content-encoding"
 
 
 class Reply(NamedTuple):
-    """What a client is told: the reason of the contract, the gRPC code, and a text for each of REST and gRPC."""
+    """The content of a local reply: reason of the contract, gRPC code, and one message each for REST and gRPC."""
 
     reason: ErrorReason
     code: int
@@ -44,71 +44,69 @@ class Reply(NamedTuple):
     grpc: str
 
 
-def told(reason: ErrorReason, code: Code.ValueType, rest: str, grpc: str = "") -> Reply:
-    """Return a reply; the text for gRPC must be constant, since it also stands in the details."""
+def reply(reason: ErrorReason, code: Code.ValueType, rest: str, grpc: str = "") -> Reply:
+    """Return a reply; the message for gRPC must be constant, because the details repeat it."""
     return Reply(reason, code, rest, grpc or rest)
 
 
-NO_ANSWER = told(ErrorReason.NO_ANSWER_IN_TIME, DEADLINE_EXCEEDED, "no answer before the deadline")
-FAULT = told(ErrorReason.INTERNAL_FAULT, INTERNAL, TEXT, "internal error")
-UNREADABLE = told(
+NO_ANSWER = reply(ErrorReason.NO_ANSWER_IN_TIME, DEADLINE_EXCEEDED, "no response before the deadline")
+FAULT = reply(ErrorReason.INTERNAL_FAULT, INTERNAL, TEXT, "internal error")
+UNREADABLE = reply(
     ErrorReason.MALFORMED_REQUEST,
     INVALID_ARGUMENT,
-    f"the request cannot be read ({DETAILS})",
-    "the request cannot be read",
+    f"malformed request ({DETAILS})",
+    "malformed request",
 )
-REFUSED = told(
-    ErrorReason.MALFORMED_REQUEST, INVALID_ARGUMENT, f"the request is refused ({DETAILS})", "the request is refused"
-)
-UNSUPPORTED = told(ErrorReason.UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT, JSON_ONLY)
-UNREACHABLE = told(
+REFUSED = reply(ErrorReason.MALFORMED_REQUEST, INVALID_ARGUMENT, f"request rejected ({DETAILS})", "request rejected")
+UNSUPPORTED = reply(ErrorReason.UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT, JSON_ONLY)
+UNREACHABLE = reply(
     ErrorReason.SERVICE_UNAVAILABLE,
     UNAVAILABLE,
-    f"the service is unavailable, try again: {TEXT}",
-    "the service is unavailable, try again",
+    f"service unavailable, retry: {TEXT}",
+    "service unavailable, retry",
 )
-# Too large is OUT_OF_RANGE: clients try RESOURCE_EXHAUSTED again.
+# Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
     400: UNREADABLE,
-    404: told(
+    404: reply(
         ErrorReason.PATH_NOT_FOUND,
         NOT_FOUND,
         NO_PATH,
-        "no such method: ask the reflection service for those that exist",
+        "no such method: use server reflection to list the methods",
     ),
-    405: told(ErrorReason.METHOD_NOT_ALLOWED, UNIMPLEMENTED, NO_METHOD, "a gRPC call is a POST"),
-    408: told(ErrorReason.REQUEST_TIMED_OUT, DEADLINE_EXCEEDED, "the request did not arrive in time"),
-    413: told(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, TOO_LARGE),
+    405: reply(ErrorReason.METHOD_NOT_ALLOWED, UNIMPLEMENTED, NO_METHOD, "gRPC requires POST"),
+    408: reply(ErrorReason.REQUEST_TIMED_OUT, DEADLINE_EXCEEDED, "request not received in time"),
+    413: reply(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, TOO_LARGE),
     415: UNSUPPORTED,
-    429: told(ErrorReason.RATE_LIMITED, RESOURCE_EXHAUSTED, "over the rate limit"),
-    431: told(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, HEADERS_TOO_LARGE),
+    429: reply(ErrorReason.RATE_LIMITED, RESOURCE_EXHAUSTED, "rate limit exceeded"),
+    431: reply(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, HEADERS_TOO_LARGE),
     502: UNREACHABLE,
     503: UNREACHABLE,
     504: NO_ANSWER,
 }
-# gRPC has a code of its own for a method that does not exist.
+# gRPC has its own code for a method that does not exist.
 GRPC_CODES = {404: UNIMPLEMENTED}
 DOMAIN = "ordermesh"
 INFO_TYPE = "type.googleapis.com/google.rpc.ErrorInfo"
-# Envoy's flag of a request that lasted longer than it may.
+# Envoy's response flag for a request that exceeded its maximum duration.
 DURATION_TIMEOUT = "DT"
 ORIGINAL_PATH = "x-envoy-original-path"
 
 
 def local_replies() -> Config:
-    """Return the mappings; the first that matches is taken."""
+    """Return the local reply mappers; the first match applies."""
     refused_with_text = [responded("transcode_failure"), responded("lua_response")]
     return {
         "mappers": [
-            # A REST client's deadline of `grpc-timeout`: Envoy's 408 would say that the client was slow.
+            # The `grpc-timeout` of a REST client expired: Envoy's own 408 would blame a slow client.
             {**json_reply([timed_out()], NO_ANSWER), "status_code": 504},
             grpc_reply(timed_out(), NO_ANSWER),
-            *(json_reply([status_is("EQ", 400), each], told(*UNREADABLE[:2], TEXT)) for each in refused_with_text),
-            json_reply([status_is("EQ", 415), responded("lua_response")], told(*UNSUPPORTED[:2], TEXT)),
-            *(json_reply([status_is("EQ", status)], reply) for status, reply in REPLIES.items()),
+            *(json_reply([status_is("EQ", 400), each], reply(*UNREADABLE[:2], TEXT)) for each in refused_with_text),
+            json_reply([status_is("EQ", 415), responded("lua_response")], reply(*UNSUPPORTED[:2], TEXT)),
+            *(json_reply([status_is("EQ", status)], each) for status, each in REPLIES.items()),
             json_reply([status_is("GE", 500)], FAULT),
             json_reply([status_is("GE", 400)], REFUSED),
-            *(grpc_reply(status_is("EQ", status), reply, GRPC_CODES.get(status)) for status, reply in REPLIES.items()),
+            *(grpc_reply(status_is("EQ", status), each, GRPC_CODES.get(status)) for status, each in REPLIES.items()),
             grpc_reply(status_is("GE", 500), FAULT),
             grpc_reply(status_is("GE", 400), REFUSED),
         ]
@@ -116,21 +114,21 @@ def local_replies() -> Config:
 
 
 def timed_out() -> Config:
-    """Match a request that lasted longer than it may."""
+    """Match a request that exceeded its maximum duration."""
     return {"response_flag_filter": {"flags": [DURATION_TIMEOUT]}}
 
 
 def responded(by: str) -> Config:
-    """Match a reply whose text stands for itself, by what made it."""
+    """Match a reply whose body is sent unchanged, by the filter that made it."""
     cel = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
     words = f"response.code_details.contains('{by}')"
     return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", cel, expression=words)}
 
 
-def json_reply(filters: list[Config], reply: Reply) -> Config:
-    """Return the mapping of replies to REST clients that pass all filters."""
-    info = {"reason": ErrorReason.Name(reply.reason), "domain": DOMAIN, "metadata": {}}
-    shape = {"code": reply.code, "message": reply.rest, "details": [{"@type": INFO_TYPE, **info}]}
+def json_reply(filters: list[Config], content: Reply) -> Config:
+    """Return the mapper for replies to REST clients that match all filters."""
+    info = {"reason": ErrorReason.Name(content.reason), "domain": DOMAIN, "metadata": {}}
+    shape = {"code": content.code, "message": content.rest, "details": [{"@type": INFO_TYPE, **info}]}
     return {
         "filter": {"and_filter": {"filters": [*filters, asked_over_rest()]}},
         "body_format_override": {"json_format": shape, "content_type": "application/json"},
@@ -138,31 +136,31 @@ def json_reply(filters: list[Config], reply: Reply) -> Config:
 
 
 def asked_over_rest() -> Config:
-    """Match a request that is not gRPC, or was not before it was transcoded."""
+    """Match a REST request: its body is not gRPC, or it was transcoded."""
     return {"or_filter": {"filters": [speaks_grpc(False), transcoded(True)]}}
 
 
 def asked_over_grpc() -> Config:
-    """Match every other request."""
+    """Match a gRPC request: its body is gRPC, and it was not transcoded."""
     return {"and_filter": {"filters": [speaks_grpc(True), transcoded(False)]}}
 
 
 def speaks_grpc(wanted: bool) -> Config:
-    """Match a request whose body is gRPC's, or one whose body is not."""
+    """Match a request whose content type is gRPC, or is not."""
     other = {} if wanted else {"invert_match": True, "treat_missing_header_as_empty": True}
     return {"header_filter": {"header": header_is("content-type", prefix="application/grpc") | other}}
 
 
 def transcoded(wanted: bool) -> Config:
-    """Match a request that was transcoded, or one that was not."""
+    """Match a request that was transcoded, or was not."""
     return {"header_filter": {"header": {"name": ORIGINAL_PATH, "present_match": wanted}}}
 
 
-def grpc_reply(matched: Config, reply: Reply, code: int | None = None) -> Config:
-    """Return the mapping of replies to gRPC clients, with the same details."""
-    status = Status(code=code or reply.code, message=reply.grpc)
+def grpc_reply(matched: Config, content: Reply, code: int | None = None) -> Config:
+    """Return the mapper for replies to gRPC clients, with the same details."""
+    status = Status(code=code or content.code, message=content.grpc)
     info = AnyMessage()
-    info.Pack(ErrorInfo(reason=ErrorReason.Name(reply.reason), domain=DOMAIN))
+    info.Pack(ErrorInfo(reason=ErrorReason.Name(content.reason), domain=DOMAIN))
     status.details.append(info)
     details = base64.b64encode(status.SerializeToString()).decode()
     headers = {"grpc-status": str(status.code), "grpc-status-details-bin": details}
@@ -172,7 +170,7 @@ def grpc_reply(matched: Config, reply: Reply, code: int | None = None) -> Config
             {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
             for key, value in headers.items()
         ],
-        "body_format_override": {"text_format_source": {"inline_string": reply.grpc}},
+        "body_format_override": {"text_format_source": {"inline_string": content.grpc}},
     }
 
 

@@ -27,7 +27,7 @@ def test_a_flood_is_answered_429_with_the_limit_and_when_to_come_back(quiet_plat
     refused = [answer for answer in answers if answer.status == 429]
     assert refused
     assert {answer.status for answer in answers} <= {200, 429}
-    assert (refused[0].json["code"], refused[0].json["message"]) == (8, "over the rate limit")
+    assert (refused[0].json["code"], refused[0].json["message"]) == (8, "rate limit exceeded")
     assert refused[0].json["details"][0]["reason"] == "RATE_LIMITED"
     assert refused[0].headers["content-type"] == "application/json"
     assert refused[0].headers["x-ratelimit-limit"].split(",")[0] == "4"

@@ -17,14 +17,14 @@ Start = Callable[..., Front]
 def test_over_the_rate_limit_rest_and_grpc_are_told_so_and_when_to_return(start_front: Start) -> None:
     front = start_front(rate_limit_per_second=1)
     refused = first_refused(front)
-    assert (refused.status, refused.json["code"], refused.json["message"]) == (429, 8, "over the rate limit")
+    assert (refused.status, refused.json["code"], refused.json["message"]) == (429, 8, "rate limit exceeded")
     assert refused.json["details"][0]["reason"] == "RATE_LIMITED"
     assert refused.headers["retry-after"]
     assert refused.headers["x-ratelimit-limit"] == "1"
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
         create_orders(channel, 1_000)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert caught.value.details() == "over the rate limit"
+    assert caught.value.details() == "rate limit exceeded"
     assert reason_of(caught.value) == "RATE_LIMITED"
     metadata = [*caught.value.initial_metadata(), *caught.value.trailing_metadata()]
     assert {"retry-after", "x-ratelimit-limit"} <= {key for key, _ in metadata}
@@ -97,7 +97,7 @@ def test_a_route_that_takes_too_long_ends_with_the_deadline(start_front: Start, 
     answer = front.post("/orders", '{"customerId":"slow"}')
     assert (answer.status, answer.json["code"]) == (504, 4)
     # The service has the same deadline; whoever notices first says so in its own words.
-    assert answer.json["message"] in {"no answer before the deadline", "Deadline Exceeded"}
+    assert answer.json["message"] in {"no response before the deadline", "Deadline Exceeded"}
     assert backend.seen.cancelled.wait(5)
     backend.seen.cancelled.clear()
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:

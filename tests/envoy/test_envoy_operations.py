@@ -56,7 +56,7 @@ def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: 
     answer = front.post("/orders", "{}")
     assert (answer.status, answer.json["code"]) == (503, 14)
     assert answer.json["details"][0]["reason"] == "SERVICE_UNAVAILABLE"
-    assert answer.json["message"].startswith("the service is unavailable, try again: ")
+    assert answer.json["message"].startswith("service unavailable, retry: ")
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
         orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(orders_pb2.CreateOrderRequest())
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -143,7 +143,7 @@ def test_a_body_that_is_no_such_json_is_refused_with_the_reason(front: Front, bo
 def test_a_path_that_does_not_exist_is_named(front: Front, method: str, path: str) -> None:
     answer = front.curl(path, "-X", method, "-H", "content-type: application/json")
     assert (answer.status, answer.json["code"], reason_of(answer)) == (404, 5, "PATH_NOT_FOUND")
-    assert answer.json["message"] == f"no such path: {method} {path}; /docs shows those that exist"
+    assert answer.json["message"] == f"no such path: {method} {path}; see /docs for the paths"
 
 
 def reason_of(answer: Answer) -> str:
@@ -158,7 +158,7 @@ def reason_of(answer: Answer) -> str:
 def test_a_request_that_is_no_http_is_refused_in_json(front: Front) -> None:
     answer = front.curl("/orders", "-X", "BREW")
     assert (answer.status, answer.json["code"], reason_of(answer)) == (400, 3, "MALFORMED_REQUEST")
-    assert answer.json["message"] == "the request cannot be read (http1.codec_error)"
+    assert answer.json["message"] == "malformed request (http1.codec_error)"
 
 
 def test_pages_come_from_the_gateway_as_they_are(front: Front) -> None:

@@ -1,4 +1,4 @@
-"""The paths of REST, from the contracts: what each answers, and how it refuses what HTTP and google.api.http forbid."""
+"""The REST routes, derived from the contracts, and the refusals of what HTTP and google.api.http forbid."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from frontdoor.config import Config, header_is
 from frontdoor.contracts import VARIABLE, Binding
 from frontdoor.filters.http_filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
 from frontdoor.filters.transcoder import Stream, configuration
+from frontdoor.replies import JSON_ONLY
 from frontdoor.routes.actions import ON, body_limit, refusal, refuse, rest_route
 
 BATCH_PATH = "/v1/orders:batchCreate"
-# What ends the path says how a stream is written: as server-sent events or as lines.
+# The end of the path selects the form of a stream: server-sent events or lines of JSON.
 STREAMS: dict[str, tuple[Stream, str]] = {
     ":watch": ("events", "text/event-stream"),
     ":watchLines": ("lines", "application/json"),
 }
 JSON_TYPE = r"(?i)application/json\s*(;.*)?"
-NO_QUERY = "no query parameters here: every field that is not in the path belongs in the body"
-BAD_QUERY = "a query parameter is name=value with a plain name, stands there once, and is no field of the path"
-JSON_ONLY = "a body must be JSON, with content-type: application/json and no content-encoding"
-GRPC_ONLY = "this is a gRPC method: its content-type is application/grpc; its REST path is in /docs"
+NO_QUERY = "query parameters are not allowed: put every field that is not in the path into the body"
+BAD_QUERY = "a query parameter must be name=value with a plain name, occur once and not name a field of the path"
+GRPC_ONLY = "gRPC method: content-type must be application/grpc; see /docs for its REST path"
 JSON_PLAIN = {"accept": "application/json", "accept-encoding": "identity"}
 NO_QUERY_SIGN: Config = {**header_is(":path", contains="?"), "invert_match": True}
 NO_ENCODING: Config = {"name": "content-encoding", "present_match": False}
 
 
 def path_routes() -> list[Config]:
-    """Return the routes of every REST path. Those without variables come first: they cost less to compare."""
+    """Return the routes of every REST path. Paths without variables come first, because they are cheaper to match."""
     by_path: dict[str, list[Binding]] = {}
     for binding in contracts.bindings():
         by_path.setdefault(VARIABLE.sub("{}", binding.template), []).append(binding)
@@ -41,33 +41,33 @@ def path_routes() -> list[Config]:
 
 
 def order(shape: str) -> tuple[bool, bool]:
-    """Return a path's place: a variable matches a segment with its verb, so paths with a verb come before."""
+    """Return the sort key of a path: paths with a verb come first, because a variable also matches a verb."""
     return "{}" in shape, ":" not in shape
 
 
 def matches(shape: str) -> list[Config]:
-    """Return what matches a path, with or without a slash at its end."""
+    """Return the matches of a path, with and without a trailing slash."""
     if "{}" not in shape:
         return [{"path": shape}, {"path": f"{shape}/"}]
     return [{"safe_regex": {"regex": "[^/]+".join(re.escape(part) for part in shape.split("{}")) + "/?"}}]
 
 
 def routes_of(match: Config, bindings: list[Binding]) -> list[Config]:
-    """Return the routes of one path: each method that it has, and 405 for the others."""
+    """Return the routes of one path: one for each method it has, and 405 for the others."""
     routes = [route for each in bindings for route in (writes(match, each) if each.body else reads(match, each))]
     allowed = [name for each in bindings for name in ([each.verb] if each.body else [each.verb, "HEAD"])]
     return [*routes, refusal(match, 405, headers={"allow": ", ".join(sorted(allowed))})]
 
 
 def reads(match: Config, binding: Binding) -> list[Config]:
-    """Return the routes of a method that is read, also without its body."""
+    """Return the routes of a method without a body: GET and HEAD."""
     asked = {**match, "headers": [header_is(":method", exact="GET")]}
     head = {**match, "headers": [header_is(":method", exact="HEAD")]}
     wrong = {**match, "headers": [header_is(":method", safe_regex={"regex": "GET|HEAD"}), *query(bad_query(binding))]}
     refused = refusal(wrong, 400, BAD_QUERY)
     for ending, (stream, content_type) in STREAMS.items():
         if binding.template.endswith(ending):
-            # It would last as long as its stream.
+            # HEAD of a stream would last as long as the stream.
             answer = refusal(head, 200, headers={"content-type": content_type})
             ids = {EVENT_IDS: ON} if stream == "events" else {}
             return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream), **ids}), answer]
@@ -75,14 +75,14 @@ def reads(match: Config, binding: Binding) -> list[Config]:
 
 
 def writes(match: Config, binding: Binding) -> list[Config]:
-    """Return the routes of a method with a body: JSON or none, and nothing in the query."""
+    """Return the routes of a method with a body: JSON or an empty body, and no query parameters."""
     method = header_is(":method", exact=binding.verb)
     plain = header_is("content-encoding", safe_regex={"regex": "(?i)(identity)?"})
     plain["treat_missing_header_as_empty"] = True
     typed = header_is("content-type", safe_regex={"regex": JSON_TYPE})
     untyped = {"name": "content-type", "present_match": False}
     batch = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)} if binding.template == BATCH_PATH else {}
-    # As nearly all are; what follows compares with patterns.
+    # The common case; the following routes match regular expressions.
     usual = [method, NO_QUERY_SIGN, header_is("content-type", exact="application/json"), NO_ENCODING]
     return [
         rest_route({**match, "headers": usual}, batch),
@@ -96,13 +96,13 @@ def writes(match: Config, binding: Binding) -> list[Config]:
 
 
 def query(pattern: str) -> list[Config]:
-    """Match a path with its query; the first comparison is cheap, and most requests have none."""
+    """Match a path with its query; the first match is cheap, and most requests have no query."""
     return [header_is(":path", contains="?"), header_is(":path", safe_regex={"regex": pattern})]
 
 
 def bad_query(binding: Binding) -> str:
-    """Return the pattern of queries with a parameter that has no name or value, is in the path, or comes twice."""
-    # The transcoder decodes names too, and none of ours needs an encoding.
+    """Return the pattern of queries with a parameter that has no name or value, is in the path, or occurs twice."""
+    # The transcoder also decodes names, and no field name needs an encoding.
     forbidden = [r"[^&=]+(&.*)?", r"=.*", r"[^&=]*%[^&=]*=.*"]
     for field in binding.fields:
         name = f"({field.name}|{field.json_name})" if field.name != field.json_name else field.name

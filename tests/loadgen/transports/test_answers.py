@@ -61,7 +61,7 @@ def error(code: int, reason: str) -> bytes:
     ("status", "body", "kind", "fate"),
     [
         (400, error(3, "INVALID_FIELD"), "INVALID_ARGUMENT/INVALID_FIELD", Fate.REFUSED),
-        (429, b'{"code":8,"message":"over the rate limit"}', "RESOURCE_EXHAUSTED", Fate.REFUSED),
+        (429, b'{"code":8,"message":"rate limit exceeded"}', "RESOURCE_EXHAUSTED", Fate.REFUSED),
         (503, error(14, "DATABASE_UNAVAILABLE"), "UNAVAILABLE/DATABASE_UNAVAILABLE", Fate.REFUSED),
         (503, error(14, "OUTCOME_UNKNOWN"), "UNAVAILABLE/OUTCOME_UNKNOWN", Fate.UNKNOWN),
         (504, b'{"code":4,"message":"late"}', "DEADLINE_EXCEEDED", Fate.UNKNOWN),

@@ -111,8 +111,8 @@ export enum ErrorReason {
   PRODUCT_NOT_TRACKED = 9,
 
   /**
-   * The service has as much work in hand as it admits; try again after the delay given.
-   *   {"code":8,"message":"too much work in hand, try again","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   * The server is overloaded; retry after the given delay.
+   *   {"code":8,"message":"server overloaded, retry after the given delay","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"OVERLOADED","domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"0.100s"}]}
    *
    * @generated from enum value: OVERLOADED = 10;
@@ -121,7 +121,7 @@ export enum ErrorReason {
 
   /**
    * The client is over its rate at the front door; the headers x-ratelimit-* and retry-after say when to try again.
-   *   {"code":8,"message":"over the rate limit","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":8,"message":"rate limit exceeded","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"RATE_LIMITED","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: RATE_LIMITED = 11;
@@ -130,7 +130,7 @@ export enum ErrorReason {
 
   /**
    * The database does not answer; nothing was stored.
-   *   {"code":14,"message":"the database is unavailable, try again","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":14,"message":"database unavailable, retry after the given delay","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"DATABASE_UNAVAILABLE","domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}]}
    *
    * @generated from enum value: DATABASE_UNAVAILABLE = 12;
@@ -139,7 +139,7 @@ export enum ErrorReason {
 
   /**
    * The connection to the database broke during the commit, so it is unknown whether the change was stored; ask again with the same request_id.
-   *   {"code":14,"message":"the outcome is unknown, ask again with the same requestId","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":14,"message":"transaction outcome unknown, retry with the same requestId","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"OUTCOME_UNKNOWN","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: OUTCOME_UNKNOWN = 13;
@@ -148,7 +148,7 @@ export enum ErrorReason {
 
   /**
    * The deadline passed before the work began; nothing was stored.
-   *   {"code":4,"message":"the deadline passed before the work began","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":4,"message":"deadline exceeded before processing started","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"EXPIRED","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: EXPIRED = 14;
@@ -193,7 +193,7 @@ export enum ErrorReason {
 
   /**
    * There is no such path; over gRPC, no such method (UNIMPLEMENTED).
-   *   {"code":5,"message":"no such path: GET /nope; /docs shows those that exist","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":5,"message":"no such path: GET /nope; see /docs for the paths","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"PATH_NOT_FOUND","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: PATH_NOT_FOUND = 31;
@@ -202,7 +202,7 @@ export enum ErrorReason {
 
   /**
    * The path does not answer this HTTP method; the header allow names those that it answers.
-   *   {"code":12,"message":"/orders does not answer DELETE; the header allow names what it answers","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":12,"message":"/orders does not allow DELETE; see the allow header","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"METHOD_NOT_ALLOWED","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: METHOD_NOT_ALLOWED = 32;
@@ -211,7 +211,7 @@ export enum ErrorReason {
 
   /**
    * The body is compressed, or its content-type is not the one that the path reads.
-   *   {"code":3,"message":"a body must be JSON, with content-type: application/json and no content-encoding","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":3,"message":"the body must be JSON, with content-type: application/json and no content-encoding","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"UNSUPPORTED_MEDIA_TYPE","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: UNSUPPORTED_MEDIA_TYPE = 33;
@@ -220,7 +220,7 @@ export enum ErrorReason {
 
   /**
    * The body or the headers are over the limit that the message names.
-   *   {"code":11,"message":"the body is too large: at most 1048576 bytes, 8388608 bytes for a batch of orders","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":11,"message":"request body too large: at most 1048576 bytes, 8388608 bytes for a batch of orders","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_TOO_LARGE","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: REQUEST_TOO_LARGE = 34;
@@ -228,8 +228,8 @@ export enum ErrorReason {
   REQUEST_TOO_LARGE = 34,
 
   /**
-   * The rest of the request did not arrive in time; nothing was stored.
-   *   {"code":4,"message":"the request did not arrive in time","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   * The rest of request not received in time; nothing was stored.
+   *   {"code":4,"message":"request not received in time","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_TIMED_OUT","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: REQUEST_TIMED_OUT = 35;
@@ -238,7 +238,7 @@ export enum ErrorReason {
 
   /**
    * The service did not answer before the deadline, so it is unknown what became of the call; ask again with the same request_id.
-   *   {"code":4,"message":"no answer before the deadline","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":4,"message":"no response before the deadline","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"NO_ANSWER_IN_TIME","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: NO_ANSWER_IN_TIME = 36;
@@ -247,7 +247,7 @@ export enum ErrorReason {
 
   /**
    * The front door cannot reach the service, or is overloaded; the call may be tried again, a write with the same request_id.
-   *   {"code":14,"message":"the service is unavailable, try again: no healthy upstream","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+   *   {"code":14,"message":"service unavailable, retry: no healthy upstream","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"SERVICE_UNAVAILABLE","domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: SERVICE_UNAVAILABLE = 37;
