@@ -9,8 +9,8 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]  # it is public, and not in __all__
 
-from processor.consume import crashes
-from processor.counting.store import SQL
+from processor.consume import poison_pills as crashes
+from processor.counting.transaction import SQL
 from processor.settings import WorkSettings
 from runtime.kafka import clients
 from runtime.kafka.topics import EVENT_TOPICS

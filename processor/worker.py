@@ -12,10 +12,10 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 
 from processor import maintenance
-from processor.consume import crashes
+from processor.consume import poison_pills as crashes
 from processor.consume.log_reader import LogReader
 from processor.consume.pauses import Pauses
-from processor.counting import store
+from processor.counting import transaction as store
 from processor.counting.reporting import tell
 from processor.dead_letters.writer import LetterBox, LetterNotWritten
 from processor.events import decode, positions

@@ -15,8 +15,8 @@ from rich.table import Table
 from cli.output.screen import console, plain_table
 from cli.place import ANALYTICS, use_local_kafka
 from processor.consume import pauses
-from processor.counting import store
-from processor.dead_letters import desk
+from processor.counting import transaction as store
+from processor.dead_letters import inspection as desk
 from processor.events.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime.kafka import topics

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.consume.log_extents import LogExtents
+from processor.consume.log_metadata import LogExtents
 from processor.events.batch import Batch, Span, place_of
 from processor.events.positions import Mark, Start
 from processor.settings import WorkSettings

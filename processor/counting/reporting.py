@@ -7,7 +7,7 @@ from collections import Counter
 
 from ordermesh.events.v1.events_pb2 import EventType
 
-from processor.counting import store
+from processor.counting import transaction as store
 from processor.events.batch import Batch
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger

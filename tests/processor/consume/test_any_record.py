@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from cli.pipeline.dead_letters import show
 from cli.topics.event_lines import EventLines
 from cli.topics.reader import Start, TopicReader
-from processor.dead_letters import desk
+from processor.dead_letters import inspection as desk
 from processor.dead_letters.writer import PREFIX
 from runtime.kafka import clients, raw_headers, topics
 from runtime.settings import Settings

@@ -18,8 +18,8 @@ from processor_servers import PARTITIONS
 from processor_world import World, created, restock, sums
 from raw_producer import Record, produce
 
-from processor.consume.crashes import InHand, Suspects
-from processor.dead_letters import desk
+from processor.consume.poison_pills import InHand, Suspects
+from processor.dead_letters import inspection as desk
 from runtime.kafka import topics
 from stack.machine import ports
 

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 from cli.topics import tail
 from cli.topics.reader import Start as TailStart
 from cli.topics.reader import TopicReader
-from processor.consume.crashes import MAX_CRASHES
-from processor.dead_letters import desk
+from processor.consume.poison_pills import MAX_CRASHES
+from processor.dead_letters import inspection as desk
 from processor.events.positions import Mark, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics

@@ -13,7 +13,7 @@ from raw_producer import Record, produce
 from cli.pipeline.dead_letters import app
 from processor.consume import pauses
 from processor.consume.pauses import Pause, Window
-from processor.counting import store
+from processor.counting import transaction as store
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.telemetry import metrics

@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka import TopicCollection, Uuid
 from structlog.testing import capture_logs
 
-from processor.consume import log_extents
-from processor.consume.log_extents import LogExtents
+from processor.consume import log_metadata as log_extents
+from processor.consume.log_metadata import LogExtents
 from runtime.kafka import clients, offsets, topics
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka

@@ -8,7 +8,7 @@ from processor_world import World, created, sums
 
 from cli.topics.event_lines import EventLines
 from cli.topics.reader import Start, TopicReader
-from processor.dead_letters import desk
+from processor.dead_letters import inspection as desk
 from runtime.kafka import topics
 
 PARTITION = 5

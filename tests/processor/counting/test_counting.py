@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 
 from orders.domain.ids import uuid7
 from processor import maintenance
-from processor.counting import store
-from processor.dead_letters import desk
+from processor.counting import transaction as store
+from processor.dead_letters import inspection as desk
 from processor.events import decode
 from processor.query import ledger_service
 from runtime.kafka import clients, topics

@@ -14,7 +14,8 @@ from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 
 from orders import create_topics
-from processor.dead_letters import desk, writer
+from processor.dead_letters import inspection as desk
+from processor.dead_letters import writer
 from processor.dead_letters.writer import LetterBox, LetterNotWritten
 from processor.events import decode
 from processor.events.batch import Parked, place_of

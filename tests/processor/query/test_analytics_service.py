@@ -31,7 +31,8 @@ from ordermesh.internal.v1.ledger_pb2 import (
 from processor_servers import Analytics
 from processor_world import created, history, new_id, sums
 
-from processor.counting import deltas, store
+from processor.counting import deltas
+from processor.counting import transaction as store
 from processor.query.analytics_service import AnalyticsServicer, Pool
 from processor.query.ledger_service import LedgerServicer
 from runtime.grpc.server import SyncErrors

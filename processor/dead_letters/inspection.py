@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from processor.counting import store
+from processor.counting import transaction as store
 from processor.dead_letters import writer
 from processor.events.batch import Place
 from processor.events.decode import Reason

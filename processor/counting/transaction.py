@@ -22,7 +22,7 @@ from runtime.postgres import arrays, connections
 from runtime.postgres.pooler import Pooler
 from runtime.postgres.queries import Queries
 
-SQL = Queries("processor.counting", "store.sql")
+SQL = Queries("processor.counting", "transaction.sql")
 
 Connection = psycopg.Connection[Any]
 

@@ -17,7 +17,7 @@ from processor.events.positions import Mark
 from runtime.kafka.offsets import Partition
 from runtime.postgres.queries import Queries
 
-SQL = Queries("processor.consume", "crashes.sql")
+SQL = Queries("processor.consume", "poison_pills.sql")
 # So many ends of workers, at last with this record alone in hand, and it is not tried again.
 MAX_CRASHES = 3
 # Counted together while one of them is suspect: few enough to go on one by one, enough not to be slow.
