@@ -1,4 +1,4 @@
-"""What a worker asks Kafka about its partitions besides their events: their topics' ids, begins and ends."""
+"""Reads metadata of the worker's partitions from Kafka: topic ids, first and end offsets."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from uuid import UUID
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from processor.events.batch import Span
+from processor.events.batch import OffsetRange
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition, PartitionOffsets
 from runtime.settings import Settings
 from runtime.telemetry.outage import Outage
 
 TIMEOUT_SECONDS = 5.0
-# A topic that is made again is noticed within this time when nothing else tells.
+# A recreated topic is noticed within this time at the latest.
 PERIOD_SECONDS = 5.0
 
 
-class LogExtents:
-    """Asks with a client of its own, which connects when it is needed."""
+class LogMetadata:
+    """Uses an admin client of its own, which connects on first use."""
 
     def __init__(self, settings: Settings, client_id: str) -> None:
         self._settings, self._client_id = settings, client_id
@@ -34,8 +34,8 @@ class LogExtents:
         self._asked_at = time.monotonic()
         self._outage = Outage("asking for the ids of topics")
 
-    def of(self, partitions: Iterable[Partition]) -> dict[Partition, PartitionOffsets]:
-        """Return what partitions hold. Blocks; raises KafkaException, also for a partition that does not exist."""
+    def offsets_of(self, partitions: Iterable[Partition]) -> dict[Partition, PartitionOffsets]:
+        """Return the offsets of partitions. Blocks; raises KafkaException, also for a partition that does not exist."""
         wanted = set(partitions)
         found = offsets.partition_offsets(self._client, wanted, TIMEOUT_SECONDS)
         if gone := wanted - found.keys():
@@ -44,10 +44,10 @@ class LogExtents:
             raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION, message))
         return found
 
-    def changed_ids(self) -> dict[str, UUID]:
-        """Return the ids of the topics of events when it is time and Kafka has told them; does not wait."""
+    def refreshed_topic_ids(self) -> dict[str, UUID]:
+        """Return the ids of the event topics once per period, when Kafka has answered; does not block."""
         if not self._asked and time.monotonic() - self._asked_at >= PERIOD_SECONDS:
-            # What the client has logged waits in its memory until somebody takes it.
+            # The client keeps its log messages in memory until it is polled.
             self._client.poll(0)
             asked = TopicCollection(list(topics.EVENT_TOPICS))
             self._asked = self._client.describe_topics(asked, request_timeout=TIMEOUT_SECONDS)
@@ -58,7 +58,7 @@ class LogExtents:
         ids: dict[str, UUID] = {}
         for name, future in answers.items():
             if error := future.exception():
-                # Its frames hold the future that holds it: a cycle of 7 KiB for each call.
+                # Its frames refer to the future that refers to it: a reference cycle of 7 KiB per call.
                 self._outage.begins(error.with_traceback(None))
             else:
                 ids[name] = offsets.read_topic(future.result()).topic_id
@@ -66,29 +66,29 @@ class LogExtents:
             self._outage.ends()
         return ids
 
-    def lost(self, spans: Mapping[Partition, Span]) -> Counter[Partition]:
-        """Return how many of the offsets that spans skipped were deleted before they were read.
+    def deleted_in_gaps(self, ranges: Mapping[Partition, OffsetRange]) -> Counter[Partition]:
+        """Return how many offsets in the gaps of these ranges were deleted before they were read.
 
-        The others never held an event: markers of transactions, records of aborted ones, what compaction removed.
+        The others never held an event: transaction markers, aborted records, records that compaction removed.
         """
-        for place, span in spans.items():
-            if span.gaps:
-                self._gaps.setdefault(place, []).extend(span.gaps)
-        lost: Counter[Partition] = Counter()
+        for partition, covered in ranges.items():
+            if covered.gaps:
+                self._gaps.setdefault(partition, []).extend(covered.gaps)
+        deleted: Counter[Partition] = Counter()
         if not self._gaps:
-            return lost
+            return deleted
         try:
-            firsts = offsets.log_start_offsets(self._client, self._gaps, TIMEOUT_SECONDS)
+            starts = offsets.log_start_offsets(self._client, self._gaps, TIMEOUT_SECONDS)
         except KafkaException:
             # Asked again with the next batch.
-            return lost
-        for place, gaps in self._gaps.items():
-            lost[place] = sum(max(0, min(end, firsts[place]) - begin) for begin, end in gaps)
+            return deleted
+        for partition, gaps in self._gaps.items():
+            deleted[partition] = sum(max(0, min(end, starts[partition]) - first) for first, end in gaps)
         self._gaps.clear()
-        return +lost
+        return +deleted
 
     @property
     def _client(self) -> AdminClient:
         if self._known_client is None:
-            self._known_client = clients.admin(self._settings, f"{self._client_id}-extents")
+            self._known_client = clients.admin(self._settings, f"{self._client_id}-metadata")
         return self._known_client

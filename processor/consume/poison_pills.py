@@ -1,4 +1,4 @@
-"""Knows the records that workers had in hand when they ended without a word, and which of them is to blame.
+"""Detects poison pills: records that crash the worker that processes them.
 
 See docs/decisions/0015-crashing-records.md.
 """
@@ -12,47 +12,47 @@ from typing import Any, NamedTuple
 import psycopg
 from confluent_kafka import Message
 
-from processor.events.batch import Place, Span, place_of
-from processor.events.positions import Mark
+from processor.events.batch import OffsetRange, Place, place_of
+from processor.events.positions import Position
 from runtime.kafka.offsets import Partition
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.consume", "poison_pills.sql")
-# So many ends of workers, at last with this record alone in hand, and it is not tried again.
+# After so many crashes, the last with only this record in flight, the record is rejected.
 MAX_CRASHES = 3
-# Counted together while one of them is suspect: few enough to go on one by one, enough not to be slow.
-CAREFUL_RECORDS = 50
+# Suspect records counted in one transaction: few enough to continue one by one, enough not to be slow.
+SUSPECTS_PER_BATCH = 50
 
 Connection = psycopg.Connection[Any]
 
 
-class InHand(NamedTuple):
-    """The records of a partition that were in hand at the end of a worker, at most so many in all partitions."""
+class Suspects(NamedTuple):
+    """The records of a partition that were in flight at a crash; `records` were in flight in all partitions."""
 
     first_offset: int
     next_offset: int
     records: int
 
 
-class Suspects:
-    """What was in hand at the ends of workers, of the partitions that this one holds."""
+class PoisonPillDetector:
+    """The records that were in flight at crashes of workers, of the partitions assigned to this worker."""
 
     def __init__(self) -> None:
-        self._known: dict[Partition, list[InHand]] = {}
+        self._suspects: dict[Partition, list[Suspects]] = {}
 
-    def load(self, connection: Connection, worker_id: str, held: Iterable[Partition], batch_events: int) -> None:
-        """Learn of the ends of all workers, also of those whose next run has not told yet."""
-        self._known = {}
-        mine = set(held)
-        for topic, partition, *in_hand in connection.execute(
-            SQL.suspects, {"worker_id": worker_id, "records": batch_events}
+    def load(self, connection: Connection, worker_id: str, assigned: Iterable[Partition], batch_events: int) -> None:
+        """Read the crashes of all workers, including those that have not restarted yet."""
+        self._suspects = {}
+        mine = set(assigned)
+        for topic, partition, *suspects in connection.execute(
+            SQL.list_suspects, {"worker_id": worker_id, "records": batch_events}
         ):
             if (topic, partition) in mine:
-                self._known.setdefault((topic, partition), []).append(InHand(*in_hand))
+                self._suspects.setdefault((topic, partition), []).append(Suspects(*suspects))
 
-    def first(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return how many of the first messages are to be counted together: all, a few, or one by one."""
-        if not self._known or not messages:
+    def first_batch(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return those of the first messages to count in one transaction: all, some suspects, or one of them."""
+        if not self._suspects or not messages:
             return messages
         most = self._most(messages[0], len(messages))
         other = (number for number, message in enumerate(messages[:most]) if self._most(message, len(messages)) != most)
@@ -62,72 +62,80 @@ class Suspects:
         records = min((one.records for one in self._of(place_of(message))), default=None)
         if records is None:
             return all_of_them
-        return CAREFUL_RECORDS if records > CAREFUL_RECORDS else 1
+        return SUSPECTS_PER_BATCH if records > SUSPECTS_PER_BATCH else 1
 
-    def name(self, messages: Sequence[Message]) -> list[Place]:
+    def suspect_places(self, messages: Sequence[Message]) -> list[Place]:
         """Return the places of those messages that are suspect."""
-        return [place for place in map(place_of, messages) if self._of(place)] if self._known else []
+        return [place for place in map(place_of, messages) if self._of(place)] if self._suspects else []
 
-    def to_blame(self, message: Message) -> int:
-        """Return how many workers ended with a message in hand, 0 unless it is to blame for that."""
-        ends = self._of(place_of(message)) if self._known else []
-        return len(ends) if len(ends) >= MAX_CRASHES and min(one.records for one in ends) == 1 else 0
+    def crashes_by(self, message: Message) -> int:
+        """Return the number of crashes with this message in flight if it is a poison pill, else 0."""
+        crashes = self._of(place_of(message)) if self._suspects else []
+        return len(crashes) if len(crashes) >= MAX_CRASHES and min(one.records for one in crashes) == 1 else 0
 
-    def _of(self, place: Place) -> list[InHand]:
+    def _of(self, place: Place) -> list[Suspects]:
         topic, partition, offset = place
-        return [one for one in self._known.get((topic, partition), ()) if one.first_offset <= offset < one.next_offset]
+        return [
+            one for one in self._suspects.get((topic, partition), ()) if one.first_offset <= offset < one.next_offset
+        ]
 
-    def settle(self, connection: Connection, spans: Mapping[Partition, Span]) -> None:
-        """Forget what lies before the ends of spans, which are counted."""
-        passed = {place: span.next_offset for place, span in spans.items() if self._passed(place, span.next_offset)}
+    def resolve(self, connection: Connection, ranges: Mapping[Partition, OffsetRange]) -> None:
+        """Drop the suspects before the ends of these ranges, which are counted."""
+        passed = {
+            partition: covered.next_offset
+            for partition, covered in ranges.items()
+            if self._is_passed(partition, covered.next_offset)
+        }
         if not passed:
             return
-        connection.execute(SQL.settle, {**columns(passed), "next_offsets": list(passed.values())})
-        for place, next_offset in passed.items():
-            self._known[place] = [one for one in self._known[place] if one.next_offset > next_offset]
-            if not self._known[place]:
-                del self._known[place]
+        connection.execute(SQL.resolve_crashes, {**columns(passed), "next_offsets": list(passed.values())})
+        for partition, next_offset in passed.items():
+            self._suspects[partition] = [one for one in self._suspects[partition] if one.next_offset > next_offset]
+            if not self._suspects[partition]:
+                del self._suspects[partition]
 
-    def _passed(self, place: Partition, next_offset: int) -> bool:
-        return any(one.next_offset <= next_offset for one in self._known.get(place, ()))
+    def _is_passed(self, partition: Partition, next_offset: int) -> bool:
+        return any(one.next_offset <= next_offset for one in self._suspects.get(partition, ()))
 
 
-def note_last_end(connection: Connection, worker_id: str, marks: Mapping[Partition, Mark], batch_events: int) -> int:
-    """Record what the last run of a worker had in hand, unless it ended in order; return in how many partitions."""
-    row = connection.execute(SQL.left, {"worker_id": worker_id}).fetchone()
+def record_last_crash(
+    connection: Connection, worker_id: str, positions: Mapping[Partition, Position], batch_events: int
+) -> int:
+    """Record what the last run of a worker had in flight, unless it shut down cleanly; return in how many partitions."""
+    row = connection.execute(SQL.last_run, {"worker_id": worker_id}).fetchone()
     if row is None:
         return 0
-    held, in_hand = row
-    begins = [(*place, marks[place].next_offset) for place in map(tuple, held) if place in marks]
-    spans = in_hand["spans"] if in_hand else [(*begin, begin[2] + batch_events) for begin in begins]
+    assigned, in_flight = row
+    begins = [(*each, positions[each].next_offset) for each in map(tuple, assigned) if each in positions]
+    ranges = in_flight["spans"] if in_flight else [(*begin, begin[2] + batch_events) for begin in begins]
     parameters = {
         "worker_id": worker_id,
-        "records": in_hand["records"] if in_hand else batch_events,
-        **columns((topic, partition) for topic, partition, _, _ in spans),
-        "first_offsets": [first for _, _, first, _ in spans],
-        "next_offsets": [end for _, _, _, end in spans],
+        "records": in_flight["records"] if in_flight else batch_events,
+        **columns((topic, partition) for topic, partition, _, _ in ranges),
+        "first_offsets": [first for _, _, first, _ in ranges],
+        "next_offsets": [end for _, _, _, end in ranges],
     }
-    connection.execute(SQL.note_crash, parameters)
-    return len(spans)
+    connection.execute(SQL.insert_crash, parameters)
+    return len(ranges)
 
 
-def columns(places: Iterable[Partition]) -> dict[str, list[Any]]:
-    """Return partitions as parameters."""
-    found = list(places)
-    return {"topics": [topic for topic, _ in found], "partitions": [partition for _, partition in found]}
-
-
-def take_in_hand(connection: Connection, worker_id: str, places: Sequence[Place]) -> None:
-    """Note which suspect records are counted next; none: that they are counted."""
-    spans: dict[Partition, list[int]] = {}
+def record_in_flight(connection: Connection, worker_id: str, places: Sequence[Place]) -> None:
+    """Record which suspect records are counted next; an empty list: that they are counted."""
+    ranges: dict[Partition, list[int]] = {}
     for topic, partition, offset in places:
-        span = spans.setdefault((topic, partition), [offset, offset])
-        span[1] = offset + 1
-    in_hand = {"records": len(places), "spans": [[*place, *span] for place, span in spans.items()]}
-    parameters = {"worker_id": worker_id, "in_hand": json.dumps(in_hand) if places else None}
-    connection.execute(SQL.take_in_hand, parameters)
+        found = ranges.setdefault((topic, partition), [offset, offset])
+        found[1] = offset + 1
+    in_flight = {"records": len(places), "spans": [[*each, *found] for each, found in ranges.items()]}
+    parameters = {"worker_id": worker_id, "in_flight": json.dumps(in_flight) if places else None}
+    connection.execute(SQL.record_in_flight, parameters)
 
 
-def forget(connection: Connection, days: int) -> None:
-    """Forget the ends of workers that were long ago."""
-    connection.execute(SQL.forget_crashes, {"days": days})
+def delete_old_crashes(connection: Connection, days: int) -> None:
+    """Delete the crashes from before the retention."""
+    connection.execute(SQL.delete_old_crashes, {"days": days})
+
+
+def columns(partitions: Iterable[Partition]) -> dict[str, list[Any]]:
+    """Return partitions as parameters."""
+    found = list(partitions)
+    return {"topics": [topic for topic, _ in found], "partitions": [number for _, number in found]}

@@ -1,16 +1,17 @@
--- name: left
--- Return what a worker held and had in hand when it last wrote; nothing once it has ended in order.
+-- name: last_run
+-- Return what a worker's last run had assigned and in flight; no row after a clean shutdown.
 SELECT held, in_hand FROM worker_heartbeat WHERE worker_id = %(worker_id)s AND held IS NOT NULL;
 
--- name: note_crash
--- Record what a worker had in hand when it ended.
-WITH noted AS (UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s)
+-- name: insert_crash
+-- Record what a worker had in flight when it crashed.
+WITH recorded AS (UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s)
 INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records)
 SELECT %(worker_id)s, t.*, %(records)s
 FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[], %(next_offsets)s::bigint[]) AS t;
 
--- name: suspects
--- List what was in hand at the end of workers and is neither counted nor parked yet; also of those that were lately silent and not started again.
+-- name: list_suspects
+-- List the records that were in flight at crashes and are neither counted nor dead letters yet; also those of workers whose
+-- heartbeat stopped within the last minute and which have not restarted.
 WITH silent AS (
     SELECT held, in_hand FROM worker_heartbeat
     WHERE worker_id <> %(worker_id)s AND seen_at BETWEEN now() - interval '1 minute' AND now() - interval '3 seconds'
@@ -25,16 +26,16 @@ FROM silent, jsonb_array_elements(held) AS place
 LEFT JOIN partition_progress ON topic = place ->> 0 AND partition = (place ->> 1)::integer
 WHERE in_hand IS NULL;
 
--- name: take_in_hand
--- Note which suspect records a worker counts next.
-UPDATE worker_heartbeat SET in_hand = %(in_hand)s::jsonb WHERE worker_id = %(worker_id)s;
+-- name: record_in_flight
+-- Record which suspect records a worker counts next.
+UPDATE worker_heartbeat SET in_hand = %(in_flight)s::jsonb WHERE worker_id = %(worker_id)s;
 
--- name: settle
--- Note that partitions are counted beyond what was in hand.
+-- name: resolve_crashes
+-- Resolve the crashes whose in-flight records are all counted.
 UPDATE worker_crash c SET settled_at = clock_timestamp()
 FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[]) AS t (topic, partition, next_offset)
 WHERE c.topic = t.topic AND c.partition = t.partition AND c.next_offset <= t.next_offset AND c.settled_at IS NULL;
 
--- name: forget_crashes
--- Delete what happened long ago.
+-- name: delete_old_crashes
+-- Delete the crashes from before the retention.
 DELETE FROM worker_crash WHERE crashed_at < now() - make_interval(days => %(days)s);

@@ -1,1 +1,1 @@
-"""From a batch to the analytics tables: each event once, in one transaction."""
+"""Counting: from a batch to the analytics tables, each event once, in one transaction."""

@@ -1,4 +1,4 @@
-"""Turns events into changes of the metrics; the same events in any order and grouping give the same sums."""
+"""Computes how events change the metrics; the same events in any order and grouping give the same sums."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOP_PRODUCTS_UNITS = "top_products_units"
 TOP_PRODUCTS_REVENUE = "top_products_revenue"
 ORDERS_BY_STATUS = "orders_by_status"
 RESTOCK_REQUESTS = "restock_requests"
-# In minor units in the table, in major units for readers.
+# Stored in minor units, returned in major units.
 MONEY = frozenset({REVENUE_TOTAL, CANCELLED_REVENUE, REVENUE_PER_MINUTE, TOP_PRODUCTS_REVENUE})
 NAMES = MONEY | {ORDERS_TOTAL, ORDERS_PER_MINUTE, TOP_PRODUCTS_UNITS, ORDERS_BY_STATUS, RESTOCK_REQUESTS}
 TOTAL = ""
@@ -32,7 +32,7 @@ MetricKey = tuple[str, str]
 
 
 class Tally:
-    """Sums of events by what the metrics are kept by."""
+    """Sums of events, grouped by the dimensions of the metrics."""
 
     def __init__(self) -> None:
         self.minutes: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
@@ -61,7 +61,7 @@ class Tally:
                 self.restock_requests += 1
 
     def deltas(self) -> dict[MetricKey, int]:
-        """Return by how much each metric changes; those that do not are left out."""
+        """Return the change of each metric; unchanged metrics are left out."""
         changes: dict[MetricKey, int] = {
             (ORDERS_TOTAL, TOTAL): sum(orders for orders, _ in self.minutes.values()),
             (REVENUE_TOTAL, TOTAL): sum(revenue for _, revenue in self.minutes.values()),
@@ -82,7 +82,7 @@ class Tally:
 
 
 def deltas(events: Iterable[Event]) -> dict[MetricKey, int]:
-    """Return by how much each metric changes when these events, each of them new, are counted."""
+    """Return the change of each metric when these events, each of them new, are counted."""
     tally = Tally()
     tally.add(events)
     return tally.deltas()

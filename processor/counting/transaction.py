@@ -1,25 +1,21 @@
-"""Writes a batch into the analytics database: what was counted and how far, in one transaction."""
+"""Counts a batch in one transaction: its new events, its dead letters, the metrics, and the partition positions."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from processor.counting.deltas import MetricKey, deltas
-from processor.events.batch import Batch, Parked
-from processor.events.decode import Event, Window
-from processor.events.positions import Mark, Start
-from runtime.kafka import event_rules
-from runtime.kafka.offsets import NO_TOPIC, Partition
+from processor.events.batch import Batch, DeadLetter
+from processor.events.decode import Event
+from runtime.kafka.offsets import Partition
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, topic_of
-from runtime.postgres import arrays, connections
-from runtime.postgres.pooler import Pooler
+from runtime.postgres import arrays
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.counting", "transaction.sql")
@@ -29,58 +25,53 @@ Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a batch changed: the events that were new, how many were not, and the dead letters that were new."""
+    """What a batch changed: the events that were new, the number of duplicates, and of new dead letters."""
 
     events: Sequence[Event]
     duplicates: int
-    parked: int
+    dead_letters: int
 
 
-def connect(dsn: str, pooler: Pooler = "none") -> Connection:
-    """Connect as a worker. Raises psycopg.OperationalError."""
-    return connections.connect(dsn, "ordermesh-processor", pooler)
+class CountingTransaction:
+    """A transaction that counts a batch: events are recorded as they are decoded, then all that follows from them.
 
-
-class Counting:
-    """A transaction that counts a batch: its events are recorded as they come, then everything that follows from them.
-
-    It locks partitions before metrics and both sorted, as every worker does.
+    It locks partitions before metrics, both in sorted order, as every worker does.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._answers: list[psycopg.Cursor[Any]] = []
+        self._recorded: list[psycopg.Cursor[Any]] = []
 
     def record(self, events: Sequence[Event], places: Sequence[tuple[int, int]]) -> None:
-        """Send events to be recorded; the server works on them while the caller goes on."""
+        """Send events to be recorded; the server inserts them while the caller continues."""
         if events:
-            self._answers.append(self._connection.execute(SQL.insert_events, event_parameters(events, places)))
+            self._recorded.append(self._connection.execute(SQL.insert_events, event_parameters(events, places)))
 
     def finish(self, batch: Batch) -> Counted:
-        """Count what is new of the batch, whose events were recorded, and move its marks."""
-        known = {event_id for answer in self._answers for (event_id,) in answer}
-        events, counted = only_new(batch, known)
-        parked = park_events(self._connection, batch.parked)
-        add_progress(self._connection, batch, counted, parked, events)
+        """Count the new events of the batch, whose events were recorded, and advance its positions."""
+        duplicate_ids = {event_id for cursor in self._recorded for (event_id,) in cursor}
+        events, counted = only_new(batch, duplicate_ids)
+        dead_letters = insert_dead_letters(self._connection, batch.dead_letters)
+        advance_positions(self._connection, batch, counted, dead_letters, events)
         add_metrics(self._connection, deltas(events))
-        return Counted(events, batch.duplicates + len(known), sum(parked.values()))
+        return Counted(events, batch.duplicates + len(duplicate_ids), sum(dead_letters.values()))
 
 
 @contextmanager
-def counting(connection: Connection) -> Iterator[Counting]:
+def counting(connection: Connection) -> Iterator[CountingTransaction]:
     """Open a transaction that counts, and commit it.
 
-    Raises psycopg.Error: nothing was changed, or, when the connection broke during the commit, perhaps all of it.
+    Raises psycopg.Error: nothing was changed, or, when the connection failed during the commit, possibly all of it.
     """
     with connection.pipeline(), connection.transaction():
-        yield Counting(connection)
+        yield CountingTransaction(connection)
 
 
-def only_new(batch: Batch, known: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
-    """Return the events that had not been counted before, and how many there are by partition."""
-    fresh = [pair for pair in zip(batch.events, batch.places, strict=True) if pair[0].event_id not in known]
-    counted = Counter((topic_of(event.type), partition) for event, (partition, _) in fresh)
-    return [event for event, _ in fresh], counted
+def only_new(batch: Batch, duplicate_ids: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
+    """Return the events that had not been counted before, and their number by partition."""
+    new = [pair for pair in zip(batch.events, batch.places, strict=True) if pair[0].event_id not in duplicate_ids]
+    counted = Counter((topic_of(event.type), partition) for event, (partition, _) in new)
+    return [event for event, _ in new], counted
 
 
 def event_parameters(events: Sequence[Event], places: Sequence[tuple[int, int]]) -> dict[str, str]:
@@ -101,54 +92,55 @@ def event_parameters(events: Sequence[Event], places: Sequence[tuple[int, int]])
     }
 
 
-def park_events(connection: Connection, parked: Sequence[Parked]) -> Counter[Partition]:
+def insert_dead_letters(connection: Connection, dead_letters: Sequence[DeadLetter]) -> Counter[Partition]:
     """Record the batch's dead letters; return how many were new, by partition."""
-    if not parked:
+    if not dead_letters:
         return Counter()
     parameters: dict[str, list[Any]] = {
-        "topics": [letter.place[0] for letter in parked],
-        "topic_ids": [letter.topic_id for letter in parked],
-        "partitions": [letter.place[1] for letter in parked],
-        "offsets": [letter.place[2] for letter in parked],
-        "letter_topics": [None if letter.kept else DEAD_LETTER_TOPICS[letter.place[0]] for letter in parked],
-        "letter_partitions": [letter.letter_partition for letter in parked],
-        "letter_offsets": [letter.letter_offset for letter in parked],
-        "event_ids": [letter.poison.event_id for letter in parked],
-        "reasons": [letter.poison.reason.value for letter in parked],
-        "details": [letter.poison.detail for letter in parked],
-        "event_keys": [letter.kept and letter.kept.key for letter in parked],
-        "event_values": [letter.kept and letter.kept.value for letter in parked],
-        "event_headers": [letter.kept and letter.kept.headers for letter in parked],
+        "topics": [each.place[0] for each in dead_letters],
+        "topic_ids": [each.topic_id for each in dead_letters],
+        "partitions": [each.place[1] for each in dead_letters],
+        "offsets": [each.place[2] for each in dead_letters],
+        "dlq_topics": [None if each.stored else DEAD_LETTER_TOPICS[each.place[0]] for each in dead_letters],
+        "dlq_partitions": [each.dlq_partition for each in dead_letters],
+        "dlq_offsets": [each.dlq_offset for each in dead_letters],
+        "event_ids": [each.rejection.event_id for each in dead_letters],
+        "reasons": [each.rejection.reason.value for each in dead_letters],
+        "details": [each.rejection.detail for each in dead_letters],
+        "event_keys": [each.stored and each.stored.key for each in dead_letters],
+        "event_values": [each.stored and each.stored.value for each in dead_letters],
+        "event_headers": [each.stored and each.stored.headers for each in dead_letters],
     }
-    return Counter((topic, partition) for topic, partition in connection.execute(SQL.park_events, parameters))
+    new = connection.execute(SQL.insert_dead_letters, parameters)
+    return Counter((topic, partition) for topic, partition in new)
 
 
-def add_progress(
+def advance_positions(
     connection: Connection,
     batch: Batch,
     counted: Counter[Partition],
-    parked: Counter[Partition],
+    dead_letters: Counter[Partition],
     events: Sequence[Event],
 ) -> None:
-    """Move the marks of the batch's partitions, with the latencies of its new events.
+    """Advance the positions of the batch's partitions, with the latencies of its new events.
 
-    The transaction fails with SerializationFailure when a mark is not where the batch began.
+    The transaction fails with SerializationFailure when a position is not where the batch started.
     """
     times = sorted(event.occur_us for event in events)
-    spans = sorted(batch.spans.items())
+    ranges = sorted(batch.ranges.items())
     parameters = {
-        "topics": [topic for (topic, _), _ in spans],
-        "partitions": [partition for (_, partition), _ in spans],
-        "topic_ids": [span.begin.topic_id for _, span in spans],
-        "first_offsets": [span.begin.next_offset for _, span in spans],
-        "next_offsets": [span.next_offset for _, span in spans],
-        "counted": [counted[partition] for partition, _ in spans],
-        "parked": [parked[partition] for partition, _ in spans],
-        # The latest hundredth of the events has the earliest times.
+        "topics": [topic for (topic, _), _ in ranges],
+        "partitions": [partition for (_, partition), _ in ranges],
+        "topic_ids": [covered.start.topic_id for _, covered in ranges],
+        "first_offsets": [covered.start.next_offset for _, covered in ranges],
+        "next_offsets": [covered.next_offset for _, covered in ranges],
+        "counted": [counted[partition] for partition, _ in ranges],
+        "dead_letters": [dead_letters[partition] for partition, _ in ranges],
+        # The events with the longest latencies have the earliest times.
         "p50_occur_us": times[len(times) // 2] if times else None,
         "p99_occur_us": times[len(times) // 100] if times else None,
     }
-    connection.execute(SQL.add_progress, parameters)
+    connection.execute(SQL.advance_positions, parameters)
 
 
 def add_metrics(connection: Connection, changes: dict[MetricKey, int]) -> None:
@@ -162,48 +154,3 @@ def add_metrics(connection: Connection, changes: dict[MetricKey, int]) -> None:
         "changes": arrays.plain(change for _, change in rows),
     }
     connection.execute(SQL.add_metrics, parameters)
-
-
-def marks(connection: Connection) -> dict[Partition, Mark]:
-    """Return how far each partition is counted."""
-    rows = connection.execute(SQL.list_progress)
-    return {(topic, partition): Mark(topic_id, offset) for topic, partition, topic_id, offset in rows}
-
-
-def open_marks(connection: Connection, starts: Mapping[Partition, Start]) -> None:
-    """Record the marks that are new; one that another worker moved meanwhile stays as it is."""
-    new = sorted((place, start) for place, start in starts.items() if start.mark != start.known)
-    if not new:
-        return
-    parameters = {
-        "topics": [topic for (topic, _), _ in new],
-        "partitions": [partition for (_, partition), _ in new],
-        "topic_ids": [start.mark.topic_id for _, start in new],
-        "next_offsets": [start.mark.next_offset for _, start in new],
-        "known_ids": [start.known and start.known.topic_id for _, start in new],
-        "known_offsets": [start.known and start.known.next_offset for _, start in new],
-    }
-    with connection.transaction():
-        connection.execute(SQL.open_marks, parameters)
-        # What was recorded before topics had ids here is taken to be of this one.
-        connection.execute(SQL.name_letters, parameters | {"no_topic": NO_TOPIC})
-        # Topics that were made again: their records are others.
-        connection.execute(SQL.forget_suspects, parameters | {"no_topic": NO_TOPIC})
-
-
-def window(connection: Connection, retention_days: int) -> Window:
-    """Return which events may be counted now, by the database's clock."""
-    parameters = {"retention_days": retention_days, "ahead_seconds": event_rules.AHEAD_SECONDS}
-    row = connection.execute(SQL.event_window, parameters).fetchone()
-    assert row is not None  # noqa: S101  # a query without FROM has one row
-    return Window(*row)
-
-
-def leave(connection: Connection, worker_id: str) -> None:
-    """Take a worker's heartbeat away."""
-    connection.execute(SQL.leave, {"worker_id": worker_id})
-
-
-def beat(connection: Connection, worker_id: str, held: Iterable[Partition]) -> None:
-    """Show that a worker is alive and which partitions it holds."""
-    connection.execute(SQL.beat, {"worker_id": worker_id, "held": Jsonb(sorted(held))})

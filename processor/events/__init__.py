@@ -1,1 +1,1 @@
-"""What an event is: its bytes decoded, a batch of them, and the positions of partitions. Pure."""
+"""Events: decoding a record, a batch of records, and the positions of partitions. Pure."""

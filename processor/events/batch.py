@@ -1,4 +1,4 @@
-"""Sorts what a worker read from the log into events to count and dead letters to park."""
+"""Decodes what a worker read from the log into a batch: events to count, and rejected records as dead letters."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
-from processor.events.decode import Event, Poison, Reason, Window, decode
-from processor.events.positions import Mark
+from processor.events.decode import Event, EventWindow, Reason, Rejection, decode
+from processor.events.positions import Position
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.telemetry import trace_context
 from runtime.telemetry.trace_context import TraceContext
 
+# Where a record is in the log: topic, partition, offset.
 Place = tuple[str, int, int]
-# The last digit of a traceparent whose trace is followed in the logs.
+# The last digit of a traceparent whose trace is sampled.
 SAMPLED_DIGITS = frozenset((b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f"))
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The bytes of an event whose dead letter Kafka refuses; its headers are the text that a letter has of them."""
+class StoredRecord:
+    """The bytes of a record whose dead letter Kafka refuses, for the database; headers encoded as in a dead letter."""
 
     key: bytes | None
     value: bytes | None
@@ -30,24 +31,24 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Parked:
-    """A message that cannot be counted, why, and where its bytes are: among the dead letters, or `kept` here.
+class DeadLetter:
+    """A rejected record, the reason, and where its bytes are kept: in the dead letter topic, or `stored` here.
 
     Its headers are None where they have to be read as bytes.
     """
 
     message: Message
     place: Place
-    poison: Poison
+    rejection: Rejection
     headers: Headers | None
     topic_id: UUID = NO_TOPIC
-    letter_partition: int | None = None
-    letter_offset: int | None = None
-    kept: Kept | None = None
+    dlq_partition: int | None = None
+    dlq_offset: int | None = None
+    stored: StoredRecord | None = None
 
 
-class LogWentBack(Exception):
-    """A partition delivers an offset again: its topic was made again, or its log was cut back."""
+class OffsetWentBack(Exception):
+    """A partition delivers an offset again: its topic was recreated, or its log was truncated."""
 
     def __init__(self, partition: Partition) -> None:
         super().__init__(f"{partition[0]}/{partition[1]}")
@@ -55,16 +56,16 @@ class LogWentBack(Exception):
 
 
 @dataclass(slots=True)
-class Span:
-    """Which offsets of a partition a batch covers, and where between them no event was delivered."""
+class OffsetRange:
+    """The offsets of a partition that a batch covers, and the gaps between them: offsets that delivered no record."""
 
-    begin: Mark
+    start: Position
     next_offset: int
-    events: int = 0
+    records: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def skip_to(self, offset: int) -> None:
-        """Cover the offsets up to this one, which hold no event."""
+        """Cover the offsets up to this one, which hold no record."""
         self.gaps.append((self.next_offset, offset))
         self.next_offset = offset
 
@@ -73,68 +74,69 @@ class Span:
 class Batch:
     """What one transaction counts; `places` has the (partition, offset) of each event, in the same order.
 
-    `begins` says where the partitions must go on, and `spans` what was covered from there.
+    `positions` says where each partition continues, and `ranges` what the batch covers from there.
     """
 
-    begins: Mapping[Partition, Mark] = field(default_factory=dict)
+    positions: Mapping[Partition, Position] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
-    parked: list[Parked] = field(default_factory=list)
-    spans: dict[Partition, Span] = field(default_factory=dict)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    ranges: dict[Partition, OffsetRange] = field(default_factory=dict)
     sampled: dict[str, TraceContext] = field(default_factory=dict)
     duplicates: int = 0
-    seen: set[str] = field(default_factory=set)
+    seen_ids: set[str] = field(default_factory=set)
 
-    def span(self, partition: Partition, offset: int) -> Span:
-        """Return the span of a partition, which begins where the partition goes on, else at the offset."""
-        span = self.spans.get(partition)
-        if span is None:
-            begin = self.begins.get(partition) or Mark(NO_TOPIC, offset)
-            span = self.spans[partition] = Span(begin, begin.next_offset)
-        return span
+    def range_of(self, partition: Partition, offset: int) -> OffsetRange:
+        """Return the range of a partition, which starts at the partition's position, else at the offset."""
+        found = self.ranges.get(partition)
+        if found is None:
+            start = self.positions.get(partition) or Position(NO_TOPIC, offset)
+            found = self.ranges[partition] = OffsetRange(start, start.next_offset)
+        return found
 
 
-def sort_out(messages: Sequence[Message], batch: Batch, window: Window) -> None:
-    """Decode messages into a batch; a second delivery within the batch is dropped. Raises LogWentBack."""
-    seen = batch.seen
+def decode_into(batch: Batch, messages: Sequence[Message], window: EventWindow) -> None:
+    """Decode messages into a batch; a second delivery within the batch is dropped. Raises OffsetWentBack."""
+    seen_ids = batch.seen_ids
     for message in messages:
         topic, partition, offset = place_of(message)
-        span = batch.spans.get((topic, partition)) or batch.span((topic, partition), offset)
-        if offset != span.next_offset:
-            if offset < span.next_offset:
-                raise LogWentBack((topic, partition))
-            span.skip_to(offset)
-        span.next_offset = offset + 1
-        span.events += 1
+        covered = batch.ranges.get((topic, partition)) or batch.range_of((topic, partition), offset)
+        if offset != covered.next_offset:
+            if offset < covered.next_offset:
+                raise OffsetWentBack((topic, partition))
+            covered.skip_to(offset)
+        covered.next_offset = offset + 1
+        covered.records += 1
         headers: Headers | None
-        outcome: Event | Poison
+        decoded: Event | Rejection
         try:
             headers = read_headers(message)
-            outcome = decode(topic, message.key(), message.value(), window)
+            decoded = decode(topic, message.key(), message.value(), window)
         except UnreadableHeaders as error:
-            headers, outcome = None, Poison(Reason.UNREADABLE_HEADERS, str(error))
-        if isinstance(outcome, Poison):
+            headers, decoded = None, Rejection(Reason.UNREADABLE_HEADERS, str(error))
+        if isinstance(decoded, Rejection):
             if (unread := message.error()) is not None:
-                outcome = Poison(Reason.UNREADABLE_BATCH, unread.str())
-            batch.parked.append(Parked(message, (topic, partition, offset), outcome, headers, span.begin.topic_id))
-        elif outcome.event_id in seen:
+                decoded = Rejection(Reason.UNREADABLE_BATCH, unread.str())
+            place = (topic, partition, offset)
+            batch.dead_letters.append(DeadLetter(message, place, decoded, headers, covered.start.topic_id))
+        elif decoded.event_id in seen_ids:
             batch.duplicates += 1
         else:
-            seen.add(outcome.event_id)
-            batch.events.append(outcome)
+            seen_ids.add(decoded.event_id)
+            batch.events.append(decoded)
             batch.places.append((partition, offset))
             if headers and (context := sampled_context(headers)) is not None:
-                batch.sampled[outcome.event_id] = context
+                batch.sampled[decoded.event_id] = context
 
 
-def set_aside(message: Message, batch: Batch, poison: Poison) -> None:
-    """Park a message that is not even looked at, the only one of its batch."""
+def reject_into(batch: Batch, message: Message, rejection: Rejection) -> None:
+    """Add a message as a dead letter without decoding it, the only one of its batch."""
     topic, partition, offset = place_of(message)
-    span = batch.span((topic, partition), offset)
-    if offset > span.next_offset:
-        span.skip_to(offset)
-    span.next_offset, span.events = offset + 1, 1
-    batch.parked.append(Parked(message, (topic, partition, offset), poison, None))
+    covered = batch.range_of((topic, partition), offset)
+    if offset > covered.next_offset:
+        covered.skip_to(offset)
+    covered.next_offset, covered.records = offset + 1, 1
+    batch.dead_letters.append(DeadLetter(message, (topic, partition, offset), rejection, None))
 
 
 def place_of(message: Message) -> Place:
@@ -143,7 +145,7 @@ def place_of(message: Message) -> Place:
 
 
 def sampled_context(headers: Headers) -> TraceContext | None:
-    """Return the trace context of a message whose trace is followed in the logs; the last traceparent counts."""
+    """Return the trace context of a message whose trace is sampled; the last traceparent counts."""
     value = last_value(headers, "traceparent")
     if value is None or value[-1:] not in SAMPLED_DIGITS:
         return None

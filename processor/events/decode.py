@@ -1,4 +1,4 @@
-"""Turns the bytes of the log into events, or says why they are none."""
+"""Decodes a record of the log into an event, or rejects it with a reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from runtime.kafka import event_rules
 from runtime.kafka.topics import ORDER_EVENTS
 
 SCHEMA_VERSION = 1
-# What an order adds to one product's sales: product_id, units, revenue_minor.
+# What an order adds to the sales of one product: product_id, units, revenue_minor.
 Line = tuple[str, int, int]
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -38,8 +38,9 @@ PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_TOTAL_MINOR = 10**14
 TYPES = {
     name.lower(): number for name, number in EventType.items() if number != EventType.EVENT_TYPE_UNSPECIFIED
-}  # the payload's field is named as its type
-STEPS = {
+}  # the payload's field is named like its type
+# Which status an event type leads from and to.
+TRANSITIONS = {
     (ORDER_CREATED, Order.STATUS_UNSPECIFIED, Order.CREATED),
     (ORDER_CREATED, Order.STATUS_UNSPECIFIED, Order.PENDING_RESTOCK),
     (STOCK_ALLOCATED, Order.PENDING_RESTOCK, Order.CREATED),
@@ -52,7 +53,7 @@ STEPS = {
 
 
 class Reason(StrEnum):
-    """Why an event cannot be counted."""
+    """Why a record was rejected. Stored with the dead letter."""
 
     EMPTY = "EMPTY"
     UNDECODABLE = "UNDECODABLE"
@@ -67,8 +68,8 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Poison:
-    """What is set aside: the reason, what exactly is wrong, and the event's id where it can be read."""
+class Rejection:
+    """Why a record cannot be counted: the reason, the details, and the event's id where it can be read."""
 
     reason: Reason
     detail: str
@@ -76,7 +77,7 @@ class Poison:
 
 
 class Event(NamedTuple):
-    """What is counted of an event; status and amounts are 0 for events of stock."""
+    """The fields of an event that are counted; status and amounts are 0 for events of the topic stock."""
 
     event_id: str
     order_id: str | None
@@ -89,10 +90,10 @@ class Event(NamedTuple):
     lines: Sequence[Line]
 
 
-class Window(NamedTuple):
-    """Which events may be counted: from the oldest id of which it is known whether it was, to before the newest.
+class EventWindow(NamedTuple):
+    """Which events may be counted: from the oldest id whose counting is still recorded, to before the newest.
 
-    The newest are so far after the database's clock that they cannot have happened; an id begins with a time too.
+    Newer events are so far ahead of the database's clock that they cannot have happened. An id starts with its time.
     """
 
     oldest_event_id: str
@@ -100,93 +101,93 @@ class Window(NamedTuple):
     newest_occur_us: int
 
 
-ANY_TIME = Window("", "g", timestamps.LIMIT_SECONDS * 1_000_000)
+ANY_TIME = EventWindow("", "g", timestamps.LIMIT_SECONDS * 1_000_000)
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None, window: Window) -> Event | Poison:
-    """Read one event of the log."""
+def decode(topic: str, key: bytes | None, value: bytes | None, window: EventWindow) -> Event | Rejection:
+    """Decode one record of the log, or reject it."""
     if not value:
-        return Poison(Reason.EMPTY, "the value is empty")
+        return Rejection(Reason.EMPTY, "the value is empty")
     try:
-        outcome = decode_order(key, value) if topic == ORDER_EVENTS else decode_stock(key, value)
+        decoded = decode_order(key, value) if topic == ORDER_EVENTS else decode_stock(key, value)
     except DecodeError:
-        return Poison(Reason.UNDECODABLE, "the value is no message of the contract")
-    if isinstance(outcome, Poison):
-        return outcome
-    event_id = outcome.event_id
+        return Rejection(Reason.UNDECODABLE, "the value is not a message of the contract")
+    if isinstance(decoded, Rejection):
+        return decoded
+    event_id = decoded.event_id
     if event_id < window.oldest_event_id:
-        return Poison(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id)
-    if event_rules.is_too_new(event_id, outcome.occur_us, window.newest_event_id, window.newest_occur_us):
-        return Poison(Reason.TOO_NEW, event_rules.TOO_NEW, event_id)
-    return outcome
+        return Rejection(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id)
+    if event_rules.is_too_new(event_id, decoded.occur_us, window.newest_event_id, window.newest_occur_us):
+        return Rejection(Reason.TOO_NEW, event_rules.TOO_NEW, event_id)
+    return decoded
 
 
-def decode_order(key: bytes | None, value: bytes) -> Event | Poison:
-    """Read an event of the topic order-events. Raises DecodeError."""
+def decode_order(key: bytes | None, value: bytes) -> Event | Rejection:
+    """Decode a record of the topic order-events. Raises DecodeError."""
     event = OrderEvent.FromString(value)
     event_id, order_id = event.event_id, event.order_id
     type_ = TYPES.get(event.WhichOneof("payload") or "")
     if type_ is None or event.schema_version > SCHEMA_VERSION:
         return unknown(event)
     if key != order_id.encode():
-        return Poison(Reason.WRONG_KEY, "the key is not the order_id", readable(event_id))
+        return Rejection(Reason.WRONG_KEY, "the key is not the order_id", valid_id(event_id))
     lines, units, sum_minor = read_lines(event.order_created.items) if type_ == ORDER_CREATED else ((), 0, 0)
     previous_status, status, total_minor = event.previous_status, event.status, event.total_minor
     problem = (
         identity_problem(event_id, event.schema_version, event.occur_time)
-        or (None if UUID.fullmatch(order_id) else "order_id is no UUID")
+        or (None if UUID.fullmatch(order_id) else "order_id is not a UUID")
         or (None if event_rules.is_sequence(event.sequence) else event_rules.SEQUENCE_RULE)
-        or (None if (type_, previous_status, status) in STEPS else "the statuses do not belong to the type")
+        or (None if (type_, previous_status, status) in TRANSITIONS else "the status transition does not belong to the type")
         or (None if 0 <= total_minor <= MAX_TOTAL_MINOR else f"total_minor must be 0 to {MAX_TOTAL_MINOR}")
     )
     if problem is None and type_ == ORDER_CREATED:
         problem = lines_problem(lines, total_minor, sum_minor)
     if problem is not None:
-        return Poison(Reason.INVALID, problem, readable(event_id))
+        return Rejection(Reason.INVALID, problem, valid_id(event_id))
     occur_us = microseconds(event.occur_time)
     return Event(event_id, order_id, type_, occur_us, previous_status, status, total_minor, units, lines)
 
 
-def decode_stock(key: bytes | None, value: bytes) -> Event | Poison:
-    """Read an event of the topic stock. Raises DecodeError."""
+def decode_stock(key: bytes | None, value: bytes) -> Event | Rejection:
+    """Decode a record of the topic stock. Raises DecodeError."""
     event = StockEvent.FromString(value)
     type_ = TYPES.get(event.WhichOneof("payload") or "")
     if type_ is None or event.schema_version > SCHEMA_VERSION:
         return unknown(event)
     if key != event.product_id.encode():
-        return Poison(Reason.WRONG_KEY, "the key is not the product_id", readable(event.event_id))
+        return Rejection(Reason.WRONG_KEY, "the key is not the product_id", valid_id(event.event_id))
     requested = event.restock_requested if type_ == RESTOCK_REQUESTED else None
     quantity = requested.missing_quantity if requested else event.restocked.quantity
     problem = (
         identity_problem(event.event_id, event.schema_version, event.occur_time)
         or (None if valid_product_id(event.product_id) else "product_id is not valid")
-        or (None if requested is None or UUID.fullmatch(requested.order_id) else "order_id is no UUID")
+        or (None if requested is None or UUID.fullmatch(requested.order_id) else "order_id is not a UUID")
         or (None if quantity > 0 else "the quantity must be positive")
     )
     if problem is not None:
-        return Poison(Reason.INVALID, problem, readable(event.event_id))
+        return Rejection(Reason.INVALID, problem, valid_id(event.event_id))
     order_id = requested.order_id if requested else None
     return Event(event.event_id, order_id, type_, microseconds(event.occur_time), 0, 0, 0, 0, ())
 
 
-def unknown(event: OrderEvent | StockEvent) -> Poison:
-    """Return what an event of a newer writer becomes; bytes that merely parse have no id and are undecodable."""
+def unknown(event: OrderEvent | StockEvent) -> Rejection:
+    """Reject a record of an unknown type: of a newer producer if it has an event_id, else undecodable bytes."""
     if not event_rules.UUID_V7.fullmatch(event.event_id):
-        return Poison(Reason.UNDECODABLE, "the value has neither a known type nor an event_id")
+        return Rejection(Reason.UNDECODABLE, "the value has neither a known type nor an event_id")
     if event.schema_version > SCHEMA_VERSION:
         detail = f"schema_version {event.schema_version} is newer than {SCHEMA_VERSION}"
     else:
-        detail = "the type is not known"
-    return Poison(Reason.UNKNOWN_TYPE, detail, event.event_id)
+        detail = "the type is unknown"
+    return Rejection(Reason.UNKNOWN_TYPE, detail, event.event_id)
 
 
-def readable(event_id: str) -> str | None:
-    """Return the id where it is one."""
+def valid_id(event_id: str) -> str | None:
+    """Return the id if it is a UUID, else None."""
     return event_id if UUID.fullmatch(event_id) else None
 
 
 def identity_problem(event_id: str, schema_version: int, occur_time: Timestamp) -> str | None:
-    """Say what is wrong with what every event has, None when nothing is."""
+    """Return what is wrong with the fields that every event has, None when nothing is."""
     if not event_rules.UUID_V7.fullmatch(event_id):
         return event_rules.EVENT_ID_RULE
     if schema_version != SCHEMA_VERSION:
@@ -210,7 +211,7 @@ def read_lines(items: Sequence[Item]) -> tuple[list[Line], int, int]:
 
 
 def lines_problem(lines: Sequence[Line], total_minor: int, sum_minor: int) -> str | None:
-    """Say what is wrong with the lines of an order, None when nothing is."""
+    """Return what is wrong with the lines of an order, None when nothing is."""
     if not lines:
         return "an order has no items"
     if total_minor != sum_minor:
@@ -223,7 +224,7 @@ def lines_problem(lines: Sequence[Line], total_minor: int, sum_minor: int) -> st
 
 @lru_cache(maxsize=16_384)
 def valid_product_id(product_id: str) -> bool:
-    """Say whether the text is a product id."""
+    """Return whether the text is a product id."""
     return PRODUCT_ID.fullmatch(product_id) is not None
 
 
