@@ -1,4 +1,8 @@
-"""One counting worker: reads a batch of events, counts it in one transaction, then moves the group's offsets."""
+"""One counting worker: reads a batch of records, counts it in one transaction, then commits the group's offsets.
+
+The way of a batch: `LogReader.read`, `decode_into`, `CountingTransaction`, `LogReader.counted` and `commit`. Rejected
+records go to `DeadLetterWriter` before the transaction commits.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,18 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 
 from processor import maintenance
-from processor.consume import poison_pills as crashes
+from processor.consume import poison_pills
 from processor.consume.log_reader import LogReader
 from processor.consume.pauses import Pauses
-from processor.counting import transaction as store
-from processor.counting.reporting import tell
-from processor.dead_letters.writer import LetterBox, LetterNotWritten
-from processor.events import decode, positions
-from processor.events.batch import Batch, LogWentBack, Place, set_aside, sort_out
+from processor.consume.poison_pills import PoisonPillDetector
+from processor.counting import store
+from processor.counting.reporting import report
+from processor.counting.transaction import CountingTransaction, counting
+from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
+from processor.events import positions
+from processor.events.batch import Batch, OffsetWentBack, Place, decode_into, reject_into
+from processor.events.decode import Reason, Rejection
+from processor.session import Session
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from runtime.backoff import Backoff
@@ -38,48 +46,43 @@ from runtime.telemetry.outage import Outage
 
 IDLE_SECONDS = 0.25
 MANY_EVENTS_PER_SECOND = 750
-# So many are decoded at a time while the database records those before.
+# Events decoded at a time, while the database inserts those before.
 DECODED_EVENTS = 500
-BEAT_SECONDS = 1.0
-HOUR_SECONDS = 3600.0
 BACKOFF = Backoff(first_seconds=0.1, max_seconds=2.0)
-# So many lost conflicts in a row are tried again at once, those after them like an outage.
+# Conflicts in a row that are retried at once; further ones are handled like an outage.
 MAX_CONFLICTS = 5
-# A batch makes tens of thousands of objects without cycles; looking for cycles among them took half of the time.
+# A batch creates tens of thousands of objects without cycles; searching them for cycles took half of the time.
 COLLECT_AFTER_OBJECTS = 100_000
 
 
 class WindowOutdated(Exception):
-    """An event is before its time by what the database's clock said earlier: it may have been set since."""
+    """An event is too new by an event window read earlier: the database's clock may have been set since."""
 
 
 class Worker:
-    """A consumer of the group with a connection of its own; not for use by several threads."""
+    """A member of the consumer group with a database session; not for use by several threads."""
 
     def __init__(self, settings: WorkSettings, index: int = 0, stop: threading.Event | None = None) -> None:
         self._settings = settings
         self._stop = stop or threading.Event()
-        # The port tells the processors of a machine apart.
+        # The port distinguishes the processors of a host.
         self.worker_id = f"{socket.gethostname()}:{settings.metrics_address.rpartition(':')[2]}/{index}"
         client_id = f"ordermesh-processor-{index}"
         self._reader = LogReader(settings, client_id)
-        self._letters = LetterBox(settings, client_id)
+        self._assignment = self._reader.assignment
+        self._session = Session(settings, self.worker_id, on_connect=self._assignment.realign_all)
+        self._dead_letters = DeadLetterWriter(settings, client_id)
         self._pauses = Pauses(settings)
+        self._poison_pills = PoisonPillDetector()
+        self._in_flight: list[Place] = []
         self._outage = Outage("counting")
-        self._suspects = crashes.Suspects()
-        self._in_hand: list[Place] = []
         self._most_events = settings.processor_batch_events
         self._conflicts = 0
-        self._connection: store.Connection | None = None
-        self._knows_last_end = False
-        self._window = decode.ANY_TIME
-        self._window_is_new = False
-        self._refreshed_at = self._beaten_at = float("-inf")
 
     def run(self) -> None:
-        """Count until told to stop; what is in hand then is finished, or left to the next owner of its partitions."""
+        """Count until asked to stop; then finish the batch in flight, or leave it to the next worker."""
         garbage = RareCollector(COLLECT_AFTER_OBJECTS)
-        pace = BatchPacer(MANY_EVENTS_PER_SECOND)
+        pacer = BatchPacer(MANY_EVENTS_PER_SECOND)
         try:
             while not self._stop.is_set():
                 started = time.monotonic()
@@ -87,196 +90,163 @@ class Worker:
                 HEARTBEAT.record()
                 garbage.collect()
                 if events:
-                    self._stop.wait(pace.pause_seconds(events, started))
-            self._end_in_order()
+                    self._stop.wait(pacer.pause_seconds(events, started))
+            self._session.end_cleanly()
         finally:
             self.close()
 
     def run_once(self, wait_seconds: float = IDLE_SECONDS) -> int:
-        """Count one batch and return how many events were read, 0 when there was none within `wait_seconds`."""
+        """Count one batch and return the number of records read, 0 when none arrived within `wait_seconds`."""
         messages = self._reader.read(self._settings.processor_batch_events, wait_seconds)
         batch = self.count(messages)
         if batch is None:
             return 0
-        self._reader.commit(batch.spans)
-        return sum(span.events for span in batch.spans.values())
+        self._reader.commit(batch.ranges)
+        return sum(covered.records for covered in batch.ranges.values())
 
     def count(self, messages: Sequence[Message]) -> Batch | None:
-        """Count messages in one transaction, waiting out whatever stands against it; those left over are read again.
+        """Count messages in one transaction, retrying with backoff; messages left over are read again.
 
-        Returns None when there is nothing to commit: no message, partitions taken away, a stop asked for.
-        Raises psycopg.Error when to try again is of no use.
+        Returns None when there is nothing to commit: no message, partitions revoked, a stop requested.
+        Raises psycopg.Error when a retry cannot succeed.
         """
         while not self._stop.is_set():
             try:
                 batch = self._count_once(messages)
-            except LogWentBack as error:
-                self._reader.distrust(error.partition)
+            except OffsetWentBack as error:
+                self._assignment.reset(error.partition)
             except WindowOutdated:
-                self._refreshed_at = float("-inf")
-            except (psycopg.Error, LetterNotWritten, KafkaException) as error:
-                messages = self._go_on(error, messages)
+                self._session.expire_window()
+            except (psycopg.Error, DeadLetterNotWritten, KafkaException) as error:
+                messages = self._prepare_retry(error, messages)
             else:
                 self._outage.ends()
-                self._reader.go_on()
+                self._reader.end_wait()
                 self._conflicts = 0
                 self._most_events = min(2 * self._most_events, self._settings.processor_batch_events)
                 return batch
         return None
 
-    def _go_on(self, error: Exception, messages: Sequence[Message]) -> Sequence[Message]:
-        """Make ready for another attempt and return what to count in it. Raises what another would not mend."""
-        if not isinstance(error, psycopg.Error):
-            return self._wait_out(error, messages)
-        found = meaning(error)
-        if found.retry is Retry.NEVER:
-            raise error
-        if isinstance(error, psycopg.errors.SerializationFailure):
-            # A mark may not be where this worker began.
-            self._reader.realign()
-        if found.drops_connection:
-            self._disconnect()
-        elif found.retry is Retry.LATER:
-            # Of a statement that took too long, a smaller one may not.
-            self._most_events = max(min(self._most_events, len(messages)) // 2, 1)
-        if found.retry is Retry.LATER or self._conflicts == MAX_CONFLICTS:
-            return self._wait_out(error, messages)
-        self._conflicts += 1
-        metrics.COUNTING_CONFLICTS.inc()
-        logger().warning("transaction lost a conflict, trying again", error=type(error).__name__)
-        return messages
-
-    def close(self) -> None:
-        """Leave the group and the database."""
-        self._reader.close()
-        self._disconnect()
-
     def _count_once(self, messages: Sequence[Message]) -> Batch | None:
-        connection = self._connected()
-        self._reader.watch_topics()
-        if self._realigned(connection):
+        connection = self._session.connection()
+        self._reader.check_topic_ids()
+        if self._align(connection):
             return None
-        self._keep_house(connection)
-        first = self._suspects.first(messages[: self._most_events])
-        self._take_in_hand(connection, first)
-        if not first and not self._reader.reached_ends:
+        self._refresh(connection)
+        first = self._poison_pills.first_batch(messages[: self._most_events])
+        self._record_in_flight(connection, first)
+        if not first and not self._assignment.has_empty_tail:
             return None
         later = messages[len(first) :]
         batch = self._transact(connection, first, later)
-        self._suspects.settle(connection, batch.spans)
-        if bad := self._pauses.counted(connection, batch):
-            self._reader.hold(bad)
+        self._poison_pills.resolve(connection, batch.ranges)
+        if bad := self._pauses.partitions_to_pause(connection, batch):
+            self._reader.pause(bad)
         self._reader.put_back(later)
         return batch
 
     def _transact(self, connection: store.Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
-        """Count messages in one transaction, and leave others for later."""
+        """Count messages in one transaction; `later` are counted in another."""
         started = time.perf_counter()
-        with store.counting(connection) as counting:
-            batch = self._record(messages, counting)
-            self._reader.cover_ends(batch, later)
-            if not self._window_is_new and any(one.poison.reason == decode.Reason.TOO_NEW for one in batch.parked):
+        with counting(connection) as transaction:
+            batch = self._decode(messages, transaction)
+            self._assignment.cover_empty_tails(batch, later)
+            if not self._session.window_is_new and any(
+                each.rejection.reason == Reason.TOO_NEW for each in batch.dead_letters
+            ):
                 raise WindowOutdated
-            if batch.parked:
-                self._letters.write(batch.parked)
-            counted = counting.finish(batch)
-        self._window_is_new = False
-        self._letters.forget(batch.parked)
-        self._reader.counted(batch.spans)
+            if batch.dead_letters:
+                self._dead_letters.write(batch.dead_letters)
+            counted = transaction.finish(batch)
+        self._session.window_is_new = False
+        self._dead_letters.forget(batch.dead_letters)
+        self._reader.counted(batch.ranges)
         metrics.COUNTING_BATCH_DURATION.observe(time.perf_counter() - started)
-        tell(batch, counted)
+        report(batch, counted)
         return batch
 
-    def _take_in_hand(self, connection: store.Connection, messages: Sequence[Message]) -> None:
-        """Note which suspects are counted next; without suspects that costs nothing."""
-        places = self._suspects.name(messages)
-        if places != self._in_hand:
-            crashes.take_in_hand(connection, self.worker_id, places)
-            self._in_hand = places
-
-    def _record(self, messages: Sequence[Message], counting: store.Counting) -> Batch:
-        """Decode the messages, some at a time: the database records some while the next are decoded."""
-        batch = Batch(self._reader.marks)
-        if messages and (ends := self._suspects.to_blame(messages[0])):
-            why = f"{ends} workers ended with this record in hand"
-            set_aside(messages[0], batch, decode.Poison(decode.Reason.CRASHED_WORKER, why))
+    def _decode(self, messages: Sequence[Message], transaction: CountingTransaction) -> Batch:
+        """Decode the messages in parts: the database inserts one while the next is decoded."""
+        batch = Batch(self._assignment.positions)
+        if messages and (crashes := self._poison_pills.crashes_by(messages[0])):
+            detail = f"{crashes} workers crashed with this record in flight"
+            reject_into(batch, messages[0], Rejection(Reason.CRASHED_WORKER, detail))
             return batch
-        for some in parts(messages, DECODED_EVENTS):
-            known = len(batch.events)
-            sort_out(some, batch, self._window)
-            counting.record(batch.events[known:], batch.places[known:])
+        for part in parts(messages, DECODED_EVENTS):
+            decoded = len(batch.events)
+            decode_into(batch, part, self._session.window)
+            transaction.record(batch.events[decoded:], batch.places[decoded:])
         return batch
 
-    def _connected(self) -> store.Connection:
-        if self._connection is None:
-            dsn = self._settings.analytics_dsn.get_secret_value()
-            self._connection = store.connect(dsn, self._settings.postgres_pooler)
-            self._refreshed_at = self._beaten_at = float("-inf")
-            self._reader.realign()
-        if not self._knows_last_end:
-            self._note_last_end(self._connection)
-            self._knows_last_end = True
-        return self._connection
-
-    def _note_last_end(self, connection: store.Connection) -> None:
-        known, most = store.marks(connection), self._settings.processor_batch_events
-        if partitions := crashes.note_last_end(connection, self.worker_id, known, most):
-            metrics.WORKER_CRASHES.inc()
-            logger().warning("the last run of this worker ended without a word", partitions=partitions)
-
-    def _end_in_order(self) -> None:
-        """Say that this end has nothing to do with what is in hand."""
-        if self._connection is not None:
-            try:
-                store.leave(self._connection, self.worker_id)
-            except psycopg.Error as error:
-                logger().warning("the end of this worker could not be noted", error=str(error).strip())
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _realigned(self, connection: store.Connection) -> bool:
-        """Go where the database's marks are, and say whether what was read must be read again."""
-        if not self._reader.unaligned:
+    def _align(self, connection: store.Connection) -> bool:
+        """Seek to the positions of the database where needed; return whether what was read must be read again."""
+        if not self._assignment.unaligned:
             return False
         committed = self._reader.committed()
-        known = store.marks(connection)
-        starts = positions.starts(known, self._reader.extents(), committed)
-        store.open_marks(connection, starts)
-        went_elsewhere = self._reader.align(starts, committed)
-        if went_elsewhere:
-            self._letters.forget_all()
-        self._pauses.load(connection, self._reader.held)
-        self._suspects.load(connection, self.worker_id, self._reader.held, self._settings.processor_batch_events)
-        self._beaten_at = float("-inf")
-        return went_elsewhere
+        recorded = store.positions(connection)
+        starts = positions.starts(recorded, self._reader.offsets(), committed)
+        store.initialize_positions(connection, starts)
+        moved = self._reader.align(starts, committed)
+        if moved:
+            self._dead_letters.forget_all()
+        assigned, batch_events = self._assignment.partitions, self._settings.processor_batch_events
+        self._pauses.load(connection, assigned)
+        self._poison_pills.load(connection, self.worker_id, assigned, batch_events)
+        self._session.expire_heartbeat()
+        return moved
 
-    def _keep_house(self, connection: store.Connection) -> None:
-        """Do what is due: show that this worker is alive, learn which events are too old to count."""
-        now = time.monotonic()
-        if now - self._beaten_at >= BEAT_SECONDS:
-            store.beat(connection, self.worker_id, self._reader.held)
-            if due := self._pauses.due(connection):
-                self._reader.let_go(due)
-            metrics.ASSIGNED_PARTITIONS.set(len(self._reader.held))
+    def _refresh(self, connection: store.Connection) -> None:
+        """Record the heartbeat, resume paused partitions that are due, and refresh the event window, when due."""
+        if self._session.record_heartbeat(self._assignment.partitions):
+            if due := self._pauses.partitions_to_resume(connection):
+                self._reader.resume(due)
+            metrics.ASSIGNED_PARTITIONS.set(len(self._assignment.partitions))
             metrics.PAUSED_PARTITIONS.set(len(self._pauses))
-            self._beaten_at = now
-        if now - self._refreshed_at >= HOUR_SECONDS:
-            self._window = store.window(connection, self._settings.processor_retention_days)
-            self._window_is_new = True
-            self._refreshed_at = now
+        self._session.refresh_window()
 
-    def _wait_out(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
-        """Wait before the next attempt, as a member of the group; return what of the messages is still ours."""
+    def _record_in_flight(self, connection: store.Connection, messages: Sequence[Message]) -> None:
+        """Record which suspect records are counted next; without suspects nothing is written."""
+        places = self._poison_pills.suspect_places(messages)
+        if places != self._in_flight:
+            poison_pills.record_in_flight(connection, self.worker_id, places)
+            self._in_flight = places
+
+    def _prepare_retry(self, error: Exception, messages: Sequence[Message]) -> Sequence[Message]:
+        """Prepare another attempt and return what to count in it. Raises the error if a retry cannot succeed."""
+        if not isinstance(error, psycopg.Error):
+            return self._wait(error, messages)
+        found = meaning(error)
+        if found.retry is Retry.NEVER:
+            raise error
+        if isinstance(error, psycopg.errors.SerializationFailure):
+            # A position may not be where this worker started.
+            self._assignment.realign_all()
+        if found.drops_connection:
+            self._session.close()
+        elif found.retry is Retry.LATER:
+            # A smaller statement may not time out.
+            self._most_events = max(min(self._most_events, len(messages)) // 2, 1)
+        if found.retry is Retry.LATER or self._conflicts == MAX_CONFLICTS:
+            return self._wait(error, messages)
+        self._conflicts += 1
+        metrics.COUNTING_CONFLICTS.inc()
+        logger().warning("transaction conflict, retrying", error=type(error).__name__)
+        return messages
+
+    def _wait(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
+        """Wait before the next attempt, staying in the group; return the messages that are still assigned."""
         HEARTBEAT.record()
         late = self._reader.wait(BACKOFF.delay_seconds(self._outage.begins(error)))
-        return self._reader.still_held([*messages, *late])
+        return self._assignment.still_assigned([*messages, *late])
+
+    def close(self) -> None:
+        """Leave the group and close the database session."""
+        self._reader.close()
+        self._session.close()
 
 
 def run(index: int) -> None:
-    """Run one worker as this process; the first one also keeps the tables' partitions."""
+    """Run one worker as this process; the first worker also runs the database maintenance."""
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
     metrics.create("processor")

@@ -15,8 +15,11 @@ from rich.table import Table
 from cli.output.screen import console, plain_table
 from cli.place import ANALYTICS, use_local_kafka
 from processor.consume import pauses
-from processor.counting import transaction as store
-from processor.dead_letters import inspection as desk
+from processor.counting import store
+from processor.dead_letters import inspection
+from processor.dead_letters.inspection import DeadLetterContent, DeadLetterEntry, DeadLetterNotFound, DeadLetterPlace
+from processor.dead_letters.redrive import NotRedriven
+from processor.dead_letters.redrive import redrive as redrive_dead_letters
 from processor.events.decode import Reason
 from processor.settings import DatabaseSettings
 from runtime.kafka import topics
@@ -43,27 +46,27 @@ def settings() -> DatabaseSettings:
 
 
 @app.command("list")
-def list_letters(
+def list_dead_letters(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
     redriven: Annotated[bool, typer.Option("--redriven", help="Show those as well that were sent again.")] = False,
 ) -> None:
     """List events that could not be counted, the latest first."""
-    letters = desk.list_dead_letters(settings(), limit, redriven=redriven)
-    if not letters:
+    found = inspection.list_dead_letters(settings(), limit, redriven=redriven)
+    if not found:
         console.print("no dead letters")
     else:
-        console.print(letters_table(letters))
+        console.print(dead_letters_table(found))
     for pause in paused():
         console.print(pause_line(pause))
 
 
-def letters_table(letters: Sequence[desk.DeadLetter]) -> Table:
+def dead_letters_table(entries: Sequence[DeadLetterEntry]) -> Table:
     """Return dead letters as a table."""
     table = plain_table("place", "reason", "parked", "redriven", "event", "detail")
-    for letter in letters:
-        parked = letter.parked_at.strftime("%Y-%m-%d %H:%M:%S")
-        again = letter.redriven_at.strftime("%H:%M:%S") if letter.redriven_at else ""
-        table.add_row(letter.name, letter.reason, parked, again, letter.event_id or "", letter.detail)
+    for entry in entries:
+        parked = entry.parked_at.strftime("%Y-%m-%d %H:%M:%S")
+        again = entry.redriven_at.strftime("%H:%M:%S") if entry.redriven_at else ""
+        table.add_row(entry.name, entry.reason, parked, again, entry.event_id or "", entry.detail)
     return table
 
 
@@ -108,7 +111,7 @@ def resume(
 def show(place: Place) -> None:
     """Show one event as it came: headers, bytes, and what can be read of it."""
     found = find(place)
-    console.print(f"{found.letter.name}  {found.letter.reason}  {found.letter.detail}")
+    console.print(f"{found.entry.name}  {found.entry.reason}  {found.entry.detail}")
     console.print(f"key: {shortened(found.key)}")
     headers: list[tuple[str | bytes, bytes | None]] = [*found.headers, *found.byte_headers]
     for name, value in headers[:SHOWN_HEADERS]:
@@ -118,36 +121,36 @@ def show(place: Place) -> None:
     value = found.value or b""
     console.print(f"{len(value):,} bytes:")
     console.print(hex_rows(value[:SHOWN_BYTES]))
-    console.print(readable(found.letter.place[0], value))
+    console.print(readable(found.entry.place[0], value))
 
 
 @app.command()
 def redrive(places: Annotated[list[str], PLACE]) -> None:
     """Send events again to the topics they came from, as after an upgrade that can read them."""
     try:
-        desk.redrive(settings(), [parsed(place) for place in places], tell_sent)
-    except (desk.LetterNotFound, desk.LetterNotSent) as error:
+        redrive_dead_letters(settings(), [parsed(place) for place in places], print_sent)
+    except (DeadLetterNotFound, NotRedriven) as error:
         raise ServerFailed(str(error)) from error
 
 
-def tell_sent(letter: desk.DeadLetter) -> None:
+def print_sent(entry: DeadLetterEntry) -> None:
     """Say that an event was sent again: at once, since the next one may fail."""
-    lacks = ", without the headers whose names are not UTF-8" if letter.reason == Reason.UNREADABLE_HEADERS else ""
-    console.print(f"{letter.name}: sent again{lacks}")
+    lacks = ", without the headers whose names are not UTF-8" if entry.reason == Reason.UNREADABLE_HEADERS else ""
+    console.print(f"{entry.name}: sent again{lacks}")
 
 
-def find(place: str) -> desk.LetterContent:
+def find(place: str) -> DeadLetterContent:
     """Return a dead letter with its bytes. Raises ServerFailed when there is none."""
     try:
-        return desk.show(settings(), parsed(place))
-    except desk.LetterNotFound as error:
+        return inspection.show(settings(), parsed(place))
+    except DeadLetterNotFound as error:
         raise ServerFailed(str(error)) from error
 
 
-def parsed(place: str) -> desk.LetterPlace:
+def parsed(place: str) -> DeadLetterPlace:
     """Read a place. Raises SettingInvalid that says what it must look like."""
     try:
-        return desk.parse_place(place)
+        return inspection.parse_place(place)
     except ValueError as error:
         raise SettingInvalid(str(error)) from error
 

@@ -1,1 +1,1 @@
-"""From Kafka to a batch: a worker reads, decodes, and knows from which offset each partition goes on."""
+"""Consuming: reading the event topics as a group member, paused partitions, and poison pills."""

@@ -32,7 +32,7 @@ class LogMetadata:
         self._gaps: dict[Partition, list[tuple[int, int]]] = {}
         self._asked: dict[str, Future[Any]] = {}
         self._asked_at = time.monotonic()
-        self._outage = Outage("asking for the ids of topics")
+        self._outage = Outage("reading topic ids")
 
     def offsets_of(self, partitions: Iterable[Partition]) -> dict[Partition, PartitionOffsets]:
         """Return the offsets of partitions. Blocks; raises KafkaException, also for a partition that does not exist."""

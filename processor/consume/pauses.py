@@ -1,4 +1,4 @@
-"""Pauses a partition while most of its records cannot be counted, as after a bad deployment.
+"""Pauses a partition while most of its records are rejected, as after a faulty deployment.
 
 See docs/decisions/0017-bad-partitions.md.
 """
@@ -27,7 +27,7 @@ Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A partition that is paused, or read on since somebody released it."""
+    """A partition that is paused, or that an operator released. `bad` of its last `records` were rejected."""
 
     partition: Partition
     records: int
@@ -37,13 +37,13 @@ class Pause:
 
     @property
     def name(self) -> str:
-        """The partition as `parse_partition` reads it."""
+        """The partition in the form that `parse_partition` accepts."""
         return f"{self.partition[0]}/{self.partition[1]}"
 
 
 @dataclass(slots=True)
-class Window:
-    """The latest records of a partition: how many, and how many of them were bad."""
+class RecentRecords:
+    """The most recent records of a partition: how many, and how many of them were rejected."""
 
     size: int
     records: int = 0
@@ -51,7 +51,7 @@ class Window:
     batches: deque[tuple[int, int]] = field(default_factory=deque)
 
     def add(self, records: int, bad: int) -> None:
-        """Add a batch and drop those that are no longer needed to fill the window."""
+        """Add a batch and drop the oldest batches beyond the size."""
         self.batches.append((records, bad))
         self.records += records
         self.bad += bad
@@ -62,112 +62,108 @@ class Window:
 
     @property
     def full(self) -> bool:
-        """Whether it holds enough to judge."""
+        """Whether there are enough records to decide."""
         return self.records >= self.size
 
 
 class Pauses:
-    """What one worker knows of the partitions that it holds; those without a bad record cost nothing."""
+    """The pauses of the partitions assigned to a worker; partitions without a rejected record cost nothing."""
 
     def __init__(self, settings: WorkSettings) -> None:
         self._settings = settings
-        self._windows: dict[Partition, Window] = {}
-        # When to look at them again.
+        self._recent: dict[Partition, RecentRecords] = {}
+        # When each paused partition is probed again, by the monotonic clock.
         self._paused: dict[Partition, float] = {}
-        # The next batch decides.
+        # The next batch of these decides whether they stay paused.
         self._probed: set[Partition] = set()
         self._released: set[Partition] = set()
 
     def __len__(self) -> int:
         return len(self._paused) + len(self._probed)
 
-    def load(self, connection: Connection, held: Collection[Partition]) -> None:
-        """Learn which of the partitions are paused or released; those that others paused are looked at now."""
-        known = {pause.partition: pause for pause in pauses(connection) if pause.partition in held}
-        self._released = {place for place, pause in known.items() if pause.released_at}
-        self._paused = {place: at for place, at in self._paused.items() if place in known}
+    def load(self, connection: Connection, assigned: Collection[Partition]) -> None:
+        """Read which partitions are paused or released; those that other workers paused are probed now."""
+        known = {pause.partition: pause for pause in pauses(connection) if pause.partition in assigned}
+        self._released = {each for each, pause in known.items() if pause.released_at}
+        self._paused = {each: at for each, at in self._paused.items() if each in known}
         self._probed = known.keys() - self._paused.keys() - self._released
-        self._windows = {place: window for place, window in self._windows.items() if place in held}
+        self._recent = {each: recent for each, recent in self._recent.items() if each in assigned}
 
-    def counted(self, connection: Connection, batch: Batch) -> list[Partition]:
-        """Judge the partitions of a batch that was counted; return those to pause now."""
-        bad = Counter(letter.place[:2] for letter in batch.parked)
-        if not (bad or self._windows or self._probed or self._released):
+    def partitions_to_pause(self, connection: Connection, batch: Batch) -> list[Partition]:
+        """Note the records of a batch that was counted; return the partitions to pause now."""
+        bad = Counter(each.place[:2] for each in batch.dead_letters)
+        if not (bad or self._recent or self._probed or self._released):
             return []
-        spans = [(place, span.events, bad[place]) for place, span in batch.spans.items() if span.events]
-        return [place for place, records, found in spans if self._judge(connection, place, records, found)]
+        found = [(each, covered.records, bad[each]) for each, covered in batch.ranges.items() if covered.records]
+        return [each for each, records, rejected in found if self._must_pause(connection, each, records, rejected)]
 
-    def _judge(self, connection: Connection, place: Partition, records: int, bad: int) -> bool:
-        """Take note of the records of a batch and say whether their partition is to be paused now."""
-        if place in self._probed:
-            judged = Window(1, records, bad)
-        elif bad or place in self._windows or place in self._released:
-            judged = self._windows.setdefault(place, Window(self._settings.processor_pause_window_records))
-            judged.add(records, bad)
+    def _must_pause(self, connection: Connection, partition: Partition, records: int, bad: int) -> bool:
+        """Note the records of a batch and return whether their partition was paused because of them."""
+        if partition in self._probed:
+            recent = RecentRecords(1, records, bad)
+        elif bad or partition in self._recent or partition in self._released:
+            recent = self._recent.setdefault(partition, RecentRecords(self._settings.processor_pause_window_records))
+            recent.add(records, bad)
         else:
             return False
-        if not judged.bad:
-            self._windows.pop(place, None)
-        if not judged.full or place in self._paused:
+        if not recent.bad:
+            self._recent.pop(partition, None)
+        if not recent.full or partition in self._paused:
             return False
-        if judged.bad * 100 <= judged.records * self._settings.processor_pause_bad_percent:
-            self._ends(connection, place)
+        if recent.bad * 100 <= recent.records * self._settings.processor_pause_bad_percent:
+            self._end(connection, partition)
             return False
-        return place not in self._released and self._pause(connection, place, judged)
+        return partition not in self._released and self._pause(connection, partition, recent)
 
-    def _pause(self, connection: Connection, place: Partition, judged: Window) -> bool:
-        connection.execute(SQL.pause, {**named(place), "records": judged.records, "bad": judged.bad})
-        if place not in self._probed:
-            logger().error("partition paused: most of it cannot be counted", **told(place, judged.records, judged.bad))
-        self._windows.pop(place, None)
-        self._probed.discard(place)
-        self._paused[place] = time.monotonic() + self._settings.processor_pause_probe_seconds
+    def _pause(self, connection: Connection, partition: Partition, recent: RecentRecords) -> bool:
+        counts = {"records": recent.records, "bad": recent.bad}
+        connection.execute(SQL.pause, {**as_fields(partition), **counts})
+        if partition not in self._probed:
+            logger().error("partition paused: most of its records are rejected", **as_fields(partition), **counts)
+        self._recent.pop(partition, None)
+        self._probed.discard(partition)
+        self._paused[partition] = time.monotonic() + self._settings.processor_pause_probe_seconds
         return True
 
-    def _ends(self, connection: Connection, place: Partition) -> None:
-        if place in self._probed or place in self._released:
-            connection.execute(SQL.end_pause, named(place))
-            self._probed.discard(place)
-            self._released.discard(place)
-            logger().info("most of a partition can be counted again", topic=place[0], partition=place[1])
+    def _end(self, connection: Connection, partition: Partition) -> None:
+        if partition in self._probed or partition in self._released:
+            connection.execute(SQL.end_pause, as_fields(partition))
+            self._probed.discard(partition)
+            self._released.discard(partition)
+            logger().info("partition no longer paused: most of its records can be counted", **as_fields(partition))
 
-    def due(self, connection: Connection) -> list[Partition]:
-        """Return the paused partitions to read on: those to look at again, and those that somebody released."""
+    def partitions_to_resume(self, connection: Connection) -> list[Partition]:
+        """Return the paused partitions to read again: those due for a probe, and those that an operator released."""
         if not self._paused:
             return []
         released = {pause.partition for pause in pauses(connection) if pause.released_at}
         now = time.monotonic()
-        found = [place for place, due_at in self._paused.items() if now >= due_at or place in released]
-        for place in found:
-            del self._paused[place]
-            (self._released if place in released else self._probed).add(place)
+        found = [each for each, due_at in self._paused.items() if now >= due_at or each in released]
+        for partition in found:
+            del self._paused[partition]
+            (self._released if partition in released else self._probed).add(partition)
         return found
 
 
 def pauses(connection: Connection) -> list[Pause]:
-    """List the partitions that are paused, and those that were released and are still bad. Raises psycopg.Error."""
+    """List the paused partitions, and the released ones whose records are still rejected. Raises psycopg.Error."""
     return [Pause((topic, partition), *rest) for topic, partition, *rest in connection.execute(SQL.list_pauses)]
 
 
 def release(connection: Connection, partitions: Sequence[Partition]) -> list[Partition]:
-    """Have paused partitions read on, all of them where none is named; return which. Raises psycopg.Error."""
+    """Release paused partitions, all of them if none is given; return which. Raises psycopg.Error."""
     parameters = {"topics": [topic for topic, _ in partitions], "partitions": [number for _, number in partitions]}
     return [(topic, number) for topic, number in connection.execute(SQL.release, parameters)]
 
 
 def parse_partition(text: str) -> Partition:
-    """Read the name of a partition. Raises ValueError."""
+    """Parse the name of a partition. Raises ValueError."""
     topic, _, number = text.partition("/")
     if not topic or not number.isdecimal():
         raise ValueError(f"{text!r} must be topic/partition, such as order-events/3")
     return topic, int(number)
 
 
-def named(place: Partition) -> dict[str, Any]:
-    """Return a partition as parameters."""
-    return {"topic": place[0], "partition": place[1]}
-
-
-def told(place: Partition, records: int, bad: int) -> dict[str, Any]:
-    """Return what the log says of a partition."""
-    return {**named(place), "records": records, "bad": bad}
+def as_fields(partition: Partition) -> dict[str, Any]:
+    """Return a partition as the fields of a log line or the parameters of a query."""
+    return {"topic": partition[0], "partition": partition[1]}

@@ -101,7 +101,7 @@ class PoisonPillDetector:
 def record_last_crash(
     connection: Connection, worker_id: str, positions: Mapping[Partition, Position], batch_events: int
 ) -> int:
-    """Record what the last run of a worker had in flight, unless it shut down cleanly; return in how many partitions."""
+    """Record what a worker's last run had in flight, unless it shut down cleanly; return in how many partitions."""
     row = connection.execute(SQL.last_run, {"worker_id": worker_id}).fetchone()
     if row is None:
         return 0

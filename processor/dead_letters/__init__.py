@@ -1,1 +1,1 @@
-"""Events that cannot be counted: written to their topics, listed, shown, sent again."""
+"""Dead letters: rejected records, written to their own topics, listed, shown, and redriven."""

@@ -1,88 +1,86 @@
-"""Writes dead letters: the bytes of what could not be counted, with the reason.
+"""Writes dead letters: the bytes of rejected records, with the reason.
 
-What Kafka refuses in a batch is sent again alone; what it refuses then is kept in the database, and the worker goes on.
+What Kafka refuses in a batch is sent again alone; what it refuses then is stored in the database, and the worker
+continues.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Message
 
-from processor.events.batch import Kept, Parked, Place
+from processor.dead_letters import headers
+from processor.events.batch import DeadLetter, Place, StoredRecord
 from runtime.kafka import clients, raw_headers, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.errors import is_refused
-from runtime.kafka.headers import Headers
 from runtime.kafka.raw_headers import RawHeaders
 from runtime.settings import Settings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
-# A letter has its event's headers and behind them, from the reason on, those of its own.
-PREFIX = "dlq-"
-FIRST_OWN = f"{PREFIX}reason"
-RAW_HEADERS = f"{PREFIX}headers"
-# Together well below the time that the server gives an idle transaction.
+# The sum is well below the server's timeout for idle transactions.
 WRITE_SECONDS = 3.0
-RAW_SECONDS = 3.0
-# Kafka may be slow, or have lost the record.
-RAW_ATTEMPTS = 10
+RAW_HEADERS_SECONDS = 3.0
+# Kafka may be slow, or have deleted the record.
+RAW_HEADERS_ATTEMPTS = 10
 
 
-class LetterNotWritten(Exception):
-    """Kafka has not taken a dead letter, so its event must not be passed over yet."""
+class DeadLetterNotWritten(Exception):
+    """Kafka has not acknowledged a dead letter, so its partition must not advance past its record."""
 
 
-class LetterBox:
-    """Writes dead letters; connects when there is one."""
+class DeadLetterWriter:
+    """Writes dead letters; connects on first use."""
 
     def __init__(self, settings: Settings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._batches: Outbound[Place] | None = None
         self._singles: Outbound[Place] | None = None
-        # What each of the two has in hand or has written, so that a second attempt does not write it twice.
+        # What each producer has sent or has queued, so that another attempt does not write it twice.
         self._in_batches: set[Place] = set()
         self._in_singles: set[Place] = set()
         self._written: dict[Place, tuple[int, int]] = {}
         self._raw: dict[Place, RawHeaders] = {}
         self._raw_attempts = 0
 
-    def write(self, parked: Sequence[Parked]) -> None:
-        """Write the letters that are not written yet and note where they are. Blocks; raises LetterNotWritten."""
-        if not parked:
+    def write(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Write the dead letters that are not written yet, and set where they are.
+
+        Blocks; raises DeadLetterNotWritten.
+        """
+        if not dead_letters:
             return
-        raw = self._raw_headers([letter.place for letter in parked if letter.headers is None])
+        raw = self._raw_headers([each.place for each in dead_letters if each.headers is None])
         deadline = time.monotonic() + WRITE_SECONDS
         try:
-            refused = self._send(self._batch_producer(), self._in_batches, parked, raw, deadline)
+            refused = self._send(self._batch_producer(), self._in_batches, dead_letters, raw, deadline)
             if refused:
                 refused = self._send(self._single_producer(), self._in_singles, refused, raw, deadline)
         except NotAcknowledged as error:
-            raise LetterNotWritten(f"dead letters are not written: {error}") from error
-        for letter in parked:
-            letter.letter_partition, letter.letter_offset = self._written.get(letter.place, (None, None))
+            raise DeadLetterNotWritten(f"dead letters not written: {error}") from error
+        for each in dead_letters:
+            each.dlq_partition, each.dlq_offset = self._written.get(each.place, (None, None))
         if refused:
-            self._keep(refused, raw)
+            self._store(refused, raw)
 
-    def forget(self, parked: Sequence[Parked]) -> None:
-        """Forget what was written, once it is recorded."""
-        for letter in parked:
-            self._in_batches.discard(letter.place)
-            self._in_singles.discard(letter.place)
-            self._written.pop(letter.place, None)
-            self._raw.pop(letter.place, None)
-            for each in filter(None, (self._batches, self._singles)):
-                each.errors.pop(letter.place, None)
+    def forget(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Forget dead letters that are recorded in the database."""
+        for each in dead_letters:
+            self._in_batches.discard(each.place)
+            self._in_singles.discard(each.place)
+            self._written.pop(each.place, None)
+            self._raw.pop(each.place, None)
+            for producer in filter(None, (self._batches, self._singles)):
+                producer.errors.pop(each.place, None)
 
     def forget_all(self) -> None:
-        """Forget all that was written, as when offsets are those of another topic."""
-        for each in filter(None, (self._batches, self._singles)):
-            each.errors.clear()
+        """Forget all dead letters, as when offsets belong to another topic."""
+        for producer in filter(None, (self._batches, self._singles)):
+            producer.errors.clear()
         self._in_batches.clear()
         self._in_singles.clear()
         self._written.clear()
@@ -91,58 +89,58 @@ class LetterBox:
     def _send(
         self,
         producer: Outbound[Place],
-        in_hand: set[Place],
-        letters: Sequence[Parked],
+        sent: set[Place],
+        dead_letters: Sequence[DeadLetter],
         raw: Mapping[Place, RawHeaders],
         deadline: float,
-    ) -> list[Parked]:
-        """Send what the producer does not have in hand, and return what Kafka refuses.
+    ) -> list[DeadLetter]:
+        """Send what the producer has not sent yet, and return what Kafka refuses.
 
-        Raises NotAcknowledged, and LetterNotWritten for an error that passes.
+        Raises NotAcknowledged, and DeadLetterNotWritten for a transient error.
         """
-        for letter in letters:
-            if letter.place in in_hand:
+        for each in dead_letters:
+            if each.place in sent:
                 continue
-            message, headers = letter.message, letter_headers(letter, raw)
-            topic = topics.DEAD_LETTER_TOPICS[letter.place[0]]
-            producer.put(letter.place, topic, message.value(), message.key(), headers, deadline)
-            in_hand.add(letter.place)
+            message, topic = each.message, topics.DEAD_LETTER_TOPICS[each.place[0]]
+            own_headers = headers.headers_of(each, raw)
+            producer.put(each.place, topic, message.value(), message.key(), own_headers, deadline)
+            sent.add(each.place)
         producer.wait(deadline)
-        passing = {error.name() for error in producer.errors.values() if not is_refused(error)}
+        transient = {error.name() for error in producer.errors.values() if not is_refused(error)}
         answered = producer.errors.keys() | self._written.keys()
-        if passing or any(letter.place not in answered for letter in letters):
-            self._give_up()
-            raise LetterNotWritten(f"dead letters are not written: {', '.join(sorted(passing)) or 'no answer'}")
-        return [letter for letter in letters if letter.place in producer.errors]
+        if transient or any(each.place not in answered for each in dead_letters):
+            self._start_over()
+            raise DeadLetterNotWritten(f"dead letters not written: {', '.join(sorted(transient)) or 'no answer'}")
+        return [each for each in dead_letters if each.place in producer.errors]
 
-    def _keep(self, refused: Sequence[Parked], raw: Mapping[Place, RawHeaders]) -> None:
-        """Have the database keep the bytes of these events."""
+    def _store(self, refused: Sequence[DeadLetter], raw: Mapping[Place, RawHeaders]) -> None:
+        """Have the bytes of these records stored in the database."""
         errors = self._single_producer().errors
-        for letter in refused:
-            topic, partition, offset = letter.place
-            cause = errors[letter.place].str()
+        for each in refused:
+            topic, partition, offset = each.place
+            cause = errors[each.place].str()
             logger().error("dead letter refused", topic=topic, partition=partition, offset=offset, cause=cause)
-            own = raw.get(letter.place) or [(name.encode(), value) for name, value in letter.headers or []]
-            letter.kept = Kept(letter.message.key(), letter.message.value(), encoded(own))
+            own = raw.get(each.place) or [(name.encode(), value) for name, value in each.headers or []]
+            each.stored = StoredRecord(each.message.key(), each.message.value(), headers.encode(own))
         metrics.DEAD_LETTERS_REJECTED.inc(len(refused))
 
     def _raw_headers(self, places: Sequence[Place]) -> Mapping[Place, RawHeaders]:
-        """Read again what the client could not; a letter that waits for it in vain is written without.
+        """Read the headers that the client could not read; after the last attempt a dead letter is written without.
 
-        Raises LetterNotWritten while another attempt may bring more.
+        Raises DeadLetterNotWritten while another attempt may read more.
         """
         missing = [place for place in places if place not in self._raw]
         if not missing:
             return self._raw
         try:
-            found = raw_headers.read(self._settings, f"{self._client_id}-headers", missing, RAW_SECONDS)
+            found = raw_headers.read(self._settings, f"{self._client_id}-headers", missing, RAW_HEADERS_SECONDS)
         except (OSError, AttributeError) as error:
-            logger().warning("headers cannot be read as bytes", error=str(error))
+            logger().warning("raw headers cannot be read", error=str(error))
             return self._raw
         self._raw |= found
-        if len(found) < len(missing) and self._raw_attempts < RAW_ATTEMPTS:
+        if len(found) < len(missing) and self._raw_attempts < RAW_HEADERS_ATTEMPTS:
             self._raw_attempts += 1
-            raise LetterNotWritten("the headers of dead letters are not read yet")
+            raise DeadLetterNotWritten("raw headers of dead letters not read yet")
         self._raw_attempts = 0
         return self._raw
 
@@ -161,47 +159,15 @@ class LetterBox:
 
     def _new_producer(self, properties: Mapping[str, int]) -> Outbound[Place]:
         overrides = {**size_limits.AS_LARGE_AS_THE_BROKER_TAKES, **properties}
-        return Outbound(clients.producer(self._settings, f"{self._client_id}-letters", overrides), self._note)
+        client = clients.producer(self._settings, f"{self._client_id}-dead-letters", overrides)
+        return Outbound(client, self._note_written)
 
-    def _note(self, place: Place, message: Message) -> None:
+    def _note_written(self, place: Place, message: Message) -> None:
         self._written[place] = (message.partition() or 0, message.offset() or 0)
 
-    def _give_up(self) -> None:
-        """Begin anew with new producers: what these had in hand may then be written twice."""
-        for each in filter(None, (self._batches, self._singles)):
-            each.close()
+    def _start_over(self) -> None:
+        """Start over with new producers: what these have queued may then be written twice."""
+        for producer in filter(None, (self._batches, self._singles)):
+            producer.close()
         self._batches = self._singles = None
         self.forget_all()
-
-
-def letter_headers(letter: Parked, raw: Mapping[Place, RawHeaders]) -> Headers:
-    """Return the event's own headers and, with a prefix, why and from where it was set aside.
-
-    Headers that are bytes become the text of one, so that every client can read the letter.
-    """
-    topic, partition, offset = letter.place
-    why = {
-        "reason": letter.poison.reason.value,
-        "detail": letter.poison.detail,
-        "topic": topic,
-        "partition": str(partition),
-        "offset": str(offset),
-        "topic-id": str(letter.topic_id),
-        "timestamp-ms": str(letter.message.timestamp()[1]),
-    }
-    if letter.place in raw:
-        why["headers"] = encoded(raw[letter.place])
-    return (letter.headers or []) + [(PREFIX + name, value.encode()) for name, value in why.items()]
-
-
-def encoded(headers: RawHeaders) -> str:
-    """Return headers as JSON: a list of names and values, each in base64."""
-    return json.dumps(
-        [[None if part is None else base64.b64encode(part).decode() for part in pair] for pair in headers]
-    )
-
-
-def decoded(text: bytes) -> RawHeaders:
-    """Return the headers that were encoded so."""
-    parts = [[None if part is None else base64.b64decode(part) for part in pair] for pair in json.loads(text)]
-    return [(name or b"", value) for name, value in parts]

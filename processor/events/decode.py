@@ -137,7 +137,7 @@ def decode_order(key: bytes | None, value: bytes) -> Event | Rejection:
         identity_problem(event_id, event.schema_version, event.occur_time)
         or (None if UUID.fullmatch(order_id) else "order_id is not a UUID")
         or (None if event_rules.is_sequence(event.sequence) else event_rules.SEQUENCE_RULE)
-        or (None if (type_, previous_status, status) in TRANSITIONS else "the status transition does not belong to the type")
+        or (None if (type_, previous_status, status) in TRANSITIONS else "the statuses do not belong to the type")
         or (None if 0 <= total_minor <= MAX_TOTAL_MINOR else f"total_minor must be 0 to {MAX_TOTAL_MINOR}")
     )
     if problem is None and type_ == ORDER_CREATED:

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import json_format
 from ordermesh.events.v1 import events_pb2
 
-from processor.events.decode import ANY_TIME, Event, Poison, Reason, decode
+from processor.events.decode import ANY_TIME, Event, Reason, Rejection, decode
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,7 +22,7 @@ def golden(name: str):
     return (GOLDEN / f"{name}.binpb").read_bytes(), getattr(events_pb2, said["message"]), said["value"]
 
 
-def decoded(name: str) -> Event | Poison:
+def decoded(name: str) -> Event | Rejection:
     value, kind, meaning = golden(name)
     if kind is events_pb2.OrderEvent:
         return decode(ORDER_EVENTS, meaning["order_id"].encode(), value, ANY_TIME)
@@ -45,7 +45,7 @@ def test_a_golden_event_can_still_be_counted(name: str) -> None:
 @pytest.mark.parametrize("name", FUTURE)
 def test_an_event_of_a_newer_writer_is_set_aside_with_its_id(name: str) -> None:
     found = decoded(name)
-    assert isinstance(found, Poison), found
+    assert isinstance(found, Rejection), found
     assert (found.reason, found.event_id) == (Reason.UNKNOWN_TYPE, golden(name)[2]["event_id"])
 
 

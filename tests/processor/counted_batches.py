@@ -6,18 +6,21 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import decoded, topic_and_key
 
 from processor.counting import store
+from processor.counting.transaction import Counted, counting
 from processor.events.batch import Batch
 from processor.events.positions import Start
 
 Events = Sequence[OrderEvent | StockEvent]
 
 
-def count(connection: store.Connection, batch: Batch) -> store.Counted:
+def count(connection: store.Connection, batch: Batch) -> Counted:
     """Count a batch in one transaction."""
-    store.open_marks(connection, {place: Start(span.begin, span.begin, None, 0) for place, span in batch.spans.items()})
-    with store.counting(connection) as counting:
-        counting.record(batch.events, batch.places)
-        return counting.finish(batch)
+    store.initialize_positions(
+        connection, {each: Start(covered.start, covered.start, None, 0) for each, covered in batch.ranges.items()}
+    )
+    with counting(connection) as transaction:
+        transaction.record(batch.events, batch.places)
+        return transaction.finish(batch)
 
 
 def batch_of(events: Events) -> Batch:
@@ -27,6 +30,6 @@ def batch_of(events: Events) -> Batch:
         found.events.append(decoded(event))
         found.places.append((0, offset))
         topic = topic_and_key(event)[0]
-        span = found.span((topic, 0), 0)
-        span.next_offset, span.events = offset + 1, span.events + 1
+        covered = found.range_of((topic, 0), 0)
+        covered.next_offset, covered.records = offset + 1, covered.records + 1
     return found

@@ -1,21 +1,21 @@
-"""A worker of the processor that a record ends: what some library does with some bytes, made certain."""
+"""A worker that a record crashes, as a fault in a library might."""
 
 import os
 import resource
 
 from processor import worker
 from processor.events import batch
-from processor.events.decode import Event, Poison, decode
+from processor.events.decode import Event, EventWindow, Rejection, decode
 from runtime.process.child import run_child
 
 FATAL = b"ends the process"
 
 
-def fatal_decode(topic: str, key: bytes | None, value: bytes | None, oldest_event_id: str) -> Event | Poison:
-    """Decode, or end as a segmentation fault does."""
+def fatal_decode(topic: str, key: bytes | None, value: bytes | None, window: EventWindow) -> Event | Rejection:
+    """Decode, or crash as a segmentation fault does."""
     if value == FATAL:
         os.abort()
-    return decode(topic, key, value, oldest_event_id)
+    return decode(topic, key, value, window)
 
 
 if __name__ == "__main__":

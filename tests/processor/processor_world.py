@@ -172,7 +172,7 @@ class World:
     def settle(self, worker: Worker) -> None:
         """Drive a worker until it knows its partitions and where to go on in them."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not worker._reader.held or worker._reader.unaligned:
+        while not worker._reader.assignment.partitions or worker._reader.assignment.unaligned:
             worker.run_once(0.05)
             assert time.monotonic() < deadline, "the worker got no partitions in time"
 

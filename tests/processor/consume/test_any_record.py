@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from cli.pipeline.dead_letters import show
 from cli.topics.event_lines import EventLines
 from cli.topics.reader import Start, TopicReader
-from processor.dead_letters import inspection as desk
-from processor.dead_letters.writer import PREFIX
+from processor.dead_letters import inspection, redrive
+from processor.dead_letters.headers import PREFIX
 from runtime.kafka import clients, raw_headers, topics
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka
@@ -158,7 +158,7 @@ def test_a_letter_with_unreadable_headers_is_counted_once_it_is_sent_again(world
     worker = world.worker()
     world.drain(worker)
     assert world.parked() == [("UNREADABLE_HEADERS", None)]
-    desk.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)])
+    redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)])
     world.drain(worker)
     assert world.metrics() == sums([event])
     assert {"kept": "2"} in [line["headers"] for line in tail(world, topics.ORDER_EVENTS)]
@@ -198,7 +198,7 @@ def test_events_of_compressed_batches_and_of_committed_transactions_are_counted(
 
 def kept(world: World, offset: int) -> tuple[bytes | None, bytes | None, Headers]:
     """Return what the letter of a record has of it."""
-    content = desk.show(world.settings, (topics.ORDER_EVENTS, PARTITION, offset))
+    content = inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, offset))
     own = [*((name.encode(), value) for name, value in content.headers), *content.byte_headers]
     return content.key, content.value, by_text(own)
 

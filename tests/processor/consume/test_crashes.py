@@ -18,8 +18,8 @@ from processor_servers import PARTITIONS
 from processor_world import World, created, restock, sums
 from raw_producer import Record, produce
 
-from processor.consume.poison_pills import InHand, Suspects
-from processor.dead_letters import inspection as desk
+from processor.consume.poison_pills import PoisonPillDetector, Suspects
+from processor.dead_letters import inspection
 from runtime.kafka import topics
 from stack.machine import ports
 
@@ -67,8 +67,8 @@ def test_a_record_that_ended_three_workers_is_set_aside_and_its_neighbours_are_c
     assert len([line for line in said if "child ended" in line]) == 3
     assert world.metrics() == sums(good)
     (parked,) = world.rows("SELECT reason, detail FROM parked_event")
-    assert parked == ("CRASHED_WORKER", "3 workers ended with this record in hand")
-    content = desk.show(world.settings, (topics.ORDER_EVENTS, 3, first + 120))
+    assert parked == ("CRASHED_WORKER", "3 workers crashed with this record in flight")
+    content = inspection.show(world.settings, (topics.ORDER_EVENTS, 3, first + 120))
     assert (content.key, content.value, content.headers) == (b"key", FATAL, [("name", b"\xff")])
 
 
@@ -91,19 +91,19 @@ class At:
         return self.number
 
 
-def suspects(*ends: InHand) -> Suspects:
-    """Return what is known after workers ended."""
-    made = Suspects()
-    made._known = {("order-events", 3): list(ends)}
+def detector(*crashes: Suspects) -> PoisonPillDetector:
+    """Return a detector that knows these crashes."""
+    made = PoisonPillDetector()
+    made._suspects = {("order-events", 3): list(crashes)}
     return made
 
 
 ALL = [At(offset) for offset in range(100, 400)]
-BATCH, FEW, ALONE = InHand(150, 2_150, 2_000), InHand(150, 200, 50), InHand(170, 171, 1)
+BATCH, FEW, ALONE = Suspects(150, 2_150, 2_000), Suspects(150, 200, 50), Suspects(170, 171, 1)
 
 
 @pytest.mark.parametrize(
-    ("ends", "first", "together"),
+    ("crashes", "first", "together"),
     [
         ([], 100, 300),
         ([BATCH], 100, 50),
@@ -114,19 +114,21 @@ BATCH, FEW, ALONE = InHand(150, 2_150, 2_000), InHand(150, 200, 50), InHand(170,
         ([BATCH, FEW], 200, 50),
     ],
 )
-def test_the_more_is_known_of_what_ended_workers_the_fewer_are_counted_together(
-    ends: list[InHand], first: int, together: int
+def test_each_crash_narrows_down_how_many_suspects_are_counted_together(
+    crashes: list[Suspects], first: int, together: int
 ) -> None:
-    assert len(suspects(*ends).first(ALL[first - 100 :])) == together  # type: ignore[arg-type]
+    assert len(detector(*crashes).first_batch(ALL[first - 100 :])) == together  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("ends", "blamed"),
+    ("crashes", "counted"),
     [([BATCH, FEW], 0), ([BATCH, ALONE], 0), ([BATCH, BATCH, FEW], 0), ([BATCH, FEW, ALONE], 3), ([ALONE] * 4, 4)],
 )
-def test_a_record_is_to_blame_for_three_ends_of_which_one_had_it_alone(ends: list[InHand], blamed: int) -> None:
-    assert suspects(*ends).to_blame(At(170)) == blamed  # type: ignore[arg-type]
-    assert suspects(*ends).to_blame(At(169)) == 0  # type: ignore[arg-type]
+def test_a_record_is_a_poison_pill_after_three_crashes_one_of_which_had_it_alone_in_flight(
+    crashes: list[Suspects], counted: int
+) -> None:
+    assert detector(*crashes).crashes_by(At(170)) == counted  # type: ignore[arg-type]
+    assert detector(*crashes).crashes_by(At(169)) == 0  # type: ignore[arg-type]
 
 
 def test_a_worker_that_ends_in_order_leaves_nothing_suspect(world: World) -> None:
@@ -183,7 +185,7 @@ def test_no_suspect_is_taken_for_a_hole_of_the_log(world: World) -> None:
     events = [restock() for _ in range(120)]
     operator.transaction(events)
     operator.transaction([restock() for _ in range(5)], abort=True)
-    while len(read) < len(events) or not worker._reader.reached_ends:
+    while len(read) < len(events) or not worker._reader.assignment.has_empty_tail:
         read += worker._reader.read(1_000, 0.2)
     worker.count(read)
     world.drain(worker)

@@ -20,15 +20,15 @@ from cli.topics import tail
 from cli.topics.reader import Start as TailStart
 from cli.topics.reader import TopicReader
 from processor.consume.poison_pills import MAX_CRASHES
-from processor.dead_letters import inspection as desk
-from processor.events.positions import Mark, Start, start
+from processor.dead_letters import inspection
+from processor.events.positions import Position, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.kafka.offsets import NO_TOPIC, PartitionOffsets
 from stack.machine.paths import StateFolder, temporary_home
 from stack.servers.kafka import Kafka
 
-MISSING = "events are missing from the log"
+MISSING = "events missing from the log"
 THIS, OTHER = UUID(int=1), UUID(int=2)
 STATE_TABLES = ("processed_events", "sales_metrics", "partition_progress", "parked_event")
 
@@ -161,7 +161,7 @@ def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
     world.send(second)
     errors = drive(world, worker, lambda: counted(world) == len(first) + len(second) and reached(world, operator))
     assert world.metrics() == sums([*first, *second])
-    assert {line["event"] for line in errors} <= {"the topic was made again; its events are counted from the first"}
+    assert {line["event"] for line in errors} <= {"topic recreated: counting its events from the first"}
     assert errors
 
 
@@ -237,9 +237,9 @@ def test_letters_of_one_place_in_two_topics_are_told_apart(world: World, operato
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffnew")
     drive(world, worker, lambda: len(world.parked()) == 2)
-    newer, older = desk.list_dead_letters(world.settings, 10)
+    newer, older = inspection.list_dead_letters(world.settings, 10)
     assert newer.place[:3] == older.place[:3]
-    shown = [desk.show(world.settings, desk.parse_place(one.name)).value for one in (newer, older)]
+    shown = [inspection.show(world.settings, inspection.parse_place(one.name)).value for one in (newer, older)]
     assert shown == [b"\xffnew", b"\xffold"]
 
 
@@ -250,10 +250,10 @@ def test_a_letter_whose_topic_was_made_again_is_not_another_one(world: World, op
     operator.make_again(topics.STOCK_DLQ)
     world.send_bytes(topics.STOCK, b"k", b"\xfftwo")
     drive(world, worker, lambda: len(world.parked()) == 2)
-    newer, older = desk.list_dead_letters(world.settings, 10)
-    assert desk.show(world.settings, newer.place).value == b"\xfftwo"
-    with pytest.raises(desk.LetterNotFound):
-        desk.show(world.settings, older.place)
+    newer, older = inspection.list_dead_letters(world.settings, 10)
+    assert inspection.show(world.settings, newer.place).value == b"\xfftwo"
+    with pytest.raises(inspection.DeadLetterNotFound):
+        inspection.show(world.settings, older.place)
 
 
 def counted(world: World) -> int:
@@ -338,24 +338,24 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
     [
         (None, None, 10, 10, 0),
         (None, 50, 10, 10, 10),
-        (Mark(THIS, 40), 40, 40, 40, 0),
-        (Mark(THIS, 40), None, 40, 40, 0),
-        (Mark(THIS, 40), 70, 40, 40, 0),
-        (Mark(THIS, 40), 20, 20, 40, 0),
-        (Mark(THIS, 40), 0, 10, 40, 0),
-        (Mark(THIS, 4), 4, 10, 10, 6),
-        (Mark(THIS, 100), 100, 100, 100, 0),
-        (Mark(THIS, 101), 101, 10, 10, 0),
-        (Mark(OTHER, 40), 40, 10, 10, 10),
-        (Mark(NO_TOPIC, 40), 40, 40, 40, 0),
-        (Mark(NO_TOPIC, 40), 30, 30, 30, 0),
-        (Mark(NO_TOPIC, 40), 90, 40, 40, 0),
-        (Mark(NO_TOPIC, 40), None, 10, 10, 10),
-        (Mark(NO_TOPIC, 101), 101, 10, 10, 0),
+        (Position(THIS, 40), 40, 40, 40, 0),
+        (Position(THIS, 40), None, 40, 40, 0),
+        (Position(THIS, 40), 70, 40, 40, 0),
+        (Position(THIS, 40), 20, 20, 40, 0),
+        (Position(THIS, 40), 0, 10, 40, 0),
+        (Position(THIS, 4), 4, 10, 10, 6),
+        (Position(THIS, 100), 100, 100, 100, 0),
+        (Position(THIS, 101), 101, 10, 10, 0),
+        (Position(OTHER, 40), 40, 10, 10, 10),
+        (Position(NO_TOPIC, 40), 40, 40, 40, 0),
+        (Position(NO_TOPIC, 40), 30, 30, 30, 0),
+        (Position(NO_TOPIC, 40), 90, 40, 40, 0),
+        (Position(NO_TOPIC, 40), None, 10, 10, 10),
+        (Position(NO_TOPIC, 101), 101, 10, 10, 0),
     ],
 )
 def test_counting_goes_on_where_the_database_says_unless_the_log_is_another(
-    known: Mark | None, committed: int | None, begin: int, mark: int, missing: int
+    known: Position | None, committed: int | None, begin: int, mark: int, missing: int
 ) -> None:
     found = start(known, PartitionOffsets(THIS, 10, 100), committed)
-    assert found == Start(Mark(THIS, begin), Mark(THIS, mark), known, missing)
+    assert found == Start(Position(THIS, begin), Position(THIS, mark), known, missing)

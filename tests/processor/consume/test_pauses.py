@@ -12,8 +12,8 @@ from raw_producer import Record, produce
 
 from cli.pipeline.dead_letters import app
 from processor.consume import pauses
-from processor.consume.pauses import Pause, Window
-from processor.counting import transaction as store
+from processor.consume.pauses import Pause, RecentRecords
+from processor.counting import store
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.telemetry import metrics
@@ -41,7 +41,7 @@ def run_until(worker: Worker, condition: object) -> None:
 
 
 @contextmanager
-def desk(world: World) -> Iterator[psycopg.Connection]:
+def database(world: World) -> Iterator[psycopg.Connection]:
     """Connect as the operator's command does."""
     with store.connect(world.settings.analytics_dsn.get_secret_value()) as connection:
         yield connection
@@ -56,7 +56,7 @@ def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> N
 
 def paused(world: World) -> list[Pause]:
     """Return what is paused."""
-    with desk(world) as connection:
+    with database(world) as connection:
         return pauses.pauses(connection)
 
 
@@ -123,7 +123,7 @@ def test_a_paused_partition_is_read_on_by_itself_once_most_of_it_is_good_again(w
 
 
 def test_a_window_holds_the_latest_records() -> None:
-    window = Window(100)
+    window = RecentRecords(100)
     for records, bad in ((60, 60), (30, 0)):
         window.add(records, bad)
     assert not window.full

@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka import TopicCollection, Uuid
 from structlog.testing import capture_logs
 
-from processor.consume import log_metadata as log_extents
-from processor.consume.log_metadata import LogExtents
+from processor.consume import log_metadata
+from processor.consume.log_metadata import LogMetadata
 from runtime.kafka import clients, offsets, topics
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka
@@ -58,37 +58,35 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
 
 @pytest.mark.usefixtures("uncollected")
 def test_asking_in_vain_leaves_nothing_in_memory_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_extents, "PERIOD_SECONDS", 0.0)
-    monkeypatch.setattr(log_extents, "TIMEOUT_SECONDS", 0.01)
-    extents = LogExtents(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    monkeypatch.setattr(log_metadata, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(log_metadata, "TIMEOUT_SECONDS", 0.01)
+    metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
     with capture_logs() as logs:
         for _ in range(TIMES):
-            ask_once(extents)
+            ask_once(metadata)
     assert sum(isinstance(one, Future) for one in gc.get_objects()) < TIMES
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
-        "asking for the ids of topics is held up"
-    ]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["reading topic ids is held up"]
 
 
-def ask_once(extents: LogExtents) -> None:
+def ask_once(metadata: LogMetadata) -> None:
     """Ask, and wait until the answer is taken."""
     give_up = time.monotonic() + ASK_SECONDS
-    extents.changed_ids()
-    asked = list(extents._asked.values())
+    metadata.refreshed_topic_ids()
+    asked = list(metadata._asked.values())
     for future in asked:
         future.exception(give_up - time.monotonic())
-    assert extents.changed_ids() == {}
+    assert metadata.refreshed_topic_ids() == {}
 
 
 def test_what_the_client_logs_is_taken_while_kafka_is_gone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An outage of a day must not end with a day's log lines in memory."""
-    monkeypatch.setattr(log_extents, "PERIOD_SECONDS", 0.0)
-    monkeypatch.setattr(log_extents, "TIMEOUT_SECONDS", 0.01)
-    extents = LogExtents(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    monkeypatch.setattr(log_metadata, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(log_metadata, "TIMEOUT_SECONDS", 0.01)
+    metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
     give_up = time.monotonic() + ASK_SECONDS
     with caplog.at_level("DEBUG", logger=clients.LIBRARY_LOG.name):
-        while not any("-extents" in record.getMessage() for record in caplog.records):
+        while not any("-metadata" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < give_up
-            ask_once(extents)
+            ask_once(metadata)

@@ -8,7 +8,7 @@ from processor_world import World, created, sums
 
 from cli.topics.event_lines import EventLines
 from cli.topics.reader import Start, TopicReader
-from processor.dead_letters import inspection as desk
+from processor.dead_letters import inspection, redrive
 from runtime.kafka import topics
 
 PARTITION = 5
@@ -48,9 +48,9 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_set_aside_and_
     assert world.metrics() == sums([first, last])
     rows = world.rows("""SELECT "offset" FROM parked_event WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
     assert [offset for (offset,) in rows] == lost
-    assert desk.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
-    with pytest.raises(desk.LetterNotSent, match="could never be read"):
-        desk.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])])
+    assert inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
+    with pytest.raises(redrive.NotRedriven, match="could never be read"):
+        redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])])
     reader = TopicReader(world.settings, [topics.ORDER_EVENTS], Start())
     lines = [EventLines().line(message) for message in reader.held()]
     reader.close()
@@ -63,7 +63,7 @@ def test_a_large_record_that_can_be_read_has_a_letter_that_can_be_read_and_sent_
     worker = world.worker()
     world.drain(worker)
     place = (topics.ORDER_EVENTS, PARTITION, offset)
-    assert desk.show(world.settings, place).value == BOMB
-    desk.redrive(world.settings, [place])
+    assert inspection.show(world.settings, place).value == BOMB
+    redrive.redrive(world.settings, [place])
     world.drain(worker)
     assert world.parked() == [("UNDECODABLE", None)] * 2

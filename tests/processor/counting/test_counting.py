@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 
 from orders.domain.ids import uuid7
 from processor import maintenance
-from processor.counting import transaction as store
-from processor.dead_letters import inspection as desk
+from processor.counting import store
+from processor.dead_letters import inspection, redrive
 from processor.events import decode
 from processor.query import ledger_service
 from runtime.kafka import clients, topics
@@ -137,7 +137,7 @@ def test_an_event_is_compared_with_the_clock_of_now_before_it_is_set_aside(world
     world.send([created(1)])
     world.drain(worker)
     # As if the database's clock had gone on by days since it was asked, as over a laptop's sleep.
-    worker._window = worker._window._replace(newest_event_id=new_id(), newest_occur_us=1)
+    worker._session.window = worker._session.window._replace(newest_event_id=new_id(), newest_occur_us=1)
     more = history(5)
     world.send(more)
     world.drain(worker)
@@ -166,8 +166,8 @@ def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(wo
     world.drain(world.worker())
     assert world.metrics() == sums(good)
     assert [reason for reason, _ in world.parked()] == [reason for reason, _, _ in sent]
-    for letter in desk.list_dead_letters(world.settings, 100):
-        content = desk.show(world.settings, letter.place)
+    for letter in inspection.list_dead_letters(world.settings, 100):
+        content = inspection.show(world.settings, letter.place)
         expected = {reason: (key, value) for reason, key, value in sent}
         assert (content.key, content.value) == expected[letter.reason]
         assert content.headers == [("event-type", b"ORDER_CREATED")]
@@ -180,13 +180,13 @@ def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monk
     worker = world.worker()
     world.drain(worker)
     assert world.parked() == [("UNKNOWN_TYPE", newer.event_id)]
-    (letter,) = desk.list_dead_letters(world.settings, 10)
+    (letter,) = inspection.list_dead_letters(world.settings, 10)
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    assert desk.redrive(world.settings, [letter.place]) == [letter]
+    assert redrive.redrive(world.settings, [letter.place]) == [letter]
     world.drain(worker)
     assert world.metrics() == sums([newer])
-    assert desk.list_dead_letters(world.settings, 10) == []
-    (kept,) = desk.list_dead_letters(world.settings, 10, redriven=True)
+    assert inspection.list_dead_letters(world.settings, 10) == []
+    (kept,) = inspection.list_dead_letters(world.settings, 10, redriven=True)
     assert kept.redriven_at is not None
 
 
@@ -194,15 +194,15 @@ def test_bytes_as_large_as_the_log_takes_become_a_dead_letter_too(world: World) 
     value = b"\xff" * 999_000
     world.send_bytes(topics.ORDER_EVENTS, None, value)
     world.drain(world.worker())
-    (letter,) = desk.list_dead_letters(world.settings, 10)
-    assert desk.show(world.settings, letter.place).value == value
+    (letter,) = inspection.list_dead_letters(world.settings, 10)
+    assert inspection.show(world.settings, letter.place).value == value
 
 
 def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
-    with pytest.raises(desk.LetterNotFound, match="order-events/3/99"):
-        desk.show(world.settings, desk.parse_place("order-events/3/99"))
+    with pytest.raises(inspection.DeadLetterNotFound, match="order-events/3/99"):
+        inspection.show(world.settings, inspection.parse_place("order-events/3/99"))
     with pytest.raises(ValueError, match="topic/partition/offset"):
-        desk.parse_place("order-events/x")
+        inspection.parse_place("order-events/x")
 
 
 def await_true(condition: object, seconds: float = 20) -> None:
@@ -291,7 +291,7 @@ def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analy
     world.send(events[:5])
     world.drain(worker)
     with psycopg.connect(analytics.admin, autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(%s)", (worker._connection.info.backend_pid,))  # type: ignore[union-attr]
+        admin.execute("SELECT pg_terminate_backend(%s)", (worker._session._connection.info.backend_pid,))  # type: ignore[union-attr]
     world.send(events[5:])
     with capture_logs() as logs:
         world.drain(worker)
@@ -335,7 +335,7 @@ def test_metrics_restored_from_an_older_backup_are_counted_anew(world: World, an
     with capture_logs() as logs:
         world.drain(world.worker(1))
     assert world.metrics() == sums(events)
-    assert any(line["event"].startswith("the metrics are behind the consumer group") for line in logs)
+    assert any(line["event"].startswith("metrics are behind the consumer group") for line in logs)
 
 
 def committed(world: World, worker: object) -> None:
@@ -368,7 +368,7 @@ def test_two_workers_have_half_of_each_topic(world: World, setting: str) -> None
         return all(len(held) == PARTITIONS / 2 for held in of_each_topic())
 
     def of_each_topic() -> list[list[int]]:
-        held = [worker._reader.held for worker in workers]
+        held = [worker._reader.assignment.partitions for worker in workers]
         return [[number for name, number in one if name == topic] for one in held for topic in topics.EVENT_TOPICS]
 
     await_true(halves)

@@ -14,11 +14,10 @@ from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
 
 from orders import create_topics
-from processor.dead_letters import inspection as desk
-from processor.dead_letters import writer
-from processor.dead_letters.writer import LetterBox, LetterNotWritten
+from processor.dead_letters import inspection, redrive, writer
+from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
 from processor.events import decode
-from processor.events.batch import Parked, place_of
+from processor.events.batch import DeadLetter, place_of
 from runtime.kafka import clients, size_limits, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
@@ -41,9 +40,9 @@ def send_large(world: World, value: bytes, **properties: str) -> KafkaError | No
     return answers[0]
 
 
-def the_letter(world: World) -> desk.LetterContent:
-    (letter,) = desk.list_dead_letters(world.settings, 10)
-    return desk.show(world.settings, letter.place)
+def the_letter(world: World) -> inspection.DeadLetterContent:
+    (letter,) = inspection.list_dead_letters(world.settings, 10)
+    return inspection.show(world.settings, letter.place)
 
 
 def kept_in_kafka(world: World) -> list[bool]:
@@ -58,7 +57,7 @@ def test_a_record_as_large_as_its_topic_takes_is_parked_and_sent_again(world: Wo
     world.drain(worker)
     found = the_letter(world)
     assert (found.key, found.value) == (KEY, value)
-    desk.redrive(world.settings, [found.letter.place])
+    redrive.redrive(world.settings, [found.entry.place])
     world.drain(worker)
     assert len(world.parked()) == 2, "it came again"
     assert the_letter(world).value == value
@@ -78,7 +77,7 @@ def test_a_record_that_only_compression_makes_small_is_parked_and_sent_again(wor
     world.drain(worker)
     found = the_letter(world)
     assert found.value == value
-    desk.redrive(world.settings, [found.letter.place])
+    redrive.redrive(world.settings, [found.entry.place])
     world.drain(worker)
     assert kept_in_kafka(world) == [True, True]
 
@@ -103,11 +102,11 @@ def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partitio
     assert world.metrics() == sums(good)
     assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
     (place,) = world.rows('SELECT topic, partition, "offset" FROM parked_event WHERE letter_topic IS NULL')
-    found = desk.show(world.settings, place)
+    found = inspection.show(world.settings, place)
     assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
     assert found.headers == [("kept", b"too")]
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    desk.redrive(world.settings, [place])
+    redrive.redrive(world.settings, [place])
     world.drain(worker)
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
 
@@ -119,7 +118,7 @@ def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.Monk
     world.send(good)
     world.drain(world.worker())
     found = the_letter(world)
-    assert (found.letter.reason, found.key, found.value, found.headers) == ("EMPTY", None, None, [])
+    assert (found.entry.reason, found.key, found.value, found.headers) == ("EMPTY", None, None, [])
     assert world.metrics() == sums(good)
 
 
@@ -137,20 +136,20 @@ def test_a_letter_that_kafka_does_not_answer_for_is_waited_for_and_written_once(
     reader = world.worker()._reader
     while not (messages := reader.read(1, 0.1)):
         pass
-    first = Parked(messages[0], place_of(messages[0]), decode.Poison(decode.Reason.UNDECODABLE, "bad"), [])
+    first = DeadLetter(messages[0], place_of(messages[0]), decode.Rejection(decode.Reason.UNDECODABLE, "bad"), [])
     second = replace(first, place=(topics.ORDER_EVENTS, 0, 1_000_000))
-    box = LetterBox(world.settings, "tests")
+    box = DeadLetterWriter(world.settings, "tests")
     patiently(lambda: box.write([first]))
     before = letters_ever(world)
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGSTOP)
     try:
-        with pytest.raises(LetterNotWritten, match="1 events not acknowledged"):
+        with pytest.raises(DeadLetterNotWritten, match="1 events not acknowledged"):
             box.write([second])
     finally:
         os.kill(broker.pid, signal.SIGCONT)
     patiently(lambda: box.write([second]))
-    assert second.letter_offset is not None
+    assert second.dlq_offset is not None
     assert letters_ever(world) == before + 1
 
 
@@ -159,7 +158,7 @@ def patiently(write: Callable[[], None]) -> None:
     while True:
         try:
             return write()
-        except LetterNotWritten:
+        except DeadLetterNotWritten:
             continue
 
 
@@ -169,9 +168,9 @@ def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: Worl
     found = the_letter(world)
     with (
         topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="100"),
-        pytest.raises(desk.LetterNotSent, match="size too large"),
+        pytest.raises(redrive.NotRedriven, match="size too large"),
     ):
-        desk.redrive(world.settings, [found.letter.place])
+        redrive.redrive(world.settings, [found.entry.place])
     assert the_letter(world) == found
 
 

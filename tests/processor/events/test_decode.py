@@ -7,11 +7,11 @@ from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 from processor_world import created, new_id, restock
 
-from processor.events.decode import ANY_TIME, Event, Poison, Reason, Window, decode
+from processor.events.decode import ANY_TIME, Event, EventWindow, Reason, Rejection, decode
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 
-def order(event: OrderEvent, key: str | None = None, window: Window = ANY_TIME) -> Event | Poison:
+def order(event: OrderEvent, key: str | None = None, window: EventWindow = ANY_TIME) -> Event | Rejection:
     return decode(ORDER_EVENTS, (key or event.order_id).encode(), event.SerializeToString(), window)
 
 
@@ -26,13 +26,13 @@ def test_an_order_is_read_with_its_lines_units_and_value() -> None:
 
 @pytest.mark.parametrize("value", [None, b""])
 def test_an_empty_value_is_poison(value: bytes | None) -> None:
-    assert decode(ORDER_EVENTS, b"k", value, ANY_TIME) == Poison(Reason.EMPTY, "the value is empty")
+    assert decode(ORDER_EVENTS, b"k", value, ANY_TIME) == Rejection(Reason.EMPTY, "the value is empty")
 
 
 @pytest.mark.parametrize("topic", [ORDER_EVENTS, STOCK])
 def test_bytes_that_are_no_message_are_undecodable(topic: str) -> None:
     found = decode(topic, b"k", b"\xff\xff\xff", ANY_TIME)
-    assert isinstance(found, Poison)
+    assert isinstance(found, Rejection)
     assert found.reason is Reason.UNDECODABLE
 
 
@@ -40,16 +40,16 @@ def test_bytes_that_are_no_message_are_undecodable(topic: str) -> None:
 def test_a_newer_writers_event_is_of_unknown_type_and_keeps_its_id(changes: dict[str, object]) -> None:
     event = created(1, **changes)
     found = order(event)
-    assert isinstance(found, Poison)
+    assert isinstance(found, Rejection)
     assert (found.reason, found.event_id) == (Reason.UNKNOWN_TYPE, event.event_id)
 
 
 def test_an_event_under_another_key_is_refused() -> None:
     found = order(created(1), key=new_id())
-    assert isinstance(found, Poison)
+    assert isinstance(found, Rejection)
     assert found.reason is Reason.WRONG_KEY
     stock = decode(STOCK, b"p2", restock("p1").SerializeToString(), ANY_TIME)
-    assert isinstance(stock, Poison)
+    assert isinstance(stock, Rejection)
     assert stock.reason is Reason.WRONG_KEY
 
 
@@ -76,7 +76,7 @@ def test_an_event_under_another_key_is_refused() -> None:
 )
 def test_an_event_that_breaks_the_contract_is_invalid_and_says_where(changes: dict[str, object], named: str) -> None:
     found = order(created(1, **changes))
-    assert isinstance(found, Poison)
+    assert isinstance(found, Rejection)
     assert found.reason is Reason.INVALID
     assert named in found.detail
 
@@ -84,7 +84,7 @@ def test_an_event_that_breaks_the_contract_is_invalid_and_says_where(changes: di
 def test_an_event_older_than_what_is_remembered_is_too_old() -> None:
     event = created(1)
     found = order(event, window=ANY_TIME._replace(oldest_event_id=new_id()))
-    assert isinstance(found, Poison)
+    assert isinstance(found, Rejection)
     assert (found.reason, found.event_id) == (Reason.TOO_OLD, event.event_id)
 
 
@@ -93,11 +93,11 @@ def test_an_event_after_the_newest_that_may_be_is_too_new() -> None:
     occurred_us = event.occur_time.seconds * 1_000_000 + event.occur_time.nanos // 1_000
     for changes in ({"newest_event_id": event.event_id}, {"newest_occur_us": occurred_us}):
         found = order(event, window=ANY_TIME._replace(**changes))
-        assert isinstance(found, Poison)
+        assert isinstance(found, Rejection)
         assert (found.reason, found.event_id) == (Reason.TOO_NEW, event.event_id)
     assert isinstance(order(event, window=ANY_TIME._replace(newest_occur_us=occurred_us + 1)), Event)
 
 
 @given(topic=st.sampled_from([ORDER_EVENTS, STOCK]), key=st.none() | st.binary(), value=st.binary())
 def test_no_bytes_make_decoding_fail(topic: str, key: bytes | None, value: bytes) -> None:
-    assert isinstance(decode(topic, key, value, ANY_TIME), Poison)
+    assert isinstance(decode(topic, key, value, ANY_TIME), Rejection)

@@ -31,8 +31,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
 from processor_servers import Analytics
 from processor_world import created, history, new_id, sums
 
-from processor.counting import deltas
-from processor.counting import transaction as store
+from processor.counting import deltas, store, transaction
 from processor.query.analytics_service import AnalyticsServicer, Pool
 from processor.query.ledger_service import LedgerServicer
 from runtime.grpc.server import SyncErrors
@@ -48,7 +47,7 @@ def pool(analytics_server: Analytics) -> Iterator[Pool]:
     analytics_server.clear()
     with store.connect(analytics_server.worker) as connection:
         count(connection, batch_of(EVENTS))
-        store.beat(connection, "host/0", [("order-events", number) for number in range(12)])
+        store.record_heartbeat(connection, "host/0", [("order-events", number) for number in range(12)])
         connection.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
             " event_id, reason, detail) VALUES ('stock', 0, 1, 'stock.dlq', 0, 0, %s, 'INVALID', 'x'),"
@@ -336,8 +335,8 @@ def test_an_event_counted_outside_of_its_transaction_is_found(ledger: Any, analy
     doubled: list[OrderEvent] = [created(99)]
     with store.connect(analytics_server.worker) as connection:
         count(connection, batch_of(doubled))
-        store.add_metrics(connection, sums(doubled))
+        transaction.add_metrics(connection, sums(doubled))
         names = {one.metric_name for one in ledger.AuditMetrics(AuditMetricsRequest()).differences}
-        store.add_metrics(connection, {key: -change for key, change in sums(doubled).items()})
+        transaction.add_metrics(connection, {key: -change for key, change in sums(doubled).items()})
     assert {"orders_total", "revenue_total", "orders_per_minute", "orders_by_status"} <= names
     assert not ledger.AuditMetrics(AuditMetricsRequest()).differences
