@@ -19,22 +19,27 @@ def split_targets(value: object) -> object:
 
 
 class GatewaySettings(Settings):
-    """Where the gateway listens and whom it asks."""
+    """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")
     gateway_listen: Address = Field(
         default="unix:/run/ordermesh/gateway.sock", description="gRPC: unix:/path or host:port."
     )
     gateway_http_listen: Address = Field(
-        default="unix:/run/ordermesh/gateway-http.sock", description="Pages: unix:/path or host:port."
+        default="unix:/run/ordermesh/gateway-http.sock", description="HTTP for the pages: unix:/path or host:port."
     )
     orders_targets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_targets)] = Field(
         default=("unix:/run/ordermesh/orders-0.sock", "unix:/run/ordermesh/orders-1.sock"),
         min_length=1,
-        description="The processes of the orders service, separated by commas.",
+        description="gRPC targets of the processes of the orders service, separated by commas.",
     )
-    analytics_target: str = Field(default="unix:/run/ordermesh/analytics.sock", description="The analytics service.")
+    analytics_target: str = Field(
+        default="unix:/run/ordermesh/analytics.sock", description="gRPC target of the analytics service."
+    )
     gateway_max_watchers: int = Field(
-        default=64, ge=1, le=10_000, description="Streams of WatchService at once; each of orders reads Kafka itself."
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Concurrent streams of WatchService; each stream of orders has its own Kafka consumer.",
     )
-    processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")
+    processor_group: str = Field(default="ordermesh-metrics", description="Consumer group of the processor.")

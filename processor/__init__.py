@@ -1,1 +1,1 @@
-"""Counts the events of the log into the analytics tables, each exactly once, and answers questions about them."""
+"""The processor: counts the events of the log into the analytics tables, each exactly once, and serves the metrics."""

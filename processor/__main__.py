@@ -7,12 +7,12 @@ import sys
 
 from runtime.exit_codes import ExitCode
 
-# By name and imported on demand: the supervisor of `work` lives long and needs next to nothing.
+# Imported on demand: the supervisor of `work` is long-running and needs little memory.
 PROGRAMS = {"migrate": "processor.migrate", "work": "processor.supervise", "serve": "processor.serve"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the program that the arguments name and return its exit code."""
+    """Run the program named by the arguments and return its exit code."""
     if len(arguments) != 1 or arguments[0] not in PROGRAMS:
         print(f"usage: python -m processor {' | '.join(PROGRAMS)}", file=sys.stderr)
         return ExitCode.USAGE

@@ -1,4 +1,4 @@
-"""Creates or upgrades the analytics database's schema, once."""
+"""Creates or upgrades the schema of the analytics database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.telemetry import logging
 
 
 def main() -> int:
-    """Apply the migrations that are missing and return the exit code."""
+    """Apply the missing migrations and return the exit code."""
     settings = DatabaseSettings.load()
     logging.configure("processor", settings)
     try:

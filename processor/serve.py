@@ -21,7 +21,7 @@ SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.An
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; a database that is not there makes calls fail, not the start."""
+    """Serve until SIGTERM or SIGINT; without a database the server starts, and calls fail."""
     settings = ServeSettings.load()
     logging.configure(SERVICE, settings)
     stop = on_signal()

@@ -1,4 +1,4 @@
-"""The settings of the processor's programs."""
+"""Settings of the processor's programs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from runtime.settings import PREFIX, Settings
 
 
 class DatabaseSettings(Settings):
-    """What every program of the processor needs: the analytics database."""
+    """Settings of every program of the processor: the analytics database."""
 
     analytics_dsn: SecretStr = Field(
-        description="The analytics database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
+        description="PostgreSQL URI of the analytics database, with one host or several (docs/postgresql.md)."
     )
     postgres_pooler: Pooler = POOLER
 
@@ -26,27 +26,37 @@ class WorkSettings(DatabaseSettings, RetentionSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")
-    processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
-    processor_group: str = Field(default="ordermesh-metrics", min_length=1, description="Their consumer group.")
+    processor_workers: int = Field(default=2, ge=1, le=64, description="Number of worker processes.")
+    processor_group: str = Field(
+        default="ordermesh-metrics", min_length=1, description="Consumer group of the workers."
+    )
     kafka_group_protocol: Literal["auto", "classic", "consumer"] = Field(
         default="auto",
-        description="How they join it; auto is consumer (KIP-848) where the broker has it, else classic.",
+        description="Group protocol; auto is consumer (KIP-848) if the broker supports it, else classic.",
     )
-    processor_batch_events: int = Field(default=2_000, ge=1, le=10_000, description="Most events of a transaction.")
+    processor_batch_events: int = Field(
+        default=2_000, ge=1, le=10_000, description="Maximum number of events per transaction."
+    )
     processor_pause_window_records: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="The latest records of a partition, by which it is judged."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Number of recent records of a partition that decide whether it is paused.",
     )
     processor_pause_bad_percent: int = Field(
-        default=50, ge=1, le=100, description="A partition is paused while more of them cannot be counted; 100: never."
+        default=50,
+        ge=1,
+        le=100,
+        description="Pauses a partition while more than this share of its recent records is rejected; 100: never.",
     )
     processor_pause_probe_seconds: float = Field(
-        default=10.0, ge=0.1, le=3_600, description="A paused partition is read so often, one batch at a time."
+        default=10.0, ge=0.1, le=3_600, description="Interval at which one batch of a paused partition is read."
     )
 
     @field_validator("kafka_group_protocol")
     @classmethod
     def allows_the_properties(cls, protocol: str, info: ValidationInfo) -> str:
-        """Refuse what the client refuses too: properties of the classic protocol beside the new one."""
+        """Refuse properties of the classic protocol with the new one, as the client does."""
         refused = CLASSIC_ONLY & info.data.get("kafka_properties", {}).keys()
         if protocol == "consumer" and refused:
             raise ValueError(f"must be classic or auto with {', '.join(sorted(refused))} in {PREFIX}KAFKA_PROPERTIES")
@@ -54,7 +64,7 @@ class WorkSettings(DatabaseSettings, RetentionSettings):
 
     @property
     def first_group_protocol(self) -> GroupProtocol:
-        """The protocol to begin with."""
+        """The protocol of the first attempt to join."""
         if self.kafka_group_protocol != "auto":
             return self.kafka_group_protocol
         return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
@@ -67,4 +77,4 @@ class ServeSettings(DatabaseSettings):
     analytics_listen: Address = Field(
         default="unix:/run/ordermesh/analytics.sock", description="gRPC: unix:/path or host:port."
     )
-    analytics_threads: int = Field(default=8, ge=1, le=64, description="Calls answered at a time.")
+    analytics_threads: int = Field(default=8, ge=1, le=64, description="Number of concurrent calls.")

@@ -1,4 +1,4 @@
-"""The service of counting workers: keeps as many running as the settings say."""
+"""The service of counting workers: keeps the configured number running."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the analytics database answers: AnalyticsService, and the ledger for the reconciliation."""
+"""Queries: AnalyticsService, and the ledger for the reconciliation, over the analytics database."""

@@ -1,4 +1,4 @@
-"""AnalyticsService: answers from the metrics."""
+"""AnalyticsService: serves the metrics."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Row = tuple[Any, ...]
 
 
 class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
-    """Reads the metrics; every answer comes from one statement, hence from one moment."""
+    """Reads the metrics; every response comes from one statement, hence from one snapshot."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -61,7 +61,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         return summary(self._rows(SQL.totals, {}))
 
     def TopProducts(self, request: TopProductsRequest, context: grpc.ServicerContext) -> TopProductsResponse:
-        """Return the products that sold most."""
+        """Return the best-selling products."""
         limit = validation.products_limit(request)
         query = SQL.top_by_revenue if request.ranking == TopProductsRequest.REVENUE else SQL.top_by_units
         return TopProductsResponse(
@@ -97,14 +97,14 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
 
 
 def metric(row: Row) -> Metric:
-    """Return a row of the metrics as a message."""
+    """Return a metric from its row."""
     name, dimension, value, updated_at = row
     shown = major(value) if name in deltas.MONEY else float(value)
     return Metric(metric_name=name, dimension=dimension, value=shown, update_time=timestamp(updated_at))
 
 
 def summary(rows: list[Row]) -> SalesSummary:
-    """Return the totals as a message."""
+    """Return the totals from the rows of the metrics."""
     values: dict[deltas.MetricKey, int] = {(name, dimension): value for name, dimension, value, _ in rows}
     orders, revenue, cancelled, restocks = (
         values.get((name, deltas.TOTAL), 0)
@@ -135,7 +135,7 @@ def major(amount_minor: int) -> float:
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    """Return a time as a message."""
+    """Return a time as a protobuf timestamp."""
     found = Timestamp()
     found.FromDatetime(moment)
     return found

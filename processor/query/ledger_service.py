@@ -1,4 +1,4 @@
-"""AnalyticsLedgerService: what was counted and set aside, for the reconciliation."""
+"""AnalyticsLedgerService: counted events and dead letters, for the reconciliation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ IDS_PER_MESSAGE = 10_000
 
 
 class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
-    """Reads the ledger; a stream is read whole from one snapshot before it begins, so that no client holds it open."""
+    """Reads the ledger; a stream is read from one snapshot before it starts, so that no client keeps it open."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -52,19 +52,19 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     def GetAnalyticsProgress(
         self, request: GetAnalyticsProgressRequest, context: grpc.ServicerContext
     ) -> GetAnalyticsProgressResponse:
-        """Return how far counting has come."""
+        """Return the progress of counting."""
         with self._snapshot() as connection:
-            counted, parked, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
-            seen_at, workers, silent = rows(connection, SQL.workers)[0]
-            marks = rows(connection, SQL.marks)
+            counted, dead_letters, p50_ms, p99_ms = rows(connection, SQL.progress)[0]
+            heartbeat_at, workers, silent = rows(connection, SQL.workers)[0]
+            positions = rows(connection, SQL.positions)
             crashes = rows(connection, SQL.recent_crashes)[0][0]
             paused = rows(connection, SQL.paused_partitions)
         return GetAnalyticsProgressResponse(
             counted_total=counted,
-            dead_letters_total=parked,
+            dead_letters_total=dead_letters,
             latency_p50_ms=p50_ms,
             latency_p99_ms=p99_ms,
-            worker_heartbeat_time=None if seen_at is None else timestamp(seen_at),
+            worker_heartbeat_time=None if heartbeat_at is None else timestamp(heartbeat_at),
             workers=workers,
             worker_crashes=crashes,
             paused_partitions=[
@@ -74,20 +74,20 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             silent_workers=silent,
             positions=[
                 PartitionPosition(topic=topic, partition=number, next_offset=at, topic_id=topic_id.bytes)
-                for topic, number, at, topic_id in marks
+                for topic, number, at, topic_id in positions
             ],
         )
 
     def StreamAnalyticsLedger(
         self, request: StreamAnalyticsLedgerRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamAnalyticsLedgerResponse]:
-        """Stream the counted events by minute, after how many are set aside."""
+        """Stream the number of dead letters, then the counted events by minute."""
         with self._snapshot() as connection:
-            parked = rows(connection, SQL.count_parked)[0][0]
+            dead_letters = rows(connection, SQL.count_dead_letters)[0][0]
             since = rows(connection, SQL.complete_since)[0][0]
             sums = rows(connection, SQL.minute_sums)
         start = None if since is None else timestamp(since)
-        yield StreamAnalyticsLedgerResponse(dead_letters=parked, coverage_start_time=start)
+        yield StreamAnalyticsLedgerResponse(dead_letters=dead_letters, coverage_start_time=start)
         minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
         for part in parts(minutes, MINUTES_PER_MESSAGE):
             yield StreamAnalyticsLedgerResponse(minutes=part)
@@ -95,20 +95,20 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     def StreamCountedIds(
         self, request: StreamCountedIdsRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamCountedIdsResponse]:
-        """Stream the ids counted in a minute and all that are set aside."""
+        """Stream the ids of the events counted in a minute, and of all dead letters."""
         minute = validation.whole_minute_seconds(request.minute_start_time, "minute_start_time")
         with self._snapshot() as connection:
             counted = [row[0] for row in connection.execute(SQL.counted_ids, {"minute": minute})]
-            parked = [row[0] for row in rows(connection, SQL.parked_ids)]
+            dead_letters = [row[0] for row in rows(connection, SQL.dead_letter_ids)]
         for part in parts(counted, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(event_ids=b"".join(part))
-        for part in parts(parked, IDS_PER_MESSAGE):
+        for part in parts(dead_letters, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(dead_letter_ids=b"".join(part))
 
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
         """Recompute the metrics and return those that differ."""
         with self._snapshot() as connection:
-            differences = rows(connection, SQL.differences)
+            differences = rows(connection, SQL.metric_differences)
         return AuditMetricsResponse(
             differences=[
                 AuditMetricsResponse.Difference(metric_name=name, dimension=dimension, expected=expected, actual=actual)
@@ -131,12 +131,12 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
 
     @contextmanager
     def _snapshot(self) -> Iterator[psycopg.Connection[Any]]:
-        """Read everything within from one moment."""
+        """Open a transaction whose statements all read from one snapshot."""
         with self._pool.connection() as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             with connection.transaction():
-                connection.execute(SQL.allow_a_minute)
+                connection.execute(SQL.extend_statement_timeout)
                 yield connection
 
 
@@ -146,7 +146,7 @@ def rows(connection: psycopg.Connection[Any], query: Any) -> list[Row]:
 
 
 def minute_sum(types: Sequence[Row]) -> MinuteSum:
-    """Return the sums of a minute from its rows, one for each type."""
+    """Return the sums of a minute from its rows, one per event type."""
     digest = revenue_minor = units = 0
     for _, type_, _, type_revenue_minor, type_units, type_digest in types:
         digest ^= type_digest

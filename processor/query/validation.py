@@ -1,4 +1,4 @@
-"""Checks the requests of AnalyticsService, naming everything that is wrong. Pure."""
+"""Validates the requests of AnalyticsService and reports all violations. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_MINUTES = 60
 MAX_MINUTES = 1_440
 MINUTE = timedelta(minutes=1)
 LAST_MINUTE = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
-# Between the metric's name, which has none, and its dimension.
+# Separates the name of a metric, which never contains it, from its dimension.
 KEY_SEPARATOR = "/"
 
 
@@ -44,7 +44,7 @@ class Minutes(NamedTuple):
 
 
 def metrics_page(request: ListMetricsRequest) -> MetricsPage:
-    """Return the page that a request asks for. Raises InvalidRequest."""
+    """Return the requested page. Raises InvalidRequest."""
     violations: list[Violation] = []
     if request.metric_name and request.metric_name not in NAMES:
         violations.append(Violation("metric_name", f"must be one of {', '.join(sorted(NAMES))}, or absent"))
@@ -65,7 +65,7 @@ def metrics_page(request: ListMetricsRequest) -> MetricsPage:
 
 
 def products_limit(request: TopProductsRequest) -> int:
-    """Return how many products a request asks for. Raises InvalidRequest."""
+    """Return the requested number of products. Raises InvalidRequest."""
     violations: list[Violation] = []
     if not 0 <= request.limit <= MAX_PRODUCTS:
         rule = f"must be 1 to {MAX_PRODUCTS}, or 0 for {DEFAULT_PRODUCTS}, is {request.limit}"
@@ -77,12 +77,12 @@ def products_limit(request: TopProductsRequest) -> int:
 
 
 def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
-    """Return the minutes that a request asks for. Raises InvalidRequest."""
+    """Return the requested minutes. Raises InvalidRequest."""
     violations: list[Violation] = []
     limit = moment(request.end_time, "end_time", violations) if request.HasField("end_time") else now
     first = moment(request.start_time, "start_time", violations) if request.HasField("start_time") else None
     refuse(violations)
-    # What begins in the last minute of all time is left out: its end is no time.
+    # Events of the last valid minute are left out: its end is not a valid time.
     limit = whole_minute(min(limit, LAST_MINUTE) - timedelta(microseconds=1)) + MINUTE
     first = limit - DEFAULT_MINUTES * MINUTE if first is None else whole_minute(first)
     if first >= limit:
@@ -94,9 +94,9 @@ def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:
 
 
 def whole_minute_seconds(minute: Timestamp, field: str) -> int:
-    """Return the minute that a ledger is asked for. Raises InvalidRequest unless it is a whole one.
+    """Return the requested minute of a ledger. Raises InvalidRequest unless it is a whole minute.
 
-    It may be beyond the bound of times: what was counted once stays in the ledger.
+    It may be outside the accepted range of times: what was counted stays in the ledger.
     """
     if minute.seconds <= 0 or minute.seconds % 60 or minute.nanos:
         raise InvalidRequest([Violation(field, "must be the beginning of a minute")])
@@ -104,7 +104,7 @@ def whole_minute_seconds(minute: Timestamp, field: str) -> int:
 
 
 def moment(timestamp: Timestamp, field: str, violations: list[Violation]) -> datetime:
-    """Return the time, adding what is wrong to the violations."""
+    """Return the time; add a violation if it is invalid."""
     if not timestamps.is_timestamp(timestamp):
         violations.append(Violation(field, timestamps.RULE))
         return timestamps.EPOCH
