@@ -1,4 +1,4 @@
-"""Writes the configuration of a target, or checks all of them: `python -m frontdoor --target compose`, `--check`."""
+"""Renders the configuration of a target (`python -m frontdoor --target compose`), or validates all (`--check`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCAL_RUN_DIR = Path("/run/ordermesh")
 
 
 def local_values() -> EnvoyValues:
-    """Return the values of one machine with default ports and two orders processes."""
+    """Return the values for one machine with default ports and two orders processes."""
     sockets = [LOCAL_RUN_DIR / f"orders-{index}.sock" for index in range(2)]
     return EnvoyValues.local(LOCAL_RUN_DIR, orders_sockets=sockets, access_log=Path("/dev/stdout"))
 
@@ -30,23 +30,23 @@ TARGETS: dict[str, Callable[[], EnvoyValues]] = {
 def main() -> int:
     """Render or check; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m frontdoor", description=__doc__)
-    parser.add_argument("--target", choices=TARGETS, help="render for this target")
-    parser.add_argument("--out", type=Path, help="write there instead of to the screen")
-    parser.add_argument("--check", action="store_true", help="let the real Envoy validate every target")
+    parser.add_argument("--target", choices=TARGETS, help="the target to render")
+    parser.add_argument("--out", type=Path, help="the file to write (default: standard output)")
+    parser.add_argument("--check", action="store_true", help="validate every target with Envoy")
     options = parser.parse_args()
     if not options.check and not options.target:
-        parser.error("say --target local|compose|cluster, or --check")
+        parser.error("either --target local|compose|cluster or --check is required")
     return check() if options.check else write(options.target, options.out)
 
 
 def check() -> int:
-    """Validate every target; return 1 when Envoy refuses one."""
+    """Validate every target; return 1 when Envoy rejects one."""
     failed = 0
     for name, values in TARGETS.items():
         try:
             validate(render(values()))
         except EnvoyConfigError as error:
-            print(f"{name}: refused: {error}", file=sys.stderr)
+            print(f"{name}: invalid: {error}", file=sys.stderr)
             failed = 1
         else:
             print(f"{name}: valid")

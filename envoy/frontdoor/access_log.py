@@ -1,4 +1,4 @@
-"""One line of JSON per request."""
+"""The access log: one line of JSON per request."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FIELDS = {
 }
 
 
-# Not for REST: Envoy would guess it from the HTTP status, which says as much.
+# Not for REST: Envoy would derive it from the HTTP status, which is logged already.
 GRPC_FIELDS = {"grpc_status": "%GRPC_STATUS(CAMEL_STRING)%"}
 
 
 def access_log(path: str) -> list[Config]:
-    """Return the access logs of the front listener, in one file: gRPC with its own status, which alerts must watch."""
+    """Return the access logs of the front listener, in one file; lines of gRPC calls also have `grpc_status`."""
     return [
         log_file(path, replies.asked_over_grpc(), FIELDS | GRPC_FIELDS),
         log_file(path, replies.asked_over_rest(), FIELDS),
@@ -42,7 +42,7 @@ def access_log(path: str) -> list[Config]:
 
 
 def log_file(path: str, asked: Config, fields: dict[str, str]) -> Config:
-    """Return an access log for the requests that pass a filter."""
+    """Return an access log for the requests that match a filter."""
     log = extension(
         "envoy.access_loggers.file",
         "envoy.extensions.access_loggers.file.v3.FileAccessLog",

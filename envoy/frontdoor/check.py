@@ -1,4 +1,4 @@
-"""Asks the real Envoy whether it would start with a configuration."""
+"""Validates a configuration with the Envoy binary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 60
 
 
 def envoy_binary() -> Path:
-    """Return where the packaged Envoy is; raise EnvoyConfigError when it is not installed."""
+    """Return the path of the packaged Envoy. Raises EnvoyConfigError when it is not installed."""
     try:
         path = Path(str(importlib.metadata.distribution(DISTRIBUTION).locate_file(BINARY)))
     except importlib.metadata.PackageNotFoundError as error:
@@ -25,7 +25,7 @@ def envoy_binary() -> Path:
 
 
 def validate(text: str) -> None:
-    """Return when Envoy accepts the configuration; raise EnvoyConfigError with its reason when it does not."""
+    """Validate a configuration. Raises EnvoyConfigError with Envoy's reason when it is invalid."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "envoy.yaml"
         path.write_text(text)
@@ -36,6 +36,6 @@ def validate(text: str) -> None:
 
 
 def reason(output: str, path: str) -> str:
-    """Return Envoy's reason without its time stamps and the name of the temporary file."""
+    """Return Envoy's reason without timestamps and the path of the temporary file."""
     lines = [line.partition("] ")[2] or line for line in output.replace(path, "the configuration").splitlines()]
-    return lines[-1] if lines else "Envoy refused the configuration and did not say why"
+    return lines[-1] if lines else "Envoy rejected the configuration without a reason"

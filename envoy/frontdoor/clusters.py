@@ -1,4 +1,4 @@
-"""Where Envoy sends requests: the services behind it, their health and their limits."""
+"""The upstream clusters: the services behind the front proxy, their health checks and limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def clusters(values: EnvoyValues) -> list[Config]:
         grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values),
         http1_cluster(PAGES, values.gateway_http, values),
         http1_cluster(ADMIN, [values.admin], values),
-        # The tracer wants somewhere to send spans. Nothing is there: only the ids are wanted, and the logs carry them.
+        # The tracer requires a cluster for spans. It has no endpoints: only the ids are used, in the logs.
         http1_cluster(COLLECTOR, [], values),
     ]
 
@@ -32,10 +32,10 @@ def clusters(values: EnvoyValues) -> list[Config]:
 def lanes(values: EnvoyValues) -> list[Config]:
     """Return the clusters of the fast lane, if there is one.
 
-    Its engine ends a connection on which many calls are cancelled at once, so a gRPC client has connections of its own
-    there and harms nobody else. Envoy does not end them with the client, so they end when they are not used. REST
-    clients, whose calls end one by one with a connection each, share theirs: apart, they would cost a third more. With
-    few descriptors all share them: clients that come and go must not use them up.
+    Its engine closes a connection on which many calls are cancelled at once, so each gRPC client gets its own upstream
+    connections and cannot affect others. Envoy does not close them with the client, so they have an idle timeout. REST
+    clients, whose calls are cancelled one by one, share connections: separate ones cost a third more CPU. With few file
+    descriptors all clients share connections, so that short-lived clients cannot exhaust them.
     """
     if not values.lane:
         return []
@@ -59,9 +59,9 @@ def orders_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues)
 
 
 def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active: int = 0) -> Config:
-    """Return a cluster. Without outlier ejection: it would empty a cluster of two.
+    """Return a cluster, without outlier ejection, which would leave a cluster of two empty.
 
-    Where not all endpoints are to be active, the others get calls only while an active one is not well.
+    The first `active` endpoints get the calls; the others get calls only while an active one is unhealthy. 0: all.
     """
     ranks = [addresses[:active], addresses[active:]] if 0 < active < len(addresses) else [addresses]
     return {
@@ -82,25 +82,25 @@ def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active
 
 
 def http1_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) -> Config:
-    """Return a cluster that is spoken to in HTTP/1.1, with a connection for each request in flight."""
+    """Return a cluster of HTTP/1.1 servers, with one connection for each request in flight."""
     options = protocol_options(limits.UPSTREAM_IDLE_SECONDS, http_protocol_options={})
     return {**cluster(name, addresses, values), "typed_extension_protocol_options": options}
 
 
 def http2_options(idle_seconds: float) -> Config:
-    """Return how gRPC servers are spoken to, and when a connection without calls ends."""
+    """Return the protocol options of gRPC servers, with the idle timeout of connections."""
     return protocol_options(idle_seconds, http2_protocol_options={"initial_stream_window_size": 1024 * 1024})
 
 
 def protocol_options(idle_seconds: float, **explicit: Config) -> Config:
-    """Return the protocol of a cluster, and when a connection that is not used ends."""
+    """Return the protocol options of a cluster, with the idle timeout of connections."""
     common = {"idle_timeout": seconds(idle_seconds)}
     options = typed(HTTP_OPTIONS, common_http_protocol_options=common, explicit_http_config=explicit)
     return {HTTP_OPTIONS: options}
 
 
 def discovery(addresses: Sequence[Address]) -> Config:
-    """Return how the endpoints are found: they stand in the configuration, or DNS names every one of them."""
+    """Return the service discovery: static addresses, or DNS with one address for each endpoint."""
     if all(address.is_socket or address.host == LOOPBACK for address in addresses):
         return {"type": "STATIC"}
     return {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "2s"}
@@ -112,31 +112,31 @@ def endpoint(address: Address) -> Config:
 
 
 def socket_address(address: Address) -> Config:
-    """Return an address as Envoy writes it."""
+    """Return an address in the form of Envoy's configuration."""
     if address.is_socket:
         return {"pipe": {"path": address.host}}
     return {"socket_address": {"address": address.host, "port_value": address.port}}
 
 
 def grpc_cluster(name: str, addresses: Sequence[Address], service: str, values: EnvoyValues, active: int = 0) -> Config:
-    """Return a cluster of gRPC servers, each asked for its health."""
+    """Return a cluster of gRPC servers with active health checks."""
     return {
         **cluster(name, addresses, values, active),
         "typed_extension_protocol_options": http2_options(limits.UPSTREAM_IDLE_SECONDS),
         "health_checks": [health_check(service, values.health_interval_ms)],
         "ignore_health_on_host_removal": True,
-        # With every endpoint unhealthy they are still tried: a service without its database says so better than Envoy.
+        # When all endpoints are unhealthy, requests are still sent: a service's error is more specific than Envoy's.
         "common_lb_config": {"healthy_panic_threshold": percent(1), "ignore_new_hosts_until_first_hc": True},
     }
 
 
 def health_check(service: str, interval_ms: int) -> Config:
-    """Return the health check: two answers of NOT_SERVING take an endpoint out, one of SERVING brings it back."""
+    """Return the health check: an endpoint is unhealthy after two failures, healthy after one success."""
     interval = millis(interval_ms)
     return {
         "timeout": "2s",
         "interval": interval,
-        # A server that accepts no connection any more is not well, whatever it says on an old one.
+        # A server that no longer accepts connections is unhealthy, even if an open connection still works.
         "reuse_connection": False,
         "no_traffic_interval": interval,
         "unhealthy_threshold": 2,

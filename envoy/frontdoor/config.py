@@ -1,4 +1,4 @@
-"""The form of configuration: what YAML can hold, and Envoy's typed extensions."""
+"""Builders of configuration: values that YAML can hold, and Envoy's typed extensions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Config = dict[str, Any]
 
 
 def typed(message: str, **fields: Any) -> Config:
-    """Return an extension's configuration: the full name of its message, and its fields."""
+    """Return the configuration of an extension: the full name of its message, and its fields."""
     return {"@type": f"type.googleapis.com/{message}", **fields}
 
 
@@ -18,7 +18,7 @@ def extension(name: str, message: str, **fields: Any) -> Config:
 
 
 def seconds(amount: float) -> str:
-    """Return a duration."""
+    """Return a duration given in seconds."""
     return f"{amount:g}s"
 
 
@@ -33,5 +33,5 @@ def percent(value: float) -> Config:
 
 
 def header_is(name: str, **match: Any) -> Config:
-    """Return a match on the text of a header."""
+    """Return a match on the value of a header."""
     return {"name": name, "string_match": match}

@@ -1,4 +1,4 @@
-"""Which services, methods and REST bindings the front door shows, read from the descriptor set of the contracts."""
+"""The services, methods and REST bindings that the front proxy exposes, read from the descriptor set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVENTORY = "ordermesh.orders.v1.InventoryService"
 ANALYTICS = "ordermesh.analytics.v1.AnalyticsService"
 PIPELINE = "ordermesh.gateway.v1.PipelineService"
 WATCH = "ordermesh.gateway.v1.WatchService"
-# The methods that the orders processes also serve on their fast lane, where there is one.
+# The methods that the orders processes also serve on the fast lane, if it is enabled.
 LANE_METHODS = ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 VARIABLE = re.compile(r"\{(\w+)\}")
 PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
@@ -29,7 +29,7 @@ PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
 
 @dataclass(frozen=True)
 class Binding:
-    """One REST form of a method."""
+    """One REST binding of a method."""
 
     verb: str
     template: str
@@ -49,7 +49,7 @@ def descriptor_set() -> bytes:
 
 
 def rules(rule: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
-    """Yield a rule and its additional ones, without those of methods that have no REST form."""
+    """Yield an HTTP rule and its additional bindings; nothing for a method without a REST binding."""
     if rule.WhichOneof("pattern"):
         yield rule
     for further in rule.additional_bindings:
@@ -70,7 +70,7 @@ def bindings() -> list[Binding]:
 
 
 def message(image: FileDescriptorSet, type_name: str) -> DescriptorProto:
-    """Return a message that stands in no other, by its name as a method has it; raise KeyError when there is none."""
+    """Return a top-level message by its full name with a leading dot. Raises KeyError when there is none."""
     package, _, name = type_name.removeprefix(".").rpartition(".")
     for file in image.file:
         for found in file.message_type:
@@ -80,12 +80,12 @@ def message(image: FileDescriptorSet, type_name: str) -> DescriptorProto:
 
 
 def public_methods() -> dict[str, list[str]]:
-    """Return the names of the methods of each public service."""
+    """Return the method names of each public service."""
     return {name: [method.name for method in service(name).method] for name in PUBLIC_SERVICES}
 
 
 def service(full_name: str) -> ServiceDescriptorProto:
-    """Return a service of the contracts; raise KeyError when they have none of that name."""
+    """Return a service of the contracts. Raises KeyError when there is none of that name."""
     package, _, name = full_name.rpartition(".")
     for file in FileDescriptorSet.FromString(descriptor_set()).file:
         for found in file.service:

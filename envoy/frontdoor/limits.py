@@ -1,36 +1,36 @@
-"""What a client may take: sizes, counts and times, each above honest use and below what hurts."""
+"""Limits for clients: sizes, counts and times, above regular use and below what harms the platform."""
 
 from __future__ import annotations
 
 from frontdoor.config import Config, seconds
 
 BODY_BYTES = 1024 * 1024
-# As many as the services accept (runtime.grpc.server.MAX_MESSAGE_BYTES).
+# The limit of the services (runtime.grpc.server.MAX_MESSAGE_BYTES).
 BATCH_BODY_BYTES = 8 * 1024 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
-# Below what the services accept (16 KiB), since Envoy adds headers of its own.
+# Below the limit of the services (16 KiB), because Envoy adds headers.
 HEADERS_KIB = 12
 HEADERS_COUNT = 100
 CONNECTIONS = 4_096
-# For all but connections: listeners, logs, health checks.
+# For everything except connections: listeners, logs, health checks.
 RESERVED_DESCRIPTORS = 128
 CONNECTION_BUFFER_BYTES = 1024 * 1024
 STREAMS_PER_CONNECTION = 4_096
-# Above what the services admit, so that they say RESOURCE_EXHAUSTED with a hint before Envoy says UNAVAILABLE.
+# Above the admission limit of the services: they answer RESOURCE_EXHAUSTED with a delay, Envoy UNAVAILABLE.
 REQUESTS_IN_FLIGHT = 8_192
 UPSTREAM_CONNECTIONS = 1_024
-# What has connections of its own for each client needs as many again, and for a moment those of clients that left.
+# Separate upstream connections per client need as many again, and for a moment those of clients that disconnected.
 DESCRIPTORS_FOR_OWN_CONNECTIONS = 16_384
 OWN_CONNECTION_IDLE_SECONDS = 0.5
 UPSTREAM_IDLE_SECONDS = 60.0
 HEAP_BYTES = 512 * 1024 * 1024
-# Clients that the rate limit keeps apart; the least recently seen is forgotten first.
+# Clients with their own rate limit; the least recently used is evicted first.
 RATE_LIMITED_CLIENTS = 10_000
 
 ROUTE_SECONDS = 15.0
-# Reconcile waits for the processor as long as it is told to: at most 300 s.
+# Reconcile waits for the processor up to the requested time: at most 300 s.
 RECONCILE_SECONDS = 330.0
-# Every watched stream sends at least every 60 s.
+# Every watch stream sends a message at least every 60 s.
 WATCH_IDLE_SECONDS = 90.0
 STREAM_IDLE_SECONDS = 60.0
 CONNECTION_IDLE_SECONDS = 300.0
@@ -40,7 +40,7 @@ DEFAULT_HOST = "ordermesh"
 
 
 def http2_options() -> Config:
-    """Return the limits of a client's HTTP/2 connection; the counts of frames are those against floods."""
+    """Return the limits of a client's HTTP/2 connection; the limits of frames protect against floods."""
     return {
         "max_concurrent_streams": STREAMS_PER_CONNECTION,
         "initial_stream_window_size": 256 * 1024,
@@ -54,13 +54,13 @@ def http2_options() -> Config:
 
 
 def connection_options() -> Config:
-    """Return the limits of the connection manager."""
+    """Return the limits of the HTTP connection manager."""
     return {
         "common_http_protocol_options": {
             "idle_timeout": seconds(CONNECTION_IDLE_SECONDS),
             "max_headers_count": HEADERS_COUNT,
         },
-        # HTTP/1.0 is what nginx speaks to its upstreams by default; a request without a host has one route here too.
+        # nginx sends HTTP/1.0 to upstreams by default; a request without a host is routed as well.
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": DEFAULT_HOST},
         "http2_protocol_options": http2_options(),
         "max_request_headers_kb": HEADERS_KIB,
@@ -71,17 +71,17 @@ def connection_options() -> Config:
 
 
 def client_connections(descriptors: int) -> int:
-    """Return how many clients may be connected: each needs a descriptor, and others for what is sent on for it."""
+    """Return the maximum of client connections: each needs a descriptor, and others for upstream connections."""
     return min(CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 3)
 
 
 def upstream_connections(descriptors: int) -> int:
-    """Return how many connections a cluster may have."""
+    """Return the maximum of connections of a cluster."""
     return min(UPSTREAM_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 8)
 
 
 def circuit_breakers(connections: int) -> Config:
-    """Return the bounds of what is in flight to a cluster; retries take at most a fifth of it."""
+    """Return the circuit breakers of a cluster; retries are at most a fifth of the requests in flight."""
     return {
         "thresholds": [
             {
@@ -95,7 +95,7 @@ def circuit_breakers(connections: int) -> Config:
 
 
 def overload_manager(descriptors: int) -> Config:
-    """Return the bounds of the whole process: its heap and its clients' connections."""
+    """Return the limits of the Envoy process: heap and client connections."""
     return {
         "refresh_interval": "0.25s",
         "resource_monitors": [
@@ -115,11 +115,11 @@ def overload_manager(descriptors: int) -> Config:
 
 
 def monitor(name: str, package: str, message: str, **fields: int) -> Config:
-    """Return the monitor of a resource."""
+    """Return a resource monitor."""
     kind = f"type.googleapis.com/envoy.extensions.resource_monitors.{package}.v3.{message}"
     return {"name": f"envoy.resource_monitors.{name}", "typed_config": {"@type": kind, **fields}}
 
 
 def heap_action(name: str, share: float) -> Config:
-    """Return what is done when this share of the heap is used."""
+    """Return the overload action at a share of the heap from 0 to 1."""
     return {"name": name, "triggers": [{"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": share}}]}

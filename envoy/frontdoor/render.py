@@ -1,4 +1,4 @@
-"""The whole configuration as text."""
+"""Renders the whole configuration as YAML."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ __all__ = ["EnvoyValues", "bootstrap", "render"]
 
 HEAD = "# Written by `python -m frontdoor`; change the source in envoy/, not this file.\n"
 
-# The patterns of routes come from the contracts and from no client.
+# The patterns of routes come from the contracts, not from clients, so they may be larger than Envoy's default limit.
 RUNTIME = {"re2.max_program_size.error_level": 2000}
 
 
 def render(values: EnvoyValues) -> str:
-    """Return the configuration that Envoy starts with, as YAML."""
+    """Return Envoy's bootstrap configuration as YAML."""
     return HEAD + yaml.dump(bootstrap(values), Dumper=PlainDumper, sort_keys=False, width=10_000)
 
 
 class PlainDumper(yaml.SafeDumper):
-    """Writes what occurs twice twice: anchors help nobody who reads."""
+    """Writes repeated values in full instead of YAML anchors."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Make no anchors."""
+        """Disable anchors."""
         return True
 
 
 def bootstrap(values: EnvoyValues) -> Config:
-    """Return the configuration."""
+    """Return Envoy's bootstrap configuration."""
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": {"address": clusters.socket_address(values.admin)},
@@ -45,7 +45,7 @@ def bootstrap(values: EnvoyValues) -> Config:
 
 
 def grpc_tags() -> list[Config]:
-    """Return how a statistic's name gives service and method as labels; Envoy's own rules stop at the first dot."""
+    """Return the rules that turn names of statistics into labels; Envoy's own rules stop at the first dot."""
     service = r"ordermesh(?:\.\w+)+Service"
     return [
         {"tag_name": "grpc_service", "regex": rf"^cluster\.[^.]+\.grpc\.(({service})\.)"},

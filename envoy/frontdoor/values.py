@@ -1,4 +1,4 @@
-"""What differs between the targets: addresses, where the access log goes, and a few amounts."""
+"""The values that differ between targets: addresses, the access log, and some limits."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Self
 
 RATE_LIMIT_PER_SECOND = 20_000
-# Open files and connections that Envoy may have: containers and services get as many or more.
+# The limit of open files and connections of Envoy: containers and services have at least as many.
 DESCRIPTORS = 65_536
 MIN_DESCRIPTORS = 512
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
-# In a container.
+# All interfaces, in a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
 FRONT_PORT, ADMIN_PORT, STATS_PORT = 8080, 9901, 9902
 GRPC_PORT, PAGES_PORT = 50051, 8081
 
 
 class EnvoyConfigError(ValueError):
-    """A value or a configuration that Envoy would refuse; the text names it and what would be right."""
+    """A value or a configuration is invalid; the message names it and what is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class Address:
 
     @property
     def is_socket(self) -> bool:
-        """Say whether this is a Unix socket."""
+        """Whether this is a Unix socket."""
         return self.port == 0
 
 
 @dataclass(frozen=True, slots=True)
 class EnvoyValues:
-    """The values of one rendering."""
+    """The values of one rendered configuration."""
 
     front: Address
     admin: Address
@@ -53,19 +53,19 @@ class EnvoyValues:
     health_interval_ms: int
     rate_limit_per_second: int = RATE_LIMIT_PER_SECOND
     lane: tuple[Address, ...] = ()
-    # So many of the orders processes take the calls while they are well, and the others stand by; 0 for all of them.
+    # This many orders processes get the calls while they are healthy, the others are on standby; 0: all get calls.
     orders_active: int = 0
     descriptors: int = DESCRIPTORS
 
     def __post_init__(self) -> None:
-        """Refuse amounts that make no sense."""
+        """Raise EnvoyConfigError for a value that is out of range."""
         if self.rate_limit_per_second < 1:
             raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
         if not self.orders:
-            raise EnvoyConfigError("orders_sockets must name one socket or more, is empty")
+            raise EnvoyConfigError("orders_sockets must have at least one socket, is empty")
         if self.descriptors < MIN_DESCRIPTORS:
             raise EnvoyConfigError(
-                f"Envoy needs {MIN_DESCRIPTORS} open files or more, the limit is {self.descriptors} (ulimit -n)"
+                f"Envoy needs at least {MIN_DESCRIPTORS} open files, the limit is {self.descriptors} (ulimit -n)"
             )
         if not 0 <= self.orders_active <= len(self.orders):
             raise EnvoyConfigError(f"orders_active must be 0 to {len(self.orders)}, is {self.orders_active}")
@@ -109,17 +109,17 @@ class EnvoyValues:
 
     @classmethod
     def compose(cls) -> Self:
-        """Return the values for Docker Compose, where services have the names of their containers."""
+        """Return the values for Docker Compose, where the host names are those of the services."""
         return cls.of_hosts(orders="orders", analytics="analytics", gateway="gateway")
 
     @classmethod
     def cluster(cls) -> Self:
-        """Return the values for Kubernetes, where headless services name every pod."""
+        """Return the values for Kubernetes, where headless services resolve to every pod."""
         return cls.of_hosts(orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless")
 
     @classmethod
     def of_hosts(cls, *, orders: str, analytics: str, gateway: str) -> Self:
-        """Return the values for services that are found by DNS."""
+        """Return the values for services that are resolved by DNS."""
         return cls(
             front=Address(EVERYWHERE, FRONT_PORT),
             admin=Address(LOOPBACK, ADMIN_PORT),
@@ -134,7 +134,7 @@ class EnvoyValues:
 
 
 def socket_path(path: Path, name: str) -> str:
-    """Return the path of a Unix socket; raise EnvoyConfigError when the kernel would refuse it."""
+    """Return the path of a Unix socket. Raises EnvoyConfigError when it is relative or too long for the kernel."""
     size = len(os.fsencode(path))
     if not path.is_absolute() or size > MAX_SOCKET_PATH_BYTES:
         raise EnvoyConfigError(
@@ -144,7 +144,7 @@ def socket_path(path: Path, name: str) -> str:
 
 
 def checked_port(port: int, name: str) -> int:
-    """Return the port; raise EnvoyConfigError when there is no such port."""
+    """Return the port. Raises EnvoyConfigError when it is out of range."""
     if not 1 <= port <= 65_535:
         raise EnvoyConfigError(f"{name} must be a port from 1 to 65535, is {port}")
     return port

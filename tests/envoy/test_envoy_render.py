@@ -75,7 +75,7 @@ def local(**changes: Any) -> EnvoyValues:
     [
         ({"run_dir": Path("/" + "x" * 100)}, "analytics must be an absolute path of at most 107 bytes"),
         ({"run_dir": Path("run")}, "analytics must be an absolute path"),
-        ({"orders_sockets": []}, "orders_sockets must name one socket or more"),
+        ({"orders_sockets": []}, "orders_sockets must have at least one socket"),
         ({"front_port": 0}, "front_port must be a port from 1 to 65535, is 0"),
         ({"rate_limit_per_second": 0}, "rate_limit_per_second must be 1 or more, is 0"),
     ],

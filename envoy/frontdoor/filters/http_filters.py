@@ -1,4 +1,4 @@
-"""What happens to a request on its way, in order; the way back is the reverse."""
+"""The HTTP filters of the front listener, in the order of requests; responses pass them in reverse."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 BUFFER = "envoy.filters.http.buffer"
 CORS = "envoy.filters.http.cors"
 HEADERS = "envoy.filters.http.header_mutation"
-# Off but on the routes that name them, so that they cost other requests nothing.
+# Disabled except on routes that enable them, so that other requests do not pay for them.
 REFUSE, HEAD, EVENT_IDS = "refuse", "head", "event-ids"
-# The whole request is read first: some clients take an answer that comes before for a broken connection.
+# The whole request is read first: some clients treat an earlier response as a broken connection.
 REFUSE_SCRIPT = """\
 function envoy_on_request(handle)
-  local told = handle:filterContext()
-  local status, text, only_with_body = told:get("status"), told:get("text"), told:get("only_with_body")
+  local context = handle:filterContext()
+  local status, text, only_with_body = context:get("status"), context:get("text"), context:get("only_with_body")
   local body = handle:body()
   if only_with_body and (body == nil or body:length() == 0) then
     return
   end
-  -- A route's own change of headers would reach replies that are no refusals.
+  -- A header mutation of the route would also apply to responses that are no refusals.
   local reply = {[":status"] = status}
   if only_with_body then
     reply["accept"], reply["accept-encoding"] = "application/json", "identity"
@@ -32,7 +32,7 @@ function envoy_on_request(handle)
   handle:respond(reply, text)
 end
 """
-# Envoy sends what the transcoder made of the reply, also when only its headers were asked for.
+# Envoy sends the transcoded body also in response to HEAD.
 HEAD_SCRIPT = """\
 function envoy_on_response(handle)
   for chunk in handle:bodyChunks() do
@@ -40,8 +40,8 @@ function envoy_on_response(handle)
   end
 end
 """
-# The transcoder writes server-sent events without ids. Quotes within JSON's own strings are escaped, so that only the
-# begin of an event is found, of which a chunk holds whole ones.
+# The transcoder writes server-sent events without ids. Quotes within JSON strings are escaped, so the pattern matches
+# only at the start of an event; a chunk holds whole events.
 EVENT_IDS_SCRIPT = """\
 function envoy_on_response(handle)
   for chunk in handle:bodyChunks() do
@@ -65,7 +65,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         script(REFUSE, REFUSE_SCRIPT),
         script(HEAD, HEAD_SCRIPT),
         script(EVENT_IDS, EVENT_IDS_SCRIPT),
-        # Before the transcoder: a body too large is refused before it is read as JSON.
+        # Before the transcoder, so that a body that is too large is refused before it is parsed as JSON.
         extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
         {"name": TRANSCODER, "typed_config": transcoder.configuration()},
         grpc_statistics(),
@@ -74,7 +74,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
 
 
 def script(name: str, source: str) -> Config:
-    """Return a filter in Lua that is off where a route does not turn it on."""
+    """Return a Lua filter that is disabled unless a route enables it."""
     return {
         **extension(name, f"{FILTERS}.lua.v3.Lua", default_source_code={"inline_string": source}),
         "disabled": True,
@@ -82,12 +82,12 @@ def script(name: str, source: str) -> Config:
 
 
 def router() -> Config:
-    """Return the last filter, which sends the request on."""
+    """Return the last filter, which sends the request upstream."""
     return extension("envoy.filters.http.router", f"{FILTERS}.router.v3.Router")
 
 
 def health_check() -> Config:
-    """Return the answer to /healthz: 200 while every service has a healthy endpoint, else 503."""
+    """Return the filter for /healthz: 200 while every service has a healthy endpoint, else 503."""
     return extension(
         "envoy.filters.http.health_check",
         f"{FILTERS}.health_check.v3.HealthCheck",
@@ -103,7 +103,7 @@ def health_check() -> Config:
 
 
 def rate_limit(per_second: int) -> Config:
-    """Return the rate limit, one bucket per client address; it is enforced, which it is not unless told so."""
+    """Return the rate limit, one token bucket per client address; Envoy enforces it only if told to."""
     bucket = {"max_tokens": per_second, "tokens_per_fill": per_second, "fill_interval": "1s"}
     return extension(
         "envoy.filters.http.local_ratelimit",
@@ -123,7 +123,7 @@ def rate_limit(per_second: int) -> Config:
 
 
 def grpc_statistics() -> Config:
-    """Return the statistics by method, of methods that exist: a client must not be able to make new ones."""
+    """Return the statistics by method, for existing methods only: clients must not be able to create new ones."""
     services = [{"name": name, "method_names": methods} for name, methods in contracts.public_methods().items()]
     return extension(
         "envoy.filters.http.grpc_stats",

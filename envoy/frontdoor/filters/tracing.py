@@ -1,4 +1,4 @@
-"""Request ids and W3C trace context: passed on or made, sent upstream, told to the client."""
+"""Request ids and W3C trace context: propagated or generated, sent upstream and returned to the client."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from frontdoor import clusters
 from frontdoor.config import Config, extension, typed
 
 TRACEPARENT = "traceparent"
-# Only while a request arrives.
+# Temporary headers of the early header mutation.
 SHORTENED, CHECKED = "x-ordermesh-traceparent-56", "x-ordermesh-traceparent"
-# Of the traces that no client began.
+# Of the traces that no client started.
 SAMPLED_PERCENT = 1
-# Of version 00; a later version may have more behind another dash.
+# Version 00; a later version may have more after another dash.
 TRACEPARENT_CHARACTERS = 55
-# In two expressions, since Envoy bounds the size of each.
+# Two expressions, because Envoy limits the size of each.
 WELL_FORMED = ("^[0-9a-f]{2}-[0-9a-f]{32}-", "-[0-9a-f]{16}-[0-9a-f]{2}-?$")
 ABSENT_IDS = ("-00000000000000000000000000000000-", "-0000000000000000-")
 
 
 def request_ids() -> Config:
-    """Return how requests are named: a client's id is kept as it is, whether it is a UUID or not."""
+    """Return the handling of x-request-id: the id of a client is kept unchanged, UUID or not."""
     return {
         "generate_request_id": True,
         "preserve_external_request_id": True,
@@ -34,7 +34,7 @@ def request_ids() -> Config:
 
 
 def tracing() -> Config:
-    """Return the propagation of trace context; its spans go nowhere, since the logs carry the ids."""
+    """Return the propagation of trace context; spans are not exported, the ids are in the logs."""
     return {
         "provider": extension(
             "envoy.tracers.opentelemetry",
@@ -47,7 +47,7 @@ def tracing() -> Config:
 
 
 def sampler() -> Config:
-    """Return which traces are sampled: those that a client sampled, and few of those that none began."""
+    """Return the sampler: traces that a client sampled, and a small share of those that no client started."""
     samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3"
     few = extension(
         "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
@@ -62,10 +62,10 @@ def sampler() -> Config:
 
 
 def malformed_ignored() -> list[Config]:
-    """Return the removal of a traceparent that is none: the tracer would pass it on and begin no trace.
+    """Return the removal of a malformed traceparent: the tracer would propagate it and start no trace.
 
-    Of a later version of the header, what version 00 knows is kept, as W3C Trace Context says. A tracestate without a
-    traceparent is dropped by the tracer.
+    A later version of the header is shortened to the fields of version 00, as W3C Trace Context requires. The tracer
+    drops a tracestate without a traceparent.
     """
     temporary = [{"remove": name} for name in (SHORTENED, CHECKED)]
     return [
@@ -79,7 +79,7 @@ def malformed_ignored() -> list[Config]:
 
 
 def shortened_if_valid() -> str:
-    """Return an expression for the start of the traceparent, empty when there is none or a malformed one."""
+    """Return an expression for the prefix of the traceparent, empty when it is missing or malformed."""
     whole, known = f"request.headers['{TRACEPARENT}']", f"request.headers['{SHORTENED}']"
     later = f"!{known}.startsWith('00') && size({known}) == {TRACEPARENT_CHARACTERS + 1}"
     conditions = [f"'{TRACEPARENT}' in request.headers", f"(size({whole}) == {TRACEPARENT_CHARACTERS} || {later})"]
@@ -89,7 +89,7 @@ def shortened_if_valid() -> str:
 
 
 def echo() -> Config:
-    """Return the filter that tells every client its trace, also where Envoy itself replies and sends nothing on."""
+    """Return the filter that returns the traceparent to every client, also in local replies."""
     return extension(
         "envoy.filters.http.header_mutation",
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
@@ -101,5 +101,5 @@ def echo() -> Config:
 
 
 def append(name: str, value: str) -> Config:
-    """Return the setting of a header that is not there yet; an empty value sets nothing."""
+    """Return the setting of a missing header; an empty value sets nothing."""
     return {"append": {"header": {"key": name, "value": value}, "append_action": "ADD_IF_ABSENT"}}

@@ -1,4 +1,4 @@
-"""REST and JSON in, gRPC and protobuf out."""
+"""The transcoder filter: REST and JSON to gRPC and protobuf."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Stream = Literal["array", "lines", "events"]
 
 
 def configuration(*, stream: Stream = "array") -> Config:
-    """Return the transcoder's configuration; a stream becomes a JSON array, a document per line, or server-sent events.
+    """Return the configuration of the transcoder; `stream` is the JSON form of streams.
 
-    The descriptor set is written into it, so that a configuration is one file, can be validated anywhere, and
-    never meets the contracts of another version. Its field names are JSON's (frontdoor.filters.transcoder_image).
+    The descriptor set is embedded, so that the configuration is one file, can be validated anywhere, and always matches
+    the contracts. Its field names are the JSON names (frontdoor.filters.transcoder_image).
     """
     printing = {"always_print_primitive_fields": True, "preserve_proto_field_names": True}
     if stream != "array":
@@ -29,7 +29,7 @@ def configuration(*, stream: Stream = "array") -> Config:
         request_validation_options={
             "reject_unknown_method": True,
             "reject_unknown_query_parameters": True,
-            # A field of the path cannot be in the body too.
+            # A field of the path must not be in the body.
             "reject_binding_body_field_collisions": True,
         },
         max_request_body_size=limits.BATCH_BODY_BYTES,

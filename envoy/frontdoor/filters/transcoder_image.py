@@ -1,4 +1,4 @@
-"""The contracts as Envoy's transcoder reads them: with JSON's names, with HEAD, and with a path that wins."""
+"""The descriptor set for Envoy's transcoder: JSON field names, HEAD bindings, and path fields closed in bodies."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from frontdoor import contracts
 
 LAST_FIELD_NUMBER = 2**29 - 1
 ONLY_IN_THE_PATH = "only_in_the_path"
-# A client is told: "orderId: missing field belongs_in_the_path_only".
+# The error of the transcoder is: "orderId: missing field belongs_in_the_path_only".
 UNFILLABLE_FIELD = "belongs_in_the_path_only"
 
 
 @functools.cache
 def encoded() -> str:
-    """Return the descriptor set as configuration text.
+    """Return the descriptor set in base64.
 
-    The transcoder reads a field under both of its names and names it by the first in its errors, where a REST client
-    expects `customerId`.
+    The transcoder accepts both names of a field and uses the first one in errors, where a REST client expects
+    `customerId`.
     """
     image = FileDescriptorSet.FromString(contracts.descriptor_set())
     for file in image.file:
@@ -47,7 +47,7 @@ def encoded() -> str:
 
 
 def exchange_names(message: DescriptorProto) -> None:
-    """Exchange the names of the fields with their JSON names."""
+    """Swap the names of the fields with their JSON names."""
     for field in message.field:
         field.name, field.json_name = field.json_name, field.name
     for nested in message.nested_type:
@@ -55,7 +55,7 @@ def exchange_names(message: DescriptorProto) -> None:
 
 
 def change_rules(method: MethodDescriptorProto, request: DescriptorProto) -> None:
-    """Name the fields in the paths of a method anew, give it HEAD where it has GET, and close its path's fields."""
+    """Rename the path fields of a method, add HEAD to GET, and close the path fields in the body."""
     first = method.options.Extensions[annotations_pb2.http]
     rules = list(contracts.rules(first))
     names = {field.json_name: field.name for field in request.field}
@@ -70,15 +70,15 @@ def change_rules(method: MethodDescriptorProto, request: DescriptorProto) -> Non
 
 
 def template_of(rule: http_pb2.HttpRule) -> str:
-    """Return the path of a rule."""
+    """Return the path template of an HTTP rule."""
     return str(getattr(rule, str(rule.WhichOneof("pattern"))))
 
 
 def close_in_body(request: DescriptorProto, in_path: set[str]) -> dict[str, str]:
-    """Let no body set the fields of the path; return their new names.
+    """Prevent bodies from setting the path fields; return the new names of those fields.
 
-    The transcoder itself refuses another value than the path's, and only under the first name. Here the field gets
-    a name of its own, and under those that clients know stands one that no JSON can fill.
+    The transcoder only rejects a value that differs from the path, and only under the first name. Here the field gets
+    another name, and the names that clients know belong to a field that no JSON can fill.
     """
     names = {}
     for field in [one for one in request.field if one.json_name in in_path]:
@@ -96,7 +96,7 @@ def close_in_body(request: DescriptorProto, in_path: set[str]) -> dict[str, str]
 
 
 def unfillable() -> FileDescriptorProto:
-    """Return the file of a message that holds itself: none that JSON can write is complete."""
+    """Return the file of a message that requires itself: no JSON value of it is complete."""
     file = FileDescriptorProto(name=f"{ONLY_IN_THE_PATH}.proto", syntax="proto2")
     file.message_type.add(name=ONLY_IN_THE_PATH).field.add(
         name=UNFILLABLE_FIELD,

@@ -1,4 +1,4 @@
-"""What a route does with a request: where it goes, how long that may take, what is tried again, why it is refused."""
+"""The actions of routes: the cluster, timeouts, retries, settings of filters, and refusals."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from frontdoor import clusters, limits
 from frontdoor.config import Config, seconds, typed
 from frontdoor.filters.http_filters import HEADERS, REFUSE, TRANSCODER
 
-# Envoy cannot see whether a body is idempotent, so a write is tried again only when it certainly reached nobody.
+# Envoy cannot tell whether a request is idempotent, so a write is retried only when no server has received it.
 SAFE_RETRIES = "connect-failure,refused-stream"
-# A read may also be repeated when its server broke off; not when it answered UNAVAILABLE: then its database is down.
+# A read is also retried when its server reset the stream; not on UNAVAILABLE, which means that its database is down.
 READ_RETRIES = f"{SAFE_RETRIES},reset"
 OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-# Turns on a filter that is off elsewhere.
+# Enables a filter that is disabled by default.
 ON = typed("envoy.config.route.v3.FilterConfig", config={})
 
 
@@ -23,11 +23,11 @@ def route(
     retry_on: str = SAFE_RETRIES,
     filters: Config | None = None,
 ) -> Config:
-    """Return a route to a cluster. A client may ask for less time with `grpc-timeout`, not for more."""
+    """Return a route to a cluster. A client can shorten the timeout with `grpc-timeout`, not extend it."""
     longest = seconds(timeout_seconds)
     action = {
         "cluster": cluster,
-        # Where this stands, Envoy ignores a route's `timeout`; to gRPC it is DEADLINE_EXCEEDED.
+        # With it, Envoy ignores the `timeout` of the route; gRPC clients get DEADLINE_EXCEEDED.
         "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
         "idle_timeout": seconds(timeout_seconds + limits.STREAM_IDLE_SECONDS),
         "retry_policy": retry_policy(retry_on),
@@ -36,7 +36,7 @@ def route(
 
 
 def stream_route(match: Config, *, filters: Config | None = None) -> Config:
-    """Return a route for streams that last until the client goes away, its deadline passes or nothing moves."""
+    """Return a route for streams that last until the client disconnects, its deadline passes or the stream is idle."""
     action = {
         "cluster": clusters.GATEWAY,
         "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
@@ -47,9 +47,9 @@ def stream_route(match: Config, *, filters: Config | None = None) -> Config:
 
 
 def rest_route(match: Config, filters: Config) -> Config:
-    """Return a route that REST requests pass before they are transcoded and routed again.
+    """Return the route that a REST request matches before it is transcoded and routed again.
 
-    It only carries settings of filters, and names a cluster because CORS does nothing on a route without one.
+    It only carries settings of filters; it has a cluster because CORS ignores a route without one.
     """
     return {
         "match": match,
@@ -59,24 +59,24 @@ def rest_route(match: Config, filters: Config) -> Config:
 
 
 def refusal(match: Config, status: int, text: str = "", *, headers: dict[str, str] | None = None) -> Config:
-    """Return a route that refuses with a status, a text for people and headers; CORS holds for it as elsewhere."""
+    """Return a route that refuses requests with an HTTP status, a message and headers; CORS applies to it."""
     return {
         "match": match,
         "route": {"cluster": clusters.PAGES},
-        # Not transcoded, so that it cannot reach a method.
+        # The transcoder is off, so that the request cannot reach a method.
         **per_filter({REFUSE: refuse(status, text), TRANSCODER: OFF, HEADERS: reply_headers(headers or {})}),
     }
 
 
 def refuse(status: int, text: str, *, only_with_body: bool = False) -> Config:
-    """Return what turns on the filter that refuses, everything or every request with a body."""
-    told = {"status": str(status), "text": text, "only_with_body": only_with_body}
-    context = typed("envoy.extensions.filters.http.lua.v3.LuaPerRoute", filter_context=told)
-    return typed("envoy.config.route.v3.FilterConfig", config=context)
+    """Return the setting that enables the refusing filter, for all requests or those with a body."""
+    context = {"status": str(status), "text": text, "only_with_body": only_with_body}
+    per_route = typed("envoy.extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context)
+    return typed("envoy.config.route.v3.FilterConfig", config=per_route)
 
 
 def retry_policy(retry_on: str) -> Config:
-    """Return how often and where a request is tried again; the cluster's retry budget bounds the sum."""
+    """Return the retry policy of a request; the retry budget of the cluster limits all retries."""
     return {
         "retry_on": retry_on,
         "num_retries": 2,
@@ -92,35 +92,35 @@ def retry_policy(retry_on: str) -> Config:
                 "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
             }
         ],
-        # LEAST_REQUEST prefers a dead process, which has nothing in flight: it takes some tries to draw another.
+        # LEAST_REQUEST prefers a dead process, which has no requests in flight: avoiding it takes several attempts.
         "host_selection_retry_max_attempts": 20,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
     }
 
 
 def per_filter(filters: Config | None) -> Config:
-    """Return the settings of filters on a route, if there are any."""
+    """Return the settings of filters on a route, if any."""
     return {"typed_per_filter_config": filters} if filters else {}
 
 
 def body_limit(size_bytes: int) -> Config:
-    """Return the setting of the largest body on a route."""
+    """Return the body limit of a route."""
     return typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", buffer={"max_request_bytes": size_bytes})
 
 
 def grpc_removed() -> Config:
-    """Return the removal of gRPC's headers from a REST reply, where they say nothing."""
+    """Return the removal of gRPC headers from a REST reply."""
     return mutation([{"remove": name} for name in ("grpc-status", "grpc-message", "grpc-accept-encoding")])
 
 
 def reply_headers(headers: dict[str, str]) -> Config:
-    """Return the setting of headers of the reply."""
+    """Return the setting of response headers."""
     named = ({"key": name, "value": value} for name, value in headers.items())
     return mutation([{"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}} for header in named])
 
 
 def mutation(of_replies: list[Config]) -> Config:
-    """Return what a route does with the headers of replies."""
+    """Return the header mutation of responses on a route."""
     return typed(
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
         mutations={"response_mutations": of_replies},

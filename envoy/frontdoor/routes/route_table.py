@@ -1,4 +1,4 @@
-"""Which cluster answers a path: gRPC methods, pages, and the paths of REST (frontdoor.routes.rest)."""
+"""The route table of the front listener: gRPC methods, REST paths (frontdoor.routes.rest) and pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, rou
 PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", HEALTH_PATH)
 PAGE_FOLDERS = ("/docs", "/static")
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
-# Of gRPC and gRPC-Web.
+# gRPC and gRPC-Web.
 GRPC_BODY = header_is("content-type", prefix="application/grpc")
 GRPC_ACCEPTED = {"accept": "application/grpc"}
 POST = header_is(":method", exact="POST")
@@ -20,7 +20,7 @@ BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
 
 
 def route_configuration(*, lane: bool) -> Config:
-    """Return the routes of the front listener. A REST path becomes a gRPC path, which is routed again."""
+    """Return the routes of the front listener. A REST path is transcoded to a gRPC path, which is routed again."""
     lanes = lane_routes() if lane else []
     methods = [over_grpc(each) for each in (*lanes, *grpc_routes())]
     return {
@@ -44,13 +44,13 @@ def route_configuration(*, lane: bool) -> Config:
 
 
 def over_grpc(route: Config) -> Config:
-    """Return a method's route for what gRPC is: POST with a body of its type."""
+    """Return the route of a method restricted to gRPC: POST with a gRPC content type."""
     match = route["match"]
     return {**route, "match": {**match, "headers": [*match.get("headers", []), GRPC_BODY, POST]}}
 
 
 def grpc_routes() -> list[Config]:
-    """Return the routes of gRPC methods, the most specific first; what is internal has none."""
+    """Return the routes of gRPC methods, the most specific first; internal services have none."""
     return [
         route(method(contracts.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
         route(methods(contracts.ORDERS), clusters.ORDERS),
@@ -62,13 +62,13 @@ def grpc_routes() -> list[Config]:
         stream_route(methods(contracts.WATCH)),
         stream_route({"path": "/grpc.health.v1.Health/Watch"}),
         route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
-        # The buffer waits for the end of a request, which a bidirectional method sends last.
+        # The buffer waits for the end of the request, which a bidirectional stream sends last.
         stream_route({"prefix": "/grpc.reflection."}, filters={BUFFER: OFF}),
     ]
 
 
 def lane_routes() -> list[Config]:
-    """Return the routes of hot methods to the fast lane; compressed calls go to the engine that bounds them."""
+    """Return the routes of hot methods to the fast lane, except compressed calls, which only grpcio limits in size."""
     plain = header_is("grpc-encoding", safe_regex={"regex": "(identity)?"})
     plain["treat_missing_header_as_empty"] = True
     transcoded = {"name": ORIGINAL_PATH, "present_match": True}
@@ -84,7 +84,7 @@ def lane_routes() -> list[Config]:
 
 
 def page_routes() -> list[Config]:
-    """Return the routes of pages, which are not transcoded and can only be read."""
+    """Return the routes of pages, which are read-only and not transcoded."""
     matches: list[Config] = [{"path": path} for path in PAGE_PATHS]
     matches += [{"path_separated_prefix": path} for path in PAGE_FOLDERS]
     reads = [
@@ -95,7 +95,7 @@ def page_routes() -> list[Config]:
 
 
 def wrong_grpc() -> list[Config]:
-    """Return the refusals of requests to a method's path that are not gRPC."""
+    """Return the refusals of requests to the path of a gRPC method that are not gRPC."""
     names = [rf"{service}/({'|'.join(names)})" for service, names in contracts.public_methods().items()]
     paths = [{"safe_regex": {"regex": "/" + name.replace(".", r"\.")}} for name in names]
     return [
@@ -115,14 +115,14 @@ def methods(service: str) -> Config:
 
 
 def unknown_method() -> Config:
-    """Return the reply to gRPC calls of methods that are not public: UNIMPLEMENTED."""
+    """Return the route for gRPC calls of methods that are not public: UNIMPLEMENTED."""
     return {"match": {"prefix": "/", "headers": [GRPC_BODY]}, "direct_response": {"status": 404}}
 
 
 def cors_policy() -> Config:
-    """Return which pages in a browser may call: those that came from this machine."""
-    asked = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,last-event-id"
-    told = (
+    """Return the CORS policy: only origins on the loopback interface are allowed."""
+    allowed = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,last-event-id"
+    exposed = (
         "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,idempotent-replayed"
     )
     loopback = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
@@ -130,7 +130,7 @@ def cors_policy() -> Config:
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
         allow_origin_string_match=[{"safe_regex": {"regex": loopback}}],
         allow_methods="GET,POST",
-        allow_headers=asked,
-        expose_headers=told,
+        allow_headers=allowed,
+        expose_headers=exposed,
         max_age="600",
     )

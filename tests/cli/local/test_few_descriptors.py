@@ -28,7 +28,7 @@ def test_with_fewer_than_envoy_needs_one_line_says_so_before_anything_starts(wor
         ended = place.run(*words)
         assert ended.returncode not in (0, 1)
         (line,) = (ended.stdout + ended.stderr).strip().splitlines()
-        assert line == "ordermesh: Envoy needs 512 open files or more, the limit is 256 (ulimit -n)"
+        assert line == "ordermesh: Envoy needs at least 512 open files, the limit is 256 (ulimit -n)"
         assert not (home / "stack.json").exists()
         looked = place.run("doctor")
         assert "does not start with fewer than 512" in looked.stdout
