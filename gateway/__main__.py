@@ -8,8 +8,8 @@ import grpc
 import uvloop
 from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
 
-from gateway.pipeline.backends import Analytics, Backend, Orders
-from gateway.pipeline.event_log import EventLog
+from gateway.backends.event_log import EventLog
+from gateway.backends.grpc_backend import Analytics, Backend, Orders
 from gateway.pipeline.pipeline_service import PipelineServicer
 from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings

@@ -12,7 +12,7 @@ from pydantic import Field
 from cli.output.screen import console, plain_table
 from cli.place import use_local_kafka
 from cli.topics.tail import tail
-from gateway.pipeline.event_log import EventLog, LogState, lag
+from gateway.backends.event_log import EventLog, LogState, lag
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
 from runtime.settings import Settings
 

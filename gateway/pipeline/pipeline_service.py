@@ -9,10 +9,10 @@ from typing import Any
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
-from gateway.pipeline.backends import Analytics, Orders, unavailable
-from gateway.pipeline.event_log import EventLog
-from gateway.pipeline.reconciliation import Reconciliation
+from gateway.backends.event_log import EventLog
+from gateway.backends.grpc_backend import Analytics, Orders, unavailable
 from gateway.pipeline.sampler import Sampler, pause
+from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import InvalidRequest, Overloaded, Violation
 
 INTERVAL_MS = range(200, 60_001)

@@ -14,10 +14,10 @@ from confluent_kafka import KafkaException
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
-from gateway.pipeline.backends import Analytics, Orders
-from gateway.pipeline.event_log import EventLog
-from gateway.pipeline.states import Component, Pulse, Sample, State, states
-from gateway.pipeline.status import WINDOW_SECONDS, status
+from gateway.backends.event_log import EventLog
+from gateway.backends.grpc_backend import Analytics, Orders
+from gateway.pipeline.component_states import Component, Pulse, Sample, State, states
+from gateway.pipeline.pipeline_status import WINDOW_SECONDS, status
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 

@@ -14,7 +14,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 
-from gateway.pipeline.backends import Analytics, Backend, needing, unavailable
+from gateway.backends.grpc_backend import Analytics, Backend, needing, unavailable
 from gateway.pipeline.sampler import pause
 from gateway.watch import revision
 from gateway.watch.stream_end import changed, gone, stopping

@@ -10,7 +10,7 @@ from contextlib import aclosing, contextmanager
 from confluent_kafka import KafkaException, Message
 from ordermesh.gateway.v1 import watch_pb2 as pb
 
-from gateway.pipeline.backends import unavailable
+from gateway.backends.grpc_backend import unavailable
 from gateway.watch.order_changes import Changes, begin, look_back
 from gateway.watch.order_log import EventsDeleted, Extent, LogReader, OrderLog
 from gateway.watch.stream_end import TooSlow, changed, gone, stopping

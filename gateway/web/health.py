@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from gateway.pipeline.backends import Backend
+from gateway.backends.grpc_backend import Backend
 from gateway.pipeline.sampler import pause
 
 HealthCheckResponse = health_pb2.HealthCheckResponse

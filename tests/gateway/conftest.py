@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ledger_servers import Servers, serving_a_world, short_folder
 
-from gateway.pipeline.backends import Analytics, Orders
+from gateway.backends.grpc_backend import Analytics, Orders
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
-from gateway.pipeline.event_log import AskMarks, LogState
+from gateway.backends.event_log import AskMarks, LogState
 
 MINUTE = 29_000_000 * 60
 numbers = itertools.count()

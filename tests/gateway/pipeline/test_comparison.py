@@ -7,7 +7,7 @@ from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 from pipeline_world import Event, event, minute_sums
 
-from gateway.pipeline import comparison
+from gateway.reconciliation import comparison
 
 Finding = ReconcileResponse.Finding
 FATES = ("counted", "counted", "counted", "lost", "phantom", "parked", "double")

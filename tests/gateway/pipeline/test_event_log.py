@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
-from gateway.pipeline.event_log import AskMarks, EventLog, LogState, lag
+from gateway.backends.event_log import AskMarks, EventLog, LogState, lag
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 from stack.machine import ports

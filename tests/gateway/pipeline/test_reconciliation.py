@@ -13,8 +13,8 @@ from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from pipeline_world import MINUTE, FakeLog, World, event
 
-from gateway.pipeline.backends import PartFault
-from gateway.pipeline.reconciliation import Reconciliation
+from gateway.backends.grpc_backend import PartFault
+from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import NoAnswer, ServiceError, Unavailable
 
 Finding = ReconcileResponse.Finding

@@ -11,10 +11,10 @@ from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOr
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 from pipeline_world import FakeLog
 
-from gateway.pipeline.event_log import LogState
+from gateway.backends.event_log import LogState
+from gateway.pipeline.component_states import Process, Pulse, Sample, State, states
+from gateway.pipeline.pipeline_status import status
 from gateway.pipeline.sampler import Sampler
-from gateway.pipeline.states import Process, Pulse, Sample, State, states
-from gateway.pipeline.status import status
 
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING

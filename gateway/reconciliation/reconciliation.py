@@ -12,9 +12,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
-from gateway.pipeline.backends import Analytics, Orders, needing, unavailable
-from gateway.pipeline.comparison import Evidence, Finding, audit_findings, conclude, product_findings, since, suspects
-from gateway.pipeline.event_log import EventLog
+from gateway.backends.event_log import EventLog
+from gateway.backends.grpc_backend import Analytics, Orders, needing, unavailable
+from gateway.reconciliation.comparison import (
+    Evidence,
+    Finding,
+    audit_findings,
+    conclude,
+    product_findings,
+    since,
+    suspects,
+)
 
 Answer = TypeVar("Answer")
 

@@ -14,7 +14,7 @@ from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOrderProgressResponse
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
-from gateway.pipeline.event_log import LogState
+from gateway.backends.event_log import LogState
 from runtime.kafka import topics
 from runtime.kafka.offsets import Partition
 

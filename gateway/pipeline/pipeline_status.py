@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOrderProgressResponse
 
-from gateway.pipeline.states import Component, Sample, totals
+from gateway.pipeline.component_states import Component, Sample, totals
 
 WINDOW_SECONDS = 10.0
 

@@ -17,8 +17,8 @@ from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProcessHealthResponse
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from gateway.pipeline.comparison import Ids, Minute, by_minute
-from gateway.pipeline.states import Process
+from gateway.pipeline.component_states import Process
+from gateway.reconciliation.comparison import Ids, Minute, by_minute
 from runtime import errors
 
 Answer = TypeVar("Answer")

@@ -1,0 +1,1 @@
+"""Backends: the services and the Kafka log that the gateway reads from."""

@@ -1,0 +1,1 @@
+"""Reconciliation: compares what was published with what was counted."""
