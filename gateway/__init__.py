@@ -1,1 +1,1 @@
-"""What the front door itself says: status, reconciliation, reflection, health and pages."""
+"""The gateway: pipeline status, reconciliation, watch streams, reflection, health and pages of the front proxy."""

@@ -8,8 +8,10 @@ import grpc
 import uvloop
 from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
 
+from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.event_log import EventLog
-from gateway.backends.grpc_backend import Analytics, Backend, Orders
+from gateway.backends.grpc_backend import Backend
+from gateway.backends.orders import OrdersBackend
 from gateway.pipeline.pipeline_service import PipelineServicer
 from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings
@@ -17,7 +19,7 @@ from gateway.watch.metrics_stream import TotalsSource
 from gateway.watch.order_log import OrderLog
 from gateway.watch.watch_service import WatchServicer
 from gateway.web import contracts, pages, reflection
-from gateway.web.health import FrontDoorHealth
+from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.process import shutdown
@@ -28,12 +30,13 @@ from runtime.telemetry import logging, metrics, metrics_endpoint
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError when an address cannot be bound, and BackgroundEnded."""
     stop = shutdown.on_signal_async()
-    orders, analytics = Orders(settings.orders_targets), Analytics([settings.analytics_target])
+    orders = OrdersBackend(settings.orders_targets)
+    analytics = AnalyticsBackend([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
     backends: dict[str, Backend] = dict.fromkeys(contracts.ORDERS, orders) | dict.fromkeys(
         contracts.ANALYTICS, analytics
     )
-    health = FrontDoorHealth(backends, stop)
+    health = GatewayHealth(backends, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_log, totals = OrderLog(settings), TotalsSource(analytics, settings.analytics_target)
     servicer = PipelineServicer(sampler, orders, analytics, log, stop)
@@ -61,14 +64,14 @@ async def run(settings: GatewaySettings) -> None:
 
 
 def main() -> None:
-    """Read the settings and run."""
+    """Read the settings and serve."""
     settings = GatewaySettings.load()
     logging.configure("gateway", settings)
     logging.logger().info("starting", **settings.shown())
     try:
         uvloop.run(run(settings))
     except OSError as error:
-        logging.logger().error("cannot start", reason=str(error))
+        logging.logger().error("start failed", error=str(error))
         sys.exit(ExitCode.START_FAILED)
     except BackgroundEnded:
         sys.exit(ExitCode.BACKGROUND_ENDED)

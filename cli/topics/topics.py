@@ -12,7 +12,8 @@ from pydantic import Field
 from cli.output.screen import console, plain_table
 from cli.place import use_local_kafka
 from cli.topics.tail import tail
-from gateway.backends.event_log import EventLog, LogState, lag
+from gateway.backends.event_log import EventLog
+from gateway.backends.log_state import LogState, lag
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
 from runtime.settings import Settings
 
@@ -62,7 +63,7 @@ def topic_states(state: LogState) -> Iterator[TopicState]:
     for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values()):
         own = [place for place in state.ends if place[0] == name]
         end = sum(state.ends[place] for place in own)
-        begins = {place: state.begins[place] for place in own}
+        starts = {place: state.starts[place] for place in own}
         ends = {place: state.ends[place] for place in own}
-        waiting = lag(begins, ends, state.committed) if name in EVENT_TOPICS else None
-        yield TopicState(name, len(own), end - sum(begins.values()), end, waiting)
+        waiting = lag(starts, ends, state.committed) if name in EVENT_TOPICS else None
+        yield TopicState(name, len(own), end - sum(starts.values()), end, waiting)

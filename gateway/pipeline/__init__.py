@@ -1,1 +1,1 @@
-"""PipelineService: the status of every part, and the reconciliation of orders with metrics."""
+"""PipelineService: the state of every component, the pipeline's rates, and the reconciliation."""

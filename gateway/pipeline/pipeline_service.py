@@ -1,4 +1,4 @@
-"""PipelineService: how the pipeline is doing, and whether its two ends agree."""
+"""PipelineService: the status of the pipeline, and the reconciliation of orders with metrics."""
 
 from __future__ import annotations
 
@@ -9,58 +9,67 @@ from typing import Any
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
+from gateway.backends.analytics import AnalyticsBackend
+from gateway.backends.errors import unavailable
 from gateway.backends.event_log import EventLog
-from gateway.backends.grpc_backend import Analytics, Orders, unavailable
-from gateway.pipeline.sampler import Sampler, pause
+from gateway.backends.orders import OrdersBackend
+from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import InvalidRequest, Overloaded, Violation
+from runtime.process.shutdown import stops_within
 
 INTERVAL_MS = range(200, 60_001)
 DEFAULT_INTERVAL_MS = 1000
 WAIT_SECONDS = range(1, 301)
 DEFAULT_WAIT_SECONDS = 30
-# A reconciliation reads both databases from end to end.
+# A reconciliation reads both databases completely.
 RECONCILIATIONS_AT_ONCE = 2
-# For reading both ledgers, beside the waiting: a client without a deadline must not hold a place for ever.
+# For reading both ledgers, in addition to the wait: limits requests without a deadline.
 READING_SECONDS = 600
 
 
 class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
-    """Answers from the sampler and by reconciling."""
+    """Serves the status from the sampler, and runs reconciliations."""
 
     def __init__(
-        self, sampler: Sampler, orders: Orders, analytics: Analytics, log: EventLog, stop: asyncio.Event
+        self,
+        sampler: Sampler,
+        orders: OrdersBackend,
+        analytics: AnalyticsBackend,
+        log: EventLog,
+        stop: asyncio.Event,
     ) -> None:
         self._sampler = sampler
-        self._parts = (orders, analytics, log)
+        self._backends = (orders, analytics, log)
         self._stop = stop
         self._reconciling = asyncio.Semaphore(RECONCILIATIONS_AT_ONCE)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.PipelineStatus:
-        """Return how every part is doing now."""
+        """Return the current status."""
         return await self._sampler.status()
 
     async def WatchStatus(self, request: pb.WatchStatusRequest, context: Any) -> AsyncIterator[pb.WatchStatusResponse]:
-        """Send the status until the client leaves or the gateway drains."""
+        """Stream the status until the client disconnects or the gateway drains."""
         interval_ms = within("interval_ms", request.interval_ms, INTERVAL_MS, DEFAULT_INTERVAL_MS)
         revision = 0
         while True:
             revision += 1
             yield pb.WatchStatusResponse(revision=revision, status=await self._sampler.status())
-            if await pause(self._stop, interval_ms / 1000):
+            if await stops_within(self._stop, interval_ms / 1000):
                 return
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:
-        """Compare orders and metrics."""
+        """Compare orders with metrics."""
         wait_seconds = within("wait_seconds", request.wait_seconds, WAIT_SECONDS, DEFAULT_WAIT_SECONDS)
         if self._reconciling.locked():
             raise Overloaded
         async with self._reconciling:
             try:
                 async with asyncio.timeout(wait_seconds + READING_SECONDS):
-                    return await Reconciliation(*self._parts, wait_seconds).run()
+                    return await Reconciliation(*self._backends, wait_seconds).run()
             except TimeoutError as error:
-                raise unavailable("gateway", f"not reconciled after {wait_seconds + READING_SECONDS} s") from error
+                message = f"reconciliation not finished within {wait_seconds + READING_SECONDS} s"
+                raise unavailable("gateway", message) from error
 
 
 def within(field: str, value: int, allowed: range, default: int) -> int:

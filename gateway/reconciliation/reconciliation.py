@@ -1,4 +1,4 @@
-"""Reconciles orders and metrics: reads both ends in an order that makes the comparison hold under traffic."""
+"""Reconciles orders with metrics: reads both sides in an order in which the comparison holds under traffic."""
 
 from __future__ import annotations
 
@@ -12,21 +12,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
+from gateway.backends.analytics import AnalyticsBackend
+from gateway.backends.errors import requests_to, unavailable
 from gateway.backends.event_log import EventLog
-from gateway.backends.grpc_backend import Analytics, Orders, needing, unavailable
-from gateway.reconciliation.comparison import (
-    Evidence,
-    Finding,
-    audit_findings,
-    conclude,
-    product_findings,
-    since,
-    suspects,
-)
+from gateway.backends.orders import OrdersBackend
+from gateway.reconciliation.comparison import Evidence, Finding, differing_minutes, from_minute
+from gateway.reconciliation.findings import audit_findings, product_findings
+from gateway.reconciliation.verdict import conclude
 
 Answer = TypeVar("Answer")
 
-# Minutes whose ids are compared at once: bounds the memory.
+# Minutes whose ids are compared at a time: limits the memory.
 CHUNK_MINUTES = 16
 KAFKA_SECONDS = 5.0
 PROGRESS_SECONDS = 5.0
@@ -34,91 +30,92 @@ RETRY_SECONDS = 0.1
 
 
 class Reconciliation:
-    """One comparison: what was published before the waiting must be counted or set aside after it."""
+    """One comparison: what was published before the wait must be counted, or a dead letter, after it."""
 
-    def __init__(self, orders: Orders, analytics: Analytics, log: EventLog, wait_seconds: float) -> None:
+    def __init__(self, orders: OrdersBackend, analytics: AnalyticsBackend, log: EventLog, wait_seconds: float) -> None:
         self._orders = orders
         self._analytics = analytics
         self._log = log
         self._give_up = time.monotonic() + wait_seconds
 
     async def run(self) -> ReconcileResponse:
-        """Return the verdict. Raises errors.Unavailable when a part does not answer."""
+        """Return the verdict. Raises errors.Unavailable when a component does not answer."""
         started = time.monotonic()
-        started_at = Timestamp()
-        started_at.GetCurrentTime()
-        evidence = await self._ledgers()
+        start_time = Timestamp()
+        start_time.GetCurrentTime()
+        evidence = await self._read_ledgers()
         await self._compare_ids(evidence)
         evidence.metrics = audit_findings(await self._ask_analytics(self._analytics.audit()))
-        if evidence.quiet and not suspects(evidence.published, evidence.counted):
+        if evidence.complete and not differing_minutes(evidence.published, evidence.counted):
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
-        response.start_time.CopyFrom(started_at)
+        response.start_time.CopyFrom(start_time)
         response.duration_ms = int((time.monotonic() - started) * 1000)
         return response
 
-    async def _ledgers(self) -> Evidence:
-        """Read what is published, let the processor reach it, then read what is counted."""
+    async def _read_ledgers(self) -> Evidence:
+        """Read what is published, wait until the processor has counted it, then read what is counted."""
         published = await self._ask_orders(self._orders.ledger())
-        lag = await self._settle()
+        lag = await self._wait_until_counted()
         counted = await self._ask_analytics(self._analytics.ledger())
-        covers_from = max(published.complete_since, counted.complete_since)
+        coverage_start = max(published.coverage_start, counted.coverage_start)
         return Evidence(
-            published=since(published.minutes, covers_from),
-            counted=since(counted.minutes, covers_from),
-            covers_from=covers_from,
+            published=from_minute(published.minutes, coverage_start),
+            counted=from_minute(counted.minutes, coverage_start),
+            coverage_start=coverage_start,
             pending=published.pending,
             dead=published.dead,
-            parked=counted.parked,
+            dead_letters=counted.dead_letters,
             lag=lag,
         )
 
     async def _compare_ids(self, evidence: Evidence) -> None:
-        """Compare the ids of the minutes that differ, in the same order of reads: they have moved on since."""
-        differing = suspects(evidence.published, evidence.counted)
+        """Compare the ids of the minutes that differ, reading in the same order, since both sides have advanced."""
+        differing = differing_minutes(evidence.published, evidence.counted)
         for start in range(0, len(differing), CHUNK_MINUTES):
             minutes = differing[start : start + CHUNK_MINUTES]
             published = {minute: await self._ask_orders(self._orders.published_ids(minute)) for minute in minutes}
-            evidence.lag = max(evidence.lag, await self._settle())
+            evidence.lag = max(evidence.lag, await self._wait_until_counted())
             for minute in minutes:
                 await self._compare_minute(evidence, minute, published.pop(minute))
 
     async def _compare_minute(self, evidence: Evidence, minute: int, published: set[bytes]) -> None:
-        counted, parked = await self._ask_analytics(self._analytics.counted_ids(minute))
-        extra = evidence.note_ids(minute, published, counted, parked)
+        counted, dead_letters = await self._ask_analytics(self._analytics.counted_ids(minute))
+        extra = evidence.note_ids(minute, published, counted, dead_letters)
         if extra:
-            evidence.note_phantoms(minute, extra - await self._ask_orders(self._orders.known(extra)))
+            evidence.note_phantoms(minute, extra - await self._ask_orders(self._orders.known_ids(extra)))
 
     async def _compare_products(self, evidence: Evidence) -> list[Finding]:
-        """Compare sums by product; what differs only counts when no order came meanwhile."""
+        """Compare sums by product; differences are ignored if orders arrived meanwhile."""
         sums = await self._ask_orders(self._orders.product_sums())
         metrics = await self._ask_analytics(self._analytics.product_metrics())
         found = product_findings(sums, metrics)
         if not found:
             return []
         again = await self._ask_orders(self._orders.ledger())
-        moved = again.pending or since(again.minutes, evidence.covers_from) != evidence.published
-        return [] if moved else found
+        changed = again.pending or from_minute(again.minutes, evidence.coverage_start) != evidence.published
+        return [] if changed else found
 
-    async def _settle(self) -> int:
-        """Let the processor reach the end of the log; a broker that is away is given the same patience."""
+    async def _wait_until_counted(self) -> int:
+        """Wait until the processor has counted the log, and return the lag; retries while Kafka does not answer."""
         while True:
             left_seconds = self._give_up - time.monotonic()
+            timeout_seconds = min(KAFKA_SECONDS, max(1.0, left_seconds))
             try:
-                return await self._log.settle(left_seconds, min(KAFKA_SECONDS, max(1.0, left_seconds)), self._marks)
+                return await self._log.wait_until_counted(left_seconds, timeout_seconds, self._positions)
             except (KafkaException, TimeoutError) as error:
                 if time.monotonic() > self._give_up:
                     raise unavailable("kafka") from error
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _marks(self) -> Sequence[PartitionPosition]:
-        """Return how far the log is counted; the group's offsets may be wrong, or of a topic that is gone."""
+    async def _positions(self) -> Sequence[PartitionPosition]:
+        """Return the partition positions; the group's offsets may be wrong, or of a deleted topic."""
         return (await self._ask_analytics(self._analytics.progress(PROGRESS_SECONDS))).positions
 
     async def _ask_orders(self, answer: Awaitable[Answer]) -> Answer:
-        with needing("orders"):
+        with requests_to("orders"):
             return await answer
 
     async def _ask_analytics(self, answer: Awaitable[Answer]) -> Answer:
-        with needing("analytics"):
+        with requests_to("analytics"):
             return await answer

@@ -1,1 +1,1 @@
-"""WatchService: streams of orders and of totals."""
+"""WatchService: streams of order changes and of totals."""

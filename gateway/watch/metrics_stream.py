@@ -1,4 +1,4 @@
-"""The totals as they change, asked for once for all watchers."""
+"""The stream of totals, and the source that reads them once for all streams."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 
-from gateway.backends.grpc_backend import Analytics, Backend, needing, unavailable
-from gateway.pipeline.sampler import pause
+from gateway.backends.analytics import AnalyticsBackend
+from gateway.backends.errors import requests_to, unavailable
+from gateway.backends.grpc_backend import Backend
 from gateway.watch import revision
-from gateway.watch.stream_end import changed, gone, stopping
+from gateway.watch.stream_end import gateway_stopping, revision_gone, source_changed
 from runtime.errors import NoAnswer
 from runtime.kafka import topics
+from runtime.process.shutdown import stops_within
 
 FRESH_SECONDS = 0.2
 ASK_SECONDS = 5.0
@@ -27,16 +29,16 @@ ASK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Totals:
-    """The totals, and how far the log is counted in them at least."""
+    """The totals, and positions up to which they at least include the log."""
 
     counted: MetricsRevision
     summary: SalesSummary
 
 
 class TotalsSource:
-    """Asks analytics, at most five times a second however many watch."""
+    """Requests the totals from analytics, at most five times a second for all streams."""
 
-    def __init__(self, analytics: Analytics, target: str) -> None:
+    def __init__(self, analytics: AnalyticsBackend, target: str) -> None:
         self._ledger = analytics
         self._analytics = Backend([target], analytics_pb2_grpc.AnalyticsServiceStub)
         self._asking = asyncio.Lock()
@@ -51,61 +53,60 @@ class TotalsSource:
         async with self._asking:
             if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
                 try:
-                    with needing("analytics"):
+                    with requests_to("analytics"):
                         self._known = (time.monotonic(), await self._ask())
                 except NoAnswer as error:
-                    # The time is ours; the watcher set none.
+                    # The deadline is the gateway's, not the client's.
                     raise unavailable("analytics") from error
             return self._known[1]
 
     async def _ask(self) -> Totals:
-        # The marks first: what is counted between the two questions is in the totals and not yet in the revision.
+        # The positions first: events counted between the two requests are in the totals, and not yet in the revision.
         progress = await self._ledger.progress(ASK_SECONDS)
-        summary = await self._analytics.one("GetSalesSummary", GetSalesSummaryRequest(), SalesSummary, ASK_SECONDS)
-        marks = list(progress.positions)
-        return Totals(counted(marks), summary)
+        summary = await self._analytics.unary("GetSalesSummary", GetSalesSummaryRequest(), SalesSummary, ASK_SECONDS)
+        return Totals(counted(list(progress.positions)), summary)
 
 
-def counted(marks: list[PartitionPosition]) -> MetricsRevision:
-    """Return how far the log is counted, and of which topics."""
+def counted(positions: list[PartitionPosition]) -> MetricsRevision:
+    """Return positions as a revision."""
     return MetricsRevision(
-        order_offsets=offsets(marks, topics.ORDER_EVENTS),
-        stock_offsets=offsets(marks, topics.STOCK),
-        order_topic_id=topic_id(marks, topics.ORDER_EVENTS),
-        stock_topic_id=topic_id(marks, topics.STOCK),
+        order_offsets=next_offsets(positions, topics.ORDER_EVENTS),
+        stock_offsets=next_offsets(positions, topics.STOCK),
+        order_topic_id=topic_id(positions, topics.ORDER_EVENTS),
+        stock_topic_id=topic_id(positions, topics.STOCK),
     )
 
 
-def offsets(marks: list[PartitionPosition], topic: str) -> list[int]:
-    """Return a topic's marks by partition, 0 where there is none."""
-    found = {mark.partition: mark.next_offset for mark in marks if mark.topic == topic}
+def next_offsets(positions: list[PartitionPosition], topic: str) -> list[int]:
+    """Return the next offset of each partition of a topic, 0 where there is no position."""
+    found = {each.partition: each.next_offset for each in positions if each.topic == topic}
     return [found.get(number, 0) for number in range(max(found, default=-1) + 1)]
 
 
-def topic_id(marks: list[PartitionPosition], topic: str) -> bytes:
-    """Return the id of a topic that marks belong to, nothing where there is none."""
-    return next((mark.topic_id for mark in marks if mark.topic == topic), b"")
+def topic_id(positions: list[PartitionPosition], topic: str) -> bytes:
+    """Return the id of the topic that the positions belong to, empty if there is none."""
+    return next((each.topic_id for each in positions if each.topic == topic), b"")
 
 
-def put_back(now: MetricsRevision, before: MetricsRevision) -> str:
-    """Say what happened when the totals do not hold all that they once did, nothing when they do."""
+def why_older(now: MetricsRevision, before: MetricsRevision) -> str:
+    """Return why the totals do not include all that they did before, empty if they do."""
     for topic, id_now, id_before in (
         (topics.ORDER_EVENTS, now.order_topic_id, before.order_topic_id),
         (topics.STOCK, now.stock_topic_id, before.stock_topic_id),
     ):
         if id_before and id_now != id_before:
-            return f"{topic} was made again since"
-    return "the metrics were put back to before it" if newer(before, now) else ""
+            return f"{topic} was recreated since"
+    return "the metrics were restored to an earlier state" if is_newer(before, now) else ""
 
 
-def newer(now: MetricsRevision, before: MetricsRevision) -> bool:
-    """Tell whether something was counted since."""
+def is_newer(now: MetricsRevision, before: MetricsRevision) -> bool:
+    """Return whether something was counted since."""
     pairs = ((now.order_offsets, before.order_offsets), (now.stock_offsets, before.stock_offsets))
     return any(at > last for left, right in pairs for at, last in zip_longest(left, right, fillvalue=0))
 
 
 class MetricsStream:
-    """One watcher's stream; `revision` is where it is."""
+    """The stream of one client; `revision` is its position."""
 
     def __init__(
         self, source: TotalsSource, stop: asyncio.Event, interval_seconds: float, heartbeat_seconds: float
@@ -118,11 +119,11 @@ class MetricsStream:
 
     @property
     def revision(self) -> str:
-        """Name what is in the totals that were sent."""
+        """The positions up to which the totals that were sent include the log."""
         return revision.encode(self._counted)
 
     async def messages(self, after_revision: str) -> AsyncGenerator[pb.WatchMetricsResponse]:
-        """Yield totals and heartbeats, the first at once, until `stop`. Ends with a ServiceError that says why."""
+        """Yield totals and heartbeats, the first at once, until `stop`. Ends with a ServiceError with the reason."""
         wanted = not after_revision
         if after_revision:
             self._counted = await self._resumed(after_revision)
@@ -131,22 +132,22 @@ class MetricsStream:
             now = time.monotonic()
             if now - asked >= self._interval_seconds:
                 totals, asked = await self._source.totals(), now
-                if put_back(totals.counted, self._counted):
-                    raise changed("what is counted")
-                if wanted or newer(totals.counted, self._counted):
+                if why_older(totals.counted, self._counted):
+                    raise source_changed("the counting of the log")
+                if wanted or is_newer(totals.counted, self._counted):
                     wanted, sent, self._counted = False, now, totals.counted
                     yield pb.WatchMetricsResponse(revision=self.revision, summary=totals.summary)
             if now - sent >= self._heartbeat_seconds:
                 sent = now
                 yield self._heartbeat()
-            if await pause(self._stop, self._wait_seconds(asked, sent)):
-                raise stopping()
+            if await stops_within(self._stop, self._wait_seconds(asked, sent)):
+                raise gateway_stopping()
 
     async def _resumed(self, after_revision: str) -> MetricsRevision:
-        """Return what a revision says was counted. Raises FailedPrecondition when the totals do not hold it."""
+        """Return the positions of a revision. Raises FailedPrecondition if the totals do not include them."""
         after = revision.decode(after_revision, MetricsRevision)
-        if what := put_back((await self._source.totals()).counted, after):
-            raise gone(what)
+        if why := why_older((await self._source.totals()).counted, after):
+            raise revision_gone(why)
         return after
 
     def _wait_seconds(self, asked: float, sent: float) -> float:

@@ -1,4 +1,4 @@
-"""The log of orders as a watcher needs it: which topic it is, where it begins and ends, and a reader of its own."""
+"""The topic of order events: its id and offsets, and one reader for each stream of orders."""
 
 from __future__ import annotations
 
@@ -18,67 +18,67 @@ TOPIC = topics.ORDER_EVENTS
 CLIENT_ID = "gateway-watch"
 ASK_SECONDS = 2.0
 BATCH = 500
-# What a reader holds that nobody asked for yet.
+# The most that a reader prefetches.
 QUEUED_KIB = 1024
 
 
 class EventsDeleted(Exception):
-    """What a reader wanted to read next is not in the log any more."""
+    """The next events of a reader were deleted from the log."""
 
 
 @dataclass(frozen=True)
-class Extent:
-    """Where the topic begins and ends for readers, by partition, and Kafka's id of it: one made again has another."""
+class LogBounds:
+    """The topic's id, which changes when it is recreated, and the first and end offset of each partition."""
 
     topic_id: bytes
-    begins: tuple[int, ...]
+    starts: tuple[int, ...]
     ends: tuple[int, ...]
 
 
 class OrderLog:
-    """Answers where the log is and opens readers; its questions raise KafkaException when Kafka does not answer."""
+    """Reads the bounds of the log and opens readers. Raises KafkaException when Kafka does not answer."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client = clients.silent_admin(settings, CLIENT_ID)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="order-log")
         self._asking = asyncio.Lock()
-        self._known: tuple[float, Extent] | None = None
+        self._known: tuple[float, LogBounds] | None = None
 
     def close(self) -> None:
-        """Give up what is asked and end the thread."""
+        """Cancel pending requests and end the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def extent(self) -> Extent:
-        """Return where the log is now; who waits for the same question shares its answer, never an older one."""
-        came = time.monotonic()
+    async def bounds(self) -> LogBounds:
+        """Return the current bounds; concurrent callers share a request, never one sent before the call."""
+        called = time.monotonic()
         async with self._asking:
-            if self._known is None or self._known[0] < came:
+            if self._known is None or self._known[0] < called:
                 asked = time.monotonic()
-                extent = await asyncio.get_running_loop().run_in_executor(self._thread, self._extent)
-                self._known = (asked, extent)
+                bounds = await asyncio.get_running_loop().run_in_executor(self._thread, self._read_bounds)
+                self._known = (asked, bounds)
             return self._known[1]
 
-    def reader(self, next_offsets: Sequence[int]) -> LogReader:
-        """Return a reader that begins at these offsets of all partitions."""
-        return LogReader(self._settings, next_offsets)
+    def reader(self, next_offsets: Sequence[int]) -> OrderLogReader:
+        """Return a reader that starts at these offsets of all partitions."""
+        return OrderLogReader(self._settings, next_offsets)
 
-    def _extent(self) -> Extent:
+    def _read_bounds(self) -> LogBounds:
         found = offsets.describe_topics(self._client, [TOPIC], ASK_SECONDS)
         if TOPIC not in found:
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-        places = found[TOPIC].partitions_of(TOPIC)
-        begins = offsets.log_start_offsets(self._client, places, ASK_SECONDS)
-        ends = offsets.last_stable_offsets(self._client, places, ASK_SECONDS)
-        return Extent(
+        partitions = found[TOPIC].partitions_of(TOPIC)
+        starts = offsets.log_start_offsets(self._client, partitions, ASK_SECONDS)
+        ends = offsets.last_stable_offsets(self._client, partitions, ASK_SECONDS)
+        return LogBounds(
             topic_id=found[TOPIC].topic_id.bytes,
-            begins=tuple(begins[place] for place in places),
-            ends=tuple(ends[place] for place in places),
+            starts=tuple(starts[each] for each in partitions),
+            ends=tuple(ends[each] for each in partitions),
         )
 
 
-class LogReader:
-    """Reads all partitions without a group, in a thread of its own, and only when it is asked to."""
+class OrderLogReader:
+    """Reads all partitions without a group, in a thread of its own; connects with the first read."""
 
     def __init__(self, settings: Settings, next_offsets: Sequence[int]) -> None:
         self._settings = settings
@@ -88,25 +88,25 @@ class LogReader:
         self._unreadable: UnreadableBatches | None = None
 
     async def read(self, wait_seconds: float) -> list[Message]:
-        """Return the next events, records that cannot be read and ends of partitions, none when there are none in time.
+        """Return the next events, unreadable records and partition ends, none if none arrive in time.
 
-        Raises EventsDeleted when the log lost what comes next, KafkaException when it cannot be read.
+        Raises EventsDeleted when the next events were deleted, KafkaException when the log cannot be read.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, wait_seconds)
 
     def close(self) -> None:
-        """End the consumer and its thread once the read in hand is over; returns at once."""
+        """Close the consumer and its thread after the current read; does not block."""
         self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
 
     def _read(self, wait_seconds: float) -> list[Message]:
         if self._consumer is None or self._unreadable is None:
             self._consumer = self._open()
-            self._unreadable = UnreadableBatches(self._consumer, lambda place: self._next[place[1]])
+            self._unreadable = UnreadableBatches(self._consumer, lambda partition: self._next[partition[1]])
         first = self._consumer.poll(wait_seconds)
         if first is None:
             return []
-        # `consume` would wait until it has all of them, so it is asked for what is there already.
+        # Without a timeout `consume` would wait for a full batch; 0 returns what has arrived.
         messages = self._unreadable.told([first, *self._consumer.consume(BATCH - 1, 0)])
         for message in messages:
             error = message.error()

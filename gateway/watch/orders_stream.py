@@ -1,4 +1,4 @@
-"""One stream of what happens to orders, read from Kafka's own log."""
+"""One stream of order changes, read from the Kafka log."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from contextlib import aclosing, contextmanager
 from confluent_kafka import KafkaException, Message
 from ordermesh.gateway.v1 import watch_pb2 as pb
 
-from gateway.backends.grpc_backend import unavailable
-from gateway.watch.order_changes import Changes, begin, look_back
-from gateway.watch.order_log import EventsDeleted, Extent, LogReader, OrderLog
-from gateway.watch.stream_end import TooSlow, changed, gone, stopping
+from gateway.backends.errors import unavailable
+from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_offsets
+from gateway.watch.order_log import EventsDeleted, LogBounds, OrderLog, OrderLogReader
+from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
 from runtime.kafka.unreadable_batches import is_unreadable
 
 POLL_SECONDS = 0.25
-# How often a stream makes sure that Kafka answers and that the topic is still the same.
+# How often a stream checks that Kafka answers and that the topic was not recreated.
 CHECK_SECONDS = 5.0
-# A reader that was once this near to the end of the log and falls back further does not keep up.
+# A stream that was within this lag once and falls back further does not keep up.
 MAX_LAG_EVENTS = 50_000
 
 
 class OrdersStream:
-    """One watcher's stream; `revision` is where it is."""
+    """The stream of one client; `revision` is its position."""
 
     def __init__(self, log: OrderLog, stop: asyncio.Event, customer_id: str, heartbeat_seconds: float) -> None:
         self._log = log
         self._stop = stop
         self._customer_id = customer_id
         self._heartbeat_seconds = heartbeat_seconds
-        self._changes = Changes(b"", ())
-        self._near = False
+        self._changes = OrderChanges(b"", ())
+        self._caught_up = False
 
     @property
     def revision(self) -> str:
-        """Name where the stream is."""
+        """The position of the stream."""
         return self._changes.revision
 
     async def messages(self, after_revision: str) -> AsyncGenerator[pb.WatchOrdersResponse]:
-        """Yield changes and heartbeats, the first at once, until `stop`. Ends with a ServiceError that says why."""
-        with kafka_needed():
-            extent = await self._log.extent()
-        offsets = begin(after_revision, extent)
-        self._changes = Changes(extent.topic_id, offsets, self._customer_id)
-        self._keep_up(extent)
-        reader = self._log.reader(look_back(offsets, extent))
+        """Yield changes and heartbeats, the first at once, until `stop`. Ends with a ServiceError with the reason."""
+        with kafka_errors():
+            bounds = await self._log.bounds()
+        offsets = start_offsets(after_revision, bounds)
+        self._changes = OrderChanges(bounds.topic_id, offsets, self._customer_id)
+        self._check_lag(bounds)
+        reader = self._log.reader(look_back_offsets(offsets, bounds))
         try:
             yield self._heartbeat()
             async with aclosing(self._follow(reader)) as following:
@@ -54,15 +54,15 @@ class OrdersStream:
                     yield message
         finally:
             reader.close()
-        raise stopping()
+        raise gateway_stopping()
 
-    async def _follow(self, reader: LogReader) -> AsyncGenerator[pb.WatchOrdersResponse]:
+    async def _follow(self, reader: OrderLogReader) -> AsyncGenerator[pb.WatchOrdersResponse]:
         sent = checked = time.monotonic()
         while not self._stop.is_set():
-            with kafka_needed():
+            with kafka_errors():
                 records = await reader.read(min(POLL_SECONDS, self._heartbeat_seconds))
             for record in records:
-                message = self._told(record)
+                message = self._message(record)
                 if message is not None:
                     yield message
                     sent = time.monotonic()
@@ -70,45 +70,45 @@ class OrdersStream:
                 yield self._heartbeat()
                 sent = time.monotonic()
             if time.monotonic() - checked >= CHECK_SECONDS:
-                await self._check()
+                await self._check_log()
                 checked = time.monotonic()
 
-    def _told(self, record: Message) -> pb.WatchOrdersResponse | None:
-        """Return what a watcher is told of what was read, which may be the end of a partition."""
+    def _message(self, record: Message) -> pb.WatchOrdersResponse | None:
+        """Return the message for a record, None if there is none to send, as at the end of a partition."""
         if record.error() is not None and not is_unreadable(record):
-            self._changes.reach(record.partition() or 0, record.offset() or 0)
+            self._changes.skip_to(record.partition() or 0, record.offset() or 0)
             return None
-        taken = self._changes.take(record)
-        if isinstance(taken, pb.SkippedRecord):
-            return pb.WatchOrdersResponse(revision=self.revision, skipped=taken)
-        return None if taken is None else pb.WatchOrdersResponse(revision=self.revision, change=taken)
+        change = self._changes.take(record)
+        if isinstance(change, pb.SkippedRecord):
+            return pb.WatchOrdersResponse(revision=self.revision, skipped=change)
+        return None if change is None else pb.WatchOrdersResponse(revision=self.revision, change=change)
 
     def _heartbeat(self) -> pb.WatchOrdersResponse:
         made = pb.WatchOrdersResponse(revision=self.revision)
         made.heartbeat.send_time.GetCurrentTime()
         return made
 
-    def _keep_up(self, extent: Extent) -> None:
-        """Raise ServiceError when the watcher fell back; one that comes from far behind has its time."""
-        lag = self._changes.behind(extent)
-        if self._near and lag > MAX_LAG_EVENTS:
+    def _check_lag(self, bounds: LogBounds) -> None:
+        """Raise TooSlow when the stream fell behind; one that starts far behind may take its time to catch up."""
+        lag = self._changes.lag(bounds)
+        if self._caught_up and lag > MAX_LAG_EVENTS:
             raise TooSlow(lag)
-        self._near = self._near or lag <= MAX_LAG_EVENTS
+        self._caught_up = self._caught_up or lag <= MAX_LAG_EVENTS
 
-    async def _check(self) -> None:
-        with kafka_needed():
-            extent = await self._log.extent()
-        if not self._changes.belongs_to(extent):
-            raise changed("the topic of the orders")
-        self._keep_up(extent)
+    async def _check_log(self) -> None:
+        with kafka_errors():
+            bounds = await self._log.bounds()
+        if not self._changes.belongs_to(bounds):
+            raise source_changed("the topic of the orders")
+        self._check_lag(bounds)
 
 
 @contextmanager
-def kafka_needed() -> Iterator[None]:
-    """Turn Kafka's silence, or what it deleted, into the error that says so."""
+def kafka_errors() -> Iterator[None]:
+    """Convert the errors of reading Kafka into ServiceErrors."""
     try:
         yield
     except EventsDeleted as error:
-        raise gone("events after it were deleted before they could be sent") from error
+        raise revision_gone("events after it were deleted before they could be sent") from error
     except (KafkaException, TimeoutError) as error:
         raise unavailable("kafka") from error

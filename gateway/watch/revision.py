@@ -1,4 +1,4 @@
-"""Revisions of watched streams: base64url of a private message that says how far a stream has come."""
+"""Revisions of watch streams: the position of a stream as base64url of a private message."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ Revision = TypeVar("Revision", OrdersRevision, MetricsRevision)
 VERSION = 1
 STREAMS = {OrdersRevision: STREAM_ORDERS, MetricsRevision: STREAM_METRICS}
 TOPIC_ID_BYTES = 16
-# Some 1,000 partitions.
+# Enough for about 1,000 partitions.
 MAX_CHARACTERS = 16_384
 
 
 def encode(revision: OrdersRevision | MetricsRevision) -> str:
-    """Return the revision's text; its version and stream are set here."""
+    """Return the text of a revision; sets its version and stream."""
     revision.version = VERSION
     revision.stream = STREAMS[type(revision)]
     return opaque_token.to_text(revision)
 
 
 def decode(text: str, kind: type[Revision]) -> Revision:
-    """Read a revision's text. Raises InvalidRequest when it is not ours or of another stream."""
+    """Parse the text of a revision. Raises InvalidRequest if it is invalid or of another stream."""
     revision = opaque_token.from_text(text, kind, MAX_CHARACTERS)
     if revision is None or not belongs(revision):
-        violation = Violation("after_revision", "is not a revision of this stream; give one as a message had it")
+        violation = Violation("after_revision", "is not a revision of this stream; use one of its messages unchanged")
         raise InvalidRequest([violation])
     return revision
 
 
 def belongs(revision: OrdersRevision | MetricsRevision) -> bool:
-    """Tell whether a stream of this kind made a revision; of earlier versions only its form tells."""
+    """Return whether a revision is of this kind of stream; those of earlier versions do not name their stream."""
     if isinstance(revision, OrdersRevision):
         ids, offsets = [revision.topic_id], [*revision.next_offsets]
         formed = bool(offsets)

@@ -1,4 +1,4 @@
-"""Why a watched stream ends, told in its last message, since over HTTP/1.1 the status that follows is not seen."""
+"""Why a watch stream ends, sent in its last message: over HTTP/1.1, clients do not see the status that follows."""
 
 from __future__ import annotations
 
@@ -15,47 +15,49 @@ from runtime.errors import FailedPrecondition, Overloaded, ServiceError, Unavail
 Message = TypeVar("Message")
 
 
-async def told(messages: AsyncGenerator[Message], last: Callable[[Ended], Message]) -> AsyncGenerator[Message]:
-    """Yield the messages, and before an error that ends them one that tells of it, if the stream ever began."""
-    begun = False
+async def with_end_message(
+    messages: AsyncGenerator[Message], end_message: Callable[[Ended], Message]
+) -> AsyncGenerator[Message]:
+    """Yield the messages, and before the error that ends them a message with its reason, if any was sent."""
+    started = False
     try:
         async with aclosing(messages):
             async for message in messages:
                 yield message
-                begun = True
+                started = True
     except ServiceError as error:
-        if begun:
-            yield last(Ended(code=error.code.value[0], message=error.message))
+        if started:
+            yield end_message(Ended(code=error.code.value[0], message=error.message))
         raise
     except Exception:
-        # Told without its cause, as in every answer; the cause is logged where the call ends.
-        if begun:
-            yield last(Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
+        # Without the cause, as in every response; the cause is logged where the call ends.
+        if started:
+            yield end_message(Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
         raise
 
 
-def stopping() -> Unavailable:
+def gateway_stopping() -> Unavailable:
     """Return the error of a stream that ends because the gateway stops."""
-    message = "the gateway stops, come back with the revision"
+    message = "the gateway is stopping; resume with the revision"
     return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "gateway"}, retry_ms=1000)
 
 
-def changed(what: str) -> Unavailable:
-    """Return the error of a stream whose topic, or what is counted of it, is not what it was."""
-    message = f"{what} changed, come back with the revision"
+def source_changed(what: str) -> Unavailable:
+    """Return the error of a stream whose topic, or the counting of it, was replaced."""
+    message = f"{what} changed; resume with the revision"
     return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "kafka"}, retry_ms=1000)
 
 
-def gone(what: str) -> FailedPrecondition:
-    """Return the error for a revision behind which a stream cannot go on."""
-    message = f"after_revision: {what}; watch again without it"
+def revision_gone(why: str) -> FailedPrecondition:
+    """Return the error for a revision after which a stream cannot continue."""
+    message = f"after_revision: {why}; watch again without it"
     return FailedPrecondition(ErrorReason.REVISION_GONE, message)
 
 
 class TooSlow(Overloaded):
-    """The reader of a stream does not keep up."""
+    """The client of a stream does not keep up."""
 
     def __init__(self, lag: int) -> None:
         super().__init__()
-        self.message = f"{lag:,} events wait for this reader, come back with the revision"
+        self.message = f"{lag:,} events wait for this client; resume with the revision"
         self.retry_ms = 1000

@@ -1,4 +1,4 @@
-"""WatchService: streams of orders and totals, so many at once."""
+"""WatchService: streams of order changes and of totals, with a limit on concurrent streams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.pipeline.pipeline_service import DEFAULT_INTERVAL_MS, INTERVAL_MS, 
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
 from gateway.watch.order_log import OrderLog
 from gateway.watch.orders_stream import OrdersStream
-from gateway.watch.stream_end import told
+from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
 from runtime.telemetry import metrics
 
@@ -25,7 +25,7 @@ LAST_EVENT_ID = "last-event-id"
 
 
 class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
-    """Gives every watcher a stream of its own."""
+    """Opens a stream for each request."""
 
     def __init__(self, log: OrderLog, totals: TotalsSource, max_watchers: int, stop: asyncio.Event) -> None:
         self._log = log
@@ -35,33 +35,33 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         self._watchers = 0
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
-        """Send what happens to orders until the client leaves or the gateway drains."""
+        """Stream order changes until the client disconnects or the gateway drains."""
         heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
         stream = OrdersStream(self._log, self._stop, request.customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders"):
             messages = stream.messages(after_revision(request, context))
-            last = partial(orders_ended, stream)
-            async with aclosing(told(messages, last)) as sending:
+            end_message = partial(orders_ended, stream)
+            async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:
                     yield message
 
     async def WatchMetrics(
         self, request: pb.WatchMetricsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMetricsResponse]:
-        """Send the totals as they change until the client leaves or the gateway drains."""
+        """Stream the totals as they change until the client disconnects or the gateway drains."""
         interval_ms = within("interval_ms", request.interval_ms, INTERVAL_MS, DEFAULT_INTERVAL_MS)
         heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
         stream = MetricsStream(self._totals, self._stop, interval_ms / 1000, heartbeat_ms / 1000)
         with self._admitted("WatchMetrics"):
             messages = stream.messages(after_revision(request, context))
-            last = partial(metrics_ended, stream)
-            async with aclosing(told(messages, last)) as sending:
+            end_message = partial(metrics_ended, stream)
+            async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:
                     yield message
 
     @contextmanager
     def _admitted(self, method: str) -> Iterator[None]:
-        """Count a watcher in. Raises Overloaded when there are as many as the settings allow."""
+        """Count a stream. Raises Overloaded when the limit is reached."""
         if self._watchers >= self._max_watchers:
             raise Overloaded
         self._watchers += 1
@@ -74,13 +74,13 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
 
 
 def after_revision(request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any) -> str:
-    """Return where a stream begins: who comes back with the same URL says in a header how far it came."""
+    """Return the revision to resume from: EventSource clients send it in a header when they reconnect."""
     metadata = dict(context.invocation_metadata() or ())
     return metadata.get(LAST_EVENT_ID) or request.after_revision
 
 
 def orders_ended(stream: OrdersStream, ended: pb.Ended) -> pb.WatchOrdersResponse:
-    """Return the last message of a stream of orders."""
+    """Return the last message of a stream of order changes."""
     return pb.WatchOrdersResponse(revision=stream.revision, ended=ended)
 
 

@@ -1,1 +1,1 @@
-"""What the front door answers itself: pages, contracts, reflection, health."""
+"""What the gateway serves besides its own services: pages, contracts, reflection, health."""

@@ -20,7 +20,7 @@ HEALTH = "grpc.health.v1.Health"
 
 
 def descriptor_pool() -> DescriptorPool:
-    """Return the descriptors of the public contracts, and of health, which clients ask for too."""
+    """Return the descriptors of the public contracts, and of the health service."""
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file:
         pool.AddSerializedFile(file.SerializeToString())

@@ -1,4 +1,4 @@
-"""Answers grpc.health.v1 for every public service: for those of others by asking who serves them."""
+"""Serves grpc.health.v1 for every public service; for those of other components it asks their backend."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from gateway.backends.grpc_backend import Backend
-from gateway.pipeline.sampler import pause
+from runtime.process.shutdown import stops_within
 
 HealthCheckResponse = health_pb2.HealthCheckResponse
 CACHE_SECONDS = 0.25
 ASK_SECONDS = 0.2
-# What Envoy's health checks call themselves.
+# The user agent of Envoy's health checks.
 ENVOY = "Envoy/HC"
 
 
-class FrontDoorHealth(health.aio.HealthServicer):
-    """Health by service name; the empty name means the gateway itself."""
+class GatewayHealth(health.aio.HealthServicer):
+    """Health by service name; the empty name is the gateway itself."""
 
     def __init__(self, backends: Mapping[str, Backend], stop: asyncio.Event) -> None:
         super().__init__()
@@ -33,26 +33,26 @@ class FrontDoorHealth(health.aio.HealthServicer):
         self._asking = {service: asyncio.Lock() for service in backends}
 
     async def set(self, service: str, status: int) -> None:
-        """Note the status of the gateway's own service."""
+        """Set the status of one of the gateway's own services."""
         self._own[service] = status
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
-        """Return a service's status, NOT_FOUND for one that is not public."""
+        """Return the status of a service, NOT_FOUND if it is not public."""
         if any(key == "user-agent" and ENVOY in str(value) for key, value in context.invocation_metadata() or ()):
             self._envoy_at = time.monotonic()
         status = await self._status(request.service)
         if status is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r}")
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown service {request.service!r}")
         return HealthCheckResponse(status=status)
 
     def envoy_seen_seconds(self) -> float | None:
-        """Return how long ago Envoy asked for our health, None when it never did."""
+        """Return the time since Envoy's last health check, None before the first."""
         return None if self._envoy_at is None else time.monotonic() - self._envoy_at
 
     async def Watch(  # type: ignore[override]  # both forms of a streaming method are legal, the base has the other
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Send a service's status and each change of it."""
+        """Stream the status of a service and its changes."""
         last: object = object()
         stopped = False
         while True:
@@ -62,7 +62,7 @@ class FrontDoorHealth(health.aio.HealthServicer):
             last = status
             if stopped:
                 return
-            stopped = await pause(self._stop, CACHE_SECONDS)
+            stopped = await stops_within(self._stop, CACHE_SECONDS)
 
     async def _status(self, service: str) -> int | None:
         if service not in self._backends:

@@ -1,4 +1,4 @@
-"""The pages of the front door: the API docs, the contracts to download, and a page with the live status."""
+"""The HTTP pages: the API documentation, the contracts to download, and the dashboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SWAGGER = Path(swagger_ui_path)
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 HOME_FILES = ("home.css", "home.js", "stream.js", "flow.js", "chart.js", "last.js", "order.js", "proof.js", "format.js")
 STATIC_FILES = (*HOME_FILES, "icon.svg", "docs.js")
-# Everything only from here.
+# Pages load resources only from this origin.
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -39,7 +39,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def file(path: Path, content_type: str | None = None) -> Handler:
-    """Return a handler that answers with a file."""
+    """Return a handler that serves a file."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.FileResponse(path)
@@ -51,19 +51,21 @@ def file(path: Path, content_type: str | None = None) -> Handler:
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """Say that the pages are served."""
+    """Return 200: the pages are served."""
     return web.Response(text="ok\n")
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Tell browsers what these pages may do."""
+    """Add the content security policy and the caching headers."""
     policy = DOCS_POLICY if request.path.startswith("/docs") else POLICY
-    response.headers["Content-Security-Policy"] = "; ".join(f"{what} {whence}" for what, whence in policy.items())
+    response.headers["Content-Security-Policy"] = "; ".join(
+        f"{directive} {source}" for directive, source in policy.items()
+    )
     response.headers.update(HEADERS)
 
 
 def application() -> web.Application:
-    """Return the application with all its pages."""
+    """Return the application with all pages."""
     app = web.Application()
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", file(STATIC / "home.html"))

@@ -1,4 +1,4 @@
-"""Tells clients what can be called: reflection v1 and v1alpha over the public contracts only."""
+"""Serves gRPC reflection v1 and v1alpha for the public contracts only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from gateway.web import contracts
 
-# The messages of v1 are those of v1alpha under another name, the same on the wire.
+# The messages of v1 and v1alpha differ only in their names.
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 
 
 class PublicReflection(reflection.aio.ReflectionServicer):
-    """Finds methods by their name too, which the library's pool does not."""
+    """Finds methods by name too, which the library does not."""
 
     def __init__(self) -> None:
         pool = contracts.descriptor_pool()

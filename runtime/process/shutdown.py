@@ -45,6 +45,15 @@ def on_signal_async() -> asyncio.Event:
     return stop
 
 
+async def stops_within(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for this long, or until `stop` is set; return whether it is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
 def on_signal(seconds: float = DRAIN_SECONDS) -> threading.Event:
     """Return an event that the first SIGTERM or SIGINT sets; the process exits within `seconds` after it.
 

@@ -1,0 +1,50 @@
+"""The analytics service's internal ledger: progress, counted events, the audit, and metrics by product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from ordermesh.internal.v1 import ledger_pb2 as pb
+from ordermesh.internal.v1 import ledger_pb2_grpc
+
+from gateway.backends.grpc_backend import Backend
+from gateway.backends.ledger import AnalyticsLedger, by_minute, split_ids
+
+
+class AnalyticsBackend(Backend):
+    """The analytics service."""
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        super().__init__(targets, ledger_pb2_grpc.AnalyticsLedgerServiceStub)
+
+    async def progress(self, timeout_seconds: float) -> pb.GetAnalyticsProgressResponse:
+        """Return the progress of counting."""
+        request = pb.GetAnalyticsProgressRequest()
+        return await self.unary("GetAnalyticsProgress", request, pb.GetAnalyticsProgressResponse, timeout_seconds)
+
+    async def ledger(self) -> AnalyticsLedger:
+        """Return the counted events by minute, and the number of dead letters."""
+        request = pb.StreamAnalyticsLedgerRequest()
+        parts = await self.stream("StreamAnalyticsLedger", request, pb.StreamAnalyticsLedgerResponse)
+        minutes = by_minute(one for part in parts for one in part.minutes)
+        start = max((part.coverage_start_time.seconds for part in parts), default=0)
+        return AnalyticsLedger(sum(part.dead_letters for part in parts), minutes, start)
+
+    async def counted_ids(self, minute: int) -> tuple[set[bytes], set[bytes]]:
+        """Return the ids of the counted events of a minute, and of the dead letters of any minute."""
+        request = pb.StreamCountedIdsRequest(minute_start_time=Timestamp(seconds=minute))
+        parts = await self.stream("StreamCountedIds", request, pb.StreamCountedIdsResponse)
+        counted = {event_id for part in parts for event_id in split_ids(part.event_ids)}
+        return counted, {event_id for part in parts for event_id in split_ids(part.dead_letter_ids)}
+
+    async def audit(self) -> Sequence[pb.AuditMetricsResponse.Difference]:
+        """Return the metrics that differ from the sums of the processed events."""
+        answer = await self.unary("AuditMetrics", pb.AuditMetricsRequest(), pb.AuditMetricsResponse)
+        return answer.differences
+
+    async def product_metrics(self) -> list[pb.ProductSum]:
+        """Return units and revenue of each product, from the metrics."""
+        request = pb.StreamProductMetricsRequest()
+        parts = await self.stream("StreamProductMetrics", request, pb.StreamProductMetricsResponse)
+        return [one for part in parts for one in part.products]
