@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from ledger_servers import Servers, serving_a_world, short_folder
 
-from gateway.backends.grpc_backend import Analytics, Orders
+from gateway.backends.analytics import AnalyticsBackend
+from gateway.backends.orders import OrdersBackend
 
 
 @pytest.fixture
@@ -22,14 +23,14 @@ async def servers(run_folder: Path) -> AsyncIterator[Servers]:
 
 
 @pytest.fixture
-async def orders(servers: Servers, run_folder: Path) -> AsyncIterator[Orders]:
-    backend = Orders([f"unix:{run_folder}/nobody.sock", servers.orders_target])
+async def orders(servers: Servers, run_folder: Path) -> AsyncIterator[OrdersBackend]:
+    backend = OrdersBackend([f"unix:{run_folder}/nobody.sock", servers.orders_target])
     yield backend
     await backend.close()
 
 
 @pytest.fixture
-async def analytics(servers: Servers) -> AsyncIterator[Analytics]:
-    backend = Analytics([servers.analytics_target])
+async def analytics(servers: Servers) -> AsyncIterator[AnalyticsBackend]:
+    backend = AnalyticsBackend([servers.analytics_target])
     yield backend
     await backend.close()

@@ -14,7 +14,8 @@ from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
-from gateway.backends.event_log import AskMarks, LogState
+from gateway.backends.event_log import ReadPositions
+from gateway.backends.log_state import LogState
 
 MINUTE = 29_000_000 * 60
 numbers = itertools.count()
@@ -199,9 +200,11 @@ class FakeLog:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def settle(self, patience_seconds: float, timeout_seconds: float, marks: AskMarks) -> int:
-        self.world.came("settle")
-        await marks()
+    async def wait_until_counted(
+        self, patience_seconds: float, timeout_seconds: float, positions: ReadPositions
+    ) -> int:
+        self.world.came("wait_until_counted")
+        await positions()
         return self.world.lag
 
     async def state(self, timeout_seconds: float) -> LogState:

@@ -1,4 +1,4 @@
-"""The status: what is shown when parts answer, get on, stand still, and do not answer."""
+"""The status of the pipeline: components that answer, progress, are stalled, and do not answer."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,16 +11,19 @@ from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOr
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 from pipeline_world import FakeLog
 
-from gateway.backends.event_log import LogState
-from gateway.pipeline.component_states import Process, Pulse, Sample, State, states
-from gateway.pipeline.pipeline_status import status
+from gateway.backends.grpc_backend import Process
+from gateway.backends.log_state import LogState
+from gateway.pipeline.component_states import component_states
+from gateway.pipeline.pipeline_status import pipeline_status
+from gateway.pipeline.publisher_state import HeartbeatMonitor
+from gateway.pipeline.sample import Sample, State
 from gateway.pipeline.sampler import Sampler
 
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING
 UNKNOWN = Component.STATE_UNSPECIFIED
 BEGAN = 1_800_000_000.0
-PARTS = {
+COMPONENTS = {
     "envoy", "orders", "publisher", "kafka", "processor", "analytics", "gateway", "postgresql-orders",
     "postgresql-analytics",
 }  # fmt: skip
@@ -50,7 +53,7 @@ def sample(
     )
     values: dict[str, Any] = {
         "taken_seconds": second,
-        "as_of": datetime.fromtimestamp(BEGAN + second, UTC),
+        "read_time": datetime.fromtimestamp(BEGAN + second, UTC),
         "orders": None if orders is None else told,
         "analytics": GetAnalyticsProgressResponse(counted_total=counted, workers=workers),
         "log": LogState(1, {}, {("order-events", 0): 7 + lag, ("stock.dlq", 0): 4}, {("order-events", 0): 7}),
@@ -63,16 +66,16 @@ def sample(
 
 
 def found(*samples: Sample) -> dict[str, State]:
-    return states(samples, Pulse())
+    return component_states(samples, HeartbeatMonitor())
 
 
 def troubled(*samples: Sample) -> dict[str, tuple[int, str]]:
-    """Return the parts that are not UP."""
+    """Return the components that are not UP."""
     return {name: (one.value, one.message) for name, one in found(*samples).items() if one.value != UP}
 
 
 def test_rates_are_over_all_samples_that_have_the_count() -> None:
-    made = status([sample(0, 100), sample(1, None), sample(4, 300, counted=40, lag=2)], [])
+    made = pipeline_status([sample(0, 100), sample(1, None), sample(4, 300, counted=40, lag=2)], [])
     assert made.intake.orders_per_second == 50.0
     assert made.outbox.published_per_second == 100.0
     assert made.processing.counted_per_second == 10.0
@@ -80,29 +83,29 @@ def test_rates_are_over_all_samples_that_have_the_count() -> None:
 
 
 def test_one_sample_has_no_rates() -> None:
-    assert status([sample(0, 100)], []).intake.orders_per_second == 0.0
+    assert pipeline_status([sample(0, 100)], []).intake.orders_per_second == 0.0
 
 
 def test_everything_that_gets_on_is_up() -> None:
-    assert found(sample(0)).keys() == PARTS
+    assert found(sample(0)).keys() == COMPONENTS
     assert troubled(sample(0)) == {}
 
 
-def test_a_service_whose_processes_are_all_silent_is_down_and_what_only_it_knows_is_not_known() -> None:
+def test_a_service_whose_processes_are_all_silent_is_down_and_what_only_it_knows_is_unknown() -> None:
     assert troubled(sample(0, None, orders_processes=[SILENT, SILENT])) == {
         "orders": (DOWN, "no answer within 2 s"),
-        "postgresql-orders": (UNKNOWN, "not known while orders does not answer"),
-        "publisher": (UNKNOWN, "not known while orders does not answer"),
+        "postgresql-orders": (UNKNOWN, "unknown while orders does not answer"),
+        "publisher": (UNKNOWN, "unknown while orders does not answer"),
     }
 
 
-def test_one_silent_process_of_two_is_told() -> None:
+def test_one_silent_process_of_two_is_reported() -> None:
     assert troubled(sample(0, orders_processes=[process(), SILENT])) == {
         "orders": (DEGRADED, "1 of 2 processes: no answer within 2 s")
     }
 
 
-def test_a_database_that_is_down_is_to_blame_and_not_those_that_need_it() -> None:
+def test_a_database_is_down_and_the_components_that_need_it_are_degraded() -> None:
     gone = process(database_problem="connection refused")
     down = sample(0, None, orders_processes=[gone, gone], analytics_processes=[gone], analytics=None)
     assert troubled(down) == {
@@ -123,7 +126,7 @@ def test_a_database_that_is_down_is_to_blame_and_not_those_that_need_it() -> Non
         ({"calls": 400, "p50_ms": 2500.0}, "slow: half of the calls take longer than 2.5 s"),
     ],
 )
-def test_calls_that_are_not_served_are_told(said: dict[str, Any], message: str) -> None:
+def test_calls_that_are_not_served_are_reported(said: dict[str, Any], message: str) -> None:
     assert troubled(sample(0, orders_processes=[process(**said)])) == {"orders": (DEGRADED, message)}
 
 
@@ -131,28 +134,28 @@ def test_a_refusal_now_and_then_is_not_overload() -> None:
     assert troubled(sample(0, orders_processes=[process(calls=400, refused=4, failed=4)])) == {}
 
 
-def test_the_status_tells_how_calls_went_and_how_many_orders_wait() -> None:
+def test_the_status_has_the_recent_calls_and_the_backorders() -> None:
     busy = [process(calls=300, refused=90, p50_ms=2.0), process(calls=100, failed=40, p50_ms=4.0)]
-    made = status([sample(0, orders_processes=busy, progress={"backorders": 7})], [])
+    made = pipeline_status([sample(0, orders_processes=busy, progress={"backorders": 7})], [])
     assert (made.intake.calls_per_second, made.intake.backorders) == (40.0, 7)
     assert (made.intake.refused_share, made.intake.failed_share) == (0.225, 0.1)
     assert made.intake.call_latency.p50_ms == 4.0
 
 
-def test_a_process_that_drains_is_told() -> None:
+def test_a_process_that_drains_is_reported() -> None:
     assert troubled(sample(0, orders_processes=[process(), process(draining=True)])) == {
-        "orders": (DRAINING, "1 of 2 processes takes nothing new")
+        "orders": (DRAINING, "1 of 2 processes accepts no new requests")
     }
-    assert troubled(sample(0, draining=True)) == {"gateway": (DRAINING, "finishes what is in flight")}
+    assert troubled(sample(0, draining=True)) == {"gateway": (DRAINING, "finishes the requests in flight")}
 
 
-def test_a_processor_without_workers_is_down_and_one_with_a_silent_worker_is_not_well() -> None:
+def test_a_processor_without_workers_is_down_and_one_with_a_silent_worker_is_degraded() -> None:
     assert found(sample(0, workers=0))["processor"].value == DOWN
     silent = GetAnalyticsProgressResponse(workers=1, silent_workers=1)
-    assert troubled(sample(0, analytics=silent)) == {"processor": (DEGRADED, "1 of 2 workers fell silent")}
+    assert troubled(sample(0, analytics=silent)) == {"processor": (DEGRADED, "1 of 2 workers are silent")}
 
 
-def test_a_processor_that_counts_nothing_while_events_wait_stands_still() -> None:
+def test_a_processor_that_counts_nothing_while_events_wait_is_stalled() -> None:
     still = [sample(second, counted=40, lag=3) for second in range(11)]
     assert troubled(*still) == {"processor": (DEGRADED, "3 events wait, none was counted in 10 seconds")}
     assert troubled(*still, sample(11, counted=41, lag=3)) == {}
@@ -160,13 +163,13 @@ def test_a_processor_that_counts_nothing_while_events_wait_stands_still() -> Non
 
 
 def log_at(committed: int, end: int) -> LogState:
-    """Return a log of two partitions: of one everything is counted always, of the other what is given."""
+    """Return a log of two partitions: all of one is counted, of the other what is given."""
     first, other = ("order-events", 0), ("order-events", 1)
     ends = {first: 7, other: end}
-    return LogState(1, {}, ends, {first: 7, other: committed}, readable_ends=ends)
+    return LogState(1, {}, ends, {first: 7, other: committed}, stable_ends=ends)
 
 
-def test_a_partition_that_stands_still_while_others_are_counted_is_named() -> None:
+def test_a_stalled_partition_is_named_while_others_are_counted() -> None:
     still = [sample(second, counted=40 + second, log=log_at(2, 5 + second)) for second in range(11)]
     told = "events wait in order-events/1, none was counted there in 10 seconds"
     assert troubled(*still) == {"processor": (DEGRADED, told)}
@@ -177,7 +180,7 @@ def test_a_partition_that_stands_still_while_others_are_counted_is_named() -> No
 
 
 @pytest.mark.parametrize(("crashes", "state"), [(0, UP), (2, UP), (3, DEGRADED), (50, DEGRADED)])
-def test_workers_that_crash_again_and_again_are_told(crashes: int, state: int) -> None:
+def test_repeated_crashes_of_workers_are_reported(crashes: int, state: int) -> None:
     analytics = GetAnalyticsProgressResponse(workers=1, worker_crashes=crashes)
     assert found(sample(0, analytics=analytics))["processor"].value == state
 
@@ -185,33 +188,33 @@ def test_workers_that_crash_again_and_again_are_told(crashes: int, state: int) -
 WAITS = {"pending": 3, "oldest_pending_seconds": 12.0}
 
 
-def test_a_publisher_that_publishes_nothing_while_events_wait_stands_still() -> None:
-    stuck = {"publisher": (DEGRADED, "an event has waited for 12 seconds")}
+def test_a_publisher_that_publishes_nothing_while_events_are_pending_is_stalled() -> None:
+    stuck = {"publisher": (DEGRADED, "an event is pending for 12 seconds")}
     assert troubled(sample(0, published=5, progress=WAITS), sample(1, published=5, progress=WAITS)) == stuck
     assert troubled(sample(0, published=5, progress=WAITS), sample(1, published=6, progress=WAITS)) == {}
     late = WAITS | {"oldest_pending_seconds": 90.0}
     assert "publisher" in troubled(sample(0, published=5, progress=late), sample(1, published=6, progress=late))
 
 
-def test_dead_events_are_told_with_what_shows_them() -> None:
+def test_dead_events_are_reported_with_the_command_that_lists_them() -> None:
     ((value, message),) = troubled(sample(0, progress={"dead": 11})).values()
     assert (value, "11 events" in message, "`ordermesh outbox list`" in message) == (DEGRADED, True, True)
 
 
 @pytest.mark.parametrize(
-    ("counted", "parked", "told"), [(0, 11, True), (95, 5, True), (96, 4, False), (1000, 5, False)]
+    ("counted", "rejected", "reported"), [(0, 11, True), (95, 5, True), (96, 4, False), (1000, 5, False)]
 )
-def test_a_processor_that_sets_many_events_aside_is_told(counted: int, parked: int, told: bool) -> None:
+def test_a_processor_that_rejects_many_records_is_reported(counted: int, rejected: int, reported: bool) -> None:
     before = GetAnalyticsProgressResponse(workers=1, counted_total=7, dead_letters_total=3)
-    after = GetAnalyticsProgressResponse(workers=1, counted_total=7 + counted, dead_letters_total=3 + parked)
+    after = GetAnalyticsProgressResponse(workers=1, counted_total=7 + counted, dead_letters_total=3 + rejected)
     seen = troubled(sample(0, analytics=before), sample(5, analytics=after))
-    assert bool(seen) == told
-    if told:
+    assert bool(seen) == reported
+    if reported:
         assert seen["processor"][0] == DEGRADED
         assert "`ordermesh dlq list`" in seen["processor"][1]
 
 
-def test_kafka_is_to_blame_for_events_that_wait_for_it() -> None:
+def test_a_publisher_without_kafka_needs_kafka() -> None:
     away = {"problems": {"kafka": "connection refused"}, "log": None}
     assert troubled(sample(0, published=5, progress=WAITS, **away)) == {
         "kafka": (DOWN, "connection refused"),
@@ -219,19 +222,19 @@ def test_kafka_is_to_blame_for_events_that_wait_for_it() -> None:
     }
 
 
-def test_a_publisher_is_up_while_its_heartbeat_goes_on_whatever_its_clock_says() -> None:
-    pulse = Pulse()
+def test_a_publisher_is_up_while_its_heartbeat_continues_whatever_its_clock_says() -> None:
+    heartbeat = HeartbeatMonitor()
     hour_ahead = int(BEGAN) + 3600
-    seen = [states([sample(at, heartbeat=hour_ahead)], pulse)["publisher"].value for at in (0, 9, 11)]
+    seen = [component_states([sample(at, heartbeat=hour_ahead)], heartbeat)["publisher"].value for at in (0, 9, 11)]
     assert seen == [UP, UP, DOWN]
-    assert states([sample(12, heartbeat=hour_ahead + 1)], pulse)["publisher"].value == UP
+    assert component_states([sample(12, heartbeat=hour_ahead + 1)], heartbeat)["publisher"].value == UP
 
 
-def test_a_publisher_that_was_gone_long_ago_is_down_at_once() -> None:
+def test_a_publisher_with_an_old_heartbeat_is_down_at_once() -> None:
     assert found(sample(0, heartbeat=int(BEGAN) - 3600))["publisher"].value == DOWN
 
 
-def test_a_publisher_that_never_showed_itself_is_down() -> None:
+def test_a_publisher_without_a_heartbeat_is_down() -> None:
     one = sample(0)
     assert one.orders is not None
     one.orders.ClearField("publisher_heartbeat_time")
@@ -239,7 +242,7 @@ def test_a_publisher_that_never_showed_itself_is_down() -> None:
 
 
 @pytest.mark.parametrize(("seen", "state"), [(None, UNKNOWN), (9.0, UP), (11.0, DOWN)])
-def test_envoy_is_up_while_it_asks_for_our_health(seen: float | None, state: int) -> None:
+def test_envoy_is_up_while_it_checks_the_gateways_health(seen: float | None, state: int) -> None:
     assert found(sample(0, envoy_seen_seconds=seen))["envoy"].value == state
 
 
@@ -247,7 +250,7 @@ def components(made: PipelineStatus) -> dict[str, Component]:
     return {one.name: one for one in made.components}
 
 
-async def test_the_status_tells_what_every_part_says(servers, orders, analytics) -> None:
+async def test_the_status_has_what_every_component_reports(servers, orders, analytics) -> None:
     now = Timestamp()
     now.GetCurrentTime()
     servers.world.order_progress = GetOrderProgressResponse(orders_total=5, pending=2, publisher_heartbeat_time=now)
@@ -263,11 +266,11 @@ async def test_the_status_tells_what_every_part_says(servers, orders, analytics)
     assert MessageToDict(shown) == MessageToDict(paused)
     told = {one.name: (one.state, one.message) for one in made.components if one.state != UP}
     assert told.keys() == {"orders", "processor"}
-    assert told["processor"] == (DEGRADED, "1 partition is paused: most of its records are bad")
+    assert told["processor"] == (DEGRADED, "1 partition is paused: most of its records are rejected")
     assert not made.ready
 
 
-async def test_a_part_that_goes_down_is_shown_with_its_time_and_its_reason(servers, orders, analytics) -> None:
+async def test_a_component_that_goes_down_is_shown_with_its_time_and_its_reason(servers, orders, analytics) -> None:
     sampler = Sampler(orders, analytics, FakeLog(servers.world), fresh_seconds=0)
     before = components(await sampler.status())
     await servers.analytics.stop(None)

@@ -15,7 +15,7 @@ from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 from pipeline_world import AnalyticsLedger
 from watched_log import START_SECONDS, Watched, watching_gateway
 
-from gateway.watch.metrics_stream import newer, offsets
+from gateway.watch.metrics_stream import is_newer, next_offsets
 from runtime.kafka import topics
 from runtime.settings import Settings
 from stack.machine import ports
@@ -52,8 +52,8 @@ def ledger_and_totals(server: grpc.aio.Server, servers: Servers) -> None:
 
 def counted(servers: Servers, events: int, topic_id: bytes = b"topic-id-number1") -> None:
     """Let so many events of a topic be counted."""
-    marks = [PartitionPosition(topic=topics.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
-    servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, positions=marks)
+    positions = [PartitionPosition(topic=topics.ORDER_EVENTS, partition=1, next_offset=events, topic_id=topic_id)]
+    servers.world.analytics_progress = GetAnalyticsProgressResponse(counted_total=events, positions=positions)
 
 
 async def next_summary(stream) -> pb.WatchMetricsResponse:
@@ -134,14 +134,17 @@ async def test_a_wrong_field_is_refused_by_name(gateway: Watched, request_: pb.W
     assert field in caught.value.details()
 
 
-def test_marks_of_partitions_without_events_are_0() -> None:
-    marks = [PartitionPosition(topic="stock", partition=2, next_offset=7), PartitionPosition(topic="x", next_offset=1)]
-    assert offsets(marks, "stock") == [0, 0, 7]
-    assert offsets(marks, "order-events") == []
+def test_positions_of_partitions_without_events_are_0() -> None:
+    positions = [
+        PartitionPosition(topic="stock", partition=2, next_offset=7),
+        PartitionPosition(topic="x", next_offset=1),
+    ]
+    assert next_offsets(positions, "stock") == [0, 0, 7]
+    assert next_offsets(positions, "order-events") == []
 
 
-def test_totals_are_newer_when_any_partition_went_on() -> None:
+def test_totals_are_newer_when_any_partition_advanced() -> None:
     before = MetricsRevision(order_offsets=[3, 4])
-    assert not newer(MetricsRevision(order_offsets=[3, 4]), before)
-    assert newer(MetricsRevision(order_offsets=[3, 4, 1]), before)
-    assert newer(MetricsRevision(order_offsets=[3, 4], stock_offsets=[1]), before)
+    assert not is_newer(MetricsRevision(order_offsets=[3, 4]), before)
+    assert is_newer(MetricsRevision(order_offsets=[3, 4, 1]), before)
+    assert is_newer(MetricsRevision(order_offsets=[3, 4], stock_offsets=[1]), before)

@@ -11,8 +11,14 @@ from ordermesh.gateway.v1.watch_pb2 import SkippedRecord
 from watched_log import event, new_order
 
 from gateway.watch import orders_stream
-from gateway.watch.order_changes import LOOK_BACK, REMEMBERED_ORDERS, Changes, begin, look_back
-from gateway.watch.order_log import Extent
+from gateway.watch.order_changes import (
+    LOOK_BACK,
+    REMEMBERED_ORDERS,
+    OrderChanges,
+    look_back_offsets,
+    start_offsets,
+)
+from gateway.watch.order_log import LogBounds
 from gateway.watch.orders_stream import MAX_LAG_EVENTS, OrdersStream
 from gateway.watch.stream_end import TooSlow
 from orders.domain.ids import uuid7
@@ -38,46 +44,46 @@ class Record:
         return self._value
 
 
-def extent(begins: Sequence[int], ends: Sequence[int]) -> Extent:
-    return Extent(TOPIC_ID, tuple(begins), tuple(ends))
+def bounds(begins: Sequence[int], ends: Sequence[int]) -> LogBounds:
+    return LogBounds(TOPIC_ID, tuple(begins), tuple(ends))
 
 
 def test_a_stream_begins_now_or_after_its_revision() -> None:
-    assert begin("", extent([0, 0], [7, 9])) == (7, 9)
-    assert begin(Changes(TOPIC_ID, [3, 9]).revision, extent([3, 0], [7, 9])) == (3, 9)
+    assert start_offsets("", bounds([0, 0], [7, 9])) == (7, 9)
+    assert start_offsets(OrderChanges(TOPIC_ID, [3, 9]).revision, bounds([3, 0], [7, 9])) == (3, 9)
 
 
 def test_partitions_that_were_added_are_read_from_their_first_event() -> None:
-    revision = Changes(TOPIC_ID, [3]).revision
-    assert begin(revision, extent([0, 0], [7, 4])) == (3, 0)
-    assert not Changes(TOPIC_ID, [3]).belongs_to(extent([0, 0], [7, 4]))
+    revision = OrderChanges(TOPIC_ID, [3]).revision
+    assert start_offsets(revision, bounds([0, 0], [7, 4])) == (3, 0)
+    assert not OrderChanges(TOPIC_ID, [3]).belongs_to(bounds([0, 0], [7, 4]))
 
 
 @pytest.mark.parametrize(
     ("revision", "now", "said"),
     [
-        (Changes(TOPIC_ID, [3]), extent([4], [9]), "the log begins at 4"),
-        (Changes(TOPIC_ID, [9]), extent([0], [8]), "ends at offset 8"),
-        (Changes(b"x" * 16, [3]), extent([0], [8]), "made again"),
-        (Changes(TOPIC_ID, [3, 3]), extent([0], [8]), "made again"),
+        (OrderChanges(TOPIC_ID, [3]), bounds([4], [9]), "the log starts at 4"),
+        (OrderChanges(TOPIC_ID, [9]), bounds([0], [8]), "ends at offset 8"),
+        (OrderChanges(b"x" * 16, [3]), bounds([0], [8]), "recreated"),
+        (OrderChanges(TOPIC_ID, [3, 3]), bounds([0], [8]), "recreated"),
     ],
 )
-def test_a_gap_after_a_revision_is_never_silent(revision: Changes, now: Extent, said: str) -> None:
+def test_a_gap_after_a_revision_is_never_silent(revision: OrderChanges, now: LogBounds, said: str) -> None:
     with pytest.raises(FailedPrecondition, match=said):
-        begin(revision.revision, now)
+        start_offsets(revision.revision, now)
 
 
 def test_what_is_read_before_the_begin_is_remembered_and_not_told() -> None:
     order = new_order()
-    assert look_back((LOOK_BACK + 3,), extent([1], [LOOK_BACK + 3])) == [3]
-    changes = Changes(TOPIC_ID, [5])
+    assert look_back_offsets((LOOK_BACK + 3,), bounds([1], [LOOK_BACK + 3])) == [3]
+    changes = OrderChanges(TOPIC_ID, [5])
     assert changes.take(Record(4, event(order, 1).SerializeToString())) is None
-    assert changes.revision == Changes(TOPIC_ID, [5]).revision
+    assert changes.revision == OrderChanges(TOPIC_ID, [5]).revision
     assert changes.take(Record(5, event(order, 1).SerializeToString())) is None
     told = changes.take(Record(6, event(order, 2).SerializeToString()))
     assert told is not None
     assert told.sequence == 2
-    assert changes.revision == Changes(TOPIC_ID, [7]).revision
+    assert changes.revision == OrderChanges(TOPIC_ID, [7]).revision
 
 
 DAY_SECONDS = 86_400
@@ -101,13 +107,13 @@ def test_what_the_processor_sets_aside_for_its_place_or_time_is_skipped(changes:
     for field, value in changes.items():
         one.ClearField(field)
         one.MergeFrom(OrderEvent(**{field: value}))
-    taken = Changes(TOPIC_ID, [0]).take(Record(0, one.SerializeToString()))
+    taken = OrderChanges(TOPIC_ID, [0]).take(Record(0, one.SerializeToString()))
     assert isinstance(taken, SkippedRecord) == bool(named)
     assert not named or named in taken.reason
 
 
 def test_the_orders_that_a_stream_remembers_are_bounded() -> None:
-    changes = Changes(TOPIC_ID, [0])
+    changes = OrderChanges(TOPIC_ID, [0])
     for offset in range(REMEMBERED_ORDERS + 10):
         changes.take(Record(offset, event(new_order()).SerializeToString()))
     assert len(changes._sequences) == REMEMBERED_ORDERS
@@ -119,8 +125,8 @@ class GrowingLog:
     def __init__(self, ends: list[int]) -> None:
         self._ends = ends
 
-    async def extent(self) -> Extent:
-        return extent([0], [self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]])
+    async def bounds(self) -> LogBounds:
+        return bounds([0], [self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]])
 
     def reader(self, offsets: Sequence[int]) -> "GrowingLog":
         return self
@@ -139,16 +145,16 @@ async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_b
     stream = OrdersStream(log, asyncio.Event(), "", 5)
     messages = stream.messages("")
     assert (await anext(messages)).HasField("heartbeat")
-    with pytest.raises(TooSlow, match="try again") as caught:
+    with pytest.raises(TooSlow, match="server overloaded") as caught:
         await anext(messages)
-    assert "come back with the revision" in caught.value.message
+    assert "resume with the revision" in caught.value.message
 
 
 async def test_a_reader_that_comes_from_far_behind_has_its_time(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     far = 5 * MAX_LAG_EVENTS
     stream = OrdersStream(GrowingLog([far]), asyncio.Event(), "", 0.01)
-    messages = stream.messages(Changes(TOPIC_ID, [0]).revision)
+    messages = stream.messages(OrderChanges(TOPIC_ID, [0]).revision)
     assert (await anext(messages)).HasField("heartbeat")
     assert (await anext(messages)).HasField("heartbeat")
     await messages.aclose()

@@ -30,7 +30,7 @@ from watched_log import (
 )
 
 from gateway.watch import revision as revisions
-from gateway.watch.order_log import EventsDeleted, LogReader
+from gateway.watch.order_log import EventsDeleted, OrderLogReader
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 
@@ -214,7 +214,7 @@ async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: Se
             last = await next_change(stream)
             assert last.revision == revision
             assert last.ended.code == grpc.StatusCode.UNAVAILABLE.value[0]
-            assert "come back with the revision" in last.ended.message
+            assert "resume with the revision" in last.ended.message
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stream.read()
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -261,7 +261,7 @@ async def test_events_deleted_since_a_revision_are_said_to_be_gone(
     error = await refusal_in_time(gateway, begin)
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
     assert "watch again without it" in error.details()
-    reader = LogReader(broker, [0] * PARTITIONS)
+    reader = OrderLogReader(broker, [0] * PARTITIONS)
     with pytest.raises(EventsDeleted):
         await forever(lambda: reader.read(0.25))
     reader.close()
@@ -277,7 +277,7 @@ async def test_a_topic_made_again_is_another_log(gateway: Watched, broker: Setti
     client.create_topics([topic])[topics.ORDER_EVENTS].result(10)
     error = await refusal_in_time(gateway, begin)
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
-    assert "made again" in error.details()
+    assert "recreated" in error.details()
 
 
 async def refusal(gateway: Watched, **request: object) -> grpc.aio.AioRpcError:

@@ -14,7 +14,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
-from gateway.backends.event_log import AskMarks, EventLog, LogState, lag
+from gateway.backends.event_log import EventLog, ReadPositions
+from gateway.backends.log_state import LogState, lag
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 from stack.machine import ports
@@ -76,10 +77,11 @@ async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog,
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
 
 
-async def test_waiting_ends_with_what_is_left_when_patience_does(log: EventLog, kafka_settings: Settings) -> None:
+async def test_waiting_returns_the_lag_when_the_patience_ends(log: EventLog, kafka_settings: Settings) -> None:
     state = await log.state(20.0)
     first = next(partition for partition, end in state.ends.items() if partition[0] == topics.ORDER_EVENTS and end)
-    assert await log.settle(0.2, 5.0, marks_of(state, {first: state.ends[first]})) == 25 - state.ends[first]
+    counted = positions_of(state, {first: state.ends[first]})
+    assert await log.wait_until_counted(0.2, 5.0, counted) == 25 - state.ends[first]
 
 
 async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committed(
@@ -88,52 +90,52 @@ async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committ
     state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in topics.EVENT_TOPICS}
     commit(kafka_settings, dict.fromkeys(ends, 0))
-    assert await log.settle(30.0, 5.0, marks_of(state, ends)) == 0
+    assert await log.wait_until_counted(30.0, 5.0, positions_of(state, ends)) == 0
     commit(kafka_settings, ends)
-    assert await log.settle(0.2, 5.0, marks_of(state, dict.fromkeys(ends, 0))) == sum(ends.values())
+    assert await log.wait_until_counted(0.2, 5.0, positions_of(state, dict.fromkeys(ends, 0))) == sum(ends.values())
 
 
-async def test_marks_of_a_topic_that_was_made_again_count_nothing(log: EventLog) -> None:
+async def test_positions_of_a_recreated_topic_count_nothing(log: EventLog) -> None:
     state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in topics.EVENT_TOPICS}
     before = replace(state, topic_ids=dict.fromkeys(state.topic_ids, bytes(16)))
-    assert await log.settle(0.2, 5.0, marks_of(before, ends)) == sum(ends.values())
+    assert await log.wait_until_counted(0.2, 5.0, positions_of(before, ends)) == sum(ends.values())
 
 
-async def test_an_open_transaction_is_not_waited_for_and_is_on_its_way(log: EventLog, kafka_settings: Settings) -> None:
+async def test_an_open_transaction_is_not_waited_for_and_is_in_flight(log: EventLog, kafka_settings: Settings) -> None:
     producer = Producer({**clients.base_config(kafka_settings, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
     producer.begin_transaction()
     producer.produce(topics.STOCK, value=b"x", partition=0)
     assert producer.flush(20) == 0
     state = await log.state(20.0)
-    readable = {partition: end for partition, end in state.readable_ends.items() if partition[0] in topics.EVENT_TOPICS}
-    assert await log.settle(600.0, 5.0, marks_of(state, readable)) == 1
+    readable = {partition: end for partition, end in state.stable_ends.items() if partition[0] in topics.EVENT_TOPICS}
+    assert await log.wait_until_counted(600.0, 5.0, positions_of(state, readable)) == 1
     producer.abort_transaction(20)
 
 
-def marks_of(state: LogState, offsets: Mapping[tuple[str, int], int]) -> AskMarks:
-    """Return how analytics tells that the topics of a state are counted so far."""
+def positions_of(state: LogState, offsets: Mapping[tuple[str, int], int]) -> ReadPositions:
+    """Return positions up to these offsets, of the topics of a state."""
 
-    async def marks() -> list[PartitionPosition]:
+    async def positions() -> list[PartitionPosition]:
         return [
             PartitionPosition(topic=topic, partition=number, next_offset=offset, topic_id=state.topic_ids[topic])
             for (topic, number), offset in offsets.items()
         ]
 
-    return marks
+    return positions
 
 
 async def test_reconciliations_that_wait_for_kafka_do_not_hold_up_the_status(log: EventLog, broker: Kafka) -> None:
     assert broker.pid is not None
     before = await log.state(20.0)
-    while before.ends != before.readable_ends:
+    while before.ends != before.stable_ends:
         # The end of the transaction that the test before has aborted is still being written.
         before = await log.state(20.0)
     os.kill(broker.pid, signal.SIGSTOP)
     try:
-        marks = marks_of(before, before.ends)
-        waiting = [asyncio.create_task(log.settle(60.0, 20.0, marks)) for _ in range(2)]
+        positions = positions_of(before, before.ends)
+        waiting = [asyncio.create_task(log.wait_until_counted(60.0, 20.0, positions)) for _ in range(2)]
         for _ in range(3):
             with pytest.raises((TimeoutError, KafkaException)):
                 await log.state(0.5)

@@ -7,10 +7,13 @@ from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 from pipeline_world import Event, event, minute_sums
 
+from gateway.backends.ledger import by_minute
 from gateway.reconciliation import comparison
+from gateway.reconciliation.findings import audit_findings, metric_finding, product_findings
+from gateway.reconciliation.verdict import conclude
 
 Finding = ReconcileResponse.Finding
-FATES = ("counted", "counted", "counted", "lost", "phantom", "parked", "double")
+FATES = ("counted", "counted", "counted", "lost", "phantom", "rejected", "double")
 
 events = st.builds(
     event,
@@ -26,17 +29,17 @@ def ids(chosen: list[Event], minute: int) -> set[bytes]:
     return {one.event_id for one in chosen if one.minute == minute}
 
 
-def compared(published: list[Event], counted: list[Event], parked: list[Event], lag: int = 0) -> comparison.Evidence:
+def compared(published: list[Event], counted: list[Event], rejected: list[Event], lag: int = 0) -> comparison.Evidence:
     """Compare as the reconciliation does, on lists instead of servers."""
     evidence = comparison.Evidence(
-        published=comparison.by_minute(minute_sums(published)),
-        counted=comparison.by_minute(minute_sums(counted)),
-        parked=len(parked),
+        published=by_minute(minute_sums(published)),
+        counted=by_minute(minute_sums(counted)),
+        dead_letters=len(rejected),
         lag=lag,
     )
-    set_aside = {one.event_id for one in parked}
-    for minute in comparison.suspects(evidence.published, evidence.counted):
-        extra = evidence.note_ids(minute, ids(published, minute), ids(counted, minute), set_aside)
+    dead_letters = {one.event_id for one in rejected}
+    for minute in comparison.differing_minutes(evidence.published, evidence.counted):
+        extra = evidence.note_ids(minute, ids(published, minute), ids(counted, minute), dead_letters)
         evidence.note_phantoms(minute, extra)
     return evidence
 
@@ -61,24 +64,24 @@ def double_counted(doubles: list[Event]) -> list[AuditMetricsResponse.Difference
 def test_every_seeded_fault_is_named_and_nothing_else(seeded: list[tuple[Event, str]]) -> None:
     published = [one for one, fate in seeded if fate != "phantom"]
     counted = [one for one, fate in seeded if fate in ("counted", "phantom", "double")]
-    parked = [one for one, fate in seeded if fate == "parked"]
-    evidence = compared(published, counted, parked)
-    evidence.metrics = comparison.audit_findings(double_counted([one for one, fate in seeded if fate == "double"]))
-    response = comparison.conclude(evidence)
+    rejected = [one for one, fate in seeded if fate == "rejected"]
+    evidence = compared(published, counted, rejected)
+    evidence.metrics = audit_findings(double_counted([one for one, fate in seeded if fate == "double"]))
+    response = conclude(evidence)
     assert named(response, Finding.LOST) == names(seeded, "lost")
     assert named(response, Finding.PHANTOM) == names(seeded, "phantom")
     assert {one.dimension for one in response.findings if one.kind == Finding.METRIC} == names(seeded, "double")
-    assert response.dead_letters == len(parked)
+    assert response.dead_letters == len(rejected)
     faulty = {fate for _, fate in seeded} & {"lost", "phantom", "double"}
     assert response.verdict == (ReconcileResponse.DIFFERS if faulty else ReconcileResponse.AGREES)
 
 
 @given(st.lists(events, max_size=20), st.lists(events, min_size=1, max_size=10), st.integers(0, 20))
 @settings(deadline=None)
-def test_what_is_missing_is_lost_only_when_less_is_on_the_way(
+def test_missing_events_are_lost_only_when_fewer_are_in_flight(
     arrived: list[Event], missing: list[Event], lag: int
 ) -> None:
-    response = comparison.conclude(compared([*arrived, *missing], arrived, [], lag=lag))
+    response = conclude(compared([*arrived, *missing], arrived, [], lag=lag))
     lost = lag < len(missing)
     assert response.verdict == (ReconcileResponse.DIFFERS if lost else ReconcileResponse.IN_FLIGHT)
     assert response.in_flight == (0 if lost else len(missing))
@@ -90,31 +93,31 @@ def test_what_is_missing_is_lost_only_when_less_is_on_the_way(
 def test_sums_that_differ_over_the_same_ids_are_named(arrived: list[Event], sum_name: str) -> None:
     counted = minute_sums(arrived)
     setattr(counted[0], sum_name, getattr(counted[0], sum_name) + 1)
-    evidence = comparison.Evidence(comparison.by_minute(minute_sums(arrived)), comparison.by_minute(counted))
-    assert not comparison.suspects(evidence.published, evidence.counted)
-    (finding,) = comparison.conclude(evidence).findings
+    evidence = comparison.Evidence(by_minute(minute_sums(arrived)), by_minute(counted))
+    assert not comparison.differing_minutes(evidence.published, evidence.counted)
+    (finding,) = conclude(evidence).findings
     assert (finding.kind, finding.minute_start_time) == (Finding.MINUTE, counted[0].start_time)
 
 
 def test_a_finding_names_the_first_hundred_events_and_counts_all() -> None:
-    (finding,) = comparison.conclude(compared([event() for _ in range(250)], [], [])).findings
+    (finding,) = conclude(compared([event() for _ in range(250)], [], [])).findings
     assert (len(finding.event_ids), finding.event_count) == (100, 250)
 
 
 def test_findings_are_capped_but_all_are_tallied() -> None:
-    response = comparison.conclude(compared([event(minute) for minute in range(1200)], [], []))
+    response = conclude(compared([event(minute) for minute in range(1200)], [], []))
     assert len(response.findings) == 1000
     assert response.summary.startswith("1,200 events lost")
 
 
 def test_products_that_only_one_side_has_are_named() -> None:
-    found = comparison.product_findings([ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)])
+    found = product_findings([ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)])
     assert [(one.dimension, one.expected, one.actual) for one in found] == [("p1", 1, 0), ("p2", 0, 2)]
 
 
-def test_money_is_told_in_major_units_and_counts_are_not() -> None:
-    money = comparison.metric_finding("revenue_per_minute", "2026-03-11T22:00Z", 7010, 7000, "the processed events")
-    count = comparison.metric_finding("orders_total", "", 7010, 7000, "the processed events")
+def test_findings_have_money_in_major_units() -> None:
+    money = metric_finding("revenue_per_minute", "2026-03-11T22:00Z", 7010, 7000, "the processed events")
+    count = metric_finding("orders_total", "", 7010, 7000, "the processed events")
     assert (money.expected, money.actual) == (70.1, 70.0)
     assert money.message == "revenue_per_minute of 2026-03-11T22:00Z: is 70, the processed events add up to 70.1"
     assert (count.expected, count.actual) == (7010, 7000)

@@ -13,7 +13,7 @@ from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from pipeline_world import MINUTE, FakeLog, World, event
 
-from gateway.backends.grpc_backend import PartFault
+from gateway.backends.errors import ComponentFault
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import NoAnswer, ServiceError, Unavailable
 
@@ -80,14 +80,14 @@ async def test_an_event_of_the_end_of_time_is_named_like_any_other(world, reconc
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (grpc.StatusCode.INVALID_ARGUMENT, PartFault),
-        (grpc.StatusCode.INTERNAL, PartFault),
-        (grpc.StatusCode.UNIMPLEMENTED, PartFault),
+        (grpc.StatusCode.INVALID_ARGUMENT, ComponentFault),
+        (grpc.StatusCode.INTERNAL, ComponentFault),
+        (grpc.StatusCode.UNIMPLEMENTED, ComponentFault),
         (grpc.StatusCode.DEADLINE_EXCEEDED, NoAnswer),
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
     ],
 )
-async def test_what_a_part_refuses_is_not_told_as_its_absence(world, reconcile, code, kind) -> None:
+async def test_a_refusal_of_a_component_is_not_reported_as_unavailable(world, reconcile, code, kind) -> None:
     world.refusals["AuditMetrics"] = code
     with pytest.raises(kind) as caught:
         await reconcile()
@@ -103,7 +103,7 @@ async def test_parked_events_are_not_lost(world, reconcile) -> None:
     world.parked.append(parked)
     response = await reconcile()
     assert (response.verdict, response.dead_letters, len(response.findings)) == (AGREES, 1, 0)
-    assert "1 set aside as dead letters" in response.summary
+    assert "1 dead letter" in response.summary
 
 
 async def test_waiting_events_are_in_flight(world, reconcile) -> None:
@@ -167,7 +167,13 @@ async def test_events_that_arrive_between_the_reads_are_no_difference(world, rec
     def more() -> None:
         world.flow(event(2), event(9))
 
-    for method in ("settle", "StreamAnalyticsLedger", "StreamPublishedIds", "StreamCountedIds", "FindEvents"):
+    for method in (
+        "wait_until_counted",
+        "StreamAnalyticsLedger",
+        "StreamPublishedIds",
+        "StreamCountedIds",
+        "FindEvents",
+    ):
         world.before[method] = more
     response = await reconcile()
     assert (response.verdict, list(response.findings)) == (AGREES, [])
@@ -222,10 +228,10 @@ async def test_a_verdict_says_from_when_on_it_compared(world, reconcile) -> None
 
 async def test_a_broker_that_comes_back_in_time_is_waited_for(world, reconcile) -> None:
     def away() -> None:
-        world.before.pop("settle")
+        world.before.pop("wait_until_counted")
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
-    world.before["settle"] = away
+    world.before["wait_until_counted"] = away
     assert (await reconcile()).verdict == AGREES
 
 
