@@ -14,7 +14,17 @@ from runtime import listen
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(swagger_ui_path)
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
-HOME_FILES = ("home.css", "home.js", "stream.js", "flow.js", "chart.js", "last.js", "order.js", "proof.js", "format.js")
+HOME_FILES = (
+    "home.css",
+    "home.js",
+    "stream.js",
+    "pipeline.js",
+    "chart.js",
+    "last-orders.js",
+    "test-order.js",
+    "reconciliation.js",
+    "format.js",
+)
 STATIC_FILES = (*HOME_FILES, "icon.svg", "docs.js")
 # Pages load resources only from this origin.
 POLICY = {

@@ -31,7 +31,7 @@ async def page(stack: RunningStack) -> AsyncIterator[Page]:
     async with browsing() as opened:
         await opened.look(width=1360, height=1000)
         await opened.open(f"{stack.rest}/")
-        await opened.until("document.querySelector('#notice')?.dataset.state === 'UP'", "everything is said to be up")
+        await opened.until("document.querySelector('#notice')?.dataset.state === 'UP'", "everything is reported up")
         yield opened
 
 
@@ -44,7 +44,7 @@ async def place_order(page: Page, customer: str) -> None:
 async def test_an_order_is_seen_on_its_whole_way(page: Page) -> None:
     before = number(await page.text("#total-orders"))
     await place_order(page, "seen-by-browser")
-    await page.until("/in Kafka's log/.test(document.querySelector('#travel').innerText)", "it is seen in the log")
+    await page.until("/in the Kafka log/.test(document.querySelector('#travel').innerText)", "it is seen in the log")
     await page.until("/seen-by-browser/.test(document.querySelector('#last').innerText)", "it is among the last orders")
     total = "Number(document.querySelector('#total-orders').innerText.replaceAll(',', ''))"
     await page.until(f"{total} >= {before + 1}", "it is in the totals")
@@ -62,7 +62,7 @@ async def test_numbers_of_years_stay_within_their_cards(page: Page, width: int) 
     overflowing = await page.get("""import('/static/format.js').then(({ writeNumber }) => {
       const put = (selector, text) => document.querySelectorAll(selector).forEach((one) => writeNumber(one, text));
       put('.totals dd', '999,999,999,999.99');
-      put('.stage .main, .proof td', '999,999,999,999');
+      put('.stage .main, .comparison td', '999,999,999,999');
       put('.stage dd', '999,999,999');
       const outside = (one) => {
         const range = document.createRange();
@@ -70,7 +70,7 @@ async def test_numbers_of_years_stay_within_their_cards(page: Page, width: int) 
         const card = one.closest('.panel, .stage').getBoundingClientRect();
         return one.textContent && range.getBoundingClientRect().right > card.right;
       };
-      const numbers = [...document.querySelectorAll('.totals dd, .stage .main, .stage dd, .proof td')];
+      const numbers = [...document.querySelectorAll('.totals dd, .stage .main, .stage dd, .comparison td')];
       return numbers.filter(outside).map((one) => one.parentElement.textContent).join('; ');
     })""")
     assert overflowing == ""
@@ -116,7 +116,7 @@ async def test_a_page_that_lost_the_gateway_says_so_and_goes_on_without_a_gap(pa
     await place_order(page, "after-the-gap")
     await page.until("document.querySelector('#notice').dataset.state === 'UP'", "the page is back")
     await page.until("/after-the-gap/.test(document.querySelector('#last').innerText)", "the order is told")
-    assert "no news since" not in await page.text("#last-read")
+    assert "no updates since" not in await page.text("#last-read")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -1,4 +1,4 @@
-// The last half hour, minute by minute: orders as bars, revenue as a line, both read off with a pointer or the arrow keys.
+// Orders (bars) and revenue (line) of the last 30 minutes; the pointer or the arrow keys select a minute.
 import { brief, count, minuteOfDay, money } from "./format.js";
 
 const MINUTES = 30;
@@ -14,7 +14,7 @@ function shape(name, attributes, text) {
   return made;
 }
 
-// The next round number.
+// Returns the next round number.
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, value)));
   return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value) ?? 1;
@@ -61,7 +61,7 @@ export class MinuteChart {
     const points = this.minutes.map((one, number) => `${this.x(number) + wide / 2},${this.y(one.revenue, mostRevenue)}`);
     svg.append(shape("polyline", { points: points.join(" "), class: "line" }));
     this.holder.replaceChildren(svg);
-    this.tell();
+    this.showSelected();
   }
 
   drawLine(svg, share, mostOrders, mostRevenue) {
@@ -91,11 +91,11 @@ export class MinuteChart {
     this.draw();
   }
 
-  tell() {
+  showSelected() {
     const one = this.minutes[this.chosen ?? MINUTES - 1];
     const words = `${minuteOfDay(one.time)} · ${count(one.orders)} ${one.orders === 1 ? "order" : "orders"} · ${money(one.revenue)} revenue`;
     this.readout.textContent = words;
     const sum = this.minutes.reduce((all, minute) => all + minute.orders, 0);
-    this.holder.setAttribute("aria-label", `Orders and revenue per minute, the last half hour: ${count(sum)} orders. ${words}`);
+    this.holder.setAttribute("aria-label", `Orders and revenue per minute, the last 30 minutes: ${count(sum)} orders. ${words}`);
   }
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Shows the document of this server; nothing is asked of any other.
+// Shows the OpenAPI document of this server; no other server is contacted.
 window.addEventListener("load", () => {
   SwaggerUIBundle({
     url: "/openapi.json",

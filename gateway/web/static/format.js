@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Formats numbers and times.
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -14,7 +14,7 @@ export const seconds = (value) => `${fine.format(value ?? 0)} s`;
 export const timeOfDay = (time) => clock.format(new Date(time));
 export const minuteOfDay = (time) => minute.format(new Date(time));
 
-// Half are faster than the first, 99 of 100 than the second.
+// Formats the median and the 99th percentile.
 export function latency({ p50Ms, p99Ms }) {
   if (!p99Ms) return "–";
   return p99Ms < 1000 ? `${whole.format(p50Ms)} / ${whole.format(p99Ms)} ms` : `${fine.format(p50Ms / 1000)} / ${fine.format(p99Ms / 1000)} s`;
@@ -35,23 +35,23 @@ export function element(name, text = "", className = "") {
   return made;
 }
 
-// Writes a number that its card has to hold: the style makes long ones smaller.
+// Writes a number; the style makes long ones smaller, so that they fit into their card.
 export function writeNumber(node, text) {
   write(node, text);
   node.style.setProperty("--characters", String(text.length));
 }
 
-// Writes only what changed, so that a selection or a reader's place is not lost.
+// Writes only changed text, so that a selection or the position of a screen reader is kept.
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// The word for a part's state.
+// Returns the word for the state of a component.
 export function stateWord(state) {
-  return { UP: "up", DOWN: "down", DEGRADED: "degraded", DRAINING: "draining" }[state] ?? "not known";
+  return { UP: "up", DOWN: "down", DEGRADED: "degraded", DRAINING: "draining" }[state] ?? "unknown";
 }
 
-// A share in percent.
+// Formats a share in percent.
 export function percent(share) {
   return `${(100 * (share ?? 0)).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 }

@@ -1,14 +1,14 @@
-// Wires the page to its streams: the status, the totals, the orders.
+// Connects the page to its streams: status, totals, orders.
 import { MinuteChart } from "./chart.js";
-import { Flow } from "./flow.js";
 import { ago, count, element, money, stateWord, timeOfDay, write, writeNumber } from "./format.js";
-import { LastOrders } from "./last.js";
-import { offerOrders } from "./order.js";
-import { offerProof } from "./proof.js";
+import { LastOrders } from "./last-orders.js";
+import { Pipeline } from "./pipeline.js";
+import { setUpReconciliation } from "./reconciliation.js";
 import { Stream } from "./stream.js";
+import { setUpTestOrders } from "./test-order.js";
 
 const byId = (id) => document.getElementById(id);
-const flow = new Flow(byId("flow"));
+const pipeline = new Pipeline(byId("flow"));
 const chart = new MinuteChart(byId("chart"), byId("minutes-read"));
 const last = new LastOrders(byId("last"), byId("last-read"));
 const names = new Map();
@@ -19,10 +19,10 @@ function showNotice() {
   const line = byId("notice");
   if (lost) {
     line.dataset.state = "DOWN";
-    return write(line, `This page lost the gateway ${ago(lost.since)} ago, at ${timeOfDay(lost.since)}; trying again. What you see is from before.`);
+    return write(line, `This page lost the gateway ${ago(lost.since)} ago, at ${timeOfDay(lost.since)}; reconnecting. The data shown is from before.`);
   }
   if (!status) return undefined;
-  // Who only lacks a part that is told of already is not to blame.
+  // A component that only needs another one is not listed: the other one is.
   const troubled = status.components.filter((one) => one.state !== "UP" && !one.message.startsWith("needs "));
   const down = troubled.some((one) => one.state === "DOWN");
   line.dataset.state = status.ready ? "UP" : down ? "DOWN" : "DEGRADED";
@@ -30,7 +30,7 @@ function showNotice() {
   return write(line, status.ready ? "Everything is up." : `${words.join("; ") || "Not everything is up"}.`);
 }
 
-function showParts(components) {
+function showComponents(components) {
   const rows = components.map((one) => {
     const row = element("li");
     row.dataset.state = one.state;
@@ -38,14 +38,14 @@ function showParts(components) {
     if (one.message) row.append(element("small", one.message));
     return row;
   });
-  byId("parts").replaceChildren(...rows);
+  byId("components").replaceChildren(...rows);
 }
 
 function showStatus(message) {
   status = message.status;
-  flow.show(status);
-  showParts(status.components);
-  writeNumber(byId("total-restock"), status.intake ? count(status.intake.backorders) : "–");
+  pipeline.show(status);
+  showComponents(status.components);
+  writeNumber(byId("total-backorders"), status.intake ? count(status.intake.backorders) : "–");
   showNotice();
 }
 
@@ -65,7 +65,7 @@ function showTotals(summary) {
 
 async function ask(path) {
   const reply = await fetch(path, { cache: "no-store" });
-  if (!reply.ok) throw new Error(`${path} answered ${reply.status}`);
+  if (!reply.ok) throw new Error(`${path} returned ${reply.status}`);
   return reply.json();
 }
 
@@ -91,7 +91,7 @@ async function showTop() {
   byId("top").replaceChildren(...rows);
 }
 
-// Asks again when something was counted, and at most every two seconds.
+// Reloads when something was counted, at most every two seconds.
 let due = true;
 async function refresh() {
   if (due && !document.hidden) {
@@ -101,8 +101,8 @@ async function refresh() {
   setTimeout(refresh, 2000);
 }
 
-const order = offerOrders(byId("order"), byId("travel"), ask);
-offerProof(byId);
+const order = setUpTestOrders(byId("order"), byId("travel"), ask);
+setUpReconciliation(byId);
 new Stream("/v1/pipeline/status:watch", {
   resumable: false,
   onMessage: showStatus,

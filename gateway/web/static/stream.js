@@ -1,4 +1,4 @@
-// A server-sent stream that goes on after the last revision, notices silence, and rests while nobody looks.
+// A server-sent stream that resumes after the last revision, detects silence, and closes while the page is hidden.
 const SILENCE_MS = 12000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
@@ -9,8 +9,8 @@ export class Stream {
     this.revision = "";
     this.waitMs = FIRST_WAIT_MS;
     this.lostAt = null;
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.rest() : this.open()));
-    setInterval(() => this.source && Date.now() - this.heardAt > SILENCE_MS && this.lose("nothing was heard"), 1000);
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+    setInterval(() => this.source && Date.now() - this.receivedAt > SILENCE_MS && this.lose("no message arrived"), 1000);
     this.open();
   }
 
@@ -19,23 +19,23 @@ export class Stream {
   }
 
   open() {
-    this.rest();
-    this.heardAt = Date.now();
+    this.close();
+    this.receivedAt = Date.now();
     this.source = new EventSource(this.url());
-    this.source.onmessage = (event) => this.hear(JSON.parse(event.data));
-    this.source.onerror = () => this.lose("the connection broke");
+    this.source.onmessage = (event) => this.receive(JSON.parse(event.data));
+    this.source.onerror = () => this.lose("the connection was lost");
   }
 
-  rest() {
+  close() {
     clearTimeout(this.timer);
     this.source?.close();
     this.source = null;
   }
 
-  hear(message) {
+  receive(message) {
     if (this.resumable) this.revision = message.revision;
     if (message.ended) return this.lose(message.ended.message);
-    this.heardAt = Date.now();
+    this.receivedAt = Date.now();
     this.waitMs = FIRST_WAIT_MS;
     if (this.lostAt) this.onState?.(null);
     this.lostAt = null;
@@ -43,15 +43,15 @@ export class Stream {
   }
 
   lose(reason) {
-    this.rest();
+    this.close();
     this.lostAt ??= new Date();
     this.onState?.({ since: this.lostAt, reason });
-    this.timer = setTimeout(() => this.comeBack(), this.waitMs);
+    this.timer = setTimeout(() => this.reconnect(), this.waitMs);
     this.waitMs = Math.min(LONGEST_WAIT_MS, this.waitMs * 1.7);
   }
 
-  // An EventSource does not tell why it was refused: a revision may be gone for good.
-  async comeBack() {
+  // An EventSource does not report why it was refused: the revision may no longer be in the log.
+  async reconnect() {
     if (this.resumable && this.revision && this.waitMs > 1000) {
       const asking = new AbortController();
       const reply = await fetch(this.url(), { signal: asking.signal }).catch(() => null);

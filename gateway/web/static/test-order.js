@@ -1,21 +1,21 @@
-// Places one order and follows it into Kafka's log.
+// Places a test order and shows when it is stored and when it is in the Kafka log.
 import { element, money } from "./format.js";
 
-export function offerOrders(form, travel, ask) {
+export function setUpTestOrders(form, travel, ask) {
   const waiting = new Map();
   const seen = new Map();
   let prices = new Map();
   ask("/v1/products?pageSize=40").then(({ products }) => {
     prices = new Map(products.map((one) => [one.productId, one.price]));
     form.elements.product.replaceChildren(...products.map((one) => new Option(`${one.name} · ${money(one.price)}`, one.productId)));
-  }).catch(() => say("The catalogue does not answer.", "problem"));
+  }).catch(() => say("The products could not be loaded.", "problem"));
 
   function say(text, className) {
     travel.append(element("li", text, className));
   }
 
   function arrived(orderId) {
-    say(`in Kafka's log ${Math.max(0, seen.get(orderId) - waiting.get(orderId))} ms after it was sent`, "done");
+    say(`in the Kafka log ${Math.max(0, seen.get(orderId) - waiting.get(orderId))} ms after it was sent`, "done");
     waiting.delete(orderId);
   }
 
@@ -42,7 +42,7 @@ export function offerOrders(form, travel, ask) {
   });
 
   return {
-    // The stream may be faster than the reply: what it told last is remembered.
+    // The stream may be faster than the reply, so its latest orders are remembered.
     saw(change) {
       if (change.sequence !== 1) return;
       seen.set(change.orderId, Date.now());

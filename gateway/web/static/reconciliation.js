@@ -1,19 +1,19 @@
-// Compares what was published with what was counted, when asked to, and remembers the last answer.
+// Reconciles published with counted events on request, and keeps the last result.
 import { ago, count, element, money, timeOfDay } from "./format.js";
 
-const KEPT = "ordermesh.verdict";
-const WORDS = { AGREES: "Both ends agree.", IN_FLIGHT: "Both ends agree; some events are still on their way.", DIFFERS: "The two ends differ." };
+const STORAGE_KEY = "ordermesh.verdict";
+const WORDS = { AGREES: "Orders and metrics agree.", IN_FLIGHT: "Orders and metrics agree; some events are in flight.", DIFFERS: "Orders and metrics differ." };
 const SHOWN_FINDINGS = 5;
 
 function kept() {
   try {
-    return JSON.parse(localStorage.getItem(KEPT));
+    return JSON.parse(localStorage.getItem(STORAGE_KEY));
   } catch {
     return null;
   }
 }
 
-export function offerProof(byId) {
+export function setUpReconciliation(byId) {
   let answer = kept();
 
   function row(name, field, show) {
@@ -31,8 +31,8 @@ export function offerProof(byId) {
   function show() {
     const verdict = byId("verdict");
     verdict.dataset.verdict = answer?.verdict ?? "NONE";
-    verdict.textContent = answer ? WORDS[answer.verdict] : "Not checked from here yet.";
-    byId("proof").replaceChildren(row("events", "events", count), row("orders", "orders", count), row("units", "units", count), row("revenue", "revenue", money));
+    verdict.textContent = answer ? WORDS[answer.verdict] : "Not reconciled from this browser yet.";
+    byId("comparison").replaceChildren(row("events", "events", count), row("orders", "orders", count), row("units", "units", count), row("revenue", "revenue", money));
     const findings = (answer?.findings ?? []).slice(0, SHOWN_FINDINGS).map((one) => element("li", one.message));
     byId("findings").replaceChildren(...findings);
     showWhen();
@@ -41,18 +41,18 @@ export function offerProof(byId) {
   async function verify() {
     const button = byId("verify");
     button.disabled = true;
-    byId("verdict").textContent = "Comparing both ends …";
+    byId("verdict").textContent = "Reconciling …";
     try {
       const reply = await fetch("/v1/pipeline:reconcile", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
       const body = await reply.json();
       if (!reply.ok) throw new Error(body.message);
       answer = { ...body, findings: body.findings.slice(0, SHOWN_FINDINGS) };
-      localStorage.setItem(KEPT, JSON.stringify(answer));
+      localStorage.setItem(STORAGE_KEY, JSON.stringify(answer));
       show();
     } catch (error) {
       show();
       byId("verdict").dataset.verdict = "DIFFERS";
-      byId("verdict").textContent = `Could not be checked: ${error.message}`;
+      byId("verdict").textContent = `Reconciliation failed: ${error.message}`;
     }
     button.disabled = false;
   }

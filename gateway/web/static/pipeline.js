@@ -1,36 +1,36 @@
-// The pipeline as a picture: five stages, and between them as many moving dots as the rate asks for.
+// The pipeline: five stages, and between them moving dots, more at higher rates.
 import { count, element, latency, perSecond, percent, seconds, stateWord, timeOfDay, write, writeNumber } from "./format.js";
 
 const DOTS = 6;
-// As home.css has it.
+// The same as in home.css.
 const TRAVEL_SECONDS = 2.4;
 const STAGES = [
-  { part: "orders", title: "Accepted", unit: "orders stored", main: (s) => s.intake?.ordersTotal,
+  { component: "orders", title: "Accepted", unit: "orders stored", main: (s) => s.intake?.ordersTotal,
     facts: { rate: (s) => s.intake && perSecond(s.intake.ordersPerSecond), "p50 / p99": (s) => s.intake?.callLatency && latency(s.intake.callLatency),
       refused: (s) => s.intake && percent(s.intake.refusedShare) }, rate: (s) => s.intake?.ordersPerSecond },
-  { part: "publisher", title: "Outbox", unit: "events waiting", main: (s) => s.outbox?.pending,
+  { component: "publisher", title: "Outbox", unit: "events waiting", main: (s) => s.outbox?.pending,
     facts: { oldest: (s) => s.outbox && seconds(s.outbox.oldestPendingSeconds), "p50 / p99": (s) => s.outbox && latency(s.outbox.latency),
       refused: (s) => s.outbox && count(s.outbox.dead) }, rate: (s) => s.outbox?.publishedPerSecond },
-  { part: "kafka", title: "Kafka", unit: "events in the log", main: (s) => s.kafka?.endOffsetTotal,
+  { component: "kafka", title: "Kafka", unit: "events in the log", main: (s) => s.kafka?.endOffsetTotal,
     facts: { lag: (s) => s.kafka && count(s.kafka.consumerLag), brokers: (s) => s.kafka && count(s.kafka.brokers),
       "dead letters": (s) => s.kafka && count(s.kafka.deadLetters) }, rate: (s) => s.processing?.countedPerSecond },
-  { part: "processor", title: "Workers", unit: "at work", main: (s) => s.processing?.workers,
+  { component: "processor", title: "Workers", unit: "running", main: (s) => s.processing?.workers,
     facts: { rate: (s) => s.processing && perSecond(s.processing.countedPerSecond), "p50 / p99": (s) => s.processing && latency(s.processing.latency),
-      "set aside": (s) => s.processing && setAside(s.processing), paused: (s) => s.processing && pausedNames(s.processing) }, rate: (s) => s.processing?.countedPerSecond },
-  { part: "analytics", title: "Counted", unit: "events, once each", main: (s) => s.processing?.countedTotal, facts: {} },
+      "dead letters": (s) => s.processing && deadLetters(s.processing), paused: (s) => s.processing && pausedNames(s.processing) }, rate: (s) => s.processing?.countedPerSecond },
+  { component: "analytics", title: "Counted", unit: "events, each once", main: (s) => s.processing?.countedTotal, facts: {} },
 ];
 
-function setAside(processing) {
+function deadLetters(processing) {
   const rate = processing.deadLettersPerSecond > 0 ? ` (${perSecond(processing.deadLettersPerSecond)})` : "";
   return count(processing.deadLettersTotal) + rate;
 }
 
 function pausedNames(processing) {
   const names = (processing.pausedPartitions ?? []).map((one) => `${one.topic}/${one.partition}`);
-  return names.length > 1 ? `${names.length} partitions` : names[0] ?? "nothing";
+  return names.length > 1 ? `${names.length} partitions` : names[0] ?? "none";
 }
 
-export class Flow {
+export class Pipeline {
   constructor(list) {
     this.cards = STAGES.map((stage, number) => {
       const card = makeCard(stage);
@@ -41,8 +41,8 @@ export class Flow {
   }
 
   show(status) {
-    const parts = Object.fromEntries(status.components.map((one) => [one.name, one]));
-    STAGES.forEach((stage, number) => showCard(this.cards[number], stage, status, parts[stage.part]));
+    const components = Object.fromEntries(status.components.map((one) => [one.name, one]));
+    STAGES.forEach((stage, number) => showCard(this.cards[number], stage, status, components[stage.component]));
   }
 }
 
@@ -71,15 +71,15 @@ function makeRail() {
   return rail;
 }
 
-function showCard(card, stage, status, part) {
+function showCard(card, stage, status, component) {
   const value = stage.main(status);
   writeNumber(card.main, value === undefined || value === null ? "–" : count(value));
   Object.values(stage.facts).forEach((fact, number) => write(card.facts[number], fact(status) ?? "–"));
-  card.root.dataset.state = part?.state ?? "STATE_UNSPECIFIED";
-  write(card.unit, part?.state === "UP" ? stage.unit : part?.state ? `${stateWord(part.state)} since ${timeOfDay(part.stateChangeTime)}` : "not known");
+  card.root.dataset.state = component?.state ?? "STATE_UNSPECIFIED";
+  write(card.unit, component?.state === "UP" ? stage.unit : component?.state ? `${stateWord(component.state)} since ${timeOfDay(component.stateChangeTime)}` : "unknown");
   if (!card.rail) return;
   const rate = stage.rate(status) ?? 0;
-  // Ten times the rate is two dots more.
+  // Two more dots for ten times the rate.
   moveDots(card.rail, rate > 0 ? Math.min(DOTS, Math.max(1, Math.ceil(2 * Math.log10(rate + 1)))) : 0);
   write(card.rail.lastChild, rate > 0 ? perSecond(rate) : "");
 }

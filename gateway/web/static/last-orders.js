@@ -1,4 +1,4 @@
-// The last things that happened to orders, newest first.
+// The latest order changes, newest first.
 import { element, money, timeOfDay, write } from "./format.js";
 
 const ROWS = 8;
@@ -13,7 +13,7 @@ export class LastOrders {
     this.draw();
   }
 
-  // What was there before the stream began.
+  // Loads the orders from before the stream started.
   async begin(ask) {
     const { orders } = await ask(`/v1/orders?pageSize=${ROWS}`).catch(() => ({ orders: [] }));
     const known = new Set(this.changes.map((one) => one.orderId));
@@ -22,7 +22,7 @@ export class LastOrders {
     this.draw();
   }
 
-  // Many may come at once: they are drawn four times a second.
+  // Draws at most four times a second.
   add(change) {
     this.changes = [{ ...change, fresh: true }, ...this.changes].slice(0, ROWS);
     this.timer ??= setTimeout(() => this.draw(), DRAW_MS);
@@ -30,12 +30,12 @@ export class LastOrders {
 
   lost(state) {
     this.state = state;
-    this.say();
+    this.showState();
   }
 
-  say() {
-    const none = this.changes.length ? "" : "none yet: place one below";
-    write(this.readout, this.state ? `no news since ${timeOfDay(this.state.since)}: ${this.state.reason}` : none);
+  showState() {
+    const none = this.changes.length ? "" : "none yet: place a test order below";
+    write(this.readout, this.state ? `no updates since ${timeOfDay(this.state.since)}: ${this.state.reason}` : none);
   }
 
   draw() {
@@ -44,7 +44,7 @@ export class LastOrders {
     while (rows.length < ROWS) rows.push(emptyRow());
     this.body.replaceChildren(...rows);
     this.changes.forEach((one) => (one.fresh = false));
-    this.say();
+    this.showState();
   }
 }
 
