@@ -26,13 +26,13 @@ def main() -> None:
     client = clients.admin(settings, "ordermesh-topics")
     wanted = settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr
     created = retried(lambda: topics.create_topics(client, *wanted))
-    logger().info("topics are there", created=created, raised=raise_letter_limits(client))
+    logger().info("topics are there", created=created, raised=raise_dead_letter_limits(client))
 
 
-def raise_letter_limits(client: AdminClient) -> list[str]:
+def raise_dead_letter_limits(client: AdminClient) -> list[str]:
     """Raise the limits of dead letter topics where they are too low, and return the names of those topics."""
     try:
-        return retried(lambda: size_limits.raise_letter_limits(client))
+        return retried(lambda: size_limits.raise_dead_letter_limits(client))
     except PermissionError as error:
         logger().warning("dead letters that are too large for Kafka are kept in the database", error=str(error))
         return []

@@ -104,7 +104,7 @@ class TopicReader:
     def _read(self) -> list[Message]:
         """Return what is there, ends of partitions among it. Raises KafkaException for what does not pass."""
         first = self._consumer.poll(POLL_SECONDS)
-        messages = [] if first is None else self._unreadable.told([first, *self._consumer.consume(BATCH, 0)])
+        messages = [] if first is None else self._unreadable.with_records([first, *self._consumer.consume(BATCH, 0)])
         for message in messages:
             error = message.error()
             if error is not None and error.code() in REFUSALS:

@@ -107,7 +107,7 @@ class OrderLogReader:
         if first is None:
             return []
         # Without a timeout `consume` would wait for a full batch; 0 returns what has arrived.
-        messages = self._unreadable.told([first, *self._consumer.consume(BATCH - 1, 0)])
+        messages = self._unreadable.with_records([first, *self._consumer.consume(BATCH - 1, 0)])
         for message in messages:
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:

@@ -182,7 +182,7 @@ class LogReader:
         if not self._unreadable.searching and all(message.error() is None for message in messages):
             # Nearly always, under load.
             return list(messages)
-        messages = self._unreadable.told(messages)
+        messages = self._unreadable.with_records(messages)
         for message in messages:
             error = message.error()
             if error is None or is_unreadable(message):

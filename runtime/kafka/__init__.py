@@ -1,1 +1,1 @@
-"""Kafka as every process uses it: clients, topics, delivery, and records that cannot be read."""
+"""Kafka: clients, topics, offsets, delivery, headers, and batches that cannot be read."""

@@ -1,4 +1,4 @@
-"""Writes records to Kafka and remembers which of them it refused; every wait has an end."""
+"""Writes records to Kafka and collects the errors of those that it refuses; every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 PURGE_SECONDS = 0.5
-# The client raises a fatal error of its own while it waits; when that meets a report, Python finds two errors at once.
+# While it waits, the client raises its own fatal errors; together with a delivery report that becomes a SystemError.
 FATAL = (KafkaException, SystemError)
-# Each record in a batch of its own.
+# Sends each record in its own batch.
 ONE_BY_ONE: dict[str, int] = {"batch.num.messages": 1, "linger.ms": 0}
 
 Id = TypeVar("Id")
@@ -21,11 +21,11 @@ Headers = Sequence[tuple[str, Any]]
 
 
 class NotAcknowledged(Exception):
-    """Kafka did not answer for all records in time, or its client cannot go on."""
+    """Kafka did not acknowledge all records in time, or the client has a fatal error."""
 
 
 class Outbound(Generic[Id]):
-    """A producer and what is known about its records; `delivered` is told where each is, if the producer reports it."""
+    """A producer and the errors of its records; `delivered` is called for each acknowledged record."""
 
     def __init__(self, producer: Producer, delivered: Callable[[Id, Message], None] | None = None) -> None:
         self._producer = producer
@@ -35,9 +35,9 @@ class Outbound(Generic[Id]):
     def put(
         self, name: Id, topic: str, value: bytes | None, key: bytes | str | None, headers: Headers, deadline: float
     ) -> bool:
-        """Put a record into the client's queue, emptied first when it is full; False when the client refuses it.
+        """Put a record into the client's queue, flushed first if it is full; return False if the client refuses it.
 
-        Raises NotAcknowledged when the queue is not emptied by the deadline, a time of time.monotonic().
+        Raises NotAcknowledged when the queue is not flushed by the deadline, a time of time.monotonic().
         """
         report = partial(self._reported, name)
         produce = partial(self._producer.produce, topic, value, key, on_delivery=report, headers=list(headers))
@@ -63,7 +63,7 @@ class Outbound(Generic[Id]):
             raise NotAcknowledged(f"{waiting} events not acknowledged")
 
     def close(self) -> None:
-        """Give up what is not acknowledged; it may be in Kafka all the same."""
+        """Drop the records that are not acknowledged; Kafka may have them nevertheless."""
         self._producer.purge()
         with contextlib.suppress(*FATAL):
             self._producer.flush(PURGE_SECONDS)

@@ -1,10 +1,10 @@
-"""Which of Kafka's answers to a record are about the record, and which about the state of the cluster."""
+"""Classifies Kafka's errors for a record: caused by the record, by access rights, or by the state of the cluster."""
 
 from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-# Sending the same bytes again cannot succeed. A broker answers so for a whole batch: the record at fault shows alone.
+# Sending the same bytes again cannot succeed. The error is for a whole batch; sent alone, the faulty record shows.
 ABOUT_RECORDS = {
     KafkaError.MSG_SIZE_TOO_LARGE: "the batch exceeds max.message.bytes of the topic, or the record the client's limit",
     KafkaError.RECORD_LIST_TOO_LARGE: "the batch exceeds the topic's segment size",
@@ -18,24 +18,24 @@ ABOUT_RECORDS = {
     KafkaError._BAD_MSG: "the client cannot encode the record",
     KafkaError._QUEUE_FULL: "the record alone exceeds queue.buffering.max.kbytes of the client",
 }
-# The record is well, but this user may not write to the topic or the topic is not there: somebody has to change that.
+# The record is valid, but the user may not write to the topic, or the topic does not exist: an operator has to act.
 ABOUT_ACCESS = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not write to the topic",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user may not write with idempotence",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the user may not write to the topic",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the user may not write with idempotence",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "the topic was deleted",
-    KafkaError._UNKNOWN_TOPIC: "there is no such topic",
-    KafkaError._UNKNOWN_PARTITION: "there is no such partition",
+    KafkaError._UNKNOWN_TOPIC: "the topic does not exist",
+    KafkaError._UNKNOWN_PARTITION: "the partition does not exist",
     KafkaError.TOPIC_EXCEPTION: "the topic's name is not allowed",
 }
-# All others are about the cluster, or about the time of sending (INVALID_TIMESTAMP: a clock is wrong): sent again later
-# the record can be taken. So is a code that this version does not know, since waiting loses nothing.
+# All other errors, including unknown ones, are about the cluster or the time (INVALID_TIMESTAMP: a clock is wrong):
+# the record can be sent again later.
 
 
 def is_about_record(error: KafkaError) -> bool:
-    """Tell whether Kafka or its client refuses a record, or the batch it was in, for good."""
+    """Return whether Kafka or its client refuses the record, or its batch, permanently."""
     return error.code() in ABOUT_RECORDS
 
 
 def is_refused(error: KafkaError) -> bool:
-    """Tell whether waiting does not help: the record is refused, or the topic until somebody changes it."""
+    """Return whether a retry cannot succeed: the record is refused, or the topic until an operator acts."""
     return error.code() in ABOUT_RECORDS or error.code() in ABOUT_ACCESS

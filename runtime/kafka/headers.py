@@ -1,4 +1,4 @@
-"""Reads the headers of records: of any record without harm, and as bytes where a name is no text.
+"""Reads the headers of any record safely, including names that are not UTF-8.
 
 See docs/decisions/0013-any-record.md.
 """
@@ -11,11 +11,10 @@ from confluent_kafka import Message
 
 Headers = list[tuple[str, bytes | None]]
 
-# Called as message.headers(), the interpreter may skip the check that turns the client's error into SystemError.
+# Called directly, the interpreter may skip the check that turns the client's error into SystemError.
 _checked_headers = methodcaller("headers")
 
-
-# What stands in a message in place of headers that cannot be read.
+# Replaces the headers of a message that cannot be read.
 UNREADABLE: list[tuple[str, str | bytes | None]] = []
 
 
@@ -24,11 +23,11 @@ class UnreadableHeaders(Exception):
 
 
 def read_headers(message: Message) -> Headers:
-    """Return a record's headers. Raises UnreadableHeaders, as often as it is asked."""
+    """Return a record's headers. Raises UnreadableHeaders, on every call."""
     try:
         headers: Headers | None = _checked_headers(message)
     except SystemError:
-        # What the client left in the message has no names: to read it would end the process.
+        # The headers that the client left in the message have no names: reading them would crash the process.
         message.set_headers(UNREADABLE)
         headers = UNREADABLE  # type: ignore[assignment]  # as the client's stub has it
     if headers is UNREADABLE:
@@ -39,7 +38,7 @@ def read_headers(message: Message) -> Headers:
 def last_value(headers: Headers, name: str) -> bytes | None:
     """Return the value of the last header of this name, as Kafka's `lastHeader` does; None when there is none."""
     value = None
-    # On the path of every event: a loop takes a sixth of the time of a generator.
+    # Hot path: a loop takes a sixth of the time of a generator.
     for found, given in headers:
         if found == name:
             value = given

@@ -47,7 +47,7 @@ RESULTS = {
 
 
 def library() -> ctypes.CDLL:
-    """Return the librdkafka that the client uses. Raises OSError or AttributeError when it cannot be called so."""
+    """Return the librdkafka of the client. Raises OSError or AttributeError when it cannot be called with ctypes."""
     found = ctypes.CDLL(cimpl.__file__)
     for name, result in RESULTS.items():
         getattr(found, name).restype = result
@@ -57,7 +57,7 @@ def library() -> ctypes.CDLL:
 def read(
     settings: Settings, client_id: str, places: Collection[Place], patience_seconds: float
 ) -> dict[Place, RawHeaders]:
-    """Return the headers of the records at these places, those that can be read in time."""
+    """Return the headers of the records at these places, as far as they can be read in time."""
     wanted, found = set(places), dict[Place, RawHeaders]()
     give_up = time.monotonic() + patience_seconds
     with consumer(settings, client_id, wanted) as (lib, handle):
@@ -77,14 +77,14 @@ def read(
 
 @contextmanager
 def consumer(settings: Settings, client_id: str, places: Collection[Place]) -> Iterator[tuple[ctypes.CDLL, c_void_p]]:
-    """Open a consumer that reads from the first place of each partition on. Raises OSError when it cannot be made."""
+    """Open a consumer that reads from the first place of each partition. Raises OSError when it cannot be created."""
     lib = library()
     starts: dict[tuple[str, int], int] = {}
     for topic, partition, offset in places:
         starts[topic, partition] = min(offset, starts.get((topic, partition), offset))
     handle = c_void_p(lib.rd_kafka_new(CONSUMER, configuration(lib, settings, client_id), None, c_size_t(0)))
     if not handle:
-        raise OSError("librdkafka makes no consumer of these properties")
+        raise OSError("librdkafka cannot create a consumer with these properties")
     partitions = c_void_p(lib.rd_kafka_topic_partition_list_new(len(starts)))
     try:
         for (topic, partition), offset in starts.items():
@@ -100,7 +100,7 @@ def consumer(settings: Settings, client_id: str, places: Collection[Place]) -> I
 
 
 def configuration(lib: ctypes.CDLL, settings: Settings, client_id: str) -> c_void_p:
-    """Return the properties of a consumer that joins nothing. Raises OSError for one that librdkafka refuses."""
+    """Return the properties of a consumer without a group. Raises OSError for a property that librdkafka refuses."""
     quiet = {"group.id": client_id, "enable.auto.commit": False, "log_level": 0}
     made = c_void_p(lib.rd_kafka_conf_new())
     for name, value in {**clients.base_config(settings, client_id), **quiet}.items():
@@ -112,7 +112,7 @@ def configuration(lib: ctypes.CDLL, settings: Settings, client_id: str) -> c_voi
 
 
 def headers(lib: ctypes.CDLL, message: object) -> Iterator[tuple[bytes, bytes | None]]:
-    """Return the headers of a message; of a name the library shows what is before its first zero byte."""
+    """Return the headers of a message; the library truncates a name at its first zero byte."""
     found = c_void_p()
     if lib.rd_kafka_message_headers(message, byref(found)):
         return

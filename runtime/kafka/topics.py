@@ -1,4 +1,4 @@
-"""The topics of the platform: their names, which events each carries, and how they are created."""
+"""The topics: their names, the event types of each, and how they are created."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CONTENT_TYPES = {
     ORDER_EVENTS: b"application/x-protobuf; type=ordermesh.events.v1.OrderEvent",
     STOCK: b"application/x-protobuf; type=ordermesh.events.v1.StockEvent",
 }
-# Types from here on are events of the topic stock.
+# Event types from this number on belong to the topic stock.
 FIRST_STOCK_TYPE = RESTOCK_REQUESTED
-# A broker that was just started on a busy machine takes a while to answer.
+# A broker that was just started on a busy machine is slow to answer.
 ADMIN_TIMEOUT_SECONDS = 30.0
-# Twice the default limit, for a dead letter is its event with more headers; it is kept until somebody has looked at it.
-MAX_LETTER_BYTES = 2 * 1_048_588
-DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
+# Twice the default limit: a dead letter is its event with more headers. Dead letters are kept without a time limit.
+MAX_DEAD_LETTER_BYTES = 2 * 1_048_588
+DEAD_LETTER_CONFIG = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 def topic_of(event_type: int) -> str:
@@ -34,7 +34,7 @@ def topic_of(event_type: int) -> str:
 
 
 def create_topics(client: AdminClient, partitions: int, replication: int, min_isr: int | None = None) -> list[str]:
-    """Create the topics that are missing and return their names.
+    """Create the missing topics and return their names.
 
     Raises PermissionError when a topic is missing and may not be created, KafkaException when the cluster refuses.
     """
@@ -57,13 +57,13 @@ def create_topics(client: AdminClient, partitions: int, replication: int, min_is
 
 
 def is_new(name: str, future: Future[None]) -> bool:
-    """Wait for a topic's creation and say whether it was us. Raises PermissionError and KafkaException."""
+    """Wait for a topic's creation; return False if it existed already. Raises PermissionError and KafkaException."""
     try:
         future.result()
     except KafkaException as error:
         code = error.args[0].code()
         if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-            raise PermissionError(f"the topic {name} is missing, and this user may not create it") from error
+            raise PermissionError(f"the topic {name} is missing, and the user may not create it") from error
         if code != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
         return False

@@ -191,8 +191,8 @@ def test_dead_letters_that_are_there_get_a_limit_above_that_of_events(
         topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes=events),
         topic_config(broker.bootstrap, LETTERS, max_message_bytes=letters),
     ):
-        assert create_topics.raise_letter_limits(client)[:1] == [LETTERS]
+        assert create_topics.raise_dead_letter_limits(client)[:1] == [LETTERS]
         while shown(client, LETTERS)[size_limits.MAX_MESSAGE_BYTES] == letters:
             pass
         assert shown(client, LETTERS)[size_limits.MAX_MESSAGE_BYTES] == str(letters_take)
-        assert create_topics.raise_letter_limits(client) == []
+        assert create_topics.raise_dead_letter_limits(client) == []
