@@ -118,7 +118,7 @@ async def until(check, wanted: int) -> None:
         assert time.monotonic() < give_up, f"never became {wanted}"
 
 
-async def test_health_is_told_by_service_name_and_follows_the_backends(servers, own_gateway: Gateway) -> None:
+async def test_health_is_reported_by_service_name_and_follows_the_backends(servers, own_gateway: Gateway) -> None:
     for service in ("", *contracts.GATEWAY, *contracts.ORDERS, *contracts.ANALYTICS):
         await until(lambda service=service: own_gateway.check(service), SERVING)
     await servers.analytics.stop(None)
@@ -136,7 +136,7 @@ async def test_health_knows_no_internal_service(gateway: Gateway) -> None:
     watching.cancel()
 
 
-async def test_watching_health_tells_of_each_change(servers, own_gateway: Gateway) -> None:
+async def test_watching_health_reports_each_change(servers, own_gateway: Gateway) -> None:
     watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=contracts.ANALYTICS[0]))
     assert (await watching.read()).status == SERVING
     await servers.analytics.stop(None)
@@ -165,7 +165,7 @@ async def test_reflection_shows_the_public_services_and_only_those(gateway: Gate
     assert internal.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-async def test_the_status_is_given_while_kafka_is_away(gateway: Gateway) -> None:
+async def test_the_status_is_served_while_kafka_is_down(gateway: Gateway) -> None:
     made = await gateway.pipeline.GetStatus(pb.GetStatusRequest())
     found = {one.name: one for one in made.components}
     assert found["kafka"].state == pb.PipelineStatus.Component.DOWN
@@ -174,13 +174,13 @@ async def test_the_status_is_given_while_kafka_is_away(gateway: Gateway) -> None
     assert found["orders"].message.startswith("1 of 2 processes: ")
 
 
-async def test_watching_numbers_what_it_sends(gateway: Gateway) -> None:
+async def test_watched_statuses_are_numbered(gateway: Gateway) -> None:
     watching = gateway.pipeline.WatchStatus(pb.WatchStatusRequest(interval_ms=200))
     assert [(await watching.read()).revision for _ in range(3)] == [1, 2, 3]
     watching.cancel()
 
 
-async def test_a_reconciliation_without_kafka_says_that_kafka_is_away(gateway: Gateway) -> None:
+async def test_a_reconciliation_without_kafka_reports_kafka_as_unavailable(gateway: Gateway) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.pipeline.Reconcile(pb.ReconcileRequest(wait_seconds=1))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "kafka is unavailable")
@@ -210,7 +210,7 @@ def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
     return info
 
 
-async def test_its_sockets_are_for_nobody_else(gateway: Gateway) -> None:
+async def test_its_sockets_are_accessible_to_its_user_only(gateway: Gateway) -> None:
     for socket in (gateway.socket, gateway.http_socket):
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
 
@@ -245,7 +245,7 @@ async def test_only_named_files_are_served(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path))[0] == 404
 
 
-async def test_metrics_say_which_parts_are_well(gateway: Gateway) -> None:
+async def test_metrics_show_which_components_are_up(gateway: Gateway) -> None:
     await gateway.pipeline.GetStatus(pb.GetStatusRequest())
     async with (
         aiohttp.ClientSession() as session,

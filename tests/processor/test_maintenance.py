@@ -10,9 +10,7 @@ from runtime.kafka import topics
 
 
 @pytest.mark.parametrize(("days", "told"), [(-1, True), (0, False), (1, True)])
-def test_a_topic_that_keeps_events_for_longer_than_the_processor_knows_them_is_told(
-    world: World, days: int, told: bool
-) -> None:
+def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: World, days: int, told: bool) -> None:
     kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * maintenance.DAY_MS
     broker = world.settings.kafka_bootstrap
     with (

@@ -78,7 +78,7 @@ def service(world: World, metrics_port: int) -> "Iterator[subprocess.Popen[str]]
     made.communicate()
 
 
-def test_killed_workers_come_back_and_count_each_event_once(
+def test_killed_workers_are_restarted_and_count_each_event_once(
     world: World, service: "subprocess.Popen[str]", metrics_port: int
 ) -> None:
     await_true(lambda: assigned(metrics_port) == 24, "all partitions are held")
@@ -113,7 +113,7 @@ def test_a_killed_supervisor_leaves_no_worker_behind(service: "subprocess.Popen[
     await_true(lambda: not any(alive(pid) for pid in workers), "the workers are gone")
 
 
-def test_the_server_says_that_it_serves_and_stops_when_asked(analytics: Analytics, metrics_port: int) -> None:
+def test_the_server_reports_serving_and_stops_on_request(analytics: Analytics, metrics_port: int) -> None:
     socket = f"unix:/tmp/om-an-{os.getpid()}.sock"
     server = program(
         "serve",

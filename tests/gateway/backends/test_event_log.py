@@ -154,7 +154,7 @@ def test_lag_counts_from_the_first_offset_that_is_left() -> None:
     assert lag({}, {("order-events.dlq", 0): 50}, {}) == 0
 
 
-async def test_a_broker_that_is_away_is_an_error_in_time_that_says_why() -> None:
+async def test_an_unavailable_broker_is_an_error_in_time_with_the_reason() -> None:
     (port,) = ports.allocate(1)
     away = EventLog(Settings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
     started = time.monotonic()

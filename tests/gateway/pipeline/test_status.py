@@ -86,7 +86,7 @@ def test_one_sample_has_no_rates() -> None:
     assert pipeline_status([sample(0, 100)], []).intake.orders_per_second == 0.0
 
 
-def test_everything_that_gets_on_is_up() -> None:
+def test_components_that_make_progress_are_up() -> None:
     assert found(sample(0)).keys() == COMPONENTS
     assert troubled(sample(0)) == {}
 
@@ -130,7 +130,7 @@ def test_calls_that_are_not_served_are_reported(said: dict[str, Any], message: s
     assert troubled(sample(0, orders_processes=[process(**said)])) == {"orders": (DEGRADED, message)}
 
 
-def test_a_refusal_now_and_then_is_not_overload() -> None:
+def test_occasional_refusals_are_not_overload() -> None:
     assert troubled(sample(0, orders_processes=[process(calls=400, refused=4, failed=4)])) == {}
 
 

@@ -32,7 +32,7 @@ def reconcile(world, orders, analytics):
     return lambda: Reconciliation(orders, analytics, FakeLog(world), 1.0).run()
 
 
-async def test_two_ends_that_agree_are_said_to_agree(world, reconcile) -> None:
+async def test_equal_sides_agree(world, reconcile) -> None:
     response = await reconcile()
     assert response.verdict == AGREES
     assert response.summary == "16 published events each counted once (15 orders, revenue 1,050.00)"
@@ -67,7 +67,7 @@ async def test_a_phantom_is_named(world, reconcile) -> None:
 
 
 @pytest.mark.parametrize("minute", [253_402_300_740, 253_402_300_800])
-async def test_an_event_of_the_end_of_time_is_named_like_any_other(world, reconcile, minute: int) -> None:
+async def test_an_event_with_the_last_possible_time_is_named_like_any_other(world, reconcile, minute: int) -> None:
     phantom = replace(event(), minute=minute)
     world.counted.append(phantom)
     response = await reconcile()
@@ -97,7 +97,7 @@ async def test_a_refusal_of_a_component_is_not_reported_as_unavailable(world, re
         assert (caught.value.reason, caught.value.metadata) == (reasons[kind], {"component": "analytics"})
 
 
-async def test_parked_events_are_not_lost(world, reconcile) -> None:
+async def test_dead_letters_are_not_lost(world, reconcile) -> None:
     parked = event(2)
     world.published.append(parked)
     world.parked.append(parked)
@@ -106,20 +106,20 @@ async def test_parked_events_are_not_lost(world, reconcile) -> None:
     assert "1 dead letter" in response.summary
 
 
-async def test_waiting_events_are_in_flight(world, reconcile) -> None:
+async def test_pending_events_are_in_flight(world, reconcile) -> None:
     world.waiting += [event(), event()]
     response = await reconcile()
     assert (response.verdict, response.in_flight) == (IN_FLIGHT, 2)
 
 
-async def test_what_the_processor_has_not_reached_is_in_flight_and_not_lost(world, reconcile) -> None:
+async def test_events_that_are_not_counted_yet_are_in_flight_and_not_lost(world, reconcile) -> None:
     world.published += [event(), event()]
     world.lag = 2
     response = await reconcile()
     assert (response.verdict, response.in_flight, len(response.findings)) == (IN_FLIGHT, 2, 0)
 
 
-async def test_more_missing_than_on_the_way_is_lost(world, reconcile) -> None:
+async def test_more_missing_than_in_flight_is_lost(world, reconcile) -> None:
     world.published += [event(), event(), event()]
     world.lag = 2
     response = await reconcile()
@@ -192,7 +192,7 @@ async def test_events_published_while_ids_are_read_are_waited_for(world, reconci
     assert (response.verdict, list(response.findings)) == (AGREES, [])
 
 
-async def test_products_are_not_compared_when_orders_moved_meanwhile(world, reconcile) -> None:
+async def test_products_are_not_compared_when_orders_arrived_meanwhile(world, reconcile) -> None:
     world.before["StreamProductSums"] = lambda: world.published.append(event(2))
     response = await reconcile()
     assert (response.verdict, list(response.findings)) == (AGREES, [])
@@ -226,7 +226,7 @@ async def test_a_verdict_says_from_when_on_it_compared(world, reconcile) -> None
     assert response.summary.startswith(f"0 published events since {since} ")
 
 
-async def test_a_broker_that_comes_back_in_time_is_waited_for(world, reconcile) -> None:
+async def test_a_broker_that_recovers_in_time_is_waited_for(world, reconcile) -> None:
     def away() -> None:
         world.before.pop("wait_until_counted")
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
@@ -236,7 +236,7 @@ async def test_a_broker_that_comes_back_in_time_is_waited_for(world, reconcile) 
 
 
 @pytest.mark.parametrize("part", ["orders", "analytics"])
-async def test_a_part_that_is_away_is_named(servers, world, reconcile, part) -> None:
+async def test_an_unavailable_component_is_named(servers, world, reconcile, part) -> None:
     await getattr(servers, part).stop(None)
     with pytest.raises(Unavailable, match=f"{part} is unavailable"):
         await reconcile()

@@ -93,7 +93,7 @@ async def test_after_a_revision_only_newer_totals_are_sent(servers: Servers, gat
 @pytest.mark.parametrize(
     ("events", "topic_id"), [(1, b"topic-id-number2"), (9, b"topic-id-number2"), (1, b"topic-id-number1")]
 )
-async def test_totals_of_another_topic_or_put_back_end_the_stream_and_its_revision(
+async def test_totals_of_a_recreated_topic_or_of_a_restored_database_end_the_stream_and_its_revision(
     servers: Servers, gateway: Watched, events: int, topic_id: bytes
 ) -> None:
     counted(servers, 3)
@@ -111,7 +111,7 @@ async def test_totals_of_another_topic_or_put_back_end_the_stream_and_its_revisi
     again.cancel()
 
 
-async def test_a_stream_whose_analytics_goes_away_says_so_last(servers: Servers, gateway: Watched) -> None:
+async def test_a_stream_ends_with_a_message_when_analytics_is_unavailable(servers: Servers, gateway: Watched) -> None:
     stream = gateway.watch.WatchMetrics(pb.WatchMetricsRequest(interval_ms=200))
     await next_summary(stream)
     await servers.analytics.stop(None)

@@ -73,7 +73,7 @@ def test_a_gap_after_a_revision_is_never_silent(revision: OrderChanges, now: Log
         start_offsets(revision.revision, now)
 
 
-def test_what_is_read_before_the_begin_is_remembered_and_not_told() -> None:
+def test_records_read_before_the_start_are_remembered_and_not_sent() -> None:
     order = new_order()
     assert look_back_offsets((LOOK_BACK + 3,), bounds([1], [LOOK_BACK + 3])) == [3]
     changes = OrderChanges(TOPIC_ID, [5])
@@ -102,7 +102,7 @@ DAY_SECONDS = 86_400
         ({"occur_time": Timestamp(seconds=int(time.time()) + DAY_SECONDS // 2)}, ""),
     ],
 )
-def test_what_the_processor_sets_aside_for_its_place_or_time_is_skipped(changes: dict, named: str) -> None:
+def test_events_that_the_processor_rejects_for_sequence_or_time_are_skipped(changes: dict, named: str) -> None:
     one = event(new_order(), 1)
     for field, value in changes.items():
         one.ClearField(field)
@@ -139,7 +139,7 @@ class GrowingLog:
         """Have nothing to close."""
 
 
-async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_back(monkeypatch) -> None:
+async def test_a_stream_that_caught_up_once_and_falls_far_behind_ends(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     log = GrowingLog([10, 10 + MAX_LAG_EVENTS, 11 + MAX_LAG_EVENTS])
     stream = OrdersStream(log, asyncio.Event(), "", 5)
@@ -150,7 +150,7 @@ async def test_a_reader_that_kept_up_once_and_falls_far_behind_is_told_to_come_b
     assert "resume with the revision" in caught.value.message
 
 
-async def test_a_reader_that_comes_from_far_behind_has_its_time(monkeypatch) -> None:
+async def test_a_stream_that_starts_far_behind_may_catch_up(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     far = 5 * MAX_LAG_EVENTS
     stream = OrdersStream(GrowingLog([far]), asyncio.Event(), "", 0.01)

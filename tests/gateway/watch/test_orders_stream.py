@@ -53,7 +53,7 @@ async def gateway(broker: Settings) -> AsyncIterator[Watched]:
             yield started
 
 
-async def test_a_change_is_told_with_all_that_it_says(gateway: Watched, writer: Writer) -> None:
+async def test_a_change_has_all_its_fields(gateway: Watched, writer: Writer) -> None:
     stream, _ = await opened(gateway)
     order = new_order()
     writer.write(event(order, 1), event(order, 2))
@@ -64,7 +64,7 @@ async def test_a_change_is_told_with_all_that_it_says(gateway: Watched, writer: 
     stream.cancel()
 
 
-async def test_only_the_customer_asked_for_is_told_of(gateway: Watched, writer: Writer) -> None:
+async def test_only_changes_of_the_requested_customer_are_sent(gateway: Watched, writer: Writer) -> None:
     stream, _ = await opened(gateway, customer_id="cust-2")
     wanted = new_order()
     writer.write(event(new_order()), event(wanted, customer_id="cust-2"))
@@ -72,7 +72,9 @@ async def test_only_the_customer_asked_for_is_told_of(gateway: Watched, writer: 
     stream.cancel()
 
 
-async def test_silence_is_broken_by_heartbeats_whose_revision_goes_on(gateway: Watched, writer: Writer) -> None:
+async def test_heartbeats_are_sent_while_nothing_changes_and_their_revision_resumes(
+    gateway: Watched, writer: Writer
+) -> None:
     stream, begin = await opened(gateway, customer_id="nobody", heartbeat_ms=500)
     writer.write(event(new_order()))
     while (message := await stream.read()).revision == begin:
@@ -81,7 +83,7 @@ async def test_silence_is_broken_by_heartbeats_whose_revision_goes_on(gateway: W
     stream.cancel()
 
 
-async def test_what_the_log_repeats_is_told_once_also_after_resuming(gateway: Watched, writer: Writer) -> None:
+async def test_duplicates_in_the_log_are_sent_once_also_after_resuming(gateway: Watched, writer: Writer) -> None:
     stream, _ = await opened(gateway)
     order, last = new_order(), new_order()
     first, second = event(order, 1), event(order, 2)
@@ -101,9 +103,7 @@ async def test_what_the_log_repeats_is_told_once_also_after_resuming(gateway: Wa
     resumed.cancel()
 
 
-async def test_records_that_cannot_be_shown_are_told_by_their_place_and_passed(
-    gateway: Watched, writer: Writer
-) -> None:
+async def test_records_that_cannot_be_sent_are_reported_by_place_and_skipped(gateway: Watched, writer: Writer) -> None:
     beyond, unknown = event(new_order()), event(new_order())
     beyond.occur_time.seconds = 10**15
     unknown.ClearField("order_created")
@@ -132,7 +132,7 @@ async def test_records_that_cannot_be_shown_are_told_by_their_place_and_passed(
     resumed.cancel()
 
 
-async def test_a_batch_that_no_client_can_read_is_told_record_by_record_and_passed(
+async def test_a_batch_that_no_client_can_read_is_reported_record_by_record_and_skipped(
     gateway: Watched, writer: Writer, broker: Settings
 ) -> None:
     # Decompressed it is more than librdkafka takes.
@@ -153,7 +153,7 @@ async def test_a_batch_that_no_client_can_read_is_told_record_by_record_and_pass
     stream.cancel()
 
 
-async def test_offsets_without_an_event_are_passed_by_the_revision(
+async def test_the_revision_advances_past_offsets_without_an_event(
     gateway: Watched, broker: Settings, writer: Writer
 ) -> None:
     producer = Producer({**clients.base_config(broker, "test"), "transactional.id": "test"})
@@ -176,9 +176,7 @@ def position(revision: str) -> int:
     return sum(revisions.decode(revision, OrdersRevision).next_offsets)
 
 
-async def test_another_gateway_goes_on_where_one_stopped_without_a_gap_or_a_repetition(
-    broker: Settings, writer: Writer
-) -> None:
+async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(broker: Settings, writer: Writer) -> None:
     orders = [new_order() for _ in range(40)]
     seen: dict[str, list[int]] = defaultdict(list)
 
@@ -234,7 +232,7 @@ async def test_a_heartbeat_out_of_range_is_refused_by_name(gateway: Watched) -> 
     assert (error.code(), "heartbeat_ms" in error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, True)
 
 
-async def test_one_watcher_too_many_is_told_to_come_later_and_a_place_becomes_free(gateway: Watched) -> None:
+async def test_a_stream_above_the_limit_is_refused_until_another_one_ends(gateway: Watched) -> None:
     streams = [(await opened(gateway))[0] for _ in range(MAX_WATCHERS)]
     error = await refusal(gateway)
     assert (error.code(), reason(error)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
@@ -247,7 +245,7 @@ async def test_one_watcher_too_many_is_told_to_come_later_and_a_place_becomes_fr
             return
 
 
-async def test_events_deleted_since_a_revision_are_said_to_be_gone(
+async def test_events_deleted_since_a_revision_are_reported_as_gone(
     gateway: Watched, broker: Settings, writer: Writer
 ) -> None:
     stream, begin = await opened(gateway)
@@ -267,7 +265,7 @@ async def test_events_deleted_since_a_revision_are_said_to_be_gone(
     reader.close()
 
 
-async def test_a_topic_made_again_is_another_log(gateway: Watched, broker: Settings) -> None:
+async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: Settings) -> None:
     stream, begin = await opened(gateway)
     client = clients.admin(broker, "test")
     client.delete_topics([topics.ORDER_EVENTS])[topics.ORDER_EVENTS].result(10)

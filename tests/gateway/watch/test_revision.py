@@ -40,7 +40,5 @@ def test_a_revision_of_a_version_before_streams_were_named_still_holds(made: Ord
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["nonsense", "AA", "0", "!", "é", "CAI", "CAEQ", "42", "A" * 20_000])
-def test_a_text_that_is_no_revision_is_always_told_the_same(
-    kind: type[OrdersRevision | MetricsRevision], text: str
-) -> None:
+def test_an_invalid_revision_always_has_the_same_error(kind: type[OrdersRevision | MetricsRevision], text: str) -> None:
     assert_none_of(kind, text)

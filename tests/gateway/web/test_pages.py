@@ -31,13 +31,13 @@ def test_the_page_has_no_inline_script_or_style_so_that_its_policy_can_be_strict
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", HOME)
 
 
-def test_nothing_is_named_that_lies_elsewhere() -> None:
+def test_pages_refer_to_no_other_origin() -> None:
     for name in ("home.html", *pages.HOME_FILES):
         text = (STATIC / name).read_text().replace("http://www.w3.org/2000/svg", "")
         assert "://" not in text, name
 
 
-def test_who_reads_with_a_screen_reader_or_wants_less_motion_is_thought_of() -> None:
+def test_screen_readers_and_reduced_motion_are_supported() -> None:
     css = (STATIC / "home.css").read_text()
     assert 'lang="en"' in HOME
     assert HOME.count("<h1>") == 1

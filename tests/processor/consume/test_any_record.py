@@ -117,7 +117,7 @@ def send_all(world: World) -> tuple[dict[str, Sent], list[OrderEvent]]:
     return sent, counted
 
 
-def test_any_record_is_counted_or_set_aside_and_its_neighbours_are_counted(
+def test_any_record_is_counted_or_rejected_and_its_neighbours_are_counted(
     world: World, any_time: None, subtests: pytest.Subtests
 ) -> None:
     sent, counted = send_all(world)
@@ -152,7 +152,7 @@ def test_a_dead_letter_of_any_size_is_shown_on_a_few_pages(
     assert len(shown) < 32_768
 
 
-def test_a_letter_with_unreadable_headers_is_counted_once_it_is_sent_again(world: World) -> None:
+def test_a_dead_letter_with_unreadable_headers_is_counted_once_it_is_redriven(world: World) -> None:
     event = created()
     offset = write(world, [replace(plain(event), headers=((b"\xff", b"1"), (b"kept", b"2")))])
     worker = world.worker()
@@ -217,7 +217,7 @@ def tail(world: World, topic: str) -> Sequence[dict[str, Any]]:
     return found
 
 
-def test_a_letter_waits_for_headers_that_are_slow_to_come(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_waits_for_slow_raw_headers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     offset = write(world, [replace(plain(created()), headers=((b"\xff", b"1"),))])
     answers, read = [{}, {}], raw_headers.read
     monkeypatch.setattr(raw_headers, "read", lambda *asked: answers.pop() if answers else read(*asked))

@@ -52,7 +52,7 @@ def supervisor(world: World, said: list[str]) -> Iterator[None]:
 
 
 @pytest.mark.timeout(240)
-def test_a_record_that_ended_three_workers_is_set_aside_and_its_neighbours_are_counted(world: World) -> None:
+def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_counted(world: World) -> None:
     good = [created() for _ in range(200)]
     records = [Record(event.order_id.encode(), event.SerializeToString()) for event in good]
     fatal = Record(b"key", FATAL, ((b"name", b"\xff"),))
@@ -131,7 +131,7 @@ def test_a_record_is_a_poison_pill_after_three_crashes_one_of_which_had_it_alone
     assert detector(*crashes).crashes_by(At(169)) == 0  # type: ignore[arg-type]
 
 
-def test_a_worker_that_ends_in_order_leaves_nothing_suspect(world: World) -> None:
+def test_a_clean_shutdown_leaves_nothing_suspect(world: World) -> None:
     events = [created() for _ in range(10)]
     world.send(events)
     worker = world.worker()
@@ -146,7 +146,7 @@ def test_a_worker_that_ends_in_order_leaves_nothing_suspect(world: World) -> Non
     assert world.rows("SELECT * FROM worker_crash") == []
 
 
-def test_a_worker_that_ends_by_an_exception_leaves_word_of_what_it_held(
+def test_a_worker_that_ends_by_an_exception_leaves_its_assignment_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.send([created()])
@@ -159,7 +159,7 @@ def test_a_worker_that_ends_by_an_exception_leaves_word_of_what_it_held(
     assert world.rows("SELECT jsonb_array_length(held) FROM worker_heartbeat") == [(24,)]
 
 
-def test_what_a_killed_worker_had_in_hand_is_counted_by_the_next_and_no_longer_suspect(world: World) -> None:
+def test_what_a_killed_worker_had_in_flight_is_counted_by_the_next_and_no_longer_suspect(world: World) -> None:
     events = [created() for _ in range(300)]
     world.send(events[:100])
     killed = world.worker()
@@ -173,7 +173,7 @@ def test_what_a_killed_worker_had_in_hand_is_counted_by_the_next_and_no_longer_s
     assert world.parked() == []
 
 
-def test_no_suspect_is_taken_for_a_hole_of_the_log(world: World) -> None:
+def test_suspects_are_not_taken_for_gaps_in_the_log(world: World) -> None:
     operator = Operator(world, PARTITIONS)
     world.send([created()])
     killed = world.worker()

@@ -113,7 +113,7 @@ def test_records_that_compaction_removed_are_no_loss(world: World, operator: Ope
     assert world.metrics() == {("restock_requests", ""): counted(world)}
 
 
-def test_records_deleted_before_they_were_counted_are_told(world: World, operator: Operator) -> None:
+def test_records_deleted_before_they_were_counted_are_logged(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send([restock("p1") for _ in range(5)])
     world.drain(worker)
@@ -125,7 +125,7 @@ def test_records_deleted_before_they_were_counted_are_told(world: World, operato
     assert [(line["event"], line["partition"], line["missing"]) for line in errors] == [(MISSING, place[1], 4)]
 
 
-def test_records_deleted_while_a_worker_falls_behind_are_told(world: World, operator: Operator) -> None:
+def test_records_deleted_while_a_worker_falls_behind_are_logged(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send([restock("p1") for _ in range(5)])
     world.drain(worker)
@@ -150,7 +150,7 @@ def test_deleting_what_was_counted_is_no_loss(world: World, operator: Operator) 
 
 @pytest.mark.parametrize("protocol", ["auto", "classic"])
 @pytest.mark.parametrize("after", [2, 60])
-def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
+def test_a_topic_recreated_under_a_worker_is_counted_from_its_first_event(
     world: World, operator: Operator, protocol: str, after: int
 ) -> None:
     first, second = history(20), history(after)
@@ -165,7 +165,7 @@ def test_a_topic_made_again_under_a_worker_is_counted_from_its_first_event(
     assert errors
 
 
-def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_successor(
+def test_crashes_by_records_of_a_deleted_topic_do_not_count_for_the_recreated_one(
     world: World, operator: Operator
 ) -> None:
     worker = world.worker()
@@ -185,7 +185,7 @@ def test_what_crashed_workers_in_a_topic_that_is_gone_does_not_blame_its_success
     assert world.parked() == []
 
 
-def test_marks_and_letters_from_before_topics_had_ids_are_taken_over(world: World, operator: Operator) -> None:
+def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send(history(5))
     world.send_bytes(topics.STOCK, b"k", b"\xff")
@@ -229,7 +229,7 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
         assert sorted(one.value() for one in shown if one) == [event.SerializeToString() for event in sent[-last:]]
 
 
-def test_letters_of_one_place_in_two_topics_are_told_apart(world: World, operator: Operator) -> None:
+def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World, operator: Operator) -> None:
     worker = world.worker()
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffold")
@@ -243,7 +243,7 @@ def test_letters_of_one_place_in_two_topics_are_told_apart(world: World, operato
     assert shown == [b"\xffnew", b"\xffold"]
 
 
-def test_a_letter_whose_topic_was_made_again_is_not_another_one(world: World, operator: Operator) -> None:
+def test_a_dead_letter_is_not_confused_with_one_of_a_recreated_topic(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send_bytes(topics.STOCK, b"k", b"\xffone")
     drive(world, worker, lambda: len(world.parked()) == 1)
@@ -354,7 +354,7 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
         (Position(NO_TOPIC, 101), 101, 10, 10, 0),
     ],
 )
-def test_counting_goes_on_where_the_database_says_unless_the_log_is_another(
+def test_counting_continues_at_the_position_of_the_database_unless_the_log_was_replaced(
     known: Position | None, committed: int | None, begin: int, mark: int, missing: int
 ) -> None:
     found = start(known, PartitionOffsets(THIS, 10, 100), committed)

@@ -60,7 +60,7 @@ def paused(world: World) -> list[Pause]:
         return pauses.pauses(connection)
 
 
-def test_twenty_thousand_bad_records_hold_up_none_that_is_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [created() for _ in range(240)]
     for number, event in enumerate(events):
         write(world, number % 12, [*good([event]), *[BAD] * (250 if number % 12 < 4 else 0)])
@@ -76,7 +76,7 @@ def test_twenty_thousand_bad_records_hold_up_none_that_is_good(world: World, mon
     assert paused(world) == []
 
 
-def test_a_partition_of_mostly_bad_records_is_paused_alone_until_somebody_releases_it(
+def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     others, behind = [created() for _ in range(300)], [created() for _ in range(300)]
@@ -104,7 +104,7 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_somebody_releas
     assert paused(world) == []
 
 
-def test_a_paused_partition_is_read_on_by_itself_once_most_of_it_is_good_again(world: World) -> None:
+def test_a_paused_partition_resumes_by_itself_once_most_of_it_is_good_again(world: World) -> None:
     behind = [created() for _ in range(400)]
     write(world, 0, [*[BAD] * 400, *good(behind)])
     changes = {
@@ -122,7 +122,7 @@ def test_a_paused_partition_is_read_on_by_itself_once_most_of_it_is_good_again(w
     assert paused(world) == []
 
 
-def test_a_window_holds_the_latest_records() -> None:
+def test_recent_records_are_the_latest_ones() -> None:
     window = RecentRecords(100)
     for records, bad in ((60, 60), (30, 0)):
         window.add(records, bad)

@@ -38,7 +38,7 @@ def ids_in_memory() -> int:
     return sum(isinstance(one, Uuid) for one in gc.get_objects())
 
 
-def test_asking_for_topic_ids_leaves_nothing_in_memory(broker: Kafka) -> None:
+def test_reading_topic_ids_leaks_no_memory(broker: Kafka) -> None:
     client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     before = ids_in_memory()
     answers = [offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
@@ -57,7 +57,7 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
 
 
 @pytest.mark.usefixtures("uncollected")
-def test_asking_in_vain_leaves_nothing_in_memory_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_requests_leak_no_memory_and_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_metadata, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(log_metadata, "TIMEOUT_SECONDS", 0.01)
     metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
@@ -78,7 +78,7 @@ def ask_once(metadata: LogMetadata) -> None:
     assert metadata.refreshed_topic_ids() == {}
 
 
-def test_what_the_client_logs_is_taken_while_kafka_is_gone(
+def test_log_messages_of_the_client_are_consumed_while_kafka_is_down(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An outage of a day must not end with a day's log lines in memory."""

@@ -35,7 +35,7 @@ def write(world: World, codec: str, values: Sequence[tuple[bytes, bytes]]) -> li
     return offsets
 
 
-def test_the_records_of_a_batch_that_decompresses_to_too_much_are_set_aside_and_the_partition_goes_on(
+def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_the_partition_continues(
     world: World,
 ) -> None:
     before, after = 1, 2
@@ -58,7 +58,7 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_set_aside_and_
     assert len(lines) == len(lost) + 2
 
 
-def test_a_large_record_that_can_be_read_has_a_letter_that_can_be_read_and_sent_again(world: World) -> None:
+def test_a_large_readable_record_has_a_dead_letter_that_can_be_read_and_redriven(world: World) -> None:
     (offset,) = write(world, "gzip", [(b"bomb", BOMB)])
     worker = world.worker()
     world.drain(worker)

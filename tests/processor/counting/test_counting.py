@@ -114,7 +114,7 @@ def test_a_stale_worker_changes_nothing(world: World) -> None:
 DAY_SECONDS = 86_400
 
 
-def test_events_before_their_time_are_set_aside_and_not_counted(world: World) -> None:
+def test_events_ahead_of_the_clock_are_rejected_and_not_counted(world: World) -> None:
     now = int(time.time())
     soon = created(1, occur_time=Timestamp(seconds=now + DAY_SECONDS - 3_600))
     bad = {
@@ -132,7 +132,7 @@ def test_events_before_their_time_are_set_aside_and_not_counted(world: World) ->
     assert [reasons[event.event_id] for event in bad.values()] == expected
 
 
-def test_an_event_is_compared_with_the_clock_of_now_before_it_is_set_aside(world: World) -> None:
+def test_the_clock_is_read_again_before_an_event_is_rejected_as_too_new(world: World) -> None:
     worker = world.worker()
     world.send([created(1)])
     world.drain(worker)
@@ -145,7 +145,7 @@ def test_an_event_is_compared_with_the_clock_of_now_before_it_is_set_aside(world
     assert world.rows("SELECT count(*) FROM processed_events") == [(1 + len(more),)]
 
 
-def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(world: World) -> None:
+def test_rejected_records_become_dead_letters_byte_for_byte_and_the_partition_continues(world: World) -> None:
     good = history(5)
     newer = created(1, schema_version=9)
     mixed_up = created(2)
@@ -174,7 +174,7 @@ def test_poison_becomes_dead_letters_byte_for_byte_and_the_partition_moves_on(wo
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", newer.event_id) == [(0,)]
 
 
-def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_redriven_after_an_upgrade_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     newer = created(1, schema_version=2)
     world.send([newer])
     worker = world.worker()
@@ -190,7 +190,7 @@ def test_a_dead_letter_sent_again_after_an_upgrade_is_counted(world: World, monk
     assert kept.redriven_at is not None
 
 
-def test_bytes_as_large_as_the_log_takes_become_a_dead_letter_too(world: World) -> None:
+def test_bytes_as_large_as_the_log_allows_become_a_dead_letter_too(world: World) -> None:
     value = b"\xff" * 999_000
     world.send_bytes(topics.ORDER_EVENTS, None, value)
     world.drain(world.worker())
@@ -213,7 +213,7 @@ def await_true(condition: object, seconds: float = 20) -> None:
         threading.Event().wait(0.02)
 
 
-def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
+def test_a_deadlock_is_retried(world: World, analytics: Analytics) -> None:
     world.send([created(1)])
     worker = world.worker()
     world.drain(worker)
@@ -235,7 +235,7 @@ def test_a_deadlock_is_tried_again(world: World, analytics: Analytics) -> None:
     assert world.metrics()["orders_total", ""] == 2
 
 
-def test_a_batch_that_takes_the_database_too_long_is_counted_in_smaller_ones(
+def test_a_batch_whose_statement_times_out_is_counted_in_smaller_ones(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connections.connection_options("ordermesh-processor", statement_timeout_ms=300)
@@ -265,7 +265,7 @@ def slow_inserts(analytics: Analytics, milliseconds: int) -> Iterator[None]:
             owner.execute("DROP FUNCTION slow CASCADE")
 
 
-def test_a_single_event_that_the_database_does_not_take_in_time_is_tried_again_with_waits(
+def test_a_single_event_whose_statement_times_out_is_retried_with_backoff(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connections.connection_options("ordermesh-processor", statement_timeout_ms=100)
@@ -285,7 +285,7 @@ def test_a_single_event_that_the_database_does_not_take_in_time_is_tried_again_w
     assert world.metrics() == sums([event])
 
 
-def test_a_lost_connection_is_told_once_and_counting_goes_on(world: World, analytics: Analytics) -> None:
+def test_a_lost_connection_is_logged_once_and_counting_continues(world: World, analytics: Analytics) -> None:
     events = history(10)
     worker = world.worker()
     world.send(events[:5])
@@ -374,7 +374,7 @@ def test_two_workers_have_half_of_each_topic(world: World, setting: str) -> None
     await_true(halves)
 
 
-def test_an_event_of_a_followed_trace_is_logged_once(world: World) -> None:
+def test_an_event_of_a_sampled_trace_is_logged_once(world: World) -> None:
     event = created(1)
     world.send([event, event], {"traceparent": TRACEPARENT})
     world.send([created(2)], {"traceparent": TRACEPARENT[:-1] + "0"})
@@ -447,7 +447,7 @@ def test_a_day_that_began_in_the_default_partition_gets_its_own_while_events_com
         assert owner.execute("SELECT count(*) FROM processed_events_default").fetchone() == (0,)
 
 
-def test_what_nothing_needs_any_more_is_deleted_however_much_there_is(world: World, analytics: Analytics) -> None:
+def test_expired_rows_are_deleted_however_many_there_are(world: World, analytics: Analytics) -> None:
     with psycopg.connect(analytics.owner, autocommit=True) as owner:
         owner.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'

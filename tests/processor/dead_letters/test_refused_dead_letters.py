@@ -50,7 +50,9 @@ def kept_in_kafka(world: World) -> list[bool]:
 
 
 @pytest.mark.parametrize("size_bytes", [1_046_800, LARGEST_BYTES])
-def test_a_record_as_large_as_its_topic_takes_is_parked_and_sent_again(world: World, size_bytes: int) -> None:
+def test_a_record_as_large_as_its_topic_allows_becomes_a_dead_letter_and_is_redriven(
+    world: World, size_bytes: int
+) -> None:
     value = os.urandom(size_bytes)
     assert send_large(world, value) is None
     worker = world.worker()
@@ -70,7 +72,7 @@ def test_the_largest_record_is_one_byte_below_what_the_broker_refuses(world: Wor
     assert error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
-def test_a_record_that_only_compression_makes_small_is_parked_and_sent_again(world: World) -> None:
+def test_a_record_that_fits_only_compressed_becomes_a_dead_letter_and_is_redriven(world: World) -> None:
     value = b"\xff" * 5_000_000
     assert send_large(world, value, **{"compression.type": "gzip"}) is None
     worker = world.worker()
@@ -83,7 +85,7 @@ def test_a_record_that_only_compression_makes_small_is_parked_and_sent_again(wor
 
 
 @pytest.mark.parametrize("limit", ["known", "lowered"])
-def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partition_go_on(
+def test_a_dead_letter_that_kafka_refuses_is_stored_and_its_partition_continues(
     world: World, broker: Kafka, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     good, large = history(20), created(1, schema_version=2, customer_id=os.urandom(4000).hex())
@@ -111,7 +113,7 @@ def test_a_letter_that_kafka_refuses_is_kept_and_its_neighbours_and_its_partitio
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
 
 
-def test_letters_without_a_topic_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_letters_without_a_topic_are_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(topics.DEAD_LETTER_TOPICS, topics.ORDER_EVENTS, "not-there.dlq")
     good = history(5)
     world.send_bytes(topics.ORDER_EVENTS, None, None)
@@ -128,7 +130,7 @@ def letters_ever(world: World) -> int:
     return sum(end.result().offset for end in client.list_offsets(places).values())
 
 
-def test_a_letter_that_kafka_does_not_answer_for_is_waited_for_and_written_once(
+def test_a_dead_letter_that_kafka_does_not_acknowledge_is_waited_for_and_written_once(
     world: World, broker: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "WRITE_SECONDS", 0.3)
@@ -162,7 +164,7 @@ def patiently(write: Callable[[], None]) -> None:
             continue
 
 
-def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: World, broker: Kafka) -> None:
+def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(world: World, broker: Kafka) -> None:
     send_large(world, os.urandom(9_000))
     world.drain(world.worker())
     found = the_letter(world)
@@ -174,7 +176,7 @@ def test_an_event_that_kafka_does_not_take_again_stays_a_dead_letter(world: Worl
     assert the_letter(world) == found
 
 
-def test_writing_letters_ends_before_the_server_ends_the_transaction() -> None:
+def test_writing_dead_letters_times_out_before_the_idle_transaction() -> None:
     options = connections.connection_options("tests")["options"]
     allowed_ms = int(re.search(r"idle_in_transaction_session_timeout=(\d+)", options)[1])  # type: ignore[index]
     waits = writer.RAW_SECONDS + writer.WRITE_SECONDS + size_limits.READ_SECONDS
@@ -182,7 +184,7 @@ def test_writing_letters_ends_before_the_server_ends_the_transaction() -> None:
 
 
 @pytest.mark.parametrize(("events_take", "letters_take"), [(DEFAULT_LIMIT_BYTES, 2_097_176), (3_000_000, 6_000_000)])
-def test_dead_letters_that_are_there_get_a_limit_above_that_of_events(
+def test_existing_dead_letter_topics_get_a_limit_above_that_of_events(
     broker: Kafka, events_take: int, letters_take: int
 ) -> None:
     client = clients.admin(create_topics.TopicSettings(kafka_bootstrap=broker.bootstrap), "tests")

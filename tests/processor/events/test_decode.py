@@ -25,7 +25,7 @@ def test_an_order_is_read_with_its_lines_units_and_value() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b""])
-def test_an_empty_value_is_poison(value: bytes | None) -> None:
+def test_an_empty_value_is_rejected(value: bytes | None) -> None:
     assert decode(ORDER_EVENTS, b"k", value, ANY_TIME) == Rejection(Reason.EMPTY, "the value is empty")
 
 
@@ -44,7 +44,7 @@ def test_a_newer_writers_event_is_of_unknown_type_and_keeps_its_id(changes: dict
     assert (found.reason, found.event_id) == (Reason.UNKNOWN_TYPE, event.event_id)
 
 
-def test_an_event_under_another_key_is_refused() -> None:
+def test_an_event_with_another_key_is_rejected() -> None:
     found = order(created(1), key=new_id())
     assert isinstance(found, Rejection)
     assert found.reason is Reason.WRONG_KEY
@@ -81,14 +81,14 @@ def test_an_event_that_breaks_the_contract_is_invalid_and_says_where(changes: di
     assert named in found.detail
 
 
-def test_an_event_older_than_what_is_remembered_is_too_old() -> None:
+def test_an_event_from_before_the_retention_is_too_old() -> None:
     event = created(1)
     found = order(event, window=ANY_TIME._replace(oldest_event_id=new_id()))
     assert isinstance(found, Rejection)
     assert (found.reason, found.event_id) == (Reason.TOO_OLD, event.event_id)
 
 
-def test_an_event_after_the_newest_that_may_be_is_too_new() -> None:
+def test_an_event_ahead_of_the_clock_is_too_new() -> None:
     event = created(1)
     occurred_us = event.occur_time.seconds * 1_000_000 + event.occur_time.nanos // 1_000
     for changes in ({"newest_event_id": event.event_id}, {"newest_occur_us": occurred_us}):

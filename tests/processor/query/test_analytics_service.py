@@ -216,7 +216,7 @@ def moment(seconds: int) -> Timestamp:
     return found
 
 
-def test_the_last_hour_is_shown_unless_told_otherwise(grpc_stub: Any) -> None:
+def test_the_last_hour_is_the_default(grpc_stub: Any) -> None:
     assert not grpc_stub.OrdersPerMinute(OrdersPerMinuteRequest()).minutes
 
 
@@ -255,7 +255,7 @@ def test_the_ledger_sums_every_minute_with_its_digest(ledger: Any, analytics_ser
             assert connection.execute(query, (ids[minute.start_time.seconds],)).fetchone() == (minute.digest,)
 
 
-def test_the_ids_of_a_minute_and_those_set_aside_are_listed(ledger: Any) -> None:
+def test_the_ids_of_a_minute_and_of_dead_letters_are_listed(ledger: Any) -> None:
     found = list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute_start_time=moment(60))))
     wanted = {one.event_id for one in EVENTS if moment(60).seconds <= one.occur_time.seconds < moment(120).seconds}
     assert ids_in(b"".join(part.event_ids for part in found)) == wanted
@@ -282,16 +282,14 @@ def test_products_are_listed_as_the_metrics_have_them(ledger: Any) -> None:
     }
 
 
-def test_progress_tells_what_was_counted_and_who_is_alive(ledger: Any) -> None:
+def test_progress_has_the_counts_and_the_live_workers(ledger: Any) -> None:
     found = ledger.GetAnalyticsProgress(GetAnalyticsProgressRequest())
     assert (found.counted_total, found.workers) == (len(EVENTS), 1)
     assert found.worker_heartbeat_time.seconds > 0
     assert 0 < found.latency_p50_ms <= found.latency_p99_ms
 
 
-def test_progress_tells_of_paused_partitions_and_of_workers_that_ended(
-    ledger: Any, analytics_server: Analytics
-) -> None:
+def test_progress_has_paused_partitions_and_worker_crashes(ledger: Any, analytics_server: Analytics) -> None:
     with psycopg.connect(analytics_server.worker, autocommit=True) as worker:
         worker.execute(
             "INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records, crashed_at)"
