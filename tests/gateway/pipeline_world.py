@@ -48,7 +48,7 @@ class World:
     waiting: list[Event] = field(default_factory=list)
     dead: list[Event] = field(default_factory=list)
     counted: list[Event] = field(default_factory=list)
-    parked: list[Event] = field(default_factory=list)
+    rejected: list[Event] = field(default_factory=list)
     differences: list[pb.AuditMetricsResponse.Difference] = field(default_factory=list)
     counted_sums: Callable[[list[pb.MinuteSum]], list[pb.MinuteSum]] = lambda sums: sums
     product_metrics: list[pb.ProductSum] | None = None
@@ -167,7 +167,7 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     async def StreamAnalyticsLedger(self, request, context) -> AsyncIterator[pb.StreamAnalyticsLedgerResponse]:
         world = self.world
         world.came("StreamAnalyticsLedger")
-        head = pb.StreamAnalyticsLedgerResponse(dead_letters=len(world.parked))
+        head = pb.StreamAnalyticsLedgerResponse(dead_letters=len(world.rejected))
         if world.counted_since:
             head.coverage_start_time.seconds = world.counted_since
         yield head
@@ -178,7 +178,7 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self.world.came("StreamCountedIds")
         events = [one for one in self.world.counted if one.minute == request.minute_start_time.seconds]
         yield pb.StreamCountedIdsResponse(event_ids=packed(events))
-        yield pb.StreamCountedIdsResponse(dead_letter_ids=packed(self.world.parked))
+        yield pb.StreamCountedIdsResponse(dead_letter_ids=packed(self.world.rejected))
 
     async def AuditMetrics(self, request, context):
         self.world.came("AuditMetrics")

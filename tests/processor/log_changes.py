@@ -1,4 +1,4 @@
-"""What operators and other producers do to a log: topics made again, transactions, deleted records, compaction."""
+"""What operators and other producers do to a log: recreated topics, transactions, deleted records, compaction."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class World:
         assert self._producer.flush(PATIENCE_SECONDS) == 0
 
     def drain(self, *workers: Worker) -> None:
-        """Drive the workers in turn until all that is in the log is counted or parked."""
+        """Drive the workers in turn until all that is in the log is counted or a dead letter."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.counted_all():
             for worker in workers:
@@ -184,8 +184,8 @@ class World:
         """Set the group's offsets, which has no members then."""
         consumer = clients.consumer(self.settings, "tests", self.settings.processor_group)
         if offsets:
-            marks = [TopicPartition(*place, at) for place, at in offsets.items()]
-            await_done(lambda: consumer.commit(offsets=marks, asynchronous=False))
+            positions = [TopicPartition(*place, at) for place, at in offsets.items()]
+            await_done(lambda: consumer.commit(offsets=positions, asynchronous=False))
         consumer.close()
 
     def committed(self) -> dict[tuple[str, int], int]:
@@ -214,9 +214,9 @@ class World:
         return sum((end or 0) - (self._beginnings[at] or 0) for at, end in self._ends().items() if at.topic == topic)
 
     def counted_all(self) -> bool:
-        """Tell whether the database says that the ends of the log are reached."""
-        marks = self.rows("SELECT topic, partition, next_offset FROM partition_progress")
-        reached = {(topic, partition): offset for topic, partition, offset in marks}
+        """Return whether the positions of the database are at the ends of the log."""
+        positions = self.rows("SELECT topic, partition, next_offset FROM partition_progress")
+        reached = {(topic, partition): offset for topic, partition, offset in positions}
         return all(
             reached.get((at.topic, at.partition), self._beginnings[at] or 0) >= (end or 0)
             for at, end in self._ends().items()
@@ -231,8 +231,8 @@ class World:
         rows = self.rows("SELECT metric_name, dimension, value FROM sales_metrics WHERE value <> 0")
         return {(name, dimension): value for name, dimension, value in rows}
 
-    def parked(self) -> list[tuple[Any, ...]]:
-        """Return the reasons and event ids of what is set aside."""
+    def dead_letters(self) -> list[tuple[Any, ...]]:
+        """Return the reasons and event ids of the dead letters."""
         return self.rows("SELECT reason, event_id::text FROM parked_event ORDER BY reason, event_id")
 
 

@@ -1,4 +1,4 @@
-"""What the upkeep of the analytics database says of the topics that are counted."""
+"""What the maintenance of the analytics database logs about the topics."""
 
 import pytest
 from processor_world import World
@@ -9,8 +9,8 @@ from processor import maintenance
 from runtime.kafka import topics
 
 
-@pytest.mark.parametrize(("days", "told"), [(-1, True), (0, False), (1, True)])
-def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: World, days: int, told: bool) -> None:
+@pytest.mark.parametrize(("days", "logged"), [(-1, True), (0, False), (1, True)])
+def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: World, days: int, logged: bool) -> None:
     kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * maintenance.DAY_MS
     broker = world.settings.kafka_bootstrap
     with (
@@ -19,4 +19,4 @@ def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: Wor
         capture_logs() as logs,
     ):
         maintenance.compare_with_topics(world.settings)
-    assert [line["topic"] for line in logs] == ([topics.ORDER_EVENTS] if told else [])
+    assert [line["topic"] for line in logs] == ([topics.ORDER_EVENTS] if logged else [])

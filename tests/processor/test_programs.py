@@ -97,7 +97,7 @@ def test_killed_workers_are_restarted_and_count_each_event_once(
 
 
 def assigned(port: int) -> float:
-    """Return how many partitions the workers say they hold, 0 while nothing answers."""
+    """Return how many partitions the workers report as assigned, 0 while nothing answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
             found = re.search(r"^ordermesh_assigned_partitions (\S+)$", answer.read().decode(), re.MULTILINE)

@@ -30,8 +30,8 @@ COMPONENTS = {
 SILENT = Process(problem="no answer within 2 s")
 
 
-def process(**said: Any) -> Process:
-    return Process(GetProcessHealthResponse(**said))
+def process(**changes: Any) -> Process:
+    return Process(GetProcessHealthResponse(**changes))
 
 
 def sample(
@@ -43,18 +43,18 @@ def sample(
     published: int | None = None,
     lag: int = 0,
     progress: dict[str, Any] | None = None,
-    **said: Any,
+    **changes: Any,
 ) -> Sample:
-    """Return what is told a number of seconds after the beginning; all is well unless something else is given."""
+    """Return a sample some seconds after the start; all is well except for the changes."""
     seen = Timestamp(seconds=int(BEGAN + second) if heartbeat is None else heartbeat)
     sent = 2 * (orders or 0) if published is None else published
-    told = GetOrderProgressResponse(
+    reported = GetOrderProgressResponse(
         orders_total=orders or 0, published_total=sent, publisher_heartbeat_time=seen, **(progress or {})
     )
     values: dict[str, Any] = {
         "taken_seconds": second,
         "read_time": datetime.fromtimestamp(BEGAN + second, UTC),
-        "orders": None if orders is None else told,
+        "orders": None if orders is None else reported,
         "analytics": GetAnalyticsProgressResponse(counted_total=counted, workers=workers),
         "log": LogState(1, {}, {("order-events", 0): 7 + lag, ("stock.dlq", 0): 4}, {("order-events", 0): 7}),
         "problems": {},
@@ -62,7 +62,7 @@ def sample(
         "analytics_processes": [process()],
         "envoy_seen_seconds": 1.0,
     }
-    return Sample(**(values | said))
+    return Sample(**(values | changes))
 
 
 def found(*samples: Sample) -> dict[str, State]:
@@ -119,15 +119,15 @@ def test_a_database_is_down_and_the_components_that_need_it_are_degraded() -> No
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("changes", "message"),
     [
         ({"calls": 400, "refused": 300}, "overloaded: refuses 75% of 400 calls in 10 seconds"),
         ({"calls": 400, "failed": 40}, "fails 10% of 400 calls in 10 seconds"),
         ({"calls": 400, "p50_ms": 2500.0}, "slow: half of the calls take longer than 2.5 s"),
     ],
 )
-def test_calls_that_are_not_served_are_reported(said: dict[str, Any], message: str) -> None:
-    assert troubled(sample(0, orders_processes=[process(**said)])) == {"orders": (DEGRADED, message)}
+def test_calls_that_are_not_served_are_reported(changes: dict[str, Any], message: str) -> None:
+    assert troubled(sample(0, orders_processes=[process(**changes)])) == {"orders": (DEGRADED, message)}
 
 
 def test_occasional_refusals_are_not_overload() -> None:
@@ -171,8 +171,8 @@ def log_at(committed: int, end: int) -> LogState:
 
 def test_a_stalled_partition_is_named_while_others_are_counted() -> None:
     still = [sample(second, counted=40 + second, log=log_at(2, 5 + second)) for second in range(11)]
-    told = "events wait in order-events/1, none was counted there in 10 seconds"
-    assert troubled(*still) == {"processor": (DEGRADED, told)}
+    reported = "events wait in order-events/1, none was counted there in 10 seconds"
+    assert troubled(*still) == {"processor": (DEGRADED, reported)}
     assert troubled(*still[:5]) == {}
     assert troubled(*still, sample(11, counted=60, log=log_at(3, 20))) == {}
     new = [sample(second, counted=40 + second, log=log_at(5, 5 + second)) for second in range(11)]
@@ -264,9 +264,9 @@ async def test_the_status_has_what_every_component_reports(servers, orders, anal
     assert made.processing.worker_crashes == 4
     (shown,) = made.processing.paused_partitions
     assert MessageToDict(shown) == MessageToDict(paused)
-    told = {one.name: (one.state, one.message) for one in made.components if one.state != UP}
-    assert told.keys() == {"orders", "processor"}
-    assert told["processor"] == (DEGRADED, "1 partition is paused: most of its records are rejected")
+    reported = {one.name: (one.state, one.message) for one in made.components if one.state != UP}
+    assert reported.keys() == {"orders", "processor"}
+    assert reported["processor"] == (DEGRADED, "1 partition is paused: most of its records are rejected")
     assert not made.ready
 
 

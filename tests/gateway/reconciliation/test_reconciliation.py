@@ -98,9 +98,9 @@ async def test_a_refusal_of_a_component_is_not_reported_as_unavailable(world, re
 
 
 async def test_dead_letters_are_not_lost(world, reconcile) -> None:
-    parked = event(2)
-    world.published.append(parked)
-    world.parked.append(parked)
+    rejected = event(2)
+    world.published.append(rejected)
+    world.rejected.append(rejected)
     response = await reconcile()
     assert (response.verdict, response.dead_letters, len(response.findings)) == (AGREES, 1, 0)
     assert "1 dead letter" in response.summary

@@ -92,12 +92,12 @@ DAY_SECONDS = 86_400
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"event_id": "019a0000-0000-4000-8000-000000000000"}, "no UUIDv7"),
+        ({"event_id": "019a0000-0000-4000-8000-000000000000"}, "not a UUIDv7"),
         ({"sequence": 0}, "sequence must be 1"),
         ({"sequence": -1}, "sequence must be 1"),
-        ({"occur_time": Timestamp(seconds=253_402_300_799)}, "a day after"),
-        ({"occur_time": Timestamp(seconds=int(time.time()) + 2 * DAY_SECONDS)}, "a day after"),
-        ({"event_id": uuid7((int(time.time()) + 2 * DAY_SECONDS) * 1_000_000)}, "a day after"),
+        ({"occur_time": Timestamp(seconds=253_402_300_799)}, "a day ahead"),
+        ({"occur_time": Timestamp(seconds=int(time.time()) + 2 * DAY_SECONDS)}, "a day ahead"),
+        ({"event_id": uuid7((int(time.time()) + 2 * DAY_SECONDS) * 1_000_000)}, "a day ahead"),
         ({"event_id": uuid7((int(time.time()) + DAY_SECONDS // 2) * 1_000_000)}, ""),
         ({"occur_time": Timestamp(seconds=int(time.time()) + DAY_SECONDS // 2)}, ""),
     ],

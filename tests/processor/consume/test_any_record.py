@@ -34,7 +34,7 @@ UNSAMPLED = TRACEPARENT.encode()[:-1] + b"0"
 
 @dataclass(frozen=True)
 class Case:
-    """How a record differs from a good one, and the reason for which it is set aside; None: it is counted."""
+    """How a record differs from a good one, and the reason for which it is rejected; None: it is counted."""
 
     changes: dict[str, Any]
     reason: str | None = None
@@ -85,7 +85,7 @@ CASES = {
     "a value that is empty": Case({"value": b""}, "EMPTY"),
     "a huge value": Case({"value": b"\xff" * MILLION}, "UNDECODABLE"),
     "nothing at all": Case({"key": None, "value": None}, "EMPTY"),
-    "headers named as those of a letter": Case(
+    "headers named as those of a dead letter": Case(
         {"value": b"x", "headers": ((b"dlq-reason", b"mine"), (b"dlq-headers", b"{"))}, "UNDECODABLE"
     ),
     "bad bytes everywhere": Case(
@@ -125,15 +125,15 @@ def test_any_record_is_counted_or_rejected_and_its_neighbours_are_counted(
     assert world.metrics() == sums(counted)
     reasons = dict(world.rows('SELECT "offset", reason FROM parked_event'))
     lines = {line["offset"]: line for line in tail(world, topics.ORDER_EVENTS)}
-    # Other tests leave letters of other partitions.
-    parked = [line["headers"] for line in tail(world, f"{topics.ORDER_EVENTS}.dlq")]
-    letters = {own[f"{PREFIX}offset"]: own for own in parked if own[f"{PREFIX}partition"] == str(PARTITION)}
+    # Other tests leave dead letters of other partitions.
+    records = [line["headers"] for line in tail(world, f"{topics.ORDER_EVENTS}.dlq")]
+    dead_letters = {own[f"{PREFIX}offset"]: own for own in records if own[f"{PREFIX}partition"] == str(PARTITION)}
     for name, one in sent.items():
         with subtests.test(name):
             assert reasons.get(one.offset) == one.case.reason
             assert base64.b64decode(lines[one.offset]["bytes"]) == (one.record.value or b"")
             if one.case.reason:
-                assert letters[str(one.offset)][f"{PREFIX}reason"] in (one.case.reason, ["mine", one.case.reason])
+                assert dead_letters[str(one.offset)][f"{PREFIX}reason"] in (one.case.reason, ["mine", one.case.reason])
                 assert kept(world, one.offset) == (one.record.key, one.record.value, by_text(one.record.headers))
 
 
@@ -157,7 +157,7 @@ def test_a_dead_letter_with_unreadable_headers_is_counted_once_it_is_redriven(wo
     offset = write(world, [replace(plain(event), headers=((b"\xff", b"1"), (b"kept", b"2")))])
     worker = world.worker()
     world.drain(worker)
-    assert world.parked() == [("UNREADABLE_HEADERS", None)]
+    assert world.dead_letters() == [("UNREADABLE_HEADERS", None)]
     redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)])
     world.drain(worker)
     assert world.metrics() == sums([event])
@@ -193,11 +193,11 @@ def test_events_of_compressed_batches_and_of_committed_transactions_are_counted(
     while world.metrics() != sums([*kept, last]):
         worker.run_once(0.05)
         assert time.monotonic() < deadline, "the events are not counted in time"
-    assert world.parked() == []
+    assert world.dead_letters() == []
 
 
 def kept(world: World, offset: int) -> tuple[bytes | None, bytes | None, Headers]:
-    """Return what the letter of a record has of it."""
+    """Return what the dead letter of a record contains."""
     content = inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, offset))
     own = [*((name.encode(), value) for name, value in content.headers), *content.byte_headers]
     return content.key, content.value, by_text(own)

@@ -1,4 +1,4 @@
-"""Records that end workers: found and set aside, wherever their partition goes."""
+"""Poison pills: detected and rejected, on whichever worker their partition is."""
 
 import os
 import subprocess
@@ -31,8 +31,8 @@ ProcessSupervisor(("crashing_worker",), 1, metrics_address="{}", grace_seconds=9
 
 
 @contextmanager
-def supervisor(world: World, said: list[str]) -> Iterator[None]:
-    """Run a supervisor of one worker; afterwards `said` has what they logged."""
+def supervisor(world: World, logged: list[str]) -> Iterator[None]:
+    """Run a supervisor of one worker; afterwards `logged` has what they logged."""
     address = f"127.0.0.1:{ports.allocate(1)[0]}"
     env = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
     env |= {
@@ -48,7 +48,7 @@ def supervisor(world: World, said: list[str]) -> Iterator[None]:
         yield
     finally:
         made.terminate()
-        said += made.communicate()[0].splitlines()
+        logged += made.communicate()[0].splitlines()
 
 
 @pytest.mark.timeout(240)
@@ -57,14 +57,14 @@ def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_
     records = [Record(event.order_id.encode(), event.SerializeToString()) for event in good]
     fatal = Record(b"key", FATAL, ((b"name", b"\xff"),))
     first = produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
-    said: list[str] = []
+    logged: list[str] = []
     deadline = time.monotonic() + 150
-    with supervisor(world, said), supervisor(world, said):
+    with supervisor(world, logged), supervisor(world, logged):
         # Each time the group waits until the member that ended is missed.
         while not world.counted_all():
             assert time.monotonic() < deadline, "the log was not read in time"
             threading.Event().wait(0.2)
-    assert len([line for line in said if "child ended" in line]) == 3
+    assert len([line for line in logged if "child ended" in line]) == 3
     assert world.metrics() == sums(good)
     (parked,) = world.rows("SELECT reason, detail FROM parked_event")
     assert parked == ("CRASHED_WORKER", "3 workers crashed with this record in flight")
@@ -170,7 +170,7 @@ def test_what_a_killed_worker_had_in_flight_is_counted_by_the_next_and_no_longer
     world.drain(again)
     assert world.metrics() == sums(events)
     assert world.rows("SELECT count(*) FROM worker_crash") == [(24,)]
-    assert world.parked() == []
+    assert world.dead_letters() == []
 
 
 def test_suspects_are_not_taken_for_gaps_in_the_log(world: World) -> None:

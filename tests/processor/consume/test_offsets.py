@@ -1,4 +1,4 @@
-"""Offsets on a real broker: holes in the log, topics made again, databases restored, groups whose offsets are wrong."""
+"""Offsets on a real broker: gaps in the log, recreated topics, restored databases, groups whose offsets are wrong."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def drive(world: World, worker: Worker, until: Callable[[], bool]) -> list[dict[
 def reached(world: World, operator: Operator) -> bool:
     """Tell whether database and group are at the ends of the log."""
     ends = {place: end for place, end in operator.ends().items() if end}
-    marks = {
+    positions = {
         (row[0], row[1]): row[2] for row in world.rows("SELECT topic, partition, next_offset FROM partition_progress")
     }
     committed = world.committed()
-    return all(marks.get(place) == committed.get(place) == end for place, end in ends.items())
+    return all(positions.get(place) == committed.get(place) == end for place, end in ends.items())
 
 
 def test_markers_and_aborted_records_are_no_events_and_no_loss(world: World, operator: Operator) -> None:
@@ -182,7 +182,7 @@ def test_crashes_by_records_of_a_deleted_topic_do_not_count_for_the_recreated_on
     operator.make_again(topics.STOCK)
     world.send([restock()])
     world.count_until(2, world.worker(1))
-    assert world.parked() == []
+    assert world.dead_letters() == []
 
 
 def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: World, operator: Operator) -> None:
@@ -193,13 +193,13 @@ def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: Worl
     world.leave(worker)
     for table in ("partition_progress", "parked_event"):
         world.rows(f"UPDATE {table} SET topic_id = %s RETURNING topic", NO_TOPIC)
-    # The letter's place is read once more: it must not become another letter.
+    # The record is read once more: it must not become another dead letter.
     world.commit({place: max(0, offset - 1) for place, offset in world.committed().items()})
     before = counted(world)
     world.send(history(1))
     after = before + len(history(1))
     drive(world, world.worker(1), lambda: counted(world) == after and reached(world, operator))
-    assert len(world.parked()) == 1
+    assert len(world.dead_letters()) == 1
     ids = world.rows("SELECT topic_id FROM parked_event UNION SELECT topic_id FROM partition_progress")
     assert (NO_TOPIC,) not in ids
 
@@ -233,10 +233,10 @@ def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World,
     worker = world.worker()
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffold")
-    drive(world, worker, lambda: len(world.parked()) == 1)
+    drive(world, worker, lambda: len(world.dead_letters()) == 1)
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffnew")
-    drive(world, worker, lambda: len(world.parked()) == 2)
+    drive(world, worker, lambda: len(world.dead_letters()) == 2)
     newer, older = inspection.list_dead_letters(world.settings, 10)
     assert newer.place[:3] == older.place[:3]
     shown = [inspection.show(world.settings, inspection.parse_place(one.name)).value for one in (newer, older)]
@@ -246,10 +246,10 @@ def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World,
 def test_a_dead_letter_is_not_confused_with_one_of_a_recreated_topic(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send_bytes(topics.STOCK, b"k", b"\xffone")
-    drive(world, worker, lambda: len(world.parked()) == 1)
+    drive(world, worker, lambda: len(world.dead_letters()) == 1)
     operator.make_again(topics.STOCK_DLQ)
     world.send_bytes(topics.STOCK, b"k", b"\xfftwo")
-    drive(world, worker, lambda: len(world.parked()) == 2)
+    drive(world, worker, lambda: len(world.dead_letters()) == 2)
     newer, older = inspection.list_dead_letters(world.settings, 10)
     assert inspection.show(world.settings, newer.place).value == b"\xfftwo"
     with pytest.raises(inspection.DeadLetterNotFound):
@@ -334,7 +334,7 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
 
 
 @pytest.mark.parametrize(
-    ("known", "committed", "begin", "mark", "missing"),
+    ("recorded", "committed", "begin", "position", "missing"),
     [
         (None, None, 10, 10, 0),
         (None, 50, 10, 10, 10),
@@ -355,7 +355,7 @@ def test_every_event_in_kafka_is_counted_once_whatever_state_database_and_group_
     ],
 )
 def test_counting_continues_at_the_position_of_the_database_unless_the_log_was_replaced(
-    known: Position | None, committed: int | None, begin: int, mark: int, missing: int
+    recorded: Position | None, committed: int | None, begin: int, position: int, missing: int
 ) -> None:
-    found = start(known, PartitionOffsets(THIS, 10, 100), committed)
-    assert found == Start(Position(THIS, begin), Position(THIS, mark), known, missing)
+    found = start(recorded, PartitionOffsets(THIS, 10, 100), committed)
+    assert found == Start(Position(THIS, begin), Position(THIS, position), recorded, missing)

@@ -90,7 +90,7 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     run_until(worker, lambda: world.metrics() == sums(others))
     (pause,) = paused(world)
     assert (pause.name, pause.bad, pause.released_at) == ("order-events/0", 100, None)
-    assert 100 <= len(world.parked()) < 1_000
+    assert 100 <= len(world.dead_letters()) < 1_000
     run_until(worker, lambda: metrics.PAUSED_PARTITIONS._value.get() == 1)
     command(world, monkeypatch, "list")
     assert "order-events/0 is paused since" in capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     command(world, monkeypatch, "resume")
     assert "order-events/0: read on" in capsys.readouterr().out
     world.drain(worker)
-    assert len(world.parked()) == 1_000
+    assert len(world.dead_letters()) == 1_000
     assert world.metrics() == sums([*others, *behind])
     assert paused(world) == []
 
@@ -114,10 +114,10 @@ def test_a_paused_partition_resumes_by_itself_once_most_of_it_is_good_again(worl
     }
     worker = world.worker(**changes)
     run_until(worker, lambda: paused(world))
-    parked = len(world.parked())
+    parked = len(world.dead_letters())
     world.leave(worker)
     world.drain(world.worker(1, **changes))
-    assert parked < len(world.parked()) == 400
+    assert parked < len(world.dead_letters()) == 400
     assert world.metrics() == sums(behind)
     assert paused(world) == []
 

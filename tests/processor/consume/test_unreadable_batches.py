@@ -1,4 +1,4 @@
-"""Batches that no client of ours reads: their records are set aside by their places, and the partition goes on."""
+"""Batches that the client cannot read: their records are rejected, and the partition continues."""
 
 from collections.abc import Sequence
 
@@ -66,4 +66,4 @@ def test_a_large_readable_record_has_a_dead_letter_that_can_be_read_and_redriven
     assert inspection.show(world.settings, place).value == BOMB
     redrive.redrive(world.settings, [place])
     world.drain(worker)
-    assert world.parked() == [("UNDECODABLE", None)] * 2
+    assert world.dead_letters() == [("UNDECODABLE", None)] * 2

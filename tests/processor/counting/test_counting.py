@@ -105,10 +105,10 @@ def test_a_stale_worker_changes_nothing(world: World) -> None:
     while len(held) < len(events):
         held += stale._reader.read(1_000, 0.2)
     world.drain(world.worker(1))
-    marks = world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2")
+    positions = world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2")
     stale.count(held)
     assert world.metrics() == sums(events)
-    assert world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2") == marks
+    assert world.rows("SELECT topic, partition, next_offset FROM partition_progress ORDER BY 1, 2") == positions
 
 
 DAY_SECONDS = 86_400
@@ -127,7 +127,7 @@ def test_events_ahead_of_the_clock_are_rejected_and_not_counted(world: World) ->
     world.send([soon, *bad.values()])
     world.drain(world.worker())
     assert world.metrics() == sums([soon])
-    reasons = {event_id: reason for reason, event_id in world.parked()}
+    reasons = {event_id: reason for reason, event_id in world.dead_letters()}
     expected = ["TOO_NEW", "TOO_NEW", "TOO_NEW", "INVALID", "INVALID"]
     assert [reasons[event.event_id] for event in bad.values()] == expected
 
@@ -141,7 +141,7 @@ def test_the_clock_is_read_again_before_an_event_is_rejected_as_too_new(world: W
     more = history(5)
     world.send(more)
     world.drain(worker)
-    assert world.parked() == []
+    assert world.dead_letters() == []
     assert world.rows("SELECT count(*) FROM processed_events") == [(1 + len(more),)]
 
 
@@ -165,11 +165,11 @@ def test_rejected_records_become_dead_letters_byte_for_byte_and_the_partition_co
     world.send(good)
     world.drain(world.worker())
     assert world.metrics() == sums(good)
-    assert [reason for reason, _ in world.parked()] == [reason for reason, _, _ in sent]
-    for letter in inspection.list_dead_letters(world.settings, 100):
-        content = inspection.show(world.settings, letter.place)
+    assert [reason for reason, _ in world.dead_letters()] == [reason for reason, _, _ in sent]
+    for entry in inspection.list_dead_letters(world.settings, 100):
+        content = inspection.show(world.settings, entry.place)
         expected = {reason: (key, value) for reason, key, value in sent}
-        assert (content.key, content.value) == expected[letter.reason]
+        assert (content.key, content.value) == expected[entry.reason]
         assert content.headers == [("event-type", b"ORDER_CREATED")]
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", newer.event_id) == [(0,)]
 
@@ -179,10 +179,10 @@ def test_a_dead_letter_redriven_after_an_upgrade_is_counted(world: World, monkey
     world.send([newer])
     worker = world.worker()
     world.drain(worker)
-    assert world.parked() == [("UNKNOWN_TYPE", newer.event_id)]
-    (letter,) = inspection.list_dead_letters(world.settings, 10)
+    assert world.dead_letters() == [("UNKNOWN_TYPE", newer.event_id)]
+    (entry,) = inspection.list_dead_letters(world.settings, 10)
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    assert redrive.redrive(world.settings, [letter.place]) == [letter]
+    assert redrive.redrive(world.settings, [entry.place]) == [entry]
     world.drain(worker)
     assert world.metrics() == sums([newer])
     assert inspection.list_dead_letters(world.settings, 10) == []
@@ -194,8 +194,8 @@ def test_bytes_as_large_as_the_log_allows_become_a_dead_letter_too(world: World)
     value = b"\xff" * 999_000
     world.send_bytes(topics.ORDER_EVENTS, None, value)
     world.drain(world.worker())
-    (letter,) = inspection.list_dead_letters(world.settings, 10)
-    assert inspection.show(world.settings, letter.place).value == value
+    (entry,) = inspection.list_dead_letters(world.settings, 10)
+    assert inspection.show(world.settings, entry.place).value == value
 
 
 def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
@@ -245,9 +245,9 @@ def test_a_batch_whose_statement_times_out_is_counted_in_smaller_ones(
     with slow_inserts(analytics, milliseconds=5), capture_logs() as logs:
         world.drain(world.worker())
     assert world.metrics() == sums(events)
-    told = [line["error"] for line in logs if line["event"] == "counting is held up"]
-    assert all("statement timeout" in error for error in told)
-    assert told
+    logged = [line["error"] for line in logs if line["event"] == "counting is held up"]
+    assert all("statement timeout" in error for error in logged)
+    assert logged
 
 
 @contextmanager
@@ -296,12 +296,12 @@ def test_a_lost_connection_is_logged_once_and_counting_continues(world: World, a
     with capture_logs() as logs:
         world.drain(worker)
     assert world.metrics() == sums(events)
-    told = [line["event"] for line in logs if line["event"].startswith("counting")]
-    assert told == ["counting is held up", "counting goes on"]
+    logged = [line["event"] for line in logs if line["event"].startswith("counting")]
+    assert logged == ["counting is held up", "counting goes on"]
 
 
 def test_a_database_that_is_read_only_for_a_while_is_waited_for(world: World, analytics: Analytics) -> None:
-    """As the old primary is after a failover: it tells 25006."""
+    """Make the database read-only, as the old primary after a failover: errors with 25006."""
     events = history(10)
     worker = world.worker()
     world.send(events[:5])
@@ -339,13 +339,13 @@ def test_metrics_restored_from_an_older_backup_are_counted_anew(world: World, an
 
 
 def committed(world: World, worker: object) -> None:
-    """Block until the group's offsets say what the database says."""
+    """Block until the group's committed offsets are the positions of the database."""
     consumer: Consumer = worker._reader._consumer  # type: ignore[attr-defined]
-    marks = {
+    positions = {
         (row[0], row[1]): row[2] for row in world.rows("SELECT topic, partition, next_offset FROM partition_progress")
     }
-    places = [TopicPartition(*place) for place in marks]
-    await_true(lambda: all(at.offset == marks[at.topic, at.partition] for at in consumer.committed(places, 5)))
+    places = [TopicPartition(*place) for place in positions]
+    await_true(lambda: all(at.offset == positions[at.topic, at.partition] for at in consumer.committed(places, 5)))
 
 
 @pytest.mark.parametrize(("setting", "kind"), [("auto", "CONSUMER"), ("classic", "CLASSIC")])
@@ -408,7 +408,7 @@ def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world:
     maintenance.run_once(world.settings)
     assert world.rows("SELECT event_id::text FROM processed_events") == [(recent.event_id,)]
     with psycopg.connect(analytics.reader) as reader:
-        assert reader.execute(ledger_service.SQL.differences).fetchall() == []
+        assert reader.execute(ledger_service.SQL.metric_differences).fetchall() == []
     names = world.rows("SELECT count(*) FROM pg_class WHERE relname ~ '^processed_events_[0-9]{8}$' AND relkind = 'r'")
     assert names[0][0] >= 5
 
