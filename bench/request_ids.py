@@ -18,7 +18,7 @@ from psycopg import sql
 from runtime.postgres.connections import connect
 from runtime.postgres.queries import Queries
 from stack.machine import ports
-from stack.machine.paths import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
 from stack.servers.postgres import Postgres

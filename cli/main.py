@@ -18,7 +18,7 @@ def main() -> None:
         app(prog_name="ordermesh")
     except (Exception, KeyboardInterrupt) as error:
         # Knows the errors of all clients, which take long to import.
-        from cli.output.failures import end
+        from cli.output.error_reports import end
 
         end(error)
     sys.exit(0)

@@ -1,35 +1,35 @@
-"""What can keep the stack from running, each with a sentence a person can act on.
+"""Why a stack cannot start or continue, each with a message that the user can act on.
 
 StackError
-├── SettingInvalid   a setting or an address that cannot be used
-├── ServerMissing    a program or package that is not on this machine
-├── StateInUse       another stack holds the state folder
-├── PortTaken        a port that something else listens on
-└── ServerFailed     a process that ended or did not become ready
+├── SettingInvalid   a setting or an address is invalid
+├── ServerMissing    a program or package is not installed
+├── StateInUse       another stack uses the state folder
+├── PortTaken        another process listens on a port
+└── ServerFailed     a process ended or did not become ready
 """
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """Says why the stack cannot go on, in words for the person who started it."""
+    """The base of these errors."""
 
 
 class SettingInvalid(StackError):
-    """Names a setting that cannot be used and what would be right."""
+    """Names the invalid setting and what is valid."""
 
 
 class ServerMissing(StackError):
-    """Names a program that is not installed and how to get it."""
+    """Names the missing program and how to install it."""
 
 
 class StateInUse(StackError):
-    """Says that another running stack holds the state folder."""
+    """Names the running stack that uses the state folder."""
 
 
 class PortTaken(StackError):
-    """Says which port is taken and, where it can be seen, by whom."""
+    """Names the port and, when it is visible, the process that listens on it."""
 
 
 class ServerFailed(StackError):
-    """Says which process ended or stayed silent, and the last lines it wrote."""
+    """Names the process, with its last log lines."""

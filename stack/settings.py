@@ -1,4 +1,4 @@
-"""The stack's own settings: ports, numbers of processes, and servers that exist already."""
+"""The settings of a local stack: ports, numbers of processes, and external servers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from runtime.settings import PREFIX, Settings
 from stack.errors import PortTaken
 from stack.machine import ports
 
-# Wider than the metrics ports are, so that no moved port meets another one of the same stack.
+# Wider than the range of metrics ports, so that moved ports never collide within a stack.
 OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
 class StackSettings(Settings):
-    """What one person's stack listens on and runs."""
+    """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(
         default=0, ge=0, le=40_000, description="Added to the default of each port below; a port that is set stays."
@@ -41,21 +41,23 @@ class StackSettings(Settings):
         default=1,
         ge=1,
         le=3,
-        description="Brokers of the local Kafka: 1, or 3 with each topic on all of them.",
+        description="Brokers of the local Kafka: 1, or 3 with every topic replicated to all of them.",
     )
     orders_processes: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Serving processes; at most half as many as there are cores take calls, the others stand by.",
+        description="Serving processes; at most half as many as cores receive requests, the others stand by.",
     )
-    orders_lane: bool = Field(default=True, description="Whether hot methods are served on the fast lane.")
-    processor_workers: int = Field(default=2, ge=1, le=64, description="Counting processes.")
+    orders_lane: bool = Field(
+        default=True, description="Whether the most frequent methods are served on the fast lane."
+    )
+    processor_workers: int = Field(default=2, ge=1, le=64, description="Worker processes.")
     rate_limit_per_second: int = Field(
-        default=20_000, ge=1, description="Requests a second that a client address may make."
+        default=20_000, ge=1, description="Requests per second allowed for each client address."
     )
     postgres_admin_dsn: SecretStr | None = Field(
-        default=None, description="A server that exists, in place of the local one."
+        default=None, description="The superuser's DSN of an external PostgreSQL server, instead of the local one."
     )
 
     @model_validator(mode="before")
@@ -71,31 +73,31 @@ class StackSettings(Settings):
     @field_validator("kafka_brokers")
     @classmethod
     def one_or_three(cls, number: int) -> int:
-        """Refuse two brokers, which lose their quorum as soon as one is gone."""
+        """Reject two brokers, which lose their quorum with one of them down."""
         if number == 2:
             raise ValueError("must be 1 or 3")
         return number
 
     @property
     def moves_ports(self) -> bool:
-        """Whether a port or the offset was set."""
+        """Whether a port or the offset is set."""
         return any(getattr(self, name) != field.default for name, field in self.port_fields().items())
 
     @property
     def external_kafka(self) -> bool:
-        """Say whether a broker was given, so that none is started."""
+        """Whether an external Kafka is set, so that no broker is started."""
         return "kafka_bootstrap" in self.model_fields_set
 
     @property
     def bootstrap(self) -> str:
-        """The brokers' addresses, given or local."""
+        """The bootstrap addresses of the external or local Kafka."""
         if self.external_kafka:
             return self.kafka_bootstrap
         return ",".join(f"{ports.LOOPBACK}:{port}" for port, _ in self.broker_ports.values())
 
     @property
     def broker_ports(self) -> Mapping[int, tuple[int, int]]:
-        """The local brokers' ports, for clients and for controllers, by node id."""
+        """The local brokers' ports for clients and controllers by node id."""
         first = {1: (self.kafka_port, self.kafka_controller_port)}
         if self.kafka_brokers == 1:
             return first
@@ -103,7 +105,7 @@ class StackSettings(Settings):
         return {**first, 2: second, 3: (self.kafka_3_port, self.kafka_3_controller_port)}
 
     def local_ports(self) -> Mapping[str, int]:
-        """Return the ports that this stack listens on, keyed by their setting."""
+        """Return the ports that this stack listens on by their setting."""
         unused = set()
         if self.external_kafka:
             unused |= {"kafka_port", "kafka_controller_port"}
@@ -116,7 +118,7 @@ class StackSettings(Settings):
 
     @classmethod
     def port_fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields that are ports."""
+        """Return the fields of ports."""
         return {name: field for name, field in cls.model_fields.items() if name.endswith("_port")}
 
     @classmethod
@@ -126,10 +128,12 @@ class StackSettings(Settings):
             settings = cls(port_offset=offset)
             if all(map(ports.is_usable, settings.local_ports().values())):
                 return settings
-        raise PortTaken(f"no offset up to {offset} finds all ports free: set them, or stop what holds them")
+        raise PortTaken(
+            f"no port offset up to {offset} has all ports free: set ports, or stop the processes that use them"
+        )
 
     @classmethod
     def with_free_ports(cls, **chosen: object) -> StackSettings:
-        """Return settings whose ports are free now; chosen ones override the environment."""
+        """Return settings with free ports; `chosen` overrides the environment."""
         names = [name for name in cls.port_fields() if name not in chosen]
-        return cls(**dict(zip(names, ports.allocate(len(names)), strict=True)) | chosen)  # type: ignore[arg-type]  # pydantic checks them
+        return cls(**dict(zip(names, ports.allocate(len(names)), strict=True)) | chosen)  # type: ignore[arg-type]  # pydantic validates them

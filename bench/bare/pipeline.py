@@ -25,7 +25,7 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
     with running_servers() as servers:
         dsn = servers.database("bare", SQL.create_tables.encode())
         servers.topic("bare")
-        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.site.settings.bootstrap, "BARE_ENGINE": engine}
+        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.context.settings.bootstrap, "BARE_ENGINE": engine}
         env |= {f"BARE_{name.upper()}": str(value) for name, value in levers.items()}
         port = serve(servers, env, processes)
         servers.python("publisher", ["-m", "bench.bare.publisher"], env)
@@ -46,7 +46,7 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
 def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
     """Start the serving processes with Envoy before them and return its port."""
     module = "front" if env["BARE_ENGINE"] == Engine.FRONT else "service"
-    sockets = [servers.site.socket(f"bare-{index}") for index in range(processes)]
+    sockets = [servers.context.socket(f"bare-{index}") for index in range(processes)]
     for path in sockets:
         servers.python("orders", ["-m", f"bench.bare.{module}"], {**env, "BARE_LISTEN": f"unix:{path}"})
     await_sockets(sockets)

@@ -22,7 +22,7 @@ from orders.domain.ids import uuid7
 from orders.domain.order import CREATED
 from orders.store import insert_orders
 from stack.supervision import components
-from stack.supervision.components import Component
+from stack.supervision.component import Component
 
 POLL_SECONDS = 0.01
 DRAIN_SECONDS = 300.0
@@ -53,21 +53,21 @@ def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1
     """Yield the publisher draining a full outbox, then the workers counting what it published."""
     env = {"ORDERMESH_PUBLISHER_BATCH_EVENTS": str(batch_events)}
     with running_servers(env, processor_workers=workers) as servers, prepared(servers) as (orders, analytics):
-        outbox_backlog.fill(servers.site.admin_dsn, events)
+        outbox_backlog.fill(servers.context.admin_dsn, events)
         published = Probe(orders, SQL.published)
-        publisher = components.publisher(servers.site)
+        publisher = components.publisher(servers.context)
         yield drained(servers, publisher, published, events, "publisher", {"batch_events": batch_events})
         publisher.runner.stop()
         counted = Probe(analytics, SQL.product_counted)
-        yield drained(servers, components.processor(servers.site), counted, events, "worker", {"workers": workers})
+        yield drained(servers, components.processor(servers.context), counted, events, "worker", {"workers": workers})
 
 
 @contextmanager
 def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycopg.Connection[Any]]]:
     """Make databases, tables and topics, and connect to both databases."""
-    for component in components.preparations(servers.site):
+    for component in components.startup_tasks(servers.context):
         servers.component(component)
-    admin = servers.site.admin_dsn
+    admin = servers.context.admin_dsn
     with connected(admin, "orders") as orders, connected(admin, "analytics") as analytics:
         yield orders, analytics
 

@@ -54,7 +54,7 @@ def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: 
 def grpcio() -> Iterator[Subject]:
     """Run plain grpcio behind the plain Envoy of the bare pipeline."""
     with running_servers() as servers, pipeline(servers, sys.executable, POLLER, CONSUMER) as (env, connection):
-        sockets = [servers.site.socket(f"peer-{index}") for index in range(PROCESSES)]
+        sockets = [servers.context.socket(f"peer-{index}") for index in range(PROCESSES)]
         for path in sockets:
             servers.python("orders", ["-m", f"{PROGRAMS}.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
         await_sockets(sockets)
@@ -82,7 +82,7 @@ def prepared(servers: Servers, topic: str, *, queue: bool) -> dict[str, str]:
     servers.topic(topic)
     if queue:
         teach(dsn)
-    return {"PEER_DSN": dsn, "PEER_KAFKA": servers.site.settings.bootstrap, "PEER_TOPIC": topic}
+    return {"PEER_DSN": dsn, "PEER_KAFKA": servers.context.settings.bootstrap, "PEER_TOPIC": topic}
 
 
 def teach(dsn: str) -> None:

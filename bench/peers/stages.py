@@ -47,7 +47,7 @@ def peer_stages(events: int) -> Iterator[Stage]:
 def fill_topic(servers: Servers, topic: str, events: int) -> None:
     """Make a topic with a number of events."""
     servers.topic(topic)
-    settings = {"bootstrap.servers": servers.site.settings.bootstrap, "queue.buffering.max.messages": events}
+    settings = {"bootstrap.servers": servers.context.settings.bootstrap, "queue.buffering.max.messages": events}
     producer = Producer(settings)
     for _ in range(events):
         order_id = str(uuid.uuid4())
@@ -63,6 +63,6 @@ def alone(
     `beside` names the product's stage that does the same work.
     """
     with ExitStack() as held:
-        own = Servers(servers.site, dict(servers.roots), held)
+        own = Servers(servers.context, dict(servers.roots), held)
         own.python(GROUPS[beside], ["-m", component.module], {**env, **component.env}, str(environment.python()))
         return followed(own.roots, done, events, component.name, dict(component.settings), beside=beside)

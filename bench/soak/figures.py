@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from runtime.postgres.queries import Queries
 from stack.processes import proc
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 SQL = Queries("bench.soak", "soak.sql")
 PARTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")
@@ -33,7 +33,7 @@ def figures(stack: RunningStack) -> dict[str, Any]:
 def tables(stack: RunningStack, database: str) -> dict[str, dict[str, int]]:
     """Return rows, bytes, dead rows and partitions of each table, its partitions added up."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    dsn = make_conninfo(stack.site.admin_dsn, dbname=database)
+    dsn = make_conninfo(stack.context.admin_dsn, dbname=database)
     with psycopg.connect(dsn, autocommit=True) as connection:
         for table, part, is_partition, size_bytes, dead in connection.execute(SQL.tables).fetchall():
             count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(part))).fetchone()

@@ -28,7 +28,7 @@ from runtime.kafka import clients
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async
 from stack.processes.process import started_through
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 FIRST_MIDNIGHT = date(2027, 12, 30)
 BEFORE = timedelta(seconds=10)
@@ -179,7 +179,7 @@ def compare(stack: RunningStack, customers: Customers, night: Night) -> None:
 
 def row(stack: RunningStack, database: str, query: Any) -> Sequence[Any]:
     """Return the one row of a query."""
-    with psycopg.connect(stack.site.dsn(f"{database}_owner"), autocommit=True) as connection:
+    with psycopg.connect(stack.context.dsn(f"{database}_owner"), autocommit=True) as connection:
         found = connection.execute(query).fetchone()
     if found is None:
         raise psycopg.DataError("a query of sums has a row")
@@ -190,12 +190,12 @@ def keep_house(stack: RunningStack) -> None:
     """Do what the services do every minute."""
     retention: dict[str, Any] = {name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()}
     processor = WorkSettings(
-        analytics_dsn=SecretStr(stack.site.dsn("analytics_worker")),
+        analytics_dsn=SecretStr(stack.context.dsn("analytics_worker")),
         kafka_bootstrap=stack.addresses["kafka"],
         **retention,
     )
     analytics_maintenance.run_once(processor)
-    asyncio.run(keep_orders(stack.site.dsn("orders_app"), processor.outbox_retention_days))
+    asyncio.run(keep_orders(stack.context.dsn("orders_app"), processor.outbox_retention_days))
 
 
 async def keep_orders(dsn: str, retention_days: int) -> None:
@@ -225,7 +225,7 @@ def unkept(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> I
             f" (SELECT count(*) FROM {table}_default),"
             " (SELECT count(*) FROM time_partitions(%s) WHERE end_day <= %s::date - %s)"
         )
-        with psycopg.connect(stack.site.dsn(f"{database}_owner"), autocommit=True) as connection:
+        with psycopg.connect(stack.context.dsn(f"{database}_owner"), autocommit=True) as connection:
             parameters = (table, today, today, ahead, table, today, kept[table])
             made, in_default, old = connection.execute(query, parameters).fetchone() or (0, 0, 0)
         if made < ahead + 1:

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.subjects.accounting import Roots
 from runtime.postgres.queries import Queries
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 SQL = Queries("bench.subjects", "subjects.sql")
 POLL_SECONDS = 0.02
@@ -71,16 +71,19 @@ class Subject:
 @contextlib.contextmanager
 def product(name: str = "product", *, env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Subject]:
     """Run the whole platform with the settings that are on by default, and others where they are given."""
-    with running_stack(None, env=env, on_event=lambda _: None, **settings) as running, probes(running) as subject_of:
-        yield subject_of(name, running.site.settings.front_port)
+    with (
+        running_stack(None, env=env, on_state_change=lambda _: None, **settings) as running,
+        probes(running) as subject_of,
+    ):
+        yield subject_of(name, running.context.settings.front_port)
 
 
 @contextlib.contextmanager
 def probes(running: RunningStack) -> Iterator[ProductProbes]:
     """Connect to the databases of a running platform."""
     with (
-        connected(running.site.admin_dsn, "orders") as orders,
-        connected(running.site.admin_dsn, "analytics") as counts,
+        connected(running.context.admin_dsn, "orders") as orders,
+        connected(running.context.admin_dsn, "analytics") as counts,
     ):
         yield ProductProbes(running, orders, counts)
 
@@ -106,9 +109,9 @@ class ProductProbes:
             Probe(self.analytics, SQL.product_counted),
             Probe(self.orders, SQL.wal_bytes),
             {
-                "orders_processes": self.running.site.settings.orders_processes,
-                "processor_workers": self.running.site.settings.processor_workers,
-                "orders_lane": self.running.site.settings.orders_lane,
+                "orders_processes": self.running.context.settings.orders_processes,
+                "processor_workers": self.running.context.settings.processor_workers,
+                "orders_lane": self.running.context.settings.orders_lane,
             },
         )
 

@@ -19,15 +19,16 @@ from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
 
-from stack.machine.paths import StateFolder, temporary_home
 from stack.machine.ports import LOOPBACK, allocate
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.servers.credentials import load_or_create
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
-from stack.supervision.components import Component, servers
-from stack.supervision.site import Site
+from stack.supervision.component import Component
+from stack.supervision.components import servers
+from stack.supervision.context import StackContext
 
 READY_SECONDS = 60.0
 PARTITIONS = 12
@@ -40,28 +41,28 @@ ROOT = Path(__file__).parents[2]
 class Servers:
     """A PostgreSQL and a Kafka of their own, and what is started beside them."""
 
-    site: Site
+    context: StackContext
     roots: dict[str, list[int]]
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def database(self, name: str, statement: bytes) -> str:
         """Make a database with tables and return its DSN."""
-        with psycopg.connect(self.site.admin_dsn, autocommit=True) as connection:
+        with psycopg.connect(self.context.admin_dsn, autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
-        dsn = make_conninfo(self.site.admin_dsn, dbname=name)
+        dsn = make_conninfo(self.context.admin_dsn, dbname=name)
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(statement)
         return dsn
 
     def topic(self, name: str) -> None:
         """Make a topic."""
-        admin = AdminClient({"bootstrap.servers": self.site.settings.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.context.settings.bootstrap})
         admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result()
 
     def python(self, group: str, words: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
         """Start a Python process as part of a group and return its id; it ends with us."""
         command = Command(group, [python, *words], {**inherited_env(), "PYTHONPATH": str(ROOT), **env})
-        process = Process(command, LogFile(self.site.state.logs / f"{group}.log"))
+        process = Process(command, LogFile(self.context.state.logs / f"{group}.log"))
         process.start()
         self.held.callback(process.stop)
         pid = process.pid or 0
@@ -79,9 +80,9 @@ class Servers:
 
     def envoy(self, config: Config, admin_port: int) -> None:
         """Start an Envoy with a configuration."""
-        path = self.site.state.home / f"envoy-{admin_port}.yaml"
+        path = self.context.state.home / f"envoy-{admin_port}.yaml"
         path.write_text(yaml.safe_dump(config))
-        envoy = Envoy(path, admin_port, LogFile(self.site.state.logs / f"envoy-{admin_port}.log"))
+        envoy = Envoy(path, admin_port, LogFile(self.context.state.logs / f"envoy-{admin_port}.log"))
         envoy.start()
         self.held.callback(envoy.stop)
         envoy.wait_ready(READY_SECONDS)
@@ -95,11 +96,11 @@ def running_servers(env: Mapping[str, str] | None = None, **settings: object) ->
         state = StateFolder(held.enter_context(temporary_home()))
         held.enter_context(state.locked())
         chosen = StackSettings.with_free_ports(**settings)
-        site = Site(chosen, state, state.run_dir(), load_or_create(state.credentials), env or {})
+        context = StackContext(chosen, state, state.run_dir(), load_or_create(state.credentials), env or {})
         roots: dict[str, list[int]] = {}
-        started = Servers(site, roots)
+        started = Servers(context, roots)
         held.enter_context(started.held)
-        for component in servers(site):
+        for component in servers(context):
             started.component(component)
         yield started
 

@@ -80,14 +80,14 @@ def old_snapshot(events: int, seconds: float) -> Iterator[Point]:
     with contextlib.ExitStack() as held:
         servers = held.enter_context(running_servers())
         orders, _ = held.enter_context(stages.prepared(servers))
-        holder = held.enter_context(connected(servers.site.admin_dsn, "orders"))
+        holder = held.enter_context(connected(servers.context.admin_dsn, "orders"))
         holder.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute(SQL.hold_snapshot)
-        publisher, published = components.publisher(servers.site), Probe(orders, SQL.published)
+        publisher, published = components.publisher(servers.context), Probe(orders, SQL.published)
         for number in range(1, SNAPSHOT_ROUNDS + 1):
             if number > 1:
                 time.sleep(seconds / (SNAPSHOT_ROUNDS - 1))
-            outbox_backlog.fill(servers.site.admin_dsn, events)
+            outbox_backlog.fill(servers.context.admin_dsn, events)
             before = published()
             stage = stages.drained(servers, publisher, after(published, before), events, "publisher", {})
             publisher.runner.stop()

@@ -21,7 +21,7 @@ from bench.measure.end_to_end import Run, peak
 from bench.subjects.pipeline import probes, product
 from bench.subjects.servers import READY_SECONDS, free_port, plain_front
 from stack.processes.logfile import LogFile
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 from stack.servers.envoy import Envoy
 
 Cut = Callable[[Config], None]
@@ -111,22 +111,24 @@ def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
     found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(running, port, admin)}
     for name, cut in CUTS.items():
         found[name] = lambda port, admin, cut=cut: trimmed(full(running, port, admin), cut)  # type: ignore[misc]  # one more parameter with a default
-    found["nothing but transcoder and limit"] = lambda port, admin: plain_front(port, admin, running.site.lane_sockets)
+    found["nothing but transcoder and limit"] = lambda port, admin: plain_front(
+        port, admin, running.context.lane_sockets
+    )
     return found
 
 
 def full(running: RunningStack, port: int, admin_port: int) -> Config:
     """Return the platform's own configuration on other ports."""
-    site = running.site
+    context = running.context
     values = EnvoyValues.local(
-        site.run_dir,
+        context.run_dir,
         front_port=port,
         admin_port=admin_port,
         stats_port=free_port(),
-        orders_sockets=site.orders_sockets,
-        lane_sockets=site.lane_sockets,
-        access_log=Path(f"{site.access_log.path}.{port}"),
-        orders_active=site.orders_active,
+        orders_sockets=context.orders_sockets,
+        lane_sockets=context.lane_sockets,
+        access_log=Path(f"{context.access_log.path}.{port}"),
+        orders_active=context.orders_active,
     )
     return bootstrap(values)
 
@@ -142,9 +144,9 @@ def trimmed(config: Config, cut: Cut) -> Config:
 def another_envoy(running: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
     """Run one more Envoy in front of a platform; gives its port and its process."""
     port, admin_port = free_port(), free_port()
-    path = running.site.state.home / f"envoy-{admin_port}.yaml"
+    path = running.context.state.home / f"envoy-{admin_port}.yaml"
     path.write_text(yaml.safe_dump(config(port, admin_port)))
-    envoy = Envoy(path, admin_port, LogFile(running.site.state.logs / f"envoy-{admin_port}.log"))
+    envoy = Envoy(path, admin_port, LogFile(running.context.state.logs / f"envoy-{admin_port}.log"))
     envoy.start()
     try:
         envoy.wait_ready(READY_SECONDS)

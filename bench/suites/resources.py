@@ -9,7 +9,7 @@ from bench.loads import h2load
 from bench.loads.closed_model import REST
 from bench.subjects import accounting
 from bench.subjects.pipeline import probes
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 IDLE_SECONDS = 3.0
 
@@ -18,7 +18,7 @@ def idle() -> dict[str, Any]:
     """Start a platform whose programs were prepared before, give it one order, and see what it takes at rest."""
     began = time.monotonic()
     with running_stack() as running, probes(running) as subject_of:
-        subject = subject_of("product", running.site.settings.front_port)
+        subject = subject_of("product", running.context.settings.front_port)
         answers = h2load.run(REST, subject.port, 1)
         first_order_seconds = time.monotonic() - began
         subject.drain(answers.calls)

@@ -22,7 +22,7 @@ from bench.report.result import Result
 from bench.subjects.pipeline import NotDrained, Subject, probes, product
 from bench.suites import growth, levers, overload, resources, tables
 from stack.errors import StackError
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProcessError)
 
@@ -125,7 +125,7 @@ def flooded(result: Result, plan: Plan) -> None:
 def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: float) -> None:
     """Run the load generator against the platform."""
     with noted(result, shape[1]), running_stack() as running, probes(running) as subject_of:
-        subject = subject_of("product", running.site.settings.front_port)
+        subject = subject_of("product", running.context.settings.front_port)
         found = open_model.run(subject_of, subject, "rest", shape, seconds)
         result.open_runs.append(found.as_json())
         outcome, orders = found.generator["outcome"], found.generator["orders"]

@@ -18,7 +18,7 @@ from bench.loads.closed_model import GRPC_HEADERS, SERVICE, Load
 from bench.subjects import accounting
 from bench.subjects.pipeline import SQL, Subject, probes
 from bench.suites.growth import Point
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 CHUNK_ROWS = 500_000
 CUSTOMERS = 100_000
@@ -42,8 +42,8 @@ PRODUCTS = Table(SQL.fill_products, SQL.products_filled, SQL.settle_products)
 def curves(orders: Sequence[int], products: Sequence[int]) -> Iterator[Point]:
     """Yield the cost of each call with so many orders of 100,000 customers, then with so many products."""
     with running_stack() as running, probes(running) as subject_of:
-        subject = subject_of("product", running.site.settings.front_port)
-        with psycopg.connect(make_conninfo(running.site.admin_dsn, dbname="orders"), autocommit=True) as admin:
+        subject = subject_of("product", running.context.settings.front_port)
+        with psycopg.connect(make_conninfo(running.context.admin_dsn, dbname="orders"), autocommit=True) as admin:
             for rows in orders:
                 fill(admin, ORDERS, rows)
                 yield from points(subject, rows, "orders", calls_on_orders(admin))

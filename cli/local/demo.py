@@ -19,17 +19,17 @@ from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.live import Live
 from rich.text import Text
 
-from cli.local.lifecycle import fetch, show_event, show_move
+from cli.local.lifecycle import fetch, show_move, show_state_change
 from cli.output import charts
-from cli.output.screen import console, print_heading
+from cli.output.terminal import console, print_heading
 from cli.pipeline import verify
 from runtime.exit_codes import ExitCode
 from stack.machine import ports
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 from stack.prepare import prepared
-from stack.running import start_movable
+from stack.running_stack import start_on_free_ports
 from stack.settings import StackSettings
-from stack.supervision.supervisor import Stack
+from stack.supervision.stack_supervisor import Stack
 
 PHASES = ("rest", "grpc")
 POLL_SECONDS = 0.5
@@ -74,7 +74,7 @@ def demo(
 @contextlib.contextmanager
 def started(home: Path) -> Iterator[Stack]:
     """Run a stack on the usual ports, on others where those are taken."""
-    stack = start_movable(lambda: Stack(home, usable_settings(), on_event=show_event))
+    stack = start_on_free_ports(lambda: Stack(home, usable_settings(), on_state_change=show_state_change))
     try:
         yield stack
     finally:

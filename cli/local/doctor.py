@@ -6,10 +6,10 @@ import sys
 
 from rich.text import Text
 
-from cli.output.screen import console, plain_table
-from cli.place import local_status, settings_to_start
+from cli.output.terminal import console, plain_table
+from cli.target import local_status, settings_to_start
 from runtime.exit_codes import ExitCode
-from stack import checks
+from stack import machine_checks
 from stack.machine.paths import default_home
 
 
@@ -17,11 +17,11 @@ def doctor() -> None:
     """Look at what a stack needs on this machine; say how to get what is missing."""
     table = plain_table("", "what", "found")
     remedies = []
-    for finding in checks.examine(default_home(), settings_to_start()):
-        mark = Text("ok", "green") if finding.good else Text("missing", "red")
-        table.add_row(mark, finding.name, finding.found)
-        if not finding.good:
-            remedies.append(f"{finding.name}: {finding.remedy}")
+    for check in machine_checks.check_machine(default_home(), settings_to_start()):
+        mark = Text("ok", "green") if check.passed else Text("missing", "red")
+        table.add_row(mark, check.name, check.found)
+        if not check.passed:
+            remedies.append(f"{check.name}: {check.remedy}")
     console.print(table)
     for remedy in remedies:
         console.print(Text.assemble(("* ", "red"), remedy), soft_wrap=True)

@@ -15,20 +15,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.output.screen import console, errors, output_may_fail, plain_table
-from cli.pipeline.components import Part, all_well, ask_gateway, parts
-from cli.place import finds_ports, local_status, require_status, settings_to_start
+from cli.output.terminal import console, errors, ignore_output_errors, plain_table
+from cli.pipeline.component_rows import Part, all_healthy, parts, query_gateway
+from cli.target import chooses_free_ports, local_status, require_status, settings_to_start
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
-from stack.checks import open_files
-from stack.machine.paths import StateFolder, default_home
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
+from stack.machine_checks import open_files
 from stack.prepare import prepare, prepared
-from stack.running import start_movable
-from stack.servers.brokers import SETTING
+from stack.running_stack import start_on_free_ports
+from stack.servers.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
-from stack.supervision.board import Event
+from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import StackStatus, State, read_status, stop_running
-from stack.supervision.supervisor import Stack
+from stack.supervision.status_board import StateChange
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -52,7 +53,7 @@ def up(
 ) -> None:
     """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
-        os.environ[SETTING] = str(brokers)
+        os.environ[BROKERS_SETTING] = str(brokers)
         if StackSettings.load().external_kafka:
             raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP names another")
     if port_offset is not None:
@@ -62,7 +63,7 @@ def up(
     if detach:
         start_detached()
         return
-    output_may_fail()
+    ignore_output_errors()
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: interrupted.set())
@@ -79,16 +80,16 @@ def up(
 def start(interrupted: threading.Event) -> Stack:
     """Start the stack, on other ports when it finds its ports by itself and one was lost meanwhile."""
     # Where this folder's own stack holds the usual ports, its lock is what is told.
-    moves = finds_ports(StackSettings.load()) and local_status() is None
+    moves = chooses_free_ports(StackSettings.load()) and local_status() is None
 
     def make() -> Stack:
         settings = settings_to_start()
         if moves:
             show_move(settings.port_offset)
-        return Stack(settings=settings, on_event=show_event)
+        return Stack(settings=settings, on_state_change=show_state_change)
 
     if moves:
-        return start_movable(make, interrupted)
+        return start_on_free_ports(make, interrupted)
     stack = make()
     stack.up(interrupted)
     return stack
@@ -116,7 +117,7 @@ def start_detached() -> None:
     while child.poll() is None:
         known = read_status(home.status)
         if known is not None and known.supervisor.pid == child.pid and known.ready:
-            if finds_ports(StackSettings.load()):
+            if chooses_free_ports(StackSettings.load()):
                 show_move(known.port_offset)
             show_ready(known, time.monotonic() - started_at)
             return
@@ -138,13 +139,13 @@ def down() -> None:
 def status() -> None:
     """Show every part with its state, address and restarts; the exit code is 0 only when all get on."""
     known = require_status()
-    found = list(parts(known, ask_gateway(known)))
+    found = list(parts(known, query_gateway(known)))
     console.print(parts_table(found))
-    if not all_well(found):
+    if not all_healthy(found):
         sys.exit(ExitCode.DIFFERS)
 
 
-def show_event(event: Event) -> None:
+def show_state_change(event: StateChange) -> None:
     """Print what a component came to."""
     look = LOOK.get(event.state, "dim")
     detail = f"  {event.detail}" if event.detail else ""
@@ -158,7 +159,7 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
     console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
     files = open_files()
-    if not files.good:
+    if not files.passed:
         console.print(f"open files: {files.found}; {files.remedy}", soft_wrap=True)
     console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
     for line in examples(rest, grpc):

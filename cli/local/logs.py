@@ -11,9 +11,10 @@ import typer
 from rich.text import Text
 
 from cli.local.log_lines import LogLine, parse
-from cli.output.screen import console, reader_may_leave
+from cli.output.terminal import console, until_interrupted
 from stack.errors import ServerFailed
-from stack.machine.paths import StateFolder, default_home
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
 
 # Shown when they are named: a line per request, and what `up` printed, which is in the supervisor's log too.
 NAMED_ONLY = {"access", "up"}
@@ -45,7 +46,7 @@ def logs(
     """Show the last log lines of all parts, merged by time."""
     tails = [Tail(path) for path in chosen_files(component)]
     width = max(len(tail.part) for tail in tails)
-    with reader_may_leave():
+    with until_interrupted():
         show(last_lines(tails, lines), width, as_json=as_json)
         while follow:
             time.sleep(POLL_SECONDS)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.output.screen import console
-from cli.place import require_status
+from cli.output.terminal import console
+from cli.target import require_status
 
 
 class Page(StrEnum):

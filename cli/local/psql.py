@@ -11,7 +11,7 @@ import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typer.core import TyperCommand
 
-from cli.place import role_dsn
+from cli.target import role_dsn
 from runtime.postgres.connections import CONNECT_TIMEOUT_SECONDS
 from stack.machine.paths import default_cache
 from stack.servers.credentials import VIEWER

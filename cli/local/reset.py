@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cli.output.screen import console
-from cli.place import local_status
+from cli.output.terminal import console
+from cli.target import local_status
 from stack.errors import StateInUse
-from stack.machine.paths import StateFolder, default_home
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
 from stack.supervision.status import read_status
 
 ANEW = " `ordermesh up` starts with empty local servers."
@@ -25,7 +26,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
         return
     state = StateFolder(home)
     last = read_status(state.status)
-    stays = "" if last is None or not last.given else f" These stay: {'; '.join(last.given)}."
+    stays = "" if last is None or not last.external_data else f" These stay: {'; '.join(last.external_data)}."
     if not yes:
         typer.confirm(f"All orders, events, metrics and logs in {home} will be deleted.{stays} Delete?", abort=True)
     with state.locked():

@@ -10,7 +10,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from rich.table import Table
 from rich.text import Text
 
-from cli.output.screen import console, plain_table
+from cli.output.terminal import console, plain_table
 
 BAR_CELLS = 40
 CALL_SECONDS = 5.0

@@ -12,8 +12,8 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from pydantic import SecretStr
 from rich.table import Table
 
-from cli.output.screen import console, plain_table
-from cli.place import ANALYTICS, use_local_kafka
+from cli.output.terminal import console, plain_table
+from cli.target import ANALYTICS, use_local_kafka
 from processor.consume import pauses
 from processor.counting import store
 from processor.dead_letters import inspection

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli.place import require_status
+from cli.target import require_status
 from loadgen.__main__ import main as loadgen
 from stack.errors import ServerFailed
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from ordermesh.events.v1.events_pb2 import EventType
 
-from cli.output.screen import console, errors, plain_table
-from cli.place import ORDERS
+from cli.output.terminal import console, errors, plain_table
+from cli.target import ORDERS
 from orders.outbox import admin
 from orders.outbox.admin import Choice
 from runtime.exit_codes import ExitCode

@@ -11,8 +11,8 @@ import typer
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.text import Text
 
-from cli.output.screen import console, plain_table
-from cli.place import front_address
+from cli.output.terminal import console, plain_table
+from cli.target import front_proxy_address
 from runtime.exit_codes import ExitCode
 
 Response = pipeline_pb2.ReconcileResponse
@@ -25,7 +25,7 @@ def verify(
     wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,
 ) -> None:
     """Compare orders and metrics; the exit code is 0 only when everything agrees."""
-    response = settled(front_address(target), wait)
+    response = settled(front_proxy_address(target), wait)
     show(response)
     if response.verdict != Response.AGREES:
         sys.exit(ExitCode.DIFFERS)

@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 from confluent_kafka import Message
 
-from cli.output.screen import reader_may_leave
-from cli.place import use_local_kafka
+from cli.output.terminal import until_interrupted
+from cli.target import use_local_kafka
 from cli.topics.event_lines import EventLines
-from cli.topics.reader import Start, TopicReader
+from cli.topics.topic_reader import Start, TopicReader
 from runtime import timestamps
 from runtime.kafka import topics
 from runtime.settings import Settings
@@ -52,7 +52,7 @@ def tail(
     start = start_of(begin, LAST_EVENTS if last is None else last)
     use_local_kafka()
     reader = TopicReader(Settings.load(), list(dict.fromkeys(topic)), start)
-    with closing(reader), reader_may_leave():
+    with closing(reader), until_interrupted():
         write(islice(found(reader, start, follow=follow), limit), flush=follow)
 
 

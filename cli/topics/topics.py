@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import typer
 from pydantic import Field
 
-from cli.output.screen import console, plain_table
-from cli.place import use_local_kafka
+from cli.output.terminal import console, plain_table
+from cli.target import use_local_kafka
 from cli.topics.tail import tail
 from gateway.backends.event_log import EventLog
 from gateway.backends.log_state import LogState, lag

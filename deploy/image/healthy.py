@@ -7,7 +7,7 @@ import sys
 
 from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
-from stack.supervision.probe import target_serves
+from stack.supervision.health_checks import target_serves
 
 LISTENERS = ("ORDERMESH_ORDERS_LISTEN", "ORDERMESH_ANALYTICS_LISTEN", "ORDERMESH_GATEWAY_LISTEN")
 METRICS = "ORDERMESH_METRICS_ADDRESS"

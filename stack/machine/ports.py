@@ -1,4 +1,4 @@
-"""Ports of this machine: free ones to use, and who holds one that is taken."""
+"""Ports of this machine: free ones, claims among stacks, and the process that uses a taken one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stack.errors import PortTaken
 from stack.processes import proc
 
 LOOPBACK = "127.0.0.1"
-# Below what the kernel takes for outgoing connections: no client is given one between our look and our bind.
+# Below the ephemeral ports: no client connection takes one between our check and our bind.
 AUTO_RANGE = range(20_000, 32_000)
 LISTEN_STATE = "0A"
 COMMAND_CHARACTERS = 40
-REMEDY = "stop what holds it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
+REMEDY = "stop the process that uses it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on this port now; sockets that linger after a close do not count."""
+    """Return whether a server could listen on this port now; sockets in TIME_WAIT do not matter."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,7 +32,7 @@ def is_free(port: int) -> bool:
 
 
 def allocate(count: int) -> list[int]:
-    """Return count different ports that are free now, spread so that stacks side by side rarely meet."""
+    """Return `count` free ports, chosen at random so that concurrent stacks rarely collide. Raises PortTaken."""
     found: list[int] = []
     for port in random.sample(AUTO_RANGE, len(AUTO_RANGE)):
         if is_usable(port):
@@ -58,7 +58,7 @@ def listening_inodes(port: int) -> set[str]:
 
 
 def holder(port: int) -> int | None:
-    """Return the process that listens on a port; None when nobody does or it belongs to somebody else."""
+    """Return the pid of the process that listens on a port, None for none or one of another user."""
     wanted = {f"socket:[{inode}]" for inode in listening_inodes(port)}
     if not wanted:
         return None
@@ -73,7 +73,7 @@ def holder(port: int) -> int | None:
 
 
 def describe_holder(port: int) -> str:
-    """Return words for who listens on a port."""
+    """Return a description of the process that listens on a port."""
     pid = holder(port)
     if pid is None:
         return "a process of another user"
@@ -81,29 +81,29 @@ def describe_holder(port: int) -> str:
 
 
 def shortened(command_line: str) -> str:
-    """Return the program's name and its first words, for a line on a terminal."""
+    """Return the program's name and its first arguments, at most COMMAND_CHARACTERS."""
     program, _, rest = command_line.partition(" ")
     words = f"{os.path.basename(program)} {rest}".strip()
     return words if len(words) <= COMMAND_CHARACTERS else words[: COMMAND_CHARACTERS - 3] + "..."
 
 
 def is_usable(port: int) -> bool:
-    """Say whether a stack could start with this port: nothing listens there and no stack has claimed it."""
+    """Return whether a stack could use this port: nothing listens there and no stack has claimed it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        # Another stack may want to claim it at this moment, so this look must not.
+        # Connects instead of binding, which could fail the claim of another stack.
         return probe.connect_ex(claim_address(port)) != 0 and is_free(port)
 
 
 def claim_address(port: int) -> str:
-    """Return the abstract Unix address that stands for a port.
+    """Return the abstract Unix address that represents a port.
 
-    It is as exclusive as the port, of the same network namespace, and ends with the process that bound it.
+    Like the port, it is exclusive in its network namespace, and is released when the process ends.
     """
     return f"\0ordermesh-port-{port}"
 
 
 def try_claim(port: int) -> socket.socket | None:
-    """Claim a port among the stacks of this machine until the result is closed; None when another stack has it."""
+    """Claim a port among the stacks of this machine until the result is closed; return None when it is claimed."""
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(claim_address(port))
@@ -117,12 +117,12 @@ def try_claim(port: int) -> socket.socket | None:
 
 @contextlib.contextmanager
 def claimed(ports: Mapping[str, int]) -> Iterator[None]:
-    """Hold ports that nothing listens on, so that no stack that starts meanwhile takes one before it is used.
+    """Claim free ports, so that no other stack takes one before it is used.
 
-    Raises PortTaken with every port that is taken; the keys say what each is for.
+    Raises PortTaken with every port that is taken; the keys are their purposes.
     """
     with contextlib.ExitStack() as held:
-        # In one order everywhere: of two stacks that want the same ports, one gets them.
+        # In the same order everywhere: of two stacks that want the same ports, one gets all of them.
         for port in sorted(set(ports.values())):
             claim = try_claim(port)
             if claim is None:
@@ -133,11 +133,11 @@ def claimed(ports: Mapping[str, int]) -> Iterator[None]:
             yield
             return
     require_free(ports)
-    raise PortTaken(f"port {port} is about to be used by another stack that starts: {REMEDY}")
+    raise PortTaken(f"port {port} is claimed by another stack that is starting: {REMEDY}")
 
 
 def require_free(ports: Mapping[str, int]) -> None:
-    """Raise PortTaken with every port that is taken; the keys say what each is for."""
+    """Raise PortTaken with every port that is taken; the keys are their purposes."""
     taken = [
         f"port {port} ({purpose}) is taken by {describe_holder(port)}"
         for purpose, port in ports.items()

@@ -1,4 +1,4 @@
-"""A log file that a child process appends to and that stays bounded."""
+"""A log file of limited size that a child process appends to."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ TAIL_BYTES = 16 * 1024
 
 @dataclass(frozen=True)
 class LogFile:
-    """Names a log file and its size bound; one older copy is kept as <name>.1."""
+    """A log file and its size limit; one older copy is kept as <name>.1."""
 
     path: Path
     limit_bytes: int = 16 * 1024 * 1024
 
     def open_append(self) -> int:
-        """Return a descriptor for a child; appending keeps it right when the file is cut. Raises OSError."""
+        """Return a descriptor for a child, in append mode so that the file can be truncated. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def open_append_or_null(self) -> int:
-        """Return a descriptor for a child, one that drops everything where the file cannot be opened."""
+        """Return a descriptor for a child, of /dev/null when the file cannot be opened."""
         try:
             return self.open_append()
         except OSError:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
     def rotate(self) -> bool:
-        """Copy the file aside and cut it when it is over its bound; say whether it was. Raises OSError.
+        """Copy and truncate the file when it is above its limit; return whether it was. Raises OSError.
 
-        The bound holds on a full disk too: what cannot be copied is dropped.
+        The limit holds on a full disk too: what cannot be copied is dropped.
         """
         if self.size_bytes() <= self.limit_bytes:
             return False
@@ -47,13 +47,13 @@ class LogFile:
         return True
 
     def try_rotate(self) -> bool:
-        """Rotate as far as it can be done: a log must not keep anything from running."""
+        """Rotate, without raising an error: a log must not stop anything else."""
         with contextlib.suppress(OSError):
             return self.rotate()
         return False
 
     def size_bytes(self) -> int:
-        """Return the size, 0 when there is no file that can be seen."""
+        """Return the size, 0 when there is no readable file."""
         try:
             return self.path.stat().st_size
         except OSError:

@@ -1,4 +1,4 @@
-"""What /proc says about processes that may not be our children."""
+"""Reads /proc: processes that may not be our children."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ END_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ProcessId:
-    """Names one process for good: a pid alone is given again, a pid with its start time is not."""
+    """Identifies one process: a pid is reused, a pid with its start time is not."""
 
     pid: int
     started_ticks: int
 
     def alive(self) -> bool:
-        """Say whether this very process still runs; a zombie does not."""
+        """Return whether this process still runs; a zombie does not."""
         return identify(self.pid) == self
 
 
@@ -37,7 +37,7 @@ def stat_fields(pid: int) -> list[str]:
 
 
 def identify(pid: int) -> ProcessId | None:
-    """Return the identity of a running process; None for one that ended."""
+    """Return the ProcessId of a running process, None when it has ended."""
     fields = stat_fields(pid)
     if not fields or fields[0] in ("Z", "X"):
         return None
@@ -45,7 +45,7 @@ def identify(pid: int) -> ProcessId | None:
 
 
 def command_line(pid: int) -> str:
-    """Return what a process was started as, empty when it cannot be read."""
+    """Return the command line of a process, empty when it cannot be read."""
     try:
         words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
         return b" ".join(words).decode("utf-8", "replace").strip()
@@ -54,12 +54,12 @@ def command_line(pid: int) -> str:
 
 
 def pids() -> list[int]:
-    """Return the ids of all processes that can be seen."""
+    """Return the pids of all visible processes."""
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def working_in(folder: Path, program: str) -> list[int]:
-    """Return the processes of a program whose working folder is folder; a person's shell in it is none of them."""
+    """Return the pids of the processes of a program whose working directory is folder."""
     wanted = os.path.realpath(folder)
     found = []
     for pid in pids():
@@ -73,7 +73,7 @@ def working_in(folder: Path, program: str) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the running children of a process, their children and so on."""
+    """Return the pids of all running descendants of a process."""
     parents = {other: int(fields[1]) for other in pids() if (fields := stat_fields(other)) and fields[0] != "Z"}
     found: list[int] = []
     waiting = [pid]
@@ -85,15 +85,15 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def end_all(find: Callable[[], list[int]], stop_signal: signal.Signals, patience_seconds: float) -> None:
-    """Signal what find returns until it returns nothing; kill it when patience is over."""
-    deadline = time.monotonic() + patience_seconds
+def end_all(find: Callable[[], list[int]], stop_signal: signal.Signals, grace_seconds: float) -> None:
+    """Send a signal to the processes that `find` returns, SIGKILL after the grace period; block until all ended."""
+    deadline = time.monotonic() + grace_seconds
     sent: set[int] = set()
     while running := find():
-        patient = time.monotonic() < deadline
+        in_grace = time.monotonic() < deadline
         for pid in running:
-            if not patient or pid not in sent:
+            if not in_grace or pid not in sent:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, stop_signal if patient else signal.SIGKILL)
+                    os.kill(pid, stop_signal if in_grace else signal.SIGKILL)
         sent.update(running)
         time.sleep(END_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What the supervisor can start: a service that stays, a task that ends, a step in this process."""
+"""What a component runs: a service, a task that ends, or a function in this process."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from stack.processes.process import POLL_SECONDS, Command, Process
 
 
 class Runner(Protocol):
-    """Something with a life: started, waited for, stopped."""
+    """Something that is started, waited for and stopped."""
 
     @property
     def process(self) -> Process | None:
-        """The process behind it, None before the first start or when there is none."""
+        """Its process, None before the first start or when it has none."""
 
     def start(self) -> None:
-        """Start it; raise StackError when it cannot be."""
+        """Start it. Raises StackError."""
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until it can be used; raise ServerFailed when it ends or is not in time."""
+        """Block until it is ready. Raises ServerFailed when it ends or is not ready in time."""
 
     def stop(self) -> None:
         """Stop it; blocks until it is gone."""
 
 
 class Program:
-    """Runs a process that was told how to run."""
+    """Runs a command as a process."""
 
     def __init__(self, command: Command, log: LogFile) -> None:
         self._process = Process(command, log)
@@ -44,27 +44,27 @@ class Program:
         self._process.start()
 
     def stop(self) -> None:
-        """Stop the process when it still runs; blocks until it is gone."""
+        """Stop the process if it runs; blocks until it is gone."""
         self._process.stop()
 
 
 class Service(Program):
-    """Runs a process that stays, with a probe that says when it serves."""
+    """Runs a process that keeps running, with a probe that tells when it is ready."""
 
     def __init__(self, command: Command, log: LogFile, probe: Callable[[], bool]) -> None:
         super().__init__(command, log)
         self._probe = probe
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the probe says yes; raise ServerFailed when the process ends or does not in time."""
+        """Block until the probe succeeds. Raises ServerFailed when the process ends or is not ready in time."""
         await_ready(self._process, self._probe, timeout_seconds)
 
 
 class Task(Program):
-    """Runs a process that does one thing and ends."""
+    """Runs a process that ends by itself."""
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the process has ended well; raise ServerFailed when it ends badly or not in time."""
+        """Block until the process has succeeded. Raises ServerFailed when it fails or does not end in time."""
         if not self._process.wait(timeout_seconds):
             raise self._process.failure(f"did not finish within {timeout_seconds:g} s")
         if self._process.returncode != 0:
@@ -72,7 +72,7 @@ class Task(Program):
 
 
 class Step:
-    """Calls a function of this process once."""
+    """Calls a function in this process."""
 
     process = None
 
@@ -84,14 +84,14 @@ class Step:
         self._call()
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Return at once: the call is over when start returns."""
+        """Return at once: start has returned from the call."""
 
     def stop(self) -> None:
-        """Do nothing: a call that is over has nothing to stop."""
+        """Do nothing: the call is over."""
 
 
 def await_ready(process: Process | None, probe: Callable[[], bool], timeout_seconds: float) -> None:
-    """Block until the probe says yes; raise ServerFailed when the process ends or is not ready in time."""
+    """Block until the probe succeeds. Raises ServerFailed when the process ends or is not ready in time."""
     if process is None:
         raise ServerFailed("not started")
     deadline = time.monotonic() + timeout_seconds

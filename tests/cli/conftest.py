@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from command import Place, as_person
 
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 from stack.prepare import prepare
-from stack.processes.identity import unprivileged
+from stack.processes.server_account import unprivileged_account
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def persons_place() -> Iterator[Place]:
         prefix: tuple[str, ...] = ()
         if os.geteuid() == 0:
             prepare()
-            person = unprivileged()
+            person = unprivileged_account()
             os.chown(home, person.uid, person.gid)
             prefix = as_person(person)
         made = Place(home, prefix)

@@ -197,7 +197,7 @@ def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> Non
 def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Place) -> None:
     done = running.run("up")
     assert done.returncode == 5
-    assert "runs already" in done.stderr
+    assert "is already running" in done.stderr
     assert "ordermesh down" in done.stderr
     assert running.order()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "clients" / "python"))

@@ -22,7 +22,7 @@ from ordermesh_client import (
     ReconcileResponse,
 )
 
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "python").glob("*.py"))

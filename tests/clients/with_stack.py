@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from three_brokers import ThreeBrokers
 
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 
 # The load of the tests of faults.
 sys.path.append(str(Path(__file__).parents[1] / "faults"))

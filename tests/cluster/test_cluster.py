@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from three_brokers import ThreeBrokers, assert_copies
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -14,10 +14,10 @@ from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
-from stack.servers.kafka_config import alone
+from stack.servers.kafka_config import single_broker
 
 READY_SECONDS = 60.0
 GROUP = "ordermesh-metrics"
@@ -28,7 +28,7 @@ def older() -> Iterator[Kafka]:
     with temporary_home() as home:
         port, controller_port = ports.allocate(2)
         told = {"group.coordinator.rebalance.protocols": "classic"}
-        membership = dataclasses.replace(alone(home, controller_port), properties=told)
+        membership = dataclasses.replace(single_broker(home, controller_port), properties=told)
         broker = Kafka(home, port, controller_port, LogFile(home / "kafka.log"), membership=membership)
         broker.start()
         try:

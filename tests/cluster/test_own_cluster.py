@@ -6,11 +6,11 @@ import pytest
 from three_brokers import assert_copies
 
 from stack.errors import SettingInvalid
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 from stack.processes import proc
-from stack.running import running_stack
+from stack.running_stack import running_stack
 from stack.settings import StackSettings
-from stack.supervision.supervisor import Stack
+from stack.supervision.stack_supervisor import Stack
 
 pytestmark = pytest.mark.timeout(240)
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")

@@ -52,7 +52,7 @@ class ThreeBrokers:
             broker.wait_ready(READY_SECONDS)
 
     def stop(self) -> None:
-        """Stop all three at once: one alone would wait for the others."""
+        """Stop all three at once: a single one would wait for the others."""
         with ThreadPoolExecutor(len(NODES)) as pool:
             list(pool.map(Kafka.stop, self.brokers.values()))
 
@@ -95,7 +95,9 @@ class ThreeBrokers:
             "ssl.keystore.location": str(self._folder / "store.pem"),
         }
         words = ("-S", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
-        more = dataclasses.replace(membership, properties={**membership.properties, **DOOR, **own}, format_words=words)
+        more = dataclasses.replace(
+            membership, properties={**membership.properties, **DOOR, **own}, format_arguments=words
+        )
         return Kafka(broker.folder, broker.port, broker.controller_port, broker.log, membership=more)
 
 

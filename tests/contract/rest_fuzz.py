@@ -13,7 +13,7 @@ import urllib.request
 import venv
 from pathlib import Path
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 PINNED = "schemathesis==4.32.5"
 HOME = Path(sys.prefix) / "schemathesis"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from browser import Page, browsing
 
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 # The pictures stay, to be looked at.
 PICTURES = Path(os.environ.get("DASHBOARD_PICTURES") or tempfile.mkdtemp(prefix="ordermesh-dashboard-"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from front_door import Platform
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 LOW_LIMIT_PER_SECOND = 4
 held = contextlib.ExitStack()

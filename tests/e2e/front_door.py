@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 PATIENCE_SECONDS = 30.0
 CALL_SECONDS = 15.0
@@ -107,7 +107,7 @@ class Platform:
 
     def one(self, database: str, query: Any, *values: object) -> Any:
         """Return the first row of a query in one of the databases."""
-        with psycopg.connect(self.stack.site.dsn(f"{database}_owner")) as connection:
+        with psycopg.connect(self.stack.context.dsn(f"{database}_owner")) as connection:
             return connection.execute(query, values).fetchone()
 
     def stored(self) -> tuple[object, ...]:

@@ -23,7 +23,7 @@ LONG_ORDERS = """
 @pytest.fixture(scope="module")
 def long_orders(platform: Platform) -> Iterator[None]:
     """Orders without events: they go before a reconciliation looks."""
-    with psycopg.connect(platform.stack.site.dsn("orders_owner"), autocommit=True) as connection:
+    with psycopg.connect(platform.stack.context.dsn("orders_owner"), autocommit=True) as connection:
         connection.execute(LONG_ORDERS, (CUSTOMER,))
         yield
         connection.execute("DELETE FROM orders WHERE customer_id = %s", (CUSTOMER,))

@@ -115,7 +115,7 @@ def test_every_line_of_a_service_log_is_json_with_time_level_and_service(platfor
         assert [line for line in lines if not {"time", "level", "event", "service"} <= set(line)] == []
     for name in SERVICES:
         text = (platform.stack.stack.state.logs / f"{name}.log").read_text()
-        assert not any(password in text for password in platform.stack.site.credentials.passwords.values()), name
+        assert not any(password in text for password in platform.stack.context.credentials.passwords.values()), name
 
 
 def test_the_metrics_of_every_service_move_with_an_order(platform: Platform) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from faulted import Faulted
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import psycopg
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 
 from stack.processes import proc
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 ORDERS_PER_SECOND = 200
 # Long enough for anything that is broken meanwhile: the load is ended when the fault is over.
@@ -68,7 +68,7 @@ class Faulted:
 
     def one(self, database: str, query: Any, *values: object) -> Any:
         """Return the first row of a query in one of the databases."""
-        with psycopg.connect(self.stack.site.dsn(f"{database}_owner")) as connection:
+        with psycopg.connect(self.stack.context.dsn(f"{database}_owner")) as connection:
             return connection.execute(query, values).fetchone()
 
     def stored(self) -> int:

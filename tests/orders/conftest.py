@@ -21,7 +21,7 @@ from runtime.kafka.topics import EVENT_TOPICS, create_topics
 from runtime.postgres.connections import migrate
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.paths import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision

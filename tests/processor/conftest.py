@@ -12,7 +12,7 @@ from runtime.kafka.clients import admin
 from runtime.postgres.connections import migrate
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.paths import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision

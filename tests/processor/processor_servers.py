@@ -11,7 +11,7 @@ from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS, create_topics
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.paths import StateFolder
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from lane_load import FULL, SHORT, Amounts
 
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 
 @pytest.fixture(scope="session")

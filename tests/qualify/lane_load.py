@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 # Channels to one target share connections unless told otherwise, and clients that harm each other must not.
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]

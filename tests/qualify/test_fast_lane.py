@@ -25,7 +25,7 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime.errors import InvalidRequest, Overloaded, ServiceError, Violation
 from runtime.grpc.error_mapping import to_status
-from stack.running import RunningStack
+from stack.running_stack import RunningStack
 
 MIB = 1024 * 1024
 # grpcio itself takes 115 MiB for a message that unpacks to more than its limit.
@@ -90,7 +90,7 @@ async def test_a_rolling_restart_fails_no_call(lane_stack: RunningStack) -> None
 
 def await_replaced(stack: RunningStack, pid: int) -> None:
     """Block until a serving process is gone, another is in its place, and Envoy calls both lanes healthy."""
-    count = stack.site.settings.orders_processes
+    count = stack.context.settings.orders_processes
     stack.wait_until(
         lambda: pid not in stack.children("orders") and len(stack.children("orders")) == count, 30, "a new process"
     )

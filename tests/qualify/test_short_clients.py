@@ -12,7 +12,7 @@ import pytest
 from lane_load import Amounts
 from short_clients import short_clients
 
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 
 MIB = 1024 * 1024
 PAGE_BYTES = 4096

@@ -4,7 +4,7 @@ import os
 import urllib.request
 from pathlib import Path
 
-from stack.running import running_stack
+from stack.running_stack import running_stack
 
 
 def main() -> None:

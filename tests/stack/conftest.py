@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.machine.paths import StateFolder
+from stack.machine.state_folder import StateFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from stack.machine.paths import default_cache, temporary_home
+from stack.machine.paths import default_cache
+from stack.machine.state_folder import temporary_home
 from stack.prepare import prepare
-from stack.processes.identity import unprivileged
+from stack.processes.server_account import unprivileged_account
 
 ROOT_WITH_SETPRIV = os.geteuid() == 0 and shutil.which("setpriv") is not None
 
@@ -23,7 +24,7 @@ def as_user(uid: int, gid: int) -> list[str]:
 @pytest.mark.skipif(not ROOT_WITH_SETPRIV, reason="only root can play another person, with setpriv")
 def test_a_person_who_is_not_root_runs_the_whole_stack_as_themselves() -> None:
     prepare()
-    person = unprivileged()
+    person = unprivileged_account()
     with temporary_home() as home:
         os.chown(home, person.uid, person.gid)
         env = {

@@ -9,11 +9,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from stack.machine.paths import StateFolder
 from stack.machine.ports import LOOPBACK
+from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
-from stack.supervision.site import Site
+from stack.supervision.context import StackContext
 
 
 def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_what_is_recorded_of_a_database_server_is_enough_to_reach_it_and_holds_n
     given = "postgresql://admin:s3cret@db1:5433,db2:5434/postgres?sslmode=verify-full&target_session_attrs=read-write"
     state = StateFolder(tmp_path)
     settings = StackSettings(postgres_admin_dsn=SecretStr(given))
-    recorded = Site(settings, state, tmp_path, load_or_create(state.credentials), {}).servers.postgres
+    recorded = StackContext(settings, state, tmp_path, load_or_create(state.credentials), {}).servers.postgres
     assert conninfo_to_dict(recorded) == {
         "host": "db1,db2",
         "port": "5433,5434",

@@ -10,7 +10,7 @@ import pytest
 from command import Place, await_true
 from short_clients import one_call, short_clients
 
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 
 OPEN_FILES = 1_024
 CLIENTS = 1_500
@@ -31,7 +31,7 @@ def test_with_fewer_than_envoy_needs_one_line_says_so_before_anything_starts(wor
         assert line == "ordermesh: Envoy needs at least 512 open files, the limit is 256 (ulimit -n)"
         assert not (home / "stack.json").exists()
         looked = place.run("doctor")
-        assert "does not start with fewer than 512" in looked.stdout
+        assert "`ordermesh up` needs at least 512" in looked.stdout
         assert looked.returncode == 1
 
 

@@ -10,8 +10,8 @@ import pytest
 from command import Place, await_true
 
 from cli.local.demo import usable_settings
-from stack.machine.paths import temporary_home
 from stack.machine.ports import LOOPBACK
+from stack.machine.state_folder import temporary_home
 from stack.settings import StackSettings
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from command import await_true
 
-from cli.pipeline.components import Part, all_well, ask_gateway, parts
+from cli.pipeline.component_rows import Part, all_healthy, parts, query_gateway
 from stack.processes import proc
-from stack.running import RunningStack, running_stack
+from stack.running_stack import RunningStack, running_stack
 from stack.supervision.status import State, read_status
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,7 +31,7 @@ def look(running: RunningStack) -> dict[str, Part]:
     """Return the lines of `ordermesh status` by part."""
     known = read_status(running.stack.state.status)
     assert known is not None
-    return {part.name: part for part in parts(known, ask_gateway(known))}
+    return {part.name: part for part in parts(known, query_gateway(known))}
 
 
 def troubled(running: RunningStack) -> dict[str, str]:
@@ -41,9 +41,9 @@ def troubled(running: RunningStack) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def well_before_and_after(running: RunningStack) -> Iterator[None]:
     """Begin with everything ready, and end so: who recovers is said to be ready again."""
-    await_true(lambda: all_well(list(look(running).values())), lambda: str(troubled(running)))
+    await_true(lambda: all_healthy(list(look(running).values())), lambda: str(troubled(running)))
     yield
-    await_true(lambda: all_well(list(look(running).values())), lambda: str(troubled(running)))
+    await_true(lambda: all_healthy(list(look(running).values())), lambda: str(troubled(running)))
 
 
 @contextlib.contextmanager

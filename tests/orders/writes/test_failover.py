@@ -21,10 +21,11 @@ from orders.outbox.notifier import Doorbell
 from runtime.postgres.connections import sync_pool
 from runtime.process.health_service import AsyncProcessService, SyncProcessService
 from stack.machine import ports
-from stack.machine.paths import StateFolder, default_cache, temporary_home
-from stack.processes.identity import server_identity
+from stack.machine.paths import default_cache
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process
+from stack.processes.server_account import server_account
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres, server_env
 from stack.servers.postgres_binaries import locate
@@ -85,12 +86,12 @@ def pair(postgres: Postgres, orders_dsn: str) -> Iterator[Pair]:
 
 def copy(primary: Postgres, standby: Postgres) -> None:
     """Make the standby's folder, as the user that PostgreSQL runs as."""
-    identity = server_identity(standby.folder)
-    standby._prepare_folders(identity)
-    program = locate(identity, default_cache()).program("pg_basebackup")
+    account = server_account(standby.folder)
+    standby._prepare_folders(account)
+    program = locate(account, default_cache()).program("pg_basebackup")
     source = primary.credentials.dsn("postgres", "127.0.0.1", primary.port)
     argv = [program, "-d", source, "-D", str(standby.data), "-R", "-c", "fast", "-X", "stream"]
-    backup = Process(Command("pg_basebackup", argv, server_env(), identity), standby.log)
+    backup = Process(Command("pg_basebackup", argv, server_env(), account), standby.log)
     backup.start()
     assert backup.wait(COPY_SECONDS)
     assert backup.returncode == 0, backup.failure("failed")

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from cli.pipeline.dead_letters import show
 from cli.topics.event_lines import EventLines
-from cli.topics.reader import Start, TopicReader
+from cli.topics.topic_reader import Start, TopicReader
 from processor.dead_letters import inspection, redrive
 from processor.dead_letters.headers import PREFIX
 from runtime.kafka import clients, raw_headers, topics

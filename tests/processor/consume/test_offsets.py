@@ -17,15 +17,15 @@ from processor_world import PATIENCE_SECONDS, World, history, restock, sums
 from structlog.testing import capture_logs
 
 from cli.topics import tail
-from cli.topics.reader import Start as TailStart
-from cli.topics.reader import TopicReader
+from cli.topics.topic_reader import Start as TailStart
+from cli.topics.topic_reader import TopicReader
 from processor.consume.poison_pills import MAX_CRASHES
 from processor.dead_letters import inspection
 from processor.events.positions import Position, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.kafka.offsets import NO_TOPIC, PartitionOffsets
-from stack.machine.paths import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.servers.kafka import Kafka
 
 MISSING = "events missing from the log"

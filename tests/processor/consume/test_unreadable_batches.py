@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 from processor_world import World, created, sums
 
 from cli.topics.event_lines import EventLines
-from cli.topics.reader import Start, TopicReader
+from cli.topics.topic_reader import Start, TopicReader
 from processor.dead_letters import inspection, redrive
 from runtime.kafka import topics
 

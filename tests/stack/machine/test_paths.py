@@ -9,8 +9,10 @@ import pytest
 
 import stack
 from stack.errors import SettingInvalid, StateInUse
-from stack.machine.paths import StateFolder, default_home, make_folder
-from stack.processes.identity import Identity, first_closed
+from stack.machine.files import make_folder
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
+from stack.processes.server_account import Account, first_inaccessible
 from stack.servers import credentials
 
 
@@ -26,7 +28,7 @@ def test_a_second_stack_on_the_same_state_is_refused_with_the_first_ones_pid(tmp
     root = Path(stack.__file__).parent.parent
     with folder.locked():
         other = subprocess.run([sys.executable, "-c", code, str(folder.home)], cwd=root, capture_output=True, text=True)
-    assert f"runs already (pid {os.getpid()})" in other.stderr
+    assert f"is already running (pid {os.getpid()})" in other.stderr
     with folder.locked():
         pass
 
@@ -95,9 +97,9 @@ def test_the_first_folder_closed_to_a_user_is_found(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "inner").mkdir(parents=True)
     closed.chmod(0o700)
-    stranger = Identity(54_321, 54_321)
+    stranger = Account(54_321, 54_321)
     for folder in tmp_path.parents:
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
-            assert first_closed(closed / "inner", stranger) == folder or folder in closed.parents
+            assert first_inaccessible(closed / "inner", stranger) == folder or folder in closed.parents
             return
-    assert first_closed(closed / "inner", stranger) == closed
+    assert first_inaccessible(closed / "inner", stranger) == closed

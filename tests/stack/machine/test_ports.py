@@ -38,6 +38,6 @@ def test_a_port_that_a_stack_has_claimed_is_another_ones_no_more_before_anything
     with ports.claimed({"Envoy": port}):
         assert ports.is_free(port)
         assert not ports.is_usable(port)
-        with pytest.raises(PortTaken, match=f"port {port} is about to be used"), ports.claimed({"other": port}):
+        with pytest.raises(PortTaken, match=f"port {port} is claimed by another stack"), ports.claimed({"other": port}):
             pass
     assert ports.is_usable(port)

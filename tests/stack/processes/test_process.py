@@ -118,7 +118,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_process_is_not_started_twice(tmp_path: Path) -> None:
     process = python(SLEEPER, tmp_path)
     process.start()
-    with pytest.raises(ServerFailed, match=f"runs already \\(pid {process.pid}\\)"):
+    with pytest.raises(ServerFailed, match=f"is already running \\(pid {process.pid}\\)"):
         process.start()
     process.kill()
 

@@ -24,11 +24,11 @@ def formatted(data: Path) -> None:
 def test_another_number_of_brokers_than_the_log_was_made_with_is_refused(
     tmp_path: Path, folder: str, stored: int, wanted: int
 ) -> None:
-    brokers.require_number(tmp_path, wanted)
+    brokers.require_broker_count(tmp_path, wanted)
     formatted(tmp_path / folder)
-    brokers.require_number(tmp_path, stored)
+    brokers.require_broker_count(tmp_path, stored)
     with pytest.raises(SettingInvalid, match=rf"ORDERMESH_KAFKA_BROKERS is {wanted}, .* `--brokers {stored}`"):
-        brokers.require_number(tmp_path, wanted)
+        brokers.require_broker_count(tmp_path, wanted)
 
 
 def test_two_brokers_are_refused_and_three_have_six_ports() -> None:
@@ -43,7 +43,7 @@ def test_two_brokers_are_refused_and_three_have_six_ports() -> None:
 def test_each_of_three_brokers_knows_every_voter_and_the_same_file_of_the_id(tmp_path: Path) -> None:
     made = brokers.brokers(tmp_path, THREE, lambda name: LogFile(tmp_path / f"{name}.log"))
     assert list(made) == ["kafka-1", "kafka-2", "kafka-3"]
-    assert {broker.membership.identity for broker in made.values()} == {tmp_path / "cluster.id"}
+    assert {broker.membership.cluster_id_file for broker in made.values()} == {tmp_path / "cluster.id"}
     assert {tuple(broker.membership.voters.items()) for broker in made.values()} == {
         ((1, 20_002), (2, 20_004), (3, 20_006))
     }
@@ -55,11 +55,11 @@ def test_each_of_three_brokers_knows_every_voter_and_the_same_file_of_the_id(tmp
         (1, {}, {}),
         (3, {}, {"KAFKA_REPLICATION": "3", "KAFKA_MIN_ISR": "2"}),
         (3, {"ORDERMESH_KAFKA_MIN_ISR": "1"}, {"KAFKA_REPLICATION": "3"}),
-        (3, {"ORDERMESH_KAFKA_REPLICATION_FILE": "/run/copies"}, {}),
+        (3, {"ORDERMESH_KAFKA_REPLICATION_FILE": "/run/replication_settings"}, {}),
         (3, {"ORDERMESH_KAFKA_REPLICATION": ""}, {"KAFKA_REPLICATION": "3", "KAFKA_MIN_ISR": "2"}),
     ],
 )
 def test_topics_have_copies_on_three_brokers_unless_the_settings_say_otherwise(
     number: int, env: dict[str, str], added: dict[str, str]
 ) -> None:
-    assert brokers.copies(number, env) == added
+    assert brokers.replication_settings(number, env) == added

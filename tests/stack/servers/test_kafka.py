@@ -14,10 +14,10 @@ from confluent_kafka.admin import NewTopic
 from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
-from stack.machine.paths import StateFolder
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers import kafka_jars
-from stack.servers.kafka import WARM_FILE, Kafka, java_argv, known_cause
+from stack.servers.kafka import AOT_CACHE_FILE, Kafka, java_argv, known_cause
 from stack.servers.kafka_jars import Jar
 
 READY_SECONDS = 60
@@ -141,7 +141,7 @@ def test_a_damaged_start_up_cache_costs_only_its_gain(tmp_path: Path) -> None:
     folder.mkdir()
     for jar in kafka_jars.ensure().glob("*.jar"):
         (folder / jar.name).symlink_to(jar)
-    (folder / WARM_FILE).write_bytes(b"no cache at all")
+    (folder / AOT_CACHE_FILE).write_bytes(b"no cache at all")
     done = subprocess.run(
         [*java_argv(folder), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True
     )

@@ -14,11 +14,11 @@ import pytest
 from debian import program
 
 from stack.machine import ports
-from stack.machine.paths import StateFolder, temporary_home
-from stack.processes.identity import server_identity
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
-from stack.running import RunningStack, running_stack
+from stack.processes.server_account import server_account
+from stack.running_stack import RunningStack, running_stack
 from stack.servers.credentials import load_or_create
 from stack.servers.postgres import Postgres
 
@@ -38,7 +38,7 @@ class Pooled:
 def pgbouncer(folder: Path, server: Postgres, log: LogFile) -> Iterator[int]:
     """Run PgBouncer in transaction mode and give its port."""
     bouncer, port = program("pgbouncer", "usr/sbin/pgbouncer"), ports.allocate(1)[0]
-    identity = server_identity(server.folder)
+    account = server_account(server.folder)
     folder.mkdir()
     users = "".join(f'"{user}" "{password}"\n' for user, password in server.credentials.passwords.items())
     (folder / "users.txt").write_text(users)
@@ -55,7 +55,7 @@ pool_mode = transaction
 default_pool_size = 20
 """)
     environment = inherited_env() | bouncer.env
-    process = Process(Command("pgbouncer", [bouncer.path, str(folder / "pgbouncer.ini")], environment, identity), log)
+    process = Process(Command("pgbouncer", [bouncer.path, str(folder / "pgbouncer.ini")], environment, account), log)
     process.start()
     yield port
     process.stop()

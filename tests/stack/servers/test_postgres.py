@@ -10,9 +10,9 @@ import pytest
 
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
-from stack.machine.paths import StateFolder
-from stack.processes.identity import unprivileged
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
+from stack.processes.server_account import unprivileged_account
 from stack.servers import postgres_binaries
 from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
@@ -114,15 +114,19 @@ def test_settings_that_the_server_refuses_are_told_with_its_words(state: StateFo
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
 def test_under_root_the_server_runs_as_an_unprivileged_user(server: Postgres) -> None:
-    assert Path(f"/proc/{server.pid}").stat().st_uid == unprivileged().uid
-    assert server.data.stat().st_uid == unprivileged().uid
+    assert Path(f"/proc/{server.pid}").stat().st_uid == unprivileged_account().uid
+    assert server.data.stat().st_uid == unprivileged_account().uid
 
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
 def test_under_root_programs_out_of_reach_are_copied_and_run(server: Postgres, state: StateFolder) -> None:
     copy = postgres_binaries.copied(postgres_binaries.installed(), state.home / "cache")
     shown = subprocess.run(
-        [copy.program("postgres"), "--version"], user=unprivileged().uid, capture_output=True, text=True, cwd="/"
+        [copy.program("postgres"), "--version"],
+        user=unprivileged_account().uid,
+        capture_output=True,
+        text=True,
+        cwd="/",
     )
     assert "18." in shown.stdout, shown.stderr
     assert postgres_binaries.copied(Path("/nonexistent"), state.home / "cache") == copy

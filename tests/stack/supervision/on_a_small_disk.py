@@ -19,10 +19,10 @@ from stack.machine import ports
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
-from stack.supervision.board import Board, Event
-from stack.supervision.component_supervisor import Keeper
-from stack.supervision.components import Component
+from stack.supervision.component import Component
+from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.status import ComponentStatus, StackStatus, State
+from stack.supervision.status_board import StateChange, StatusBoard
 
 SIZE = "100m"
 CHUNK = bytes(64 * 1024)
@@ -59,13 +59,13 @@ def main(home: Path) -> None:
     listened = (home / "up.log").open("w")
     status = StackStatus(own, "", {}, {"kafka": ComponentStatus()})
 
-    def tell(event: Event) -> None:
+    def tell(event: StateChange) -> None:
         # Longer than the room that is left in the last page of a file.
         print(event, " " * 8192, file=listened, flush=True)
 
-    board = Board(status, home / "stack.json", LogFile(home / "supervisor.log"), tell)
-    keeper = Keeper(Component("kafka", broker, logs=(broker.log,)), board, 30)
-    keeper.start()
+    board = StatusBoard(status, home / "stack.json", LogFile(home / "supervisor.log"), tell)
+    supervisor = ComponentSupervisor(Component("kafka", broker, logs=(broker.log,)), board, 30)
+    supervisor.start()
     await_true(lambda: board.state("kafka") == State.READY, "the broker is ready")
     admin = clients.probe(broker.bootstrap)
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
@@ -79,7 +79,7 @@ def main(home: Path) -> None:
     await_true(failed_again, "the broker ended, and could not be started again, on the full disk")
     (home / "filler").unlink()
     await_true(lambda: board.state("kafka") == State.READY and write(broker.bootstrap, "kept", b"after"), "it is back")
-    keeper.stop()
+    supervisor.stop()
     board.close()
     print("ready again")
 

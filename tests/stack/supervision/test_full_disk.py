@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from stack.machine.paths import temporary_home
+from stack.machine.state_folder import temporary_home
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command
 from stack.processes.runners import Program
-from stack.running import RunningStack, running_stack
-from stack.supervision.board import Board, Event
-from stack.supervision.component_supervisor import Keeper
-from stack.supervision.components import Component
+from stack.running_stack import RunningStack, running_stack
+from stack.supervision.component import Component
+from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.status import ComponentStatus, StackStatus, State, read_status
+from stack.supervision.status_board import StateChange, StatusBoard
 
 LOGS = ("supervisor", "postgres", "kafka", "orders", "publisher", "analytics", "processor", "gateway", "envoy")
 ORDER = {"customerId": "cust-1", "items": [{"productId": "p1", "quantity": 1, "price": 10}]}
@@ -50,13 +50,13 @@ class Sleeper(Program):
         pass
 
 
-def tell_nobody(event: Event) -> None:
+def tell_nobody(event: StateChange) -> None:
     with open("/dev/full", "w") as full:
         print(event, file=full)
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[tuple[Keeper, Board, Sleeper, Path]]:
+def kept(tmp_path: Path) -> Iterator[tuple[ComponentSupervisor, StatusBoard, Sleeper, Path]]:
     """Give a kept process whose every log is full, and whose listener writes to a full disk."""
     folder = tmp_path / "home"
     folder.mkdir()
@@ -66,12 +66,12 @@ def kept(tmp_path: Path) -> Iterator[tuple[Keeper, Board, Sleeper, Path]]:
     own = proc.identify(os.getpid())
     assert own is not None
     status = StackStatus(own, "", {}, {"sleeper": ComponentStatus()})
-    board = Board(status, folder / "stack.json", LogFile(folder / "supervisor.log"), tell_nobody)
-    keeper = Keeper(Component("sleeper", sleeper), board, 10)
-    keeper.start()
+    board = StatusBoard(status, folder / "stack.json", LogFile(folder / "supervisor.log"), tell_nobody)
+    supervisor = ComponentSupervisor(Component("sleeper", sleeper), board, 10)
+    supervisor.start()
     await_true(lambda: board.state("sleeper") == State.READY, "it is ready")
-    yield keeper, board, sleeper, folder
-    keeper.stop()
+    yield supervisor, board, sleeper, folder
+    supervisor.stop()
     board.close()
 
 
@@ -111,7 +111,7 @@ def test_a_ready_component_without_its_process_is_down_for_whoever_reads_the_fil
     gone = subprocess.Popen(["true"])
     gone.wait()
     recorded = ComponentStatus(state=State.READY, pid=gone.pid, started_ticks=1)
-    board = Board(
+    board = StatusBoard(
         StackStatus(own, "", {}, {"one": recorded}), tmp_path / "stack.json", LogFile(tmp_path / "log"), tell_nobody
     )
     board.close()
@@ -125,7 +125,7 @@ def test_a_file_that_its_supervisor_no_longer_touches_is_not_ready(tmp_path: Pat
     status = StackStatus(
         own, "", {}, {"one": ComponentStatus(State.READY, pid=own.pid, started_ticks=own.started_ticks)}
     )
-    board = Board(status, tmp_path / "stack.json", LogFile(tmp_path / "log"), tell_nobody)
+    board = StatusBoard(status, tmp_path / "stack.json", LogFile(tmp_path / "log"), tell_nobody)
     board.close()
     assert read_status(tmp_path / "stack.json").ready
     long_ago = time.time() - 60
@@ -139,7 +139,7 @@ def unrecorded() -> Iterator[RunningStack]:
         (home / "logs").mkdir(mode=0o700)
         for name in LOGS:
             (home / "logs" / f"{name}.log").symlink_to("/dev/full")
-        with running_stack(home, on_event=tell_nobody) as made:
+        with running_stack(home, on_state_change=tell_nobody) as made:
             yield made
 
 

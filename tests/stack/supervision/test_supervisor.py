@@ -20,11 +20,11 @@ from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, StateInUse
 from stack.machine import ports
 from stack.processes import proc
-from stack.running import RunningStack, running_stack, temporary_home
+from stack.running_stack import RunningStack, running_stack, temporary_home
 from stack.settings import StackSettings
-from stack.supervision.board import Event
+from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import State, read_status, stop_running
-from stack.supervision.supervisor import Stack
+from stack.supervision.status_board import StateChange
 
 SERVING = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
 
@@ -57,7 +57,7 @@ def test_the_status_file_says_what_runs_and_holds_no_password(running: RunningSt
     assert status.addresses["rest"] == running.rest
     assert all(status.components[name].process_id.alive() for name in SERVING)  # type: ignore[union-attr]
     assert path.stat().st_mode & 0o077 == 0
-    assert not any(password in path.read_text() for password in running.site.credentials.passwords.values())
+    assert not any(password in path.read_text() for password in running.context.credentials.passwords.values())
 
 
 @pytest.mark.parametrize("name", ["postgres", "kafka", *SERVING])
@@ -95,13 +95,13 @@ def test_a_port_that_is_lost_while_the_servers_start_is_told_as_taken() -> None:
     with temporary_home() as home, socket.socket() as other:
         settings = StackSettings.with_free_ports()
 
-        def take(_: Event) -> None:
+        def take(_: StateChange) -> None:
             with contextlib.suppress(OSError):
                 other.bind(("127.0.0.1", settings.postgres_port))
                 other.listen()
 
         with pytest.raises(PortTaken, match=rf"port {settings.postgres_port} \(ORDERMESH_POSTGRES_PORT\)"):
-            Stack(home, settings, on_event=take).up()
+            Stack(home, settings, on_state_change=take).up()
 
 
 def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
@@ -117,7 +117,7 @@ def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
 def test_a_start_can_be_interrupted_and_leaves_nothing() -> None:
     with temporary_home() as home:
         interrupted = threading.Event()
-        made = Stack(home, StackSettings.with_free_ports(), on_event=lambda event: interrupted.set())
+        made = Stack(home, StackSettings.with_free_ports(), on_state_change=lambda event: interrupted.set())
         made.up(interrupted)
         made.down()
         assert not any(one.pid for one in made.status.components.values())
@@ -127,7 +127,7 @@ RUN = """
 import signal, sys, threading
 from pathlib import Path
 from stack.settings import StackSettings
-from stack.supervision.supervisor import Stack
+from stack.supervision.stack_supervisor import Stack
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 made = Stack(Path(sys.argv[1]), StackSettings.with_free_ports())
@@ -221,7 +221,7 @@ def test_ports_of_given_servers_are_not_asked_for() -> None:
 
 
 def test_given_servers_are_used_and_not_started(running: RunningStack) -> None:
-    kafka, dsn = running.addresses["kafka"], running.site.admin_dsn
+    kafka, dsn = running.addresses["kafka"], running.context.admin_dsn
     with running_stack(kafka_bootstrap=kafka, postgres_admin_dsn=dsn) as beside:
         assert "postgres" not in beside.stack.status.components
         assert "kafka" not in beside.stack.status.components

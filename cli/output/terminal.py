@@ -21,7 +21,7 @@ console = Console(highlight=False, markup=False, emoji=False, width=None if sys.
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def output_may_fail() -> None:
+def ignore_output_errors() -> None:
     """Let what this process prints from now on be lost where it cannot be written, and the process go on."""
     output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes were lost: {cause})")
     console.file = output  # type: ignore[assignment]  # a stream as far as it is used
@@ -33,7 +33,7 @@ def print_error(message: str) -> None:
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
+def until_interrupted() -> Iterator[None]:
     """Let Ctrl-C, or the end of who reads the output, end what is written without an end."""
     try:
         yield

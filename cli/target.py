@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from runtime.settings import PREFIX, Settings
 from stack.errors import ServerFailed, SettingInvalid
-from stack.machine.paths import HOME_SETTING, StateFolder, default_home
+from stack.machine.paths import HOME_SETTING, default_home
+from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import DATABASE_OF, load_or_create
 from stack.settings import StackSettings
 from stack.supervision.status import StackStatus, read_status
@@ -37,22 +38,22 @@ def require_status() -> StackStatus:
 def settings_to_start() -> StackSettings:
     """Return the settings to start a stack with; in a folder of its own it finds free ports unless some are set."""
     settings = StackSettings.load()
-    return StackSettings.with_free_offset() if finds_ports(settings) else settings
+    return StackSettings.with_free_offset() if chooses_free_ports(settings) else settings
 
 
-def finds_ports(settings: StackSettings) -> bool:
+def chooses_free_ports(settings: StackSettings) -> bool:
     """Say whether a stack with these settings moves its ports by itself."""
     return HOME_SETTING in os.environ and not settings.moves_ports
 
 
-def front_address(target: str | None) -> str:
+def front_proxy_address(target: str | None) -> str:
     """Return host:port of the front door: the given one, else the local stack's."""
     if target:
         return target.removeprefix("http://").rstrip("/")
     return require_status().addresses["grpc"]
 
 
-class GivenDatabases(Settings):
+class DatabaseSettings(Settings):
     """The databases of a platform that is not the local stack."""
 
     orders_dsn: SecretStr | None = None
@@ -60,7 +61,7 @@ class GivenDatabases(Settings):
 
 
 @dataclass(frozen=True)
-class Access:
+class DatabaseTarget:
     """The address of a database that a command works on."""
 
     setting: Literal["orders_dsn", "analytics_dsn"]
@@ -68,7 +69,7 @@ class Access:
 
     def dsn(self) -> str:
         """Return the DSN of the settings, else that of the local stack's role. Raises SettingInvalid."""
-        given: SecretStr | None = getattr(GivenDatabases.load(), self.setting)
+        given: SecretStr | None = getattr(DatabaseSettings.load(), self.setting)
         if given is None:
             return role_dsn(self.role, DATABASE_OF[self.role])
         try:
@@ -96,5 +97,5 @@ def use_local_kafka() -> None:
             os.environ[f"{PREFIX}KAFKA_PROPERTIES"] = json.dumps(servers.kafka_properties)
 
 
-ORDERS = Access("orders_dsn", "orders_publisher")
-ANALYTICS = Access("analytics_dsn", "analytics_worker")
+ORDERS = DatabaseTarget("orders_dsn", "orders_publisher")
+ANALYTICS = DatabaseTarget("analytics_dsn", "analytics_worker")

@@ -1,4 +1,4 @@
-"""Asks a server whether it serves; every answer but a clear yes is no."""
+"""Health checks of servers and services: any error counts as no answer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stack.machine.http_probe import CHECK_SECONDS, PROBE_SECONDS, http_get
 from stack.machine.ports import LOOPBACK
 from stack.supervision.status import State
 
-CORRELATION = 1
-Checked = tuple[State, str]
+CORRELATION_ID = 1
+CheckResult = tuple[State, str]
 HEALTH = {
     heartbeat.UP: State.READY,
     heartbeat.STARTING: State.STARTING,
@@ -25,12 +25,12 @@ HEALTH = {
     heartbeat.DRAINING: State.DRAINING,
     heartbeat.CRASH_LOOPING: State.CRASH_LOOPING,
 }
-# A channel of its own for each probe: a shared one would wait out the back-off of the attempts before.
+# A channel of its own for each probe: a shared one would wait for the backoff of earlier attempts.
 CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
 
 def accepts(path: Path) -> bool:
-    """Say whether somebody listens on a Unix socket."""
+    """Return whether a server listens on a Unix socket."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PROBE_SECONDS)
         try:
@@ -41,22 +41,22 @@ def accepts(path: Path) -> bool:
 
 
 def grpc_serves(path: Path) -> bool:
-    """Say whether the gRPC server on a Unix socket is SERVING."""
+    """Return whether the gRPC server on a Unix socket is SERVING."""
     return accepts(path) and target_serves(f"unix:{path}")
 
 
 def target_serves(target: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
-    """Say whether the gRPC server at a target is SERVING."""
+    """Return whether the gRPC server at a target is SERVING."""
     with grpc.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
         try:
-            reply = check(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
+            reply = health_call(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
         except grpc.RpcError:
             return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def check(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
-    """Return the Check call of a server's health service."""
+def health_call(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
+    """Return the method Check of the server's health service."""
     return channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -64,8 +64,8 @@ def check(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
     )
 
 
-def service_health(port: int) -> Checked:
-    """Return how a service of ours says that it is, at /health of its metrics port."""
+def service_health(port: int) -> CheckResult:
+    """Return the state that one of our services reports at /health of its metrics port."""
     answer = http_get(port, "/health", CHECK_SECONDS)
     try:
         known = json.loads(answer[1] if answer is not None else b"")
@@ -74,18 +74,18 @@ def service_health(port: int) -> Checked:
         return State.UNRESPONSIVE, f"no answer within {CHECK_SECONDS:g} s"
 
 
-def answering(answers: bool) -> Checked:
-    """Return the state of a server that answers or does not."""
+def answer_state(answers: bool) -> CheckResult:
+    """Return the state of a server by whether it answers."""
     return (State.READY, "") if answers else (State.UNRESPONSIVE, f"no answer within {CHECK_SECONDS:g} s")
 
 
 def kafka_answers(port: int) -> bool:
-    """Say whether a broker on a loopback port answers the question which requests it knows (ApiVersions, version 0)."""
-    request = struct.pack(">hhih", 18, 0, CORRELATION, -1)
+    """Return whether a broker on a loopback port answers a request for its API versions (ApiVersions, version 0)."""
+    request = struct.pack(">hhih", 18, 0, CORRELATION_ID, -1)
     try:
         with socket.create_connection((LOOPBACK, port), CHECK_SECONDS) as client:
             client.sendall(struct.pack(">i", len(request)) + request)
             head = client.recv(8, socket.MSG_WAITALL)
     except OSError:
         return False
-    return len(head) == 8 and struct.unpack(">ii", head)[1] == CORRELATION
+    return len(head) == 8 and struct.unpack(">ii", head)[1] == CORRELATION_ID

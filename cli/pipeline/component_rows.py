@@ -10,7 +10,7 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
-from stack.supervision.status import WELL, ComponentStatus, StackStatus, State
+from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State
 
 ASK_SECONDS = 8.0
 Component = PipelineStatus.Component
@@ -35,7 +35,7 @@ class Part:
     address: str = ""
 
 
-def ask_gateway(known: StackStatus) -> PipelineStatus | None:
+def query_gateway(known: StackStatus) -> PipelineStatus | None:
     """Return what the gateway of the local stack says, on its own socket; None when it does not answer."""
     with grpc.insecure_channel(f"unix:{Path(known.run_dir) / 'gateway.sock'}") as channel:
         try:
@@ -50,7 +50,7 @@ def ask_gateway(known: StackStatus) -> PipelineStatus | None:
 def parts(known: StackStatus, pipeline: PipelineStatus | None, *, asked: bool = True) -> Iterator[Part]:
     """Yield every part that stays, the worse of what both say of it; `asked` when the gateway should have answered."""
     told = {} if pipeline is None else {one.name: one for one in pipeline.components}
-    if not known.kept:
+    if not known.current:
         words = f"did not touch its file for {known.age_seconds:.0f} seconds"
         yield Part("supervisor", State.UNRESPONSIVE, words, known.supervisor.pid)
     for name, one in known.components.items():
@@ -70,6 +70,6 @@ def merged(name: str, own: ComponentStatus, told: Component | None, *, silent: b
     return Part(name, state, detail, own.pid, own.restarts, own.address)
 
 
-def all_well(found: list[Part]) -> bool:
+def all_healthy(found: list[Part]) -> bool:
     """Say whether every part is ready."""
-    return all(part.state in WELL for part in found)
+    return all(part.state in HEALTHY_STATES for part in found)

@@ -1,4 +1,4 @@
-"""What the components of one stack share: settings, folders, sockets, and the addresses of the databases."""
+"""What the components of one stack share: settings, folders, sockets and connection strings."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.settings import PREFIX
-from stack.machine.paths import StateFolder
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import DATABASE_OF, Credentials
 from stack.servers.postgres import Postgres
 from stack.settings import StackSettings
 from stack.supervision.status import Servers
 
-# The parts of a DSN that are not about the server.
-PERSONAL = ("user", "password", "dbname")
+# The parameters of a DSN that depend on the role.
+ROLE_PARAMETERS = ("user", "password", "dbname")
 ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-def given_env() -> dict[str, str]:
-    """Return the settings of our environment, which reach every service; the stack's own go before them."""
+def ordermesh_env() -> dict[str, str]:
+    """Return the settings in our environment, which every service gets; the stack's own settings override them."""
     return {variable: value for variable, value in os.environ.items() if variable.startswith(PREFIX)}
 
 
 @dataclass(frozen=True)
-class Site:
-    """Holds everything that the components of one stack share."""
+class StackContext:
+    """Settings, folders, sockets, passwords and environment of one stack."""
 
     settings: StackSettings
     state: StateFolder
     run_dir: Path
     credentials: Credentials
-    env: Mapping[str, str] = field(default_factory=given_env)
+    env: Mapping[str, str] = field(default_factory=ordermesh_env)
 
     def log(self, name: str) -> LogFile:
         """Return the log file of a component."""
@@ -47,7 +47,7 @@ class Site:
 
     @property
     def temporary(self) -> Path:
-        """The folder for the services' temporary files, emptied at each start."""
+        """The folder for temporary files of the services, emptied at each start."""
         return self.run_dir / "tmp"
 
     @property
@@ -57,17 +57,23 @@ class Site:
 
     @property
     def orders_active(self) -> int:
-        """How many orders processes take calls at a time: half as many as there are cores, the others stand by.
+        """How many orders processes receive requests at a time: at most half as many as cores, the others stand by.
 
-        Two that share two cores with all the rest cost a third more an order: each has commits with half of the orders.
+        Two processes that share two cores with everything else cost a third more for each order: each commits half as
+        many orders at a time.
         """
         return min(self.settings.orders_processes, max(1, len(os.sched_getaffinity(0)) // 2))
 
     @property
     def lane_sockets(self) -> list[Path]:
-        """The sockets of their fast lanes; none with the lane off."""
+        """The sockets of the fast lanes, none when they are off."""
         count = self.settings.orders_processes if self.settings.orders_lane else 0
         return [self.socket(f"lane-{index}") for index in range(count)]
+
+    @property
+    def envoy_config(self) -> Path:
+        """Envoy's configuration file, written at each start."""
+        return self.state.home / "envoy.yaml"
 
     @property
     def access_log(self) -> LogFile:
@@ -76,24 +82,24 @@ class Site:
 
     @property
     def admin_dsn(self) -> str:
-        """The superuser's DSN, given or local."""
+        """The superuser's DSN, of the external server or the local one."""
         given = self.settings.postgres_admin_dsn
         return postgres(self).admin_dsn if given is None else given.get_secret_value()
 
     @property
     def servers(self) -> Servers:
-        """Where the databases and Kafka are."""
+        """The addresses of the databases and Kafka."""
         known = conninfo_to_dict(self.admin_dsn).items()
-        parts = {name: str(value) for name, value in known if name not in PERSONAL and value is not None}
-        return Servers(make_conninfo(**parts), self.settings.bootstrap, self.settings.kafka_properties)
+        shared = {name: str(value) for name, value in known if name not in ROLE_PARAMETERS and value is not None}
+        return Servers(make_conninfo(**shared), self.settings.bootstrap, self.settings.kafka_properties)
 
     def dsn(self, role: str) -> str:
-        """Return the DSN of a role to its own database, on the same server and with the same TLS as the superuser's."""
+        """Return the DSN of a role for its database, with the same server and TLS settings as the superuser's."""
         password = self.credentials.password(role)
         return make_conninfo(self.admin_dsn, user=role, password=password, dbname=DATABASE_OF[role])
 
 
-def postgres(site: Site) -> Postgres:
+def postgres(context: StackContext) -> Postgres:
     """Return the local PostgreSQL."""
-    folder, port = site.state.postgres, site.settings.postgres_port
-    return Postgres(folder, site.run_dir, port, site.log("postgres"), site.credentials)
+    folder, port = context.state.postgres, context.settings.postgres_port
+    return Postgres(folder, context.run_dir, port, context.log("postgres"), context.credentials)

@@ -10,7 +10,7 @@ import psycopg
 from confluent_kafka import KafkaException
 from frontdoor.values import EnvoyConfigError
 
-from cli.output.screen import print_error
+from cli.output.terminal import print_error
 from runtime.exit_codes import ExitCode
 from stack.errors import SettingInvalid, StackError
 

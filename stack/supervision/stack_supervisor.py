@@ -1,4 +1,4 @@
-"""Runs the whole stack of one state folder: starts it in order, keeps it running, stops it in reverse."""
+"""The stack of one state folder: starts its components in order, keeps them running, stops them in reverse."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from pathlib import Path
 
 from stack.errors import ServerFailed
 from stack.machine import ports
-from stack.machine.paths import PRIVATE, StateFolder, default_home
+from stack.machine.files import PRIVATE
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
-from stack.servers.brokers import require_number
+from stack.servers.brokers import require_broker_count
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
-from stack.supervision.board import Board, Event
-from stack.supervision.component_supervisor import Keeper
-from stack.supervision.components import Component, components, write_envoy_config
-from stack.supervision.site import Site, given_env
-from stack.supervision.status import WELL, ComponentStatus, StackStatus, State, end_recorded, read_status
+from stack.supervision.component import Component
+from stack.supervision.component_supervisor import ComponentSupervisor
+from stack.supervision.components import components
+from stack.supervision.context import StackContext, ordermesh_env
+from stack.supervision.front_proxy import write_envoy_config
+from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, end_orphans, read_status
+from stack.supervision.status_board import StateChange, StatusBoard
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
 
 class Stack:
-    """Holds the servers and services of one state folder."""
+    """The servers and services of one state folder."""
 
     def __init__(
         self,
@@ -37,15 +41,15 @@ class Stack:
         settings: StackSettings | None = None,
         *,
         env: Mapping[str, str] | None = None,
-        on_event: Callable[[Event], None] = lambda event: None,
+        on_state_change: Callable[[StateChange], None] = lambda event: None,
     ) -> None:
         self.state = StateFolder(home or default_home())
         self.settings = settings or StackSettings.load()
-        self._env = given_env() if env is None else dict(env)
-        self._on_event = on_event
+        self._env = ordermesh_env() if env is None else dict(env)
+        self._on_event = on_state_change
         self._held = contextlib.ExitStack()
-        self._keepers: list[Keeper] = []
-        self._board: Board | None = None
+        self._supervisors: list[ComponentSupervisor] = []
+        self._board: StatusBoard | None = None
 
     @property
     def status(self) -> StackStatus:
@@ -56,7 +60,7 @@ class Stack:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where people and programs reach the stack."""
+        """The addresses of the stack by name."""
         front = f"{ports.LOOPBACK}:{self.settings.front_port}"
         return {
             "rest": f"http://{front}",
@@ -67,19 +71,19 @@ class Stack:
         }
 
     def up(self, interrupted: threading.Event | None = None) -> None:
-        """Start everything and block until all is ready, or `interrupted` is set.
+        """Start all components and block until they are ready, or `interrupted` is set.
 
-        Raises StackError with everything stopped again: StateInUse, PortTaken, SettingInvalid, ServerFailed.
+        Raises StackError after stopping everything again: StateInUse, PortTaken, SettingInvalid, ServerFailed.
         """
         try:
             self._held.enter_context(self.state.locked())
             self._prepare()
-            for keeper in self._keepers:
-                keeper.start()
+            for supervisor in self._supervisors:
+                supervisor.start()
             self._await_ready(interrupted or threading.Event())
         except ServerFailed:
             self.down()
-            # A server could not listen, since somebody took its port after our look: that is what is wrong.
+            # When a port was taken after it was checked, report that as the cause.
             ports.require_free(self.settings.local_ports())
             raise
         except OSError as error:
@@ -92,31 +96,31 @@ class Stack:
     def _prepare(self) -> None:
         earlier = read_status(self.state.status)
         if earlier is not None:
-            end_recorded(earlier)
+            end_orphans(earlier)
         if not self.settings.external_kafka:
-            require_number(self.state.kafka, self.settings.kafka_brokers)
+            require_broker_count(self.state.kafka, self.settings.kafka_brokers)
         self._held.enter_context(ports.claimed(self.settings.local_ports()))
-        self.site = Site(
+        self.context = StackContext(
             self.settings, self.state, self.state.run_dir(), load_or_create(self.state.credentials), self._env
         )
-        make_empty(self.site.temporary)
-        write_envoy_config(self.site)
-        plan = components(self.site)
-        self._board = Board(
-            self._first_status(plan), self.state.status, LogFile(self.state.logs / "supervisor.log"), self._on_event
+        make_empty(self.context.temporary)
+        write_envoy_config(self.context)
+        found = components(self.context)
+        self._board = StatusBoard(
+            self._initial_status(found), self.state.status, LogFile(self.state.logs / "supervisor.log"), self._on_event
         )
-        self._keepers = [Keeper(component, self._board, READY_SECONDS) for component in plan]
+        self._supervisors = [ComponentSupervisor(component, self._board, READY_SECONDS) for component in found]
 
-    def _first_status(self, plan: list[Component]) -> StackStatus:
+    def _initial_status(self, found: list[Component]) -> StackStatus:
         own = identify(os.getpid())
         if own is None:
             raise ServerFailed("/proc does not show this process: is it mounted?")
         known = {
-            part.name: ComponentStatus(address=part.address, log=str(part.logs[0].path) if part.logs else "")
-            for part in plan
+            one.name: ComponentStatus(address=one.address, log=str(one.logs[0].path) if one.logs else "")
+            for one in found
         }
         return StackStatus(
-            own, str(self.site.run_dir), self.addresses, known, self.site.servers, self.settings.port_offset
+            own, str(self.context.run_dir), self.addresses, known, self.context.servers, self.settings.port_offset
         )
 
     def _await_ready(self, interrupted: threading.Event) -> None:
@@ -124,35 +128,35 @@ class Stack:
         if board is None:
             return
         while not interrupted.is_set():
-            if board.wait(lambda status: settled(status), POLL_SECONDS):
+            if board.wait(start_is_over, POLL_SECONDS):
                 break
         failed = [one.detail for one in board.status.components.values() if one.state == State.FAILED]
         if failed:
             raise ServerFailed("\n".join(failed))
 
     def down(self) -> None:
-        """Stop everything in reverse order; blocks until no process is left. Safe to call twice."""
-        left = {keeper.component.name: keeper for keeper in self._keepers}
+        """Stop all components in reverse order; blocks until no process is left. Safe to call twice."""
+        left = {supervisor.component.name: supervisor for supervisor in self._supervisors}
         with ThreadPoolExecutor(max(len(left), 1), thread_name_prefix="stopper") as pool:
             while left:
-                needed = {name for keeper in left.values() for name in keeper.component.needs}
+                needed = {name for supervisor in left.values() for name in supervisor.component.depends_on}
                 free = [name for name in left if name not in needed]
                 list(pool.map(lambda name: left[name].stop(), free))
                 for name in free:
                     del left[name]
-        self._keepers = []
+        self._supervisors = []
         if self._board is not None:
             self._board.close()
         self._held.close()
 
 
 def make_empty(folder: Path) -> None:
-    """Make a private folder, without what a killed stack left in it."""
+    """Create a private folder, after deleting one that a killed stack left."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=PRIVATE)
 
 
-def settled(status: StackStatus) -> bool:
-    """Say whether a start is over: everything is ready or done, or something failed."""
+def start_is_over(status: StackStatus) -> bool:
+    """Return whether a start is over: every component is ready or done, or one has failed."""
     states = [one.state for one in status.components.values()]
-    return State.FAILED in states or all(state in WELL for state in states)
+    return State.FAILED in states or all(state in HEALTHY_STATES for state in states)

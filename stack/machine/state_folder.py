@@ -1,0 +1,126 @@
+"""The state folder of a stack: its files, its lock, and its folder of sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import StateInUse
+from stack.machine.files import PASSABLE, PRIVATE, make_folder, write_private
+from stack.machine.paths import HOME_SETTING
+
+# The path of a Unix socket has at most 107 bytes; the longest name in the run folder takes 40 of them.
+RUN_DIR_BYTES = 64
+# The contents of a state folder besides its lock.
+CONTENTS = ("postgres", "kafka", "logs", "envoy.yaml", "credentials.json", "run-dir", "stack.json")
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The state folder; creating an instance creates the folder."""
+
+    home: Path
+
+    def __post_init__(self) -> None:
+        # Root's must be passable for the unprivileged account that PostgreSQL runs as; each file in it is private.
+        make_folder(self.home, PASSABLE if os.geteuid() == 0 else PRIVATE, HOME_SETTING)
+
+    @property
+    def logs(self) -> Path:
+        """The folder of log files, one for each component."""
+        return make_folder(self.home / "logs", PRIVATE, HOME_SETTING)
+
+    @property
+    def postgres(self) -> Path:
+        """The folder of the PostgreSQL cluster."""
+        return self.home / "postgres"
+
+    @property
+    def kafka(self) -> Path:
+        """The folder of the Kafka log and its configuration."""
+        return make_folder(self.home / "kafka", PRIVATE, HOME_SETTING)
+
+    @property
+    def credentials(self) -> Path:
+        """The file of generated passwords."""
+        return self.home / "credentials.json"
+
+    @property
+    def status(self) -> Path:
+        """The status file."""
+        return self.home / "stack.json"
+
+    def clear(self) -> list[str]:
+        """Delete the contents of the folder and nothing else; return what existed. Requires the lock."""
+        existing = [name for name in CONTENTS if (self.home / name).exists()]
+        for path in (self.home / name for name in existing):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return existing
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the state folder for one stack. Raises StateInUse when another one uses it."""
+        descriptor = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode().strip()
+            os.close(descriptor)
+            raise StateInUse(
+                f"a stack with the state folder {self.home} is already running (pid {holder}): "
+                f"stop it with `ordermesh down`, or set {HOME_SETTING} to another folder"
+            ) from error
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def run_dir(self) -> Path:
+        """Return the folder of sockets, which has a short path; the recorded one if it is still ours."""
+        record = self.home / "run-dir"
+        if record.exists() and (known := Path(record.read_text().strip())) and is_own_folder(known):
+            return known
+        run_dir = Path(tempfile.mkdtemp(prefix="ordermesh-", dir=short_base()))
+        if os.geteuid() == 0:
+            run_dir.chmod(PASSABLE)
+        write_private(record, f"{run_dir}\n")
+        return run_dir
+
+
+def short_base() -> str:
+    """Return the folder for temporary files, /tmp when its path is too long for sockets or not accessible to others."""
+    base = tempfile.gettempdir()
+    short = len(os.fsencode(base)) <= RUN_DIR_BYTES - len("/ordermesh-xxxxxxxx")
+    return base if short and os.stat(base).st_mode & 0o001 else "/tmp"  # noqa: S108  # mkdtemp creates our folder in it
+
+
+def is_own_folder(folder: Path) -> bool:
+    """Return whether a folder exists, is not a link, and is writable for us alone."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_dir() and not folder.is_symlink() and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Create a state folder that PostgreSQL's account can access; delete it and its folder of sockets on exit."""
+    home = Path(tempfile.mkdtemp(prefix="om-", dir=short_base()))
+    if os.geteuid() == 0:
+        home.chmod(PASSABLE)
+    try:
+        yield home
+    finally:
+        record = home / "run-dir"
+        if record.exists():
+            shutil.rmtree(record.read_text().strip(), ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)

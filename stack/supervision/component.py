@@ -1,0 +1,75 @@
+"""A component of a stack, and how components that run one of our modules are made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtime.process.shutdown import STOP_SECONDS
+from runtime.settings import PREFIX
+from stack.machine.ports import LOOPBACK
+from stack.processes.logfile import LogFile
+from stack.processes.process import Command, inherited_env
+from stack.processes.runners import Runner, Service, Task
+from stack.supervision.context import StackContext
+from stack.supervision.health_checks import CheckResult, answer_state
+from stack.supervision.status import State
+
+
+@dataclass(frozen=True)
+class Component:
+    """A server, service or task of the stack; `once` marks a task, which ends by itself."""
+
+    name: str
+    runner: Runner
+    # Started once these are ready or done.
+    depends_on: tuple[str, ...] = ()
+    once: bool = False
+    address: str = ""
+    logs: tuple[LogFile, ...] = ()
+    # The state while its process runs; blocks for at most CHECK_SECONDS.
+    check: Callable[[], CheckResult] = lambda: (State.READY, "")
+
+
+def service(
+    context: StackContext,
+    name: str,
+    module: tuple[str, ...],
+    env: dict[str, str],
+    probe: Callable[[], bool],
+    depends_on: tuple[str, ...],
+    metrics_port: int,
+    check: Callable[[], CheckResult] | None = None,
+) -> Component:
+    """Return a component that keeps running; `probe` tells when it is ready, and is its health check by default."""
+    log = context.log(name)
+    runner = Service(module_command(context, name, module, env), log, probe)
+    return Component(
+        name,
+        runner,
+        depends_on,
+        address=f"http://{LOOPBACK}:{metrics_port}/metrics",
+        logs=(log,),
+        check=check or (lambda: answer_state(probe())),
+    )
+
+
+def task(
+    context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str], depends_on: tuple[str, ...]
+) -> Component:
+    """Return a component that runs once at each start."""
+    log = context.log(name)
+    return Component(name, Task(module_command(context, name, module, env), log), depends_on, once=True, logs=(log,))
+
+
+def module_command(context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
+    """Return the command that runs one of our modules with its settings."""
+    kafka = {
+        "KAFKA_BOOTSTRAP": context.settings.bootstrap,
+        "KAFKA_PROPERTIES": json.dumps(context.settings.kafka_properties),
+    }
+    own = {f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}
+    environment = {**inherited_env(), **context.env, **own, "TMPDIR": str(context.temporary)}
+    return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=STOP_SECONDS)
