@@ -11,6 +11,7 @@ from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 from gateway.backends.ledger import EMPTY_MINUTE, Ids, Ledger, Minute
 from gateway.reconciliation.comparison import Evidence, same_ids
 from runtime import timestamps
+from runtime.money import major
 
 Finding = ReconcileResponse.Finding
 
@@ -107,11 +108,6 @@ def metric_finding(name: str, dimension: str, expected: int, actual: int, source
         actual=found,
         message=message,
     )
-
-
-def major(minor: int) -> float:
-    """Return minor units as major units."""
-    return minor / 100
 
 
 def counted_noun(number: int, noun: str) -> str:

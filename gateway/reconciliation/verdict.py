@@ -7,8 +7,9 @@ from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
 from gateway.backends.ledger import Ledger
 from gateway.reconciliation.comparison import Evidence
-from gateway.reconciliation.findings import Finding, all_findings, counted_noun, major
+from gateway.reconciliation.findings import Finding, all_findings, counted_noun
 from runtime import timestamps
+from runtime.money import major
 
 Totals = ReconcileResponse.Totals
 

@@ -19,6 +19,7 @@ from gateway.watch.order_log import TOPIC, LogBounds
 from gateway.watch.stream_end import revision_gone
 from runtime import timestamps
 from runtime.kafka import event_rules
+from runtime.money import major
 
 # A publisher that stopped before it recorded Kafka's acknowledgement publishes a batch again.
 REMEMBERED_ORDERS = 20_000
@@ -129,7 +130,7 @@ def change(event: OrderEvent) -> OrderChange:
         sequence=event.sequence,
         status=event.status,
         previous_status=event.previous_status,
-        total_price=event.total_minor / 100,
+        total_price=major(event.total_minor),
         occur_time=event.occur_time,
     )
 

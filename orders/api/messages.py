@@ -6,9 +6,10 @@ from ordermesh.orders.v1.inventory_pb2 import Product
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
 from orders.domain.events import timestamp, write_time
-from orders.domain.order import Accepted, NewOrder, StoredOrder, major, status_of
+from orders.domain.order import Accepted, NewOrder, StoredOrder, status_of
 from orders.store.order_rows import OrderSummaryRow
 from orders.store.product_rows import ProductRow
+from runtime.money import major
 
 
 def order_message(stored: StoredOrder) -> Order:

@@ -82,8 +82,3 @@ class StoredOrder:
 def status_of(name: str) -> Status:
     """Return the status with a name."""
     return cast(Status, Status.Value(name))
-
-
-def major(minor: int) -> float:
-    """Return an amount in major units."""
-    return minor / 100

@@ -29,6 +29,7 @@ from psycopg_pool import ConnectionPool
 from processor.counting import deltas
 from processor.query import validation
 from runtime.grpc import page_token
+from runtime.money import major
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.query", "analytics.sql")
@@ -127,11 +128,6 @@ def summary(rows: list[Row]) -> SalesSummary:
         restock_requests=restocks,
         update_time=timestamp(max(row[3] for row in rows)) if rows else None,
     )
-
-
-def major(amount_minor: int) -> float:
-    """Return an amount in major units, at most two decimals."""
-    return amount_minor / 100
 
 
 def timestamp(moment: datetime) -> Timestamp:
