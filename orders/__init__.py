@@ -1,1 +1,1 @@
-"""OrderService and InventoryService, their store, the outbox and the publisher."""
+"""OrderService and InventoryService, the orders database, the outbox and its publisher."""

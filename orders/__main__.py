@@ -7,7 +7,7 @@ import sys
 
 from runtime.exit_codes import ExitCode
 
-# By name and imported on demand: the supervisor of `serve` lives long and needs next to nothing.
+# Imported on demand, to keep the long-running supervisor of `serve` small.
 PROGRAMS = {
     "serve": "orders.supervise",
     "publish": "orders.publish",
@@ -18,7 +18,7 @@ USAGE = f"usage: python -m orders {' | '.join(PROGRAMS)}"
 
 
 def main() -> int:
-    """Run one of the programs; each has `main`, and `FAILURES` for what keeps it from starting."""
+    """Run a program. Each module has `main`, and `FAILURES`, the errors that are reported as a failed start."""
     if len(sys.argv) != 2 or sys.argv[1] not in PROGRAMS:
         print(USAGE, file=sys.stderr)
         return ExitCode.USAGE

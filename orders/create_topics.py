@@ -1,4 +1,4 @@
-"""Creates the topics that are missing, and lets dead letters be larger than events."""
+"""Creates missing topics, and raises the size limits of dead letter topics above those of event topics."""
 
 from __future__ import annotations
 
@@ -15,37 +15,40 @@ from runtime.telemetry.logging import logger
 
 FAILURES = (OSError, ValueError, KafkaException)
 RETRY_SECONDS = 0.1
-# Not retriable by Kafka's protocol, but true only until enough brokers have registered (again) and all know of a topic.
-PASSING = (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNKNOWN_TOPIC_OR_PART)
+# Not retriable by Kafka's protocol, but transient: until enough brokers have registered and know a topic.
+TRANSIENT = (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def main() -> None:
-    """Create the topics."""
+    """Create the topics and raise the limits."""
     settings = TopicSettings.load()
     logging.configure("topics", settings)
     client = clients.admin(settings, "ordermesh-topics")
     wanted = settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr
     created = retried(lambda: topics.create_topics(client, *wanted))
-    logger().info("topics are there", created=created, raised=raise_dead_letter_limits(client))
+    logger().info("topics exist", created=created, raised=raise_dead_letter_limits(client))
 
 
 def raise_dead_letter_limits(client: AdminClient) -> list[str]:
-    """Raise the limits of dead letter topics where they are too low, and return the names of those topics."""
+    """Raise the size limits of dead letter topics where they are too low, and return those topics."""
     try:
         return retried(lambda: size_limits.raise_dead_letter_limits(client))
     except PermissionError as error:
-        logger().warning("dead letters that are too large for Kafka are kept in the database", error=str(error))
+        logger().warning(
+            "size limits not raised, larger dead letters are kept in the database",
+            error=str(error),
+        )
         return []
 
 
 def retried(request: Callable[[], list[str]]) -> list[str]:
-    """Return what a request returns, sent again while a cluster that has just started cannot serve it yet."""
+    """Return the result of a request, retried while a cluster that has just started cannot serve it."""
     until = time.monotonic() + topics.ADMIN_TIMEOUT_SECONDS
     while True:
         try:
             return request()
         except KafkaException as error:
-            told: KafkaError = error.args[0]
-            if not (told.retriable() or told.code() in PASSING) or time.monotonic() > until:
+            reason: KafkaError = error.args[0]
+            if not (reason.retriable() or reason.code() in TRANSIENT) or time.monotonic() > until:
                 raise
         time.sleep(RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Brings the schema of the orders database up to date, once."""
+"""Migrates the schema of the orders database, and exits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FAILURES = (OSError, ValueError, psycopg.Error)
 
 
 def main() -> None:
-    """Apply the migrations that are missing."""
+    """Apply the migrations that were not applied yet."""
     settings = DatabaseSettings.load()
     logging.configure("orders-migrate", settings)
     dsn = settings.orders_dsn.get_secret_value()
     applied = connections.migrate(dsn, "orders.migrations", settings.postgres_pooler)
-    logger().info("orders database is up to date", applied=applied)
+    logger().info("orders database migrated", applied=applied)

@@ -1,4 +1,4 @@
-"""The publisher's process: publishes while there is something, waits for the doorbell, rides out outages."""
+"""The publisher process: publishes events, waits for notifications, and retries after outages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from orders.domain.events import SHARDS
 from orders.outbox.publisher import Publisher
-from orders.outbox.sender import KafkaDown
+from orders.outbox.sender import KafkaUnavailable
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.postgres.connections import connect
@@ -31,7 +31,7 @@ PENDING_LIMIT = 100_000
 
 
 def main() -> None:
-    """Publish until SIGTERM or SIGINT; a batch that is begun is finished."""
+    """Publish until SIGTERM or SIGINT; the current batch is finished."""
     settings = PublisherSettings.load()
     logging.configure("publisher", settings)
     stop = on_signal()
@@ -43,7 +43,7 @@ def main() -> None:
         try:
             publish(settings, stop, outage)
         except psycopg.Error as error:
-            # Whatever the database says, a new connection may be answered otherwise: another server, a new primary.
+            # Whatever the error, a new connection may lead to another server or a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
             HEARTBEAT.record()
             outage.begins(error, part="postgres")
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) -> None:
-    """Publish on one connection until it breaks or the process is to stop."""
+    """Publish on one connection until it breaks or the process is stopped."""
     dsn = settings.orders_dsn.get_secret_value()
     listens = settings.postgres_pooler == "none"
     with connect(dsn, "ordermesh-publisher", settings.postgres_pooler, hot=True) as connection:
@@ -60,32 +60,33 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
         if listens:
             connection.execute(OUTBOX.listen)
         pace = BatchPacer(MANY_EVENTS_PER_SECOND)
+        rounds = -(-SHARDS // settings.publisher_shards)
         try:
             while not stop.is_set():
-                if step(publisher, connection, stop, outage, pace, -(-SHARDS // settings.publisher_shards)):
-                    await_events(connection, stop, listens=listens)
+                if publish_all_shards(publisher, connection, stop, outage, pace, rounds):
+                    wait_for_notification(connection, stop, listens=listens)
         finally:
             publisher.close()
 
 
-def step(
+def publish_all_shards(
     publisher: Publisher,
     connection: psycopg.Connection[Any],
     stop: threading.Event,
     outage: Outage,
     pace: BatchPacer,
-    turns: int,
+    rounds: int,
 ) -> bool:
-    """Go round the shards once, then rest; tell whether none had an event."""
+    """Claim every shard once, then delay the next round; return whether no shard had an event."""
     started = time.monotonic()
     try:
-        events = sum(publisher.run_once() for _ in range(turns))
+        events = sum(publisher.run_once() for _ in range(rounds))
         HEARTBEAT.record()
         if events:
             outage.ends()
             stop.wait(pace.pause_seconds(events, started))
             return False
-    except KafkaDown as error:
+    except KafkaUnavailable as error:
         HEARTBEAT.record()
         outage.begins(error, part="kafka")
         count_pending(connection)
@@ -95,8 +96,8 @@ def step(
     return True
 
 
-def await_events(connection: psycopg.Connection[Any], stop: threading.Event, *, listens: bool) -> None:
-    """Wait for the doorbell, but not for long: it is not heard through a pooler of transactions."""
+def wait_for_notification(connection: psycopg.Connection[Any], stop: threading.Event, *, listens: bool) -> None:
+    """Wait for a notification, at most POLL_SECONDS; a transaction pooler forwards none."""
     if not listens:
         stop.wait(POLL_SECONDS)
         return
@@ -105,6 +106,6 @@ def await_events(connection: psycopg.Connection[Any], stop: threading.Event, *, 
 
 
 def count_pending(connection: psycopg.Connection[Any]) -> None:
-    """Show how many events wait."""
+    """Update the metric of pending events."""
     row = connection.execute(OUTBOX.count_pending, {"limit": PENDING_LIMIT}).fetchone()
     metrics.OUTBOX_PENDING.set(row[0] if row else 0)

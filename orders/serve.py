@@ -1,4 +1,4 @@
-"""One serving process of orders."""
+"""One serving process of the orders service."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
 from orders.api.admission import Admission
-from orders.api.idempotent_writes import Changes
-from orders.api.inventory_service import Inventory
-from orders.api.ledger_service import OrderLedger
-from orders.api.order_service import Orders
-from orders.api.read_admission import Reads
+from orders.api.idempotent_writes import IdempotentWrites
+from orders.api.inventory_service import InventoryService
+from orders.api.ledger_service import OrderLedgerService
+from orders.api.order_service import OrderService
+from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock
-from orders.outbox.notifier import Doorbell
+from orders.outbox.notifier import Notifier
 from orders.settings import ServeSettings
-from orders.stock.backorder_release import Releases
-from orders.stock.product_cache import Catalogue
-from orders.store.maintenance import keep_house
+from orders.stock.backorder_release import BackorderReleases
+from orders.stock.product_cache import ProductCache
+from orders.stock.release_sweep import ReleaseSweep
+from orders.store.maintenance import maintain_partitions
 from orders.writes.group_commit import Writer
-from orders.writes.status_transitions import Steps
+from orders.writes.status_transitions import StatusTransitions
 from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
@@ -45,20 +46,20 @@ if TYPE_CHECKING:
     from runtime.grpc.fast_lane import Lane
 
 PUBLIC = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
-# What the fast lane serves where there is one; Envoy routes these methods to it.
+# The methods of the fast lane, if there is one; Envoy routes them to it.
 HOT_METHODS = tuple(
     f"/ordermesh.orders.v1.OrderService/{name}"
     for name in ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 )
 RETRY_SECONDS = 0.2
-# Half as many reads as orders are admitted may wait, on top of them, and as many changes of one row.
-WAITING_SHARE = 2
-# Orders make many objects and hardly a cycle; with the default of 700 the collector runs every few orders.
+# Admitted calls per waiting read, and per waiting write of one product or order.
+ADMITTED_PER_WAITING = 2
+# Orders allocate many objects and few cycles; with the default of 700 the collector runs every few orders.
 COLLECT_AFTER_OBJECTS = 50_000
 
 
 def run(index: int) -> None:
-    """Serve as the process with this number, until SIGTERM."""
+    """Serve as the process with an index, until SIGTERM."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
     metrics.create("orders")
@@ -69,7 +70,7 @@ def run(index: int) -> None:
 
 
 async def serve(settings: ServeSettings, index: int) -> None:
-    """Put the parts together and serve."""
+    """Create the services and background tasks, and serve until SIGTERM."""
     stop = on_signal_async()
     dsn = settings.orders_dsn.get_secret_value()
     process = f"orders-{index}@{socket.gethostname()}"
@@ -77,30 +78,30 @@ async def serve(settings: ServeSettings, index: int) -> None:
         pooler = settings.postgres_pooler
         pool = async_pool(dsn, f"ordermesh-{process}", settings.orders_pool_size, pooler)
         await stack.enter_async_context(pool)
-        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn, pooler), Catalogue(pool)
-        writer = Writer(dsn, process, clock, doorbell, pooler)
-        releases = Releases(pool, clock, doorbell)
-        steps = Steps(pool, catalogue, clock, releases)
-        if not await first_contact(writer, catalogue, stop):
+        clock, notifier, products = DatabaseClock(), Notifier(dsn, pooler), ProductCache(pool)
+        writer = Writer(dsn, process, clock, notifier, pooler)
+        releases = BackorderReleases(clock)
+        transitions = StatusTransitions(products, clock, releases)
+        if not await wait_for_database(writer, products, stop):
             return
-        admission = Admission(settings.orders_max_in_hand)
-        max_waiting = max(1, settings.orders_max_in_hand // WAITING_SHARE)
-        changes = Changes(pool, admission, doorbell, releases, max_waiting)
-        reads = Reads(pool, max_waiting)
-        orders = Orders(reads, catalogue, writer, steps, admission, changes)
-        inventory = Inventory(reads, pool, clock, releases, changes)
+        admission = Admission(settings.orders_max_in_flight)
+        max_waiting = max(1, settings.orders_max_in_flight // ADMITTED_PER_WAITING)
+        writes = IdempotentWrites(pool, admission, notifier, releases, max_waiting)
+        reads = ReadAdmission(pool, max_waiting)
+        orders = OrderService(reads, products, writer, transitions, admission, writes)
+        inventory = InventoryService(reads, pool, clock, releases, writes)
         tasks = {
-            "heartbeat": keep_heartbeat(stop),
+            "heartbeat": send_heartbeats(stop),
             "writer": writer.run(),
-            "doorbell": doorbell.run(),
-            "releases": releases.sweep(),
-            "housekeeping": keep_house(dsn, settings.outbox_retention_days, pooler),
+            "notifier": notifier.run(),
+            "release sweep": ReleaseSweep(pool, releases, notifier).run(),
+            "partition maintenance": maintain_partitions(dsn, settings.outbox_retention_days, pooler),
         }
 
         def register(server: grpc.aio.Server) -> None:
             orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
             inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
-            ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
+            ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedgerService(pool), server)
             process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcessService(pool, dsn, stop), server)
 
         collect_rarely(COLLECT_AFTER_OBJECTS)
@@ -109,8 +110,8 @@ async def serve(settings: ServeSettings, index: int) -> None:
         await serve_with_tasks(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
 
 
-async def keep_heartbeat(stop: asyncio.Event) -> None:
-    """Show that this event loop turns, until cancelled."""
+async def send_heartbeats(stop: asyncio.Event) -> None:
+    """Show that the event loop is running, until cancelled."""
     while True:
         if stop.is_set():
             HEARTBEAT.start_draining()
@@ -119,7 +120,7 @@ async def keep_heartbeat(stop: asyncio.Event) -> None:
 
 
 def fast_lane(address: str) -> Lane | None:
-    """Return the fast lane at an address, None without one; only then is its engine loaded."""
+    """Return the fast lane at an address, None without one; imports its gRPC implementation only when needed."""
     if not address:
         return None
     from runtime.grpc.fast_lane import Lane
@@ -127,13 +128,13 @@ def fast_lane(address: str) -> Lane | None:
     return Lane(address, HOT_METHODS)
 
 
-async def first_contact(writer: Writer, catalogue: Catalogue, stop: asyncio.Event) -> bool:
-    """Wait until the database has told its time and some products; False when the process is to stop before that."""
-    outage = Outage("the first contact with the database")
+async def wait_for_database(writer: Writer, products: ProductCache, stop: asyncio.Event) -> bool:
+    """Retry until the writer is connected and products are loaded; return False when the process is stopped before."""
+    outage = Outage("connecting to the database")
     while not stop.is_set():
         try:
             await writer.connect()
-            await catalogue.warm()
+            await products.preload()
         except (psycopg.OperationalError, PoolTimeout) as error:
             outage.begins(error)
             await asyncio.sleep(RETRY_SECONDS)

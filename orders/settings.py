@@ -1,4 +1,4 @@
-"""The settings of the orders services and the publisher."""
+"""The settings of the orders service, the publisher and the creation of topics."""
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -9,71 +9,78 @@ from runtime.settings import Settings
 
 
 class DatabaseSettings(Settings):
-    """Where the orders are kept."""
+    """The orders database."""
 
     orders_dsn: SecretStr = Field(
-        description="The orders database, as a PostgreSQL URI, of one host or several (docs/postgresql.md)."
+        description="PostgreSQL URI of the orders database, with one host or several (docs/postgresql.md)."
     )
     postgres_pooler: Pooler = POOLER
 
 
 class TopicSettings(Settings):
-    """How topics are created where they are missing."""
+    """The properties of topics that are created."""
 
-    kafka_partitions: int = Field(default=12, ge=1, le=1000, description="Of each topic of events that is created.")
-    kafka_replication: int = Field(default=1, ge=1, le=9, description="Copies of each partition.")
+    kafka_partitions: int = Field(
+        default=12, ge=1, le=1000, description="Partitions of each event topic that is created."
+    )
+    kafka_replication: int = Field(default=1, ge=1, le=9, description="Replicas of each partition.")
     kafka_min_isr: int | None = Field(
         default=None,
         ge=1,
         le=9,
-        description="Copies that must have an event before it counts, else as the cluster says.",
+        description="In-sync replicas required for a write (min.insync.replicas); default: the cluster's setting.",
     )
 
     @field_validator("kafka_min_isr")
     @classmethod
-    def reachable(cls, wanted: int | None, info: ValidationInfo) -> int | None:
-        """Return the minimum as it is. Raises ValueError when no partition has as many copies."""
-        copies = info.data.get("kafka_replication")
-        if wanted is not None and copies is not None and wanted > copies:
-            raise ValueError(f"must be at most ORDERMESH_KAFKA_REPLICATION, which is {copies}")
-        return wanted
+    def at_most_replication(cls, min_isr: int | None, info: ValidationInfo) -> int | None:
+        """Return the value. Raises ValueError when it exceeds the number of replicas."""
+        replicas = info.data.get("kafka_replication")
+        if min_isr is not None and replicas is not None and min_isr > replicas:
+            raise ValueError(f"must be at most ORDERMESH_KAFKA_REPLICATION, which is {replicas}")
+        return min_isr
 
 
 class ServeSettings(DatabaseSettings, RetentionSettings):
-    """The serving processes; `{index}` in the address is the number of the process."""
+    """The serving processes; `{index}` in an address is the index of the process."""
 
     orders_listen: Address = Field(
         default="unix:/run/ordermesh/orders-{index}.sock",
-        description="unix:/path or host:port; {index} is the process.",
+        description="Listen address, unix:/path or host:port; {index} is the index of the process.",
     )
     orders_lane_listen: str = Field(
-        default="", description="The fast lane's address, with {index}; without it no lane."
+        default="", description="Listen address of the fast lane, with {index}; empty: no fast lane."
     )
-    orders_processes: int = Field(default=2, ge=1, le=64, description="Serving processes.")
-    orders_max_in_hand: int = Field(
+    orders_processes: int = Field(default=2, ge=1, le=64, description="Number of serving processes.")
+    orders_max_in_flight: int = Field(
         default=500,
         ge=1,
         le=100_000,
-        description="Calls that write a process admits at a time; a batch counts as an eighth of its orders. "
-        "Of reads, and of changes of one product or order, half as many may wait; others are refused.",
+        description="Writing calls that a process admits at a time; a batch counts as an eighth of its orders. "
+        "Half as many reads may wait, and half as many writes of one product or order; others are refused.",
     )
     orders_pool_size: int = Field(
-        default=4, ge=1, le=100, description="Connections of a process, beside its writer's two."
+        default=4,
+        ge=1,
+        le=100,
+        description="Database connections in the pool of a process, besides those of the writer and the notifier.",
     )
-    metrics_address: PortAddress = Field(default="127.0.0.1:9101", description="Where /metrics is served.")
+    metrics_address: PortAddress = Field(default="127.0.0.1:9101", description="Listen address of /metrics.")
 
 
 class PublisherSettings(DatabaseSettings):
     """The publisher."""
 
-    publisher_batch_events: int = Field(default=1000, ge=1, le=10_000, description="Events published at a time.")
+    publisher_batch_events: int = Field(
+        default=1000, ge=1, le=10_000, description="Maximum number of events in a batch."
+    )
     publisher_shards: int = Field(
         default=64,
         ge=1,
         le=64,
-        description="Shards claimed at a time, of 64; with N publishers 64 / N shares them best.",
+        description="Shards that a publisher claims at a time, of 64; with N publishers, use 64 / N.",
     )
     publisher_ack_seconds: float = Field(
-        default=5.0, gt=0, le=8, description="Patience with Kafka, within the claim's 10 s."
+        default=5.0, gt=0, le=8, description="Maximum wait for Kafka's acknowledgements."
     )
-    metrics_address: PortAddress = Field(default="127.0.0.1:9102", description="Where /metrics is served.")
+    metrics_address: PortAddress = Field(default="127.0.0.1:9102", description="Listen address of /metrics.")

@@ -1,4 +1,4 @@
-"""The service of serving processes: keeps as many running as the settings say."""
+"""The supervisor of the serving processes of the orders service."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ BATCHES = Load(
     f"{SERVICE}/BatchCreateOrders",
     lambda: bodies.batch_body(BATCH),
     GRPC_HEADERS,
-    # Four batches are within what one process admits (ORDERMESH_ORDERS_MAX_IN_HAND): none is refused.
+    # Four batches are within what one process admits (ORDERMESH_ORDERS_MAX_IN_FLIGHT): none is refused.
     connections=2,
     streams=2,
     orders_per_call=BATCH,

@@ -14,7 +14,6 @@ from orders.api import validation
 from orders.domain import events
 from orders.domain.ids import uuid7
 from orders.domain.order import CREATED
-from orders.store import insert_orders
 
 ORDER_ID = "00000000-0000-7000-8000-000000000001"
 EVENT_ID = "00000000-0000-7000-8000-000000000002"
@@ -35,7 +34,7 @@ def lines(count: int) -> Iterator[str]:
     """Yield rows of the outbox as COPY reads them; encoding one event and giving it other ids is fast."""
     order = validation.new_order(bodies.order(), TRACEPARENT, None)
     now_us = time.time_ns() // 1000
-    event = insert_orders.planned(order, ORDER_ID, EVENT_ID, CREATED, now_us).event
+    event = events.order_created(EVENT_ID, ORDER_ID, order, CREATED, now_us)
     payload = event.payload.hex()
     places = ORDER_ID.encode().hex(), EVENT_ID.encode().hex()
     occurred = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(now_us / 1e6))

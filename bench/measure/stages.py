@@ -18,9 +18,8 @@ from bench.subjects.accounting import Roots
 from bench.subjects.pipeline import SQL, NotDrained, Probe, connected
 from bench.subjects.servers import Servers, running_servers
 from orders.api import validation
-from orders.domain.ids import uuid7
 from orders.domain.order import CREATED
-from orders.store import insert_orders
+from orders.store.insert_orders import order_parameters, plan_order
 from stack.supervision import components
 from stack.supervision.component import Component
 
@@ -113,8 +112,8 @@ def handler() -> Stage:
     for _ in range(HANDLER_ORDERS // HANDLER_BATCH):
         now_us = time.time_ns() // 1000
         checked = [validation.new_order(request, outbox_backlog.TRACEPARENT, None) for _ in range(HANDLER_BATCH)]
-        batch = [insert_orders.planned(order, uuid7(now_us), uuid7(now_us), CREATED, now_us) for order in checked]
-        insert_orders.order_parameters(batch, "bench")
+        batch = [plan_order(order, CREATED, now_us) for order in checked]
+        order_parameters(batch, "bench")
     seconds, cpu_us = time.perf_counter() - began, (time.process_time() - began_cpu) * 1e6
     cost = {"orders": round(cpu_us / HANDLER_ORDERS, 2)}
     rate = round(HANDLER_ORDERS / seconds, 1)

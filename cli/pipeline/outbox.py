@@ -10,7 +10,7 @@ from ordermesh.events.v1.events_pb2 import EventType
 from cli.output.terminal import console, errors, plain_table
 from cli.target import ORDERS
 from orders.outbox import admin
-from orders.outbox.admin import Choice
+from orders.outbox.admin import EventFilter
 from runtime.exit_codes import ExitCode
 from stack.errors import SettingInvalid
 
@@ -52,10 +52,10 @@ def list_events(
     unknown = sorted(set(wanted) - set(admin.STATUSES))
     if unknown:
         raise SettingInvalid(f"--status must be one of {', '.join(admin.STATUSES)}, is {unknown[0]!r}")
-    chosen = choice(key, event_type, cause, older_minutes)
-    rows = admin.list_events(ORDERS.dsn(), wanted, limit, chosen)
+    selected = event_filter(key, event_type, cause, older_minutes)
+    rows = admin.list_events(ORDERS.dsn(), wanted, limit, selected)
     if not rows:
-        which = "" if chosen == Choice() else " and as the options say"
+        which = "" if selected == EventFilter() else " and as the options say"
         console.print(f"no events are {' or '.join(wanted)}{which}")
         return
     table = plain_table(">id", "status", "type", "key", "occurred", ">bytes", "cause")
@@ -75,7 +75,7 @@ def retry(
     older_minutes: Older = None,
 ) -> None:
     """Have dead events published again; their orders' later events follow."""
-    meant = dead_events(ids, choice(key, event_type, cause, older_minutes), every=every)
+    meant = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
     tell(ids, meant, admin.retry(ORDERS.dsn(), meant), "will be published again")
 
 
@@ -90,27 +90,27 @@ def discard(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Give dead events up for good, so that their orders' later events go on."""
-    meant = dead_events(ids, choice(key, event_type, cause, older_minutes), every=every)
+    meant = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
     if meant and not yes:
         typer.confirm(f"{counted(meant)} will never be counted. Discard?", abort=True)
     tell(ids, meant, admin.discard(ORDERS.dsn(), meant), "discarded")
 
 
-def choice(key: str | None, event_type: str | None, cause: str | None, older_minutes: int | None) -> Choice:
+def event_filter(key: str | None, event_type: str | None, cause: str | None, older_minutes: int | None) -> EventFilter:
     """Return what the options say. Raises SettingInvalid."""
     numbers = dict(EventType.items()[1:])
     if event_type is not None and event_type.upper() not in numbers:
         raise SettingInvalid(f"--type must be one of {', '.join(numbers)}, is {event_type!r}")
     number = None if event_type is None else numbers[event_type.upper()]
-    return Choice(key, number, cause, older_minutes)
+    return EventFilter(key, number, cause, older_minutes)
 
 
-def dead_events(ids: list[int] | None, chosen: Choice, *, every: bool) -> list[int]:
+def dead_events(ids: list[int] | None, selected: EventFilter, *, every: bool) -> list[int]:
     """Return the ids that are meant: those given, or those of all dead events that the options leave."""
-    by_options = every or chosen != Choice()
+    by_options = every or selected != EventFilter()
     if bool(ids) == by_options:
         raise typer.BadParameter("name events by their ids, or by --all and the options, and not by both")
-    return list(dict.fromkeys(ids)) if ids else admin.find_dead(ORDERS.dsn(), chosen)
+    return list(dict.fromkeys(ids)) if ids else admin.find_dead(ORDERS.dsn(), selected)
 
 
 def tell(asked: list[int] | None, meant: list[int], done: list[int], what: str) -> None:

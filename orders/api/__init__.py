@@ -1,1 +1,1 @@
-"""What clients call: the services, validation, admission, and the pages of lists."""
+"""The gRPC services: handlers, validation, admission, idempotent writes, messages, pages of lists."""

@@ -1,4 +1,4 @@
-"""Serves InventoryService."""
+"""Serves InventoryService: products and their stock."""
 
 from __future__ import annotations
 
@@ -13,48 +13,47 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from psycopg_pool import AsyncConnectionPool
 
 from orders.api import validation
-from orders.api.idempotent_writes import Changes, Connection
+from orders.api.idempotent_writes import Connection, IdempotentWrites
 from orders.api.messages import product_message
-from orders.api.read_admission import Reads
+from orders.api.read_admission import ReadAdmission
 from orders.domain import events
 from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
-from orders.stock.backorder_release import Releases
-from orders.stock.tracked_orders import write_stocks
-from orders.store import insert_orders
+from orders.stock.backorder_release import BackorderReleases
+from orders.stock.stock_rows import write_stocks
+from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
-from orders.store.queries import QUERIES
 from runtime.errors import FailedPrecondition, InvalidRequest, Violation
 from runtime.grpc import page_token
 from runtime.telemetry import trace_context
 
-# As JSON, a name may take six times as much.
+# JSON may take six times as much: escapes in names.
 MAX_PAGE_BYTES = 256 * 1024
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
-    """The catalogue and its stock."""
+class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
+    """The methods of InventoryService."""
 
     def __init__(
         self,
-        reads: Reads,
+        reads: ReadAdmission,
         pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
         clock: DatabaseClock,
-        releases: Releases,
-        changes: Changes,
+        releases: BackorderReleases,
+        writes: IdempotentWrites,
     ) -> None:
         self._reads = reads
         self._pool = pool
         self._clock = clock
         self._releases = releases
-        self._changes = changes
+        self._writes = writes
 
     async def ListProducts(
         self, request: inventory_pb2.ListProductsRequest, context: Context
     ) -> inventory_pb2.ListProductsResponse:
-        """Return one page of products by product id."""
+        """Return a page of products, by product id."""
         violations: list[Violation] = []
         size = validation.page_size(request.page_size, violations)
         if violations:
@@ -63,7 +62,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         after = page_token.decode(request.page_token, filters).key if request.page_token else ""
         async with self._reads.connection(size, context) as connection:
             found = await list_products(connection, after, size + 1)
-        page = first_bytes([product_message(row) for row in found[:size]])
+        page = within_max_bytes([product_message(row) for row in found[:size]])
         token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > len(page) else None
         return inventory_pb2.ListProductsResponse(
             products=page, next_page_token=page_token.encode(token) if token else ""
@@ -78,36 +77,36 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
     async def CreateProduct(
         self, request: inventory_pb2.CreateProductRequest, context: Context
     ) -> inventory_pb2.Product:
-        """Add a product."""
+        """Create a product."""
         price_minor = validation.create_product(request)
 
         async def create(connection: Connection) -> inventory_pb2.Product:
             return product_message(await insert_product(connection, request, price_minor))
 
-        return await self._changes.make(request, request.product_id, context, inventory_pb2.Product, create)
+        return await self._writes.run(request, request.product_id, context, inventory_pb2.Product, create)
 
     async def RestockProduct(
         self, request: inventory_pb2.RestockProductRequest, context: Context
     ) -> inventory_pb2.RestockProductResponse:
-        """Add stock and release waiting orders."""
+        """Add stock and release backorders."""
         validation.restock(request)
         traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
 
         async def restock(connection: Connection) -> inventory_pb2.RestockProductResponse:
             return await self._restock(connection, request, traceparent)
 
-        kind = inventory_pb2.RestockProductResponse
-        answer = await self._changes.make(request, request.product_id, context, kind, restock)
-        if not answer.HasField("product"):
-            # The first answer was given before answers were kept.
+        response_type = inventory_pb2.RestockProductResponse
+        response = await self._writes.run(request, request.product_id, context, response_type, restock)
+        if not response.HasField("product"):
+            # A replay of a restock that was made before responses were saved.
             async with self._pool.connection() as connection:
-                answer.product.CopyFrom(product_message(await fetch_product(connection, request.product_id)))
-        return answer
+                response.product.CopyFrom(product_message(await fetch_product(connection, request.product_id)))
+        return response
 
     async def _restock(
         self, connection: Connection, request: inventory_pb2.RestockProductRequest, traceparent: str
     ) -> inventory_pb2.RestockProductResponse:
-        """Add the stock with its event, and release those who can have it now, in one transaction."""
+        """Add stock, insert its event, and release the backorders that it suffices for."""
         product_id, quantity = request.product_id, request.quantity
         if not (await fetch_product(connection, product_id)).tracked:
             raise FailedPrecondition(
@@ -117,16 +116,16 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
             )
         stocks = await self._releases.lock(connection, [product_id])
         now_us = self._clock.now_us()
-        stocks[product_id].give_back(quantity, now_us)
+        stocks[product_id].add(quantity, now_us)
         event = events.restocked(uuid7(now_us), product_id, quantity, now_us, traceparent)
-        await connection.execute(QUERIES.insert_events, insert_orders.event_parameters([event]))
-        released = await self._releases.give(connection, [product_id], stocks, traceparent)
+        await insert_events(connection, [event])
+        released = await self._releases.release(connection, [product_id], stocks, traceparent)
         await write_stocks(connection, stocks)
         product = product_message(await fetch_product(connection, product_id))
         return inventory_pb2.RestockProductResponse(product=product, released_orders=released)
 
 
-def first_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Product]:
-    """Return as many of the products as a page may have bytes, at least one where there is one."""
+def within_max_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Product]:
+    """Return the first products that fit into MAX_PAGE_BYTES, at least one."""
     totals = accumulate(product.ByteSize() for product in products)
     return products[: max(1, sum(total <= MAX_PAGE_BYTES for total in totals))]

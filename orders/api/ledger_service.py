@@ -1,4 +1,4 @@
-"""Serves OrderLedgerService: what the orders database stored and published, for the reconciliation and the status."""
+"""Serves OrderLedgerService: counts and sums of stored and published events, for reconciliation and status."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PENDING_LIMIT = 100_000
 MINUTES_PER_MESSAGE = 500
 IDS_PER_MESSAGE = 50_000
 PRODUCTS_PER_MESSAGE = 5_000
-# A ledger of millions of events takes its time.
+# Sums of millions of events take longer than other statements may.
 LEDGER_TIMEOUT = "SET LOCAL statement_timeout = '120s'"
 
 
-class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
-    """Answers the gateway only."""
+class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
+    """The methods of OrderLedgerService. Only the gateway calls them."""
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
@@ -37,12 +37,12 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
     async def GetOrderProgress(
         self, request: ledger_pb2.GetOrderProgressRequest, context: Context
     ) -> ledger_pb2.GetOrderProgressResponse:
-        """Return how far storing and publishing have come."""
+        """Return the progress of storing and publishing."""
         async with self._pool.connection() as connection:
-            (orders, published, p50_ms, p99_ms, seen_us) = await one(connection, LEDGER.progress)
-            pending, oldest_seconds = await one(connection, LEDGER.unsent, {"limit": PENDING_LIMIT})
-            dead = await (await connection.execute(LEDGER.dead)).fetchone()
-            (waiting_orders,) = await one(connection, LEDGER.waiting_orders, {"limit": PENDING_LIMIT})
+            (orders, published, p50_ms, p99_ms, seen_us) = await fetch_one(connection, LEDGER.order_progress)
+            pending, oldest_seconds = await fetch_one(connection, LEDGER.pending_events, {"limit": PENDING_LIMIT})
+            dead = await (await connection.execute(LEDGER.dead_events)).fetchone()
+            (backorders,) = await fetch_one(connection, LEDGER.count_backorders, {"limit": PENDING_LIMIT})
         return ledger_pb2.GetOrderProgressResponse(
             orders_total=orders,
             published_total=published,
@@ -52,19 +52,19 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             publish_p50_ms=p50_ms,
             publish_p99_ms=p99_ms,
             publisher_heartbeat_time=timestamp(seen_us) if seen_us else None,
-            backorders=waiting_orders,
+            backorders=backorders,
         )
 
     async def StreamOrderLedger(
         self, request: ledger_pb2.StreamOrderLedgerRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamOrderLedgerResponse]:
-        """Stream the published events by minute, at one snapshot."""
+        """Stream sums of the published events by minute, from one snapshot."""
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             await connection.execute(LEDGER_TIMEOUT)
-            pending, _ = await one(connection, LEDGER.unsent, {"limit": PENDING_LIMIT})
-            dead = await (await connection.execute(LEDGER.dead)).fetchall()
-            (since,) = await one(connection, LEDGER.complete_since)
+            pending, _ = await fetch_one(connection, LEDGER.pending_events, {"limit": PENDING_LIMIT})
+            dead = await (await connection.execute(LEDGER.dead_events)).fetchall()
+            (since,) = await fetch_one(connection, LEDGER.complete_since)
             rows = await (await connection.execute(LEDGER.sums_by_minute)).fetchall()
         yield ledger_pb2.StreamOrderLedgerResponse(
             pending=pending,
@@ -78,9 +78,9 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
     async def StreamPublishedIds(
         self, request: ledger_pb2.StreamPublishedIdsRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamPublishedIdsResponse]:
-        """Stream the ids of one minute's published events."""
+        """Stream the ids of the published events of a minute."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(LEDGER.published_ids, {"minute": request.minute_start_time.seconds})
+            cursor = await connection.execute(LEDGER.published_event_ids, {"minute": request.minute_start_time.seconds})
             rows = await cursor.fetchall()
         for some in parts((row[0].bytes for row in rows), IDS_PER_MESSAGE):
             yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
@@ -88,7 +88,7 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
     async def FindEvents(
         self, request: ledger_pb2.FindEventsRequest, context: Context
     ) -> ledger_pb2.FindEventsResponse:
-        """Return which events the outbox knows."""
+        """Return which of the events are in the outbox, in any status."""
         packed = request.event_ids
         wanted = [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
         times_ms = [ids.time_ms(event_id) for event_id in wanted] or [0]
@@ -110,16 +110,18 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
             )
 
 
-async def one(connection: psycopg.AsyncConnection[Any], query: Any, parameters: dict[str, Any] | None = None) -> Row:
-    """Return the one row of a query that always has one."""
+async def fetch_one(
+    connection: psycopg.AsyncConnection[Any], query: Any, parameters: dict[str, Any] | None = None
+) -> Row:
+    """Return the row of a query that always returns one."""
     row = await (await connection.execute(query, parameters)).fetchone()
     if row is None:
-        raise psycopg.DataError("a query that always has a row had none")
+        raise psycopg.DataError("the query returned no row")
     return tuple(row)
 
 
 def minute_sums(rows: Iterable[Row]) -> Iterator[ledger_pb2.MinuteSum]:
-    """Fold the rows of sums_by_minute, which are by minute and type, into one message a minute."""
+    """Merge the rows of sums_by_minute, one per minute and event type, into one message per minute."""
     for minute, group in groupby(rows, key=lambda row: row[0]):
         total = ledger_pb2.MinuteSum(start_time=Timestamp(seconds=minute))
         digest = 0

@@ -1,4 +1,4 @@
-"""Pages of orders, newest first, by the order of their ids."""
+"""Reads pages of orders, newest first, which is by descending id."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from runtime.chunks import parts
 from runtime.grpc import page_token
 from runtime.postgres import arrays
 
-# An order has up to a thousand lines; so many are about half a megabyte of protobuf or one of JSON.
+# About half a megabyte of protobuf, or one of JSON. An order has up to a thousand lines.
 MAX_PAGE_LINES = 5_000
-# Counting the lines of long orders takes the database most of its time, so not of a whole page at once.
+# Counting the lines of long orders dominates the cost of a query, so a page is read in slices.
 SLICE_ORDERS = 64
-# The messages of as many long orders take some ten milliseconds.
-MESSAGES_AT_A_TIME = 10
+# Building the messages of this many long orders blocks the event loop for about ten milliseconds.
+MESSAGES_PER_YIELD = 10
 
 Connection = psycopg.AsyncConnection[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Summaries and the token of the next page, empty on the last."""
+    """Rows of a page, and the token of the next page, empty on the last one."""
 
     orders: list[OrderSummaryRow]
     next_page_token: str
 
 
 async def page(connection: Connection, request: ListOrdersRequest, size: int, *, count_lines: bool) -> Page:
-    """Return the page that a request asks for; with lines counted it ends where it is full. Raises InvalidRequest."""
+    """Return the page of a request; with `count_lines` it has at most MAX_PAGE_LINES lines. Raises InvalidRequest."""
     filters = page_token.filters_hash(request)
-    query, parameters = question(request)
-    parameters |= {"before": before(request, filters), "count_lines": count_lines}
+    query, parameters = page_query(request)
+    parameters |= {"before": upper_bound(request, filters), "count_lines": count_lines}
     found: list[OrderSummaryRow] = []
     full = False
     while not full:
@@ -54,18 +54,18 @@ async def page(connection: Connection, request: ListOrdersRequest, size: int, *,
         found += [OrderSummaryRow(*row) for row in rows]
         full = len(rows) < limit or len(found) > size or sum(order.line_count for order in found) > MAX_PAGE_LINES
         parameters["before"] = found[-1].order_id if found else ""
-    fitting = found[: min(size, fitting_orders(found))]
+    fitting = found[: min(size, count_fitting(found))]
     return Page(fitting, next_token(fitting[-1], filters) if len(fitting) < len(found) else "")
 
 
-def fitting_orders(found: Sequence[OrderSummaryRow]) -> int:
-    """Return how many of the orders have no more lines together than a page may have; the first one always fits."""
+def count_fitting(found: Sequence[OrderSummaryRow]) -> int:
+    """Return how many of the orders fit into MAX_PAGE_LINES; the first one always does."""
     totals = accumulate(order.line_count for order in found)
     return max(1, sum(lines <= MAX_PAGE_LINES for lines in totals))
 
 
-def question(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]:
-    """Return the query for the filters of a request, and their values."""
+def page_query(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]:
+    """Return the query for the filters of a request, and its parameters."""
     query = {
         (False, False): QUERIES.list_orders,
         (True, False): QUERIES.list_orders_of_customer,
@@ -79,19 +79,19 @@ def question(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any]]
     }
 
 
-async def messages(connection: Connection, summaries: Sequence[OrderSummaryRow]) -> list[Order]:
-    """Return the orders of a page with their lines; others get their turn on the way."""
+async def order_messages(connection: Connection, summaries: Sequence[OrderSummaryRow]) -> list[Order]:
+    """Return the orders of a page with their lines; yields to other tasks in between."""
     parameters = {"order_ids": arrays.plain([order.order_id for order in summaries])}
     rows = await (await connection.execute(QUERIES.get_orders, parameters)).fetchall() if summaries else []
     made = []
-    for some in parts(rows, MESSAGES_AT_A_TIME):
+    for some in parts(rows, MESSAGES_PER_YIELD):
         made += [order_message(stored_order(row)) for row in some]
         await asyncio.sleep(0)
     return made
 
 
-def before(request: ListOrdersRequest, filters: bytes) -> str:
-    """Return the id that a page's orders come before."""
+def upper_bound(request: ListOrdersRequest, filters: bytes) -> str:
+    """Return the id that all orders of the page are below. Raises InvalidRequest for a wrong token."""
     if request.page_token:
         token = page_token.decode(request.page_token, filters)
         if len(token.order_id) != 16:
@@ -101,7 +101,7 @@ def before(request: ListOrdersRequest, filters: bytes) -> str:
 
 
 def next_token(last: OrderSummaryRow, filters: bytes) -> str:
-    """Return the token of the page that follows an order."""
+    """Return the token of the page that begins after an order."""
     order_id = uuid.UUID(last.order_id).bytes
     return page_token.encode(PageToken(created_at_us=last.created_at_us, order_id=order_id, filters_hash=filters))
 
@@ -112,7 +112,7 @@ def microseconds(time: Timestamp) -> int:
 
 
 def next_link(request: ListOrdersRequest, token: str) -> str:
-    """Return the Link header that names the next page of GET /orders."""
+    """Return the value of the Link header with the next page of GET /orders."""
     parameters: dict[str, str] = {}
     if request.customer_id:
         parameters["customerId"] = request.customer_id

@@ -1,4 +1,4 @@
-"""Reads of the orders database for clients: with a share of their own, so that they take nothing from the writes."""
+"""Admits reads of clients to a share of the database connections, so that they do not delay writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 import psycopg
 
 from orders.api.admission import time_remaining
-from orders.api.limiter import Limits, Pace, Turns
+from orders.api.limiter import Limiter, Limits, MeanDuration
 from orders.api.order_pages import SLICE_ORDERS
 from runtime.errors import Expired
 from runtime.postgres.pool import Pool
@@ -19,27 +19,27 @@ from runtime.telemetry import metrics
 
 Connection = psycopg.AsyncConnection[Any]
 Context = grpc.aio.ServicerContext[Any, Any]
-# A read without a deadline waits for so long.
-PATIENCE_SECONDS = 10.0
+# The longest wait for a connection, for calls without an earlier deadline.
+MAX_WAIT_SECONDS = 10.0
 
 
-class Reads:
-    """Lets at most half of the pool's connections work for reads at a time; so many others wait for their turn.
+class ReadAdmission:
+    """Admits reads to at most half of the pool's connections; a limited number of others wait.
 
-    Who waits holds nothing but its request, so that the pages in memory are as few as the turns.
+    A waiting call holds nothing but its request, so at most as many pages are in memory as reads are admitted.
     """
 
     def __init__(self, pool: Pool, max_waiting: int) -> None:
         self._pool = pool
         limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.READS_REFUSED, pool.answers)
-        self._turns = Turns(limits, Pace())
+        self._limiter = Limiter(limits, MeanDuration())
 
     @asynccontextmanager
     async def connection(self, rows: int, context: Context) -> AsyncIterator[Connection]:
-        """Hold a connection for a call that reads up to so many rows. Raises Overloaded, Unavailable or Expired."""
+        """Hold a connection for a call that reads up to `rows` rows. Raises Overloaded, Unavailable or Expired."""
         remaining = time_remaining(context)
         if remaining is not None and remaining <= 0:
             raise Expired
-        until = time.monotonic() + (PATIENCE_SECONDS if remaining is None else min(remaining, PATIENCE_SECONDS))
-        async with self._turns.take(until, 1 + rows // SLICE_ORDERS), self._pool.connection() as connection:
+        until = time.monotonic() + (MAX_WAIT_SECONDS if remaining is None else min(remaining, MAX_WAIT_SECONDS))
+        async with self._limiter.acquire(until, 1 + rows // SLICE_ORDERS), self._pool.connection() as connection:
             yield connection

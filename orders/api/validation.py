@@ -1,4 +1,7 @@
-"""Checks requests by hand (a generic validator takes 30 times as long) and names everything that is wrong. Pure."""
+"""Validates requests, and reports all violations of a request. Pure.
+
+Written by hand: a generic validator takes 30 times as long.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ MAX_BATCH = 1000
 MAX_QUANTITY = 1_000_000
 MAX_PRICE = 10_000_000
 MAX_STOCK = 1_000_000_000
-# Ten billion in major units: far above any order, far below where doubles lose cents.
+# Ten billion in major units, where doubles still represent every cent.
 MAX_TOTAL_MINOR = 1_000_000_000_000
 MAX_PAGE = 1000
 DEFAULT_PAGE = 50
-# Not "." and "..", which clients and proxies take out of a URL (RFC 3986, 5.2.4).
+# Not "." and "..", which clients and proxies remove from URLs (RFC 3986, 5.2.4).
 PRODUCT_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,64}")
 CUSTOMER_ID = re.compile(r"[!-~]{1,128}")
 REQUEST_ID = re.compile(r"[!-~]{1,64}")
@@ -33,11 +36,11 @@ PRODUCT_ID_RULE = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -, and not be
 
 
 def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:
-    """Return the order that a request asks for. Raises InvalidRequest with every violation."""
+    """Return the order of a request. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if not CUSTOMER_ID.fullmatch(request.customer_id):
         violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
-    request_id = checked_request_id(request.request_id, violations)
+    request_id = check_request_id(request.request_id, violations)
     lines = order_lines(request.items, violations)
     total_minor = units = 0
     for _, quantity, price_minor in lines:
@@ -54,21 +57,21 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
     )
 
 
-def checked_request_id(request_id: str, violations: list[Violation]) -> str:
-    """Return a request_id, adding what is wrong with it to the violations."""
+def check_request_id(request_id: str, violations: list[Violation]) -> str:
+    """Return a request_id; appends its violations."""
     if request_id and not REQUEST_ID.fullmatch(request_id):
         violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
     return request_id
 
 
 def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tuple[Line, ...]:
-    """Return the lines of the items, adding what is wrong to the violations."""
+    """Return the lines of items; appends their violations."""
     if not 1 <= len(items) <= MAX_ITEMS:
         violations.append(Violation("items", f"must have 1 to {MAX_ITEMS} items, has {len(items)}"))
         return ()
     lines = []
     for index, item in enumerate(items):
-        # Each look at a field of a message costs as much as a comparison: one look each.
+        # Reading a field of a message is as expensive as a comparison: each is read once.
         product_id, quantity, price = item.product_id, item.quantity, item.price
         price_minor = round(price * 100) if 0 <= price <= MAX_PRICE else -1
         if (
@@ -80,14 +83,14 @@ def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tupl
         ):
             violations.extend(item_violations(index, item))
         elif not price_minor:
-            # Minus zero is the same price, also in answers and fingerprints.
+            # Minus zero is the same price, also in responses and fingerprints.
             item.price = 0.0
         lines.append(Line(product_id, quantity, price_minor))
     return tuple(lines)
 
 
 def item_violations(index: int, item: OrderItem) -> list[Violation]:
-    """Name everything that is wrong with one item."""
+    """Return all violations of an item."""
     path = f"items[{index}]"
     found = []
     if not PRODUCT_ID.fullmatch(item.product_id):
@@ -96,46 +99,46 @@ def item_violations(index: int, item: OrderItem) -> list[Violation]:
         found.append(Violation(f"{path}.quantity", f"must be 1 to {MAX_QUANTITY}, is {item.quantity}"))
     if not item.HasField("price"):
         found.append(Violation(f"{path}.price", "is required"))
-    elif problem := price_problem(item.price):
+    elif problem := price_violation(item.price):
         found.append(Violation(f"{path}.price", problem))
     return found
 
 
-def price_problem(price: float) -> str | None:
-    """Say what is wrong with a price in major units, None when it is right."""
+def price_violation(price: float) -> str | None:
+    """Return the description of a violation of a price in major units, None for a valid price."""
     if not 0 <= price <= MAX_PRICE:
-        return f"must be 0 to {MAX_PRICE}, is {shown(price)}"
+        return f"must be 0 to {MAX_PRICE}, is {json_number(price)}"
     if round(price * 100) / 100 != price:
-        return f"must have at most two decimals, is {shown(price)}"
+        return f"must have at most two decimals, is {json_number(price)}"
     return None
 
 
-def shown(number: float) -> str:
-    """Return a number as the shortest JSON that means it, with an exponent only where it would be long without."""
+def json_number(number: float) -> str:
+    """Return the shortest JSON text of a number, with an exponent only for very large and very small ones."""
     text = json.dumps(number).removesuffix(".0")
     return f"{Decimal(text):f}" if "e" in text and 1e-7 <= abs(number) < 1e21 else text
 
 
 def order_id(text: str, request_id: str = "") -> str:
-    """Return an order id in its canonical form. Raises InvalidRequest, also for a wrong request_id."""
+    """Return an order id in canonical form. Raises InvalidRequest, also for a wrong request_id."""
     violations: list[Violation] = []
     if not UUID.fullmatch(text):
         violations.append(Violation("order_id", "must be a UUID such as 019a0000-0000-7000-8000-000000000000"))
-    checked_request_id(request_id, violations)
+    check_request_id(request_id, violations)
     if violations:
         raise InvalidRequest(violations)
     return text.lower()
 
 
 def page_size(size: int, violations: list[Violation]) -> int:
-    """Return the size of a page, the default for 0."""
+    """Return the size of a page, the default for 0; appends its violation."""
     if not 0 <= size <= MAX_PAGE:
         violations.append(Violation("page_size", f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {size}"))
     return size or DEFAULT_PAGE
 
 
 def list_orders(request: ListOrdersRequest) -> int:
-    """Check the filters of a list and return its page size. Raises InvalidRequest with every violation."""
+    """Check the filters of a list and return its page size. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if request.customer_id and not CUSTOMER_ID.fullmatch(request.customer_id):
         violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
@@ -152,41 +155,41 @@ def list_orders(request: ListOrdersRequest) -> int:
 
 
 def product_id(text: str) -> str:
-    """Return a product id. Raises InvalidRequest when it cannot be one."""
+    """Return a product id. Raises InvalidRequest when it is malformed."""
     if not PRODUCT_ID.fullmatch(text):
         raise InvalidRequest([Violation("product_id", PRODUCT_ID_RULE)])
     return text
 
 
 def create_product(request: CreateProductRequest) -> int:
-    """Check a new product and return its price in minor units. Raises InvalidRequest with every violation."""
+    """Check a new product and return its price in minor units. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if not PRODUCT_ID.fullmatch(request.product_id):
         violations.append(Violation("product_id", PRODUCT_ID_RULE))
     if not 1 <= len(request.name) <= 200 or "\0" in request.name:
         violations.append(Violation("name", f"must have 1 to 200 characters, has {len(request.name)}"))
-    problem = price_problem(request.price) if request.HasField("price") else "is required"
+    problem = price_violation(request.price) if request.HasField("price") else "is required"
     if problem:
         violations.append(Violation("price", problem))
     if not 0 <= request.stock <= MAX_STOCK:
         violations.append(Violation("stock", f"must be 0 to {MAX_STOCK}, is {request.stock}"))
     elif request.stock and not request.tracked:
         violations.append(Violation("stock", "must be 0 unless tracked is true"))
-    checked_request_id(request.request_id, violations)
+    check_request_id(request.request_id, violations)
     if violations:
         raise InvalidRequest(violations)
-    # Never minus zero, for the fingerprint.
+    # Minus zero would change the fingerprint.
     request.price = abs(request.price)
     return round(request.price * 100)
 
 
 def restock(request: RestockProductRequest) -> None:
-    """Check a restock. Raises InvalidRequest with every violation."""
+    """Check a restock. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if not PRODUCT_ID.fullmatch(request.product_id):
         violations.append(Violation("product_id", PRODUCT_ID_RULE))
     if not 1 <= request.quantity <= MAX_STOCK:
         violations.append(Violation("quantity", f"must be 1 to {MAX_STOCK}, is {request.quantity}"))
-    checked_request_id(request.request_id, violations)
+    check_request_id(request.request_id, violations)
     if violations:
         raise InvalidRequest(violations)

@@ -1,1 +1,1 @@
-"""What an order is, its events and ids. Pure: no I/O."""
+"""Orders, their events, ids, fingerprints and transitions, and the clock. No I/O."""

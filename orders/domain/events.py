@@ -1,4 +1,4 @@
-"""Makes the events that go into the outbox, encoded once. Pure."""
+"""Builds and encodes the events of the outbox. Pure."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def product_shard(product_id: str) -> int:
 
 
 def timestamp(time_us: int) -> Timestamp:
-    """Return a time in microseconds since 1970 as a message."""
+    """Return the message of a time in microseconds since 1970."""
     message = Timestamp()
     write_time(message, time_us)
     return message
 
 
 def write_time(message: Timestamp, time_us: int) -> None:
-    """Set a time in microseconds since 1970."""
+    """Set a message to a time in microseconds since 1970."""
     message.seconds, rest_us = divmod(time_us, 1_000_000)
     message.nanos = rest_us * 1000
 
 
 def order_created(event_id: str, order_id: str, order: NewOrder, status: Status, occur_us: int) -> OutboxEvent:
-    """Return the first event of an order."""
+    """Return the ORDER_CREATED event of a new order."""
     message = events_pb2.OrderEvent()
-    # One field at a time takes half as long as a constructor with names, and every order comes here.
+    # Assignments take half as long as a constructor with keyword arguments, and every order passes here.
     message.event_id = event_id
     message.order_id = order_id
     message.customer_id = order.customer_id
@@ -73,7 +73,7 @@ def order_created(event_id: str, order_id: str, order: NewOrder, status: Status,
     )
 
 
-def order_step(
+def order_status_changed(
     event_id: str,
     event_type: EventType,
     order_id: str,
@@ -85,7 +85,7 @@ def order_step(
     occur_us: int,
     traceparent: str,
 ) -> OutboxEvent:
-    """Return the event of a step from one status to the next; `sequence` is the event's own."""
+    """Return the event of a status transition; `sequence` is the event's own."""
     message = events_pb2.OrderEvent(
         event_id=event_id,
         order_id=order_id,
@@ -106,7 +106,7 @@ def order_step(
 def restock_requested(
     event_id: str, product_id: str, order_id: str, missing: int, occur_us: int, traceparent: str
 ) -> OutboxEvent:
-    """Return the event of an order that waits for a product."""
+    """Return the event of a backorder that lacks units of a product."""
     message = _stock_event(event_id, product_id, occur_us)
     message.restock_requested.order_id = order_id
     message.restock_requested.missing_quantity = missing
@@ -114,7 +114,7 @@ def restock_requested(
 
 
 def restocked(event_id: str, product_id: str, quantity: int, occur_us: int, traceparent: str) -> OutboxEvent:
-    """Return the event of stock that arrived."""
+    """Return the event of a restock."""
     message = _stock_event(event_id, product_id, occur_us)
     message.restocked.quantity = quantity
     return _stock_row(message, EventType.RESTOCKED, occur_us, traceparent)
@@ -133,5 +133,5 @@ def _stock_row(message: events_pb2.StockEvent, event_type: EventType, occur_us: 
 
 
 def line_text(lines: tuple[Line, ...]) -> str:
-    """Return lines as the text of an order_line[] value; product ids have no character that needs quoting."""
+    """Return the text of an order_line[] value; product ids have no characters that need quoting."""
     return "{" + ",".join(f'"({line.product_id},{line.quantity},{line.price_minor})"' for line in lines) + "}"

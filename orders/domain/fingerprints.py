@@ -1,4 +1,4 @@
-"""What makes two requests with one request_id the same request: everything in them but the id. Pure."""
+"""Fingerprints of requests, which tell whether two requests with one idempotency key have the same content. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from orders.domain import events
 from orders.domain.order import Line
 
-# The form of a fingerprint is its first byte; those stored before there were forms are recognised below.
+# The first byte of a fingerprint is its format. Fingerprints stored before formats existed are recognised below.
 CANONICAL = b"\x01"
 RESTOCK_QUANTITY = b"\x00"
 DIGEST_BYTES = 16
 
 
 def fingerprint(request: Any) -> bytes:
-    """Return the fingerprint of a request: a digest of its canonical serialisation, without its request_id.
+    """Return the fingerprint of a request: a digest of its deterministic serialisation, without its request_id.
 
-    Fields that this program does not know are in it. The request is as before afterwards.
+    Unknown fields are included. The request is unchanged afterwards.
     """
     request_id = request.request_id
     request.ClearField("request_id")
@@ -29,7 +29,7 @@ def fingerprint(request: Any) -> bytes:
 
 
 def is_same_order(stored: bytes, now: bytes, lines: Sequence[Line]) -> bool:
-    """Tell whether a stored fingerprint is that of an order; until 0.1 only the lines were in it, and no form."""
+    """Return whether a stored fingerprint is that of an order; before version 0.1 it covered the lines only."""
     if len(stored) == DIGEST_BYTES:
         text = events.line_text(tuple(lines)).encode()
         return stored == hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
@@ -37,7 +37,7 @@ def is_same_order(stored: bytes, now: bytes, lines: Sequence[Line]) -> bool:
 
 
 def is_same(stored: bytes, request: Any) -> bool:
-    """Tell whether a stored fingerprint is that of a request; of old restocks only the quantity is known."""
+    """Return whether a stored fingerprint is that of a request; of old restocks it is the quantity."""
     if stored[:1] == RESTOCK_QUANTITY:
         return stored[1:] == struct.pack("!q", request.quantity)
     return stored == fingerprint(request)

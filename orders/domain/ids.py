@@ -1,11 +1,11 @@
-"""UUIDv7 ids made from a time down to the microsecond, so that their order is that of time (RFC 9562, method 3)."""
+"""UUIDv7 ids with microsecond precision, so that they sort by time (RFC 9562, 6.2, method 3). Pure."""
 
 from __future__ import annotations
 
 import random
 import uuid
 
-# Ids must differ, not be secret; a generator seeded by the operating system makes 62 bits in 0.1 µs.
+# Ids must be unique, not secret; a generator seeded by the operating system returns 62 bits in 0.1 µs.
 _bits = random.SystemRandom().getrandbits(64)
 _random = random.Random(_bits)  # noqa: S311  # see above
 FIRST_RANDOM_BITS = 62
@@ -20,12 +20,12 @@ def uuid7(time_us: int) -> str:
 
 
 def lowest(time_us: int) -> str:
-    """Return the lowest id that `uuid7` could give for a time."""
+    """Return the lowest id that `uuid7` can return for a time."""
     return as_text(_with_time(time_us))
 
 
 def time_ms(unique_id: uuid.UUID) -> int:
-    """Return the time that an id was made for, in milliseconds since 1970."""
+    """Return the time of an id in milliseconds since 1970."""
     return unique_id.int >> TIME_SHIFT
 
 

@@ -1,4 +1,4 @@
-"""What an order is: its lines, its states and the steps between them. Pure."""
+"""Orders: lines, statuses, and the transitions between statuses. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import NamedTuple, cast
 from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from runtime.errors import ServiceError
+
 Status = Order.Status
-# What an order needs of each tracked product.
+# Units that an order needs, by tracked product.
 Needs = Mapping[str, int]
-NOTHING: Needs = MappingProxyType({})
+NO_NEEDS: Needs = MappingProxyType({})
 CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED = (
     Order.CREATED,
     Order.PENDING_RESTOCK,
@@ -21,8 +23,8 @@ CREATED, PENDING_RESTOCK, PAID, SHIPPED, CANCELLED = (
     Order.SHIPPED,
     Order.CANCELLED,
 )
-# The only steps there are: (from, to) -> the event that tells it.
-STEPS: dict[tuple[Status, Status], EventType] = {
+# All transitions, (from, to), and the event that reports each.
+TRANSITIONS: dict[tuple[Status, Status], EventType] = {
     (PENDING_RESTOCK, CREATED): EventType.STOCK_ALLOCATED,
     (CREATED, PAID): EventType.PAYMENT_COMPLETED,
     (PAID, SHIPPED): EventType.ORDER_SHIPPED,
@@ -41,7 +43,7 @@ class Line(NamedTuple):
 
 
 class NewOrder(NamedTuple):
-    """An order that passed validation and is not stored yet."""
+    """A validated order that is not stored yet."""
 
     customer_id: str
     lines: tuple[Line, ...]
@@ -51,13 +53,13 @@ class NewOrder(NamedTuple):
     traceparent: str
     # On time.monotonic(), None without one.
     deadline: float | None = None
-    needs: Needs = NOTHING
+    needs: Needs = NO_NEEDS
     # Of the whole request; empty without a request_id.
     fingerprint: bytes = b""
 
 
 class Accepted(NamedTuple):
-    """An order that is stored; `replayed` when an earlier call with the same request_id stored it."""
+    """The result of a stored order; `replayed` when an earlier call with the same idempotency key stored it."""
 
     order_id: str
     status: Status
@@ -65,9 +67,13 @@ class Accepted(NamedTuple):
     replayed: bool = False
 
 
+# The outcome of storing a new order.
+Outcome = Accepted | ServiceError
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order as the database has it."""
+    """An order as stored in the database."""
 
     order_id: str
     customer_id: str
@@ -80,5 +86,5 @@ class StoredOrder:
 
 
 def status_of(name: str) -> Status:
-    """Return the status with a name."""
+    """Return the status of a name. Raises ValueError."""
     return cast(Status, Status.Value(name))

@@ -1,4 +1,4 @@
-"""The event of a step from one status to the next. Pure."""
+"""Builds the events of status transitions. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain import events
-from orders.domain.clock import after
+from orders.domain.clock import after_previous
 from orders.domain.events import OutboxEvent
 from orders.domain.ids import uuid7
-from orders.domain.order import STEPS, Status, StoredOrder
+from orders.domain.order import TRANSITIONS, Status, StoredOrder
 from runtime.errors import FailedPrecondition
 
 
-def step_event(order: StoredOrder, target: Status, occur_us: int, traceparent: str) -> OutboxEvent:
-    """Return the event of a step. Raises FailedPrecondition when there is no such step.
+def transition_event(order: StoredOrder, target: Status, occur_us: int, traceparent: str) -> OutboxEvent:
+    """Return the event of a transition. Raises FailedPrecondition for a transition that does not exist.
 
-    It is later than the step before, which another process may have stamped with a clock that runs ahead of ours;
-    `sequence` tells the order of steps where the database's clock was set back between them.
+    Its time is after that of the previous event, which may come from a process whose clock is ahead. `sequence` gives
+    the order of events where the database's clock was set back between them.
     """
-    occur_us = after(occur_us, order.updated_at_us)
-    event_type = STEPS.get((order.status, target))
+    occur_us = after_previous(occur_us, order.updated_at_us)
+    event_type = TRANSITIONS.get((order.status, target))
     if event_type is None:
         status, wanted = Order.Status.Name(order.status), Order.Status.Name(target)
         raise FailedPrecondition(
@@ -30,7 +30,7 @@ def step_event(order: StoredOrder, target: Status, occur_us: int, traceparent: s
             f"an order that is {status} cannot become {wanted}",
             metadata={"status": status, "wanted": wanted},
         )
-    return events.order_step(
+    return events.order_status_changed(
         event_id=uuid7(occur_us),
         event_type=event_type,
         order_id=order.order_id,
@@ -44,6 +44,8 @@ def step_event(order: StoredOrder, target: Status, occur_us: int, traceparent: s
     )
 
 
-def step_events(waiting: Sequence[StoredOrder], target: Status, occur_us: int, traceparent: str) -> list[OutboxEvent]:
-    """Return the events of several orders that take the same step."""
-    return [step_event(order, target, occur_us + n, traceparent) for n, order in enumerate(waiting)]
+def transition_events(
+    orders: Sequence[StoredOrder], target: Status, occur_us: int, traceparent: str
+) -> list[OutboxEvent]:
+    """Return the events of several orders with the same transition, a microsecond apart."""
+    return [transition_event(order, target, occur_us + n, traceparent) for n, order in enumerate(orders)]

@@ -1,1 +1,1 @@
-"""From the outbox to Kafka: the publisher, its notification, and what an operator does with refused events."""
+"""The transactional outbox: the publisher, its notifications, and the administration of DEAD events."""

@@ -1,4 +1,4 @@
-"""What an operator does with events that Kafka refused for good: list them, try them again, or give them up."""
+"""Administration of unsent events: lists them, and retries or discards those that are DEAD."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from datetime import datetime
 
 from ordermesh.events.v1.events_pb2 import EventType
 
-from orders.store.queries import OUTBOX, QUERIES
+from orders.store.queries import OUTBOX
 from runtime.postgres.connections import connect
+from runtime.postgres.pooler import Pooler
 
-# Works through any pooler.
 APPLICATION = "ordermesh-outbox"
+# Works with every pooler.
+POOLER: Pooler = "transaction"
 STATUSES = ("NEW", "FAILED", "DEAD", "DISCARDED")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event that was not sent."""
+    """An unsent event."""
 
     id: int
     status: str
@@ -31,8 +33,8 @@ class ListedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What events have in common; what is None is left open. A cause holds the given text, in any case."""
+class EventFilter:
+    """Selects events; None matches all. `cause` is a part of the cause, in upper or lower case."""
 
     key: str | None = None
     event_type: int | None = None
@@ -40,36 +42,38 @@ class Choice:
     older_minutes: int | None = None
 
 
-def list_events(dsn: str, statuses: Sequence[str], limit: int, choice: Choice | None = None) -> list[ListedEvent]:
+def list_events(
+    dsn: str, statuses: Sequence[str], limit: int, event_filter: EventFilter | None = None
+) -> list[ListedEvent]:
     """Return unsent events, oldest first."""
-    parameters = {"statuses": list(statuses), "limit": limit, **asdict(choice or Choice())}
-    with connect(dsn, APPLICATION, "transaction") as connection:
+    parameters = {"statuses": list(statuses), "limit": limit, **asdict(event_filter or EventFilter())}
+    with connect(dsn, APPLICATION, POOLER) as connection:
         rows = connection.execute(OUTBOX.list_events, parameters).fetchall()
     return [ListedEvent(row[0], row[1], EventType.Name(row[2]), row[3], row[4], row[5], row[6], row[7]) for row in rows]
 
 
-def find_dead(dsn: str, choice: Choice) -> list[int]:
-    """Return the ids of the dead events that are meant, oldest first."""
-    with connect(dsn, APPLICATION, "transaction") as connection:
-        return [row[0] for row in connection.execute(OUTBOX.find_dead, asdict(choice))]
+def find_dead(dsn: str, event_filter: EventFilter) -> list[int]:
+    """Return the ids of the DEAD events that match, oldest first."""
+    with connect(dsn, APPLICATION, POOLER) as connection:
+        return [row[0] for row in connection.execute(OUTBOX.find_dead, asdict(event_filter))]
 
 
 def retry(dsn: str, ids: Sequence[int]) -> list[int]:
-    """Have dead events published again; return the ids of those that were dead."""
-    return _settle(dsn, ids, "NEW")
+    """Publish DEAD events again; return the ids of those that were DEAD."""
+    return _change_status(dsn, ids, "NEW")
 
 
 def discard(dsn: str, ids: Sequence[int]) -> list[int]:
-    """Give dead events up, so that their orders' later events go on; return the ids of those that were dead."""
-    return _settle(dsn, ids, "DISCARDED")
+    """Discard DEAD events, so that later events of their orders are published; return the ids of those that were."""
+    return _change_status(dsn, ids, "DISCARDED")
 
 
-def _settle(dsn: str, ids: Sequence[int], status: str) -> list[int]:
-    with connect(dsn, APPLICATION, "transaction") as connection, connection.transaction():
+def _change_status(dsn: str, ids: Sequence[int], status: str) -> list[int]:
+    with connect(dsn, APPLICATION, POOLER) as connection, connection.transaction():
         shards = [row[0] for row in connection.execute(OUTBOX.lock_dead_shards, {"ids": list(ids)})]
-        meant = {"shards": shards, "ids": list(ids)}
-        connection.execute(OUTBOX.lower_floors, meant)
-        rows = connection.execute(OUTBOX.settle_dead, {**meant, "status": status}).fetchall()
+        selected = {"shards": shards, "ids": list(ids)}
+        connection.execute(OUTBOX.lower_floors, selected)
+        rows = connection.execute(OUTBOX.change_dead_status, {**selected, "status": status}).fetchall()
         connection.execute(OUTBOX.refresh_has_dead, {"shards": shards})
-        connection.execute(QUERIES.ring)
+        connection.execute(OUTBOX.notify_publishers)
     return sorted(row[0] for row in rows)

@@ -1,10 +1,10 @@
 -- name: claim_shards
--- Claims shards that no other publisher holds, beginning at a turn, and returns where to read from.
+-- Locks shards that no other publisher has locked, from a first shard on, and returns their floors.
 SELECT shard, floor_id, has_dead, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM outbox_shard
-ORDER BY (shard + 64 - %(turn)s) %% 64 LIMIT %(shards)s FOR NO KEY UPDATE SKIP LOCKED;
+ORDER BY (shard + 64 - %(first_shard)s) %% 64 LIMIT %(shards)s FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: read_events
--- Returns unsent events of claimed shards in the order that each shard publishes them in.
+-- Returns unsent events of claimed shards, in the order in which each shard publishes them.
 SELECT e.* FROM unnest(%(shards)s::smallint[], %(floors)s::bigint[]) AS s (shard, floor_id)
 CROSS JOIN LATERAL (
     SELECT o.id, o.shard, o.event_type, o.key, o.payload, o.traceparent,
@@ -16,35 +16,35 @@ CROSS JOIN LATERAL (
 ) AS e;
 
 -- name: dead_keys
--- Returns the orders whose later events have to wait; events of stock stand for themselves.
+-- Returns the orders whose later events must not be published; stock events need no order.
 SELECT DISTINCT key FROM event_outbox
 WHERE shard = ANY(%(shards)s::smallint[]) AND status = 'DEAD' AND event_type < %(first_stock_type)s;
 
 -- name: mark_sent
--- Marks events as sent; the range of times keeps it to the partitions that hold them.
+-- Marks events as SENT. The time range limits the update to the partitions that have them.
 UPDATE event_outbox SET status = 'SENT', sent_at = clock_timestamp(), cause = NULL
 WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status IN ('NEW', 'FAILED')
     AND occur_time >= 'epoch'::timestamptz + %(first_us)s * interval '1 microsecond'
     AND occur_time <= 'epoch'::timestamptz + %(last_us)s * interval '1 microsecond';
 
 -- name: mark_failed
--- Marks events that Kafka did not acknowledge in time; each once, however long the outage.
+-- Marks events that Kafka did not acknowledge in time as FAILED, once per event and outage.
 UPDATE event_outbox SET status = 'FAILED', cause = %(cause)s
 WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'NEW';
 
 -- name: mark_dead
--- Sets events aside that Kafka refuses for good, each with its cause.
+-- Marks events that Kafka rejected as DEAD, each with its cause.
 UPDATE event_outbox o SET status = 'DEAD', cause = r.cause
 FROM unnest(%(shards)s::smallint[], %(ids)s::bigint[], %(causes)s::text[]) AS r (shard, id, cause)
 WHERE o.shard = r.shard AND o.id = r.id AND o.status IN ('NEW', 'FAILED');
 
--- name: note_dead
--- Notes which shards have dead events.
+-- name: set_has_dead
+-- Marks shards that have DEAD events.
 UPDATE outbox_shard SET has_dead = true WHERE shard = ANY(%(shards)s::smallint[]) AND NOT has_dead;
 
 -- name: move_floors
--- Lets the floor of claimed shards pass rows that are done and that no running transaction can still precede. The newest
--- id must have been seen before this transaction got its number: then each transaction with a lower id has a lower number.
+-- Moves the floors of claimed shards above rows that are done and that no running transaction can still precede. The newest
+-- id must have been read before this transaction got its number: then each transaction with a lower id has a lower number.
 UPDATE outbox_shard s SET
     floor_id = CASE WHEN s.candidate_xid <= n.oldest THEN greatest(s.floor_id, least(s.candidate_id, coalesce(n.unsent - 1, s.candidate_id)))
         ELSE s.floor_id END,
@@ -58,15 +58,19 @@ FROM (
 ) AS n
 WHERE s.shard = n.shard;
 
--- name: note_progress
--- Adds what was published and shows that the publisher is alive.
+-- name: record_progress
+-- Adds the number of published events, and records a heartbeat of the publisher.
 INSERT INTO progress AS p (process, published, p50_ms, p99_ms, seen_at)
 VALUES (%(process)s, %(published)s, %(p50_ms)s, %(p99_ms)s, clock_timestamp())
 ON CONFLICT (process) DO UPDATE SET published = p.published + excluded.published, p50_ms = excluded.p50_ms,
     p99_ms = excluded.p99_ms, seen_at = excluded.seen_at;
 
+-- name: notify_publishers
+-- Notifies the publishers of new events.
+NOTIFY event_outbox;
+
 -- name: listen
--- Asks to be woken.
+-- Subscribes to the notifications of new events.
 LISTEN event_outbox;
 
 -- name: count_pending
@@ -74,7 +78,7 @@ LISTEN event_outbox;
 SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
 -- name: list_events
--- Lists events that were not sent, for people.
+-- Returns events with given statuses, for operators.
 SELECT id, status::text, event_type, key, event_id::text, occur_time, coalesce(cause, ''), octet_length(payload)
 FROM event_outbox
 WHERE status = ANY(%(statuses)s::outbox_status[])
@@ -84,7 +88,7 @@ WHERE status = ANY(%(statuses)s::outbox_status[])
 ORDER BY id LIMIT %(limit)s;
 
 -- name: find_dead
--- Returns the ids of dead events that a person chose by what they have in common.
+-- Returns the ids of DEAD events that match a filter.
 SELECT id FROM event_outbox
 WHERE status = 'DEAD'
     AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
@@ -93,13 +97,13 @@ WHERE status = 'DEAD'
 ORDER BY id;
 
 -- name: lock_dead_shards
--- Takes the shards of some dead events from the publishers, as two persons may at once in the same order, and returns them.
+-- Locks the shards of DEAD events against publishers and other operators, in the order of their numbers, and returns them.
 SELECT shard FROM outbox_shard
 WHERE shard IN (SELECT shard FROM event_outbox WHERE id = ANY(%(ids)s::bigint[]) AND status = 'DEAD')
 ORDER BY shard FOR UPDATE;
 
 -- name: lower_floors
--- Lets the floors of locked shards go back, so that some dead events are seen again.
+-- Lowers the floors of locked shards below DEAD events, so that publishers read them again.
 UPDATE outbox_shard s SET floor_id = least(s.floor_id, d.lowest - 1), candidate_id = least(s.candidate_id, d.lowest - 1)
 FROM (
     SELECT shard, min(id) AS lowest FROM event_outbox
@@ -107,12 +111,12 @@ FROM (
 ) AS d
 WHERE s.shard = d.shard;
 
--- name: settle_dead
--- Gives dead events of locked shards another status and returns their ids.
+-- name: change_dead_status
+-- Changes the status of DEAD events of locked shards and returns their ids.
 UPDATE event_outbox SET status = %(status)s::outbox_status
 WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' RETURNING id;
 
 -- name: refresh_has_dead
--- Notes again which of the locked shards have dead events.
+-- Updates which of the locked shards have DEAD events.
 UPDATE outbox_shard s SET has_dead = EXISTS (SELECT FROM event_outbox o WHERE o.shard = s.shard AND o.status = 'DEAD')
 WHERE s.shard = ANY(%(shards)s::smallint[]) AND s.has_dead;

@@ -1,7 +1,7 @@
-"""Publishes the outbox: claims shards, produces their events in order, waits for the acks, marks them, commits.
+"""Publishes the outbox: claims shards, produces their events in order, waits for acknowledgements, marks them as sent.
 
-Any number of publishers run side by side; the row lock of a shard makes each order's events one publisher's at a time.
-A publisher that dies in between leaves duplicates in Kafka at most, and consumers drop those by event id.
+Any number of publishers may run; the row lock of a shard gives the events of an order to one of them at a time.
+A publisher that dies before its commit leaves duplicates in Kafka, which consumers drop by event id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from orders.domain.events import SHARDS
-from orders.outbox.sender import Event, KafkaDown, Outcome, Sender, has_sequence, in_turn
+from orders.outbox.sender import Event, KafkaUnavailable, Sender, SendResult, has_sequence, one_per_order
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.kafka import topics
@@ -25,8 +25,8 @@ from runtime.telemetry import metrics
 from runtime.telemetry.call_durations import observe_many
 from runtime.telemetry.logging import logger
 
-FLOOR_SECONDS = 1.0
-# Well within the patience of other sessions with a lock and of the server with an idle transaction.
+FLOOR_INTERVAL_SECONDS = 1.0
+# Well below the lock timeout of other sessions, and the server's timeout for idle transactions.
 MAX_CLAIM_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
 MAX_CAUSE_CHARACTERS = 200
@@ -34,36 +34,36 @@ MAX_CAUSE_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Shards that this publisher holds for one transaction."""
+    """The shards that a transaction locked, with the floor of each, and those of them that have DEAD events."""
 
     shards: list[int]
     floors: list[int]
     with_dead: list[int]
 
 
-class Run:
-    """What one transaction publishes: the batch in hand, and how far each shard has been read."""
+class Round:
+    """The state of one transaction: the current batch, and the newest event read of each shard."""
 
     def __init__(self, claim: Claim, events: list[Event]) -> None:
         self._claim = claim
         self.events: list[Event] = []
         self.newest: dict[int, int] = {}
-        self.taken = self.sent = 0
+        self.read = self.sent = 0
         self.dead_keys: set[str] = set()
-        # Of the last batch: how old its events were when Kafka had them.
+        # Of the last batch: the age of its events when Kafka acknowledged them.
         self.p50_ms = self.p99_ms = 0.0
-        self.take(events)
+        self.next_batch(events)
 
-    def take(self, events: list[Event], before: Sequence[Event] = ()) -> None:
-        """Take the next batch in hand: what was read last, and before it what was read and not sent."""
-        self.taken += len(events)
+    def next_batch(self, events: list[Event], unsent: Sequence[Event] = ()) -> None:
+        """Begin the next batch: events that were read before and not sent, then those read last."""
+        self.read += len(events)
         self.newest |= {event.shard: event.id for event in events}
-        self.events = [*before, *events] if before else events
+        self.events = [*unsent, *events] if unsent else events
         if self.dead_keys:
             self.events = [event for event in self.events if event.key not in self.dead_keys]
 
-    def rest_of_claim(self) -> Claim:
-        """Return the claim without what was read."""
+    def unread(self) -> Claim:
+        """Return the claim with the events that were not read yet."""
         floors = [
             self.newest.get(shard, floor) for shard, floor in zip(self._claim.shards, self._claim.floors, strict=True)
         ]
@@ -71,68 +71,72 @@ class Run:
 
 
 class Publisher:
-    """One publisher. `run_once` may block for the patience with Kafka; raises psycopg.Error and KafkaDown."""
+    """One publisher. Not thread-safe."""
 
     def __init__(self, settings: PublisherSettings, connection: psycopg.Connection[Any], process: str) -> None:
         self._settings = settings
         self._connection = connection
         self._process = process
         self._sender = Sender(settings, process)
-        self._turn = os.getpid() % SHARDS
+        self._first_shard = os.getpid() % SHARDS
         self._floors_moved_at = 0.0
-        # By shard, the newest event that was read in a transaction which has ended.
+        # By shard, the newest event that was read in a transaction that has ended.
         self._newest: dict[int, int] = {}
-        self._seen_at = 0.0
-        self._offset_us = 0
+        self._heartbeat_at = 0.0
+        # The database's clock minus the monotonic clock.
+        self._clock_offset_us = 0
 
     def run_once(self) -> int:
-        """Publish a batch, more while there are full ones, and return how many events were taken up; 0 without any."""
+        """Publish a batch, and more while batches are full; return how many events were read.
+
+        Blocks for up to `publisher_ack_seconds` per batch. Raises psycopg.Error and KafkaUnavailable.
+        """
         self._sender.prepare()
-        down: KafkaDown | None = None
+        unavailable: KafkaUnavailable | None = None
         with self._connection.transaction():
             claim = self._claim()
-            run = Run(claim, self._read(claim))
+            current = Round(claim, self._read(claim))
             try:
-                self._publish(run)
-            except KafkaDown as error:
-                down = error
-                self._mark_failed(run.events, str(error))
-            self._note(run)
+                self._publish(current)
+            except KafkaUnavailable as error:
+                unavailable = error
+                self._mark_failed(current.events, str(error))
+            self._record_progress(current)
             self._move_floors(claim)
-        self._newest |= run.newest
-        if down:
-            raise down
-        return run.taken
+        self._newest |= current.newest
+        if unavailable:
+            raise unavailable
+        return current.read
 
-    def _publish(self, run: Run) -> None:
-        """Publish batch after batch: while Kafka has one, the one before is marked and the one after is read."""
-        outcome = Outcome()
+    def _publish(self, current: Round) -> None:
+        """Publish batch after batch: while Kafka processes one, the one before is marked and the one after is read."""
+        result = SendResult()
         until = time.monotonic() + MAX_CLAIM_SECONDS
-        while run.events:
-            events, later = in_turn(run.events)
+        while current.events:
+            events, later = one_per_order(current.events)
             self._sender.send(events)
-            self._mark(run, outcome)
-            full = len(run.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
-            following = self._read(run.rest_of_claim()) if full else []
-            outcome = self._sender.outcome(events)
-            if outcome.again:
-                # The limits of the topics are to be read again before anything else is sent.
+            self._mark(current, result)
+            full = len(current.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
+            following = self._read(current.unread()) if full else []
+            result = self._sender.wait(events)
+            if result.retry_alone:
+                # The size limits of the topics are read again before anything else is sent.
                 break
-            run.dead_keys.update(event.key for event, _ in outcome.dead if has_sequence(event))
-            # Never what was read last without what goes before it.
-            run.take(following, later if full or time.monotonic() < until else ())
-        self._mark(run, outcome)
+            current.dead_keys.update(event.key for event, _ in result.rejected if has_sequence(event))
+            # Events read last are never published before those of their orders that were read earlier.
+            current.next_batch(following, later if full or time.monotonic() < until else ())
+        self._mark(current, result)
 
     def close(self) -> None:
-        """Give up what is not sent; it stays unsent in the outbox."""
+        """Drop events that are not acknowledged; they stay unsent in the outbox."""
         self._sender.close()
 
     def _claim(self) -> Claim:
-        parameters = {"turn": self._turn, "shards": self._settings.publisher_shards}
+        parameters = {"first_shard": self._first_shard, "shards": self._settings.publisher_shards}
         rows = self._connection.execute(OUTBOX.claim_shards, parameters).fetchall()
-        self._turn = (self._turn + self._settings.publisher_shards) % SHARDS
+        self._first_shard = (self._first_shard + self._settings.publisher_shards) % SHARDS
         if rows:
-            self._offset_us = rows[-1][3] - int(time.monotonic() * 1_000_000)
+            self._clock_offset_us = rows[-1][3] - int(time.monotonic() * 1_000_000)
         return Claim([row[0] for row in rows], [row[1] for row in rows], [row[0] for row in rows if row[2]])
 
     def _read(self, claim: Claim) -> list[Event]:
@@ -152,8 +156,8 @@ class Publisher:
         rows = self._connection.execute(OUTBOX.read_events, parameters, binary=True).fetchall()
         return [Event._make(row) for row in rows]
 
-    def _mark(self, run: Run, outcome: Outcome) -> None:
-        if sent := outcome.sent:
+    def _mark(self, current: Round, result: SendResult) -> None:
+        if sent := result.sent:
             parameters = {
                 "shards": arrays.plain({event.shard for event in sent}),
                 "ids": arrays.plain([event.id for event in sent]),
@@ -161,12 +165,12 @@ class Publisher:
                 "last_us": max(event.occur_us for event in sent),
             }
             self._connection.execute(OUTBOX.mark_sent, parameters)
-            self._observe(run, sent)
-        if outcome.dead:
-            self._mark_dead(outcome.dead)
+            self._observe(current, sent)
+        if result.rejected:
+            self._mark_dead(result.rejected)
 
     def _mark_failed(self, events: Sequence[Event], cause: str) -> None:
-        """Show in the outbox what is held up and why; it is tried again all the same."""
+        """Mark events as FAILED with the cause, for operators; they are retried."""
         parameters = {
             "shards": arrays.plain({event.shard for event in events}),
             "ids": arrays.plain([event.id for event in events]),
@@ -174,42 +178,47 @@ class Publisher:
         }
         self._connection.execute(OUTBOX.mark_failed, parameters)
 
-    def _mark_dead(self, dead: Sequence[tuple[Event, str]]) -> None:
-        """Set events aside that Kafka refuses for good; only their orders' later events wait."""
-        for event, cause in dead:
-            logger().error("event refused for good", id=event.id, key=event.key, cause=cause)
-        shards = [event.shard for event, _ in dead]
+    def _mark_dead(self, rejected: Sequence[tuple[Event, str]]) -> None:
+        """Mark events as DEAD that Kafka rejected; only later events of their orders wait for them."""
+        for event, cause in rejected:
+            logger().error("event rejected by Kafka, now DEAD", id=event.id, key=event.key, cause=cause)
+        shards = [event.shard for event, _ in rejected]
         parameters = {
             "shards": shards,
-            "ids": [event.id for event, _ in dead],
-            "causes": [cause[:MAX_CAUSE_CHARACTERS] for _, cause in dead],
+            "ids": [event.id for event, _ in rejected],
+            "causes": [cause[:MAX_CAUSE_CHARACTERS] for _, cause in rejected],
         }
         self._connection.execute(OUTBOX.mark_dead, parameters)
-        self._connection.execute(OUTBOX.note_dead, {"shards": shards})
-        metrics.EVENTS_REJECTED.inc(len(dead))
+        self._connection.execute(OUTBOX.set_has_dead, {"shards": shards})
+        metrics.EVENTS_REJECTED.inc(len(rejected))
 
-    def _observe(self, run: Run, sent: Sequence[Event]) -> None:
-        now_us = int(time.monotonic() * 1_000_000) + self._offset_us
+    def _observe(self, current: Round, sent: Sequence[Event]) -> None:
+        now_us = int(time.monotonic() * 1_000_000) + self._clock_offset_us
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
         observe_many(metrics.PUBLISH_DELAY, [age / 1000 for age in ages])
         for event_type, count in Counter([event.event_type for event in sent]).items():
             metrics.EVENTS_PUBLISHED.labels(topics.topic_of(event_type)).inc(count)
-        run.sent += len(sent)
-        run.p50_ms, run.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
+        current.sent += len(sent)
+        current.p50_ms, current.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
 
-    def _note(self, run: Run) -> None:
-        """Write how far this publisher has come."""
+    def _record_progress(self, current: Round) -> None:
+        """Write the progress of this publisher, which is also its heartbeat."""
         now = time.monotonic()
-        if run.taken or now - self._seen_at > HEARTBEAT_SECONDS:
-            parameters = {"process": self._process, "published": run.sent, "p50_ms": run.p50_ms, "p99_ms": run.p99_ms}
-            self._connection.execute(OUTBOX.note_progress, parameters)
-            self._seen_at = now
+        if current.read or now - self._heartbeat_at > HEARTBEAT_SECONDS:
+            parameters = {
+                "process": self._process,
+                "published": current.sent,
+                "p50_ms": current.p50_ms,
+                "p99_ms": current.p99_ms,
+            }
+            self._connection.execute(OUTBOX.record_progress, parameters)
+            self._heartbeat_at = now
 
     def _move_floors(self, claim: Claim) -> None:
-        """Now and then move the floors of claimed shards; only by what earlier transactions read, see move_floors."""
+        """Move the floors of claimed shards at intervals, by what earlier transactions read (see move_floors)."""
         now = time.monotonic()
         known = [shard for shard in claim.shards if shard in self._newest]
-        if known and now - self._floors_moved_at > FLOOR_SECONDS:
+        if known and now - self._floors_moved_at > FLOOR_INTERVAL_SECONDS:
             newest = [self._newest.pop(shard) for shard in known]
             self._connection.execute(OUTBOX.move_floors, {"shards": known, "newest": newest})
             self._floors_moved_at = now

@@ -1,4 +1,4 @@
-"""Hands events to Kafka and tells what became of each: an order's events arrive in order, whatever Kafka refuses."""
+"""Sends events to Kafka and returns the result of each; rejections do not change the order of an order's events."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from runtime.kafka.errors import is_about_record
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
-# So many keys are remembered whose batch was refused; to forget one costs another refusal.
+# Keys whose batch was rejected, and which are sent alone; removing one early costs another rejection.
 MAX_SUSPECTS = 10_000
-LIMIT_AGE_SECONDS = 600.0
+LIMITS_MAX_AGE_SECONDS = 600.0
 
-# By type of event: its topic, and the headers that all events of it have.
+# By event type: the topic, and the headers that all events of the type have.
 DESTINATIONS = {
     number: (topic, (("event-type", name), ("content-type", topics.CONTENT_TYPES[topic])))
     for name, number in EventType.items()
@@ -41,29 +41,29 @@ class Event(NamedTuple):
     occur_us: int
 
 
-class KafkaDown(Exception):
-    """Kafka did not acknowledge in time; nothing was marked."""
+class KafkaUnavailable(Exception):
+    """Kafka did not acknowledge in time; no event is known to be stored or rejected."""
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of events: `dead` ones were refused alone, each with its cause; `again` are to be sent alone."""
+class SendResult:
+    """Events by result: acknowledged; rejected when sent alone, with the cause; to be sent again, alone."""
 
     sent: list[Event] = field(default_factory=list)
-    dead: list[tuple[Event, str]] = field(default_factory=list)
-    again: list[Event] = field(default_factory=list)
+    rejected: list[tuple[Event, str]] = field(default_factory=list)
+    retry_alone: list[Event] = field(default_factory=list)
 
 
 def has_sequence(event: Event) -> bool:
-    """Tell whether an event is one of an order, to arrive in order; those of stock stand for themselves."""
+    """Return whether an event belongs to an order and has to arrive in order; stock events do not."""
     return event.event_type < topics.FIRST_STOCK_TYPE
 
 
-def in_turn(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
-    """Return the events that may be sent at once, and those whose order has an earlier one among them.
+def one_per_order(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Return the events that may be sent now, and those whose order has an earlier event among them.
 
-    A refused batch does not stop the next one of its partition, so an order has one event on its way at a time. A
-    product in demand has thousands of events, which need not wait for each other.
+    A rejected batch does not stop the next batch of its partition, so at most one event of an order is in flight. Stock
+    events need no order: a popular product has thousands.
     """
     now: list[Event] = []
     later: list[Event] = []
@@ -78,10 +78,10 @@ def in_turn(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
 
 
 class Sender:
-    """Kafka's producers of one publisher.
+    """The Kafka producers of one publisher.
 
-    A broker refuses a batch for one record in it. The events of such a batch are sent again, each in a batch of its
-    own: what is refused then is dead, and the others are sent.
+    A broker rejects a whole batch because of one record. The events of such a batch are sent again, each in a batch of
+    its own; those that are rejected then are DEAD.
     """
 
     def __init__(self, settings: PublisherSettings, process: str) -> None:
@@ -89,29 +89,29 @@ class Sender:
         self._process = process
         self._batches: Outbound[int] | None = None
         self._singles: Outbound[int] | None = None
-        # Keys of events whose batch was refused.
+        # Keys of events whose batch was rejected.
         self._suspects: set[str] = set()
-        # Of the events that were sent last, those in a batch of their own.
+        # Ids of the events that were sent last in a batch of their own.
         self._alone: set[int] = set()
         self._deadline = 0.0
         self._batch_bytes = size_limits.DEFAULT_BATCH_BYTES
         self._limits: dict[str, int] = {}
         self._limits_end_at = 0.0
-        self._too_large = self._told_denied = False
+        self._too_large = self._denial_logged = False
 
     def prepare(self) -> None:
-        """Have a producer whose batches the topics take. Blocks for a moment, so call it outside of a transaction."""
+        """Create the producer with the batch size that the topics allow. Blocks: call it outside of a transaction."""
         now = time.monotonic()
         if now >= self._limits_end_at:
             size_bytes = self._allowed_bytes()
-            self._limits_end_at, self._too_large = now + LIMIT_AGE_SECONDS, False
+            self._limits_end_at, self._too_large = now + LIMITS_MAX_AGE_SECONDS, False
             if size_bytes != self._batch_bytes:
                 self._batch_bytes, self._batches = size_bytes, None
         if self._batches is None:
             self._batches = self._new_producer(size_limits.batches_within(self._batch_bytes))
 
     def send(self, events: Sequence[Event]) -> None:
-        """Hand events to Kafka's client, at most one of an order. Raises KafkaDown."""
+        """Send events, at most one of each order, without waiting for acknowledgements. Raises KafkaUnavailable."""
         self._deadline = time.monotonic() + self._settings.publisher_ack_seconds
         self._alone.clear()
         for each in self._producers():
@@ -122,29 +122,29 @@ class Sender:
                 if event.key in self._suspects:
                     self._send_alone(event)
                 elif not self._put(self._batches, event) and is_about_record(self._batches.errors[event.id]):
-                    # Larger than batches may be.
+                    # Larger than a batch may be.
                     del self._batches.errors[event.id]
                     self._send_alone(event)
         except NotAcknowledged as error:
-            self._give_up(str(error))
+            self._fail(str(error))
 
-    def outcome(self, events: Sequence[Event]) -> Outcome:
-        """Wait until each of the events that were sent is acknowledged or refused. Raises KafkaDown."""
+    def wait(self, events: Sequence[Event]) -> SendResult:
+        """Wait until each of the sent events is acknowledged or rejected. Raises KafkaUnavailable."""
         errors: dict[int, KafkaError] = {}
         try:
             for each in self._producers():
                 each.wait(self._deadline)
                 errors |= each.errors
         except NotAcknowledged as error:
-            self._give_up(str(error))
+            self._fail(str(error))
         if names := {error.name() for error in errors.values() if not is_about_record(error)}:
-            self._give_up(f"events not acknowledged: {', '.join(sorted(names))}")
+            self._fail(f"events not acknowledged: {', '.join(sorted(names))}")
         if not errors and not self._suspects:
-            return Outcome(sent=list(events))
-        return self._sorted_out(events, errors)
+            return SendResult(sent=list(events))
+        return self._classify(events, errors)
 
     def close(self) -> None:
-        """Give up what is not sent; it stays unsent in the outbox."""
+        """Drop events that are not acknowledged; they stay unsent in the outbox."""
         for each in self._producers():
             each.close()
         self._batches = self._singles = None
@@ -163,31 +163,31 @@ class Sender:
         self._alone.add(event.id)
         self._put(self._singles, event)
 
-    def _sorted_out(self, events: Sequence[Event], errors: dict[int, KafkaError]) -> Outcome:
-        outcome = Outcome()
+    def _classify(self, events: Sequence[Event], errors: dict[int, KafkaError]) -> SendResult:
+        result = SendResult()
         for event in events:
             error = errors.get(event.id)
             if error is None:
-                outcome.sent.append(event)
+                result.sent.append(event)
             elif event.id in self._alone:
-                outcome.dead.append((event, self._cause(event, error)))
+                result.rejected.append((event, self._cause(event, error)))
             else:
                 self._too_large |= error.code() == KafkaError.MSG_SIZE_TOO_LARGE
-                outcome.again.append(event)
-        self._suspects -= {event.key for event in outcome.sent} | {event.key for event, _ in outcome.dead}
-        self._suspect(outcome.again)
-        return outcome
+                result.retry_alone.append(event)
+        self._suspects -= {event.key for event in result.sent} | {event.key for event, _ in result.rejected}
+        self._isolate(result.retry_alone)
+        return result
 
     def _cause(self, event: Event, error: KafkaError) -> str:
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
             return error.str()
         size_bytes, limit = len(event.payload), self._limits.get(DESTINATIONS[event.event_type][0], 0)
-        # A limit that is above was lowered since.
-        known = f"; the topic takes {limit:,}" if 0 < limit < size_bytes else ""
+        # A limit above the size was lowered since it was read.
+        known = f"; the topic allows {limit:,}" if 0 < limit < size_bytes else ""
         return f"{error.str()} ({size_bytes:,} bytes{known})"
 
-    def _suspect(self, events: Sequence[Event]) -> None:
-        """Send these events alone from now on, and look at the limits of the topics again."""
+    def _isolate(self, events: Sequence[Event]) -> None:
+        """Send the events with these keys alone from now on, and read the size limits of the topics again."""
         if not events:
             return
         if len(self._suspects) > MAX_SUSPECTS:
@@ -198,16 +198,19 @@ class Sender:
             self._limits_end_at = 0.0
 
     def _allowed_bytes(self) -> int:
-        """Return how large batches may be: as the topics say, else half of what was refused."""
+        """Return the maximum batch size: the limit of the topics, else half of the size that was rejected."""
         try:
             client = clients.admin(self._settings, f"{self._process}-limits")
             self._limits = size_limits.read_limits(client, topics.EVENT_TOPICS)
         except PermissionError as error:
-            if not self._told_denied:
-                self._told_denied = True
-                logger().warning("batches that are too large will be sent again one by one", error=str(error))
+            if not self._denial_logged:
+                self._denial_logged = True
+                logger().warning(
+                    "size limits of topics unreadable, events of rejected batches are sent again one by one",
+                    error=str(error),
+                )
         except KafkaException:
-            # An outage is told of where events are sent.
+            # Sending the events reports the outage.
             pass
         else:
             return size_limits.batch_bytes(self._limits.values())
@@ -217,8 +220,8 @@ class Sender:
         overrides = {"delivery.report.only.error": True, "queue.buffering.max.messages": 100_000}
         return Outbound(clients.producer(self._settings, self._process, overrides | properties))
 
-    def _give_up(self, cause: str) -> NoReturn:
-        """Drop what is not acknowledged, and the producers: what they sent may be there, then twice."""
+    def _fail(self, cause: str) -> NoReturn:
+        """Close the producers and raise KafkaUnavailable; events in flight may be stored, and will be duplicates."""
         self.close()
         metrics.PUBLISH_FAILURES.labels("kafka").inc()
-        raise KafkaDown(cause)
+        raise KafkaUnavailable(cause)

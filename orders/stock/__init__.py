@@ -1,1 +1,1 @@
-"""Stock of tracked products: who gets it, and the release of backorders."""
+"""Stock of tracked products: allocation, backorders and their release."""

@@ -1,4 +1,4 @@
-"""What a process knows of the catalogue: which products exist and whether they track stock. Neither ever changes."""
+"""Caches which products exist and whether they are tracked. Neither changes once a product exists."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from orders.stock import allocation
 from orders.store.queries import QUERIES
 from runtime.errors import InvalidRequest, Violation
 
-# About 20 MB; beyond it the memory is cleared and learns anew.
-MAX_REMEMBERED = 200_000
-WARM_PRODUCTS = 10_000
+# About 20 MB; a larger cache is cleared.
+MAX_PRODUCTS = 200_000
+PRELOADED_PRODUCTS = 10_000
 
 
-class Catalogue:
-    """Remembers products that were looked up."""
+class ProductCache:
+    """Caches products that were looked up."""
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
         self.tracked: dict[str, bool] = {}
 
-    async def warm(self) -> None:
-        """Look some products up before the first order: else each of the first orders would wait for a query."""
+    async def preload(self) -> None:
+        """Load some products, so that the first orders need no query."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(QUERIES.some_products, {"limit": WARM_PRODUCTS})
+            cursor = await connection.execute(QUERIES.first_products, {"limit": PRELOADED_PRODUCTS})
             self.tracked.update(await cursor.fetchall())
 
-    async def know(self, lines: Collection[Line]) -> None:
-        """Look products up, in one query, unless all are remembered; what was asked is remembered until it returns."""
+    async def load(self, lines: Collection[Line]) -> None:
+        """Load the products of the lines, in one query, unless all are cached."""
         tracked = self.tracked
         if any(line.product_id not in tracked for line in lines):
             async with self._pool.connection() as connection:
-                await self._learn(connection, {line.product_id for line in lines})
+                await self._fetch(connection, {line.product_id for line in lines})
 
-    def checked(self, order: NewOrder) -> NewOrder:
-        """Return an order of products that are known, with its needs.
+    def with_needs(self, order: NewOrder) -> NewOrder:
+        """Return an order whose products were loaded, with its needs.
 
         Raises InvalidRequest (UNKNOWN_PRODUCT) when an item names a product that does not exist.
         """
@@ -53,22 +53,22 @@ class Catalogue:
         return order
 
     async def needs(self, connection: psycopg.AsyncConnection[Any], lines: Sequence[Line]) -> Needs:
-        """Return how much the lines of a stored order need of each tracked product."""
+        """Return how many units the lines of a stored order need of each tracked product."""
         product_ids = {line.product_id for line in lines}
         if not product_ids <= self.tracked.keys():
-            await self._learn(connection, product_ids)
+            await self._fetch(connection, product_ids)
         return allocation.needs(lines, self.tracked)
 
-    async def _learn(self, connection: psycopg.AsyncConnection[Any], product_ids: Iterable[str]) -> None:
-        cursor = await connection.execute(QUERIES.known_products, {"product_ids": list(product_ids)})
+    async def _fetch(self, connection: psycopg.AsyncConnection[Any], product_ids: Iterable[str]) -> None:
+        cursor = await connection.execute(QUERIES.find_products, {"product_ids": list(product_ids)})
         rows = await cursor.fetchall()
-        if len(self.tracked) + len(rows) > MAX_REMEMBERED:
+        if len(self.tracked) + len(rows) > MAX_PRODUCTS:
             self.tracked.clear()
         self.tracked.update(rows)
 
 
 def unknown_products(lines: Sequence[Line], known: Container[str]) -> InvalidRequest:
-    """Return the error that names every product which does not exist."""
+    """Return the error that names every product that does not exist."""
     violations = [
         Violation(f"items[{index}].product_id", f'no product "{line.product_id}"')
         for index, line in enumerate(lines)

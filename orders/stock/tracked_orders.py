@@ -1,85 +1,53 @@
-"""Stores orders of tracked products: locks the products, plans, writes, all in one transaction."""
+"""Stores new orders of tracked products: locks stock, allocates, inserts orders and backorders in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 
-from orders.domain import events
 from orders.domain.clock import DatabaseClock
-from orders.domain.ids import uuid7
-from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder
+from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder, Outcome
 from orders.stock import allocation
-from orders.stock.allocation import Decision, Stock
-from orders.store import insert_orders
-from orders.store.insert_orders import PlannedOrder
-from orders.store.order_idempotency import Outcome, RequestKey, answers_after_commit, first_answers, replay
-from orders.store.queries import QUERIES
-from runtime.postgres import arrays
+from orders.stock.allocation import Decision
+from orders.stock.backorder_queue import insert_backorders
+from orders.stock.stock_rows import lock_stocks, write_stocks
+from orders.store.insert_orders import PlannedOrder, insert_orders, plan_order
+from orders.store.order_idempotency import OrderKey, find_first_results, find_first_results_after_commit, replay
 from runtime.postgres.transactions import committing
 
-Connection = psycopg.AsyncConnection[Any]
-Insert = Callable[[Connection, Sequence[PlannedOrder]], Awaitable[list[Outcome]]]
+
+class ConcurrentIdempotencyKey(Exception):
+    """Another process stored an order with an idempotency key of this batch during the transaction. Try again."""
 
 
-class NotFresh(Exception):
-    """Another process stored one of the requests while this one planned; plan again."""
-
-
-async def lock_stocks(connection: Connection, product_ids: Sequence[str]) -> dict[str, Stock]:
-    """Lock products, in the order that everybody does, and return their stock."""
-    cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.quoted(sorted(set(product_ids)))})
-    return {product_id: Stock(*columns) async for product_id, *columns in cursor}
-
-
-async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> None:
-    """Write what a plan changed, one row a product."""
-    changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change or s.hold_changed}
-    if changed:
-        parameters = {
-            "product_ids": arrays.quoted(changed),
-            "stock_changes": arrays.plain([s.on_hand_change for s in changed.values()]),
-            "awaited_changes": arrays.plain([s.awaited_change for s in changed.values()]),
-            "arrivals": arrays.plain([s.arrivals for s in changed.values()]),
-            "arrived_us": arrays.plain([s.arrived_us for s in changed.values()]),
-            "holders": arrays.plain([s.holder for s in changed.values()]),
-            "held": arrays.plain([s.held for s in changed.values()]),
-            "held_until_us": arrays.plain([s.held_until_us for s in changed.values()]),
-        }
-        await connection.execute(QUERIES.change_stocks, parameters)
-
-
-async def store_tracked(
-    connection: Connection,
-    orders: Sequence[NewOrder],
-    clock: DatabaseClock,
-    insert: Insert,
+async def store_tracked_orders(
+    connection: psycopg.AsyncConnection[Any], orders: Sequence[NewOrder], clock: DatabaseClock, process: str
 ) -> list[Outcome]:
-    """Store orders in one transaction and return what became of each. Raises NotFresh."""
+    """Store orders and return the outcome of each; raises ConcurrentIdempotencyKey, and as insert_orders does."""
     async with committing(connection):
         stocks = await lock_stocks(connection, [product for order in orders for product in order.needs])
-        seen: set[RequestKey] = set(await first_answers(connection, orders))
-        fresh = [position for position, order in enumerate(orders) if is_first(order, seen)]
+        seen: set[OrderKey] = set(await find_first_results(connection, orders))
+        fresh = [position for position, order in enumerate(orders) if is_new_key(order, seen)]
         now_us = clock.now_us(len(fresh))
         decisions = allocation.allocate(stocks, [orders[position].needs for position in fresh], now_us)
         batch = plan_orders([orders[position] for position in fresh], decisions, now_us)
-        outcomes = await insert(connection, batch) if batch else []
+        outcomes = await insert_orders(connection, batch, process, clock) if batch else []
         if any(not isinstance(outcome, Accepted) or outcome.replayed for outcome in outcomes):
-            raise NotFresh
+            raise ConcurrentIdempotencyKey
         await write_stocks(connection, stocks)
-        await note_waiting(connection, batch, decisions)
-    settled = dict(zip(fresh, outcomes, strict=True))
-    answers = await answers_after_commit(connection, orders) if len(settled) < len(orders) else {}
+        await insert_backorders(connection, batch, decisions)
+    stored = dict(zip(fresh, outcomes, strict=True))
+    first = await find_first_results_after_commit(connection, orders) if len(stored) < len(orders) else {}
     return [
-        settled.get(position) or replay(order, answers.get((order.customer_id, order.request_id)))
+        stored.get(position) or replay(order, first.get((order.customer_id, order.request_id)))
         for position, order in enumerate(orders)
     ]
 
 
-def is_first(order: NewOrder, seen: set[RequestKey]) -> bool:
-    """Tell whether an order's request is new, here too, and remember it."""
+def is_new_key(order: NewOrder, seen: set[OrderKey]) -> bool:
+    """Return whether the order's idempotency key is not among those seen, and add it; true without a key."""
     key = (order.customer_id, order.request_id)
     if not order.request_id:
         return True
@@ -90,39 +58,8 @@ def is_first(order: NewOrder, seen: set[RequestKey]) -> bool:
 
 
 def plan_orders(orders: Sequence[NewOrder], decisions: Sequence[Decision], now_us: int) -> list[PlannedOrder]:
-    """Give each order the status that was decided."""
+    """Return the orders as CREATED where stock was allocated, else as PENDING_RESTOCK."""
     return [
-        insert_orders.planned(
-            order,
-            uuid7(now_us + n),
-            uuid7(now_us + n),
-            CREATED if decision.allocated else PENDING_RESTOCK,
-            now_us + n,
-        )
+        plan_order(order, CREATED if decision.allocated else PENDING_RESTOCK, now_us + n)
         for n, (order, decision) in enumerate(zip(orders, decisions, strict=True))
     ]
-
-
-async def note_waiting(connection: Connection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision]) -> None:
-    """Note what orders that are short wait for, and tell the stock topic."""
-    waiting = [
-        (product, p.order_id, quantity)
-        for p, decision in zip(batch, decisions, strict=True)
-        if not decision.allocated
-        for product, quantity in p.order.needs.items()
-    ]
-    if not waiting:
-        return
-    products, order_ids, quantities = zip(*waiting, strict=True)
-    parameters = {
-        "product_ids": arrays.quoted(products),
-        "order_ids": arrays.plain(order_ids),
-        "quantities": arrays.plain(quantities),
-    }
-    await connection.execute(QUERIES.insert_waiting, parameters)
-    requested = [
-        events.restock_requested(uuid7(p.created_us), product, p.order_id, missing, p.created_us, p.order.traceparent)
-        for p, decision in zip(batch, decisions, strict=True)
-        for product, missing in decision.missing.items()
-    ]
-    await connection.execute(QUERIES.insert_events, insert_orders.event_parameters(requested))

@@ -1,1 +1,1 @@
-"""The orders database: its queries, rows, clock, idempotency keys, and upkeep."""
+"""The orders database: queries, rows, idempotency keys, maintenance."""

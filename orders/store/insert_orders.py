@@ -1,23 +1,31 @@
-"""Turns planned orders and events into the parameters of the queries that store them. Pure."""
+"""Inserts new orders with their idempotency keys and ORDER_CREATED events, a batch in one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
+import psycopg
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain import events
+from orders.domain.clock import DatabaseClock
 from orders.domain.events import OutboxEvent
-from orders.domain.order import NewOrder, Status
+from orders.domain.ids import uuid7
+from orders.domain.order import Accepted, NewOrder, Outcome, Status
+from orders.store.order_idempotency import find_first_results_after_commit, replay
+from orders.store.queries import QUERIES
 from runtime.postgres import arrays
+from runtime.postgres.transactions import execute
 
-Parameters = dict[str, object]
 STATUS_NAMES = dict(zip(Order.Status.values(), Order.Status.keys(), strict=True))
+
+Connection = psycopg.AsyncConnection[Any]
 
 
 class PlannedOrder(NamedTuple):
-    """An order with its id, its first status and its first event."""
+    """A new order with its id, its first status and its first event."""
 
     order: NewOrder
     order_id: str
@@ -26,13 +34,31 @@ class PlannedOrder(NamedTuple):
     event: OutboxEvent
 
 
-def planned(order: NewOrder, order_id: str, event_id: str, status: Status, created_us: int) -> PlannedOrder:
-    """Give an order its id, status and event."""
-    event = events.order_created(event_id, order_id, order, status, created_us)
+def plan_order(order: NewOrder, status: Status, created_us: int) -> PlannedOrder:
+    """Assign an id, a status and a creation time to a new order, and build its first event."""
+    order_id = uuid7(created_us)
+    event = events.order_created(uuid7(created_us), order_id, order, status, created_us)
     return PlannedOrder(order, order_id, status, created_us, event)
 
 
-def order_parameters(batch: Sequence[PlannedOrder], process: str) -> Parameters:
+async def insert_orders(
+    connection: Connection, batch: Sequence[PlannedOrder], process: str, clock: DatabaseClock
+) -> list[Outcome]:
+    """Insert orders and return the outcome of each; an idempotency key that exists is answered by a replay.
+
+    Counts the orders for `process`, and updates the clock from the reply. The statement commits unless a transaction is
+    open. Raises psycopg.Error when nothing was stored, OutcomeUnknown when the outcome of the commit is unknown.
+    """
+    sent_at = time.monotonic()
+    cursor = await execute(connection, QUERIES.insert_orders, order_parameters(batch, process))
+    row = await cursor.fetchone()
+    if row is None:
+        raise psycopg.DataError("insert_orders returned no row")
+    clock.learn(row[0], sent_at, time.monotonic())
+    return await outcomes(connection, batch, set(row[1]))
+
+
+def order_parameters(batch: Sequence[PlannedOrder], process: str) -> dict[str, object]:
     """Return the parameters of insert_orders."""
     return {
         "process": process,
@@ -52,15 +78,16 @@ def order_parameters(batch: Sequence[PlannedOrder], process: str) -> Parameters:
     }
 
 
-def event_parameters(batch: Sequence[OutboxEvent]) -> Parameters:
-    """Return the parameters of insert_events."""
-    return {
-        "shards": arrays.plain([event.shard for event in batch]),
-        "event_types": arrays.plain([int(event.event_type) for event in batch]),
-        "total_minors": arrays.plain([event.total_minor for event in batch]),
-        "occur_us": arrays.plain([event.occur_us for event in batch]),
-        "event_ids": arrays.plain([event.event_id for event in batch]),
-        "keys": arrays.quoted([event.key for event in batch]),
-        "traceparents": arrays.plain([event.traceparent for event in batch]),
-        "payloads": arrays.binary([event.payload for event in batch]),
-    }
+async def outcomes(
+    connection: Connection, batch: Sequence[PlannedOrder], replayed_ids: Collection[str]
+) -> list[Outcome]:
+    """Return the outcome of each order; those with `replayed_ids` were not inserted, their idempotency keys exist."""
+    if not replayed_ids:
+        return [Accepted(p.order_id, p.status, p.created_us) for p in batch]
+    first = await find_first_results_after_commit(connection, [p.order for p in batch if p.order_id in replayed_ids])
+    return [
+        replay(p.order, first.get((p.order.customer_id, p.order.request_id)))
+        if p.order_id in replayed_ids
+        else Accepted(p.order_id, p.status, p.created_us)
+        for p in batch
+    ]

@@ -1,4 +1,4 @@
-"""The upkeep of the orders database: partitions of the outbox and of request ids, and what stopped processes left."""
+"""Maintenance of the orders database: partitions of the outbox and of idempotency keys, counts of stopped processes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
 
-EVERY_SECONDS = 60.0
+INTERVAL_SECONDS = 60.0
 DAYS_AHEAD = 2
-# For as long as that a repeated request_id is answered like the first one; told in the contract.
-REQUEST_DAYS = 7
+# How long an idempotency key is kept, as documented in the contract.
+IDEMPOTENCY_KEY_DAYS = 7
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -28,31 +28,31 @@ def tables(outbox_retention_days: int) -> list[Table]:
     """Return the tables that are partitioned by time."""
     return [
         Table("event_outbox", DAYS_AHEAD, outbox_retention_days),
-        Table("order_request", DAYS_AHEAD, REQUEST_DAYS),
-        Table("idempotency_request", DAYS_AHEAD, REQUEST_DAYS),
+        Table("order_request", DAYS_AHEAD, IDEMPOTENCY_KEY_DAYS),
+        Table("idempotency_request", DAYS_AHEAD, IDEMPOTENCY_KEY_DAYS),
     ]
 
 
-async def keep_house(dsn: str, outbox_retention_days: int, pooler: Pooler) -> None:
-    """Do what is due now and every minute, until cancelled; on a connection of its own, since it may wait for locks."""
-    outage = Outage("housekeeping")
+async def maintain_partitions(dsn: str, outbox_retention_days: int, pooler: Pooler) -> None:
+    """Run maintenance now and every minute until cancelled, on its own connection, because it may wait for locks."""
+    outage = Outage("partition maintenance")
     while True:
         try:
-            async with await connect_async(dsn, "ordermesh-housekeeping", pooler) as connection:
+            async with await connect_async(dsn, "ordermesh-maintenance", pooler) as connection:
                 await run_once(connection, outbox_retention_days)
             outage.ends()
         except psycopg.Error as error:
             outage.begins(error)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 async def run_once(connection: Connection, outbox_retention_days: int) -> list[str]:
-    """Do what is due; return which partitions were made and dropped. Raises psycopg.Error."""
+    """Run maintenance once; return the created ("+name") and dropped ("-name") partitions. Raises psycopg.Error."""
     changes: list[str] = []
     for table in tables(outbox_retention_days):
         async for change in partitions.maintain_async(connection, table):
             logger().info("partition changed", change=change)
             changes.append(change)
         metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
-    await connection.execute(QUERIES.fold_progress)
+    await connection.execute(QUERIES.merge_old_progress)
     return changes

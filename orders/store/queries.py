@@ -1,4 +1,4 @@
-"""The queries of orders, by name."""
+"""The SQL queries of the orders service, by name."""
 
 from runtime.postgres.queries import Queries
 

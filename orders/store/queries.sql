@@ -1,6 +1,6 @@
 -- name: insert_orders
--- Stores a batch of orders with their requests and first events, and returns the database's time in microseconds and the
--- ids of the orders whose request_id was there before (they are left out).
+-- Inserts orders with their idempotency keys and ORDER_CREATED events. Returns the database's time in microseconds, and
+-- the ids of the orders that were not inserted because their idempotency keys exist.
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(
         %(order_ids)s::uuid[], %(customer_ids)s::text[], %(statuses)s::order_status[], %(total_minors)s::bigint[],
@@ -10,7 +10,7 @@ WITH input AS MATERIALIZED (
     ) WITH ORDINALITY AS i (order_id, customer_id, status, total_minor, units, created_us, lines, request_id,
         fingerprint, shard, event_id, traceparent, payload, position)
 ), period AS MATERIALIZED (
-    -- Near the change of the period, transactions on both sides of it may run: then a request is claimed in both partitions.
+    -- Near the boundary of two periods, transactions on both sides may run: keys are claimed in both partitions then.
     SELECT request_period(clock_timestamp() - interval '15 minutes') AS first,
         request_period(clock_timestamp() + interval '15 minutes') AS last
 ), unknown AS MATERIALIZED (
@@ -53,15 +53,15 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     CASE WHEN (SELECT last <> first FROM period) AND (SELECT count(*) FROM claimed) <> (SELECT count(*) FROM claimed_too)
         THEN refuse_split_claim() END;
 
--- name: find_requests
--- Returns the first answers of requests that were made before.
+-- name: find_order_requests
+-- Returns the first results of those idempotency keys of orders that exist.
 SELECT r.customer_id, r.request_id, r.fingerprint, r.order_id::text, r.status::text,
     (extract(epoch FROM r.created_at) * 1000000)::bigint
 FROM order_request r
 JOIN unnest(%(customer_ids)s::text[], %(request_ids)s::text[]) AS w (customer_id, request_id) USING (customer_id, request_id);
 
 -- name: insert_events
--- Puts events that are not the first of an order into the outbox.
+-- Inserts events other than ORDER_CREATED into the outbox.
 INSERT INTO event_outbox (shard, event_type, total_minor, occur_time, event_id, key, traceparent, payload)
 SELECT shard, event_type, total_minor, 'epoch'::timestamptz + occur_us * interval '1 microsecond', event_id, key, traceparent, payload
 FROM unnest(
@@ -70,31 +70,27 @@ FROM unnest(
 ) WITH ORDINALITY AS e (shard, event_type, total_minor, occur_us, event_id, key, traceparent, payload, position)
 ORDER BY position;
 
--- name: tell_time
+-- name: read_clock
 -- Returns the database's time in microseconds.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
--- name: ring
--- Wakes the publishers.
-NOTIFY event_outbox;
-
--- name: known_products
--- Tells which products exist and whether they track stock; neither ever changes.
+-- name: find_products
+-- Returns which products exist and whether they are tracked. Neither changes once a product exists.
 SELECT product_id, tracked FROM product WHERE product_id = ANY(%(product_ids)s::text[]);
 
--- name: some_products
--- Tells the same of the first products.
+-- name: first_products
+-- Returns the first products by id, and whether they are tracked.
 SELECT product_id, tracked FROM product ORDER BY product_id LIMIT %(limit)s;
 
 -- name: lock_products
--- Locks products in the order that everybody locks them in, and returns their stock.
+-- Locks products in the order of their ids, as every transaction does, and returns their stock.
 SELECT product_id, stock, awaited, arrivals, (extract(epoch FROM arrived_at) * 1000000)::bigint,
     holder, held, (extract(epoch FROM held_until) * 1000000)::bigint, release_from IS NOT NULL
 FROM product WHERE product_id = ANY(%(product_ids)s::text[])
 ORDER BY product_id FOR UPDATE;
 
--- name: change_stocks
--- Applies what a plan changes, one row a product.
+-- name: update_stocks
+-- Applies the changes of a transaction to locked products, one row per product.
 UPDATE product p SET stock = p.stock + c.stock_change, awaited = p.awaited + c.awaited_change,
     arrivals = c.arrivals, arrived_at = 'epoch'::timestamptz + c.arrived_us * interval '1 microsecond',
     holder = c.holder, held = c.held, held_until = 'epoch'::timestamptz + c.held_until_us * interval '1 microsecond'
@@ -104,8 +100,8 @@ FROM unnest(
 ) AS c (product_id, stock_change, awaited_change, arrivals, arrived_us, holder, held, held_until_us)
 WHERE p.product_id = c.product_id;
 
--- name: insert_waiting
--- Notes what orders wait for, and gives each its place in the queue; their products are locked.
+-- name: insert_backorders
+-- Appends backorders to the queue with what they need of each product. Their products are locked.
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(%(product_ids)s::text[], %(order_ids)s::uuid[], %(quantities)s::bigint[])
         WITH ORDINALITY AS i (product_id, order_id, quantity, number)
@@ -118,42 +114,42 @@ SELECT i.product_id, i.order_id, i.quantity, o.position, p.arrivals
 FROM input i JOIN placed o USING (order_id) JOIN product p USING (product_id);
 
 -- name: get_order
--- Returns one order.
+-- Returns an order.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE order_id = %(order_id)s;
 
 -- name: lock_order
--- Returns one order and keeps others from changing it.
+-- Locks and returns an order.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE order_id = %(order_id)s FOR UPDATE;
 
--- name: lock_waiting_orders
--- Returns those of some orders that still wait, oldest first, and keeps others from changing them.
+-- name: lock_backorders
+-- Locks and returns those of the orders that are in PENDING_RESTOCK, oldest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) AND status = 'PENDING_RESTOCK' ORDER BY orders.order_id FOR UPDATE;
 
--- name: step_order
--- Moves an order to its next status and returns when that was.
+-- name: update_status
+-- Changes the status of a locked order.
 UPDATE orders SET status = %(status)s::order_status, sequence = sequence + 1,
     updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
 WHERE order_id = %(order_id)s;
 
--- name: step_released_orders
--- Moves orders that got their stock to CREATED.
+-- name: release_orders
+-- Changes the status of locked backorders to CREATED.
 UPDATE orders o SET status = 'CREATED', sequence = sequence + 1,
     updated_at = 'epoch'::timestamptz + r.occur_us * interval '1 microsecond'
 FROM unnest(%(order_ids)s::uuid[], %(occur_us)s::bigint[]) AS r (order_id, occur_us)
 WHERE o.order_id = r.order_id;
 
--- name: delete_waiting
--- Forgets what orders waited for and returns the places in the queue that they had.
+-- name: delete_backorders
+-- Removes orders from the queue of backorders and returns the positions that they had.
 DELETE FROM order_waiting WHERE order_id = ANY(%(order_ids)s::uuid[]) RETURNING position;
 
--- name: waiting_candidates
--- Returns orders that wait for some products, in the order of their places, with everything that they wait for.
+-- name: find_backorders
+-- Returns backorders of some products by position, with everything that they need.
 SELECT p.position, w.order_id::text, w.product_id, w.quantity, w.arrivals_before
 FROM (SELECT order_id, min(position) AS position
       FROM unnest(%(product_ids)s::text[]) AS g (product_id) CROSS JOIN LATERAL (
@@ -163,17 +159,18 @@ FROM (SELECT order_id, min(position) AS position
 JOIN order_waiting w USING (order_id)
 ORDER BY p.position;
 
--- name: begin_release
--- Notes that releases have to begin, after a place.
+-- name: schedule_release
+-- Saves that the releases of products have to continue after a position.
 UPDATE product SET release_from = %(after)s WHERE product_id = ANY(%(product_ids)s::text[]);
 
--- name: move_release
--- Notes where releases have to go on, NULL for those that are done; not for one that began anew or came further meanwhile.
-UPDATE product SET release_from = CASE WHEN product_id = ANY(%(going_on)s::text[]) THEN %(last)s::bigint END
+-- name: advance_release
+-- Saves where releases have to continue, NULL for finished ones. Without effect on a release that another transaction
+-- restarted or advanced.
+UPDATE product SET release_from = CASE WHEN product_id = ANY(%(unfinished)s::text[]) THEN %(last)s::bigint END
 WHERE product_id = ANY(%(product_ids)s::text[]) AND release_from = %(after)s;
 
--- name: skip_release
--- Notes that releases have to go on after the next order that waits, and returns which that is.
+-- name: skip_backorder
+-- Advances releases behind the next backorder, and returns its order id.
 WITH next AS (
     SELECT c.position, c.order_id FROM order_waiting c
     WHERE c.product_id = ANY(%(product_ids)s::text[]) AND c.position > %(after)s ORDER BY c.position LIMIT 1
@@ -182,9 +179,9 @@ WITH next AS (
     WHERE p.product_id = ANY(%(product_ids)s::text[]) AND p.release_from = %(after)s)
 SELECT order_id::text FROM next;
 
--- name: end_holds
--- Ends what was held until now, and notes that those who wait have to be looked at. A hold for longer than the hour that
--- plan.HOLD_US allows was made before the database's clock was set back; the minute is for clocks that are ahead.
+-- name: expire_holds
+-- Ends expired holds and schedules the release of their products. A hold for longer than an hour (HOLD_US of
+-- stock/allocation.py) dates from before the database's clock was set back; the minute is a tolerance for fast clocks.
 UPDATE product SET holder = 0, held = 0, release_from = 0
 WHERE product_id IN (
     SELECT product_id FROM product
@@ -192,39 +189,39 @@ WHERE product_id IN (
         AND (held_until < clock_timestamp() OR held_until > clock_timestamp() + interval '1 hour 1 minute')
     FOR UPDATE SKIP LOCKED);
 
--- name: unfinished_releases
--- Returns products whose release has to go on, but for those that are to rest.
+-- name: scheduled_releases
+-- Returns products whose release has to continue, except deferred ones.
 SELECT product_id, release_from FROM product
-WHERE release_from IS NOT NULL AND product_id <> ALL(%(resting)s::text[]) ORDER BY random() LIMIT 100;
+WHERE release_from IS NOT NULL AND product_id <> ALL(%(deferred)s::text[]) ORDER BY random() LIMIT 100;
 
 -- name: get_orders
--- Returns some orders, newest first.
+-- Returns orders, newest first.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
 FROM orders WHERE order_id = ANY(%(order_ids)s::uuid[]) ORDER BY orders.order_id DESC;
 
 -- name: list_orders
--- Returns a page of all orders as summaries, newest first, with their numbers of lines where they are asked for.
+-- Returns a page of summaries of all orders, newest first, with the numbers of lines on request.
 SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE order_id >= %(lowest)s AND order_id < %(before)s ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer
--- Returns the same of a customer's orders.
+-- Returns the same for the orders of a customer.
 SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE customer_id = %(customer_id)s AND order_id >= %(lowest)s AND order_id < %(before)s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_in_status
--- Returns the same of the orders in a status.
+-- Returns the same for the orders in a status.
 SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE status = %(status)s::order_status AND order_id >= %(lowest)s AND order_id < %(before)s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: list_orders_of_customer_in_status
--- Returns the same of a customer's orders in a status.
+-- Returns the same for the orders of a customer in a status.
 SELECT order_id::text, customer_id, status::text, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     CASE WHEN %(count_lines)s THEN cardinality(lines) ELSE 0 END
 FROM orders WHERE customer_id = %(customer_id)s AND status = %(status)s::order_status
@@ -232,7 +229,7 @@ FROM orders WHERE customer_id = %(customer_id)s AND status = %(status)s::order_s
 ORDER BY orders.order_id DESC LIMIT %(limit)s;
 
 -- name: get_product
--- Returns one product.
+-- Returns a product.
 SELECT product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint
 FROM product WHERE product_id = %(product_id)s;
 
@@ -242,28 +239,28 @@ SELECT product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FR
 FROM product WHERE product_id > %(after)s ORDER BY product_id LIMIT %(limit)s;
 
 -- name: insert_product
--- Adds a product; returns nothing when its id is taken.
+-- Inserts a product. Returns no row when its id exists.
 INSERT INTO product (product_id, name, price_minor, tracked, stock)
 VALUES (%(product_id)s, %(name)s, %(price_minor)s, %(tracked)s, %(stock)s)
 ON CONFLICT DO NOTHING
 RETURNING product_id, name, price_minor, tracked, stock, awaited, (extract(epoch FROM created_at) * 1000000)::bigint;
 
--- name: lock_request
--- Lets calls with the same request_id take turns.
+-- name: lock_idempotency_key
+-- Locks an idempotency key until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended(%(method)s || ' ' || %(scope)s || ' ' || %(request_id)s, 0));
 
--- name: find_request
--- Returns the first answer to a request_id.
+-- name: find_response
+-- Returns the saved response of an idempotency key, and the fingerprint of its request.
 SELECT fingerprint, response FROM idempotency_request
 WHERE method = %(method)s AND scope = %(scope)s AND request_id = %(request_id)s;
 
--- name: insert_request
--- Keeps the answer to a request_id.
+-- name: insert_response
+-- Saves the response of an idempotency key.
 INSERT INTO idempotency_request (method, scope, request_id, fingerprint, response)
 VALUES (%(method)s, %(scope)s, %(request_id)s, %(fingerprint)s, %(response)s);
 
--- name: fold_progress
--- Adds the counts of processes that were not seen for a day to one row.
+-- name: merge_old_progress
+-- Merges the counts of processes without a heartbeat for a day into one row.
 WITH gone AS (
     DELETE FROM progress WHERE seen_at < clock_timestamp() - interval '1 day' AND process <> 'earlier processes'
     RETURNING orders, published, seen_at

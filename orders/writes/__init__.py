@@ -1,1 +1,1 @@
-"""How orders are written: many new ones in one commit, and changes of status."""
+"""Writes of orders: group commit of new orders, and status transitions."""

@@ -1,36 +1,37 @@
-"""Lets orders gather between small transactions, as long as that brings company."""
+"""Delays commits while that enlarges batches."""
 
 from __future__ import annotations
 
-# A transaction costs as much as ten orders in it.
-ENOUGH_ORDERS = 16
-REST_SECONDS = 0.008
-WORTH_ORDERS = 2.0
-TRY_AGAIN_AFTER = 50
-NEWEST_SHARE = 0.2
+# A transaction costs about as much as ten orders in it: larger batches gain little from a delay.
+LARGE_BATCH_ORDERS = 16
+DELAY_SECONDS = 0.008
+# A delay in which fewer orders arrive costs more than it saves.
+MIN_ARRIVALS = 2.0
+PROBE_INTERVAL = 50
+SMOOTHING = 0.2
 
 
-class Gathering:
-    """Decides how long to rest after a transaction.
+class CommitDelay:
+    """Decides how long to wait between a small commit and the next one.
 
-    Rests pay where orders come at their own pace. Callers that all wait for an answer send nothing meanwhile: when
-    rests bring few, only one in fifty is taken, to see whether that has changed.
+    The delay pays off where orders arrive independently of the answers. Clients that all wait for an answer send
+    nothing meanwhile: when few orders arrive during delays, only one in fifty is made, to detect a change.
     """
 
     def __init__(self) -> None:
-        self._mean_came = 2 * WORTH_ORDERS
-        self._left_out = 0
+        self._mean_arrivals = 2 * MIN_ARRIVALS
+        self._skipped = 0
 
-    def rest_seconds(self, stored: int, waiting: int) -> float:
-        """Return how long to rest, given the orders of the last transaction and those that wait already."""
-        if not waiting or stored >= ENOUGH_ORDERS or waiting >= ENOUGH_ORDERS:
+    def seconds(self, committed: int, queued: int) -> float:
+        """Return the delay before the next commit, given the orders of the last commit and the queued calls."""
+        if not queued or committed >= LARGE_BATCH_ORDERS or queued >= LARGE_BATCH_ORDERS:
             return 0.0
-        if self._mean_came < WORTH_ORDERS and self._left_out < TRY_AGAIN_AFTER:
-            self._left_out += 1
+        if self._mean_arrivals < MIN_ARRIVALS and self._skipped < PROBE_INTERVAL:
+            self._skipped += 1
             return 0.0
-        self._left_out = 0
-        return REST_SECONDS
+        self._skipped = 0
+        return DELAY_SECONDS
 
-    def learn(self, came: int) -> None:
-        """Take in how many orders came during a rest."""
-        self._mean_came += NEWEST_SHARE * (came - self._mean_came)
+    def observe(self, arrivals: int) -> None:
+        """Add the number of calls that arrived during a delay to the mean."""
+        self._mean_arrivals += SMOOTHING * (arrivals - self._mean_arrivals)

@@ -126,7 +126,7 @@ def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
 @pytest.fixture
 def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     # Floors may move with every batch here, not once a second.
-    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     with publishing(settings) as made:
         yield made
 

@@ -18,17 +18,18 @@ from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc, orders_pb2, o
 from psycopg_pool import AsyncConnectionPool
 
 from orders.api.admission import Admission
-from orders.api.idempotent_writes import Changes
-from orders.api.inventory_service import Inventory
-from orders.api.ledger_service import OrderLedger
-from orders.api.order_service import Orders
-from orders.api.read_admission import Reads
+from orders.api.idempotent_writes import IdempotentWrites
+from orders.api.inventory_service import InventoryService
+from orders.api.ledger_service import OrderLedgerService
+from orders.api.order_service import OrderService
+from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock
-from orders.outbox.notifier import Doorbell
-from orders.stock.backorder_release import Releases
-from orders.stock.product_cache import Catalogue
+from orders.outbox.notifier import Notifier
+from orders.stock.backorder_release import BackorderReleases
+from orders.stock.product_cache import ProductCache
+from orders.stock.release_sweep import ReleaseSweep
 from orders.writes.group_commit import Writer
-from orders.writes.status_transitions import Steps
+from orders.writes.status_transitions import StatusTransitions
 from runtime.grpc.error_mapping import AsyncErrors
 from runtime.grpc.server import OPTIONS
 from runtime.postgres.connections import async_pool
@@ -39,11 +40,11 @@ class World:
     dsn: str
     pool: AsyncConnectionPool[Any]
     clock: DatabaseClock
-    catalogue: Catalogue
+    products: ProductCache
     writer: Writer
-    releases: Releases
-    steps: Steps
-    orders: Orders
+    releases: BackorderReleases
+    sweep: ReleaseSweep
+    orders: OrderService
     service: Any
     inventory: Any
     ledger: Any
@@ -79,28 +80,29 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(dsn: str, socket: Path, max_in_hand: int = 5000, pool_size: int = 8) -> AsyncIterator[World]:
+async def open_world(dsn: str, socket: Path, max_in_flight: int = 5000, pool_size: int = 8) -> AsyncIterator[World]:
     async with async_pool(dsn, "tests", pool_size) as pool:
-        clock, doorbell, catalogue = DatabaseClock(), Doorbell(dsn), Catalogue(pool)
-        writer = Writer(dsn, f"orders@{socket.name}", clock, doorbell)
-        releases = Releases(pool, clock, doorbell)
-        steps = Steps(pool, catalogue, clock, releases)
+        clock, notifier, products = DatabaseClock(), Notifier(dsn), ProductCache(pool)
+        writer = Writer(dsn, f"orders@{socket.name}", clock, notifier)
+        releases = BackorderReleases(clock)
+        sweep = ReleaseSweep(pool, releases, notifier)
+        transitions = StatusTransitions(products, clock, releases)
         await writer.connect()
-        admission, reads = Admission(max_in_hand), Reads(pool, max(1, max_in_hand // 2))
-        changes = Changes(pool, admission, doorbell, releases, max(1, max_in_hand // 2))
-        orders = Orders(reads, catalogue, writer, steps, admission, changes)
+        admission, reads = Admission(max_in_flight), ReadAdmission(pool, max(1, max_in_flight // 2))
+        writes = IdempotentWrites(pool, admission, notifier, releases, max(1, max_in_flight // 2))
+        orders = OrderService(reads, products, writer, transitions, admission, writes)
         server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
-            Inventory(reads, pool, clock, releases, changes), server
+            InventoryService(reads, pool, clock, releases, writes), server
         )
-        ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(pool), server)
+        ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedgerService(pool), server)
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
-        work = asyncio.gather(writer.run(), releases.sweep())
+        work = asyncio.gather(writer.run(), sweep.run())
         async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
             yield World(
-                dsn, pool, clock, catalogue, writer, releases, steps, orders,
+                dsn, pool, clock, products, writer, releases, sweep, orders,
                 orders_pb2_grpc.OrderServiceStub(channel),
                 inventory_pb2_grpc.InventoryServiceStub(channel),
                 ledger_pb2_grpc.OrderLedgerServiceStub(channel),

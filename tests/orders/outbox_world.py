@@ -31,7 +31,9 @@ def event(order_id: str, sequence: int, bytes_more: int = 0) -> events.OutboxEve
         order = NewOrder("c" + "x" * bytes_more, (Line("p1", 1, 100),), 100, 1, "", TRACE)
         return events.order_created(event_id, order_id, order, CREATED, occur_us)
     kind, customer = EventType.PAYMENT_COMPLETED, "c" + "x" * bytes_more
-    return events.order_step(event_id, kind, order_id, customer, sequence, CREATED, PAID, 100, occur_us, TRACE)
+    return events.order_status_changed(
+        event_id, kind, order_id, customer, sequence, CREATED, PAID, 100, occur_us, TRACE
+    )
 
 
 def insert(connection: psycopg.Connection, *made: events.OutboxEvent) -> list[int]:

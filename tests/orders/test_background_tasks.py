@@ -18,15 +18,16 @@ from psycopg_pool import AsyncConnectionPool
 from structlog.testing import capture_logs
 
 from orders.domain.clock import DatabaseClock
-from orders.outbox.notifier import Doorbell
-from orders.stock.backorder_release import Releases
+from orders.outbox.notifier import Notifier
+from orders.stock.backorder_release import BackorderReleases
+from orders.stock.release_sweep import ReleaseSweep
 from runtime.exit_codes import ExitCode
 
 TASKS = {
-    "writer": "orders.writes.group_commit.Writer._take",
-    "doorbell": "orders.outbox.notifier.Doorbell.run",
-    "releases": "orders.stock.backorder_release.Releases.sweep",
-    "housekeeping": "orders.serve.keep_house",
+    "writer": "orders.writes.group_commit.Writer._next_batch",
+    "notifier": "orders.outbox.notifier.Notifier.run",
+    "release sweep": "orders.stock.release_sweep.ReleaseSweep.run",
+    "partition maintenance": "orders.serve.maintain_partitions",
 }
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 # The task ends when the process is told to by SIGUSR1.
@@ -87,7 +88,7 @@ async def ends_well(dsn: str, folder: Path, task: str, how: str) -> None:
 async def test_the_end_of_a_background_task_ends_the_process_after_health_said_so(
     orders_dsn: str, run_folder: Path
 ) -> None:
-    ways = {task: "returns" if task == "housekeeping" else "raises" for task in TASKS}
+    ways = {task: "returns" if task == "partition maintenance" else "raises" for task in TASKS}
     await asyncio.gather(*(ends_well(orders_dsn, run_folder / task, task, how) for task, how in ways.items()))
 
 
@@ -110,19 +111,20 @@ async def test_calls_that_wait_for_a_writer_that_ends_are_answered(world: World)
 async def test_an_outage_of_the_sweep_is_two_lines_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     went_on, answers = asyncio.Event(), [psycopg.OperationalError("away")] * 20
 
-    async def sweep_once() -> bool:
+    async def run_once() -> bool:
         if answers:
             raise answers.pop()
         went_on.set()
         return False
 
-    releases = Releases(AsyncConnectionPool(open=False), DatabaseClock(), Doorbell(""))
-    monkeypatch.setattr("orders.stock.backorder_release.SWEEP_SECONDS", 0.001)
-    monkeypatch.setattr(releases, "sweep_once", sweep_once)
+    releases = BackorderReleases(DatabaseClock())
+    sweep = ReleaseSweep(AsyncConnectionPool(open=False), releases, Notifier(""))
+    monkeypatch.setattr("orders.stock.release_sweep.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(sweep, "run_once", run_once)
     with capture_logs() as logs:
-        sweeping = asyncio.create_task(releases.sweep())
+        sweeping = asyncio.create_task(sweep.run())
         await went_on.wait()
         await asyncio.sleep(0)
         sweeping.cancel()
-    assert [log["event"] for log in logs] == ["the sweep of releases is held up", "the sweep of releases goes on"]
+    assert [log["event"] for log in logs] == ["backorder release is held up", "backorder release goes on"]
     assert logs[1]["errors"] == 20

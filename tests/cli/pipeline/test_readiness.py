@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningStack]:
     # So few calls at a time that a handful of clients is too much for one process.
-    with running_stack(env={"ORDERMESH_ORDERS_MAX_IN_HAND": "2"}) as made:
+    with running_stack(env={"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "2"}) as made:
         yield made
 
 

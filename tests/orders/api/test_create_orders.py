@@ -179,7 +179,7 @@ async def test_products_forgotten_between_check_and_write_do_not_trouble_the_ord
     await waits_for_lock(world)
     queued = asyncio.ensure_future(world.service.CreateOrder(order(("kept", 1, 1)), timeout=20))
     await condition(lambda: not world.writer._queue.empty())
-    world.catalogue.tracked.clear()
+    world.products.tracked.clear()
     await lock.rollback()
     await lock.close()
     assert (await held).status == Order.CREATED
@@ -197,7 +197,7 @@ async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(
     await condition(lambda: world.writer._queue.qsize() == 2)
     assert gone.cancel()
     assert (await late).code == grpc.StatusCode.DEADLINE_EXCEEDED
-    await condition(lambda: world.orders._admission._in_hand <= 1)
+    await condition(lambda: world.orders._admission._in_flight <= 1)
     await lock.rollback()
     await lock.close()
     await held
@@ -215,11 +215,11 @@ async def test_an_order_whose_deadline_passed_in_the_queue_is_not_written(world:
 
 
 async def test_a_full_process_refuses_at_once_and_says_when_to_try_again(orders_dsn: str, run_folder: Path) -> None:
-    async with open_world(orders_dsn, run_folder / "small.sock", max_in_hand=3) as world:
+    async with open_world(orders_dsn, run_folder / "small.sock", max_in_flight=3) as world:
         lock = await psycopg.AsyncConnection.connect(world.dsn)
         await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
         held = [asyncio.ensure_future(world.create(("p1", 1, 1))) for _ in range(3)]
-        await condition(lambda: world.orders._admission._in_hand == 3)
+        await condition(lambda: world.orders._admission._in_flight == 3)
         for call in (
             world.create(("p1", 1, 1)),
             world.service.BatchCreateOrders(BatchRequest(requests=[order(("p1", 1, 1))])),
@@ -274,7 +274,7 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
     """The connection dies after the commit, while the first answers of its neighbours are looked up."""
     first = await world.create((product, 1, 5), request_id="old")
     from orders.stock import tracked_orders
-    from orders.store import idempotency
+    from orders.store import order_idempotency
 
     lookups = 0
 
@@ -286,9 +286,9 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
             raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
         return await real(connection, orders)
 
-    real = idempotency.first_answers
-    monkeypatch.setattr(idempotency, "first_answers", dies)
-    monkeypatch.setattr(tracked_orders, "first_answers", dies)
+    real = order_idempotency.find_first_results
+    monkeypatch.setattr(order_idempotency, "find_first_results", dies)
+    monkeypatch.setattr(tracked_orders, "find_first_results", dies)
     requests = [order((product, 1, 5), request_id="old"), order((product, 1, 5), request_id="new")]
     reply = await world.service.BatchCreateOrders(BatchRequest(requests=requests))
     assert details(reply.results[0].error)[0] == "DATABASE_UNAVAILABLE"
@@ -314,24 +314,24 @@ async def test_orders_go_on_after_the_database_was_restarted_at_once(world: Worl
 
 
 async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> None:
-    world.writer._dsn = "postgresql://127.0.0.1:1/nowhere"
-    assert world.writer._connection is not None
-    await world.writer._connection.close()
+    world.writer.connection._dsn = "postgresql://127.0.0.1:1/nowhere"
+    assert world.writer.connection._connection is not None
+    await world.writer.connection._connection.close()
     refused = await refusal(world.create(("p1", 1, 1)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-    world.writer._dsn = world.dsn
+    world.writer.connection._dsn = world.dsn
     assert (await world.create(("p1", 1, 1))).status == Order.CREATED
 
 
 async def test_an_outage_of_the_writer_is_told_once_and_its_end_once(world: World) -> None:
     await world.create(("p1", 1, 1))
-    assert world.writer._connection is not None
-    world.writer._dsn = "postgresql://127.0.0.1:1/nowhere"
-    await world.writer._connection.close()
+    assert world.writer.connection._connection is not None
+    world.writer.connection._dsn = "postgresql://127.0.0.1:1/nowhere"
+    await world.writer.connection._connection.close()
     with capture_logs() as logs:
         for _ in range(3):
             assert (await refusal(world.create(("p1", 1, 1)))).reason == "DATABASE_UNAVAILABLE"
-        world.writer._dsn = world.dsn
+        world.writer.connection._dsn = world.dsn
         for _ in range(2):
             await world.create(("p1", 1, 1))
     assert [line["event"] for line in logs] == ["storing orders is held up", "storing orders goes on"]
@@ -376,9 +376,9 @@ async def test_a_connection_that_broke_while_no_order_came_costs_no_order(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a process that stood by while the database was restarted."""
-    monkeypatch.setattr("orders.writes.group_commit.IDLE_SECONDS", -1.0)
+    monkeypatch.setattr("orders.writes.writer_connection.CHECK_AFTER_IDLE_SECONDS", -1.0)
     await world.create(("p1", 1, 1))
-    connection = world.writer._connection
+    connection = world.writer.connection._connection
     assert connection is not None
     await world.rows("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
     assert (await world.create(("p1", 1, 1))).status == Order.CREATED

@@ -16,7 +16,7 @@ from orders_world import Refusal, World, open_world, refusal
 from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 
-from orders.api.limiter import KeyedTurns, Limits, Pace, Turns
+from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from runtime.errors import Overloaded, Unavailable
 from runtime.postgres.connections import async_pool
 from runtime.postgres.pool import Pool
@@ -25,7 +25,7 @@ from runtime.postgres.sqlstates import PoolBusy
 # As a process has them by default.
 ADMITTED, CONNECTIONS = 500, 4
 FAR = float("inf")
-SHED = Counter("tests_shed", "Refused.", registry=None)
+REFUSED = Counter("tests_refused", "Refused.", registry=None)
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -75,8 +75,8 @@ async def false() -> bool:
     return False
 
 
-def limits(at_a_time: int = 1, max_waiting: int = 100, answers: Callable[[], Awaitable[bool]] = true) -> Limits:
-    return Limits(at_a_time, max_waiting, SHED, answers)
+def limits(max_concurrent: int = 1, max_waiting: int = 100, answers: Callable[[], Awaitable[bool]] = true) -> Limits:
+    return Limits(max_concurrent, max_waiting, REFUSED, answers)
 
 
 async def test_ordinary_reads_at_once_are_all_answered(usual: World, owner: psycopg.Connection) -> None:
@@ -96,12 +96,12 @@ async def test_ordinary_reads_at_once_are_all_answered(usual: World, owner: psyc
 
 
 async def test_reads_that_wait_refuse_other_reads_and_hold_up_no_order(orders_dsn: str, run_folder: Path) -> None:
-    async with open_world(orders_dsn, run_folder / "small.sock", max_in_hand=4) as world:
+    async with open_world(orders_dsn, run_folder / "small.sock", max_in_flight=4) as world:
         await world.create(("p1", 1, 1))
-        turns = world.orders._reads._turns
-        async with turns.take(FAR), turns.take(FAR), turns.take(FAR), turns.take(FAR):
+        limiter = world.orders._reads._limiter
+        async with limiter.acquire(FAR), limiter.acquire(FAR), limiter.acquire(FAR), limiter.acquire(FAR):
             calls = [world.service.ListOrders(ListOrdersRequest(page_size=1)) for _ in range(2)]
-            await condition(lambda: turns._waiting == 2)
+            await condition(lambda: limiter._waiting == 2)
             refused = await refusal(world.service.ListOrders(ListOrdersRequest(page_size=1)))
             assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
             assert refused.retry_seconds
@@ -158,14 +158,14 @@ async def test_more_locked_products_than_connections_hold_up_no_read_and_no_orde
 
 
 async def test_a_cancelled_change_gives_its_place_up(usual: World) -> None:
-    keys = usual.orders._changes._keys
+    limiter = usual.orders._writes._scope_limiter
     async with locked(usual.dsn, "p100"):
         calls = [restock(usual, "p100") for _ in range(3)]
-        await condition(lambda: keys._users.get("p100") == 3)
+        await condition(lambda: limiter._users.get("p100") == 3)
         for call in calls:
             call.cancel()
-        await condition(lambda: not keys._users)
-    assert keys._keys == {}
+        await condition(lambda: not limiter._users)
+    assert limiter._limiters == {}
     await restock(usual, "p100")
 
 
@@ -185,10 +185,10 @@ async def test_a_full_pool_is_told_from_a_database_that_is_gone(orders_dsn: str)
 
 
 async def test_turns_come_in_the_order_of_arrival() -> None:
-    turns, seen = Turns(limits(), Pace()), []
+    limiter, seen = Limiter(limits(), MeanDuration()), []
 
     async def work(number: int) -> None:
-        async with turns.take(FAR):
+        async with limiter.acquire(FAR):
             seen.append(number)
             await asyncio.sleep(0)
 
@@ -198,14 +198,14 @@ async def test_turns_come_in_the_order_of_arrival() -> None:
 
 async def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
     """Two wait for work of 10 s: the third would begin after 20 s."""
-    turns = Turns(limits(), Pace(10.0))
-    async with turns.take(FAR):
-        waiting = [asyncio.create_task(turns.take(FAR).__aenter__()) for _ in range(2)]
-        await condition(lambda: turns._waiting == 2)
+    limiter = Limiter(limits(), MeanDuration(10.0))
+    async with limiter.acquire(FAR):
+        waiting = [asyncio.create_task(limiter.acquire(FAR).__aenter__()) for _ in range(2)]
+        await condition(lambda: limiter._waiting == 2)
         with pytest.raises(Overloaded):
-            await turns.take(time.monotonic() + 19).__aenter__()
-        patient = asyncio.create_task(turns.take(time.monotonic() + 25).__aenter__())
-        await condition(lambda: turns._waiting == 3)
+            await limiter.acquire(time.monotonic() + 19).__aenter__()
+        patient = asyncio.create_task(limiter.acquire(time.monotonic() + 25).__aenter__())
+        await condition(lambda: limiter._waiting == 3)
     for each in (*waiting, patient):
         each.cancel()
 
@@ -214,18 +214,18 @@ async def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
 async def test_who_waited_in_vain_is_told_whether_the_database_answers(
     answers: Callable[[], Awaitable[bool]], told: type[Exception]
 ) -> None:
-    turns = Turns(limits(answers=answers), Pace())
-    async with turns.take(FAR):
+    limiter = Limiter(limits(answers=answers), MeanDuration())
+    async with limiter.acquire(FAR):
         with pytest.raises(told):
-            await turns.take(time.monotonic()).__aenter__()
-    async with turns.take(FAR):
-        assert turns._waiting == 0
+            await limiter.acquire(time.monotonic()).__aenter__()
+    async with limiter.acquire(FAR):
+        assert limiter._waiting == 0
 
 
 async def test_keys_take_turns_of_their_own_and_are_forgotten() -> None:
-    turns = KeyedTurns(limits())
-    async with turns.take("a", FAR), turns.take("b", FAR):
-        assert set(turns._keys) == {"a", "b"}
+    limiter = KeyedLimiter(limits())
+    async with limiter.acquire("a", FAR), limiter.acquire("b", FAR):
+        assert set(limiter._limiters) == {"a", "b"}
         with pytest.raises(Overloaded):
-            await turns.take("a", time.monotonic()).__aenter__()
-    assert (turns._keys, turns._users) == ({}, {})
+            await limiter.acquire("a", time.monotonic()).__aenter__()
+    assert (limiter._limiters, limiter._users) == ({}, {})

@@ -176,8 +176,8 @@ HOT = {
     "list_orders_of_customer": ("orders_by_customer", PAGE),
     "list_orders_in_status": ("orders_by_status", PAGE),
     "list_orders_of_customer_in_status": ("orders_by_customer", PAGE),
-    "find_requests": ("order_request_first_pkey", {"customer_ids": "{c7,c8}", "request_ids": "{r7,r8}"}),
-    "waiting_candidates": ("order_waiting_by_position", {"product_ids": ["p7", "p8"], "after": 0, "limit": 500}),
+    "find_order_requests": ("order_request_first_pkey", {"customer_ids": "{c7,c8}", "request_ids": "{r7,r8}"}),
+    "find_backorders": ("order_waiting_by_position", {"product_ids": ["p7", "p8"], "after": 0, "limit": 500}),
     "get_orders": ("orders_pkey", {"order_ids": f"{{{as_text(7)}}}"}),
 }
 

@@ -9,7 +9,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain import ids
 from orders.domain.order import CANCELLED, CREATED, PAID, PENDING_RESTOCK, SHIPPED, StoredOrder
-from orders.domain.transitions import step_event
+from orders.domain.transitions import transition_event
 from runtime.errors import FailedPrecondition
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
@@ -20,16 +20,16 @@ NOW_US = 10_000_000
 
 def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead() -> None:
     order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, 5_000_000, ())
-    row = step_event(order, PAID, 4_000_000, TRACE)
+    row = transition_event(order, PAID, 4_000_000, TRACE)
     assert row.occur_us == 5_000_001
     assert OrderEvent.FromString(row.payload).occur_time.ToMicroseconds() == 5_000_001
-    assert step_event(order, PAID, 6_000_000, TRACE).occur_us == 6_000_000
+    assert transition_event(order, PAID, 6_000_000, TRACE).occur_us == 6_000_000
 
 
 def test_a_step_after_the_clock_was_set_back_by_days_has_the_present_time() -> None:
     two_days_us = 2 * 86_400_000_000
     order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, NOW_US + two_days_us, ())
-    step = step_event(order, PAID, NOW_US, TRACE)
+    step = transition_event(order, PAID, NOW_US, TRACE)
     assert (step.occur_us, ids.time_ms(uuid.UUID(step.event_id))) == (NOW_US, NOW_US // 1000)
     assert OrderEvent.FromString(step.payload).sequence == 2
 
@@ -54,9 +54,9 @@ def test_only_the_steps_of_the_contract_are_there_each_with_its_event(
     order = StoredOrder(ids.uuid7(1), "c", before, 4, 700, 1, 1, ())
     if (before, after) not in TYPES:
         with pytest.raises(FailedPrecondition, match="cannot become"):
-            step_event(order, after, 9, TRACE)
+            transition_event(order, after, 9, TRACE)
         return
-    row = step_event(order, after, 9_000_001, TRACE)
+    row = transition_event(order, after, 9_000_001, TRACE)
     event = OrderEvent.FromString(row.payload)
     assert EventType.Name(row.event_type) == TYPES[before, after]
     assert event.WhichOneof("payload") == TYPES[before, after].lower()

@@ -11,7 +11,7 @@ from topic_config import topic_config
 
 from orders.outbox import admin
 from orders.outbox.publisher import Publisher
-from orders.outbox.sender import Event, KafkaDown, Sender, in_turn
+from orders.outbox.sender import Event, KafkaUnavailable, Sender, one_per_order
 from orders.settings import PublisherSettings
 from runtime.kafka import size_limits, topics
 from runtime.kafka.delivery import Outbound
@@ -45,7 +45,7 @@ def publish_all(publisher: Publisher) -> None:
     while True:
         try:
             return drain(publisher)
-        except KafkaDown:
+        except KafkaUnavailable:
             continue
 
 
@@ -159,7 +159,7 @@ def test_a_time_that_the_broker_refuses_is_the_clocks_fault_and_kills_no_event(
     fill(writer, orders)
     with publishing(settings) as publisher:
         with topic_config(broker.bootstrap, topics.ORDER_EVENTS, message_timestamp_before_max_ms="0"):
-            with pytest.raises(KafkaDown, match="INVALID_TIMESTAMP"):
+            with pytest.raises(KafkaUnavailable, match="INVALID_TIMESTAMP"):
                 drain(publisher)
             assert writer.execute("SELECT count(*) FROM event_outbox WHERE status = 'DEAD'").fetchone() == (0,)
         drain(publisher)
@@ -183,7 +183,10 @@ def test_a_full_queue_that_is_not_emptied_in_time_is_an_outage(
     fill(writer, order_ids(40), 1)
     away = {"queue.buffering.max.messages": "10", "bootstrap.servers": "127.0.0.1:1"}
     impatient = settings.model_copy(update={"publisher_ack_seconds": 0.001, "kafka_properties": away})
-    with publishing(impatient) as publisher, pytest.raises(KafkaDown, match=r"\d+ events not acknowledged") as told:
+    with (
+        publishing(impatient) as publisher,
+        pytest.raises(KafkaUnavailable, match=r"\d+ events not acknowledged") as told,
+    ):
         publisher.run_once()
     # The client's bound on its queue is not exact.
     assert 10 <= int(str(told.value).split()[0]) < 40
@@ -200,7 +203,7 @@ def test_a_fatal_error_of_the_client_costs_a_new_client_and_no_event(
         drain(publisher)
         with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
-            with pytest.raises(KafkaDown, match="not acknowledged"):
+            with pytest.raises(KafkaUnavailable, match="not acknowledged"):
                 drain(publisher)
         drain(publisher)
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
@@ -213,9 +216,9 @@ def waiting_event(number: int, key: str, event_type: int = 1) -> Event:
 
 def test_an_order_has_one_event_on_its_way_at_a_time() -> None:
     a1, b1, a2, a3, b2 = (waiting_event(n, key) for n, key in enumerate(("a", "b", "a", "a", "b")))
-    assert in_turn([a1, b1, a2, a3, b2]) == ([a1, b1], [a2, a3, b2])
+    assert one_per_order([a1, b1, a2, a3, b2]) == ([a1, b1], [a2, a3, b2])
     asked = [waiting_event(n, "p1", topics.FIRST_STOCK_TYPE) for n in range(3)]
-    assert in_turn(asked) == (asked, [])
+    assert one_per_order(asked) == (asked, [])
 
 
 def test_no_error_of_the_cluster_is_taken_for_one_of_a_record() -> None:

@@ -114,7 +114,7 @@ def test_a_dead_event_of_stock_holds_up_no_other_of_its_product(
 def test_events_below_the_floor_are_published_when_all_are_tried_again(
     outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     big, *others = in_shard(5, 8)
     (one,) = dead(writer, event(big, 1))
     with publishing(settings) as publisher:

@@ -16,7 +16,7 @@ from orders.domain import events
 from orders.domain.ids import uuid7
 from orders.outbox import admin
 from orders.outbox.publisher import Publisher
-from orders.outbox.sender import KafkaDown, Sender
+from orders.outbox.sender import KafkaUnavailable, Sender
 from orders.settings import PublisherSettings
 from stack.servers.kafka import Kafka
 
@@ -77,7 +77,7 @@ from orders.settings import PublisherSettings
 from runtime.postgres.connections import connection_options
 publisher.MAX_CLAIM_SECONDS = 60
 settings = PublisherSettings.load()
-Publisher._mark = lambda _self, run, outcome: outcome.sent and not run.events and os.kill(os.getpid(), signal.SIGKILL)
+Publisher._mark = lambda _self, run, result: result.sent and not run.events and os.kill(os.getpid(), signal.SIGKILL)
 with psycopg.connect(settings.orders_dsn.get_secret_value(), **connection_options("dies")) as connection:
     Publisher(settings, connection, "publisher@dies").run_once()
 """
@@ -148,7 +148,7 @@ def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
                 insert(quick, event(early, 1))
                 quick.commit()
                 monkeypatch.undo()
-                monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+                monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
             return claimed
 
         monkeypatch.setattr(publisher, "_claim", claim_and_then)
@@ -164,7 +164,7 @@ def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
 def test_events_that_came_late_and_do_not_fit_into_a_batch_keep_the_floor_below_them(
     settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     one_each = settings.model_copy(update={"publisher_batch_events": 64})
     late, early = in_shard(7, 2)
     with publishing(one_each) as publisher, psycopg.connect(orders_dsn) as open_one:
@@ -195,7 +195,7 @@ def test_a_floor_never_passes_an_unsent_row(
     """Transactions of several writers overlap in every way while two publishers take turns, an event a shard each."""
     import random
 
-    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     monkeypatch.setattr(Sender, "send", lambda *_: None)
     one_each = settings.model_copy(update={"publisher_batch_events": 64})
     dice = random.Random(11)
@@ -235,7 +235,7 @@ def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
         os.kill(broker.pid, signal.SIGSTOP)
         try:
             for _ in range(2):
-                with pytest.raises(KafkaDown, match="not acknowledged"):
+                with pytest.raises(KafkaUnavailable, match="not acknowledged"):
                     publisher.run_once()
             assert status(writer, *ids) == ["FAILED", "FAILED", "FAILED"]
             ((cause,),) = writer.execute("SELECT DISTINCT cause FROM event_outbox").fetchall()
@@ -245,7 +245,7 @@ def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
         while writer.execute(UNSENT).fetchone() != (0,):
             try:
                 publisher.run_once()
-            except KafkaDown:
+            except KafkaUnavailable:
                 continue
     assert writer.execute("SELECT DISTINCT status::text, cause FROM event_outbox").fetchall() == [("SENT", None)]
     seen = sequences(log(), order_id)
@@ -311,7 +311,7 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
     log: Callable[[], list[Message]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orders.outbox.publisher.FLOOR_SECONDS", -1.0)
+    monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     big, *others = in_shard(5, 8)
     (dead,) = insert(writer, event(big, 1, 9000))
     with publishing(small) as publisher:

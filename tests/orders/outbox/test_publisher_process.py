@@ -24,12 +24,12 @@ from orders import publish
 from orders.outbox.sender import Sender
 from runtime import postgres
 postgres.IDLE_TIMEOUT_MS = 200
-outcome = Sender.outcome
+wait = Sender.wait
 def freeze(sender, events):
-    Sender.outcome = outcome
+    Sender.wait = wait
     os.kill(os.getpid(), signal.SIGSTOP)
-    return outcome(sender, events)
-Sender.outcome = freeze
+    return wait(sender, events)
+Sender.wait = freeze
 publish.main()
 """
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ordermesh-publisher'"

@@ -16,8 +16,8 @@ NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 6), min_size=1
 NOW_US = 10_000_000
 
 
-def in_line(*wanted: dict[str, int]) -> list[allocation.Waiting]:
-    return [allocation.Waiting(n + 1, str(n), needs, dict.fromkeys(needs, 0)) for n, needs in enumerate(wanted)]
+def in_line(*wanted: dict[str, int]) -> list[allocation.Backorder]:
+    return [allocation.Backorder(n + 1, str(n), needs, dict.fromkeys(needs, 0)) for n, needs in enumerate(wanted)]
 
 
 @given(st.lists(st.integers(0, 12), min_size=3, max_size=3), st.lists(NEEDS, max_size=12), st.lists(NEEDS, max_size=8))
@@ -35,7 +35,7 @@ def test_stock_is_never_negative_and_every_unit_is_on_hand_or_allocated(
             assert set(decision.missing) <= set(needs)
     check(stocks, stock, allocated, waiting)
     for product in PRODUCTS:
-        stocks[product].give_back(3, NOW_US)
+        stocks[product].add(3, NOW_US)
     released = allocation.release(stocks, in_line(*waiting), PRODUCTS, NOW_US)
     for needs, fits in zip(list(waiting), released, strict=True):
         if fits:

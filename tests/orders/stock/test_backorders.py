@@ -11,7 +11,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World
 from structlog.testing import capture_logs
 
-from orders.stock import backorder_release
+from orders.stock import release_sweep
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 HOUR_SECONDS = 3600
@@ -140,7 +140,7 @@ class Shop:
     async def pass_time(self, seconds: int) -> None:
         self.owner.execute(PASS, (seconds, seconds))
         # What the sweep does every second.
-        while await self.world.releases.sweep_once():
+        while await self.world.sweep.run_once():
             pass
 
     async def settled(self) -> None:
@@ -238,7 +238,7 @@ async def test_a_product_whose_release_fails_rests_and_holds_up_no_other(
         await world.tracked(product, 0)
         await world.create((product, 1, 1))
     tries: list[list[str]] = []
-    real = world.releases._release
+    real = world.releases.continue_release
 
     async def fails_for_two(connection: object, product_ids: list[str], *rest: object) -> object:
         tries.append(product_ids)
@@ -246,13 +246,13 @@ async def test_a_product_whose_release_fails_rests_and_holds_up_no_other(
             raise ValueError("broken")
         return await real(connection, product_ids, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(world.releases, "_release", fails_for_two)
-    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(world.releases, "continue_release", fails_for_two)
+    monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 0.001)
     # As a process leaves it that ended right after the stock had come.
     owner.execute("UPDATE product SET stock = 1, release_from = 0 WHERE product_id = ANY(%s)", (products,))
-    while await world.stock("d") != (0, 0) or await world.stock("c") != (0, 0) or len(world.releases._rests) < 2:
+    while await world.stock("d") != (0, 0) or await world.stock("c") != (0, 0) or len(world.sweep._deferrals) < 2:
         pass
-    assert set(world.releases._rests) == {"a", "b"}
+    assert set(world.sweep._deferrals) == {"a", "b"}
     # They rest a second: each was tried once on its own, however often the sweep came by.
     assert (tries.count(["a"]), tries.count(["b"])) == (1, 1)
 
@@ -268,5 +268,7 @@ async def test_an_order_that_cannot_be_released_is_skipped_and_named(world: Worl
                 pass
     finally:
         owner.execute("ALTER TABLE orders DROP CONSTRAINT no_bad")
-    assert [log["order_id"] for log in logs if log["event"] == "an order cannot be released"] == [made[1].order_id]
+    assert [log["order_id"] for log in logs if log["event"] == "backorder skipped: it cannot be released"] == [
+        made[1].order_id
+    ]
     assert await world.stock("t") == (1, 1)

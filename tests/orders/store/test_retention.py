@@ -16,10 +16,11 @@ from orders_world import World, open_world
 
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import Accepted, Line, NewOrder
-from orders.outbox.notifier import Doorbell
+from orders.outbox.notifier import Notifier
 from orders.store import maintenance
 from orders.store.queries import LEDGER
-from orders.writes.group_commit import Entry, Writer
+from orders.writes.batch_store import Entry
+from orders.writes.group_commit import Writer
 from runtime.postgres import partitions
 from runtime.postgres.connections import connect_async, migrate
 from runtime.postgres.partitions import Table
@@ -58,8 +59,8 @@ async def at(owner: psycopg.Connection, orders_dsn: str) -> AsyncIterator[Clocke
             f"CREATE FUNCTION {schema}.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"  # type: ignore[arg-type]
             f" $$ SELECT pg_catalog.clock_timestamp() + interval '{moved.total_seconds()} s' $$"
         )
-        writer = Writer(orders_dsn, schema, DatabaseClock(), Doorbell(orders_dsn))
-        connection = await writer._connected()
+        writer = Writer(orders_dsn, schema, DatabaseClock(), Notifier(orders_dsn))
+        connection = await writer.connection.get()
         await connection.execute(f"SET search_path = {schema}, public, pg_catalog")  # type: ignore[arg-type]
         held.append((writer, asyncio.create_task(writer.run()), schema))
         return writer
@@ -68,8 +69,8 @@ async def at(owner: psycopg.Connection, orders_dsn: str) -> AsyncIterator[Clocke
     for writer, task, schema in held:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert writer._connection is not None
-        await writer._connection.close()
+        assert writer.connection._connection is not None
+        await writer.connection._connection.close()
         owner.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
 
 
@@ -111,9 +112,9 @@ async def test_two_processes_on_both_sides_of_the_change_store_one_order_of_a_re
 ) -> None:
     """The first has not committed when the second looks, which therefore cannot see what the first stored."""
     one, other = await at(first * MINUTE), await at(second * MINUTE)
-    connection = await one._connected()
+    connection = await one.connection.get()
     async with connection.transaction():
-        made = accepted(await one._store_plain(connection, [Entry(new_order("r"))]))
+        made = accepted(await one.batches.store_untracked(connection, [Entry(new_order("r"))]))
         waiting = asyncio.create_task(other.submit([new_order("r"), new_order("of its own")]))
         await one_waits_for_another(owner)
     again, own = accepted(await waiting)
@@ -173,14 +174,14 @@ async def test_request_ids_are_dropped_by_whole_partitions_and_kept_for_a_week_a
             " FROM generate_series(1, 30000) AS n",
             (day, day),
         )
-    changes = await kept(orders_dsn, Table("order_request", 2, maintenance.REQUEST_DAYS))
+    changes = await kept(orders_dsn, Table("order_request", 2, maintenance.IDEMPOTENCY_KEY_DAYS))
     left = {day for (day,) in owner.execute("SELECT DISTINCT period FROM order_request")}
     # The last day of a period that is kept is at most a week ago.
     weeks_ago = {period - weeks * PERIOD for weeks in (1, 2, 3)}
     assert left == {day for day in weeks_ago if day + PERIOD > today - PERIOD}
     dropped = {change for change in changes if change.startswith("-")}
     assert dropped == {f"-order_request_{day:%Y%m%d}" for day in weeks_ago - left}
-    assert await kept(orders_dsn, Table("order_request", 2, maintenance.REQUEST_DAYS)) == []
+    assert await kept(orders_dsn, Table("order_request", 2, maintenance.IDEMPOTENCY_KEY_DAYS)) == []
     for name in partitions_of(owner, "order_request"):
         if name < f"order_request_{period:%Y%m%d}":
             owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]

@@ -1,27 +1,27 @@
-"""When a group commit waits for more orders."""
+"""When a group commit is delayed."""
 
 import pytest
 
-from orders.writes.commit_delay import ENOUGH_ORDERS, Gathering
+from orders.writes.commit_delay import LARGE_BATCH_ORDERS, CommitDelay
 
 
-def test_orders_gather_between_small_transactions_while_others_come_on_their_own() -> None:
-    gathering = Gathering()
-    for came in (4, 3, 6, 2, 5):
-        assert gathering.rest_seconds(stored=3, waiting=1) > 0
-        gathering.learn(came)
+def test_small_commits_are_delayed_while_orders_arrive_during_the_delays() -> None:
+    delay = CommitDelay()
+    for arrivals in (4, 3, 6, 2, 5):
+        assert delay.seconds(committed=3, queued=1) > 0
+        delay.observe(arrivals)
 
 
-def test_nobody_is_kept_waiting_by_rests_that_bring_no_company() -> None:
-    gathering = Gathering()
-    rests = 0
+def test_delays_in_which_few_orders_arrive_are_rare() -> None:
+    delay = CommitDelay()
+    delays = 0
     for _ in range(1000):
-        if gathering.rest_seconds(stored=1, waiting=9) > 0:
-            rests += 1
-            gathering.learn(1)
-    assert 1 < rests < 40
+        if delay.seconds(committed=1, queued=9) > 0:
+            delays += 1
+            delay.observe(1)
+    assert 1 < delays < 40
 
 
-@pytest.mark.parametrize(("stored", "waiting"), [(1, 0), (ENOUGH_ORDERS, 1), (1, ENOUGH_ORDERS)])
-def test_no_rest_when_nobody_waits_or_enough_orders_are_there(stored: int, waiting: int) -> None:
-    assert Gathering().rest_seconds(stored, waiting) == 0
+@pytest.mark.parametrize(("committed", "queued"), [(1, 0), (LARGE_BATCH_ORDERS, 1), (1, LARGE_BATCH_ORDERS)])
+def test_no_delay_without_queued_calls_or_after_a_large_batch(committed: int, queued: int) -> None:
+    assert CommitDelay().seconds(committed, queued) == 0

@@ -17,7 +17,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, order, refusal
 
-from orders.outbox.notifier import Doorbell
+from orders.outbox.notifier import Notifier
 from runtime.postgres.connections import sync_pool
 from runtime.process.health_service import AsyncProcessService, SyncProcessService
 from stack.machine import ports
@@ -150,9 +150,9 @@ async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_t
     """Nothing is written, so nobody is told that the old primary is none any more."""
     product = inventory_pb2.GetProductRequest(product_id="p7")
     await world.inventory.GetProduct(product)
-    doorbell = Doorbell(pair.dsn("orders_app"))
-    ringing = asyncio.create_task(doorbell.run())
-    await heard(doorbell, pair.primary)
+    notifier = Notifier(pair.dsn("orders_app"))
+    notifying = asyncio.create_task(notifier.run())
+    await heard(notifier, pair.primary)
     pair.fail_over()
     owner = pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)
     async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as new:
@@ -160,18 +160,18 @@ async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_t
     # Whichever of the pool's connections answers.
     while {(await world.inventory.GetProduct(product)).name for _ in range(20)} != {"renamed"}:
         pass
-    await heard(doorbell, pair.standby)
-    ringing.cancel()
+    await heard(notifier, pair.standby)
+    notifying.cancel()
 
 
-async def heard(doorbell: Doorbell, server: Postgres) -> None:
+async def heard(notifier: Notifier, server: Postgres) -> None:
     """Ring until somebody at a server is woken."""
     publisher = server.credentials.dsn("orders_publisher", "127.0.0.1", server.port)
     async with await psycopg.AsyncConnection.connect(publisher, autocommit=True) as listener:
         await listener.execute("LISTEN event_outbox")
         rings: list[object] = []
         while not rings:
-            doorbell.ring()
+            notifier.notify()
             rings = [each async for each in listener.notifies(timeout=0.1, stop_after=1)]
 
 

@@ -11,7 +11,7 @@ from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, refusal
 
-from orders.stock import backorder_release
+from orders.stock import backorder_release, release_sweep
 
 CANCEL, PAY, SHIP, GET = "CancelOrder", "CompletePayment", "ShipOrder", "GetOrder"
 REQUESTS = {
@@ -42,8 +42,8 @@ async def test_an_order_goes_its_way_with_one_event_a_step_and_no_gaps(world: Wo
 async def test_calls_for_the_same_step_at_once_make_one_event(world: World, product: str) -> None:
     order_id = (await world.create((product, 1, 1))).order_id
     # As calls of several processes come, which do not take turns.
-    keys = world.orders._changes._keys
-    keys._limits = replace(keys._limits, at_a_time=4)
+    limiter = world.orders._writes._scope_limiter
+    limiter._limits = replace(limiter._limits, max_concurrent=4)
     async with await psycopg.AsyncConnection.connect(world.dsn) as holder:
         await holder.execute("SELECT FROM orders FOR UPDATE")
         calls = [asyncio.ensure_future(act(world, CANCEL, order_id)) for _ in range(4)]
@@ -106,11 +106,11 @@ async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
     world: World, monkeypatch: pytest.MonkeyPatch, orders_dsn: str, run_folder: Path
 ) -> None:
     await waiting(world, 700)
-    monkeypatch.setattr(world.releases, "go_on", lambda: None)
-    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 60)
+    monkeypatch.setattr(world.releases, "continue_scheduled", lambda: None)
+    monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 60)
     await world.restock("t", 700)
     assert await world.stock("t") == (200, 200)
-    monkeypatch.setattr(backorder_release, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 0.01)
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
         while await other.stock("t") != (0, 0):
             pass
@@ -137,8 +137,8 @@ async def test_an_order_that_begins_to_wait_while_a_release_begins_is_not_forgot
 async def test_a_release_that_ends_does_not_forget_one_that_began_meanwhile(world: World) -> None:
     await world.tracked("t", 0)
     async with world.pool.connection() as connection:
-        await world.releases.begin(connection, ["t"])
-        await world.releases._release(connection, ["t"], 1_000, TRACE)
+        await world.releases.schedule(connection, ["t"])
+        await world.releases.continue_release(connection, ["t"], 1_000, TRACE)
     assert await world.value("SELECT release_from FROM product WHERE product_id = 't'") == 0
 
 

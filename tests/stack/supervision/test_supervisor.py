@@ -105,10 +105,10 @@ def test_a_port_that_is_lost_while_the_servers_start_is_told_as_taken() -> None:
 
 
 def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
-    env = {"ORDERMESH_ORDERS_MAX_IN_HAND": "many"}
+    env = {"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "many"}
     with temporary_home() as home:
         made = Stack(home, StackSettings.with_free_ports(), env=env)
-        with pytest.raises(ServerFailed, match="ORDERMESH_ORDERS_MAX_IN_HAND"):
+        with pytest.raises(ServerFailed, match="ORDERMESH_ORDERS_MAX_IN_FLIGHT"):
             made.up()
         assert not any(one.pid for one in made.status.components.values())
         assert not proc.working_in(home / "kafka", "java")

@@ -1,0 +1,31 @@
+"""Inserts events into the outbox, in the transaction of the change that they report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from orders.domain.events import OutboxEvent
+from orders.store.queries import QUERIES
+from runtime.postgres import arrays
+
+
+async def insert_events(connection: psycopg.AsyncConnection[Any], events: Sequence[OutboxEvent]) -> None:
+    """Insert events other than ORDER_CREATED, which insert_orders inserts with the order."""
+    await connection.execute(QUERIES.insert_events, event_parameters(events))
+
+
+def event_parameters(events: Sequence[OutboxEvent]) -> dict[str, object]:
+    """Return the parameters of insert_events."""
+    return {
+        "shards": arrays.plain([event.shard for event in events]),
+        "event_types": arrays.plain([int(event.event_type) for event in events]),
+        "total_minors": arrays.plain([event.total_minor for event in events]),
+        "occur_us": arrays.plain([event.occur_us for event in events]),
+        "event_ids": arrays.plain([event.event_id for event in events]),
+        "keys": arrays.quoted([event.key for event in events]),
+        "traceparents": arrays.plain([event.traceparent for event in events]),
+        "payloads": arrays.binary([event.payload for event in events]),
+    }
