@@ -31,7 +31,7 @@ from processor.session import Session
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
 from runtime.backoff import Backoff
-from runtime.chunks import parts
+from runtime.batched import batched
 from runtime.exit_codes import ExitCode
 from runtime.postgres.sqlstates import Retry, meaning
 from runtime.process.background import BackgroundEnded, BackgroundThreads
@@ -172,7 +172,7 @@ class Worker:
             detail = f"{crashes} workers crashed with this record in flight"
             reject_into(batch, messages[0], Rejection(Reason.CRASHED_WORKER, detail))
             return batch
-        for part in parts(messages, DECODED_EVENTS):
+        for part in batched(messages, DECODED_EVENTS):
             decoded = len(batch.events)
             decode_into(batch, part, self._session.window)
             transaction.record(batch.events[decoded:], batch.places[decoded:])

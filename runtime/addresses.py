@@ -1,23 +1,42 @@
-"""Addresses as settings: checked when they are read, so that a wrong one is named before anything starts."""
+"""Addresses that services listen on: `unix:/path` or `host:port`, as types of settings and as sockets."""
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from runtime import listen
+# The kernel's limit for the path of a Unix socket, without its terminating zero byte.
+MAX_SOCKET_PATH_BYTES = 107
+
+
+def socket_path(address: str) -> Path | None:
+    """Return the path of a `unix:` address, None for host:port. Raises ValueError when it is neither."""
+    if not address.startswith("unix:"):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"{address!r} is neither unix:/path nor host:port")
+        return None
+    path = Path(address.removeprefix("unix:"))
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ValueError(f"socket path {path} is longer than {MAX_SOCKET_PATH_BYTES} bytes")
+    return path
 
 
 def checked_address(address: str) -> str:
-    """Return the address as it is. Raises ValueError when nothing can listen there."""
-    listen.socket_path(address)
+    """Return the address unchanged. Raises ValueError when it is invalid."""
+    socket_path(address)
     return address
 
 
 def checked_port(address: str) -> str:
-    """Return host:port as it is. Raises ValueError when it is something else."""
-    if listen.socket_path(address) is not None:
+    """Return host:port unchanged. Raises ValueError when it is something else."""
+    if socket_path(address) is not None:
         raise ValueError(f"{address!r} is not host:port")
     return address
 
@@ -26,3 +45,27 @@ def checked_port(address: str) -> str:
 Address = Annotated[str, AfterValidator(checked_address)]
 # host:port only.
 PortAddress = Annotated[str, AfterValidator(checked_port)]
+
+
+@contextmanager
+def binding(address: str) -> Iterator[str]:
+    """Remove a stale socket, and let the body bind with mode 0600. Raises OSError when another process listens."""
+    path = socket_path(address)
+    if path is not None:
+        raise_if_in_use(path)
+        path.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        yield address
+    finally:
+        os.umask(before)
+
+
+def raise_if_in_use(path: Path) -> None:
+    """Raise OSError when a process listens on the socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise OSError(f"another process listens on {path}")

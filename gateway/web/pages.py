@@ -9,7 +9,7 @@ from aiohttp import web
 from swagger_ui_bundle import swagger_ui_path
 
 from gateway.web import contracts
-from runtime import listen
+from runtime import addresses
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(swagger_ui_path)
@@ -95,8 +95,8 @@ async def serve(address: str) -> web.AppRunner:
     """Serve the pages at an address until the runner is cleaned up. Raises OSError when it cannot be bound."""
     runner = web.AppRunner(application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    with listen.binding(address):
-        path = listen.socket_path(address)
+    with addresses.binding(address):
+        path = addresses.socket_path(address)
         if path is not None:
             await web.UnixSite(runner, str(path)).start()
         else:

@@ -17,7 +17,7 @@ from orders.domain import ids
 from orders.domain.events import timestamp
 from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
-from runtime.chunks import parts
+from runtime.batched import batched
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PENDING_LIMIT = 100_000
@@ -72,7 +72,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
             dead=dead[0][1] if dead else 0,
             coverage_start_time=Timestamp(seconds=since) if since else None,
         )
-        for minutes in parts(minute_sums(rows), MINUTES_PER_MESSAGE):
+        for minutes in batched(minute_sums(rows), MINUTES_PER_MESSAGE):
             yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)
 
     async def StreamPublishedIds(
@@ -82,7 +82,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection:
             cursor = await connection.execute(LEDGER.published_event_ids, {"minute": request.minute_start_time.seconds})
             rows = await cursor.fetchall()
-        for some in parts((row[0].bytes for row in rows), IDS_PER_MESSAGE):
+        for some in batched((row[0].bytes for row in rows), IDS_PER_MESSAGE):
             yield ledger_pb2.StreamPublishedIdsResponse(event_ids=b"".join(some))
 
     async def FindEvents(
@@ -104,7 +104,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(LEDGER_TIMEOUT)
             rows = await (await connection.execute(LEDGER.sums_by_product)).fetchall()
-        for some in parts(rows, PRODUCTS_PER_MESSAGE):
+        for some in batched(rows, PRODUCTS_PER_MESSAGE):
             yield ledger_pb2.StreamProductSumsResponse(
                 products=[ledger_pb2.ProductSum(product_id=p, units=u, revenue_minor=r) for p, u, r in some]
             )

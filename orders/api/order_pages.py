@@ -19,7 +19,7 @@ from orders.api.messages import order_message
 from orders.domain import ids
 from orders.store.order_rows import OrderSummaryRow, stored_order
 from orders.store.queries import QUERIES
-from runtime.chunks import parts
+from runtime.batched import batched
 from runtime.grpc import page_token
 from runtime.postgres import arrays
 
@@ -84,7 +84,7 @@ async def order_messages(connection: Connection, summaries: Sequence[OrderSummar
     parameters = {"order_ids": arrays.plain([order.order_id for order in summaries])}
     rows = await (await connection.execute(QUERIES.get_orders, parameters)).fetchall() if summaries else []
     made = []
-    for some in parts(rows, MESSAGES_PER_YIELD):
+    for some in batched(rows, MESSAGES_PER_YIELD):
         made += [order_message(stored_order(row)) for row in some]
         await asyncio.sleep(0)
     return made

@@ -34,7 +34,7 @@ from psycopg import IsolationLevel
 
 from processor.query import validation
 from processor.query.analytics_service import Pool, Row, timestamp
-from runtime.chunks import parts
+from runtime.batched import batched
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.query", "ledger.sql")
@@ -89,7 +89,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         start = None if since is None else timestamp(since)
         yield StreamAnalyticsLedgerResponse(dead_letters=dead_letters, coverage_start_time=start)
         minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
-        for part in parts(minutes, MINUTES_PER_MESSAGE):
+        for part in batched(minutes, MINUTES_PER_MESSAGE):
             yield StreamAnalyticsLedgerResponse(minutes=part)
 
     def StreamCountedIds(
@@ -100,9 +100,9 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         with self._snapshot() as connection:
             counted = [row[0] for row in connection.execute(SQL.counted_ids, {"minute": minute})]
             dead_letters = [row[0] for row in rows(connection, SQL.dead_letter_ids)]
-        for part in parts(counted, IDS_PER_MESSAGE):
+        for part in batched(counted, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(event_ids=b"".join(part))
-        for part in parts(dead_letters, IDS_PER_MESSAGE):
+        for part in batched(dead_letters, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(dead_letter_ids=b"".join(part))
 
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
@@ -126,7 +126,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             ProductSum(product_id=product_id, units=units, revenue_minor=revenue_minor)
             for product_id, units, revenue_minor in products
         )
-        for part in parts(sums, PRODUCTS_PER_MESSAGE):
+        for part in batched(sums, PRODUCTS_PER_MESSAGE):
             yield StreamProductMetricsResponse(products=part)
 
     @contextmanager

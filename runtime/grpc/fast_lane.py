@@ -15,7 +15,7 @@ import grpc
 import pygrpc_native.aio as native
 from grpc_health.v1 import health, health_pb2_grpc
 
-from runtime import listen
+from runtime import addresses
 from runtime.grpc.error_mapping import Handler, wrap_async
 from runtime.telemetry.logging import logger
 
@@ -83,7 +83,7 @@ class Lane:
             service, method = path[1:].split("/")
             handler = self._in_flight.counted(wrap_async(path, book.handlers[path]))
             server.add_registered_method_handlers(service, {method: handler})
-        with listen.binding(self._address):
+        with addresses.binding(self._address):
             try:
                 server.add_insecure_port(self._address)
             except RuntimeError as error:

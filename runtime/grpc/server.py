@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from runtime import listen
+from runtime import addresses
 from runtime.grpc.error_mapping import AsyncErrors, SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
@@ -66,7 +66,7 @@ async def serve_async(
     register(server)
     healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    with listen.binding(address):
+    with addresses.binding(address):
         bind(server, address)
         await server.start()
     if lane is not None:
@@ -105,7 +105,7 @@ def serve_sync(
     register(server)
     healthy = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    with listen.binding(address):
+    with addresses.binding(address):
         bind(server, address)
         server.start()
     CALL_TIMES.flush_until(stop)

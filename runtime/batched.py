@@ -9,8 +9,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Cut items into lists of at most `size`."""
     iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part
+    while batch := list(islice(iterator, size)):
+        yield batch
