@@ -33,7 +33,7 @@ from processor.supervise import SERVICE
 from runtime.backoff import Backoff
 from runtime.batched import batched
 from runtime.exit_codes import ExitCode
-from runtime.postgres.sqlstates import Retry, meaning
+from runtime.postgres.sqlstates import Retry, classify
 from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.child import run_child
 from runtime.process.garbage_collection import RareCollector
@@ -215,7 +215,7 @@ class Worker:
         """Prepare another attempt and return what to count in it. Raises the error if a retry cannot succeed."""
         if not isinstance(error, psycopg.Error):
             return self._wait(error, messages)
-        found = meaning(error)
+        found = classify(error)
         if found.retry is Retry.NEVER:
             raise error
         if isinstance(error, psycopg.errors.SerializationFailure):

@@ -29,7 +29,7 @@ DETAILS = "%RESPONSE_CODE_DETAILS%"
 TOO_LARGE = (
     f"request body too large: at most {limits.BODY_BYTES} bytes, {limits.BATCH_BODY_BYTES} bytes for a batch of orders"
 )
-HEADERS_TOO_LARGE = f"request headers too large: at most {limits.HEADERS_KIB} KiB and {limits.HEADERS_COUNT} headers"
+HEADERS_TOO_LARGE = f"request headers too large: at most {limits.HEADERS_KIB} KiB in {limits.HEADERS_COUNT} headers"
 NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; see /docs for the paths"
 NO_METHOD = "%PATH(NQ:PATH):200% does not allow %REQ(:METHOD)%; see the allow header"
 JSON_ONLY = "the body must be JSON, with content-type: application/json and no content-encoding"

@@ -14,7 +14,7 @@ from orders.stock.tracked_orders import ConcurrentIdempotencyKey, store_tracked_
 from orders.store.insert_orders import insert_orders, plan_order
 from orders.writes.writer_connection import Connection, WriterConnection
 from runtime.errors import OutcomeUnknown, Overloaded, ServiceError, database_unavailable
-from runtime.postgres.sqlstates import Retry, Told, meaning
+from runtime.postgres.sqlstates import ClientError, Retry, classify
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
 
@@ -47,7 +47,7 @@ class BatchStore:
         try:
             outcomes = await self._try(entries, tracked=tracked)
         except psycopg.Error as error:
-            if not meaning(error).blames_row:
+            if not classify(error).rejects_row:
                 raise
             if len(entries) == 1:
                 logger().error("order could not be stored: the database refused it", error=str(error))
@@ -75,13 +75,13 @@ class BatchStore:
                 self._outage.begins(unknown.__cause__ or unknown)
                 return [unknown] * len(entries)
             except psycopg.Error as error:
-                found = meaning(error)
-                if found.retry is Retry.AT_ONCE:
+                found = classify(error)
+                if found.retry is Retry.IMMEDIATELY:
                     conflict = error
                     continue
-                if found.told is Told.INTERNAL:
+                if found.client_error is ClientError.INTERNAL:
                     raise
-                if found.told is Told.OVERLOADED:
+                if found.client_error is ClientError.OVERLOADED:
                     conflict = error
                     break
                 self._outage.begins(error)

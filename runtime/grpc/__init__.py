@@ -1,1 +1,1 @@
-"""gRPC as every process serves it: servers, the fast lane, error statuses, tokens."""
+"""gRPC servers: lifecycle, the fast lane, error mapping, page tokens."""

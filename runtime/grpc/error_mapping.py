@@ -1,4 +1,4 @@
-"""Where errors become gRPC statuses, once, and where calls are timed."""
+"""Maps errors to gRPC statuses, in one place, and measures the duration of calls."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime import errors
 from runtime.grpc import rest_field_names
-from runtime.postgres.sqlstates import Told, meaning
+from runtime.postgres.sqlstates import ClientError, classify
 from runtime.telemetry import trace_context
 from runtime.telemetry.call_durations import CALL_TIMES
 from runtime.telemetry.logging import logger
 
-# In quotes: the class takes parameters in its stub only.
+# Quoted, because the class is generic in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
 Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
-# A client whose deadline passed may tell so before the server's own timer does.
+# A client may cancel because of its deadline just before the timer of the server fires.
 DEADLINE_SLACK_SECONDS = 0.05
 
 
-class Remaining(Protocol):
-    """A call's context, as far as both kinds of servers have it in common."""
+class HasDeadline(Protocol):
+    """The part of a call context that asyncio and threaded servers share."""
 
     def time_remaining(self) -> float | None:
         """Return the seconds until the deadline, None without one."""
 
 
 def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
-    """Return what the client is told: our errors as they are, a busy or missing database, else a fault of ours."""
+    """Return the error for the client: a ServiceError unchanged, database errors classified, others as internal."""
     if isinstance(error, errors.ServiceError):
         return error
-    told = meaning(error).told
-    if told is Told.OVERLOADED:
+    told = classify(error).client_error
+    if told is ClientError.OVERLOADED:
         return errors.Overloaded()
-    if told is Told.UNAVAILABLE:
+    if told is ClientError.UNAVAILABLE:
         logger().warning("database unavailable", error=str(error), trace_id=trace_id)
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)
@@ -53,7 +53,7 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
 
 
 def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
-    """Return the error as google.rpc.Status with its details; to REST clients fields are told by their JSON names."""
+    """Return the error as google.rpc.Status with details; fields have their JSON names for REST clients."""
     told = rest_field_names.in_json if over_rest else str
     status = Status(code=error.code.value[0], message=told(error.message))
     status.details.add().Pack(
@@ -79,19 +79,19 @@ def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
 
 
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
-    """Record how long a call took and how it ended."""
+    """Record the duration and status code of a call."""
     CALL_TIMES.add(method, code.name, time.perf_counter() - started)
 
 
-def observe_cancelled(method: str, context: Remaining, started: float) -> None:
-    """Record a call that its client, or its deadline, ended before the handler did."""
+def observe_cancelled(method: str, context: HasDeadline, started: float) -> None:
+    """Record a call that ended by cancellation or deadline before the handler returned."""
     remaining = context.time_remaining()
     late = remaining is not None and remaining < DEADLINE_SLACK_SECONDS
     observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
 
 
 def deserializer(handler: Handler) -> Callable[[bytes], Any]:
-    """Return the handler's deserializer, which now gives the error to the handler: raised, gRPC calls it INTERNAL."""
+    """Return the deserializer with a DecodeError returned instead of raised, which gRPC would map to INTERNAL."""
     inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
 
     def deserialize(data: bytes) -> Any:
@@ -103,16 +103,16 @@ def deserializer(handler: Handler) -> Callable[[bytes], Any]:
     return deserialize
 
 
-def readable(request: Any) -> Any:
-    """Return the request. Raises InvalidRequest when its bytes could not be read."""
+def decoded(request: Any) -> Any:
+    """Return the request. Raises InvalidRequest when it could not be decoded."""
     if isinstance(request, DecodeError):
-        rule = "must be a message of the contract, with text in UTF-8"
+        rule = "must be a valid message of the contract, with strings in UTF-8"
         raise errors.InvalidRequest([errors.Violation("request", rule)]) from request
     return request
 
 
 class AsyncErrors(grpc.aio.ServerInterceptor):
-    """Maps errors to statuses and times calls on asyncio servers."""
+    """Maps errors to statuses and measures calls on asyncio servers."""
 
     def __init__(self) -> None:
         self._wrapped: dict[str, Handler | None] = {}
@@ -130,7 +130,7 @@ class AsyncErrors(grpc.aio.ServerInterceptor):
 
 
 def wrap_async(method: str, handler: Handler) -> Handler:
-    """Wrap a unary or server-streaming handler; others (reflection) pass as they are."""
+    """Wrap a unary or server-streaming handler; others (reflection) are returned unchanged."""
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(
             unary(method, handler.unary_unary), deserializer(handler), handler.response_serializer
@@ -145,12 +145,12 @@ def wrap_async(method: str, handler: Handler) -> Handler:
 
 
 def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the handler with errors mapped."""
+    """Return the unary handler with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            response = await inner(readable(request), context)
+            response = await inner(decoded(request), context)
         except asyncio.CancelledError:
             observe_cancelled(method, context, started)
             raise
@@ -171,8 +171,8 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            responses = inner(readable(request), context)
-            # The library's own health servicer writes through the context and returns nothing to iterate over.
+            responses = inner(decoded(request), context)
+            # The library's health servicer writes to the context and returns no iterator.
             if inspect.iscoroutine(responses):
                 await responses
             else:
@@ -192,20 +192,20 @@ def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
-    """End the call with the error's status; always raises."""
+    """End the call with the status of the error; always raises."""
     status = ended(method, error, context.invocation_metadata(), started)
     await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
-    """Return the status that ends a call with an error, and record it."""
+    """Return the status of a failed call, and record the call."""
     told = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
     observe(method, told.code, started)
     return rpc_status.to_status(to_status(told, over_rest=rest_field_names.over_rest(metadata)))
 
 
 class SyncErrors(grpc.ServerInterceptor):
-    """Maps errors to statuses and times calls on threaded servers."""
+    """Maps errors to statuses and measures calls on threaded servers."""
 
     def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
         """Return the method's handler, wrapped."""
@@ -228,12 +228,12 @@ class SyncErrors(grpc.ServerInterceptor):
 
 
 def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the handler with errors mapped."""
+    """Return the unary handler with errors mapped."""
 
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
-            response = inner(readable(request), context)
+            response = inner(decoded(request), context)
         except Exception as error:
             sync_abort(method, context, error, started)
         if context.is_active():
@@ -251,7 +251,7 @@ def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
-            yield from inner(readable(request), context)
+            yield from inner(decoded(request), context)
         except GeneratorExit:
             observe_cancelled(method, context, started)
             raise
@@ -263,5 +263,5 @@ def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sync_abort(method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
-    """End the call with the error's status; always raises."""
+    """End the call with the status of the error; always raises."""
     context.abort_with_status(ended(method, error, context.invocation_metadata(), started))

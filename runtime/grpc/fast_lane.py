@@ -1,7 +1,7 @@
-"""The fast lane: a second socket on which another gRPC engine serves the hot unary methods, from the same servicers.
+"""The fast lane: a second socket on which another gRPC engine serves the hot unary methods of the same servicers.
 
-grpcio is the engine of record; the lane costs a fifth of its CPU per call and has faults of its own, which Envoy and
-the drain here keep away (docs/decisions/0004-fast-lane.md). It bounds nothing itself: admission is the handlers' work.
+grpcio is the reference engine. The lane needs a fifth of its CPU per call and has known defects, which Envoy and the
+drain below work around (docs/decisions/0004-fast-lane.md). It enforces no limits: admission is in the handlers.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ STOP_SECONDS = 0.5
 
 
 @dataclass(slots=True)
-class HandlerBook:
-    """Takes the handlers that generated code registers, as a server would, so that some of them can be picked."""
+class HandlerRegistry:
+    """Collects the handlers that generated code registers with a server, so that some can be selected."""
 
     handlers: dict[str, Handler] = field(default_factory=dict)
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """Note the handlers of a service."""
+        """Add the handlers of a service."""
         self.handlers.update({f"/{service}/{method}": handler for method, handler in handlers.items()})
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
-        """Ignore the older form of the same registration."""
+        """Ignore the older form of registration."""
 
 
 class InFlight:
-    """Counts the calls that a lane works on."""
+    """Counts the calls in flight on a lane."""
 
     def __init__(self) -> None:
         self.calls = 0
 
     def counted(self, handler: Handler) -> Handler:
-        """Return the unary handler with its calls counted."""
+        """Return the unary handler with counting."""
         inner = cast(Callable[..., Any], handler.unary_unary)
 
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -60,7 +60,7 @@ class InFlight:
 
 
 class Lane:
-    """Serves some unary methods at an address. `drain` is called once, after the health said NOT_SERVING."""
+    """Serves some unary methods at an address. `drain` is called once, after health is NOT_SERVING."""
 
     def __init__(self, address: str, methods: Collection[str]) -> None:
         self._address = address
@@ -75,13 +75,13 @@ class Lane:
         options: list[tuple[str, int]],
     ) -> None:
         """Bind and serve. Raises OSError when the address cannot be bound, KeyError when a method is not registered."""
-        book = HandlerBook()
-        register(book)  # type: ignore[arg-type]  # a book takes the registrations that a server would
-        health_pb2_grpc.add_HealthServicer_to_server(healthy, book)  # type: ignore[arg-type]  # as above
+        registry = HandlerRegistry()
+        register(registry)  # type: ignore[arg-type]  # it accepts the same registrations
+        health_pb2_grpc.add_HealthServicer_to_server(healthy, registry)  # type: ignore[arg-type]  # as above
         server = native.Server(options=options, io_threads=IO_THREADS)
         for path in (*self._methods, HEALTH_CHECK):
             service, method = path[1:].split("/")
-            handler = self._in_flight.counted(wrap_async(path, book.handlers[path]))
+            handler = self._in_flight.counted(wrap_async(path, registry.handlers[path]))
             server.add_registered_method_handlers(service, {method: handler})
         with addresses.binding(self._address):
             try:
@@ -90,19 +90,19 @@ class Lane:
                 raise OSError(f"cannot listen on {self._address}: {error}") from error
             await server.start()
         self._server = server
-        logger().info("serving the fast lane", address=self._address)
+        logger().info("fast lane started", address=self._address)
 
     async def drain(self, grace_seconds: float, pause_seconds: float) -> None:
-        """Wait until nothing is in flight, let the last replies leave, then stop under a watchdog.
+        """Wait until no call is in flight, pause so that the last replies are sent, then stop with a timeout.
 
-        The engine sends no GOAWAY and drops replies that are not written when it stops.
+        The engine sends no GOAWAY, and drops replies that are not written when it stops.
         """
         deadline = asyncio.get_running_loop().time() + grace_seconds
-        while self._in_flight.calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # once a life
+        while self._in_flight.calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # once per process
             await asyncio.sleep(POLL_SECONDS)
         await asyncio.sleep(pause_seconds)
         if self._server is not None:
             stopping = asyncio.ensure_future(self._server.stop(0))
             _, late = await asyncio.wait({stopping}, timeout=STOP_SECONDS)
             if late:
-                logger().warning("the fast lane did not stop in time", address=self._address)
+                logger().warning("fast lane not stopped in time", address=self._address)

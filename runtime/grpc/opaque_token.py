@@ -1,4 +1,4 @@
-"""Texts that clients hand back as they got them: base64url of a private message."""
+"""Opaque tokens, which clients return unchanged: base64url of an internal message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Content = TypeVar("Content", bound=Message)
 
 
 def to_text(message: Message) -> str:
-    """Return a message as text that a URL needs not escape."""
+    """Encode a message as text that needs no escaping in URLs."""
     return base64.urlsafe_b64encode(message.SerializeToString()).rstrip(b"=").decode("ascii")
 
 
 def from_text(text: str, kind: type[Content], max_characters: int) -> Content | None:
-    """Read the message in a text, None when there is none; a longer text is not worth decoding."""
+    """Decode a token; None when it is invalid or longer than `max_characters`."""
     if len(text) > max_characters:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Page tokens: base64url of a private message that belongs to the filters it was made with."""
+"""Page tokens: opaque tokens that are valid only for the filters they were made with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runtime.grpc import opaque_token
 
 VERSION = 1
 HASH_BYTES = 8
-# Far above what we make.
+# Far longer than any token that is issued.
 MAX_TOKEN_CHARACTERS = 512
-# A client may change the size of its pages while it turns them.
+# A client may change the page size between pages.
 PAGING_FIELDS = ("page_size", "page_token")
 
 
 def filters_hash(request: Message) -> bytes:
-    """Return the hash of a list request's type and filters: all of its fields but page_size and page_token."""
+    """Return the hash of a list request's type and filters: all of its fields except page_size and page_token."""
     filters = type(request)()
     filters.CopyFrom(request)
     for field in PAGING_FIELDS:
@@ -31,13 +31,13 @@ def filters_hash(request: Message) -> bytes:
 
 
 def encode(token: PageToken) -> str:
-    """Return the token's text; its version is set here, its filters_hash by the caller."""
+    """Encode a token; the version is set here, filters_hash by the caller."""
     token.version = VERSION
     return opaque_token.to_text(token)
 
 
 def decode(text: str, expected_filters_hash: bytes) -> PageToken:
-    """Read a token's text. Raises InvalidRequest (INVALID_PAGE_TOKEN) when it is not ours or of other filters."""
+    """Decode a token. Raises InvalidRequest (INVALID_PAGE_TOKEN) when it is invalid or has other filters."""
     token = opaque_token.from_text(text, PageToken, MAX_TOKEN_CHARACTERS)
     if token is None or token.version != VERSION:
         raise invalid("is not a token of this service")
@@ -47,5 +47,5 @@ def decode(text: str, expected_filters_hash: bytes) -> PageToken:
 
 
 def invalid(description: str) -> InvalidRequest:
-    """Return the error for a page token that cannot be used."""
+    """Return the error for an invalid page token."""
     return InvalidRequest([Violation("page_token", description)], ErrorReason.INVALID_PAGE_TOKEN)

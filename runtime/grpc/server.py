@@ -1,4 +1,4 @@
-"""gRPC servers: limits, health, and the drain that fails no request."""
+"""gRPC servers: limits, health, and a graceful drain that fails no request."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from runtime.telemetry.call_durations import CALL_TIMES
 from runtime.telemetry.logging import logger
 
 if TYPE_CHECKING:
-    # The lane is an extra: without it nothing of its engine is loaded.
+    # The lane is optional: its engine is imported only when it is enabled.
     from runtime.grpc.fast_lane import Lane
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 MAX_PENDING_CALLS = 100_000
 OPTIONS: list[tuple[str, int]] = [
-    # On by default in gRPC, and then a port that is taken binds silently.
+    # Enabled by default in gRPC, which then binds a port in use without an error.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 4096),
     ("grpc.max_metadata_size", 16 * 1024),
-    # With 1,000 calls that no handler has seen yet gRPC cancels some at random; it is admission that refuses.
+    # From 1,000 pending calls, gRPC cancels some at random; admission has to refuse them instead.
     ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
     ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
 ]
 STOP_POLL_SECONDS = 0.5
-# A threaded server refuses calls beyond this many waiting for each of its threads.
+# A threaded server refuses calls beyond this number per thread.
 WAITING_PER_THREAD = 32
-# Time for the last replies to leave before connections close.
+# Time for the last replies to be sent before connections close.
 DRAIN_PAUSE_SECONDS = 0.1
 
 
 async def set_health(servicer: health.aio.HealthServicer, services: Sequence[str], *, serving: bool) -> None:
-    """Say for each service, and for the process as a whole, whether it serves."""
+    """Set the health of each service and of the whole process."""
     status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
     for service in ("", *services):
         await servicer.set(service, status)
@@ -57,9 +57,9 @@ async def serve_async(
     healthy: health.aio.HealthServicer | None = None,
     lane: Lane | None = None,
 ) -> None:
-    """Serve until `stop`, then drain: NOT_SERVING, one notice, finish what is in flight, pause, close.
+    """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
-    The methods of a lane are served there too. Raises OSError when an address cannot be bound.
+    The methods of a lane are served on both sockets. Raises OSError when an address cannot be bound.
     """
     descriptors.raise_or_warn()
     server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
@@ -79,7 +79,7 @@ async def serve_async(
     logger().info("draining", address=address)
     await set_health(healthy, services, serving=False)
     await asyncio.sleep(DRAIN_NOTICE_SECONDS)
-    # Both at once: one after the other would take twice the time that a supervisor gives.
+    # Concurrently: in sequence they could exceed the grace period of the supervisor.
     lanes = [] if lane is None else [lane.drain(DRAIN_GRACE_SECONDS, DRAIN_PAUSE_SECONDS)]
     await asyncio.gather(server.stop(DRAIN_GRACE_SECONDS), *lanes)
     await asyncio.sleep(DRAIN_PAUSE_SECONDS)
@@ -94,7 +94,7 @@ def serve_sync(
     stop: threading.Event,
     threads: int,
 ) -> None:
-    """Serve on threads until `stop`, then drain as `serve_async` does. Raises OSError when it cannot bind."""
+    """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
@@ -112,7 +112,7 @@ def serve_sync(
     for service in ("", *services):
         healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
     logger().info("serving", address=address, services=list(services))
-    # A wait without an end sleeps through a signal that comes just as it begins.
+    # A wait without a timeout misses a signal that arrives just as it begins.
     while not stop.wait(STOP_POLL_SECONDS):
         pass
     logger().info("draining", address=address)
@@ -124,7 +124,7 @@ def serve_sync(
 
 
 def bind(server: grpc.aio.Server | grpc.Server, address: str) -> None:
-    """Bind the server's one port. Raises OSError when it is taken."""
+    """Bind the address of the server. Raises OSError when it is in use."""
     try:
         bound = server.add_insecure_port(address)
     except RuntimeError as error:

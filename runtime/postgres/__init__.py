@@ -1,1 +1,1 @@
-"""PostgreSQL as every process uses it: connections, transactions, SQLSTATEs, partitions, named queries."""
+"""PostgreSQL: connections, transactions, SQLSTATEs, partitions and named queries."""

@@ -1,6 +1,6 @@
-"""The upkeep of tables that are partitioned by time: partitions made ahead, those past the retention dropped.
+"""Maintenance of tables partitioned by time: creates partitions ahead, drops those past the retention.
 
-The work is done in the database, by `maintain_partition` of runtime/migrations, one step in a transaction at a time.
+The database does the work, in `maintain_partition` of runtime/migrations, one step per transaction.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 
 STEP = "SELECT maintain_partition(%(name)s, %(days_ahead)s, %(retention_days)s)"
-# The sums of a day of many events are kept before it is dropped, and locks are waited for with pauses.
-PATIENCE = "SET LOCAL statement_timeout = '600s'"
+# Before a day is dropped its totals are stored, and lock attempts have pauses: a step can take minutes.
+STEP_TIMEOUT = "SET LOCAL statement_timeout = '600s'"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table and how it is kept: partitions so many days ahead, days that are older than the retention dropped."""
+    """A partitioned table: for how many days partitions are created ahead, and its retention."""
 
     name: str
     days_ahead: int
@@ -26,18 +26,18 @@ class Table:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """The parameters of a step."""
+        """The parameters of STEP."""
         return {"name": self.name, "days_ahead": self.days_ahead, "retention_days": self.retention_days}
 
 
 def maintain(connection: psycopg.Connection[Any], table: Table) -> Iterator[str]:
-    """Do what is to be done, yielding each partition that was made, as "+name", or dropped, as "-name".
+    """Run all steps that are due; yield each created partition as "+name" and each dropped one as "-name".
 
-    Raises psycopg.Error: steps before it are done.
+    Raises psycopg.Error; the steps before it stay committed.
     """
     while True:
         with connection.transaction():
-            connection.execute(PATIENCE)
+            connection.execute(STEP_TIMEOUT)
             row = connection.execute(STEP, table.parameters).fetchone()
         if row is None or row[0] is None:
             return
@@ -45,10 +45,10 @@ def maintain(connection: psycopg.Connection[Any], table: Table) -> Iterator[str]
 
 
 async def maintain_async(connection: psycopg.AsyncConnection[Any], table: Table) -> AsyncIterator[str]:
-    """Do the same on an asynchronous connection."""
+    """Do the same as `maintain` on an asynchronous connection."""
     while True:
         async with connection.transaction():
-            await connection.execute(PATIENCE)
+            await connection.execute(STEP_TIMEOUT)
             row = await (await connection.execute(STEP, table.parameters)).fetchone()
         if row is None or row[0] is None:
             return

@@ -1,4 +1,4 @@
-"""A pool of connections that tells a database which is busy from one that cannot be reached."""
+"""A connection pool that distinguishes a busy database from an unreachable one."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from runtime.postgres.sqlstates import PoolBusy
 
-LOOK_SECONDS = 2.0
-# Many who ask share one look, and need none when a connection came back in order a moment ago.
+PROBE_SECONDS = 2.0
+# Concurrent callers share one probe, and a connection that was just returned in order replaces it.
 FRESH_SECONDS = 2.0
 
 Connection = psycopg.AsyncConnection[Any]
 
 
 class Pool(AsyncConnectionPool[Connection]):
-    """Counts the connections that are in use: when all are, waiting in vain is PoolBusy, a kind of PoolTimeout."""
+    """Counts connections in use: when all are, a timeout raises PoolBusy, a subclass of PoolTimeout."""
 
     def __init__(self, dsn: str, connect: Callable[[], Awaitable[Connection]], **options: Any) -> None:
-        """`connect` makes a connection beside the pool's."""
+        """`connect` opens a connection outside the pool."""
         super().__init__(dsn, **options)
-        self._connect_beside = connect
+        self._connect_outside = connect
         self._in_use = 0
-        self._look: asyncio.Task[bool] | None = None
-        self._looked_at = self._worked_at = float("-inf")
+        self._probe: asyncio.Task[bool] | None = None
+        self._probed_at = self._worked_at = float("-inf")
 
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # as the pool has it
-        """Return a connection; `putconn` gives it back. Raises PoolTimeout."""
+        """Return a connection; `putconn` returns it to the pool. Raises PoolTimeout."""
         try:
             connection = await super().getconn(timeout)
         except PoolTimeout as error:
@@ -42,28 +42,28 @@ class Pool(AsyncConnectionPool[Connection]):
         return connection
 
     async def putconn(self, conn: Connection) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         self._in_use -= 1
         if not conn.closed:
             self._worked_at = time.monotonic()
         await super().putconn(conn)
 
     async def answers(self) -> bool:
-        """Tell whether the database works on a connection, or takes one beside the pool's, now or a moment ago."""
+        """Return whether the database answered on a connection, or accepts a new one, now or within FRESH_SECONDS."""
         fresh = time.monotonic() - FRESH_SECONDS
         if self._worked_at > fresh:
             return True
-        if self._look is None or (self._look.done() and self._looked_at < fresh):
-            self._look = asyncio.create_task(self._connects())
-        return await asyncio.shield(self._look)
+        if self._probe is None or (self._probe.done() and self._probed_at < fresh):
+            self._probe = asyncio.create_task(self._can_connect())
+        return await asyncio.shield(self._probe)
 
-    async def _connects(self) -> bool:
+    async def _can_connect(self) -> bool:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                connection = await self._connect_beside()
+            async with asyncio.timeout(PROBE_SECONDS):
+                connection = await self._connect_outside()
                 await connection.close()
         except (psycopg.Error, TimeoutError):
             return False
         finally:
-            self._looked_at = time.monotonic()
+            self._probed_at = time.monotonic()
         return True

@@ -1,4 +1,4 @@
-"""What may stand between a service and PostgreSQL, as a setting."""
+"""The setting of a connection pooler between a service and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-# A pooler of sessions is as good as none.
+# A pooler in session mode counts as none.
 Pooler = Literal["none", "transaction"]
 POOLER: Any = Field(
-    default="none", description="transaction for PgBouncer in that mode, else none (docs/postgresql.md)."
+    default="none", description="Mode of a pooler such as PgBouncer in front of PostgreSQL (docs/postgresql.md)."
 )

@@ -10,7 +10,7 @@ HEAD = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 class Queries:
-    """The queries of one package's .sql file, as attributes by name."""
+    """The queries of an .sql file of a package, as attributes by name."""
 
     def __init__(self, package: str, filename: str) -> None:
         parts = HEAD.split(files(package).joinpath(filename).read_text())
@@ -18,12 +18,12 @@ class Queries:
         self._texts = {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
     def __getattr__(self, name: str) -> LiteralString:
-        """Return the query's text; the file is part of the program, hence literal."""
+        """Return the text of a query, typed as literal because the file is part of the program."""
         try:
             return cast(LiteralString, self._texts[name])
         except KeyError:
             raise AttributeError(f"{self._source} has no query {name}") from None
 
     def names(self) -> list[str]:
-        """List the queries."""
+        """Return the names of the queries."""
         return list(self._texts)

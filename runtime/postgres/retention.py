@@ -1,4 +1,4 @@
-"""For how long the two ends of the pipeline remember an event, and the rule that holds between them."""
+"""The retention of events at both ends of the pipeline, and the rule between them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from runtime.settings import PREFIX, Settings
 
 
 class RetentionSettings(Settings):
-    """What the programs at both ends must be given alike; each of them checks the rule when it starts."""
+    """Settings that must be the same at both ends; each program checks the rule when it starts."""
 
-    outbox_retention_days: int = Field(default=7, ge=1, le=3650, description="Days that sent events are kept.")
+    outbox_retention_days: int = Field(
+        default=7, ge=1, le=3650, description="Retention of sent events in the outbox, in days."
+    )
     processor_retention_days: int = Field(
         default=30,
         ge=1,
         le=3650,
         validate_default=True,
-        description="Days for which it is known whether an event was counted; longer than the outbox keeps it.",
+        description="Retention of counted event ids for deduplication, in days; longer than that of the outbox.",
     )
 
     @field_validator("processor_retention_days")
     @classmethod
     def outlives_the_outbox(cls, days: int, info: ValidationInfo) -> int:
-        """Refuse to forget what was counted while it can still be published again, or is compared with the outbox."""
+        """Require that ids of counted events outlive the events in the outbox, which can be published again."""
         outbox_days = info.data.get("outbox_retention_days", 0)
         if days <= outbox_days:
             name = f"{PREFIX}OUTBOX_RETENTION_DAYS"
-            raise ValueError(f"must be at least {outbox_days + 1}, a day more than {name}, which is {outbox_days}")
+            raise ValueError(f"must be at least {outbox_days + 1}, one more than {name}, which is {outbox_days}")
         return days

@@ -1,7 +1,7 @@
-"""Writes that know whether they happened: one way to commit for everything that changes a database.
+"""Transactions with a known outcome: the only way to commit changes of a database.
 
-A failure before COMMIT was sent is a psycopg.Error: nothing was changed. One after it that leaves open whether the
-server committed is OutcomeUnknown; an error that the server tells in answer to COMMIT is a rollback, a psycopg.Error.
+A failure before COMMIT is sent raises psycopg.Error: nothing was changed. A failure after it raises OutcomeUnknown when
+the transaction may have been committed; an error in the response to COMMIT is a rollback and raises psycopg.Error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from runtime.errors import OutcomeUnknown
-from runtime.postgres.sqlstates import Retry, meaning
+from runtime.postgres.sqlstates import Retry, classify
 from runtime.telemetry.logging import logger
 
 MAX_TRIES = 5
@@ -26,69 +26,69 @@ Result = TypeVar("Result")
 
 @asynccontextmanager
 async def committing(connection: Connection) -> AsyncIterator[None]:
-    """Run a transaction. Raises psycopg.Error when it was not committed, OutcomeUnknown when perhaps it was."""
+    """Run a transaction. Raises psycopg.Error when it was not committed, OutcomeUnknown when it may have been."""
     transaction: psycopg.AsyncTransaction | None = None
     try:
         async with connection.transaction() as transaction:
             yield
     except psycopg.Error as error:
-        await judge(connection, error, commit_sent=transaction is not None and was_sent(transaction))
-    # psycopg leaves out the COMMIT, without an error, when the connection is found broken by then.
+        await raise_classified(connection, error, commit_sent=transaction is not None and was_sent(transaction))
+    # psycopg skips COMMIT without an error when the connection is broken by then.
     if not was_sent(transaction):
         raise psycopg.OperationalError("the connection was lost before the commit")
 
 
 def was_sent(transaction: psycopg.AsyncTransaction) -> bool:
-    """Tell whether COMMIT was sent: psycopg says COMMITTED from right before that."""
+    """Return whether COMMIT was sent: psycopg sets COMMITTED immediately before."""
     return transaction.status is transaction.Status.COMMITTED
 
 
 async def execute(
     connection: Connection, query: LiteralString, parameters: Mapping[str, object]
 ) -> psycopg.AsyncCursor[Any]:
-    """Execute a statement, which commits by itself unless a transaction is open; raises as `committing` does."""
+    """Execute a statement, in autocommit mode unless a transaction is open; raises like `committing`."""
     if connection.closed:
         raise psycopg.OperationalError("the connection is closed")
     commits = connection.pgconn.transaction_status == TransactionStatus.IDLE
     try:
         return await connection.execute(query, parameters)
     except psycopg.Error as error:
-        await judge(connection, error, commit_sent=commits)
+        await raise_classified(connection, error, commit_sent=commits)
 
 
-async def judge(connection: Connection, error: psycopg.Error, *, commit_sent: bool) -> NoReturn:
-    """Raise what the error means for the caller, and close a connection that is no use any more."""
-    found = meaning(error)
+async def raise_classified(connection: Connection, error: psycopg.Error, *, commit_sent: bool) -> NoReturn:
+    """Raise OutcomeUnknown or the error itself, and close a connection that cannot be used again."""
+    found = classify(error)
     if found.drops_connection:
         await connection.close()
-    if commit_sent and found.leaves_commit_open:
-        logger().warning("nobody knows whether a transaction was committed", error=str(error).strip())
+    if commit_sent and found.leaves_outcome_unknown:
+        logger().warning("transaction outcome unknown", error=str(error).strip())
         raise OutcomeUnknown from error
     raise error
 
 
 async def write(pool: AsyncConnectionPool[Connection], work: Callable[[Connection], Awaitable[Result]]) -> Result:
-    """Do work in one transaction, again when it lost a conflict; raises as `committing` does.
+    """Do work in one transaction, retried after conflicts up to MAX_TRIES times; raises like `committing`.
 
-    The result must need nothing after the commit: what fails then is told as if nothing had been changed.
+    `work` must not leave anything to do after the commit: such a failure would be reported as if nothing was changed.
     """
     for _ in range(MAX_TRIES - 1):
         try:
             return await write_once(pool, work)
         except psycopg.Error as error:
-            if meaning(error).retry is not Retry.AT_ONCE:
+            if classify(error).retry is not Retry.IMMEDIATELY:
                 raise
     return await write_once(pool, work)
 
 
 async def write_once(pool: AsyncConnectionPool[Connection], work: Callable[[Connection], Awaitable[Result]]) -> Result:
-    """Do work in one transaction; raises as `committing` does."""
+    """Do work in one transaction; raises like `committing`."""
     try:
         async with pool.connection() as connection, committing(connection):
             result = await work(connection)
     except psycopg.Error as error:
-        if meaning(error).wrong_server:
-            # The other connections lead there too.
+        if classify(error).wrong_server:
+            # The other connections lead to the same server.
             await pool.drain()
         raise
     return result

@@ -210,7 +210,7 @@ def test_random_bytes_in_a_call_are_refused_as_no_message(platform: Platform) ->
     with pytest.raises(grpc.RpcError) as raised:
         call(b"\xff" * 200, timeout=10)
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "must be a message of the contract" in str(raised.value.details())
+    assert "must be a valid message of the contract" in str(raised.value.details())
     assert platform.stored() == before
 
 
