@@ -67,7 +67,7 @@ def main() -> None:
     """Read the settings and serve."""
     settings = GatewaySettings.load()
     logging.configure("gateway", settings)
-    logging.logger().info("starting", **settings.shown())
+    logging.logger().info("starting", settings=settings.shown())
     try:
         uvloop.run(run(settings))
     except OSError as error:

@@ -26,7 +26,7 @@ def main() -> None:
     client = clients.admin(settings, "ordermesh-topics")
     wanted = settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr
     created = retried(lambda: topics.create_topics(client, *wanted))
-    logger().info("topics exist", created=created, raised=raise_dead_letter_limits(client))
+    logger().info("topics exist", topics=created, raised_topics=raise_dead_letter_limits(client))
 
 
 def raise_dead_letter_limits(client: AdminClient) -> list[str]:

@@ -18,4 +18,4 @@ def main() -> None:
     logging.configure("orders-migrate", settings)
     dsn = settings.orders_dsn.get_secret_value()
     applied = connections.migrate(dsn, "orders.migrations", settings.postgres_pooler)
-    logger().info("orders database migrated", applied=applied)
+    logger().info("orders database migrated", migrations=applied)

@@ -37,7 +37,7 @@ def main() -> None:
     stop = on_signal()
     metrics.create("publisher")
     metrics_endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
-    logger().info("publisher started", **settings.shown())
+    logger().info("publisher started", settings=settings.shown())
     outage = Outage("publishing")
     while not stop.is_set():
         try:
@@ -46,7 +46,7 @@ def main() -> None:
             # Whatever the error, a new connection may lead to another server or a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
             HEARTBEAT.record()
-            outage.begins(error, part="postgres")
+            outage.begins(error, component="postgres")
             stop.wait(RETRY_SECONDS)
     logger().info("publisher stopped")
 
@@ -88,7 +88,7 @@ def publish_all_shards(
             return False
     except KafkaUnavailable as error:
         HEARTBEAT.record()
-        outage.begins(error, part="kafka")
+        outage.begins(error, component="kafka")
         count_pending(connection)
         stop.wait(RETRY_SECONDS)
         return False

@@ -14,7 +14,7 @@ def main() -> None:
     """Run the serving processes until SIGTERM or SIGINT."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
-    logger().info("orders started", **settings.shown())
+    logger().info("orders started", settings=settings.shown())
     ProcessSupervisor(
         ("orders.serve",),
         settings.orders_processes,

@@ -20,5 +20,5 @@ def main() -> int:
     except (psycopg.Error, ValueError) as error:
         logging.logger().error("migration failed", error=str(error).strip())
         return ExitCode.START_FAILED
-    logging.logger().info("schema is current", applied=applied)
+    logging.logger().info("schema is current", migrations=applied)
     return ExitCode.OK

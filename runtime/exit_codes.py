@@ -1,10 +1,10 @@
-"""The exit codes of every program of the project, by name."""
+"""Exit codes of all programs of the project."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Why a process ended."""
+    """Why a program ended."""
 
     OK = 0
     DIFFERS = 1
@@ -13,10 +13,10 @@ class ExitCode(IntEnum):
     ERRORS = 4
     START_FAILED = 5
     NOT_PROVEN = 6
-    # A background task ended; the log names it, and the process drained.
+    # A background task ended; the log has its name. The process was drained.
     BACKGROUND_ENDED = 7
-    # A process that was asked to stop had not finished in its time.
+    # A process did not drain within its grace period.
     NOT_DRAINED = 8
-    # As in sysexits.h: something is wrong with the configuration.
+    # Invalid configuration, as in sysexits.h.
     CONFIG = 78
     INTERRUPTED = 130

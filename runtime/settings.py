@@ -1,4 +1,4 @@
-"""Settings: one frozen object per process, read once from the environment, checked, printed without secrets."""
+"""Settings: one frozen object per process, read once from the environment, validated, printed without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runtime.exit_codes import ExitCode
 
 PREFIX = "ORDERMESH_"
 FILE_SUFFIX = "_FILE"
-# Made by `ordermesh settings --names`: a program knows its own settings, but its environment may hold those of all.
+# Written by `ordermesh settings --names`: the environment of a program may hold the settings of all programs.
 ALL_NAMES = "setting_names.txt"
 
 
@@ -27,7 +27,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Reads ORDERMESH_X from the file that ORDERMESH_X_FILE names."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Return the file's text without its last line break, read as JSON for an object; None without a file."""
+        """Return the text of the file without trailing newlines, parsed as JSON for an object; None without a file."""
         variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
         path = os.environ.get(variable)
         if not path:
@@ -44,23 +44,27 @@ class SecretFiles(PydanticBaseSettingsSource):
             raise SettingsError(f'no JSON for field "{field_name}"') from None
 
     def __call__(self) -> dict[str, Any]:
-        """Return the fields that a file gives."""
+        """Return the fields that are set by files."""
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 
 
 class Settings(BaseSettings):
-    """What every service has; services add their own."""
+    """Settings of every service; services add their own."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least that is logged."
+        default="info", description="Minimum level of log lines."
     )
-    log_format: Literal["json", "console"] = Field(default="json", description="For programs, or for people.")
-    kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka's addresses, host:port with commas.")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="Format of log lines: JSON for programs, console for people."
+    )
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:19092", description="Bootstrap servers of Kafka, host:port separated by commas."
+    )
     kafka_properties: dict[str, str] = Field(
-        default={}, description="More librdkafka properties as a JSON object, for TLS and SASL."
+        default={}, description="Additional librdkafka properties as a JSON object, such as for TLS and SASL."
     )
 
     @classmethod
@@ -72,12 +76,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put arguments before the environment before *_FILE files."""
+        """Return the sources by precedence: arguments, environment, *_FILE files."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @classmethod
     def load(cls) -> Self:
-        """Read the settings, or say which is wrong and end the process."""
+        """Read the settings; print the invalid ones and exit with CONFIG when there are any."""
         problems = list(unknown_settings(os.environ, cls.model_fields))
         try:
             settings = cls()
@@ -93,14 +97,14 @@ class Settings(BaseSettings):
         sys.exit(ExitCode.CONFIG)
 
     def shown(self) -> dict[str, object]:
-        """Return the settings for a log line, secrets hidden."""
+        """Return the settings for a log line, with secrets masked."""
         return {
             name: "***" if isinstance(value, SecretStr) else value for name, value in self if name != "kafka_properties"
         }
 
 
 def unknown_settings(variables: Collection[str], own: Collection[str] = ()) -> Iterator[str]:
-    """Name each ORDERMESH_ variable that is a setting of no program, with the nearest one that is; `own` are fields."""
+    """Yield a message for each unknown ORDERMESH_ variable, with the closest setting; `own` are known fields."""
     given = {name.removeprefix(PREFIX) for name in variables if name.startswith(PREFIX)}
     known = {name.upper() for name in own}
     if given <= known:
@@ -114,17 +118,17 @@ def unknown_settings(variables: Collection[str], own: Collection[str] = ()) -> I
 
 
 def explain(problem: dict[str, Any]) -> str:
-    """Name the variable, what it should be and what it is."""
+    """Return a message with the variable, what is required and its value."""
     field, *parts = map(str, problem["loc"])
     name = PREFIX + field.upper()
     if problem["type"] == "missing":
         return f"{name} is required (or {name}_FILE)"
-    # The properties for Kafka may hold a password.
+    # Kafka properties may contain a password.
     secret = name.endswith(("_DSN", "_PASSWORD", "_PROPERTIES"))
     return ": ".join([name, *parts, problem["msg"]]) + ("" if secret else f" (is {problem['input']!r})")
 
 
 def explain_source(message: str) -> str:
-    """Name the variable in the library's message about a text that should be JSON."""
+    """Return a message with the variable, from the library's message about invalid JSON."""
     found = re.search(r'field "(\w+)"', message)
     return f'{PREFIX}{found[1].upper()} must be a JSON object such as {{"acks": "all"}}' if found else message

@@ -1,7 +1,7 @@
-"""Which times may enter: one bound for requests, events, records and tokens; pure.
+"""The valid range of times in requests, events, records and tokens; pure.
 
-From 1970, where ids and Kafka's record times begin, to the end of 9999, where google.protobuf.Timestamp and Python's
-datetime end. PostgreSQL's timestamptz and a UUIDv7 reach further.
+From 1970, where UUIDv7 and Kafka's record times begin, to the end of 9999, where google.protobuf.Timestamp and
+Python's datetime end. PostgreSQL's timestamptz and UUIDv7 have a larger range.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ RULE = "must be a time from 1970 to 9999"
 
 
 def is_time(seconds: int, nanos: int = 0) -> bool:
-    """Tell whether a time, in seconds since 1970 and nanoseconds, is within the bound."""
+    """Return whether a time in seconds since 1970 and nanoseconds is in the valid range."""
     return 0 <= seconds < LIMIT_SECONDS and 0 <= nanos < 1_000_000_000
 
 
 def is_timestamp(moment: Timestamp) -> bool:
-    """Tell whether a message holds a time within the bound."""
+    """Return whether a timestamp is in the valid range."""
     return is_time(moment.seconds, moment.nanos)
 
 
 def to_datetime(moment: Timestamp) -> datetime:
-    """Return a time that is within the bound, in microseconds rounded down."""
+    """Convert a valid timestamp, rounded down to microseconds."""
     return EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1_000)
 
 
 def minute_text(minute_seconds: int) -> str:
-    """Return the beginning of a minute, such as 2026-03-11T22:00Z; beyond the bound in seconds since 1970."""
+    """Format the start of a minute, such as 2026-03-11T22:00Z; outside the valid range as seconds since 1970."""
     if not is_time(minute_seconds):
         return f"at {minute_seconds} s"
     return (EPOCH + timedelta(seconds=minute_seconds)).strftime("%Y-%m-%dT%H:%MZ")
 
 
 def millisecond_text(milliseconds: int) -> str | None:
-    """Return a time as people and programs read it; None beyond the bound."""
+    """Format a time in milliseconds since 1970 as RFC 3339 in UTC; None outside the valid range."""
     if not is_time(milliseconds // 1000):
         return None
     moment = EPOCH + timedelta(milliseconds=milliseconds)

@@ -85,13 +85,15 @@ def max_drift_us(elapsed_us: int) -> int:
 def log_clock_set(step_us: int) -> None:
     """Log that the database's clock was set, unless the step is small."""
     if abs(step_us) >= LOGGED_STEP_US:
-        logger().warning("database clock was set", step_ms=round(step_us / 1000, 1))
+        logger().warning("database clock was set", step_seconds=round(step_us / 1_000_000, 4))
 
 
 def log_going_back(back_us: int) -> None:
     """Log that new times and ids are below earlier ones of this process, when they are."""
     if back_us >= 0:
-        logger().warning("event times go back: database clock was set back", back_ms=round(back_us / 1000, 1))
+        logger().warning(
+            "event times go back: database clock was set back", step_seconds=round(-back_us / 1_000_000, 4)
+        )
 
 
 def after_previous(occur_us: int, previous_us: int) -> int:

@@ -181,7 +181,7 @@ class Publisher:
     def _mark_dead(self, rejected: Sequence[tuple[Event, str]]) -> None:
         """Mark events as DEAD that Kafka rejected; only later events of their orders wait for them."""
         for event, cause in rejected:
-            logger().error("event rejected by Kafka, now DEAD", id=event.id, key=event.key, cause=cause)
+            logger().error("event rejected by Kafka, now DEAD", outbox_id=event.id, record_key=event.key, error=cause)
         shards = [event.shard for event, _ in rejected]
         parameters = {
             "shards": shards,

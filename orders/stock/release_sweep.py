@@ -96,7 +96,7 @@ class ReleaseSweep:
         logger().warning(
             "backorder release failed, will retry",
             product_id=product_id,
-            retry_seconds=seconds,
+            backoff_seconds=seconds,
             error=str(error).strip(),
         )
 

@@ -119,7 +119,12 @@ class Pauses:
         counts = {"records": recent.records, "bad": recent.bad}
         connection.execute(SQL.pause, {**as_fields(partition), **counts})
         if partition not in self._probed:
-            logger().error("partition paused: most of its records are rejected", **as_fields(partition), **counts)
+            logger().error(
+                "partition paused: most of its records are rejected",
+                **as_fields(partition),
+                records=recent.records,
+                rejected_records=recent.bad,
+            )
         self._recent.pop(partition, None)
         self._probed.discard(partition)
         self._paused[partition] = time.monotonic() + self._settings.processor_pause_probe_seconds

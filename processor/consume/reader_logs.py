@@ -34,10 +34,10 @@ def log_start(partition: Partition, start: Start, committed_offset: int) -> None
 
 def log_missing_events(topic: str, partition: int, missing: int) -> None:
     """Log that events were deleted from the log before they were counted."""
-    logger().error("events missing from the log", topic=topic, partition=partition, missing=missing)
+    logger().error("events missing from the log", topic=topic, partition=partition, missing_events=missing)
 
 
 def log_consumer_error(error: KafkaError) -> None:
     """Log an error of the consumer, which retries by itself."""
     level = "error" if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else "warning"
-    getattr(logger(), level)("Kafka consumer error", error=error.str(), code=error.name())
+    getattr(logger(), level)("Kafka consumer error", error=error.str(), error_code=error.name())

@@ -119,7 +119,7 @@ class DeadLetterWriter:
         for each in refused:
             topic, partition, offset = each.place
             cause = errors[each.place].str()
-            logger().error("dead letter refused", topic=topic, partition=partition, offset=offset, cause=cause)
+            logger().error("dead letter refused", topic=topic, partition=partition, offset=offset, error=cause)
             own = raw.get(each.place) or [(name.encode(), value) for name, value in each.headers or []]
             each.stored = StoredRecord(each.message.key(), each.message.value(), headers.encode(own))
         metrics.DEAD_LETTERS_REJECTED.inc(len(refused))

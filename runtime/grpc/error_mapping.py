@@ -20,7 +20,7 @@ from runtime import errors
 from runtime.grpc import rest_field_names
 from runtime.postgres.sqlstates import ClientError, classify
 from runtime.telemetry import trace_context
-from runtime.telemetry.call_durations import CALL_TIMES
+from runtime.telemetry.call_durations import CALL_DURATIONS
 from runtime.telemetry.logging import logger
 
 # Quoted, because the class is generic in its stub only.
@@ -80,7 +80,7 @@ def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
 
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
     """Record the duration and status code of a call."""
-    CALL_TIMES.add(method, code.name, time.perf_counter() - started)
+    CALL_DURATIONS.add(method, code.name, time.perf_counter() - started)
 
 
 def observe_cancelled(method: str, context: HasDeadline, started: float) -> None:

@@ -16,7 +16,7 @@ from runtime import addresses
 from runtime.grpc.error_mapping import AsyncErrors, SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
-from runtime.telemetry.call_durations import CALL_TIMES
+from runtime.telemetry.call_durations import CALL_DURATIONS
 from runtime.telemetry.logging import logger
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def serve_async(
     if lane is not None:
         await lane.start(register, healthy, OPTIONS)
     flushing = threading.Event()
-    CALL_TIMES.flush_until(flushing)
+    CALL_DURATIONS.flush_until(flushing)
     await set_health(healthy, services, serving=True)
     logger().info("serving", address=address, services=list(services))
     await stop.wait()
@@ -108,7 +108,7 @@ def serve_sync(
     with addresses.binding(address):
         bind(server, address)
         server.start()
-    CALL_TIMES.flush_until(stop)
+    CALL_DURATIONS.flush_until(stop)
     for service in ("", *services):
         healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
     logger().info("serving", address=address, services=list(services))

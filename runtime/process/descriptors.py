@@ -25,4 +25,8 @@ def raise_or_warn() -> None:
     """Raise the limit, and log a warning when the hard limit is too low."""
     limit = raise_limit()
     if limit < NEEDED:
-        logger().warning("limit of open files is low: raise the hard limit (ulimit -Hn)", limit=limit, needed=NEEDED)
+        logger().warning(
+            "limit of open files is low: raise the hard limit (ulimit -Hn)",
+            open_files_limit=limit,
+            open_files_needed=NEEDED,
+        )

@@ -15,7 +15,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProces
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from runtime.postgres.connections import connect, connect_async
-from runtime.telemetry.call_durations import CALL_TIMES
+from runtime.telemetry.call_durations import CALL_DURATIONS
 
 DATABASE_CHECK_SECONDS = 0.75
 DATABASE_ERRORS = (psycopg.Error, PoolTimeout, TimeoutError)
@@ -27,7 +27,7 @@ READ_ONLY = "SELECT current_setting('transaction_read_only')::bool"
 
 def process_health(draining: bool, database_problem: str) -> GetProcessHealthResponse:
     """Return the response for this process."""
-    calls = CALL_TIMES.recent()
+    calls = CALL_DURATIONS.recent()
     return GetProcessHealthResponse(
         calls=calls.calls,
         refused=calls.refused,

@@ -51,7 +51,7 @@ class ProcessSupervisor:
     def run(self) -> None:
         """Block until SIGTERM or SIGINT, and then until every child has ended."""
         stop = on_signal(STOP_SECONDS)
-        with metrics_folder.made() as folder:
+        with metrics_folder.metrics_folder() as folder:
             os.environ[metrics_endpoint.MULTIPROCESS_FOLDER] = str(folder)
             server = metrics_endpoint.serve(self._metrics_address, lambda: self.health().as_json())
             try:
@@ -85,7 +85,7 @@ class ProcessSupervisor:
             child.last_exit = f"the last with exit code {process.returncode}"
             delay_seconds = child.restarts.exited()
             logger().warning(
-                "child ended", child=child.index, exit_code=process.returncode, backoff_seconds=delay_seconds
+                "child ended", child_index=child.index, exit_code=process.returncode, backoff_seconds=delay_seconds
             )
             child.process, child.start_at = None, now + delay_seconds
         if child.process is None and now >= child.start_at:
@@ -96,7 +96,7 @@ class ProcessSupervisor:
         env = os.environ | {component_metric.CHILD_INDEX: str(child.index)}
         child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # our own module
         child.restarts.started()
-        logger().info("child started", child=child.index, pid=child.process.pid)
+        logger().info("child started", child_index=child.index, pid=child.process.pid)
 
     def _drain(self) -> None:
         """Send SIGTERM to all children, SIGKILL to those that are left after the grace period."""

@@ -1,1 +1,1 @@
-"""What a process says of itself: logs, metrics, trace context."""
+"""Telemetry: logs, metrics and trace context."""

@@ -1,6 +1,6 @@
-"""How long calls take: gathered in memory and written to the histogram once a second.
+"""Durations of gRPC calls: collected in memory and written to the histogram once a second.
 
-Writing each call to the metrics that processes share takes a third of an order's Python time.
+Writing each call to the metrics that processes share would take a third of the Python time of an order.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from runtime.telemetry.logging import logger
 
 FLUSH_SECONDS = 1.0
 RECENT_SECONDS = 10.0
-# Of a second's times so many are kept, evenly picked: enough for a percentile.
-KEPT_TIMES = 500
+# Durations kept per second, evenly sampled: enough for a percentile.
+KEPT_DURATIONS = 500
 REFUSED = {"RESOURCE_EXHAUSTED"}
 FAILED = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "DATA_LOSS"}
-# What people call, not what watches over it.
+# Health checks, reflection and internal services are not calls of users.
 UNCOUNTED = ("/grpc.", "/ordermesh.internal.")
 
 
 @dataclass(slots=True)
 class Calls:
-    """Calls of public methods: how many, what became of them, and times of some."""
+    """Calls of public methods: counts by outcome, and a sample of durations in seconds."""
 
     calls: int = 0
     refused: int = 0
@@ -37,31 +37,31 @@ class Calls:
     seconds: list[float] = field(default_factory=list)
 
     def add(self, code: str, times: Sequence[float]) -> None:
-        """Add calls that ended with one code."""
+        """Add calls that ended with one status code."""
         self.calls += len(times)
         self.refused += len(times) if code in REFUSED else 0
         self.failed += len(times) if code in FAILED else 0
-        self.seconds.extend(times[:: len(times) // KEPT_TIMES + 1])
+        self.seconds.extend(times[:: len(times) // KEPT_DURATIONS + 1])
 
     def percentile_ms(self, share: float) -> float:
-        """Return the time that a share of the calls did not take longer than, 0 without calls."""
+        """Return a percentile of the durations in milliseconds, 0 without calls; `share` is from 0 to 1."""
         return sorted(self.seconds)[int(share * (len(self.seconds) - 1))] * 1000 if self.seconds else 0.0
 
 
-class CallTimes:
-    """Takes the times of calls from any thread."""
+class CallDurations:
+    """Collects the durations of calls from any thread."""
 
     def __init__(self) -> None:
-        # Both of its ends are safe against other threads, without a lock.
+        # Appending and popping are thread-safe without a lock.
         self._times: deque[tuple[str, str, float]] = deque()
         self._recent: deque[tuple[float, Calls]] = deque()
 
     def add(self, method: str, code: str, seconds: float) -> None:
-        """Take the time of one call."""
+        """Add the duration of one call."""
         self._times.append((method, code, seconds))
 
     def flush(self) -> None:
-        """Write what was taken to the histogram; one thread at a time."""
+        """Write the collected durations to the histogram. Not thread-safe."""
         taken: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(len(self._times)):
             method, code, seconds = self._times.popleft()
@@ -87,7 +87,7 @@ class CallTimes:
         return found
 
     def flush_until(self, stop: threading.Event) -> None:
-        """Flush once a second in a thread of its own, and a last time when told to stop."""
+        """Flush once a second in a new thread, and once more when `stop` is set."""
 
         def run() -> None:
             ends = False
@@ -96,16 +96,16 @@ class CallTimes:
                 try:
                     self.flush()
                 except Exception as error:
-                    logger().error("times of calls are lost", exc_info=error)
+                    logger().error("call durations lost", exc_info=error)
 
-        threading.Thread(target=run, name="call-times", daemon=True).start()
+        threading.Thread(target=run, name="call-durations", daemon=True).start()
 
 
-CALL_TIMES = CallTimes()
+CALL_DURATIONS = CallDurations()
 
 
 def observe_many(histogram: Histogram, values: Sequence[float]) -> None:
-    """Do what `observe` does for each value, with one write a bucket; the library has no public way."""
+    """Observe all values with one write per bucket, for which the library has no public method."""
     counts = [0] * len(histogram._upper_bounds)
     for value in values:
         counts[bisect_left(histogram._upper_bounds, value)] += 1

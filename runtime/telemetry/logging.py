@@ -1,4 +1,4 @@
-"""JSON logs: one constant message per event, data in fields, the trace id where there is one."""
+"""JSON logs: a constant message per event, data in fields (runtime.telemetry.log_fields)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from runtime.telemetry.output import Output
 
 
 def configure(service: str, settings: Settings) -> None:
-    """Send everything, the libraries' lines too, to standard output as one line per event."""
+    """Write all logs, including those of libraries, to standard output, one line per event."""
 
     def name_service(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        # Not a context variable: threads and gRPC's handlers run in contexts of their own.
+        # Not a context variable: threads and gRPC handlers run in separate contexts.
         event["service"] = service
         return event
 
@@ -35,7 +35,7 @@ def configure(service: str, settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=output),  # type: ignore[arg-type]  # a stream as far as it is used
+        logger_factory=structlog.WriteLoggerFactory(file=output),  # type: ignore[arg-type]  # only write() is used
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(output)
@@ -44,12 +44,12 @@ def configure(service: str, settings: Settings) -> None:
 
 
 def lost_lines(lost: int, cause: str) -> str:
-    """Return the line that tells of lines which could not be written."""
+    """Return the line that reports lines which could not be written."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"time": now, "level": "error", "event": "log lines were lost", "lost": lost, "reason": cause})
+    return json.dumps({"time": now, "level": "error", "event": "log lines lost", "lost": lost, "reason": cause})
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """Return the process's logger."""
+    """Return the logger of the process."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log

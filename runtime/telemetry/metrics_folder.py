@@ -1,4 +1,4 @@
-"""The folder in which a service's processes share their metrics; a lock holds it, so that a killed one's is removed."""
+"""The folder in which the processes of a service share metrics; a lock marks it as in use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PREFIX = "om-metrics-"
 
 
 @contextlib.contextmanager
-def made() -> Iterator[Path]:
-    """Make the folder, after removing those that killed services left, and remove it in the end."""
+def metrics_folder() -> Iterator[Path]:
+    """Create the folder and remove it at exit; folders that killed services left are removed first."""
     base = Path(tempfile.gettempdir())
-    remove_left(base)
-    # Locked before it has its name: another service that starts now must not take it for one that was left.
+    remove_stale(base)
+    # Locked before it gets its name, so that another service that starts now does not remove it.
     fresh = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=base))
     descriptor = lock(fresh)
     folder = fresh.rename(base / fresh.name.removeprefix("."))
@@ -30,8 +30,8 @@ def made() -> Iterator[Path]:
             os.close(descriptor)
 
 
-def remove_left(base: Path) -> None:
-    """Remove folders of ours that no running service holds."""
+def remove_stale(base: Path) -> None:
+    """Remove folders of this user that no running service has locked."""
     for folder in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
@@ -43,7 +43,7 @@ def remove_left(base: Path) -> None:
 
 
 def lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder until it is closed, None when another process holds it."""
+    """Lock a folder; return the descriptor that holds the lock, None when another process holds it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

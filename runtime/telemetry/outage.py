@@ -1,4 +1,4 @@
-"""A time in which work is held up: one log line when it begins and one when it is over."""
+"""An outage: a period in which work is interrupted; one log line when it begins and one when it ends."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from runtime.telemetry.logging import logger
 
 
 class Outage:
-    """Tells of the first error of an outage and of its end; the errors between are only counted."""
+    """Logs the first error of an outage and its end; the errors in between are only counted."""
 
     def __init__(self, work: str) -> None:
         self._work = work
         self._errors = 0
         self._began_at = 0.0
-        self._where: dict[str, str] = {}
+        self._component: dict[str, str] = {}
 
-    def begins(self, error: BaseException, **where: str) -> int:
-        """Note an error and return how many this outage has had; `where` stands in both of its lines."""
+    def begins(self, error: BaseException, *, component: str | None = None) -> int:
+        """Record an error, of a component if it is known; return the number of errors of this outage."""
         if not self._errors:
-            self._began_at, self._where = time.monotonic(), where
-            logger().error(f"{self._work} is held up", error=str(error).strip(), **where)
+            self._began_at = time.monotonic()
+            self._component = {} if component is None else {"component": component}
+            logger().error("outage began", work=self._work, error=str(error).strip(), **self._component)
         self._errors += 1
         return self._errors
 
     def ends(self) -> None:
-        """Note that work went on, which ends the outage when there was one."""
+        """Record that work succeeded, which ends the outage, if any."""
         if self._errors:
             seconds = round(time.monotonic() - self._began_at, 3)
-            logger().info(f"{self._work} goes on", stopped_seconds=seconds, errors=self._errors, **self._where)
+            logger().info(
+                "outage ended", work=self._work, duration_seconds=seconds, errors=self._errors, **self._component
+            )
             self._errors = 0

@@ -1,4 +1,4 @@
-"""What a long-running process prints: a full disk or a closed pipe costs lines, never the process."""
+"""Output of long-running processes: a full disk or a closed pipe loses lines, but does not end the process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 
 class Output(io.TextIOBase):
-    """Writes text to a descriptor at once; what it does not take is dropped, counted, and told when it works again.
+    """Writes text to a descriptor unbuffered; text that cannot be written is dropped, counted and reported later.
 
-    `notice` makes the line that tells of it, from how many writes were lost and the first error.
+    `notice` makes the report from the number of lost writes and the first error.
     """
 
     encoding = "utf-8"
@@ -25,7 +25,7 @@ class Output(io.TextIOBase):
         self._torn = False
 
     def write(self, text: str) -> int:
-        """Write the text or drop it; raises nothing of what the descriptor does."""
+        """Write the text or drop it. Does not raise OSError."""
         with self._lock:
             try:
                 if self._lost:
@@ -42,17 +42,17 @@ class Output(io.TextIOBase):
         while left:
             written = os.write(self._descriptor, left)
             left = left[written:]
-            # A disk that fills up takes the first part of a line.
+            # A disk that fills up may store the first part of a line.
             self._torn = bool(left)
 
     def writable(self) -> bool:
-        """Say that this can be written."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor."""
+        """Return the file descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Say whether a terminal shows it."""
+        """Return whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)

@@ -126,5 +126,8 @@ async def test_an_outage_of_the_sweep_is_two_lines_however_often_it_is_tried(mon
         await went_on.wait()
         await asyncio.sleep(0)
         sweeping.cancel()
-    assert [log["event"] for log in logs] == ["backorder release is held up", "backorder release goes on"]
+    assert [(log["event"], log["work"]) for log in logs] == [
+        ("outage began", "backorder release"),
+        ("outage ended", "backorder release"),
+    ]
     assert logs[1]["errors"] == 20

@@ -334,7 +334,10 @@ async def test_an_outage_of_the_writer_is_told_once_and_its_end_once(world: Worl
         world.writer.connection._dsn = world.dsn
         for _ in range(2):
             await world.create(("p1", 1, 1))
-    assert [line["event"] for line in logs] == ["storing orders is held up", "storing orders goes on"]
+    assert [(line["event"], line["work"]) for line in logs] == [
+        ("outage began", "storing orders"),
+        ("outage ended", "storing orders"),
+    ]
     assert logs[1]["errors"] == 3
 
 

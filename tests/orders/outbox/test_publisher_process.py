@@ -92,8 +92,8 @@ def test_a_publisher_goes_on_when_its_database_was_read_only(
         try:
             with publishing_process(settings, PUBLISHES) as process:
                 assert process.stdout is not None
-                held_up = next(line for line in process.stdout if "held up" in line)
-                assert "read-only" in held_up
+                began = next(line for line in process.stdout if "outage began" in line)
+                assert "read-only" in began
                 admin.execute("ALTER ROLE orders_publisher RESET default_transaction_read_only")
                 await_true(process, lambda: writer.execute(UNSENT).fetchone() == (0,))
         finally:

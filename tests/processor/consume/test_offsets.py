@@ -122,7 +122,7 @@ def test_records_deleted_before_they_were_counted_are_logged(world: World, opera
     world.send([restock("p1") for _ in range(7)])
     operator.delete_records({place: end + 4})
     errors = drive(world, world.worker(1), lambda: reached(world, operator))
-    assert [(line["event"], line["partition"], line["missing"]) for line in errors] == [(MISSING, place[1], 4)]
+    assert [(line["event"], line["partition"], line["missing_events"]) for line in errors] == [(MISSING, place[1], 4)]
 
 
 def test_records_deleted_while_a_worker_falls_behind_are_logged(world: World, operator: Operator) -> None:
@@ -136,7 +136,7 @@ def test_records_deleted_while_a_worker_falls_behind_are_logged(world: World, op
     operator.delete_records({place: end + 4})
     worker._reader._consumer.resume(worker._reader._consumer.assignment())
     errors = drive(world, worker, lambda: reached(world, operator))
-    assert [(line["event"], line["missing"]) for line in errors] == [(MISSING, 4)]
+    assert [(line["event"], line["missing_events"]) for line in errors] == [(MISSING, 4)]
 
 
 def test_deleting_what_was_counted_is_no_loss(world: World, operator: Operator) -> None:

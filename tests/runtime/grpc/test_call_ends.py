@@ -89,14 +89,14 @@ async def serving(kind: str, handlers: Handlers) -> AsyncIterator[grpc.aio.Chann
 
 
 @pytest.fixture
-def timed(monkeypatch: pytest.MonkeyPatch) -> call_durations.CallTimes:
+def timed(monkeypatch: pytest.MonkeyPatch) -> call_durations.CallDurations:
     """The times of this test's calls only."""
-    times = call_durations.CallTimes()
-    monkeypatch.setattr(error_mapping, "CALL_TIMES", times)
+    times = call_durations.CallDurations()
+    monkeypatch.setattr(error_mapping, "CALL_DURATIONS", times)
     return times
 
 
-async def until_timed(times: call_durations.CallTimes) -> tuple[str, str]:
+async def until_timed(times: call_durations.CallDurations) -> tuple[str, str]:
     while not times._times:  # noqa: ASYNC110  # nothing tells that a call was timed
         await asyncio.sleep(0.001)
     ((method, code, _),) = times._times
@@ -105,7 +105,7 @@ async def until_timed(times: call_durations.CallTimes) -> tuple[str, str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_unary_call_that_its_client_cancels_is_timed_as_cancelled(
-    kind: str, timed: call_durations.CallTimes
+    kind: str, timed: call_durations.CallDurations
 ) -> None:
     handlers = Handlers()
     async with serving(kind, handlers) as channel:
@@ -118,7 +118,9 @@ async def test_a_unary_call_that_its_client_cancels_is_timed_as_cancelled(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_unary_call_whose_deadline_passes_is_timed_as_that(kind: str, timed: call_durations.CallTimes) -> None:
+async def test_a_unary_call_whose_deadline_passes_counts_as_that(
+    kind: str, timed: call_durations.CallDurations
+) -> None:
     async with serving(kind, Handlers()) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await channel.unary_unary(f"/{SERVICE}/Unary")(b"", timeout=0.3)
@@ -128,7 +130,7 @@ async def test_a_unary_call_whose_deadline_passes_is_timed_as_that(kind: str, ti
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
 async def test_a_stream_that_its_client_leaves_is_timed_as_cancelled(
-    kind: str, timed: call_durations.CallTimes
+    kind: str, timed: call_durations.CallDurations
 ) -> None:
     handlers = Handlers()
     async with serving(kind, handlers) as channel:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from runtime.telemetry.call_durations import CallTimes, observe_many
+from runtime.telemetry.call_durations import CallDurations, observe_many
 
 
 @given(st.lists(st.floats(min_value=0, max_value=100, allow_nan=False), max_size=50))
@@ -34,7 +34,7 @@ def test_no_time_is_lost_or_counted_twice_while_others_are_written(monkeypatch: 
         lambda histogram, values: written.update({histogram: len(values)}),
     )
     monkeypatch.setattr("runtime.telemetry.metrics.RPC_DURATION", SimpleNamespace(labels=lambda method, _: method))
-    times, threads, calls = CallTimes(), 4, 4000
+    times, threads, calls = CallDurations(), 4, 4000
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

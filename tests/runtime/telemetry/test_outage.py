@@ -3,27 +3,28 @@ from structlog.testing import capture_logs
 from runtime.telemetry.outage import Outage
 
 
-def test_an_outage_is_told_once_and_its_end_once() -> None:
+def test_an_outage_is_logged_once_and_its_end_once() -> None:
     outage = Outage("counting")
     with capture_logs() as logs:
-        assert [outage.begins(OSError(f"broken {n}\n"), part="kafka") for n in range(3)] == [1, 2, 3]
+        assert [outage.begins(OSError(f"broken {n}\n"), component="kafka") for n in range(3)] == [1, 2, 3]
         outage.ends()
         outage.ends()
-    down, up = logs
-    assert down == {"event": "counting is held up", "error": "broken 0", "part": "kafka", "log_level": "error"}
-    assert up.pop("stopped_seconds") >= 0
-    assert up == {"event": "counting goes on", "errors": 3, "part": "kafka", "log_level": "info"}
+    began, ended = logs
+    common = {"work": "counting", "component": "kafka"}
+    assert began == {"event": "outage began", "error": "broken 0", "log_level": "error", **common}
+    assert ended.pop("duration_seconds") >= 0
+    assert ended == {"event": "outage ended", "errors": 3, "log_level": "info", **common}
 
 
-def test_work_that_is_not_held_up_says_nothing_and_the_next_outage_is_told_anew() -> None:
+def test_work_without_an_outage_logs_nothing_and_the_next_outage_is_logged_again() -> None:
     outage = Outage("publishing")
     with capture_logs() as logs:
         outage.ends()
-        outage.begins(OSError("first"), part="postgres")
+        outage.begins(OSError("first"), component="postgres")
         outage.ends()
-        assert outage.begins(OSError("second"), part="kafka") == 1
-    assert [(line["event"], line["part"]) for line in logs] == [
-        ("publishing is held up", "postgres"),
-        ("publishing goes on", "postgres"),
-        ("publishing is held up", "kafka"),
+        assert outage.begins(OSError("second"), component="kafka") == 1
+    assert [(line["event"], line["component"]) for line in logs] == [
+        ("outage began", "postgres"),
+        ("outage ended", "postgres"),
+        ("outage began", "kafka"),
     ]

@@ -31,7 +31,7 @@ def test_a_reader_that_left_costs_lines_only() -> None:
 
 LOGS = """
 import logging as library
-from runtime import logging
+from runtime.telemetry import logging
 from runtime.settings import Settings
 logging.configure("example", Settings())
 logging.logger().error("something", number=1)
