@@ -1,4 +1,4 @@
-"""The commands by name; the code of one is imported when it is called, so `--help` and `--version` are immediate."""
+"""The commands by name; the code of a command is imported when it is called, so that `--help` is immediate."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 HELP_OPTIONS = ["-h", "--help"]
-HELP = "Order processing and analytics on one machine: run it, load it, prove that nothing is lost."
+HELP = "Run the order processing platform on this machine, load it, and verify that no event is lost."
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is: `module:name` of a function or of a Typer application; `help` is its line in the list."""
+    """A command: `module:name` of its function or Typer application, and its line in the list of commands."""
 
-    place: str
+    path: str
     help: str
 
     def load(self, name: str) -> Any:
-        """Import the command; from then on Ctrl-C raises KeyboardInterrupt."""
-        module, _, attribute = self.place.partition(":")
+        """Import the command; afterwards Ctrl-C raises KeyboardInterrupt."""
+        module, _, attribute = self.path.partition(":")
         found = getattr(importlib.import_module(module), attribute)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if isinstance(found, typer.Typer):
@@ -37,53 +37,50 @@ class Entry:
 
 
 COMMANDS = {
-    "up": Entry("cli.local.lifecycle:up", "Start everything on this machine, keep it running, and stop it on Ctrl-C."),
-    "down": Entry("cli.local.lifecycle:down", "Stop the stack that runs in another terminal or detached."),
+    "up": Entry("cli.local.lifecycle:up", "Start a local stack, keep it running, and stop it on Ctrl-C."),
+    "down": Entry("cli.local.lifecycle:down", "Stop the local stack that runs detached or in another terminal."),
     "status": Entry(
         "cli.local.lifecycle:status",
-        "Show every part with its state, address and restarts; the exit code is 0 only when all get on.",
+        "Show the state, address and restarts of each component; the exit code is 0 when all are ready.",
     ),
-    "open": Entry("cli.local.open:open_page", "Open the dashboard, or the API documentation, in a browser."),
-    "logs": Entry("cli.local.logs:logs", "Show the last log lines of all parts, merged by time."),
+    "open": Entry("cli.local.open:open_page", "Open the dashboard or the API documentation in a browser."),
+    "logs": Entry("cli.local.logs:logs", "Show the last log lines of all components, merged by time."),
     "psql": Entry(
         "cli.local.psql:app",
-        "Open psql on a database as a role that only reads; further arguments, as -c, go to psql.",
+        "Open psql with a read-only role; further arguments, such as -c, are passed to psql.",
     ),
     "reset": Entry(
         "cli.local.reset:reset",
-        "Delete orders, events, metrics and logs in the local stack's folder; what is on other servers stays.",
+        "Delete all data of the local stack: orders, events, metrics and logs. External servers keep their data.",
     ),
-    "fetch": Entry("cli.local.lifecycle:fetch", "Fetch what the local servers need, once; `up` does it too."),
+    "fetch": Entry("cli.local.lifecycle:fetch", "Download the local servers; `up` does it when needed."),
     "demo": Entry(
-        "cli.local.demo:demo", "Start a stack of its own, load it, show it live, prove that nothing is lost, stop."
+        "cli.local.demo:demo",
+        "Start a temporary stack, load it, verify that no event is lost, and stop it.",
     ),
-    "load": Entry("cli.pipeline.load:app", "Send orders on a schedule and prove that each was counted once."),
-    "verify": Entry(
-        "cli.pipeline.verify:verify", "Compare orders and metrics; the exit code is 0 only when everything agrees."
-    ),
+    "load": Entry("cli.pipeline.load:app", "Send orders at a fixed rate and verify that each is counted exactly once."),
+    "verify": Entry("cli.pipeline.verify:verify", "Compare orders and metrics; the exit code is 0 when they agree."),
     "topics": Entry(
-        "cli.topics.topics:app", "Show each topic: partitions, messages held, messages ever, and consumer lag."
+        "cli.topics.topics:app", "Show the partitions, messages and consumer lag of each topic; tail shows events."
     ),
     "doctor": Entry(
-        "cli.local.doctor:doctor", "Look at what a stack needs on this machine; say how to get what is missing."
+        "cli.local.doctor:doctor", "Check whether this machine can run a stack, and how to fix what is missing."
     ),
-    "settings": Entry("cli.settings:settings", "Print every setting with its default, as Markdown."),
-    "outbox": Entry("cli.pipeline.outbox:app", "Events that Kafka has not taken: list, retry, discard."),
-    "dlq": Entry(
-        "cli.pipeline.dead_letters:app", "Events that could not be counted: list, show, redrive; resume partitions."
-    ),
+    "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
+    "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
+    "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),
 }
 
 
 class Commands(TyperGroup):
-    """Lists commands by name and help alone; loads the one that is called."""
+    """Lists the commands without importing them; imports the one that is called."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the called command, loaded; one that will do something is refused settings that do not exist."""
+        """Return the called command. Raises SettingInvalid for unknown settings, unless only help is requested."""
         name, listed, rest = super().resolve_command(ctx, args)
         if not ctx.resilient_parsing and not set(HELP_OPTIONS) & set(rest):
             require_known_settings()
@@ -91,9 +88,9 @@ class Commands(TyperGroup):
 
 
 def require_known_settings() -> None:
-    """Raise SettingInvalid when the environment holds an ORDERMESH_ variable that is a setting of no program.
+    """Raise SettingInvalid for an ORDERMESH_ variable that is not a setting of any program.
 
-    A misspelled name would let a command work on another folder or server than the one that was meant.
+    With a misspelled name, a command would use the wrong folder or server.
     """
     if any(name.startswith("ORDERMESH_") for name in os.environ):
         from runtime.settings import unknown_settings
@@ -115,7 +112,7 @@ app = typer.Typer(
 
 
 def print_version(wanted: bool) -> None:
-    """Print the version and end."""
+    """Print the version and exit."""
     if wanted:
         typer.echo(f"ordermesh {version('ordermesh')}")
         raise typer.Exit
@@ -127,4 +124,4 @@ def options(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Handle the options before the command."""

@@ -7,9 +7,9 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; an error that a person can act on ends it with one line.
+    """Run the command line; expected errors end it with one line.
 
-    While the command's code is imported, Ctrl-C has its default action: it ends the process without a traceback.
+    While the code of a command is imported, Ctrl-C ends the process without a traceback.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from cli.app import app
@@ -17,8 +17,8 @@ def main() -> None:
     try:
         app(prog_name="ordermesh")
     except (Exception, KeyboardInterrupt) as error:
-        # Knows the errors of all clients, which take long to import.
-        from cli.output.error_reports import end
+        # Imported late: it imports the clients of all servers.
+        from cli.output.error_reports import exit_with
 
-        end(error)
+        exit_with(error)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""Where the platform is that a command talks to: the local stack's addresses, or those of the settings."""
+"""The platform that a command works on: the addresses of the local stack, or those in the settings."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ def require_status() -> StackStatus:
     """Return the status of the local stack. Raises ServerFailed when none runs."""
     status = local_status()
     if status is None:
-        raise ServerFailed(f"no stack runs with the state folder {default_home()}: start one with `ordermesh up`")
+        raise ServerFailed(f"no stack is running with the state folder {default_home()}: start one with `ordermesh up`")
     return status
 
 
 def settings_to_start() -> StackSettings:
-    """Return the settings to start a stack with; in a folder of its own it finds free ports unless some are set."""
+    """Return the settings to start a stack with; with ORDERMESH_HOME and no ports set, its ports are free ones."""
     settings = StackSettings.load()
     return StackSettings.with_free_offset() if chooses_free_ports(settings) else settings
 
 
 def chooses_free_ports(settings: StackSettings) -> bool:
-    """Say whether a stack with these settings moves its ports by itself."""
+    """Return whether a stack with these settings chooses free ports by itself."""
     return HOME_SETTING in os.environ and not settings.moves_ports
 
 
 def front_proxy_address(target: str | None) -> str:
-    """Return host:port of the front door: the given one, else the local stack's."""
+    """Return host:port of the front proxy: of the target if given, else of the local stack."""
     if target:
         return target.removeprefix("http://").rstrip("/")
     return require_status().addresses["grpc"]
 
 
 class DatabaseSettings(Settings):
-    """The databases of a platform that is not the local stack."""
+    """The databases of another platform than the local stack."""
 
     orders_dsn: SecretStr | None = None
     analytics_dsn: SecretStr | None = None
@@ -62,21 +62,21 @@ class DatabaseSettings(Settings):
 
 @dataclass(frozen=True)
 class DatabaseTarget:
-    """The address of a database that a command works on."""
+    """A database that a command works on."""
 
     setting: Literal["orders_dsn", "analytics_dsn"]
     role: str
 
     def dsn(self) -> str:
-        """Return the DSN of the settings, else that of the local stack's role. Raises SettingInvalid."""
+        """Return the DSN in the settings, else that of the role in the local stack. Raises StackError."""
         given: SecretStr | None = getattr(DatabaseSettings.load(), self.setting)
         if given is None:
             return role_dsn(self.role, DATABASE_OF[self.role])
         try:
             conninfo_to_dict(given.get_secret_value())
         except ProgrammingError:
-            # The library's message may hold the password.
-            raise SettingInvalid(f"{PREFIX}{self.setting.upper()} is no connection string of PostgreSQL") from None
+            # The message of the library may contain the password.
+            raise SettingInvalid(f"{PREFIX}{self.setting.upper()} is not a PostgreSQL connection string") from None
         return given.get_secret_value()
 
 
@@ -88,7 +88,7 @@ def role_dsn(role: str, database: str) -> str:
 
 
 def use_local_kafka() -> None:
-    """Let the Kafka settings of this process name the local stack's broker unless they name one."""
+    """Set this process's Kafka settings to the local stack's unless they are set. Raises ServerFailed."""
     given = Settings.load().model_fields_set
     if "kafka_bootstrap" not in given:
         servers = require_status().servers

@@ -1,4 +1,4 @@
-"""`ordermesh doctor`: what this machine lacks, and how to get it."""
+"""`ordermesh doctor`: checks of this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stack.machine.paths import default_home
 
 
 def doctor() -> None:
-    """Look at what a stack needs on this machine; say how to get what is missing."""
-    table = plain_table("", "what", "found")
+    """Check whether this machine can run a stack, and how to fix what is missing."""
+    table = plain_table("", "check", "found")
     remedies = []
     for check in machine_checks.check_machine(default_home(), settings_to_start()):
-        mark = Text("ok", "green") if check.passed else Text("missing", "red")
+        mark = Text("ok", "green") if check.passed else Text("failed", "red")
         table.add_row(mark, check.name, check.found)
         if not check.passed:
             remedies.append(f"{check.name}: {check.remedy}")
@@ -27,9 +27,8 @@ def doctor() -> None:
         console.print(Text.assemble(("* ", "red"), remedy), soft_wrap=True)
     if remedies:
         sys.exit(ExitCode.DIFFERS)
+    running = local_status() is not None
     following = (
-        "open the dashboard with `ordermesh open`"
-        if local_status()
-        else "start with `ordermesh up` or `ordermesh demo`"
+        "open the dashboard with `ordermesh open`" if running else "start with `ordermesh up` or `ordermesh demo`"
     )
-    console.print(f"everything is there; {following}")
+    console.print(f"all checks passed; {following}")

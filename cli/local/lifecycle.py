@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output.terminal import console, errors, ignore_output_errors, plain_table
-from cli.pipeline.component_rows import Part, all_healthy, parts, query_gateway
+from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
 from cli.target import chooses_free_ports, local_status, require_status, settings_to_start
 from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
@@ -38,24 +38,24 @@ LOOK |= {State.WAITING: "dim", State.STOPPED: "dim", State.DRAINING: "yellow", S
 
 
 def fetch() -> None:
-    """Fetch what the local servers need, once; `up` does it too."""
+    """Download the local servers; `up` does it when needed."""
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("Apache Kafka", total=None)
         prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
-    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; without it, the setting's.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
+    brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; the setting's by default.")] = None,
     port_offset: Annotated[
-        int | None, typer.Option(min=0, max=40_000, help="Add this to the default of every port.")
+        int | None, typer.Option(min=0, max=40_000, help="Offset added to the default of each port.")
     ] = None,
 ) -> None:
-    """Start everything on this machine, keep it running, and stop it on Ctrl-C."""
+    """Start a local stack, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
         os.environ[BROKERS_SETTING] = str(brokers)
         if StackSettings.load().external_kafka:
-            raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP names another")
+            raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP is set")
     if port_offset is not None:
         os.environ[f"{PREFIX}PORT_OFFSET"] = str(port_offset)
     if not prepared():
@@ -78,14 +78,14 @@ def up(
 
 
 def start(interrupted: threading.Event) -> Stack:
-    """Start the stack, on other ports when it finds its ports by itself and one was lost meanwhile."""
-    # Where this folder's own stack holds the usual ports, its lock is what is told.
+    """Start the stack; when it chooses free ports by itself, again with others if one is taken meanwhile."""
+    # When the stack of this folder is running, the error must be about its lock and not about ports.
     moves = chooses_free_ports(StackSettings.load()) and local_status() is None
 
     def make() -> Stack:
         settings = settings_to_start()
         if moves:
-            show_move(settings.port_offset)
+            show_port_offset(settings.port_offset)
         return Stack(settings=settings, on_state_change=show_state_change)
 
     if moves:
@@ -95,18 +95,18 @@ def start(interrupted: threading.Event) -> Stack:
     return stack
 
 
-def show_move(offset: int) -> None:
-    """Say that other ports than the usual ones are used."""
+def show_port_offset(offset: int) -> None:
+    """Print the port offset, if any."""
     if offset:
-        console.print(f"the usual ports are in use: all ports are moved by {offset}")
+        console.print(f"the default ports are in use: all ports are moved by {offset}")
 
 
 def start_detached() -> None:
-    """Start `ordermesh up` in a session of its own and wait until everything is ready. Raises ServerFailed."""
+    """Start `ordermesh up` in a session of its own and block until it is ready; exit with its error otherwise."""
     home = StateFolder(default_home())
     log = home.logs / "up.log"
     with log.open("w") as file:
-        child = subprocess.Popen(  # our own program
+        child = subprocess.Popen(  # our own module
             [sys.executable, "-P", "-m", "cli", "up"],
             stdout=file,
             stderr=file,
@@ -118,46 +118,46 @@ def start_detached() -> None:
         known = read_status(home.status)
         if known is not None and known.supervisor.pid == child.pid and known.ready:
             if chooses_free_ports(StackSettings.load()):
-                show_move(known.port_offset)
+                show_port_offset(known.port_offset)
             show_ready(known, time.monotonic() - started_at)
             return
         time.sleep(POLL_SECONDS)
-    # The child has explained itself; its words and its exit code are this command's.
+    # The child has printed its error: repeat it, with the same exit code.
     errors.print(Text(log.read_text().strip()), soft_wrap=True)
     sys.exit(child.returncode)
 
 
 def down() -> None:
-    """Stop the stack that runs in another terminal or detached."""
+    """Stop the local stack that runs detached or in another terminal."""
     home = default_home()
     if home.is_dir() and stop_running(StateFolder(home).status, STOP_SECONDS):
         console.print("stopped")
     else:
-        console.print("nothing runs")
+        console.print("no stack is running")
 
 
 def status() -> None:
-    """Show every part with its state, address and restarts; the exit code is 0 only when all get on."""
+    """Show the state, address and restarts of each component; the exit code is 0 when all are ready."""
     known = require_status()
-    found = list(parts(known, query_gateway(known)))
-    console.print(parts_table(found))
+    found = list(component_rows(known, query_gateway(known)))
+    console.print(components_table(found))
     if not all_healthy(found):
         sys.exit(ExitCode.DIFFERS)
 
 
-def show_state_change(event: StateChange) -> None:
-    """Print what a component came to."""
-    look = LOOK.get(event.state, "dim")
-    detail = f"  {event.detail}" if event.detail else ""
-    state = (f"{event.state:<9}", look)
-    console.print(Text.assemble(f"{event.at[11:19]}  ", state, f" {event.component}{detail}"), soft_wrap=True)
+def show_state_change(change: StateChange) -> None:
+    """Print the new state of a component."""
+    look = LOOK.get(change.state, "dim")
+    detail = f"  {change.detail}" if change.detail else ""
+    state = (f"{change.state:<9}", look)
+    console.print(Text.assemble(f"{change.at[11:19]}  ", state, f" {change.component}{detail}"), soft_wrap=True)
 
 
 def show_ready(known: StackStatus, seconds: float) -> None:
-    """Print the table and lines to paste."""
-    console.print(parts_table(list(parts(known, None, asked=False))))
+    """Print the components, the addresses and example commands."""
+    console.print(components_table(list(component_rows(known, None, queried=False))))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
-    console.print(f"\nready in {seconds:.1f} s; bound to this machine only, without authentication")
+    console.print(f"\nready in {seconds:.1f} s; listens on loopback only, without authentication")
     files = open_files()
     if not files.passed:
         console.print(f"open files: {files.found}; {files.remedy}", soft_wrap=True)
@@ -168,7 +168,7 @@ def show_ready(known: StackStatus, seconds: float) -> None:
 
 
 def examples(rest: str, grpc: str) -> list[str]:
-    """Return lines to paste into a shell."""
+    """Return example commands for a shell."""
     line = '{"productId":"p1","quantity":2,"price":10}'
     order = '{"customerId":"cust-123","items":[' + line + "]}"
     return [
@@ -182,9 +182,9 @@ def examples(rest: str, grpc: str) -> list[str]:
     ]
 
 
-def parts_table(found: list[Part]) -> Table:
-    """Return a line for each part, with its health."""
-    table = plain_table("part", "state", ">pid", ">restarts", "address")
+def components_table(found: list[ComponentRow]) -> Table:
+    """Return a table of components."""
+    table = plain_table("component", "state", ">pid", ">restarts", "address")
     for part in found:
         state = Text.assemble((part.state, LOOK.get(part.state, "red")), f" {part.detail}")
         restarts = "" if part.restarts is None else str(part.restarts)

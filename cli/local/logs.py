@@ -1,4 +1,4 @@
-"""`ordermesh logs`: the logs of all parts, merged by time."""
+"""`ordermesh logs`: the logs of all components, merged by time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stack.errors import ServerFailed
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 
-# Shown when they are named: a line per request, and what `up` printed, which is in the supervisor's log too.
+# Shown only by name: a line for each request, and the output of `up`, whose events are in the supervisor's log.
 NAMED_ONLY = {"access", "up"}
 FIRST_BLOCK_BYTES = 64 * 1024
 POLL_SECONDS = 0.2
@@ -24,28 +24,30 @@ LOOK = {"warning": "yellow", "error": "red"}
 
 
 def log_files() -> list[Path]:
-    """Return the stack's log files, none where it never ran."""
+    """Return the log files of the stack, none when it has never run."""
     home = default_home()
     return sorted(StateFolder(home).logs.glob("*.log")) if home.is_dir() else []
 
 
-def parts_with_logs() -> list[str]:
-    """Return the parts whose logs can be shown."""
+def components_with_logs() -> list[str]:
+    """Return the components that have a log."""
     return [path.stem for path in log_files()]
 
 
 def logs(
     component: Annotated[
         str | None,
-        typer.Argument(help="A part, as `ordermesh status` names it; without it, all.", autocompletion=parts_with_logs),
+        typer.Argument(
+            help="A component as in `ordermesh status`; all by default.", autocompletion=components_with_logs
+        ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come; Ctrl-C ends it.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, for programs.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of last lines.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print lines as JSON, for programs.")] = False,
 ) -> None:
-    """Show the last log lines of all parts, merged by time."""
+    """Show the last log lines of all components, merged by time."""
     tails = [Tail(path) for path in chosen_files(component)]
-    width = max(len(tail.part) for tail in tails)
+    width = max(len(tail.component) for tail in tails)
     with until_interrupted():
         show(last_lines(tails, lines), width, as_json=as_json)
         while follow:
@@ -54,7 +56,7 @@ def logs(
 
 
 def chosen_files(component: str | None) -> list[Path]:
-    """Return the files to show. Raises BadParameter for a part without a log, ServerFailed where there are none."""
+    """Return the files to show. Raises BadParameter for a component without a log, ServerFailed when there are none."""
     files = log_files()
     if not files:
         raise ServerFailed(f"no logs in {default_home()}: start the stack with `ordermesh up`")
@@ -62,21 +64,21 @@ def chosen_files(component: str | None) -> list[Path]:
         return [path for path in files if path.stem not in NAMED_ONLY]
     named = [path for path in files if path.stem == component]
     if not named:
-        raise typer.BadParameter(f"no log of {component!r}; there are: {', '.join(parts_with_logs())}")
+        raise typer.BadParameter(f"no log of {component!r}; available: {', '.join(components_with_logs())}")
     return named
 
 
 class Tail:
-    """Reads a log file from its end on, also when it is cut meanwhile."""
+    """Reads the end of a log file and what is appended; the file may be truncated meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        self.part = path.stem
+        self.component = path.stem
         self._path = path
         self._read_bytes = 0
         self._time = ""
 
     def last(self, count: int) -> list[LogLine]:
-        """Return the last lines, and go on behind them."""
+        """Return the last lines; `new` continues after them."""
         size = self._path.stat().st_size
         block = FIRST_BLOCK_BYTES
         while True:
@@ -91,7 +93,7 @@ class Tail:
         return self._parsed(lines if block >= size else lines[1:])[-count:] if count else []
 
     def new(self) -> list[LogLine]:
-        """Return the whole lines that came since."""
+        """Return the complete lines that were appended since the last call."""
         size = self._path.stat().st_size
         if size < self._read_bytes:
             self._read_bytes = 0
@@ -103,7 +105,9 @@ class Tail:
         return self._parsed(whole.splitlines())
 
     def _parsed(self, lines: Sequence[bytes]) -> list[LogLine]:
-        read = list(parse(self.part, (line.decode("utf-8", "replace") for line in lines if line.strip()), self._time))
+        read = list(
+            parse(self.component, (line.decode("utf-8", "replace") for line in lines if line.strip()), self._time)
+        )
         if read:
             self._time = read[-1].time
         return read
@@ -116,14 +120,14 @@ def last_lines(tails: Sequence[Tail], count: int) -> list[LogLine]:
 
 
 def by_time(lines: Iterator[LogLine]) -> list[LogLine]:
-    """Return lines by time; those of one file and time stay in their order."""
+    """Return lines sorted by time; lines of one file with the same time keep their order."""
     return sorted(lines, key=lambda line: line.time[:23])
 
 
-def show(lines: Sequence[LogLine], part_width: int, *, as_json: bool) -> None:
-    """Print lines for a program or for a person."""
+def show(lines: Sequence[LogLine], name_width: int, *, as_json: bool) -> None:
+    """Print lines as JSON or as text."""
     for line in lines:
         if as_json:
             print(line.as_json(), flush=True)
         else:
-            console.print(Text(line.as_text(part_width), style=LOOK.get(line.level, "")), soft_wrap=True)
+            console.print(Text(line.as_text(name_width), style=LOOK.get(line.level, "")), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`ordermesh open`: a page of the running stack in a browser."""
+"""`ordermesh open`: opens a page of the local stack in a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.target import require_status
 
 
 class Page(StrEnum):
-    """The pages of the front door."""
+    """The pages of the front proxy."""
 
     DASHBOARD = "dashboard"
     DOCS = "docs"
@@ -23,10 +23,10 @@ PATHS = {Page.DASHBOARD: "/", Page.DOCS: "/docs"}
 
 
 def open_page(
-    page: Annotated[Page, typer.Argument(help="Which page.")] = Page.DASHBOARD,
+    page: Annotated[Page, typer.Argument(help="The page to open.")] = Page.DASHBOARD,
 ) -> None:
-    """Open the dashboard, or the API documentation, in a browser."""
+    """Open the dashboard or the API documentation in a browser."""
     address = require_status().addresses["rest"] + PATHS[page]
     console.print(address, soft_wrap=True)
     if not webbrowser.open(address):
-        console.print("no browser was found: open the address by hand")
+        console.print("no browser found: open the address manually")

@@ -1,4 +1,4 @@
-"""`ordermesh psql`: the databases for people, read-only."""
+"""`ordermesh psql`: read-only access to the databases of the local stack."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Database(StrEnum):
 
 
 class DatabaseFirst(TyperCommand):
-    """Takes the database as its first word or not at all: an option of psql in that place is no database."""
+    """Makes the database optional before options of psql."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default where the database was left out."""
-        left_out = bool(args) and args[0].startswith("-") and not ctx.resilient_parsing
-        return super().parse_args(ctx, [Database.ORDERS, *args] if left_out else args)
+        """Insert the default database when the first argument is an option."""
+        omitted = bool(args) and args[0].startswith("-") and not ctx.resilient_parsing
+        return super().parse_args(ctx, [Database.ORDERS, *args] if omitted else args)
 
 
 app = typer.Typer(add_completion=False)
@@ -40,13 +40,13 @@ app = typer.Typer(add_completion=False)
 @app.command(cls=DatabaseFirst, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
-    database: Annotated[Database, typer.Argument(help="Which database.")] = Database.ORDERS,
+    database: Annotated[Database, typer.Argument(help="The database.")] = Database.ORDERS,
 ) -> None:
-    """Open psql on a database as a role that only reads; further arguments, as -c, go to psql."""
-    parts = conninfo_to_dict(role_dsn(VIEWER, database))
-    # In the environment: other accounts can read a command line.
-    os.environ["PGPASSWORD"] = str(parts.pop("password"))
-    known = {name: str(value) for name, value in parts.items()}
+    """Open psql with a read-only role; further arguments, such as -c, are passed to psql."""
+    parameters = conninfo_to_dict(role_dsn(VIEWER, database))
+    # In the environment: command lines are visible to other accounts.
+    os.environ["PGPASSWORD"] = str(parameters.pop("password"))
+    known = {name: str(value) for name, value in parameters.items()}
     conninfo = make_conninfo(**{"connect_timeout": str(CONNECT_TIMEOUT_SECONDS)} | known)
     program = locate(None, default_cache()).program("psql")
-    os.execv(program, [Path(program).name, *context.args, conninfo])  # noqa: S606  # a terminal program in our place
+    os.execv(program, [Path(program).name, *context.args, conninfo])  # noqa: S606  # psql replaces this process

@@ -1,4 +1,4 @@
-"""`ordermesh reset`: empty the state folder."""
+"""`ordermesh reset`: deletes the contents of the state folder."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.supervision.status import read_status
 
-ANEW = " `ordermesh up` starts with empty local servers."
+FRESH_START = " `ordermesh up` starts with empty local servers."
 
 
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Delete orders, events, metrics and logs in the local stack's folder; what is on other servers stays."""
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+    """Delete all data of the local stack: orders, events, metrics and logs. External servers keep their data."""
     home = default_home()
     if local_status() is not None:
-        raise StateInUse(f"the stack of {home} runs: stop it first with `ordermesh down`")
+        raise StateInUse(f"the stack with the state folder {home} is running: stop it first with `ordermesh down`")
     if not home.is_dir():
-        console.print(f"there is no {home}: nothing was deleted")
+        console.print(f"{home} does not exist: nothing was deleted")
         return
     state = StateFolder(home)
     last = read_status(state.status)
-    stays = "" if last is None or not last.external_data else f" These stay: {'; '.join(last.external_data)}."
+    external = [] if last is None else last.external_data
+    kept = f" Kept on external servers: {'; '.join(external)}." if external else ""
     if not yes:
-        typer.confirm(f"All orders, events, metrics and logs in {home} will be deleted.{stays} Delete?", abort=True)
+        typer.confirm(f"All orders, events, metrics and logs in {home} will be deleted.{kept} Delete?", abort=True)
     with state.locked():
         deleted = state.clear()
-    console.print(f"deleted in {home}: {', '.join(deleted) or 'nothing'}.{stays or ANEW}", soft_wrap=True)
+    console.print(f"deleted in {home}: {', '.join(deleted) or 'nothing'}.{kept or FRESH_START}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Draws the pipeline and the analytics for a terminal."""
+"""Shows the pipeline and the analytics on a terminal."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 def bar(value: float, largest: float) -> str:
-    """Return a bar in eighths of a cell."""
+    """Return a bar with a resolution of an eighth of a cell."""
     eighths = round(value / largest * BAR_CELLS * 8) if largest else 0
     return "█" * (eighths // 8) + BLOCKS[eighths % 8].strip()
 
 
 def pipeline_table(status: PipelineStatus, title: str) -> Table:
-    """Return the stages with what passed, how fast, what waits and how long it takes."""
+    """Return a table of the stages: totals, rates, backlogs and latencies."""
     intake, outbox, log, processing = status.intake, status.outbox, status.kafka, status.processing
-    table = plain_table(f"{title} → Envoy →", ">total", ">per second", ">waiting", ">p50 ms", ">p99 ms")
+    table = plain_table(f"{title} → Envoy →", ">total", ">per second", ">backlog", ">p50 ms", ">p99 ms")
     table.add_row("orders stored", f"{intake.orders_total:,}", f"{intake.orders_per_second:,.0f}", "", "", "")
     table.add_row(
         "events published",
@@ -45,18 +45,18 @@ def pipeline_table(status: PipelineStatus, title: str) -> Table:
         f"{processing.latency.p50_ms:.0f}",
         f"{processing.latency.p99_ms:.0f}",
     )
-    down = [part.name for part in status.components if part.state == PipelineStatus.Component.DOWN]
-    up = f"{processing.workers} workers, all parts up"
+    down = [one.name for one in status.components if one.state == PipelineStatus.Component.DOWN]
+    up = f"{processing.workers} workers, all components up"
     table.caption = Text(f"down: {', '.join(down)}", "red") if down else up
     table.caption_justify = "left"
     return table
 
 
 def pipeline_line(status: PipelineStatus) -> str:
-    """Return the same in one line."""
+    """Return the pipeline in one line."""
     return (
         f"stored {status.intake.orders_total:,} ({status.intake.orders_per_second:,.0f}/s)  "
-        f"published {status.outbox.published_total:,}  waiting {status.outbox.pending:,}  "
+        f"published {status.outbox.published_total:,}  pending {status.outbox.pending:,}  "
         f"counted {status.processing.counted_total:,}  lag {status.kafka.consumer_lag:,}  "
         f"order to metrics {status.processing.latency.p50_ms:.0f} ms"
     )
@@ -89,7 +89,7 @@ def show_analytics(address: str) -> None:
 
 
 def product_names(channel: grpc.Channel, product_ids: list[str]) -> dict[str, str]:
-    """Return the names of products."""
+    """Return product names by id."""
     stub = inventory_pb2_grpc.InventoryServiceStub(channel)
     requests = [inventory_pb2.GetProductRequest(product_id=product_id) for product_id in product_ids]
     return {request.product_id: stub.GetProduct(request, timeout=CALL_SECONDS).name for request in requests}

@@ -1,4 +1,4 @@
-"""Ends a command with one line for each error that a person can act on, and with a traceback for any other."""
+"""Ends a command with one line for an expected error, and with a traceback for any other."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from runtime.exit_codes import ExitCode
 from stack.errors import SettingInvalid, StackError
 
 
-def end(error: BaseException) -> None:
-    """Print what is wrong and end the process with the code for it; raise the error when nothing is known of it."""
-    known = explained(error)
-    if known is None:
+def exit_with(error: BaseException) -> None:
+    """Print an expected error and exit with its code; raise any other error."""
+    expected = describe(error)
+    if expected is None:
         raise error
-    message, code = known
+    message, code = expected
     print_error(message)
     sys.exit(code)
 
 
-def explained(error: BaseException) -> tuple[str, ExitCode] | None:
-    """Return the line and the exit code for an error, None for one that is a fault of the program."""
+def describe(error: BaseException) -> tuple[str, ExitCode] | None:
+    """Return the message and exit code of an expected error, None for any other."""
     match error:
         case SettingInvalid():
             return str(error), ExitCode.CONFIG

@@ -1,4 +1,4 @@
-"""How every part is: what the supervisor of the local stack sees of its processes, and what the gateway derives."""
+"""The rows of `ordermesh status`: what the local stack's supervisor and the gateway report of each component."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
 from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State
 
-ASK_SECONDS = 8.0
+QUERY_SECONDS = 8.0
 Component = PipelineStatus.Component
-WORDS = {
+STATES = {
     Component.UP: State.READY,
     Component.DOWN: State.DOWN,
     Component.DEGRADED: State.DEGRADED,
@@ -24,8 +24,8 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """One line of `ordermesh status`."""
+class ComponentRow:
+    """One row of `ordermesh status`."""
 
     name: str
     state: State
@@ -36,40 +36,42 @@ class Part:
 
 
 def query_gateway(known: StackStatus) -> PipelineStatus | None:
-    """Return what the gateway of the local stack says, on its own socket; None when it does not answer."""
+    """Return the status from the local stack's gateway, on its own socket; None when it does not answer."""
     with grpc.insecure_channel(f"unix:{Path(known.run_dir) / 'gateway.sock'}") as channel:
         try:
             status: PipelineStatus
             stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
-            status = stub.GetStatus(pipeline_pb2.GetStatusRequest(), timeout=ASK_SECONDS)
+            status = stub.GetStatus(pipeline_pb2.GetStatusRequest(), timeout=QUERY_SECONDS)
         except grpc.RpcError:
             return None
     return status
 
 
-def parts(known: StackStatus, pipeline: PipelineStatus | None, *, asked: bool = True) -> Iterator[Part]:
-    """Yield every part that stays, the worse of what both say of it; `asked` when the gateway should have answered."""
-    told = {} if pipeline is None else {one.name: one for one in pipeline.components}
+def component_rows(
+    known: StackStatus, pipeline: PipelineStatus | None, *, queried: bool = True
+) -> Iterator[ComponentRow]:
+    """Yield a row for each component but finished tasks; `queried` tells that `pipeline` None means no answer."""
+    reported = {} if pipeline is None else {one.name: one for one in pipeline.components}
     if not known.current:
-        words = f"did not touch its file for {known.age_seconds:.0f} seconds"
-        yield Part("supervisor", State.UNRESPONSIVE, words, known.supervisor.pid)
+        detail = f"did not update its status file for {known.age_seconds:.0f} seconds"
+        yield ComponentRow("supervisor", State.UNRESPONSIVE, detail, known.supervisor.pid)
     for name, one in known.components.items():
         if one.state != State.DONE:
-            yield merged(name, one, told.pop(name, None), silent=asked and pipeline is None)
-    for name, component in told.items():
-        yield Part(name, WORDS.get(component.state, State.UNKNOWN), component.message)
+            yield combined(name, one, reported.pop(name, None), silent=queried and pipeline is None)
+    for name, component in reported.items():
+        yield ComponentRow(name, STATES.get(component.state, State.UNKNOWN), component.message)
 
 
-def merged(name: str, own: ComponentStatus, told: Component | None, *, silent: bool) -> Part:
-    """Return a part as its supervisor sees it, and as the gateway says where the supervisor finds nothing wrong."""
+def combined(name: str, own: ComponentStatus, reported: Component | None, *, silent: bool) -> ComponentRow:
+    """Return the supervisor's state of a component, or the gateway's where the supervisor's is ready."""
     state, detail = own.state, own.detail
-    if state == State.READY and told is not None:
-        state, detail = WORDS.get(told.state, State.UNKNOWN), told.message
+    if state == State.READY and reported is not None:
+        state, detail = STATES.get(reported.state, State.UNKNOWN), reported.message
     if state == State.READY and name == "gateway" and silent:
-        state, detail = State.UNRESPONSIVE, f"no answer within {ASK_SECONDS:g} s"
-    return Part(name, state, detail, own.pid, own.restarts, own.address)
+        state, detail = State.UNRESPONSIVE, f"no answer within {QUERY_SECONDS:g} s"
+    return ComponentRow(name, state, detail, own.pid, own.restarts, own.address)
 
 
-def all_healthy(found: list[Part]) -> bool:
-    """Say whether every part is ready."""
-    return all(part.state in HEALTHY_STATES for part in found)
+def all_healthy(rows: list[ComponentRow]) -> bool:
+    """Return whether every component is ready."""
+    return all(row.state in HEALTHY_STATES for row in rows)

@@ -12,6 +12,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from pydantic import SecretStr
 from rich.table import Table
 
+from cli.output.formats import clock_time, date_time
 from cli.output.terminal import console, plain_table
 from cli.target import ANALYTICS, use_local_kafka
 from processor.consume import pauses
@@ -28,10 +29,10 @@ from stack.errors import ServerFailed, SettingInvalid
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Events that could not be counted: list, show, redrive; resume partitions.",
+    help="List, show or redrive dead letters; resume paused partitions.",
 )
-PLACE = typer.Argument(help="topic/partition/offset, as `ordermesh dlq list` shows it.")
-Place = Annotated[str, PLACE]
+POSITION = typer.Argument(help="topic/partition/offset from `ordermesh dlq list`.")
+Position = Annotated[str, POSITION]
 MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {topics.ORDER_EVENTS: OrderEvent, topics.STOCK: StockEvent}
 SHOWN_BYTES = 2048
 SHOWN_HEADERS = 50
@@ -40,17 +41,17 @@ ROW_BYTES = 16
 
 
 def settings() -> DatabaseSettings:
-    """Return the settings of the platform, the local stack's where none are given."""
+    """Return the database settings, those of the local stack by default; sets the Kafka settings too."""
     use_local_kafka()
     return DatabaseSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
 
 
 @app.command("list")
 def list_dead_letters(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
-    redriven: Annotated[bool, typer.Option("--redriven", help="Show those as well that were sent again.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of dead letters.")] = 50,
+    redriven: Annotated[bool, typer.Option("--redriven", help="Include redriven ones.")] = False,
 ) -> None:
-    """List events that could not be counted, the latest first."""
+    """List dead letters, the latest first, and paused partitions."""
     found = inspection.list_dead_letters(settings(), limit, redriven=redriven)
     if not found:
         console.print("no dead letters")
@@ -62,36 +63,34 @@ def list_dead_letters(
 
 def dead_letters_table(entries: Sequence[DeadLetterEntry]) -> Table:
     """Return dead letters as a table."""
-    table = plain_table("place", "reason", "parked", "redriven", "event", "detail")
+    table = plain_table("position", "reason", "since", "redriven", "event", "detail")
     for entry in entries:
-        parked = entry.parked_at.strftime("%Y-%m-%d %H:%M:%S")
-        again = entry.redriven_at.strftime("%H:%M:%S") if entry.redriven_at else ""
-        table.add_row(entry.name, entry.reason, parked, again, entry.event_id or "", entry.detail)
+        since = date_time(entry.parked_at)
+        redriven = clock_time(entry.redriven_at) if entry.redriven_at else ""
+        table.add_row(entry.name, entry.reason, since, redriven, entry.event_id or "", entry.detail)
     return table
 
 
 def paused() -> list[pauses.Pause]:
-    """Return the partitions that are paused or were released."""
+    """Return the paused and resumed partitions."""
     with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
         return pauses.pauses(connection)
 
 
 def pause_line(pause: pauses.Pause) -> str:
-    """Say of a partition that it is paused, or read on though most of it is bad."""
-    since = (pause.released_at or pause.paused_at).strftime("%Y-%m-%d %H:%M:%S")
+    """Return a line about a partition that is paused, or resumed in spite of many undecodable records."""
+    since = date_time(pause.released_at or pause.paused_at)
     bad = f"{pause.bad:,} of {pause.records:,} records could not be counted"
     if pause.released_at:
-        return f"{pause.name} is read on since {since}, though {bad}"
-    return f"{pause.name} is paused since {since}: {bad}; read on with: ordermesh dlq resume {pause.name}"
+        return f"{pause.name} was resumed at {since}: {bad}"
+    return f"{pause.name} is paused since {since}: {bad}; resume it with: ordermesh dlq resume {pause.name}"
 
 
 @app.command()
 def resume(
-    partitions: Annotated[
-        list[str] | None, typer.Argument(help="topic/partition; all that are paused without.")
-    ] = None,
+    partitions: Annotated[list[str] | None, typer.Argument(help="topic/partition; all paused ones by default.")] = None,
 ) -> None:
-    """Read paused partitions on at full speed: what cannot be counted becomes dead letters."""
+    """Resume paused partitions; records that cannot be counted become dead letters."""
     try:
         wanted = [pauses.parse_partition(text) for text in partitions or ()]
     except ValueError as error:
@@ -99,7 +98,7 @@ def resume(
     with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
         released = pauses.release(connection, wanted)
     for topic, number in released:
-        console.print(f"{topic}/{number}: read on")
+        console.print(f"{topic}/{number}: resumed")
     if missed := set(wanted) - set(released):
         names = ", ".join(f"{topic}/{number}" for topic, number in sorted(missed))
         raise ServerFailed(f"not paused: {names}")
@@ -108,9 +107,9 @@ def resume(
 
 
 @app.command()
-def show(place: Place) -> None:
-    """Show one event as it came: headers, bytes, and what can be read of it."""
-    found = find(place)
+def show(position: Position) -> None:
+    """Show one dead letter: headers, bytes, and the decoded event if possible."""
+    found = find(position)
     console.print(f"{found.entry.name}  {found.entry.reason}  {found.entry.detail}")
     console.print(f"key: {shortened(found.key)}")
     headers: list[tuple[str | bytes, bytes | None]] = [*found.headers, *found.byte_headers]
@@ -125,59 +124,59 @@ def show(place: Place) -> None:
 
 
 @app.command()
-def redrive(places: Annotated[list[str], PLACE]) -> None:
-    """Send events again to the topics they came from, as after an upgrade that can read them."""
+def redrive(positions: Annotated[list[str], POSITION]) -> None:
+    """Send dead letters back to their topics, such as after an upgrade that can decode them."""
     try:
-        redrive_dead_letters(settings(), [parsed(place) for place in places], print_sent)
+        redrive_dead_letters(settings(), [parsed(position) for position in positions], print_redriven)
     except (DeadLetterNotFound, NotRedriven) as error:
         raise ServerFailed(str(error)) from error
 
 
-def print_sent(entry: DeadLetterEntry) -> None:
-    """Say that an event was sent again: at once, since the next one may fail."""
-    lacks = ", without the headers whose names are not UTF-8" if entry.reason == Reason.UNREADABLE_HEADERS else ""
-    console.print(f"{entry.name}: sent again{lacks}")
+def print_redriven(entry: DeadLetterEntry) -> None:
+    """Print that a dead letter was redriven: at once, since the next one may fail."""
+    omitted = ", without the headers whose names are not UTF-8" if entry.reason == Reason.UNREADABLE_HEADERS else ""
+    console.print(f"{entry.name}: redriven{omitted}")
 
 
-def find(place: str) -> DeadLetterContent:
-    """Return a dead letter with its bytes. Raises ServerFailed when there is none."""
+def find(position: str) -> DeadLetterContent:
+    """Return a dead letter with its bytes. Raises ServerFailed when it does not exist."""
     try:
-        return inspection.show(settings(), parsed(place))
+        return inspection.show(settings(), parsed(position))
     except DeadLetterNotFound as error:
         raise ServerFailed(str(error)) from error
 
 
-def parsed(place: str) -> DeadLetterPlace:
-    """Read a place. Raises SettingInvalid that says what it must look like."""
+def parsed(position: str) -> DeadLetterPlace:
+    """Parse a position. Raises SettingInvalid with the right form."""
     try:
-        return inspection.parse_place(place)
+        return inspection.parse_place(position)
     except ValueError as error:
         raise SettingInvalid(str(error)) from error
 
 
 def hex_rows(value: bytes) -> str:
-    """Return bytes in rows of hex and text."""
+    """Return bytes as a hex dump."""
     rows = (value[at : at + ROW_BYTES] for at in range(0, len(value), ROW_BYTES))
     return "\n".join(f"{row.hex(' '):<{ROW_BYTES * 3}} {printable(row)}" for row in rows)
 
 
-def shortened(part: str | bytes | None) -> str:
-    """Return a key, a name or a value as it is written in Python, at most so long."""
-    if part is None:
+def shortened(value: str | bytes | None) -> str:
+    """Return a key, name or value as a Python literal, at most SHOWN_CHARACTERS long."""
+    if value is None:
         return "none"
-    first = part[:SHOWN_CHARACTERS]
-    more = f"... ({len(part):,} in all)" if len(part) > SHOWN_CHARACTERS else ""
+    first = value[:SHOWN_CHARACTERS]
+    more = f"... ({len(value):,} in total)" if len(value) > SHOWN_CHARACTERS else ""
     return (first if isinstance(first, str) and first.isprintable() else repr(first)) + more
 
 
 def printable(row: bytes) -> str:
-    """Return bytes as text with dots for what cannot be shown."""
+    """Return bytes as ASCII with dots for other characters."""
     return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
 
 
 def readable(topic: str, value: bytes) -> str:
-    """Return what the contracts can read of the bytes."""
+    """Return the decoded event as JSON."""
     try:
         return MessageToJson(MESSAGES[topic].FromString(value), preserving_proto_field_name=True)
     except DecodeError:
-        return "no event of the contracts"
+        return "not an event of the contracts"

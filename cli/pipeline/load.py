@@ -1,4 +1,4 @@
-"""`ordermesh load`: the load generator, with its own options."""
+"""`ordermesh load`: the load generator."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from stack.errors import ServerFailed
 app = typer.Typer(add_completion=False)
 
 
-# The generator reads and explains its own options.
+# The load generator parses its own options and prints its own help.
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def load(context: typer.Context) -> None:
-    """Send orders on a schedule and prove that each was counted once."""
-    sys.exit(loadgen(context.args, "ordermesh load", own_front_door))
+    """Send orders at a fixed rate and verify that each is counted exactly once."""
+    sys.exit(loadgen(context.args, "ordermesh load", local_front_proxy))
 
 
-def own_front_door() -> str:
-    """Return the running stack's. Raises ServerFailed when none runs."""
+def local_front_proxy() -> str:
+    """Return the address of the local stack's front proxy. Raises ServerFailed."""
     try:
         return require_status().addresses["rest"]
     except ServerFailed as error:
-        raise ServerFailed(f"{error}, or name a front door with --target") from None
+        raise ServerFailed(f"{error}, or set the front proxy with --target") from None

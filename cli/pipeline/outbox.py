@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from ordermesh.events.v1.events_pb2 import EventType
 
+from cli.output.formats import date_time, event_count
 from cli.output.terminal import console, errors, plain_table
 from cli.target import ORDERS
 from orders.outbox import admin
@@ -18,21 +19,23 @@ MAX_ID = 2**63 - 1
 MAX_MINUTES = 10 * 365 * 24 * 60
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Events that Kafka has not taken: list, retry, discard."
+    no_args_is_help=True,
+    add_completion=False,
+    help="List, retry or discard unpublished events of the outbox.",
 )
 Key = Annotated[str | None, typer.Option(help="Only events of this order or product.")]
 Type = Annotated[
     str | None, typer.Option("--type", help="Only this type, such as ORDER_CREATED.", autocompletion=EventType.keys)
 ]
-Cause = Annotated[str | None, typer.Option(help="Only events whose cause holds this text.")]
+Cause = Annotated[str | None, typer.Option(help="Only events whose cause contains this text.")]
 Older = Annotated[
-    int | None, typer.Option("--older-than-minutes", min=0, max=MAX_MINUTES, help="Only events before that.")
+    int | None, typer.Option("--older-than-minutes", min=0, max=MAX_MINUTES, help="Only events older than this.")
 ]
 Ids = Annotated[
     list[int] | None,
-    typer.Argument(min=1, max=MAX_ID, help="Ids, as `ordermesh outbox list` shows them.", show_default=False),
+    typer.Argument(min=1, max=MAX_ID, help="Ids from `ordermesh outbox list`.", show_default=False),
 ]
-All = Annotated[bool, typer.Option("--all", help="All dead events, or all that the options leave.")]
+All = Annotated[bool, typer.Option("--all", help="All dead events that match the options.")]
 
 
 @app.command("list")
@@ -45,23 +48,30 @@ def list_events(
     event_type: Type = None,
     cause: Cause = None,
     older_minutes: Older = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of events.")] = 50,
 ) -> None:
-    """List events that were not sent, oldest first (FAILED and DEAD unless told otherwise)."""
+    """List events that were not published, oldest first; FAILED and DEAD by default."""
     wanted = [one.upper() for one in status or ["FAILED", "DEAD"]]
     unknown = sorted(set(wanted) - set(admin.STATUSES))
     if unknown:
         raise SettingInvalid(f"--status must be one of {', '.join(admin.STATUSES)}, is {unknown[0]!r}")
-    selected = event_filter(key, event_type, cause, older_minutes)
-    rows = admin.list_events(ORDERS.dsn(), wanted, limit, selected)
+    matching = event_filter(key, event_type, cause, older_minutes)
+    rows = admin.list_events(ORDERS.dsn(), wanted, limit, matching)
     if not rows:
-        which = "" if selected == EventFilter() else " and as the options say"
+        which = "" if matching == EventFilter() else " and match the options"
         console.print(f"no events are {' or '.join(wanted)}{which}")
         return
     table = plain_table(">id", "status", "type", "key", "occurred", ">bytes", "cause")
     for row in rows:
-        when = row.occur_time.strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(row.id), row.status, row.event_type, row.key, when, f"{row.payload_bytes:,}", row.cause)
+        table.add_row(
+            str(row.id),
+            row.status,
+            row.event_type,
+            row.key,
+            date_time(row.occur_time),
+            f"{row.payload_bytes:,}",
+            row.cause,
+        )
     console.print(table)
 
 
@@ -74,9 +84,9 @@ def retry(
     cause: Cause = None,
     older_minutes: Older = None,
 ) -> None:
-    """Have dead events published again; their orders' later events follow."""
-    meant = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
-    tell(ids, meant, admin.retry(ORDERS.dsn(), meant), "will be published again")
+    """Publish dead events again, and then the later events of their orders."""
+    event_ids = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
+    print_result(ids, event_ids, admin.retry(ORDERS.dsn(), event_ids), "will be published again")
 
 
 @app.command()
@@ -87,17 +97,17 @@ def discard(
     event_type: Type = None,
     cause: Cause = None,
     older_minutes: Older = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Give dead events up for good, so that their orders' later events go on."""
-    meant = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
-    if meant and not yes:
-        typer.confirm(f"{counted(meant)} will never be counted. Discard?", abort=True)
-    tell(ids, meant, admin.discard(ORDERS.dsn(), meant), "discarded")
+    """Discard dead events for good, so that the later events of their orders are published."""
+    event_ids = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
+    if event_ids and not yes:
+        typer.confirm(f"{event_count(len(event_ids))} will never be counted. Discard?", abort=True)
+    print_result(ids, event_ids, admin.discard(ORDERS.dsn(), event_ids), "discarded")
 
 
 def event_filter(key: str | None, event_type: str | None, cause: str | None, older_minutes: int | None) -> EventFilter:
-    """Return what the options say. Raises SettingInvalid."""
+    """Return the filter of the options. Raises SettingInvalid."""
     numbers = dict(EventType.items()[1:])
     if event_type is not None and event_type.upper() not in numbers:
         raise SettingInvalid(f"--type must be one of {', '.join(numbers)}, is {event_type!r}")
@@ -105,28 +115,23 @@ def event_filter(key: str | None, event_type: str | None, cause: str | None, old
     return EventFilter(key, number, cause, older_minutes)
 
 
-def dead_events(ids: list[int] | None, selected: EventFilter, *, every: bool) -> list[int]:
-    """Return the ids that are meant: those given, or those of all dead events that the options leave."""
-    by_options = every or selected != EventFilter()
+def dead_events(ids: list[int] | None, matching: EventFilter, *, every: bool) -> list[int]:
+    """Return the given ids, or those of all dead events that match the options. Raises BadParameter."""
+    by_options = every or matching != EventFilter()
     if bool(ids) == by_options:
-        raise typer.BadParameter("name events by their ids, or by --all and the options, and not by both")
-    return list(dict.fromkeys(ids)) if ids else admin.find_dead(ORDERS.dsn(), selected)
+        raise typer.BadParameter("select events either by their ids, or by --all and other options")
+    return list(dict.fromkeys(ids)) if ids else admin.find_dead(ORDERS.dsn(), matching)
 
 
-def tell(asked: list[int] | None, meant: list[int], done: list[int], what: str) -> None:
-    """Say what became of the events; that one was not dead is an error when it was named."""
-    others = sorted(set(meant) - set(done))
-    if asked:
+def print_result(given: list[int] | None, event_ids: list[int], done: list[int], what: str) -> None:
+    """Print the result for the events; raise Exit when a given one is not dead."""
+    others = sorted(set(event_ids) - set(done))
+    if given:
         for one in done:
             console.print(f"{one}: {what}")
     else:
-        console.print(f"{counted(done)} {what}" if done else "no such event is DEAD")
+        console.print(f"{event_count(len(done))} {what}" if done else "no DEAD event matches")
     for one in others:
-        errors.print(f"{one}: no DEAD event has this id, nothing was done")
-    if asked and others:
+        errors.print(f"{one}: no DEAD event has this id")
+    if given and others:
         raise typer.Exit(ExitCode.DIFFERS)
-
-
-def counted(ids: list[int]) -> str:
-    """Return how many events these are."""
-    return "1 event" if len(ids) == 1 else f"{len(ids):,} events"

@@ -1,4 +1,4 @@
-"""`ordermesh verify`: the reconciliation, for people."""
+"""`ordermesh verify`: the reconciliation of orders, events and metrics."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PAUSE_SECONDS = 0.5
 
 
 def verify(
-    target: Annotated[str | None, typer.Option(help="The front door; without it, the local stack's.")] = None,
-    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events on their way.")] = 30,
+    target: Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")] = None,
+    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events in flight.")] = 30,
 ) -> None:
-    """Compare orders and metrics; the exit code is 0 only when everything agrees."""
-    response = settled(front_proxy_address(target), wait)
-    show(response)
+    """Compare orders and metrics; the exit code is 0 when they agree."""
+    response = await_verdict(front_proxy_address(target), wait)
+    show_response(response)
     if response.verdict != Response.AGREES:
         sys.exit(ExitCode.DIFFERS)
 
 
-def settled(address: str, wait_seconds: int) -> Response:
-    """Reconcile, again while events are on their way, for as long as the patience lasts. Raises grpc.RpcError."""
+def await_verdict(address: str, wait_seconds: int) -> Response:
+    """Reconcile, and again while events are in flight, for `wait_seconds` at most. Raises grpc.RpcError."""
     deadline = time.monotonic() + wait_seconds
     while True:
         response = reconcile(address, max(1, round(deadline - time.monotonic())))
@@ -42,7 +42,7 @@ def settled(address: str, wait_seconds: int) -> Response:
 
 
 def reconcile(address: str, wait_seconds: int) -> Response:
-    """Call Reconcile at the front door. Raises grpc.RpcError."""
+    """Call Reconcile. Raises grpc.RpcError."""
     with grpc.insecure_channel(address) as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         request = pipeline_pb2.ReconcileRequest(wait_seconds=wait_seconds)
@@ -50,8 +50,8 @@ def reconcile(address: str, wait_seconds: int) -> Response:
         return response
 
 
-def show(response: Response) -> None:
-    """Print the two ends, the verdict and what differs."""
+def show_response(response: Response) -> None:
+    """Print published and counted totals, the verdict and the findings."""
     table = plain_table("reconciliation", ">events", ">orders", ">units", ">revenue")
     for name, totals in (("published", response.published), ("counted", response.counted)):
         table.add_row(name, f"{totals.events:,}", f"{totals.orders:,}", f"{totals.units:,}", f"{totals.revenue:,.2f}")

@@ -1,4 +1,4 @@
-"""Turns what Kafka holds into lines of JSON, decoded by the descriptor set as each message's content type says."""
+"""Formats Kafka messages as lines of JSON, decoded as the type in their content-type header."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from runtime import timestamps
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 
 CONTENT_TYPE = "content-type"
-# What Kafka has for a message without a time.
+# Kafka's timestamp of a message without a time.
 NO_TIME = -1
 Shown = str | dict[str, str] | None
 
 
 class Undecodable(Exception):
-    """Says why bytes are shown as they are."""
+    """Explains why a message is shown as bytes."""
 
 
 class EventLines:
-    """Writes messages as lines; holds the descriptors."""
+    """Formats messages with the descriptors of the contracts."""
 
     def __init__(self) -> None:
         self._pool = descriptor_pool()
 
     def line(self, message: Message) -> str:
-        """Return a message as one line of JSON; bytes that are no event come in base64 with the reason."""
+        """Return a message as a line of JSON; an undecodable one has its bytes in base64 and the reason."""
         value: bytes | None = message.value()
         shown: dict[str, Any] = {
             "topic": message.topic(),
             "partition": message.partition(),
             "offset": message.offset(),
-            **written_at(message.timestamp()[1]),
+            **time_field(message.timestamp()[1]),
             "key": text(message.key()),
             "headers": None,
         }
@@ -49,7 +49,7 @@ class EventLines:
             return json.dumps(shown | {"event": None, "unreadable": error.str()}, separators=(",", ":"))
         try:
             headers = read_headers(message)
-            shown["headers"] = grouped(headers)
+            shown["headers"] = by_name(headers)
             shown["event"] = self._event(headers, value)
         except (Undecodable, UnreadableHeaders) as error:
             shown |= {"event": None, "undecodable": str(error), "bytes": encoded(value or b"")}
@@ -66,20 +66,20 @@ class EventLines:
         try:
             return MessageToDict(kind.FromString(value), preserving_proto_field_name=True, descriptor_pool=self._pool)
         except (DecodeError, JsonError, ValueError, TypeError) as error:
-            raise Undecodable(f"no {name}: {error}") from error
+            raise Undecodable(f"not a valid {name}: {error}") from error
 
 
 def type_name(headers: Headers) -> str:
-    """Return the type that the content type names. Raises Undecodable when there is none."""
+    """Return the type in the content-type header. Raises Undecodable when it has none."""
     given = last_value(headers, CONTENT_TYPE) or b""
     found = re.search(r";\s*type=([\w.]+)", given.decode("utf-8", "replace"))
     if found is None:
-        raise Undecodable(f"no {CONTENT_TYPE} header names a type")
+        raise Undecodable(f"no type in a {CONTENT_TYPE} header")
     return found[1]
 
 
-def written_at(milliseconds: int) -> dict[str, str | int | None]:
-    """Return Kafka's time as people and programs read it; the number itself where it is no time of a calendar."""
+def time_field(milliseconds: int) -> dict[str, str | int | None]:
+    """Return Kafka's time in ISO 8601, or the number when it is out of range."""
     time = timestamps.millisecond_text(milliseconds)
     if time is None and milliseconds != NO_TIME:
         return {"time": None, "timestamp_ms": milliseconds}
@@ -87,7 +87,7 @@ def written_at(milliseconds: int) -> dict[str, str | int | None]:
 
 
 def text(value: bytes | str | None) -> Shown:
-    """Return bytes as text, or as base64 and marked so where they are none."""
+    """Return bytes as text, or as an object with base64 when they are not UTF-8."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -101,8 +101,8 @@ def encoded(value: bytes) -> str:
     return base64.b64encode(value).decode()
 
 
-def grouped(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, Shown | list[Shown]]:
-    """Return headers by name; a name that comes more than once has a list."""
+def by_name(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, Shown | list[Shown]]:
+    """Return headers by name; a repeated name has a list."""
     found: dict[str, list[Shown]] = {}
     for name, value in headers:
         found.setdefault(name, []).append(text(value))

@@ -1,4 +1,4 @@
-"""`ordermesh topics tail`: the events that Kafka holds, and those that come, one line of JSON each."""
+"""`ordermesh topics tail`: the events in Kafka's topics, and new ones, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from runtime.settings import Settings
 
 LAST_EVENTS = 10
 MOST_LAST_EVENTS = 10_000
-Topics = Annotated[list[str], typer.Option("--topic", help="A topic, also a .dlq one; may be given more than once.")]
+Topics = Annotated[list[str], typer.Option("--topic", help="A topic, such as order-events.dlq; repeatable.")]
 From = Annotated[
-    str | None, typer.Option("--from", help="beginning, end (with --follow), or a time as 2026-11-24T10:00:00Z.")
+    str | None, typer.Option("--from", help="beginning, end (with --follow), or a time such as 2026-11-24T10:00:00Z.")
 ]
 Last = Annotated[
     int | None,
-    typer.Option(min=0, max=MOST_LAST_EVENTS, help=f"The latest events of all; {LAST_EVENTS} without --from."),
+    typer.Option(min=0, max=MOST_LAST_EVENTS, help=f"Number of latest events; {LAST_EVENTS} without --from."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="End after so many lines.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come; Ctrl-C ends it.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many lines.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Follow new events until Ctrl-C.")]
 
 
 def tail(
@@ -44,20 +44,20 @@ def tail(
     limit: Limit = None,
     follow: Follow = False,
 ) -> None:
-    """Show events as lines of JSON: partition, offset, time, key, headers and the event, decoded by the contracts."""
+    """Show events as lines of JSON: partition, offset, time, key, headers and the decoded event."""
     if begin is not None and last is not None:
         raise typer.BadParameter("--from and --last exclude each other")
     if begin == "end" and not follow:
-        raise typer.BadParameter("--from end shows what comes from now on: add --follow")
+        raise typer.BadParameter("--from end shows new events only: add --follow")
     start = start_of(begin, LAST_EVENTS if last is None else last)
     use_local_kafka()
     reader = TopicReader(Settings.load(), list(dict.fromkeys(topic)), start)
     with closing(reader), until_interrupted():
-        write(islice(found(reader, start, follow=follow), limit), flush=follow)
+        write(islice(messages_from(reader, start, follow=follow), limit), flush=follow)
 
 
 def start_of(begin: str | None, last: int) -> Start:
-    """Return where to start. Raises BadParameter for a word that is neither a place nor a time."""
+    """Return where to start. Raises BadParameter when it is neither beginning, end nor a time."""
     if begin is None:
         return Start(last=last)
     if begin in ("beginning", "end"):
@@ -65,37 +65,37 @@ def start_of(begin: str | None, last: int) -> Start:
     try:
         time = datetime.fromisoformat(begin)
     except ValueError:
-        message = f"--from must be beginning, end or a time as 2026-11-24T10:00:00Z, is {begin!r}"
+        message = f"--from must be beginning, end or a time such as 2026-11-24T10:00:00Z, is {begin!r}"
         raise typer.BadParameter(message) from None
-    # As all times that are shown: in UTC unless it says otherwise.
+    # In UTC without an offset, like all times that are shown.
     in_utc = time if time.tzinfo else time.replace(tzinfo=UTC)
     if not timestamps.is_time(floor(in_utc.timestamp())):
         raise typer.BadParameter(f"--from {timestamps.RULE}, is {begin!r}")
     return Start(time_ms=round(in_utc.timestamp() * 1000))
 
 
-def found(reader: TopicReader, start: Start, *, follow: bool) -> Iterator[Message | None]:
-    """Return what the topics hold from the start on, and then what comes; None while nothing does."""
-    held: Iterable[Message] = reader.held()
+def messages_from(reader: TopicReader, start: Start, *, follow: bool) -> Iterator[Message | None]:
+    """Yield the events from the start on, then new ones; None while there are none."""
+    existing: Iterable[Message] = reader.existing()
     if start.last is not None:
-        held = sorted(heapq.nlargest(start.last, held, key=age), key=age)
-    return chain(held, reader.coming() if follow else ())
+        existing = sorted(heapq.nlargest(start.last, existing, key=position_in_time), key=position_in_time)
+    return chain(existing, reader.new() if follow else ())
 
 
-def age(message: Message) -> tuple[int, int]:
-    """Return when a message was written, in milliseconds, and its offset, which tells those of a millisecond apart."""
+def position_in_time(message: Message) -> tuple[int, int]:
+    """Return the time of a message in milliseconds, and its offset for the order within a millisecond."""
     return message.timestamp()[1], message.offset() or 0
 
 
 def write(messages: Iterable[Message | None], *, flush: bool) -> None:
-    """Write lines to the standard output. Raises BrokenPipeError once nobody reads them."""
+    """Write lines to the standard output. Raises BrokenPipeError when its reader has gone."""
     lines, out = EventLines(), sys.stdout.buffer
-    hung_up = select.poll()
-    hung_up.register(out.fileno(), 0)
+    hangup = select.poll()
+    hangup.register(out.fileno(), 0)
     for message in messages:
         if message is not None:
             out.write(f"{lines.line(message)}\n".encode())
-        elif hung_up.poll(0):
+        elif hangup.poll(0):
             raise BrokenPipeError
         if flush:
             out.flush()

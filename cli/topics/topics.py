@@ -1,4 +1,4 @@
-"""`ordermesh topics [tail]`: Kafka's topics with what is in them and what waits."""
+"""`ordermesh topics [tail]`: Kafka's topics, their messages and the consumer lag."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ TIMEOUT_SECONDS = 10.0
 
 
 class GroupSettings(Settings):
-    """Which group counts the events."""
+    """The settings of the consumer group."""
 
     processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """One topic: its partitions, how many messages it holds and ever held, and what its reader has not committed."""
+    """A topic: partitions, retained messages, messages ever written, and the lag of the processor's group."""
 
     name: str
     partitions: int
-    held: int
-    end: int
+    retained: int
+    written: int
     lag: int | None
 
 
@@ -43,7 +43,7 @@ app.command()(tail)
 
 @app.callback()
 def topics(context: typer.Context) -> None:
-    """Show each topic: partitions, messages held, messages ever, and consumer lag."""
+    """Show the partitions, messages and consumer lag of each topic; tail shows events."""
     if context.invoked_subcommand is not None:
         return
     use_local_kafka()
@@ -51,15 +51,15 @@ def topics(context: typer.Context) -> None:
     log = EventLog(settings, settings.processor_group)
     state = asyncio.run(log.state(TIMEOUT_SECONDS))
     log.close()
-    table = plain_table("topic", ">partitions", ">held", ">ever", ">lag")
+    table = plain_table("topic", ">partitions", ">retained", ">written", ">lag")
     for one in topic_states(state):
         waiting = "" if one.lag is None else f"{one.lag:,}"
-        table.add_row(one.name, str(one.partitions), f"{one.held:,}", f"{one.end:,}", waiting)
+        table.add_row(one.name, str(one.partitions), f"{one.retained:,}", f"{one.written:,}", waiting)
     console.print(table)
 
 
 def topic_states(state: LogState) -> Iterator[TopicState]:
-    """Sum the state of the log by topic."""
+    """Yield the sums of each topic."""
     for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values()):
         own = [place for place in state.ends if place[0] == name]
         end = sum(state.ends[place] for place in own)

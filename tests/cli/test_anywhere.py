@@ -32,7 +32,7 @@ def test_commands_work_in_any_folder_and_leave_nothing_in_it(persons_place: Plac
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     status = persons_place.run("status", cwd=folder)
     assert status.returncode == ExitCode.START_FAILED
-    assert "no stack runs" in status.stderr
+    assert "no stack is running" in status.stderr
     assert sorted(folder.iterdir()) == before
 
 

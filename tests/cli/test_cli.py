@@ -58,7 +58,9 @@ def test_logs_shows_the_last_lines_of_one_part_or_names_those_there_are(running:
 def test_logs_of_all_parts_are_merged_by_time_for_people_and_for_programs(running: Place) -> None:
     running.order()
     lines = [json.loads(line) for line in running.run("logs", "-n", "500", "--json").stdout.splitlines()]
-    assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {line["part"] for line in lines}
+    assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {
+        line["component"] for line in lines
+    }
     times = [line["time"][:23] for line in lines]
     assert times == sorted(times)
     assert any(line["event"] == "publisher started" for line in lines)
@@ -116,7 +118,7 @@ def test_reset_says_what_stays_on_servers_that_were_given(place: Place) -> None:
     ended = ProcessId(1, 0)
     write_status(place.home / "stack.json", StackStatus(ended, "", {}, {}, servers))
     stays = (
-        "These stay: the databases orders and analytics in PostgreSQL at host=db1 port=5433; "
+        "Kept on external servers: the databases orders and analytics in PostgreSQL at host=db1 port=5433; "
         "the topics in Kafka at broker:9092."
     )
     assert stays in place.run("reset").stdout
@@ -180,14 +182,14 @@ def test_load_proves_its_own_orders_while_another_client_makes_some(running: Pla
 def test_load_without_a_running_stack_refuses_instead_of_loading_whatever_listens(place: Place) -> None:
     done = place.run("load", "--duration", "1s")
     assert done.returncode == 5, done.stdout
-    assert "no stack runs with the state folder" in done.stderr
+    assert "no stack is running with the state folder" in done.stderr
     assert "--target" in done.stderr
 
 
 def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> None:
     done = running.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "everything is there" in done.stdout
+    assert "all checks passed" in done.stdout
     stack = next(line for line in done.stdout.splitlines() if " stack " in line)
     assert running.status.addresses["rest"] in stack
     # What only a start needs is not asked of a machine on which the stack runs.
@@ -234,14 +236,14 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: 
 def test_a_command_that_needs_a_stack_says_that_none_runs(place: Place, words: tuple[str, ...]) -> None:
     done = place.run(*words)
     assert done.returncode == 5
-    assert "no stack runs" in done.stderr
+    assert "no stack is running" in done.stderr
     assert "ordermesh up" in done.stderr
 
 
 @pytest.mark.parametrize("home", ["", "/proc/ordermesh"])
 def test_down_without_a_stack_is_no_error(place: Place, home: str) -> None:
     done = place.run("down", env={"ORDERMESH_HOME": home or str(place.home)})
-    assert (done.returncode, done.stdout.strip()) == (0, "nothing runs"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "no stack is running"), done.stderr
 
 
 def test_version_and_help_tell_what_it_is(place: Place) -> None:
@@ -301,7 +303,7 @@ def test_a_dead_letter_that_is_sent_again_comes_back_while_it_cannot_be_read(run
     done = running.run("dlq", "redrive", letter, "order-events/0/999999")
     assert done.returncode == 5
     assert "order-events/0/999999" in done.stderr
-    assert f"{letter}: sent again" in done.stdout
+    assert f"{letter}: redriven" in done.stdout
 
     def back() -> list[str]:
         lines = running.run("dlq", "list").stdout.splitlines()
@@ -342,7 +344,7 @@ def test_tail_shows_the_last_event_decoded_with_its_place_key_and_headers(runnin
 def test_tail_shows_bytes_that_are_no_event_with_the_reason(running: Place, letter: str) -> None:
     lines = tailed(running, "--topic", "order-events.dlq", "--from", "beginning")
     assert {line["bytes"] for line in lines} == {base64.b64encode(BAD).decode()}
-    assert {line["undecodable"] for line in lines} == {"no content-type header names a type"}
+    assert {line["undecodable"] for line in lines} == {"no type in a content-type header"}
     assert {line["event"] for line in lines} == {None}
 
 
@@ -387,7 +389,7 @@ def test_tail_says_what_an_option_must_be(words: tuple[str, ...], said: str) -> 
 def test_tail_names_the_topics_there_are(running: Place) -> None:
     done = running.run("topics", "tail", "--topic", "orders")
     assert done.returncode == 2
-    assert "there is no topic 'orders'; there are: order-events," in as_words(done.stderr)
+    assert "there is no topic 'orders'; available: order-events," in as_words(done.stderr)
 
 
 def as_words(boxed: str) -> str:

@@ -51,5 +51,5 @@ def test_a_database_address_that_is_none_is_named_without_its_text(
     env = {f"{setting}_FILE": str(secret)} if by_file else {setting: "s3cret"}
     done = place.run(*words, env={"ORDERMESH_KAFKA_BOOTSTRAP": "127.0.0.1:1", **env})
     assert done.returncode == 78, done.stderr
-    assert f"{setting} is no connection string" in done.stderr
+    assert f"{setting} is not a PostgreSQL connection string" in done.stderr
     assert "s3cret" not in done.stderr

@@ -39,7 +39,7 @@ def test_two_stacks_that_start_at_once_in_two_folders_both_become_ready(two_plac
         await_true(lambda place=place: place.ready() or any(up.poll() is not None for up in ups), said)
     assert all(place.ready() for place in two_places), said()
     assert len({place.status.addresses["grpc"] for place in two_places}) == 2
-    assert "the usual ports are in use: all ports are moved by " in said()
+    assert "the default ports are in use: all ports are moved by " in said()
     assert "is taken by" not in said()
 
 
@@ -52,4 +52,4 @@ def test_a_demo_says_in_one_line_that_it_uses_other_ports(capsys: pytest.Capture
         chosen = usable_settings()
     said = capsys.readouterr().out
     assert chosen.port_offset > 0
-    assert said == f"the usual ports are in use: all ports are moved by {chosen.port_offset}\n"
+    assert said == f"the default ports are in use: all ports are moved by {chosen.port_offset}\n"

@@ -8,7 +8,7 @@ from rich.console import Console
 from cli.local import lifecycle
 from cli.output import terminal
 from cli.output.terminal import plain_table
-from cli.pipeline.component_rows import parts
+from cli.pipeline.component_rows import component_rows
 from stack.processes.proc import ProcessId
 from stack.supervision.status import ComponentStatus, StackStatus, State
 from stack.supervision.status_board import StateChange
@@ -32,7 +32,7 @@ def test_an_event_is_told_with_the_error_as_it_is(printed: io.StringIO) -> None:
 def test_a_table_shows_the_error_as_it_is(printed: io.StringIO) -> None:
     components = {"kafka": ComponentStatus(State.DOWN, detail=LOOKS_LIKE_MARKUP, address="[/a]")}
     known = StackStatus(ProcessId(1, 1), "", {}, components)
-    terminal.console.print(lifecycle.parts_table(list(parts(known, None))))
+    terminal.console.print(lifecycle.components_table(list(component_rows(known, None))))
     assert LOOKS_LIKE_MARKUP in printed.getvalue()
     assert "[/a]" in printed.getvalue()
 

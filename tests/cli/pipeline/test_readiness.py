@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from command import await_true
 
-from cli.pipeline.component_rows import Part, all_healthy, parts, query_gateway
+from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
 from stack.processes import proc
 from stack.running_stack import RunningStack, running_stack
 from stack.supervision.status import State, read_status
@@ -27,11 +27,11 @@ def running() -> Iterator[RunningStack]:
         yield made
 
 
-def look(running: RunningStack) -> dict[str, Part]:
+def look(running: RunningStack) -> dict[str, ComponentRow]:
     """Return the lines of `ordermesh status` by part."""
     known = read_status(running.stack.state.status)
     assert known is not None
-    return {part.name: part for part in parts(known, query_gateway(known))}
+    return {part.name: part for part in component_rows(known, query_gateway(known))}
 
 
 def troubled(running: RunningStack) -> dict[str, str]:

@@ -56,7 +56,7 @@ def test_all_dead_events_are_tried_again_and_counted(
         drain(publisher)
     assert status(writer, *ids) == ["SENT"] * 30
     again = run(outbox, "retry", "--all")
-    assert (again.exit_code, again.stdout) == (0, "no such event is DEAD\n")
+    assert (again.exit_code, again.stdout) == (0, "no DEAD event matches\n")
 
 
 def test_options_choose_among_dead_events(outbox: CliRunner, writer: psycopg.Connection) -> None:
@@ -66,7 +66,7 @@ def test_options_choose_among_dead_events(outbox: CliRunner, writer: psycopg.Con
     listed = run(outbox, "list", "--cause", "policy").stdout
     assert third in listed
     assert first not in listed
-    assert run(outbox, "retry", "--all", "--older-than-minutes", 5).stdout == "no such event is DEAD\n"
+    assert run(outbox, "retry", "--all", "--older-than-minutes", 5).stdout == "no DEAD event matches\n"
     for words, meant in (
         (["--type", "payment_completed"], paid),
         (["--cause", "POLICY"], refused),

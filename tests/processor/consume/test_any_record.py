@@ -212,7 +212,7 @@ def tail(world: World, topic: str) -> Sequence[dict[str, Any]]:
     """Return what `topics tail` shows of a topic."""
     reader = TopicReader(world.settings, [topic], Start())
     lines = EventLines()
-    found = [json.loads(lines.line(message)) for message in reader.held()]
+    found = [json.loads(lines.line(message)) for message in reader.existing()]
     reader.close()
     return found
 

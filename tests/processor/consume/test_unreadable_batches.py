@@ -52,7 +52,7 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_t
     with pytest.raises(redrive.NotRedriven, match="could never be read"):
         redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])])
     reader = TopicReader(world.settings, [topics.ORDER_EVENTS], Start())
-    lines = [EventLines().line(message) for message in reader.held()]
+    lines = [EventLines().line(message) for message in reader.existing()]
     reader.close()
     assert sum('"unreadable"' in line for line in lines) == len(lost)
     assert len(lines) == len(lost) + 2

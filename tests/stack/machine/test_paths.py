@@ -22,7 +22,10 @@ def mode(path: Path) -> int:
 
 def test_a_second_stack_on_the_same_state_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "home")
-    code = "import sys, pathlib, stack.machine.state_folder as p; p.StateFolder(pathlib.Path(sys.argv[1])).locked().__enter__()"
+    code = (
+        "import sys, pathlib, stack.machine.state_folder as module\n"
+        "module.StateFolder(pathlib.Path(sys.argv[1])).locked().__enter__()"
+    )
     root = Path(stack.__file__).parent.parent
     with folder.locked():
         other = subprocess.run([sys.executable, "-c", code, str(folder.home)], cwd=root, capture_output=True, text=True)
