@@ -101,7 +101,7 @@ async def test_totals_of_a_recreated_topic_or_of_a_restored_database_end_the_str
     revision = (await next_summary(stream)).revision
     counted(servers, events, topic_id)
     last = await next_summary(stream)
-    assert (last.ended.code, "come back" in last.ended.message) == (14, True)
+    assert (last.ended.code, "resume" in last.ended.message) == (14, True)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.watch.WatchMetrics(pb.WatchMetricsRequest(after_revision=revision)).read()
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION

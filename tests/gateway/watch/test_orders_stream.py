@@ -108,8 +108,8 @@ async def test_records_that_cannot_be_sent_are_reported_by_place_and_skipped(gat
     beyond.occur_time.seconds = 10**15
     unknown.ClearField("order_created")
     records = [
-        (b"\xff\xfe not protobuf", "no OrderEvent"),
-        (b"", "no UUID"),
+        (b"\xff\xfe not protobuf", "not an OrderEvent"),
+        (b"", "not a UUID"),
         (beyond.SerializeToString(), "occur_time"),
         (unknown.SerializeToString(), "type"),
     ]
