@@ -1,1 +1,1 @@
-"""The `ordermesh` command: the only part that may import everything."""
+"""The only package that may import all others: the `ordermesh` command."""

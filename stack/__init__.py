@@ -1,1 +1,1 @@
-"""Starts the real servers and the services on one machine."""
+"""The local stack: servers and services on one machine, supervised by one process."""

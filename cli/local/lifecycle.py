@@ -45,7 +45,9 @@ def fetch() -> None:
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Run in the background; return when all components are ready.")
+    ] = False,
     brokers: Annotated[int | None, typer.Option(help="Kafka brokers, 1 or 3; the setting's by default.")] = None,
     port_offset: Annotated[
         int | None, typer.Option(min=0, max=40_000, help="Offset added to the default of each port.")
@@ -185,8 +187,8 @@ def examples(rest: str, grpc: str) -> list[str]:
 def components_table(found: list[ComponentRow]) -> Table:
     """Return a table of components."""
     table = plain_table("component", "state", ">pid", ">restarts", "address")
-    for part in found:
-        state = Text.assemble((part.state, LOOK.get(part.state, "red")), f" {part.detail}")
-        restarts = "" if part.restarts is None else str(part.restarts)
-        table.add_row(part.name, state, str(part.pid or ""), restarts, part.address)
+    for row in found:
+        state = Text.assemble((row.state, LOOK.get(row.state, "red")), f" {row.detail}")
+        restarts = "" if row.restarts is None else str(row.restarts)
+        table.add_row(row.name, state, str(row.pid or ""), restarts, row.address)
     return table

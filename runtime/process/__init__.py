@@ -1,1 +1,1 @@
-"""One process of a service: its signals, its background work, its heartbeat, its children."""
+"""The processes of a service: signals and shutdown, background tasks, heartbeat, supervision of child processes."""

@@ -1,1 +1,1 @@
-"""This machine: its ports, folders, and what is missing on it."""
+"""Ports, folders and HTTP probes of this machine."""

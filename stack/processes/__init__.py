@@ -1,1 +1,1 @@
-"""Processes of this machine: started, watched, ended."""
+"""Processes: their start and stop, their logs, accounts and identity."""

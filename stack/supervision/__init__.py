@@ -1,1 +1,1 @@
-"""The components of a stack: what they are, in which state, and who keeps them running."""
+"""The components of a stack, their supervision and their status."""

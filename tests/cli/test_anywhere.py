@@ -36,7 +36,7 @@ def test_commands_work_in_any_folder_and_leave_nothing_in_it(persons_place: Plac
     assert sorted(folder.iterdir()) == before
 
 
-def test_doctor_says_that_the_state_folder_cannot_be_made_and_goes_on(persons_place: Place) -> None:
+def test_doctor_reports_that_the_state_folder_cannot_be_created_and_continues(persons_place: Place) -> None:
     home = str(Path("/proc/ordermesh"))
     done = persons_place.run("doctor", env={"ORDERMESH_HOME": home})
     assert done.returncode == ExitCode.DIFFERS, done.stderr

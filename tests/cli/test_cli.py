@@ -26,7 +26,7 @@ BAD = b"\xff\xff no event"
 COMPONENTS = ("postgres", "kafka", "orders", "publisher", "processor", "analytics", "gateway", "envoy")
 
 
-def test_status_shows_every_part_with_state_and_address(running: Place) -> None:
+def test_status_shows_every_component_with_state_and_address(running: Place) -> None:
     done = running.run("status")
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
@@ -35,7 +35,7 @@ def test_status_shows_every_part_with_state_and_address(running: Place) -> None:
     assert str(running.status.components["orders"].pid) in lines["orders"]
 
 
-def test_the_lines_to_paste_that_up_prints_work(running: Place) -> None:
+def test_the_example_commands_that_up_prints_work(running: Place) -> None:
     lines = examples(running.status.addresses["rest"], running.status.addresses["grpc"])
     curls = [line for line in lines if line.startswith("curl")]
     assert len(curls) >= 3
@@ -45,7 +45,7 @@ def test_the_lines_to_paste_that_up_prints_work(running: Place) -> None:
         assert "code" not in json.loads(done.stdout), line
 
 
-def test_logs_shows_the_last_lines_of_one_part_or_names_those_there_are(running: Place) -> None:
+def test_logs_shows_the_last_lines_of_one_component_or_lists_those_available(running: Place) -> None:
     done = running.run("logs", "orders", "-n", "500")
     assert done.returncode == 0
     assert "orders started" in done.stdout
@@ -55,7 +55,7 @@ def test_logs_shows_the_last_lines_of_one_part_or_names_those_there_are(running:
     assert "publisher" in wrong.stderr
 
 
-def test_logs_of_all_parts_are_merged_by_time_for_people_and_for_programs(running: Place) -> None:
+def test_logs_of_all_components_are_merged_by_time_as_text_and_as_json(running: Place) -> None:
     running.order()
     lines = [json.loads(line) for line in running.run("logs", "-n", "500", "--json").stdout.splitlines()]
     assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {
@@ -79,7 +79,7 @@ def test_psql_reads_both_databases_and_writes_to_neither(running: Place) -> None
         assert "DELETE" in wrote.stderr or "permission denied" in wrote.stderr
 
 
-def test_psql_takes_options_where_the_database_is_left_out(running: Place) -> None:
+def test_psql_accepts_options_without_a_database(running: Place) -> None:
     read = running.run("psql", "-XAtc", "SELECT current_database(), current_user")
     assert (read.returncode, read.stdout) == (0, "orders|viewer\n"), read.stderr
     wrong = running.run("psql", "analytcs", "-c", "SELECT 1")
@@ -101,7 +101,7 @@ def test_reset_is_refused_while_the_stack_runs(running: Place) -> None:
     assert running.order()
 
 
-def test_reset_deletes_what_a_stack_keeps_and_nothing_else(place: Place) -> None:
+def test_reset_deletes_the_files_of_a_stack_and_nothing_else(place: Place) -> None:
     (place.home / "postgres").mkdir()
     (place.home / "logs").mkdir()
     (place.home / "notes.txt").write_text("mine")
@@ -113,7 +113,7 @@ def test_reset_deletes_what_a_stack_keeps_and_nothing_else(place: Place) -> None
     assert sorted(path.name for path in place.home.iterdir()) == ["lock", "notes.txt"]
 
 
-def test_reset_says_what_stays_on_servers_that_were_given(place: Place) -> None:
+def test_reset_names_the_data_that_external_servers_keep(place: Place) -> None:
     servers = Servers("host=db1 port=5433 sslmode=require", "broker:9092", {"sasl.password": "s3cret"})
     ended = ProcessId(1, 0)
     write_status(place.home / "stack.json", StackStatus(ended, "", {}, {}, servers))
@@ -127,7 +127,7 @@ def test_reset_says_what_stays_on_servers_that_were_given(place: Place) -> None:
     assert done.stdout == f"deleted in {place.home}: stack.json. {stays}\n"
 
 
-def test_verify_agrees_and_tells_the_sums(running: Place) -> None:
+def test_verify_agrees_and_shows_the_totals(running: Place) -> None:
     running.order()
     done = running.run("verify")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -145,7 +145,7 @@ def test_topics_shows_each_topic_with_its_partitions(running: Place) -> None:
     assert lines["order-events"][1] == "12"
 
 
-def test_outbox_list_says_that_nothing_is_dead_and_refuses_an_unknown_status(running: Place) -> None:
+def test_outbox_list_is_empty_and_rejects_an_unknown_status(running: Place) -> None:
     done = running.run("outbox", "list")
     assert (done.returncode, done.stdout.strip()) == (0, "no events are FAILED or DEAD"), done.stderr
     wrong = running.run("outbox", "list", "--status", "LOST")
@@ -153,7 +153,7 @@ def test_outbox_list_says_that_nothing_is_dead_and_refuses_an_unknown_status(run
     assert "--status must be one of NEW" in wrong.stderr
 
 
-def test_load_sends_to_the_local_stack_and_proves_it(running: Place) -> None:
+def test_load_sends_to_the_local_stack_and_verifies_the_counts(running: Place) -> None:
     done = running.run("load", "--rate", "50", "--duration", "1s", "--protocol", "grpc")
     assert done.returncode == 0, done.stdout + done.stderr
     wrong = running.run("load", "--rate", "fast")
@@ -161,7 +161,7 @@ def test_load_sends_to_the_local_stack_and_proves_it(running: Place) -> None:
     assert "--rate" in wrong.stderr
 
 
-def test_load_proves_its_own_orders_while_another_client_makes_some(running: Place) -> None:
+def test_load_verifies_its_own_orders_while_another_client_creates_some(running: Place) -> None:
     done = threading.Event()
 
     def make_orders() -> int:
@@ -179,14 +179,14 @@ def test_load_proves_its_own_orders_while_another_client_makes_some(running: Pla
     assert "another client made " in ran.stdout
 
 
-def test_load_without_a_running_stack_refuses_instead_of_loading_whatever_listens(place: Place) -> None:
+def test_load_without_a_running_stack_fails_and_sends_nothing(place: Place) -> None:
     done = place.run("load", "--duration", "1s")
     assert done.returncode == 5, done.stdout
     assert "no stack is running with the state folder" in done.stderr
     assert "--target" in done.stderr
 
 
-def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> None:
+def test_doctor_passes_while_its_own_stack_runs(running: Place) -> None:
     done = running.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all checks passed" in done.stdout
@@ -196,7 +196,7 @@ def test_doctor_finds_everything_while_its_own_stack_runs(running: Place) -> Non
     assert not [line for line in done.stdout.splitlines() if line.split()[1] in ("ports", "memory", "disk")]
 
 
-def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Place) -> None:
+def test_a_second_up_with_the_same_state_folder_is_rejected(running: Place) -> None:
     done = running.run("up")
     assert done.returncode == 5
     assert "is already running" in done.stderr
@@ -204,7 +204,7 @@ def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(running: Pl
     assert running.order()
 
 
-def test_servers_of_others_on_the_usual_ports_are_named_with_the_settings_that_make_room(
+def test_other_servers_on_the_default_ports_are_named_with_the_settings_of_the_ports(
     running: Place, place: Place
 ) -> None:
     names = ("ORDERMESH_POSTGRES_PORT", "ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT")
@@ -233,7 +233,7 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: 
 
 
 @pytest.mark.parametrize("words", [("status",), ("verify",), ("topics",), ("outbox", "list")])
-def test_a_command_that_needs_a_stack_says_that_none_runs(place: Place, words: tuple[str, ...]) -> None:
+def test_a_command_that_needs_a_stack_reports_that_none_is_running(place: Place, words: tuple[str, ...]) -> None:
     done = place.run(*words)
     assert done.returncode == 5
     assert "no stack is running" in done.stderr
@@ -246,7 +246,7 @@ def test_down_without_a_stack_is_no_error(place: Place, home: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "no stack is running"), done.stderr
 
 
-def test_version_and_help_tell_what_it_is(place: Place) -> None:
+def test_version_and_help_are_printed(place: Place) -> None:
     assert place.run("--version").stdout.strip() == f"ordermesh {version('ordermesh')}"
     told = place.run("--help").stdout
     for name in ("up", "down", "status", "logs", "demo", "load", "verify", "topics", "outbox", "dlq", "doctor"):
@@ -257,7 +257,7 @@ def test_an_order_of_items_is_what_the_examples_send(running: Place) -> None:
     assert running.ask(f"/orders/{running.order()}")["items"] == [ITEM]
 
 
-def test_what_dies_is_started_again_and_status_counts_it(running: Place) -> None:
+def test_a_killed_component_is_restarted_and_status_counts_it(running: Place) -> None:
     pid = running.status.components["publisher"].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -298,7 +298,7 @@ def test_a_dead_letter_is_shown_byte_for_byte(running: Place, letter: str) -> No
     assert "header origin: b'elsewhere'" in done.stdout
 
 
-def test_a_dead_letter_that_is_sent_again_comes_back_while_it_cannot_be_read(running: Place, letter: str) -> None:
+def test_a_redriven_dead_letter_comes_back_while_it_is_undecodable(running: Place, letter: str) -> None:
     # What was done before the one that fails is said.
     done = running.run("dlq", "redrive", letter, "order-events/0/999999")
     assert done.returncode == 5
@@ -316,7 +316,7 @@ def test_a_dead_letter_that_is_sent_again_comes_back_while_it_cannot_be_read(run
 @pytest.mark.parametrize(
     ("place", "code", "said"), [("nowhere", 78, "topic/partition/offset"), ("order-events/0/999999", 5, "999999")]
 )
-def test_a_place_where_no_letter_is_says_so(running: Place, place: str, code: int, said: str) -> None:
+def test_a_position_without_a_dead_letter_is_an_error(running: Place, place: str, code: int, said: str) -> None:
     done = running.run("dlq", "show", place)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
@@ -329,7 +329,7 @@ def tailed(running: Place, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_tail_shows_the_last_event_decoded_with_its_place_key_and_headers(running: Place) -> None:
+def test_tail_shows_the_last_event_decoded_with_its_position_key_and_headers(running: Place) -> None:
     order_id = running.order()
     await_true(lambda: tailed(running, "--last", "1")[0]["key"] == order_id, lambda: "the event is in the topic")
     (line,) = tailed(running, "--last", "1")
@@ -341,7 +341,7 @@ def test_tail_shows_the_last_event_decoded_with_its_place_key_and_headers(runnin
     assert not tailed(running, "--from", "2999-01-01")
 
 
-def test_tail_shows_bytes_that_are_no_event_with_the_reason(running: Place, letter: str) -> None:
+def test_tail_shows_undecodable_bytes_with_the_reason(running: Place, letter: str) -> None:
     lines = tailed(running, "--topic", "order-events.dlq", "--from", "beginning")
     assert {line["bytes"] for line in lines} == {base64.b64encode(BAD).decode()}
     assert {line["undecodable"] for line in lines} == {"no type in a content-type header"}
@@ -349,7 +349,7 @@ def test_tail_shows_bytes_that_are_no_event_with_the_reason(running: Place, lett
 
 
 @pytest.mark.parametrize("ends", ["by Ctrl-C", "as nobody reads on"])
-def test_tail_follows_and_ends_without_a_word(running: Place, ends: str) -> None:
+def test_tail_follows_and_ends_silently(running: Place, ends: str) -> None:
     words = running.command("topics", "tail", "--follow", "--last", "0")
     tail = subprocess.Popen(words, env=running.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert tail.stdout is not None
@@ -380,13 +380,13 @@ def test_tail_follows_and_ends_without_a_word(running: Place, ends: str) -> None
         (("--from", "end", "--last", "1"), "exclude each other"),
     ],
 )
-def test_tail_says_what_an_option_must_be(words: tuple[str, ...], said: str) -> None:
+def test_tail_rejects_an_invalid_option_with_the_allowed_values(words: tuple[str, ...], said: str) -> None:
     done = CliRunner().invoke(app, ["topics", "tail", *words])
     assert done.exit_code == 2
     assert said in as_words(done.stderr)
 
 
-def test_tail_names_the_topics_there_are(running: Place) -> None:
+def test_tail_lists_the_available_topics(running: Place) -> None:
     done = running.run("topics", "tail", "--topic", "orders")
     assert done.returncode == 2
     assert "there is no topic 'orders'; available: order-events," in as_words(done.stderr)

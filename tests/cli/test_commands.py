@@ -25,7 +25,7 @@ finally:
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
-def test_what_needs_no_command_imports_no_client(option: str) -> None:
+def test_help_and_version_import_no_client(option: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, option], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "ordermesh" in done.stdout
@@ -33,7 +33,7 @@ def test_what_needs_no_command_imports_no_client(option: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
+def test_the_list_of_commands_shows_the_help_of_each_command(name: str) -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
         loaded = COMMANDS[name].load(name)
@@ -44,7 +44,7 @@ def test_the_list_says_of_a_command_what_the_command_says_of_itself(name: str) -
     assert listed.help == loaded.help
 
 
-def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:
+def test_ctrl_c_while_a_command_is_imported_ends_it_silently(tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     command = [str(Path(sys.executable).with_name("ordermesh")), "status"]
     child = subprocess.Popen(
@@ -57,7 +57,7 @@ def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_word(tmp_path: Pat
     assert (child.returncode, said) == (-signal.SIGINT, "")
 
 
-def test_a_command_that_does_not_exist_is_named_with_its_neighbour() -> None:
+def test_an_unknown_command_is_answered_with_a_suggestion() -> None:
     command = [str(Path(sys.executable).with_name("ordermesh")), "verfiy"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

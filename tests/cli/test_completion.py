@@ -41,7 +41,7 @@ def test_bash_completes_commands_options_and_values(words: tuple[str, ...], offe
     assert complete(*words) == offered
 
 
-def test_bash_completes_the_parts_that_have_logs(tmp_path: Path) -> None:
+def test_bash_completes_the_components_that_have_logs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for part in ("orders", "processor", "publisher"):
         (tmp_path / "logs" / f"{part}.log").touch()

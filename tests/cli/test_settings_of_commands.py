@@ -34,7 +34,7 @@ def test_a_misspelled_folder_does_not_let_another_one_be_deleted(place: Place) -
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("reset", "--help"), ("dlq", "list", "-h")])
-def test_help_and_version_are_there_whatever_is_set(place: Place, words: tuple[str, ...]) -> None:
+def test_help_and_version_work_with_any_settings(place: Place, words: tuple[str, ...]) -> None:
     done = place.run(*words, env={"ORDERMESH_HOMEE": "/nonexistent"})
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -43,7 +43,7 @@ def test_help_and_version_are_there_whatever_is_set(place: Place, words: tuple[s
     ("words", "setting"), [(("outbox", "list"), "ORDERMESH_ORDERS_DSN"), (("dlq", "list"), "ORDERMESH_ANALYTICS_DSN")]
 )
 @pytest.mark.parametrize("by_file", [False, True])
-def test_a_database_address_that_is_none_is_named_without_its_text(
+def test_an_invalid_dsn_is_reported_without_its_value(
     place: Place, tmp_path: Path, words: tuple[str, ...], setting: str, by_file: bool
 ) -> None:
     secret = tmp_path / "dsn"

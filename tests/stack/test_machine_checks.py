@@ -5,7 +5,7 @@ from stack.machine_checks import check_machine
 from stack.settings import StackSettings
 
 
-def test_this_machine_has_what_a_stack_needs_and_a_taken_port_is_found() -> None:
+def test_this_machine_passes_the_checks_and_a_taken_port_is_found() -> None:
     with temporary_home() as home, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         checks = {one.name: one for one in check_machine(home, StackSettings.with_free_ports(front_port=port))}

@@ -22,7 +22,7 @@ def as_user(uid: int, gid: int) -> list[str]:
 
 
 @pytest.mark.skipif(not ROOT_WITH_SETPRIV, reason="only root can play another person, with setpriv")
-def test_a_person_who_is_not_root_runs_the_whole_stack_as_themselves() -> None:
+def test_an_unprivileged_user_runs_the_whole_stack() -> None:
     prepare()
     person = unprivileged_account()
     with temporary_home() as home:

@@ -27,13 +27,13 @@ def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("offset", ["-1", "40001", "many"])
-def test_an_offset_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, offset: str) -> None:
+def test_an_invalid_offset_is_rejected(monkeypatch: pytest.MonkeyPatch, offset: str) -> None:
     monkeypatch.setenv("ORDERMESH_PORT_OFFSET", offset)
     with pytest.raises(ValueError, match="port_offset"):
         StackSettings()
 
 
-def test_the_first_offset_is_taken_at_which_all_ports_are_free() -> None:
+def test_the_first_offset_with_all_ports_free_is_chosen() -> None:
     first = StackSettings.with_free_offset()
     with socket.socket() as other:
         other.bind((LOOPBACK, first.gateway_metrics_port))
@@ -45,7 +45,7 @@ def test_the_first_offset_is_taken_at_which_all_ports_are_free() -> None:
     assert not set(ports) & set(first.local_ports().values())
 
 
-def test_what_is_recorded_of_a_database_server_is_enough_to_reach_it_and_holds_no_secret(tmp_path: Path) -> None:
+def test_the_recorded_address_of_a_database_server_is_complete_and_has_no_secret(tmp_path: Path) -> None:
     given = "postgresql://admin:s3cret@db1:5433,db2:5434/postgres?sslmode=verify-full&target_session_attrs=read-write"
     state = StateFolder(tmp_path)
     settings = StackSettings(postgres_admin_dsn=SecretStr(given))

@@ -22,7 +22,7 @@ def limited(open_files: int) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("words", [("up",), ("up", "-d")])
-def test_with_fewer_than_envoy_needs_one_line_says_so_before_anything_starts(words: tuple[str, ...]) -> None:
+def test_too_few_descriptors_are_reported_before_anything_starts(words: tuple[str, ...]) -> None:
     with temporary_home() as home:
         place = Place(home, limited(256))
         ended = place.run(*words)
@@ -44,7 +44,7 @@ def narrow_place() -> Iterator[Place]:
         place.clear()
 
 
-def test_with_few_descriptors_clients_are_refused_at_worst_and_it_recovers(narrow_place: Place) -> None:
+def test_with_few_descriptors_clients_are_rejected_at_worst_and_it_recovers(narrow_place: Place) -> None:
     narrow_place.start("up")
     await_true(lambda: "dashboard:" in narrow_place.said(), narrow_place.said)
     assert "open files: 1024 for each process: at most 298 clients" in narrow_place.said()

@@ -36,7 +36,7 @@ def test_data_survives_down_and_up_and_a_sigkill_of_everything(place: Place) -> 
     place.await_gone(pids)
 
 
-def test_somebody_who_is_not_root_runs_it_and_ctrl_c_leaves_no_process(persons_place: Place) -> None:
+def test_an_unprivileged_user_runs_it_and_ctrl_c_leaves_no_process(persons_place: Place) -> None:
     place = persons_place
     up = place.start("up")
     await_true(lambda: "listens on loopback only" in place.said() or up.poll() is not None, place.said)

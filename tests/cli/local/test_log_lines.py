@@ -1,4 +1,4 @@
-"""Lines of logs as each part writes them."""
+"""Log lines as each component writes them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ CASES = [
 
 
 @pytest.mark.parametrize(("line", "time", "level", "event"), CASES)
-def test_a_line_of_any_part_has_its_time_level_and_event(line: str, time: str, level: str, event: str) -> None:
-    (read,) = parse("part", [line], "earlier")
+def test_a_line_of_any_component_has_its_time_level_and_event(line: str, time: str, level: str, event: str) -> None:
+    (read,) = parse("orders", [line], "earlier")
     assert (read.time, read.level, read.event) == (time, level, event)
 
 
-def test_lines_without_a_time_stay_with_the_line_before_them() -> None:
+def test_a_line_without_a_time_has_the_time_of_the_line_before() -> None:
     lines = ["2026-11-26T10:00:00.000Z ERROR failed", "  at one", "  at two"]
     assert {line.time for line in parse("kafka", lines)} == {"2026-11-26T10:00:00.000Z"}
 
 
-def test_what_a_terminal_would_act_on_is_shown_and_not_done() -> None:
+def test_control_characters_are_escaped() -> None:
     line = LogLine("2026-11-26T10:00:00Z", "orders", "info", "x\x1b[31m\u202ey\x9b", {"customer_id": "a\r\nb"})
     text = line.as_text(6)
     assert text.isprintable()

@@ -43,7 +43,7 @@ def test_two_stacks_that_start_at_once_in_two_folders_both_become_ready(two_plac
     assert "is taken by" not in said()
 
 
-def test_a_demo_says_in_one_line_that_it_uses_other_ports(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_demo_on_other_ports_prints_the_offset(capsys: pytest.CaptureFixture[str]) -> None:
     usual = StackSettings()
     with ExitStack() as held:
         # Where something else has the port already, it is as taken.

@@ -24,12 +24,12 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
-def test_an_event_is_told_with_the_error_as_it_is(printed: io.StringIO) -> None:
+def test_the_error_of_a_state_change_is_printed_unchanged(printed: io.StringIO) -> None:
     lifecycle.show_state_change(StateChange("2026-01-01T00:00:00.000Z", "kafka", State.DOWN, LOOKS_LIKE_MARKUP))
     assert LOOKS_LIKE_MARKUP in printed.getvalue()
 
 
-def test_a_table_shows_the_error_as_it_is(printed: io.StringIO) -> None:
+def test_a_table_shows_an_error_unchanged(printed: io.StringIO) -> None:
     components = {"kafka": ComponentStatus(State.DOWN, detail=LOOKS_LIKE_MARKUP, address="[/a]")}
     known = StackStatus(ProcessId(1, 1), "", {}, components)
     terminal.console.print(lifecycle.components_table(list(component_rows(known, None))))
@@ -37,7 +37,7 @@ def test_a_table_shows_the_error_as_it_is(printed: io.StringIO) -> None:
     assert "[/a]" in printed.getvalue()
 
 
-def test_a_cell_a_line_and_an_error_are_printed_as_they_are(printed: io.StringIO) -> None:
+def test_a_cell_a_line_and_an_error_are_printed_unchanged(printed: io.StringIO) -> None:
     table = plain_table("[/column]")
     table.add_row(LOOKS_LIKE_MARKUP)
     terminal.console.print(table)
@@ -47,7 +47,7 @@ def test_a_cell_a_line_and_an_error_are_printed_as_they_are(printed: io.StringIO
     assert "[/column]" in printed.getvalue()
 
 
-def test_no_console_of_ours_reads_markup() -> None:
+def test_no_console_parses_markup() -> None:
     consoles = [one for one in vars(terminal).values() if isinstance(one, Console)]
     assert len(consoles) == 2
     assert not any(console._markup or console._emoji for console in consoles)

@@ -1,4 +1,4 @@
-"""Whether the status says so when a part is stopped, stands still, ends again and again, drains or refuses."""
+"""What `ordermesh status` reports of stopped, stuck, crash-looping, draining and overloaded components."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def running() -> Iterator[RunningStack]:
 
 
 def look(running: RunningStack) -> dict[str, ComponentRow]:
-    """Return the lines of `ordermesh status` by part."""
+    """Return the lines of `ordermesh status` by row."""
     known = read_status(running.stack.state.status)
     assert known is not None
-    return {part.name: part for part in component_rows(known, query_gateway(known))}
+    return {row.name: row for row in component_rows(known, query_gateway(known))}
 
 
 def troubled(running: RunningStack) -> dict[str, str]:
-    return {name: f"{part.state}: {part.detail}" for name, part in look(running).items() if part.state != State.READY}
+    return {name: f"{row.state}: {row.detail}" for name, row in look(running).items() if row.state != State.READY}
 
 
 @pytest.fixture(autouse=True)
@@ -71,19 +71,19 @@ def await_trouble(running: RunningStack, told: Callable[[dict[str, str]], bool])
 
 
 @pytest.mark.parametrize("name", ["kafka", "publisher", "analytics", "gateway", "envoy"])
-def test_a_part_that_is_stopped_is_told_by_name(running: RunningStack, name: str) -> None:
+def test_a_stopped_component_is_reported(running: RunningStack, name: str) -> None:
     with stopped(running.pid(name)):
         await_trouble(running, lambda told: name in told)
 
 
 @pytest.mark.parametrize("name", ["orders", "processor"])
-def test_one_stopped_process_of_several_is_told(running: RunningStack, name: str) -> None:
+def test_one_stopped_process_of_several_is_reported(running: RunningStack, name: str) -> None:
     with stopped(running.children(name)[0]):
         told = await_trouble(running, lambda told: name in told and "1 of 2" in told[name])
     assert told[name].startswith("degraded: 1 of 2 ")
 
 
-def test_postgresql_that_is_stopped_is_to_blame_and_those_that_need_it_say_so(running: RunningStack) -> None:
+def test_a_stopped_postgresql_is_reported_by_itself_and_by_the_services_that_use_it(running: RunningStack) -> None:
     server = running.pid("postgres")
     with stopped(server, *proc.descendants(server)):
         await_trouble(
@@ -98,7 +98,7 @@ def test_postgresql_that_is_stopped_is_to_blame_and_those_that_need_it_say_so(ru
         )
 
 
-def test_what_ends_again_and_again_is_told_a_part_and_one_process_of_a_part(running: RunningStack) -> None:
+def test_a_crash_looping_component_and_child_process_are_reported(running: RunningStack) -> None:
     def end_both(told: dict[str, str]) -> bool:
         for pid in (running.component("publisher").pid, *running.children("processor")[:1]):
             with contextlib.suppress(ProcessLookupError, TypeError):
@@ -108,12 +108,12 @@ def test_what_ends_again_and_again_is_told_a_part_and_one_process_of_a_part(runn
     await_trouble(running, end_both)
 
 
-def test_a_process_that_drains_is_told(running: RunningStack) -> None:
+def test_a_draining_process_is_reported(running: RunningStack) -> None:
     os.kill(running.children("orders")[0], signal.SIGTERM)
     await_trouble(running, lambda told: told.get("orders", "").startswith("draining"))
 
 
-def test_a_service_that_refuses_calls_is_told(running: RunningStack) -> None:
+def test_a_service_that_rejects_requests_is_reported(running: RunningStack) -> None:
     words = ["--rate", "400", "--protocol", "grpc", "--duration", "5m", "--no-reconcile", "--max-error-share", "1"]
     command = [sys.executable, "-m", "loadgen", "--target", running.rest, *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:

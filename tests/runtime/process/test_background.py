@@ -28,7 +28,7 @@ async def is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("work", [raises, returns, is_cancelled])
-async def test_a_task_that_ends_in_any_way_drains_the_process_while_the_others_go_on(work) -> None:
+async def test_a_task_that_ends_in_any_way_drains_the_process_while_the_others_run(work) -> None:
     stop, other_ran_in_drain = asyncio.Event(), asyncio.Event()
 
     async def other() -> None:
@@ -60,7 +60,7 @@ async def test_tasks_end_silently_with_the_process() -> None:
     assert logs == []
 
 
-async def test_a_server_that_cannot_start_says_so_itself() -> None:
+async def test_the_error_of_a_server_that_cannot_start_is_raised() -> None:
     async def serving() -> None:
         await asyncio.sleep(0)
         raise OSError("cannot listen")
@@ -86,7 +86,7 @@ def test_a_thread_that_ends_stops_the_process(fails: bool) -> None:
     assert [log["task"] for log in logs] == ["the-thread"]
 
 
-def test_a_thread_that_ends_because_it_was_asked_to_is_no_fault() -> None:
+def test_a_thread_that_ends_after_stop_is_not_an_error() -> None:
     stop, done = threading.Event(), threading.Event()
     threads = BackgroundThreads(stop)
 

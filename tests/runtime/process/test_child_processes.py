@@ -61,7 +61,7 @@ def ended(pid: int) -> None:
             pass
 
 
-def test_a_killed_child_is_started_again_and_its_sibling_stays(service: Service) -> None:
+def test_a_killed_child_is_restarted_and_its_sibling_keeps_running(service: Service) -> None:
     first, sibling = service.child(0), service.child(1)
     os.kill(first, signal.SIGKILL)
     assert service.child(0, after=first) != first
@@ -103,7 +103,7 @@ def counting(tmp_path: Path) -> Iterator[Service]:
     made.process.wait()
 
 
-def test_what_ended_processes_counted_stays_in_the_sum_and_they_leave_no_file_behind(counting: Service) -> None:
+def test_the_counts_of_ended_processes_stay_in_the_sum_and_they_leave_no_file(counting: Service) -> None:
     counting.child(1)
     [folder] = (counting.folder / "tmp").glob("om-metrics-*")
     known, names = {counting.child(0)}, None
@@ -119,7 +119,7 @@ def test_what_ended_processes_counted_stays_in_the_sum_and_they_leave_no_file_be
         known = set(counting.children(0))
 
 
-def test_a_process_has_no_series_of_what_others_measure(counting: Service) -> None:
+def test_a_process_has_no_series_of_other_components(counting: Service) -> None:
     counting.child(0)
     assert metric(counting, "ordermesh_outbox_pending_events") is None
     assert metric(counting, "ordermesh_assigned_partitions") is None
@@ -147,7 +147,7 @@ def test_the_metrics_of_a_killed_service_are_removed_by_the_next_one_and_those_o
     assert [path.name for path in (tmp_path / "tmp").glob("*om-metrics-*")] == [held.name]
 
 
-def test_children_that_do_not_finish_are_ended_after_the_grace(tmp_path: Path) -> None:
+def test_children_that_do_not_drain_are_killed_after_the_grace_period(tmp_path: Path) -> None:
     service = start("deaf", tmp_path, 0.2)
     pids = [service.child(0), service.child(1)]
     service.process.terminate()

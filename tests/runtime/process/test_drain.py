@@ -76,7 +76,7 @@ threading.Event().wait()
 """
 
 
-def test_a_process_that_does_not_finish_ends_by_itself() -> None:
+def test_a_process_that_does_not_drain_exits() -> None:
     process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
@@ -85,6 +85,6 @@ def test_a_process_that_does_not_finish_ends_by_itself() -> None:
     assert (process.returncode, told) == (ExitCode.NOT_DRAINED, "not drained within 0.2 s, exiting\n")
 
 
-def test_whoever_stops_a_process_waits_longer_than_the_process_takes() -> None:
+def test_each_level_waits_longer_than_the_level_below() -> None:
     drain = shutdown.DRAIN_NOTICE_SECONDS + shutdown.DRAIN_GRACE_SECONDS + 2 * server.DRAIN_PAUSE_SECONDS
     assert drain < shutdown.DRAIN_SECONDS < shutdown.SUPERVISOR_SECONDS < shutdown.STOP_SECONDS

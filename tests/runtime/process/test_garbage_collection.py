@@ -26,7 +26,7 @@ def _collector() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_cycles_are_collected_between_pieces_of_work_when_it_is_time() -> None:
+def test_cycles_are_collected_between_batches_when_it_is_time() -> None:
     garbage = RareCollector(collect_after_objects=1_000_000, every_seconds=0.0)
     lost = weakref.ref(Linked())
     garbage.collect()

@@ -29,17 +29,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_there_is_no_rest_in_a_backlog(clock: Clock) -> None:
+def test_there_is_no_pause_in_a_backlog(clock: Clock) -> None:
     assert clock.round(BatchPacer(1000), FULL_ROUND_EVENTS, 0.2) == 0.0
 
 
-def test_where_few_come_the_rest_is_as_long_as_the_round(clock: Clock) -> None:
+def test_at_a_low_rate_the_pause_is_as_long_as_the_round(clock: Clock) -> None:
     pacer = BatchPacer(1000)
     assert clock.round(pacer, 5, 0.02) == pytest.approx(0.02)
     assert clock.round(pacer, 5, 0.3) == MAX_PAUSE_SECONDS
 
 
-def test_where_many_come_the_rest_lasts_until_enough_should_have_come_but_not_longer_than_it_may(clock: Clock) -> None:
+def test_at_a_high_rate_the_pause_lasts_until_a_full_round_is_expected_up_to_the_limit(clock: Clock) -> None:
     pacer = BatchPacer(1000)
     assert clock.round(pacer, 400, 0.2) == MAX_PAUSE_SECONDS
     for _ in range(9):

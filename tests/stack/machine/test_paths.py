@@ -20,7 +20,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_second_stack_on_the_same_state_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
+def test_a_second_stack_with_the_same_state_folder_is_rejected_with_the_pid_of_the_first(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "home")
     code = (
         "import sys, pathlib, stack.machine.state_folder as module\n"
@@ -42,7 +42,7 @@ def test_the_lock_is_free_again_after_use(tmp_path: Path) -> None:
         pass
 
 
-def test_the_run_folder_is_short_and_kept_while_it_is_ours(tmp_path: Path) -> None:
+def test_the_run_folder_is_short_and_reused_while_it_is_ours(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "home")
     first = folder.run_dir()
     assert len(os.fsencode(first)) <= 64
@@ -63,7 +63,7 @@ def test_passwords_are_generated_once_and_private(tmp_path: Path) -> None:
     assert first.password("orders_app") not in repr(first)
 
 
-def test_a_broken_password_file_is_named_and_left_alone(tmp_path: Path) -> None:
+def test_an_invalid_password_file_is_reported_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     path.write_text("{")
     with pytest.raises(SettingInvalid, match=r"credentials\.json"):
@@ -74,7 +74,7 @@ def test_a_broken_password_file_is_named_and_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == '["postgres"]'
 
 
-def test_a_persons_folder_keeps_its_permissions(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_permissions(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir(mode=0o750)
     make_folder(theirs, 0o711, "ORDERMESH_HOME")
@@ -94,7 +94,7 @@ def test_the_setting_chooses_the_state_folder(monkeypatch: pytest.MonkeyPatch, t
     assert default_home() == tmp_path
 
 
-def test_the_first_folder_closed_to_a_user_is_found(tmp_path: Path) -> None:
+def test_the_first_inaccessible_folder_is_found(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "inner").mkdir(parents=True)
     closed.chmod(0o700)

@@ -13,7 +13,7 @@ def test_allocated_ports_are_free_and_different() -> None:
     assert all(ports.is_free(port) for port in found)
 
 
-def test_a_taken_port_is_told_with_its_purpose_and_holder() -> None:
+def test_a_taken_port_is_reported_with_its_purpose_and_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert ports.holder(port) == os.getpid()
@@ -26,14 +26,14 @@ def test_a_port_that_listens_on_all_addresses_is_taken() -> None:
         assert not ports.is_free(server.getsockname()[1])
 
 
-def test_every_taken_port_is_told_at_once() -> None:
+def test_every_taken_port_is_reported_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         taken = {"one": one.getsockname()[1], "other": other.getsockname()[1]}
         with pytest.raises(PortTaken, match=r"(?s)\(one\).*\(other\)"):
             ports.require_free(taken)
 
 
-def test_a_port_that_a_stack_has_claimed_is_another_ones_no_more_before_anything_listens() -> None:
+def test_a_claimed_port_is_taken_before_anything_listens() -> None:
     (port,) = ports.allocate(1)
     with ports.claimed({"Envoy": port}):
         assert ports.is_free(port)

@@ -95,7 +95,7 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     await_gone(child)
 
 
-def test_a_failure_says_how_it_ended_and_the_last_lines_of_this_run(tmp_path: Path) -> None:
+def test_a_failure_has_the_exit_reason_and_the_last_log_lines_of_the_run(tmp_path: Path) -> None:
     process = python("import sys; print('first run'); sys.exit(3)", tmp_path)
     process.start()
     process.wait(10)
@@ -108,7 +108,7 @@ def test_a_failure_says_how_it_ended_and_the_last_lines_of_this_run(tmp_path: Pa
     assert "first run" not in message
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     process = Process(Command("ghost", [str(tmp_path / "ghost")]), LogFile(tmp_path / "log"))
     process.start()
     assert process.wait(10)
@@ -128,7 +128,7 @@ def test_a_signal_is_explained_by_its_name() -> None:
     assert explain_exit(78) == "exit code 78"
 
 
-def test_a_log_over_its_bound_is_cut_while_the_child_goes_on_writing(tmp_path: Path) -> None:
+def test_a_log_above_its_limit_is_truncated_while_the_child_keeps_writing(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log", limit_bytes=100)
     descriptor = log.open_append()
     os.write(descriptor, b"x" * 101)

@@ -21,7 +21,7 @@ def formatted(data: Path) -> None:
 
 
 @pytest.mark.parametrize(("folder", "stored", "wanted"), [("data", 1, 3), ("broker-2/data", 3, 1)])
-def test_another_number_of_brokers_than_the_log_was_made_with_is_refused(
+def test_another_number_of_brokers_than_in_the_stored_log_is_rejected(
     tmp_path: Path, folder: str, stored: int, wanted: int
 ) -> None:
     brokers.require_broker_count(tmp_path, wanted)
@@ -31,7 +31,7 @@ def test_another_number_of_brokers_than_the_log_was_made_with_is_refused(
         brokers.require_broker_count(tmp_path, wanted)
 
 
-def test_two_brokers_are_refused_and_three_have_six_ports() -> None:
+def test_two_brokers_are_rejected_and_three_have_six_ports() -> None:
     with pytest.raises(ValidationError, match="must be 1 or 3"):
         StackSettings(kafka_brokers=2)
     assert "ORDERMESH_KAFKA_2_PORT" not in StackSettings(kafka_brokers=1).local_ports()
@@ -59,7 +59,7 @@ def test_each_of_three_brokers_knows_every_voter_and_the_same_file_of_the_id(tmp
         (3, {"ORDERMESH_KAFKA_REPLICATION": ""}, {"KAFKA_REPLICATION": "3", "KAFKA_MIN_ISR": "2"}),
     ],
 )
-def test_topics_have_copies_on_three_brokers_unless_the_settings_say_otherwise(
+def test_topics_are_replicated_to_three_brokers_unless_set_otherwise(
     number: int, env: dict[str, str], added: dict[str, str]
 ) -> None:
     assert brokers.replication_settings(number, env) == added

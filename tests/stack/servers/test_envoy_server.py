@@ -48,13 +48,13 @@ def test_several_envoys_serve_side_by_side_and_stop_cleanly(tmp_path: Path) -> N
         assert envoy.process.ended_cleanly()
 
 
-def test_a_wrong_configuration_is_refused_with_the_field_that_is_wrong(tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_rejected_with_the_invalid_field(tmp_path: Path) -> None:
     config = write_config(tmp_path / "wrong.yaml", *ports.allocate(2), "x")
     config.write_text(config.read_text().replace("stat_prefix", "stat_prefixes"))
     with pytest.raises(SettingInvalid, match="no such field: 'stat_prefixes'"):
         Envoy(config, 1, LogFile(tmp_path / "log")).start()
 
 
-def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match=r"nowhere\.yaml"):
         validate(tmp_path / "nowhere.yaml")

@@ -62,13 +62,13 @@ def test_a_stop_is_clean(broker: Kafka) -> None:
     assert broker.process.ended_cleanly()
 
 
-def test_a_taken_port_is_told_before_the_broker_starts(broker: Kafka) -> None:
+def test_a_taken_port_is_reported_before_the_broker_starts(broker: Kafka) -> None:
     broker.stop()
     with socket.create_server(("127.0.0.1", broker.controller_port)), pytest.raises(PortTaken, match="controller"):
         broker.start()
 
 
-def test_an_edited_cluster_id_is_refused(broker: Kafka) -> None:
+def test_an_edited_cluster_id_is_rejected(broker: Kafka) -> None:
     broker.stop()
     path = broker.folder / "cluster.id"
     kept = path.read_text()
@@ -113,9 +113,7 @@ def fake_maven(content: bytes, folder: Path) -> SimpleNamespace:
     return SimpleNamespace(project=lambda group, name: SimpleNamespace(at_version=lambda wanted: version))
 
 
-def test_a_jar_with_other_bytes_than_the_locked_ones_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_jar_that_differs_from_the_lock_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"evil", tmp_path))
     good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
     monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
@@ -125,7 +123,7 @@ def test_a_jar_with_other_bytes_than_the_locked_ones_is_refused(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_jars_are_fetched_once_with_progress(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_jars_are_downloaded_once_with_progress(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"good", tmp_path))
     good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
     monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
@@ -136,7 +134,7 @@ def test_jars_are_fetched_once_with_progress(monkeypatch: pytest.MonkeyPatch, tm
     assert seen == [(1, 1, "thing-1.jar")]
 
 
-def test_a_damaged_start_up_cache_costs_only_its_gain(tmp_path: Path) -> None:
+def test_a_damaged_aot_cache_is_ignored(tmp_path: Path) -> None:
     folder = tmp_path / "jars"
     folder.mkdir()
     for jar in kafka_jars.ensure().glob("*.jar"):
@@ -155,6 +153,6 @@ def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -
     assert versions["log4j-slf4j-impl"] == versions["log4j-core"] == versions["log4j-api"]
 
 
-def test_the_disk_being_full_is_told_in_plain_words() -> None:
+def test_a_full_disk_is_reported_as_the_cause() -> None:
     assert known_cause("ERROR java.io.IOException: No space left on device") == "the disk is full"
     assert known_cause("all is well") is None

@@ -84,7 +84,7 @@ def test_orders_are_stored_published_and_counted_through_the_pooler(pooled: Pool
     assert "AGREES" in load.stdout
 
 
-def test_every_method_that_changes_something_works_through_the_pooler(pooled: Pooled) -> None:
+def test_every_write_method_works_through_the_pooler(pooled: Pooled) -> None:
     def post(path: str, body: dict[str, object]) -> dict[str, object]:
         url, data = f"{pooled.running.rest}{path}", json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"content-type": "application/json"})
@@ -107,7 +107,7 @@ def test_every_method_that_changes_something_works_through_the_pooler(pooled: Po
         assert json.load(reply)["status"] == "CREATED"
 
 
-def test_sessions_that_serve_have_time_limits_though_the_pooler_passes_none_on(pooled: Pooled) -> None:
+def test_sessions_through_the_pooler_have_the_timeouts_of_their_role(pooled: Pooled) -> None:
     with psycopg.connect(pooled.direct) as connection:
         limits = connection.execute(
             "SELECT rolname, rolconfig FROM pg_roles WHERE rolname IN"

@@ -62,7 +62,7 @@ def test_committed_rows_survive_sigkill_of_the_server(server: Postgres) -> None:
     assert one(server, "SELECT answer FROM kept") == 42
 
 
-def test_a_stop_is_clean_and_a_pid_file_that_names_a_stranger_does_no_harm(server: Postgres) -> None:
+def test_a_stop_is_clean_and_a_pid_file_of_another_process_is_ignored(server: Postgres) -> None:
     server.stop()
     assert server.process is not None
     assert server.process.ended_cleanly()
@@ -71,7 +71,7 @@ def test_a_stop_is_clean_and_a_pid_file_that_names_a_stranger_does_no_harm(serve
     assert one(server, "SELECT 1") == 1
 
 
-def test_somebody_who_looks_into_the_data_folder_is_left_alone(server: Postgres) -> None:
+def test_another_process_in_the_data_folder_is_not_killed(server: Postgres) -> None:
     server.stop()
     onlooker = subprocess.Popen(["sleep", "60"], cwd=server.data)
     restart(server)
@@ -80,7 +80,7 @@ def test_somebody_who_looks_into_the_data_folder_is_left_alone(server: Postgres)
     onlooker.wait()
 
 
-def test_a_taken_port_is_told_and_the_data_is_left_alone(server: Postgres) -> None:
+def test_a_taken_port_is_reported_and_the_data_is_not_changed(server: Postgres) -> None:
     server.stop()
     with socket.create_server(("127.0.0.1", server.port)), pytest.raises(PortTaken, match=f"port {server.port}"):
         server.start()
@@ -100,7 +100,7 @@ def test_roles_reach_their_own_database_only(server: Postgres) -> None:
         psycopg.connect(own.replace(credentials.password("orders_app"), "guessed"))
 
 
-def test_settings_that_the_server_refuses_are_told_with_its_words(state: StateFolder, server: Postgres) -> None:
+def test_settings_that_the_server_rejects_are_reported_with_its_message(state: StateFolder, server: Postgres) -> None:
     server.stop()
     (server.data / "postgresql.auto.conf").write_text("no_such_setting = 1\n")
     try:
@@ -119,7 +119,7 @@ def test_under_root_the_server_runs_as_an_unprivileged_user(server: Postgres) ->
 
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
-def test_under_root_programs_out_of_reach_are_copied_and_run(server: Postgres, state: StateFolder) -> None:
+def test_under_root_inaccessible_programs_are_copied_and_run(server: Postgres, state: StateFolder) -> None:
     copy = postgres_binaries.copied(postgres_binaries.installed(), state.home / "cache")
     shown = subprocess.run(
         [copy.program("postgres"), "--version"],
@@ -133,7 +133,9 @@ def test_under_root_programs_out_of_reach_are_copied_and_run(server: Postgres, s
 
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
-def test_under_root_a_state_folder_out_of_reach_is_named_and_not_opened(server: Postgres, state: StateFolder) -> None:
+def test_under_root_an_inaccessible_state_folder_is_reported_and_not_opened(
+    server: Postgres, state: StateFolder
+) -> None:
     closed = state.home / "closed"
     closed.mkdir(mode=0o700)
     port, log = ports.allocate(1)[0], LogFile(state.logs / "closed.log")

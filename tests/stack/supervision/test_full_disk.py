@@ -81,7 +81,7 @@ def close(folder: Path) -> None:
     folder.touch()
 
 
-def test_a_component_is_started_again_however_its_start_fails_and_whatever_cannot_be_recorded(kept) -> None:
+def test_a_component_is_restarted_after_any_error_of_its_start_and_of_the_status_file(kept) -> None:
     _, board, sleeper, folder = kept
     close(folder)
     sleeper.failures = [OSError(28, "No space left on device"), KeyError("unexpected"), ValueError("[/path] is full")]
@@ -91,7 +91,7 @@ def test_a_component_is_started_again_however_its_start_fails_and_whatever_canno
     assert sleeper.process.running()
 
 
-def test_what_could_not_be_recorded_is_recorded_when_there_is_room_again(kept) -> None:
+def test_the_status_file_is_written_again_when_the_disk_has_space(kept) -> None:
     _, board, sleeper, folder = kept
     before = board.status.components["sleeper"]
     close(folder)
@@ -106,7 +106,7 @@ def test_what_could_not_be_recorded_is_recorded_when_there_is_room_again(kept) -
     assert [line for line in lines if line["event"].startswith("the status file works again after")]
 
 
-def test_a_ready_component_without_its_process_is_down_for_whoever_reads_the_file(tmp_path: Path) -> None:
+def test_a_ready_component_without_its_process_is_read_as_down(tmp_path: Path) -> None:
     own = proc.identify(os.getpid())
     gone = subprocess.Popen(["true"])
     gone.wait()
@@ -120,7 +120,7 @@ def test_a_ready_component_without_its_process_is_down_for_whoever_reads_the_fil
     assert not found.ready
 
 
-def test_a_file_that_its_supervisor_no_longer_touches_is_not_ready(tmp_path: Path) -> None:
+def test_a_status_file_without_a_heartbeat_is_not_ready(tmp_path: Path) -> None:
     own = proc.identify(os.getpid())
     status = StackStatus(
         own, "", {}, {"one": ComponentStatus(State.READY, pid=own.pid, started_ticks=own.started_ticks)}
@@ -143,7 +143,7 @@ def unrecorded() -> Iterator[RunningStack]:
             yield made
 
 
-def test_a_stack_whose_every_log_is_full_serves_and_starts_again_what_dies(unrecorded: RunningStack) -> None:
+def test_a_stack_with_unwritable_logs_serves_and_restarts_components(unrecorded: RunningStack) -> None:
     for name in ("kafka", "publisher", "processor", "orders"):
         restarts = unrecorded.kill(name)
         unrecorded.await_restart(name, restarts, 60)
@@ -160,7 +160,7 @@ def test_a_stack_whose_every_log_is_full_serves_and_starts_again_what_dies(unrec
     unrecorded.wait_until(counted, 60, "the order is counted")
 
 
-def test_kafka_comes_back_by_itself_after_its_disk_was_full() -> None:
+def test_kafka_recovers_after_a_full_disk() -> None:
     if os.geteuid() != 0:
         assert "CI" not in os.environ, "CI runs this as root, which may mount a small disk"
         pytest.skip("a small disk of its own needs root")

@@ -61,13 +61,13 @@ def test_the_status_file_says_what_runs_and_holds_no_password(running: RunningSt
 
 
 @pytest.mark.parametrize("name", ["postgres", "kafka", *SERVING])
-def test_what_is_killed_is_started_again(running: RunningStack, name: str) -> None:
+def test_a_killed_component_is_restarted(running: RunningStack, name: str) -> None:
     restarts = running.kill(name)
     running.await_restart(name, restarts)
     running.wait_until(lambda: answers(running), 20, "a request comes through again")
 
 
-def test_what_dies_is_told_with_its_reason(running: RunningStack) -> None:
+def test_the_end_of_a_component_is_logged_with_its_reason(running: RunningStack) -> None:
     restarts = running.kill("publisher")
     running.await_restart("publisher", restarts)
     lines = (running.stack.state.logs / "supervisor.log").read_text().splitlines()
@@ -77,13 +77,13 @@ def test_what_dies_is_told_with_its_reason(running: RunningStack) -> None:
     ][-1].items()
 
 
-def test_a_second_stack_runs_beside_it_and_one_on_the_same_folder_is_refused(running: RunningStack) -> None:
+def test_a_second_stack_with_the_same_state_folder_is_rejected(running: RunningStack) -> None:
     with pytest.raises(StateInUse, match=f"pid {os.getpid()}"):
         Stack(running.stack.state.home, StackSettings.with_free_ports()).up()
     assert answers(running)
 
 
-def test_a_taken_port_is_told_before_anything_starts() -> None:
+def test_a_taken_port_is_reported_before_anything_starts() -> None:
     with temporary_home() as home, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"port {port} \(ORDERMESH_FRONT_PORT\)"):
@@ -91,7 +91,7 @@ def test_a_taken_port_is_told_before_anything_starts() -> None:
         assert not (home / "postgres").exists()
 
 
-def test_a_port_that_is_lost_while_the_servers_start_is_told_as_taken() -> None:
+def test_a_port_that_is_taken_while_the_servers_start_is_reported() -> None:
     with temporary_home() as home, socket.socket() as other:
         settings = StackSettings.with_free_ports()
 
@@ -104,7 +104,7 @@ def test_a_port_that_is_lost_while_the_servers_start_is_told_as_taken() -> None:
             Stack(home, settings, on_state_change=take).up()
 
 
-def test_a_component_that_cannot_start_stops_the_rest_and_says_why() -> None:
+def test_a_component_that_cannot_start_stops_the_others_and_is_reported() -> None:
     env = {"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "many"}
     with temporary_home() as home:
         made = Stack(home, StackSettings.with_free_ports(), env=env)
@@ -213,14 +213,14 @@ def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() ->
         await_gone(pids)
 
 
-def test_ports_of_given_servers_are_not_asked_for() -> None:
+def test_ports_of_external_servers_are_not_reserved() -> None:
     given = StackSettings.with_free_ports(kafka_bootstrap="broker:9092", postgres_admin_dsn="postgresql://db/postgres")
     names = set(given.local_ports())
     assert "ORDERMESH_FRONT_PORT" in names
     assert not names & {"ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT", "ORDERMESH_POSTGRES_PORT"}
 
 
-def test_given_servers_are_used_and_not_started(running: RunningStack) -> None:
+def test_external_servers_are_used_and_not_started(running: RunningStack) -> None:
     kafka, dsn = running.addresses["kafka"], running.context.admin_dsn
     with running_stack(kafka_bootstrap=kafka, postgres_admin_dsn=dsn) as beside:
         assert "postgres" not in beside.stack.status.components
