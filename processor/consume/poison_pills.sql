@@ -7,11 +7,13 @@ SELECT held, in_hand FROM worker_heartbeat WHERE worker_id = %(worker_id)s AND h
 WITH recorded AS (UPDATE worker_heartbeat SET held = NULL, in_hand = NULL WHERE worker_id = %(worker_id)s)
 INSERT INTO worker_crash (worker_id, topic, partition, first_offset, next_offset, records)
 SELECT %(worker_id)s, t.*, %(records)s
-FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[], %(next_offsets)s::bigint[]) AS t;
+FROM unnest(
+    %(topics)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[], %(next_offsets)s::bigint[]
+) AS t;
 
 -- name: list_suspects
--- List the records that were in flight at crashes and are neither counted nor dead letters yet; also those of workers whose
--- heartbeat stopped within the last minute and which have not restarted.
+-- List the records that were in flight at crashes and are neither counted nor dead letters yet; also those of workers
+-- whose heartbeat stopped within the last minute and which have not restarted.
 WITH silent AS (
     SELECT held, in_hand FROM worker_heartbeat
     WHERE worker_id <> %(worker_id)s AND seen_at BETWEEN now() - interval '1 minute' AND now() - interval '3 seconds'
@@ -21,7 +23,8 @@ UNION ALL
 SELECT span ->> 0, (span ->> 1)::integer, (span ->> 2)::bigint, (span ->> 3)::bigint, (in_hand -> 'records')::integer
 FROM silent, jsonb_array_elements(in_hand -> 'spans') AS span
 UNION ALL
-SELECT place ->> 0, (place ->> 1)::integer, coalesce(next_offset, 0), coalesce(next_offset, 0) + %(records)s, %(records)s
+SELECT
+    place ->> 0, (place ->> 1)::integer, coalesce(next_offset, 0), coalesce(next_offset, 0) + %(records)s, %(records)s
 FROM silent, jsonb_array_elements(held) AS place
 LEFT JOIN partition_progress ON topic = place ->> 0 AND partition = (place ->> 1)::integer
 WHERE in_hand IS NULL;
@@ -33,7 +36,8 @@ UPDATE worker_heartbeat SET in_hand = %(in_flight)s::jsonb WHERE worker_id = %(w
 -- name: resolve_crashes
 -- Resolve the crashes whose in-flight records are all counted.
 UPDATE worker_crash c SET settled_at = clock_timestamp()
-FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[]) AS t (topic, partition, next_offset)
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
+    AS t (topic, partition, next_offset)
 WHERE c.topic = t.topic AND c.partition = t.partition AND c.next_offset <= t.next_offset AND c.settled_at IS NULL;
 
 -- name: delete_old_crashes

@@ -4,7 +4,8 @@ SELECT
     topic, partition, "offset", CASE WHEN later_topics > 0 THEN topic_id END, event_id::text, reason, detail, parked_at,
     redriven_at
 FROM (
-    SELECT *, rank() OVER (PARTITION BY topic, partition, "offset" ORDER BY parked_at DESC, topic_id) - 1 AS later_topics
+    SELECT
+        *, rank() OVER (PARTITION BY topic, partition, "offset" ORDER BY parked_at DESC, topic_id) - 1 AS later_topics
     FROM parked_event
 ) AS dead_letter
 WHERE %(redriven)s OR redriven_at IS NULL
@@ -12,8 +13,8 @@ ORDER BY parked_at DESC, topic, partition, "offset"
 LIMIT %(limit)s;
 
 -- name: find_dead_letter
--- Return one dead letter and where its bytes are, or the bytes if Kafka refused it; without a topic id, of the latest topic
--- with this name.
+-- Return one dead letter and where its bytes are, or the bytes if Kafka refused it; without a topic id, of the latest
+-- topic with this name.
 SELECT
     event_id::text, reason, detail, parked_at, redriven_at, topic_id,
     letter_topic, letter_partition, letter_offset, event_key, event_value, event_headers

@@ -88,7 +88,7 @@ SELECT topic, partition, paused_at, records, bad FROM paused_partition WHERE rel
 ORDER BY topic, partition;
 
 -- name: workers
--- Return the time of the latest heartbeat, and the numbers of workers that are alive (10 s) and silent (10 s to 10 min).
+-- Return the time of the latest heartbeat, and the numbers of workers alive (within 10 s) and silent (10 s to 10 min).
 SELECT
     max(seen_at), count(*) FILTER (WHERE seen_at > now() - interval '10 seconds'),
     count(*) FILTER (WHERE seen_at <= now() - interval '10 seconds' AND seen_at > now() - interval '10 minutes')
