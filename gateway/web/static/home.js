@@ -19,15 +19,21 @@ function showNotice() {
   const line = byId("notice");
   if (lost) {
     line.dataset.state = "DOWN";
-    return write(line, `This page lost the gateway ${ago(lost.since)} ago, at ${timeOfDay(lost.since)}; reconnecting. The data shown is from before.`);
+    const when = `${ago(lost.since)} ago, at ${timeOfDay(lost.since)}`;
+    return write(line, `This page lost the gateway ${when}; reconnecting. The data shown is from before.`);
   }
   if (!status) return undefined;
   // A component that only needs another one is not listed: the other one is.
   const troubled = status.components.filter((one) => one.state !== "UP" && !one.message.startsWith("needs "));
   const down = troubled.some((one) => one.state === "DOWN");
   line.dataset.state = status.ready ? "UP" : down ? "DOWN" : "DEGRADED";
-  const words = troubled.map((one) => `${one.name} is ${stateWord(one.state)} since ${timeOfDay(one.stateChangeTime)} (${ago(one.stateChangeTime)})${one.message ? `: ${one.message}` : ""}`);
+  const words = troubled.map(describe);
   return write(line, status.ready ? "Everything is up." : `${words.join("; ") || "Not everything is up"}.`);
+}
+
+function describe(component) {
+  const { name, state, stateChangeTime: since, message } = component;
+  return `${name} is ${stateWord(state)} since ${timeOfDay(since)} (${ago(since)})${message ? `: ${message}` : ""}`;
 }
 
 function showComponents(components) {
@@ -85,7 +91,8 @@ async function showTop() {
     const bar = element("span", "", "share");
     bar.append(element("i"));
     bar.firstChild.style.width = `${(100 * Number(one.units)) / most}%`;
-    row.append(element("span", await nameOf(one.productId), "product"), element("b", count(one.units)), bar, element("small", `${one.productId} · ${money(one.revenue)}`));
+    const name = element("span", await nameOf(one.productId), "product");
+    row.append(name, element("b", count(one.units)), bar, element("small", `${one.productId} · ${money(one.revenue)}`));
     return row;
   }));
   byId("top").replaceChildren(...rows);

@@ -4,7 +4,11 @@ import { element, money, timeOfDay, write } from "./format.js";
 const ROWS = 8;
 const DRAW_MS = 250;
 const WORDS = {
-  ORDER_CREATED: "created", STOCK_ALLOCATED: "stock allocated", PAYMENT_COMPLETED: "paid", ORDER_SHIPPED: "shipped", ORDER_CANCELLED: "cancelled",
+  ORDER_CREATED: "created",
+  STOCK_ALLOCATED: "stock allocated",
+  PAYMENT_COMPLETED: "paid",
+  ORDER_SHIPPED: "shipped",
+  ORDER_CANCELLED: "cancelled",
 };
 
 export class LastOrders {
@@ -56,7 +60,9 @@ function makeRow(change) {
   order.title = change.orderId;
   const held = element("td");
   held.append(what);
-  row.append(element("td", timeOfDay(change.occurTime)), order, element("td", change.customerId, "customer"), held, element("td", money(change.totalPrice), "number"));
+  const customer = element("td", change.customerId, "customer");
+  const total = element("td", money(change.totalPrice), "number");
+  row.append(element("td", timeOfDay(change.occurTime)), order, customer, held, total);
   return row;
 }
 

@@ -2,7 +2,11 @@
 import { ago, count, element, money, timeOfDay } from "./format.js";
 
 const STORAGE_KEY = "ordermesh.verdict";
-const WORDS = { AGREES: "Orders and metrics agree.", IN_FLIGHT: "Orders and metrics agree; some events are in flight.", DIFFERS: "Orders and metrics differ." };
+const WORDS = {
+  AGREES: "Orders and metrics agree.",
+  IN_FLIGHT: "Orders and metrics agree; some events are in flight.",
+  DIFFERS: "Orders and metrics differ.",
+};
 const SHOWN_FINDINGS = 5;
 
 function kept() {
