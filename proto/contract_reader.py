@@ -1,15 +1,18 @@
-"""Reads a FileDescriptorSet with comments: messages, enums and methods by full name, each with its comment."""
+"""Reads a FileDescriptorSet: messages, enums and methods by full name, with their comments and rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from google.api import annotations_pb2, http_pb2
+from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf import descriptor_pb2 as pb
 
+from field_rules import RuleReader, behaviors, sentence
+
 Path = tuple[int, ...]
-# Field numbers of descriptor.proto, of which the paths of SourceCodeInfo consist.
+# Field numbers of descriptor.proto: the paths of SourceCodeInfo consist of them.
 FILE_MESSAGE, FILE_ENUM, FILE_SERVICE = 4, 5, 6
 MESSAGE_FIELD, MESSAGE_NESTED, MESSAGE_ENUM = 2, 3, 4
 ENUM_VALUE, SERVICE_METHOD = 2, 2
@@ -17,20 +20,37 @@ ENUM_VALUE, SERVICE_METHOD = 2, 2
 
 @dataclass(frozen=True)
 class Field:
-    """A field and its comment."""
+    """A field, its comment and its rules (ordermesh.options.v1.FieldRules)."""
 
     descriptor: pb.FieldDescriptorProto
     comment: str
+    rules: Any | None = None
 
     @property
     def repeated(self) -> bool:
-        """Tell whether there may be several values."""
+        """Return whether the field is repeated."""
         return self.descriptor.label == pb.FieldDescriptorProto.LABEL_REPEATED
 
     @property
     def type_name(self) -> str:
         """Return the full name of the message or enum, or nothing for a scalar."""
         return self.descriptor.type_name.removeprefix(".")
+
+    @property
+    def required(self) -> bool:
+        """Return whether a request without the field is refused."""
+        return field_behavior_pb2.REQUIRED in behaviors(self.descriptor)
+
+    @property
+    def output_only(self) -> bool:
+        """Return whether only the server sets the field."""
+        return field_behavior_pb2.OUTPUT_ONLY in behaviors(self.descriptor)
+
+    @property
+    def text(self) -> str:
+        """Return the comment as text, followed by the rules."""
+        required = "Required." if self.required else ""
+        return " ".join(part for part in (prose(self.comment), required, sentence(self.rules)) if part)
 
 
 @dataclass(frozen=True)
@@ -76,14 +96,16 @@ class Service:
 
 
 class Contracts:
-    """Everything that the contracts of the ordermesh packages say."""
+    """The contracts of the ordermesh packages."""
 
     def __init__(self, image: bytes) -> None:
         """Index the image, the bytes of a FileDescriptorSet with source info."""
         self.messages: dict[str, Message] = {}
         self.enums: dict[str, Enum] = {}
         self.services: list[Service] = []
-        for file in pb.FileDescriptorSet.FromString(image).file:
+        files = pb.FileDescriptorSet.FromString(image)
+        self._reader = RuleReader(files)
+        for file in files.file:
             if file.package.startswith("ordermesh."):
                 self._read_file(file)
         self.services.sort(key=lambda service: service.full_name)
@@ -102,7 +124,8 @@ class Contracts:
     ) -> None:
         short_name = outer + message.name
         fields = tuple(
-            Field(field, comments.get((*path, MESSAGE_FIELD, index), "")) for index, field in enumerate(message.field)
+            Field(field, comments.get((*path, MESSAGE_FIELD, index), ""), self._reader.rules(field))
+            for index, field in enumerate(message.field)
         )
         full_name = f"{package}.{short_name}"
         self.messages[full_name] = Message(full_name, short_name, comments.get(path, ""), fields)
@@ -138,7 +161,7 @@ def _service(package: str, service: pb.ServiceDescriptorProto, path: Path, comme
 
 
 def _bindings(rule: http_pb2.HttpRule) -> Iterator[tuple[str, str, str]]:
-    """List the rule and its additional ones; nothing for a method without REST form."""
+    """Yield the bindings of a rule; none for a method without REST form."""
     verb = rule.WhichOneof("pattern")
     if verb is not None:
         yield verb, getattr(rule, verb), rule.body
@@ -147,7 +170,7 @@ def _bindings(rule: http_pb2.HttpRule) -> Iterator[tuple[str, str, str]]:
 
 
 def prose(comment: str) -> str:
-    """Return a comment as text: lines of a paragraph joined, paragraphs kept, a JSON example left out."""
+    """Return a comment as text: the lines of a paragraph joined, without a JSON example at the end."""
     lines = [line.removeprefix(" ") for line in comment.split("\n")]
     kept = lines[: _example_start(lines)]
     paragraphs = "\n".join(line.strip() for line in kept).split("\n\n")

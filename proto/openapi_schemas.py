@@ -1,10 +1,10 @@
-"""Makes the JSON schemas of messages and enums as Envoy's transcoder prints them."""
+"""Generates the JSON schemas of messages and enums, in the form of Envoy's transcoder."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+import field_rules
 from contract_reader import Contracts, Enum, Field, Message, prose
 from google.protobuf import descriptor_pb2 as pb
 
@@ -24,27 +24,24 @@ WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.rpc.Status": {"$ref": "#/components/schemas/Error"},
 }
-RANGE = re.compile(r"\b(\d[\d,]*) to (\d[\d,]*\d|\d)( (?:printable )?characters)?")
-DEFAULT = re.compile(r"\b0 or absent means ([\d,]*\d)")
-ALPHABET = "characters of A-Z a-z 0-9 . _ -"
 
 ERROR: Schema = {
     "type": "object",
-    "description": "A google.rpc.Status: why a call was refused.",
+    "description": "A google.rpc.Status: why a call failed.",
     "required": ["code", "message"],
     "properties": {
         "code": {"type": "integer", "format": "int32", "description": "The gRPC status code, not the HTTP one."},
-        "message": {"type": "string", "description": "What is wrong, for people."},
+        "message": {"type": "string", "description": "The error as text."},
         "details": {
             "type": "array",
-            "description": "One google.rpc.ErrorInfo; with it BadRequest or RetryInfo where they apply.",
+            "description": "One google.rpc.ErrorInfo, and BadRequest or RetryInfo if they apply.",
             "items": {
                 "type": "object",
                 "required": ["@type"],
                 "properties": {
                     "@type": {
                         "type": "string",
-                        "description": "The detail's type, e.g. type.googleapis.com/google.rpc.ErrorInfo.",
+                        "description": "The type of the detail, such as type.googleapis.com/google.rpc.ErrorInfo.",
                     },
                     "reason": {"$ref": "#/components/schemas/ErrorReason"},
                 },
@@ -56,7 +53,7 @@ ERROR: Schema = {
 
 
 def schemas(contracts: Contracts, roots: set[str]) -> dict[str, Schema]:
-    """Return the schemas of these messages and of all that they hold, by short name."""
+    """Return the schemas of these messages and of all nested types, by short name."""
     found: dict[str, Schema] = {"Error": ERROR}
     waiting = sorted(roots)
     while waiting:
@@ -73,30 +70,31 @@ def schemas(contracts: Contracts, roots: set[str]) -> dict[str, Schema]:
 
 
 def message_schema(contracts: Contracts, message: Message) -> Schema:
-    """Return a message's schema, with the limits that its comments state."""
+    """Return the schema of a message."""
     properties = {field.descriptor.json_name: field_schema(contracts, field) for field in message.fields}
-    required = [field.descriptor.json_name for field in message.fields if is_required(field)]
+    required = [field.descriptor.json_name for field in message.fields if field.required]
     schema: Schema = {"type": "object", "description": prose(message.comment), "properties": properties}
     return schema | ({"required": required} if required else {})
 
 
 def enum_schema(enum: Enum) -> Schema:
-    """Return an enum's schema: its names, explained."""
+    """Return the schema of an enum: its names, with their descriptions."""
     lines = [f"- `{name}`: {prose(comment)}" for name, comment in enum.values]
     description = "\n".join([prose(enum.comment), "", *lines])
     return {"type": "string", "description": description, "enum": [name for name, _ in enum.values]}
 
 
 def field_schema(contracts: Contracts, field: Field) -> Schema:
-    """Return a field's schema with its comment."""
+    """Return the schema of a field, with its description and rules."""
     base = _type_schema(contracts, field)
-    description = prose(field.comment)
+    told: Schema = {"description": field.text} | ({"readOnly": True} if field.output_only else {})
+    rules = field_rules.schema(field.rules, is_integer_text=field.descriptor.type == Kind.TYPE_INT64)
     if field.repeated:
-        return {"type": "array", "description": description, "items": base} | limits(field)
+        return {"type": "array"} | told | {"items": base} | rules
     if "$ref" in base:
-        # What stands beside a $ref is ignored in OpenAPI 3.0, so the comment needs a schema around it.
-        return {"description": description, "allOf": [base]}
-    return base | {"description": description} | limits(field)
+        # OpenAPI 3.0 ignores everything beside a $ref, so the description needs a schema around it.
+        return told | {"allOf": [base]}
+    return base | told | rules
 
 
 def _type_schema(contracts: Contracts, field: Field) -> Schema:
@@ -106,34 +104,3 @@ def _type_schema(contracts: Contracts, field: Field) -> Schema:
         return WELL_KNOWN[field.type_name]
     held = contracts.messages.get(field.type_name) or contracts.enums[field.type_name]
     return {"$ref": f"#/components/schemas/{held.short_name}"}
-
-
-def limits(field: Field) -> Schema:
-    """Return the limits that a field's comment states, such as "1 to 64 characters" or "1 to 300; 0 means 30"."""
-    stated = RANGE.search(field.comment)
-    if stated is None:
-        return {}
-    low, high = _number(stated[1]), _number(stated[2])
-    if field.repeated:
-        return {"minItems": low, "maxItems": high}
-    if stated[3]:
-        pattern = {"pattern": r"^(?!\.\.?$)[A-Za-z0-9._-]+$"} if ALPHABET in field.comment else {}
-        return {"minLength": low, "maxLength": high} | pattern
-    if field.descriptor.type in (Kind.TYPE_INT32, Kind.TYPE_DOUBLE):
-        default = DEFAULT.search(field.comment)
-        absent = {"default": _number(default[1])} if default else {}
-        return {"minimum": 0 if default else low, "maximum": high} | absent
-    return {}
-
-
-def is_required(field: Field) -> bool:
-    """Tell whether a request without the field is refused: said so, or a range that its default lies outside of."""
-    if "Required" in field.comment:
-        return True
-    stated = RANGE.search(field.comment)
-    optional = "Optional" in field.comment or DEFAULT.search(field.comment)
-    return stated is not None and not optional and _number(stated[1]) > 0
-
-
-def _number(text: str) -> int:
-    return int(text.replace(",", ""))

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AnalyticsServiceStub:
-    """Reads the metrics, each of which counts every event exactly once.
+    """Reads the metrics. Every event is counted exactly once.
     """
 
     def __init__(self, channel):
@@ -58,32 +58,32 @@ class AnalyticsServiceStub:
 
 
 class AnalyticsServiceServicer:
-    """Reads the metrics, each of which counts every event exactly once.
+    """Reads the metrics. Every event is counted exactly once.
     """
 
     def ListMetrics(self, request, context):
-        """Returns one page of metrics by name and dimension.
+        """Returns one page of metrics, sorted by name and dimension.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSalesSummary(self, request, context):
-        """Returns the totals.
+        """Returns the totals of all orders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TopProducts(self, request, context):
-        """Returns the products that sold most.
+        """Returns the products with the highest sales.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def OrdersPerMinute(self, request, context):
-        """Returns orders and revenue minute by minute, oldest first; minutes without orders are left out.
+        """Returns orders and revenue per minute, oldest first; minutes without orders are omitted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalyticsService:
-    """Reads the metrics, each of which counts every event exactly once.
+    """Reads the metrics. Every event is counted exactly once.
     """
 
     @staticmethod

@@ -24,57 +24,66 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/gateway/v1/pipeline.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xe5\x0c\n\x0ePipelineStatus\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06intake\x18\x02 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Intake\x12;\n\x06outbox\x18\x03 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Outbox\x12\x39\n\x05kafka\x18\x04 \x01(\x0b\x32*.ordermesh.gateway.v1.PipelineStatus.Kafka\x12\x43\n\nprocessing\x18\x05 \x01(\x0b\x32/.ordermesh.gateway.v1.PipelineStatus.Processing\x12\x42\n\ncomponents\x18\x06 \x03(\x0b\x32..ordermesh.gateway.v1.PipelineStatus.Component\x12\r\n\x05ready\x18\x07 \x01(\x08\x1a\xd8\x01\n\x06Intake\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x19\n\x11orders_per_second\x18\x02 \x01(\x01\x12\x12\n\nbackorders\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\x04 \x01(\x01\x12\x15\n\rrefused_share\x18\x05 \x01(\x01\x12\x14\n\x0c\x66\x61iled_share\x18\x06 \x01(\x01\x12\x42\n\x0c\x63\x61ll_latency\x18\x07 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a\xbd\x01\n\x06Outbox\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x03\x12\x1e\n\x16oldest_pending_seconds\x18\x03 \x01(\x01\x12\x17\n\x0fpublished_total\x18\x04 \x01(\x03\x12\x1c\n\x14published_per_second\x18\x05 \x01(\x01\x12=\n\x07latency\x18\x06 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a^\n\x05Kafka\x12\x18\n\x10\x65nd_offset_total\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rokers\x18\x02 \x01(\x05\x12\x14\n\x0c\x63onsumer_lag\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x04 \x01(\x03\x1a\xb5\x02\n\nProcessing\x12\x15\n\rcounted_total\x18\x01 \x01(\x03\x12\x1a\n\x12\x63ounted_per_second\x18\x02 \x01(\x01\x12\x0f\n\x07workers\x18\x03 \x01(\x05\x12=\n\x07latency\x18\x04 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x12\x1a\n\x12\x64\x65\x61\x64_letters_total\x18\x05 \x01(\x03\x12\x1f\n\x17\x64\x65\x61\x64_letters_per_second\x18\x06 \x01(\x01\x12\x16\n\x0eworker_crashes\x18\x07 \x01(\x05\x12O\n\x11paused_partitions\x18\x08 \x03(\x0b\x32\x34.ordermesh.gateway.v1.PipelineStatus.PausedPartition\x1a\x81\x01\n\x0fPausedPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12.\n\npause_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07records\x18\x04 \x01(\x05\x12\x0b\n\x03\x62\x61\x64\x18\x05 \x01(\x05\x1a)\n\x07Latency\x12\x0e\n\x06p50_ms\x18\x01 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x02 \x01(\x01\x1a\xf4\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x43\n\x05state\x18\x02 \x01(\x0e\x32\x34.ordermesh.gateway.v1.PipelineStatus.Component.State\x12\x35\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"L\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x08\n\x04\x44OWN\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\")\n\x12WatchStatusRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\x05\"]\n\x13WatchStatusResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x34\n\x06status\x18\x02 \x01(\x0b\x32$.ordermesh.gateway.v1.PipelineStatus\"(\n\x10ReconcileRequest\x12\x14\n\x0cwait_seconds\x18\x01 \x01(\x05\"\xcb\x07\n\x11ReconcileResponse\x12@\n\x07verdict\x18\x01 \x01(\x0e\x32/.ordermesh.gateway.v1.ReconcileResponse.Verdict\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x41\n\tpublished\x18\x03 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12?\n\x07\x63ounted\x18\x04 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12\x11\n\tin_flight\x18\x05 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x03\x12\x41\n\x08\x66indings\x18\x07 \x03(\x0b\x32/.ordermesh.gateway.v1.ReconcileResponse.Finding\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x03\x12\x37\n\x13\x63overage_start_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xde\x02\n\x07\x46inding\x12\x42\n\x04kind\x18\x01 \x01(\x0e\x32\x34.ordermesh.gateway.v1.ReconcileResponse.Finding.Kind\x12\x35\n\x11minute_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmetric_name\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\x01\x12\x11\n\tevent_ids\x18\x07 \x03(\t\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x12\x0f\n\x07message\x18\t \x01(\t\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04LOST\x10\x01\x12\x0b\n\x07PHANTOM\x10\x02\x12\n\n\x06METRIC\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06MINUTE\x10\x05\x1aH\n\x06Totals\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x0e\n\x06orders\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x12\r\n\x05units\x18\x04 \x01(\x03\"J\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\n\n\x06\x41GREES\x10\x01\x12\r\n\tIN_FLIGHT\x10\x02\x12\x0b\n\x07\x44IFFERS\x10\x03\x32\x94\x03\n\x0fPipelineService\x12v\n\tGetStatus\x12&.ordermesh.gateway.v1.GetStatusRequest\x1a$.ordermesh.gateway.v1.PipelineStatus\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/pipeline/status\x12\x87\x01\n\x0bWatchStatus\x12(.ordermesh.gateway.v1.WatchStatusRequest\x1a).ordermesh.gateway.v1.WatchStatusResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/pipeline/status:watch0\x01\x12\x7f\n\tReconcile\x12&.ordermesh.gateway.v1.ReconcileRequest\x1a\'.ordermesh.gateway.v1.ReconcileResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/pipeline:reconcile:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/gateway/v1/pipeline.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ordermesh/options/v1/options.proto\"\x12\n\x10GetStatusRequest\"\xf9\x0c\n\x0ePipelineStatus\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06intake\x18\x02 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Intake\x12;\n\x06outbox\x18\x03 \x01(\x0b\x32+.ordermesh.gateway.v1.PipelineStatus.Outbox\x12\x39\n\x05kafka\x18\x04 \x01(\x0b\x32*.ordermesh.gateway.v1.PipelineStatus.Kafka\x12\x43\n\nprocessing\x18\x05 \x01(\x0b\x32/.ordermesh.gateway.v1.PipelineStatus.Processing\x12\x42\n\ncomponents\x18\x06 \x03(\x0b\x32..ordermesh.gateway.v1.PipelineStatus.Component\x12\r\n\x05ready\x18\x07 \x01(\x08\x1a\xec\x01\n\x06Intake\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x19\n\x11orders_per_second\x18\x02 \x01(\x01\x12\x12\n\nbackorders\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\x04 \x01(\x01\x12\x1f\n\rrefused_share\x18\x05 \x01(\x01\x42\x08\x82\xdd\x18\x04\n\x02\x10\x01\x12\x1e\n\x0c\x66\x61iled_share\x18\x06 \x01(\x01\x42\x08\x82\xdd\x18\x04\n\x02\x10\x01\x12\x42\n\x0c\x63\x61ll_latency\x18\x07 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a\xbd\x01\n\x06Outbox\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x03\x12\x1e\n\x16oldest_pending_seconds\x18\x03 \x01(\x01\x12\x17\n\x0fpublished_total\x18\x04 \x01(\x03\x12\x1c\n\x14published_per_second\x18\x05 \x01(\x01\x12=\n\x07latency\x18\x06 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x1a^\n\x05Kafka\x12\x18\n\x10\x65nd_offset_total\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rokers\x18\x02 \x01(\x05\x12\x14\n\x0c\x63onsumer_lag\x18\x03 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x04 \x01(\x03\x1a\xb5\x02\n\nProcessing\x12\x15\n\rcounted_total\x18\x01 \x01(\x03\x12\x1a\n\x12\x63ounted_per_second\x18\x02 \x01(\x01\x12\x0f\n\x07workers\x18\x03 \x01(\x05\x12=\n\x07latency\x18\x04 \x01(\x0b\x32,.ordermesh.gateway.v1.PipelineStatus.Latency\x12\x1a\n\x12\x64\x65\x61\x64_letters_total\x18\x05 \x01(\x03\x12\x1f\n\x17\x64\x65\x61\x64_letters_per_second\x18\x06 \x01(\x01\x12\x16\n\x0eworker_crashes\x18\x07 \x01(\x05\x12O\n\x11paused_partitions\x18\x08 \x03(\x0b\x32\x34.ordermesh.gateway.v1.PipelineStatus.PausedPartition\x1a\x81\x01\n\x0fPausedPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12.\n\npause_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07records\x18\x04 \x01(\x05\x12\x0b\n\x03\x62\x61\x64\x18\x05 \x01(\x05\x1a)\n\x07Latency\x12\x0e\n\x06p50_ms\x18\x01 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x02 \x01(\x01\x1a\xf4\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x43\n\x05state\x18\x02 \x01(\x0e\x32\x34.ordermesh.gateway.v1.PipelineStatus.Component.State\x12\x35\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"L\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x08\n\x04\x44OWN\x10\x02\x12\x0c\n\x08\x44\x45GRADED\x10\x03\x12\x0c\n\x08\x44RAINING\x10\x04\";\n\x12WatchStatusRequest\x12%\n\x0binterval_ms\x18\x01 \x01(\x05\x42\x10\x82\xdd\x18\x0c\n\n\x08\xc8\x01\x10\xe0\xd4\x03\x18\xe8\x07\"]\n\x13WatchStatusResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x34\n\x06status\x18\x02 \x01(\x0b\x32$.ordermesh.gateway.v1.PipelineStatus\"7\n\x10ReconcileRequest\x12#\n\x0cwait_seconds\x18\x01 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xac\x02\x18\x1e\"\xcb\x07\n\x11ReconcileResponse\x12@\n\x07verdict\x18\x01 \x01(\x0e\x32/.ordermesh.gateway.v1.ReconcileResponse.Verdict\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x41\n\tpublished\x18\x03 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12?\n\x07\x63ounted\x18\x04 \x01(\x0b\x32..ordermesh.gateway.v1.ReconcileResponse.Totals\x12\x11\n\tin_flight\x18\x05 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x03\x12\x41\n\x08\x66indings\x18\x07 \x03(\x0b\x32/.ordermesh.gateway.v1.ReconcileResponse.Finding\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\t \x01(\x03\x12\x37\n\x13\x63overage_start_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xde\x02\n\x07\x46inding\x12\x42\n\x04kind\x18\x01 \x01(\x0e\x32\x34.ordermesh.gateway.v1.ReconcileResponse.Finding.Kind\x12\x35\n\x11minute_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmetric_name\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\x01\x12\x11\n\tevent_ids\x18\x07 \x03(\t\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x12\x0f\n\x07message\x18\t \x01(\t\"U\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04LOST\x10\x01\x12\x0b\n\x07PHANTOM\x10\x02\x12\n\n\x06METRIC\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06MINUTE\x10\x05\x1aH\n\x06Totals\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x0e\n\x06orders\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x12\r\n\x05units\x18\x04 \x01(\x03\"J\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\n\n\x06\x41GREES\x10\x01\x12\r\n\tIN_FLIGHT\x10\x02\x12\x0b\n\x07\x44IFFERS\x10\x03\x32\x94\x03\n\x0fPipelineService\x12v\n\tGetStatus\x12&.ordermesh.gateway.v1.GetStatusRequest\x1a$.ordermesh.gateway.v1.PipelineStatus\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/pipeline/status\x12\x87\x01\n\x0bWatchStatus\x12(.ordermesh.gateway.v1.WatchStatusRequest\x1a).ordermesh.gateway.v1.WatchStatusResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/pipeline/status:watch0\x01\x12\x7f\n\tReconcile\x12&.ordermesh.gateway.v1.ReconcileRequest\x1a\'.ordermesh.gateway.v1.ReconcileResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/pipeline:reconcile:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.gateway.v1.pipeline_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PIPELINESTATUS_INTAKE'].fields_by_name['refused_share']._loaded_options = None
+  _globals['_PIPELINESTATUS_INTAKE'].fields_by_name['refused_share']._serialized_options = b'\202\335\030\004\n\002\020\001'
+  _globals['_PIPELINESTATUS_INTAKE'].fields_by_name['failed_share']._loaded_options = None
+  _globals['_PIPELINESTATUS_INTAKE'].fields_by_name['failed_share']._serialized_options = b'\202\335\030\004\n\002\020\001'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['interval_ms']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['interval_ms']._serialized_options = b'\202\335\030\014\n\n\010\310\001\020\340\324\003\030\350\007'
+  _globals['_RECONCILEREQUEST'].fields_by_name['wait_seconds']._loaded_options = None
+  _globals['_RECONCILEREQUEST'].fields_by_name['wait_seconds']._serialized_options = b'\202\335\030\t\n\007\010\001\020\254\002\030\036'
   _globals['_PIPELINESERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_PIPELINESERVICE'].methods_by_name['GetStatus']._serialized_options = b'\202\323\344\223\002\025\022\023/v1/pipeline/status'
   _globals['_PIPELINESERVICE'].methods_by_name['WatchStatus']._loaded_options = None
   _globals['_PIPELINESERVICE'].methods_by_name['WatchStatus']._serialized_options = b'\202\323\344\223\002\033\022\031/v1/pipeline/status:watch'
   _globals['_PIPELINESERVICE'].methods_by_name['Reconcile']._loaded_options = None
   _globals['_PIPELINESERVICE'].methods_by_name['Reconcile']._serialized_options = b'\202\323\344\223\002\033\"\026/v1/pipeline:reconcile:\001*'
-  _globals['_GETSTATUSREQUEST']._serialized_start=124
-  _globals['_GETSTATUSREQUEST']._serialized_end=142
-  _globals['_PIPELINESTATUS']._serialized_start=145
-  _globals['_PIPELINESTATUS']._serialized_end=1782
-  _globals['_PIPELINESTATUS_INTAKE']._serialized_start=544
-  _globals['_PIPELINESTATUS_INTAKE']._serialized_end=760
-  _globals['_PIPELINESTATUS_OUTBOX']._serialized_start=763
-  _globals['_PIPELINESTATUS_OUTBOX']._serialized_end=952
-  _globals['_PIPELINESTATUS_KAFKA']._serialized_start=954
-  _globals['_PIPELINESTATUS_KAFKA']._serialized_end=1048
-  _globals['_PIPELINESTATUS_PROCESSING']._serialized_start=1051
-  _globals['_PIPELINESTATUS_PROCESSING']._serialized_end=1360
-  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_start=1363
-  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_end=1492
-  _globals['_PIPELINESTATUS_LATENCY']._serialized_start=1494
-  _globals['_PIPELINESTATUS_LATENCY']._serialized_end=1535
-  _globals['_PIPELINESTATUS_COMPONENT']._serialized_start=1538
-  _globals['_PIPELINESTATUS_COMPONENT']._serialized_end=1782
-  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_start=1706
-  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_end=1782
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=1784
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=1825
-  _globals['_WATCHSTATUSRESPONSE']._serialized_start=1827
-  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1920
-  _globals['_RECONCILEREQUEST']._serialized_start=1922
-  _globals['_RECONCILEREQUEST']._serialized_end=1962
-  _globals['_RECONCILERESPONSE']._serialized_start=1965
-  _globals['_RECONCILERESPONSE']._serialized_end=2936
-  _globals['_RECONCILERESPONSE_FINDING']._serialized_start=2436
-  _globals['_RECONCILERESPONSE_FINDING']._serialized_end=2786
-  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_start=2701
-  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_end=2786
-  _globals['_RECONCILERESPONSE_TOTALS']._serialized_start=2788
-  _globals['_RECONCILERESPONSE_TOTALS']._serialized_end=2860
-  _globals['_RECONCILERESPONSE_VERDICT']._serialized_start=2862
-  _globals['_RECONCILERESPONSE_VERDICT']._serialized_end=2936
-  _globals['_PIPELINESERVICE']._serialized_start=2939
-  _globals['_PIPELINESERVICE']._serialized_end=3343
+  _globals['_GETSTATUSREQUEST']._serialized_start=160
+  _globals['_GETSTATUSREQUEST']._serialized_end=178
+  _globals['_PIPELINESTATUS']._serialized_start=181
+  _globals['_PIPELINESTATUS']._serialized_end=1838
+  _globals['_PIPELINESTATUS_INTAKE']._serialized_start=580
+  _globals['_PIPELINESTATUS_INTAKE']._serialized_end=816
+  _globals['_PIPELINESTATUS_OUTBOX']._serialized_start=819
+  _globals['_PIPELINESTATUS_OUTBOX']._serialized_end=1008
+  _globals['_PIPELINESTATUS_KAFKA']._serialized_start=1010
+  _globals['_PIPELINESTATUS_KAFKA']._serialized_end=1104
+  _globals['_PIPELINESTATUS_PROCESSING']._serialized_start=1107
+  _globals['_PIPELINESTATUS_PROCESSING']._serialized_end=1416
+  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_start=1419
+  _globals['_PIPELINESTATUS_PAUSEDPARTITION']._serialized_end=1548
+  _globals['_PIPELINESTATUS_LATENCY']._serialized_start=1550
+  _globals['_PIPELINESTATUS_LATENCY']._serialized_end=1591
+  _globals['_PIPELINESTATUS_COMPONENT']._serialized_start=1594
+  _globals['_PIPELINESTATUS_COMPONENT']._serialized_end=1838
+  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_start=1762
+  _globals['_PIPELINESTATUS_COMPONENT_STATE']._serialized_end=1838
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=1840
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=1899
+  _globals['_WATCHSTATUSRESPONSE']._serialized_start=1901
+  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1994
+  _globals['_RECONCILEREQUEST']._serialized_start=1996
+  _globals['_RECONCILEREQUEST']._serialized_end=2051
+  _globals['_RECONCILERESPONSE']._serialized_start=2054
+  _globals['_RECONCILERESPONSE']._serialized_end=3025
+  _globals['_RECONCILERESPONSE_FINDING']._serialized_start=2525
+  _globals['_RECONCILERESPONSE_FINDING']._serialized_end=2875
+  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_start=2790
+  _globals['_RECONCILERESPONSE_FINDING_KIND']._serialized_end=2875
+  _globals['_RECONCILERESPONSE_TOTALS']._serialized_start=2877
+  _globals['_RECONCILERESPONSE_TOTALS']._serialized_end=2949
+  _globals['_RECONCILERESPONSE_VERDICT']._serialized_start=2951
+  _globals['_RECONCILERESPONSE_VERDICT']._serialized_end=3025
+  _globals['_PIPELINESERVICE']._serialized_start=3028
+  _globals['_PIPELINESERVICE']._serialized_end=3432
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PipelineServiceStub:
-    """Watches the pipeline and proves that nothing was lost or counted twice.
+    """Reports the status of the pipeline and proves that no event was lost or counted twice.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,25 @@ class PipelineServiceStub:
 
 
 class PipelineServiceServicer:
-    """Watches the pipeline and proves that nothing was lost or counted twice.
+    """Reports the status of the pipeline and proves that no event was lost or counted twice.
     """
 
     def GetStatus(self, request, context):
-        """Returns how every stage is doing now. A part that does not answer is shown as down; the call itself does not fail for it.
+        """Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchStatus(self, request, context):
-        """Sends the status again and again. Over REST these are server-sent events.
+        """Streams the status at an interval. Over REST these are server-sent events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reconcile(self, request, context):
-        """Compares the orders with the metrics, under traffic too, and names what differs.
+        """Compares the orders with the metrics and reports every difference. It works under load too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ def add_PipelineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PipelineService:
-    """Watches the pipeline and proves that nothing was lost or counted twice.
+    """Reports the status of the pipeline and proves that no event was lost or counted twice.
     """
 
     @staticmethod

@@ -26,36 +26,47 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ordermesh.analytics.v1 import analytics_pb2 as ordermesh_dot_analytics_dot_v1_dot_analytics__pb2
 from ordermesh.events.v1 import events_pb2 as ordermesh_dot_events_dot_v1_dot_events__pb2
+from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot_options__pb2
 from ordermesh.orders.v1 import orders_pb2 as ordermesh_dot_orders_dot_v1_dot_orders__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/gateway/v1/watch.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&ordermesh/analytics/v1/analytics.proto\x1a ordermesh/events/v1/events.proto\x1a ordermesh/orders/v1/orders.proto\"W\n\x12WatchOrdersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\t\x12\x14\n\x0cheartbeat_ms\x18\x03 \x01(\x05\"\x80\x02\n\x13WatchOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x33\n\x06\x63hange\x18\x02 \x01(\x0b\x32!.ordermesh.gateway.v1.OrderChangeH\x00\x12\x34\n\theartbeat\x18\x03 \x01(\x0b\x32\x1f.ordermesh.gateway.v1.HeartbeatH\x00\x12,\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x1b.ordermesh.gateway.v1.EndedH\x00\x12\x36\n\x07skipped\x18\x05 \x01(\x0b\x32#.ordermesh.gateway.v1.SkippedRecordH\x00\x42\x06\n\x04\x62ody\"B\n\rSkippedRecord\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xa8\x02\n\x0bOrderChange\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.ordermesh.events.v1.EventType\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x05\x12\x31\n\x06status\x18\x05 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12:\n\x0fprevious_status\x18\x06 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x07 \x01(\x01\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\tHeartbeat\x12-\n\tsend_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x05\x45nded\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"X\n\x13WatchMetricsRequest\x12\x16\n\x0e\x61\x66ter_revision\x18\x01 \x01(\t\x12\x13\n\x0binterval_ms\x18\x02 \x01(\x05\x12\x14\n\x0cheartbeat_ms\x18\x03 \x01(\x05\"\xcd\x01\n\x14WatchMetricsResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x37\n\x07summary\x18\x02 \x01(\x0b\x32$.ordermesh.analytics.v1.SalesSummaryH\x00\x12\x34\n\theartbeat\x18\x03 \x01(\x0b\x32\x1f.ordermesh.gateway.v1.HeartbeatH\x00\x12,\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x1b.ordermesh.gateway.v1.EndedH\x00\x42\x06\n\x04\x62ody2\xcb\x02\n\x0cWatchService\x12\x97\x01\n\x0bWatchOrders\x12(.ordermesh.gateway.v1.WatchOrdersRequest\x1a).ordermesh.gateway.v1.WatchOrdersResponse\"1\x82\xd3\xe4\x93\x02+\x12\x10/v1/orders:watchZ\x17\x12\x15/v1/orders:watchLines0\x01\x12\xa0\x01\n\x0cWatchMetrics\x12).ordermesh.gateway.v1.WatchMetricsRequest\x1a*.ordermesh.gateway.v1.WatchMetricsResponse\"7\x82\xd3\xe4\x93\x02\x31\x12\x13/v1/analytics:watchZ\x1a\x12\x18/v1/analytics:watchLines0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/gateway/v1/watch.proto\x12\x14ordermesh.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&ordermesh/analytics/v1/analytics.proto\x1a ordermesh/events/v1/events.proto\x1a\"ordermesh/options/v1/options.proto\x1a ordermesh/orders/v1/orders.proto\"w\n\x12WatchOrdersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12$\n\x0e\x61\x66ter_revision\x18\x02 \x01(\tB\x0c\x82\xdd\x18\x08\x12\x06\x10\x80\x80\x01\x30\x02\x12&\n\x0cheartbeat_ms\x18\x03 \x01(\x05\x42\x10\x82\xdd\x18\x0c\n\n\x08\xf4\x03\x10\xe0\xd4\x03\x18\x88\'\"\x80\x02\n\x13WatchOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x33\n\x06\x63hange\x18\x02 \x01(\x0b\x32!.ordermesh.gateway.v1.OrderChangeH\x00\x12\x34\n\theartbeat\x18\x03 \x01(\x0b\x32\x1f.ordermesh.gateway.v1.HeartbeatH\x00\x12,\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x1b.ordermesh.gateway.v1.EndedH\x00\x12\x36\n\x07skipped\x18\x05 \x01(\x0b\x32#.ordermesh.gateway.v1.SkippedRecordH\x00\x42\x06\n\x04\x62ody\"B\n\rSkippedRecord\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xa8\x02\n\x0bOrderChange\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.ordermesh.events.v1.EventType\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x05\x12\x31\n\x06status\x18\x05 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12:\n\x0fprevious_status\x18\x06 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x07 \x01(\x01\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\tHeartbeat\x12-\n\tsend_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x05\x45nded\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8a\x01\n\x13WatchMetricsRequest\x12$\n\x0e\x61\x66ter_revision\x18\x01 \x01(\tB\x0c\x82\xdd\x18\x08\x12\x06\x10\x80\x80\x01\x30\x02\x12%\n\x0binterval_ms\x18\x02 \x01(\x05\x42\x10\x82\xdd\x18\x0c\n\n\x08\xc8\x01\x10\xe0\xd4\x03\x18\xe8\x07\x12&\n\x0cheartbeat_ms\x18\x03 \x01(\x05\x42\x10\x82\xdd\x18\x0c\n\n\x08\xf4\x03\x10\xe0\xd4\x03\x18\x88\'\"\xcd\x01\n\x14WatchMetricsResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x37\n\x07summary\x18\x02 \x01(\x0b\x32$.ordermesh.analytics.v1.SalesSummaryH\x00\x12\x34\n\theartbeat\x18\x03 \x01(\x0b\x32\x1f.ordermesh.gateway.v1.HeartbeatH\x00\x12,\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x1b.ordermesh.gateway.v1.EndedH\x00\x42\x06\n\x04\x62ody2\xcb\x02\n\x0cWatchService\x12\x97\x01\n\x0bWatchOrders\x12(.ordermesh.gateway.v1.WatchOrdersRequest\x1a).ordermesh.gateway.v1.WatchOrdersResponse\"1\x82\xd3\xe4\x93\x02+\x12\x10/v1/orders:watchZ\x17\x12\x15/v1/orders:watchLines0\x01\x12\xa0\x01\n\x0cWatchMetrics\x12).ordermesh.gateway.v1.WatchMetricsRequest\x1a*.ordermesh.gateway.v1.WatchMetricsResponse\"7\x82\xd3\xe4\x93\x02\x31\x12\x13/v1/analytics:watchZ\x1a\x12\x18/v1/analytics:watchLines0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.gateway.v1.watch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_WATCHORDERSREQUEST'].fields_by_name['after_revision']._loaded_options = None
+  _globals['_WATCHORDERSREQUEST'].fields_by_name['after_revision']._serialized_options = b'\202\335\030\010\022\006\020\200\200\0010\002'
+  _globals['_WATCHORDERSREQUEST'].fields_by_name['heartbeat_ms']._loaded_options = None
+  _globals['_WATCHORDERSREQUEST'].fields_by_name['heartbeat_ms']._serialized_options = b'\202\335\030\014\n\n\010\364\003\020\340\324\003\030\210\''
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['after_revision']._loaded_options = None
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['after_revision']._serialized_options = b'\202\335\030\010\022\006\020\200\200\0010\002'
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['interval_ms']._loaded_options = None
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['interval_ms']._serialized_options = b'\202\335\030\014\n\n\010\310\001\020\340\324\003\030\350\007'
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['heartbeat_ms']._loaded_options = None
+  _globals['_WATCHMETRICSREQUEST'].fields_by_name['heartbeat_ms']._serialized_options = b'\202\335\030\014\n\n\010\364\003\020\340\324\003\030\210\''
   _globals['_WATCHSERVICE'].methods_by_name['WatchOrders']._loaded_options = None
   _globals['_WATCHSERVICE'].methods_by_name['WatchOrders']._serialized_options = b'\202\323\344\223\002+\022\020/v1/orders:watchZ\027\022\025/v1/orders:watchLines'
   _globals['_WATCHSERVICE'].methods_by_name['WatchMetrics']._loaded_options = None
   _globals['_WATCHSERVICE'].methods_by_name['WatchMetrics']._serialized_options = b'\202\323\344\223\0021\022\023/v1/analytics:watchZ\032\022\030/v1/analytics:watchLines'
-  _globals['_WATCHORDERSREQUEST']._serialized_start=229
-  _globals['_WATCHORDERSREQUEST']._serialized_end=316
-  _globals['_WATCHORDERSRESPONSE']._serialized_start=319
-  _globals['_WATCHORDERSRESPONSE']._serialized_end=575
-  _globals['_SKIPPEDRECORD']._serialized_start=577
-  _globals['_SKIPPEDRECORD']._serialized_end=643
-  _globals['_ORDERCHANGE']._serialized_start=646
-  _globals['_ORDERCHANGE']._serialized_end=942
-  _globals['_HEARTBEAT']._serialized_start=944
-  _globals['_HEARTBEAT']._serialized_end=1002
-  _globals['_ENDED']._serialized_start=1004
-  _globals['_ENDED']._serialized_end=1042
-  _globals['_WATCHMETRICSREQUEST']._serialized_start=1044
-  _globals['_WATCHMETRICSREQUEST']._serialized_end=1132
-  _globals['_WATCHMETRICSRESPONSE']._serialized_start=1135
-  _globals['_WATCHMETRICSRESPONSE']._serialized_end=1340
-  _globals['_WATCHSERVICE']._serialized_start=1343
-  _globals['_WATCHSERVICE']._serialized_end=1674
+  _globals['_WATCHORDERSREQUEST']._serialized_start=265
+  _globals['_WATCHORDERSREQUEST']._serialized_end=384
+  _globals['_WATCHORDERSRESPONSE']._serialized_start=387
+  _globals['_WATCHORDERSRESPONSE']._serialized_end=643
+  _globals['_SKIPPEDRECORD']._serialized_start=645
+  _globals['_SKIPPEDRECORD']._serialized_end=711
+  _globals['_ORDERCHANGE']._serialized_start=714
+  _globals['_ORDERCHANGE']._serialized_end=1010
+  _globals['_HEARTBEAT']._serialized_start=1012
+  _globals['_HEARTBEAT']._serialized_end=1070
+  _globals['_ENDED']._serialized_start=1072
+  _globals['_ENDED']._serialized_end=1110
+  _globals['_WATCHMETRICSREQUEST']._serialized_start=1113
+  _globals['_WATCHMETRICSREQUEST']._serialized_end=1251
+  _globals['_WATCHMETRICSRESPONSE']._serialized_start=1254
+  _globals['_WATCHMETRICSRESPONSE']._serialized_end=1459
+  _globals['_WATCHSERVICE']._serialized_start=1462
+  _globals['_WATCHSERVICE']._serialized_end=1793
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ordermesh.analytics.v1 import analytics_pb2 as _analytics_pb2
 from ordermesh.events.v1 import events_pb2 as _events_pb2
+from ordermesh.options.v1 import options_pb2 as _options_pb2
 from ordermesh.orders.v1 import orders_pb2 as _orders_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderLedgerServiceStub:
-    """What the orders database stored and published.
+    """Sums and ids of the events in the orders database.
     """
 
     def __init__(self, channel):
@@ -63,18 +63,18 @@ class OrderLedgerServiceStub:
 
 
 class OrderLedgerServiceServicer:
-    """What the orders database stored and published.
+    """Sums and ids of the events in the orders database.
     """
 
     def GetOrderProgress(self, request, context):
-        """Returns how far storing and publishing have come.
+        """Returns the progress of orders and of the publisher.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamOrderLedger(self, request, context):
-        """Streams the published events summed by minute, at one snapshot, after a head with the sums of what is not published.
+        """Streams the sums of published events by minute, from one snapshot, after a head with the events that are not published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,14 +88,14 @@ class OrderLedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindEvents(self, request, context):
-        """Returns which of these events the outbox knows, in any status.
+        """Returns which of these events are in the outbox, in any status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamProductSums(self, request, context):
-        """Streams units and revenue by product, summed from the orders themselves.
+        """Streams units and revenue by product, summed from the orders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_OrderLedgerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderLedgerService:
-    """What the orders database stored and published.
+    """Sums and ids of the events in the orders database.
     """
 
     @staticmethod
@@ -278,7 +278,7 @@ class OrderLedgerService:
 
 
 class AnalyticsLedgerServiceStub:
-    """What the analytics database counted and set aside.
+    """Sums and ids of the events in the analytics database.
     """
 
     def __init__(self, channel):
@@ -315,39 +315,39 @@ class AnalyticsLedgerServiceStub:
 
 
 class AnalyticsLedgerServiceServicer:
-    """What the analytics database counted and set aside.
+    """Sums and ids of the events in the analytics database.
     """
 
     def GetAnalyticsProgress(self, request, context):
-        """Returns how far counting has come.
+        """Returns the progress of the processor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamAnalyticsLedger(self, request, context):
-        """Streams the counted events summed by minute, at one snapshot, after a head with what is set aside.
+        """Streams the sums of counted events by minute, from one snapshot, after a head with the number of dead letters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamCountedIds(self, request, context):
-        """Streams the ids of the events of one minute that are counted or set aside.
+        """Streams the ids of the counted events of one minute, and of dead letters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AuditMetrics(self, request, context):
-        """Recomputes every metric from the processed events at one snapshot and returns those that differ.
+        """Recomputes every metric from the processed events, from one snapshot, and returns those that differ.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamProductMetrics(self, request, context):
-        """Streams units and revenue by product, as the metrics have them.
+        """Streams units and revenue by product, from the metrics.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -390,7 +390,7 @@ def add_AnalyticsLedgerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalyticsLedgerService:
-    """What the analytics database counted and set aside.
+    """Sums and ids of the events in the analytics database.
     """
 
     @staticmethod

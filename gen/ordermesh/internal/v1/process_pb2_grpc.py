@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ProcessServiceStub:
-    """How one process of a service is.
+    """The health of one process of a service.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class ProcessServiceStub:
 
 
 class ProcessServiceServicer:
-    """How one process of a service is.
+    """The health of one process of a service.
     """
 
     def GetProcessHealth(self, request, context):
-        """Returns how this process is, from its memory but for a look at its database; it is answered under overload too.
+        """Returns the health of this process, from memory except for a query of its database. It is answered under overload too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_ProcessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProcessService:
-    """How one process of a service is.
+    """The health of one process of a service.
     """
 
     @staticmethod

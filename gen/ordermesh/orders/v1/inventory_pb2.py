@@ -23,16 +23,46 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/orders/v1/inventory.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x0f\n\x07\x61waited\x18\x06 \x01(\x03\x12:\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"<\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"\x8a\x01\n\x14\x43reateProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\r\n\x05stock\x18\x05 \x01(\x03\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06_price\"Q\n\x15RestockProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"`\n\x16RestockProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0freleased_orders\x18\x02 \x01(\x03\x32\x91\x04\n\x10InventoryService\x12y\n\x0cListProducts\x12(.ordermesh.orders.v1.ListProductsRequest\x1a).ordermesh.orders.v1.ListProductsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12u\n\nGetProduct\x12&.ordermesh.orders.v1.GetProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12q\n\rCreateProduct\x12).ordermesh.orders.v1.CreateProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x97\x01\n\x0eRestockProduct\x12*.ordermesh.orders.v1.RestockProductRequest\x1a+.ordermesh.orders.v1.RestockProductResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/products/{product_id}:restock:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/orders/v1/inventory.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ordermesh/options/v1/options.proto\"\xb9\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12\x13\n\x05stock\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61waited\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12@\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\"X\n\x13ListProductsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\x32\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x0b\x82\xdd\x18\x07\x12\x05\x10\x80\x04\x30\x02\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x11GetProductRequest\x12\x37\n\nproduct_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\x82\xdd\x18\x1b\x12\x19\x08\x01\x10@\x1a\x0c\x41-Za-z0-9._-\"\x01.\"\x02..\"\x82\x02\n\x14\x43reateProductRequest\x12\x37\n\nproduct_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\x82\xdd\x18\x1b\x12\x19\x08\x01\x10@\x1a\x0c\x41-Za-z0-9._-\"\x01.\"\x02..\x12$\n\x04name\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\x82\xdd\x18\x0e\x12\x0c\x08\x01\x10\xc8\x01\x1a\x05^\\x00\x12%\n\x05price\x18\x03 \x01(\x01\x42\x11\xe2\x41\x01\x02\x82\xdd\x18\t\n\x07\x10\x80\xad\xe2\x04 \x02H\x00\x88\x01\x01\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\x12$\n\x05stock\x18\x05 \x01(\x03\x42\x15\x82\xdd\x18\x11\n\x0f\x10\x80\x94\xeb\xdc\x03*\x07tracked\x12#\n\nrequest_id\x18\x06 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~B\x08\n\x06_price\"\x9b\x01\n\x15RestockProductRequest\x12\x37\n\nproduct_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\x82\xdd\x18\x1b\x12\x19\x08\x01\x10@\x1a\x0c\x41-Za-z0-9._-\"\x01.\"\x02..\x12$\n\x08quantity\x18\x02 \x01(\x03\x42\x12\xe2\x41\x01\x02\x82\xdd\x18\n\n\x08\x08\x01\x10\x80\x94\xeb\xdc\x03\x12#\n\nrequest_id\x18\x03 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~\"`\n\x16RestockProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.ordermesh.orders.v1.Product\x12\x17\n\x0freleased_orders\x18\x02 \x01(\x03\x32\x91\x04\n\x10InventoryService\x12y\n\x0cListProducts\x12(.ordermesh.orders.v1.ListProductsRequest\x1a).ordermesh.orders.v1.ListProductsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12u\n\nGetProduct\x12&.ordermesh.orders.v1.GetProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/products/{product_id}\x12q\n\rCreateProduct\x12).ordermesh.orders.v1.CreateProductRequest\x1a\x1c.ordermesh.orders.v1.Product\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x97\x01\n\x0eRestockProduct\x12*.ordermesh.orders.v1.RestockProductRequest\x1a+.ordermesh.orders.v1.RestockProductResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/products/{product_id}:restock:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.orders.v1.inventory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['stock']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['stock']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT'].fields_by_name['awaited']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['awaited']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT'].fields_by_name['create_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\202\335\030\t\n\007\010\001\020\350\007\0302'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\202\335\030\007\022\005\020\200\0040\002'
+  _globals['_GETPRODUCTREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_GETPRODUCTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\202\335\030\033\022\031\010\001\020@\032\014A-Za-z0-9._-\"\001.\"\002..'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\202\335\030\033\022\031\010\001\020@\032\014A-Za-z0-9._-\"\001.\"\002..'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\202\335\030\016\022\014\010\001\020\310\001\032\005^\\x00'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['price']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['price']._serialized_options = b'\342A\001\002\202\335\030\t\n\007\020\200\255\342\004 \002'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['stock']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['stock']._serialized_options = b'\202\335\030\021\n\017\020\200\224\353\334\003*\007tracked'
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEPRODUCTREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\202\335\030\033\022\031\010\001\020@\032\014A-Za-z0-9._-\"\001.\"\002..'
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['quantity']._loaded_options = None
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['quantity']._serialized_options = b'\342A\001\002\202\335\030\n\n\010\010\001\020\200\224\353\334\003'
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESTOCKPRODUCTREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
   _globals['_INVENTORYSERVICE'].methods_by_name['ListProducts']._loaded_options = None
   _globals['_INVENTORYSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/products'
   _globals['_INVENTORYSERVICE'].methods_by_name['GetProduct']._loaded_options = None
@@ -41,20 +71,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVENTORYSERVICE'].methods_by_name['CreateProduct']._serialized_options = b'\202\323\344\223\002\021\"\014/v1/products:\001*'
   _globals['_INVENTORYSERVICE'].methods_by_name['RestockProduct']._loaded_options = None
   _globals['_INVENTORYSERVICE'].methods_by_name['RestockProduct']._serialized_options = b'\202\323\344\223\002&\"!/v1/products/{product_id}:restock:\001*'
-  _globals['_PRODUCT']._serialized_start=124
-  _globals['_PRODUCT']._serialized_end=291
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=293
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=353
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=355
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=450
-  _globals['_GETPRODUCTREQUEST']._serialized_start=452
-  _globals['_GETPRODUCTREQUEST']._serialized_end=491
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=494
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=632
-  _globals['_RESTOCKPRODUCTREQUEST']._serialized_start=634
-  _globals['_RESTOCKPRODUCTREQUEST']._serialized_end=715
-  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_start=717
-  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_end=813
-  _globals['_INVENTORYSERVICE']._serialized_start=816
-  _globals['_INVENTORYSERVICE']._serialized_end=1345
+  _globals['_PRODUCT']._serialized_start=193
+  _globals['_PRODUCT']._serialized_end=378
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=380
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=468
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=470
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=565
+  _globals['_GETPRODUCTREQUEST']._serialized_start=567
+  _globals['_GETPRODUCTREQUEST']._serialized_end=643
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=646
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=904
+  _globals['_RESTOCKPRODUCTREQUEST']._serialized_start=907
+  _globals['_RESTOCKPRODUCTREQUEST']._serialized_end=1062
+  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_start=1064
+  _globals['_RESTOCKPRODUCTRESPONSE']._serialized_end=1160
+  _globals['_INVENTORYSERVICE']._serialized_start=1163
+  _globals['_INVENTORYSERVICE']._serialized_end=1692
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """The catalogue, and the stock of the products that track it.
+    """The product catalogue and the stock of tracked products.
     """
 
     def __init__(self, channel):
@@ -58,11 +58,11 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """The catalogue, and the stock of the products that track it.
+    """The product catalogue and the stock of tracked products.
     """
 
     def ListProducts(self, request, context):
-        """Returns one page of products by product id.
+        """Returns one page of products, sorted by product id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,19 +76,18 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProduct(self, request, context):
-        """Adds a product to the catalogue. Whether it tracks stock cannot be changed later.
-        With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
-        "idempotent-replayed: true"), other content is ALREADY_EXISTS.
+        """Adds a product to the catalogue. Whether its stock is tracked cannot be changed later.
+        With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+        "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestockProduct(self, request, context):
-        """Adds stock to a product that tracks it and releases waiting orders in the order in which they came to wait: at most 500 of them
-        before it answers, the others right afterwards. One that cannot be given everything is passed over, by new orders too, until each
-        product that it lacks has arrived three times; from then on what it needs is held for it, until an hour after the last arrival
-        of what it lacks.
+        """Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others immediately
+        afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders, until each product that it lacks
+        has been restocked three times. From then on its stock is reserved, until one hour after the last restock of a product that it lacks.
         With a request_id the call is idempotent for seven days, as CreateProduct is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -127,7 +126,7 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """The catalogue, and the stock of the products that track it.
+    """The product catalogue and the stock of tracked products.
     """
 
     @staticmethod

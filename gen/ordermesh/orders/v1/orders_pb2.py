@@ -23,17 +23,67 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/orders.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x87\x03\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12:\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12:\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12-\n\x05items\x18\x07 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\"h\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x13\n\x0fPENDING_RESTOCK\x10\x02\x12\x08\n\x04PAID\x10\x03\x12\x0b\n\x07SHIPPED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"O\n\tOrderItem\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\x12\x12\n\x05price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_price\"\xb9\x01\n\x0cOrderSummary\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12:\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"l\n\x12\x43reateOrderRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12-\n\x05items\x18\x02 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"U\n\x18\x42\x61tchCreateOrdersRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32\'.ordermesh.orders.v1.CreateOrderRequest\"\xe9\x01\n\x19\x42\x61tchCreateOrdersResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32\x35.ordermesh.orders.v1.BatchCreateOrdersResponse.Result\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x1al\n\x06Result\x12\x32\n\x05order\x18\x01 \x01(\x0b\x32!.ordermesh.orders.v1.OrderSummaryH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"#\n\x0fGetOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\xe0\x01\n\x11ListOrdersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"Y\n\x12ListOrdersResponse\x12*\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.ordermesh.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12\x43\x61ncelOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x16\x43ompletePaymentRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"8\n\x10ShipOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x87\x08\n\x0cOrderService\x12w\n\x0b\x43reateOrder\x12\'.ordermesh.orders.v1.CreateOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"#\x82\xd3\xe4\x93\x02\x1d\"\x07/orders:\x01*Z\x0f\"\n/v1/orders:\x01*\x12\x95\x01\n\x11\x42\x61tchCreateOrders\x12-.ordermesh.orders.v1.BatchCreateOrdersRequest\x1a..ordermesh.orders.v1.BatchCreateOrdersResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders:batchCreate:\x01*\x12\x81\x01\n\x08GetOrder\x12$.ordermesh.orders.v1.GetOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"3\x82\xd3\xe4\x93\x02-\x12\x12/orders/{order_id}Z\x17\x12\x15/v1/orders/{order_id}\x12l\n\x0cStreamOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a!.ordermesh.orders.v1.OrderSummary\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/orders0\x01\x12q\n\nListOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a\'.ordermesh.orders.v1.ListOrdersResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12{\n\x0b\x43\x61ncelOrder\x12\'.ordermesh.orders.v1.CancelOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:cancel:\x01*\x12\x8c\x01\n\x0f\x43ompletePayment\x12+.ordermesh.orders.v1.CompletePaymentRequest\x1a\x1a.ordermesh.orders.v1.Order\"0\x82\xd3\xe4\x93\x02*\"%/v1/orders/{order_id}:completePayment:\x01*\x12u\n\tShipOrder\x12%.ordermesh.orders.v1.ShipOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/orders/{order_id}:ship:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/orders.proto\x12\x13ordermesh.orders.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\"ordermesh/options/v1/options.proto\"\xa5\x03\n\x05Order\x12\x16\n\x08order_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x37\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.StatusB\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_price\x18\x04 \x01(\x01\x42\x04\xe2\x41\x01\x03\x12@\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tcreatedAt\x12@\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tupdatedAt\x12-\n\x05items\x18\x07 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItem\"h\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\x13\n\x0fPENDING_RESTOCK\x10\x02\x12\x08\n\x04PAID\x10\x03\x12\x0b\n\x07SHIPPED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\x99\x01\n\tOrderItem\x12\x37\n\nproduct_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\x82\xdd\x18\x1b\x12\x19\x08\x01\x10@\x1a\x0c\x41-Za-z0-9._-\"\x01.\"\x02..\x12\"\n\x08quantity\x18\x02 \x01(\x05\x42\x10\xe2\x41\x01\x02\x82\xdd\x18\x08\n\x06\x08\x01\x10\xc0\x84=\x12%\n\x05price\x18\x03 \x01(\x01\x42\x11\xe2\x41\x01\x02\x82\xdd\x18\t\n\x07\x10\x80\xad\xe2\x04 \x02H\x00\x88\x01\x01\x42\x08\n\x06_price\"\xb9\x01\n\x0cOrderSummary\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x31\n\x06status\x18\x03 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x13\n\x0btotal_price\x18\x04 \x01(\x01\x12:\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\"\xaa\x01\n\x12\x43reateOrderRequest\x12)\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\x82\xdd\x18\x0c\x12\n\x08\x01\x10\x80\x01\x1a\x03!-~\x12\x44\n\x05items\x18\x02 \x03(\x0b\x32\x1e.ordermesh.orders.v1.OrderItemB\x15\xe2\x41\x01\x02\x82\xdd\x18\r\x1a\x0b\x08\x01\x10\xe8\x07\x18\x80\xc8\xaf\xa0%\x12#\n\nrequest_id\x18\x03 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~\"f\n\x18\x42\x61tchCreateOrdersRequest\x12J\n\x08requests\x18\x01 \x03(\x0b\x32\'.ordermesh.orders.v1.CreateOrderRequestB\x0f\xe2\x41\x01\x02\x82\xdd\x18\x07\x1a\x05\x08\x01\x10\xe8\x07\"\xe9\x01\n\x19\x42\x61tchCreateOrdersResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32\x35.ordermesh.orders.v1.BatchCreateOrdersResponse.Result\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x1al\n\x06Result\x12\x32\n\x05order\x18\x01 \x01(\x0b\x32!.ordermesh.orders.v1.OrderSummaryH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"1\n\x0fGetOrderRequest\x12\x1e\n\x08order_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\x82\xdd\x18\x04\x12\x02\x30\x01\"\x8a\x03\n\x11ListOrdersRequest\x12%\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x10\x82\xdd\x18\x0c\x12\n\x08\x01\x10\x80\x01\x1a\x03!-~\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12l\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB<\x82\xdd\x18\x38\"6\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x12j\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB<\x82\xdd\x18\x38\"6\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x12 \n\tpage_size\x18\x05 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\x32\x12\x1f\n\npage_token\x18\x06 \x01(\tB\x0b\x82\xdd\x18\x07\x12\x05\x10\x80\x04\x30\x02\"Y\n\x12ListOrdersResponse\x12*\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.ordermesh.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x12\x43\x61ncelOrderRequest\x12\x1e\n\x08order_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\x82\xdd\x18\x04\x12\x02\x30\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~\"]\n\x16\x43ompletePaymentRequest\x12\x1e\n\x08order_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\x82\xdd\x18\x04\x12\x02\x30\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~\"W\n\x10ShipOrderRequest\x12\x1e\n\x08order_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\x82\xdd\x18\x04\x12\x02\x30\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\x82\xdd\x18\x0b\x12\t\x08\x01\x10@\x1a\x03!-~2\x87\x08\n\x0cOrderService\x12w\n\x0b\x43reateOrder\x12\'.ordermesh.orders.v1.CreateOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"#\x82\xd3\xe4\x93\x02\x1d\"\x07/orders:\x01*Z\x0f\"\n/v1/orders:\x01*\x12\x95\x01\n\x11\x42\x61tchCreateOrders\x12-.ordermesh.orders.v1.BatchCreateOrdersRequest\x1a..ordermesh.orders.v1.BatchCreateOrdersResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders:batchCreate:\x01*\x12\x81\x01\n\x08GetOrder\x12$.ordermesh.orders.v1.GetOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"3\x82\xd3\xe4\x93\x02-\x12\x12/orders/{order_id}Z\x17\x12\x15/v1/orders/{order_id}\x12l\n\x0cStreamOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a!.ordermesh.orders.v1.OrderSummary\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/orders0\x01\x12q\n\nListOrders\x12&.ordermesh.orders.v1.ListOrdersRequest\x1a\'.ordermesh.orders.v1.ListOrdersResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12{\n\x0b\x43\x61ncelOrder\x12\'.ordermesh.orders.v1.CancelOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:cancel:\x01*\x12\x8c\x01\n\x0f\x43ompletePayment\x12+.ordermesh.orders.v1.CompletePaymentRequest\x1a\x1a.ordermesh.orders.v1.Order\"0\x82\xd3\xe4\x93\x02*\"%/v1/orders/{order_id}:completePayment:\x01*\x12u\n\tShipOrder\x12%.ordermesh.orders.v1.ShipOrderRequest\x1a\x1a.ordermesh.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/orders/{order_id}:ship:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.orders.v1.orders_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ORDER'].fields_by_name['order_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['order_id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['status']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['status']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['total_price']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['total_price']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['update_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDERITEM'].fields_by_name['product_id']._loaded_options = None
+  _globals['_ORDERITEM'].fields_by_name['product_id']._serialized_options = b'\342A\001\002\202\335\030\033\022\031\010\001\020@\032\014A-Za-z0-9._-\"\001.\"\002..'
+  _globals['_ORDERITEM'].fields_by_name['quantity']._loaded_options = None
+  _globals['_ORDERITEM'].fields_by_name['quantity']._serialized_options = b'\342A\001\002\202\335\030\010\n\006\010\001\020\300\204='
+  _globals['_ORDERITEM'].fields_by_name['price']._loaded_options = None
+  _globals['_ORDERITEM'].fields_by_name['price']._serialized_options = b'\342A\001\002\202\335\030\t\n\007\020\200\255\342\004 \002'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['customer_id']._serialized_options = b'\342A\001\002\202\335\030\014\022\n\010\001\020\200\001\032\003!-~'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['items']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002\202\335\030\r\032\013\010\001\020\350\007\030\200\310\257\240%'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
+  _globals['_BATCHCREATEORDERSREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_BATCHCREATEORDERSREQUEST'].fields_by_name['requests']._serialized_options = b'\342A\001\002\202\335\030\007\032\005\010\001\020\350\007'
+  _globals['_GETORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
+  _globals['_GETORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\342A\001\002\202\335\030\004\022\0020\001'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['customer_id']._serialized_options = b'\202\335\030\014\022\n\010\001\020\200\001\032\003!-~'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['start_time']._serialized_options = b'\202\335\0308\"6\n\0241970-01-01T00:00:00Z\022\0369999-12-31T23:59:59.999999999Z'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['end_time']._serialized_options = b'\202\335\0308\"6\n\0241970-01-01T00:00:00Z\022\0369999-12-31T23:59:59.999999999Z'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\202\335\030\t\n\007\010\001\020\350\007\0302'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\202\335\030\007\022\005\020\200\0040\002'
+  _globals['_CANCELORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
+  _globals['_CANCELORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\342A\001\002\202\335\030\004\022\0020\001'
+  _globals['_CANCELORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CANCELORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
+  _globals['_COMPLETEPAYMENTREQUEST'].fields_by_name['order_id']._loaded_options = None
+  _globals['_COMPLETEPAYMENTREQUEST'].fields_by_name['order_id']._serialized_options = b'\342A\001\002\202\335\030\004\022\0020\001'
+  _globals['_COMPLETEPAYMENTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_COMPLETEPAYMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
+  _globals['_SHIPORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
+  _globals['_SHIPORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\342A\001\002\202\335\030\004\022\0020\001'
+  _globals['_SHIPORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SHIPORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\202\335\030\013\022\t\010\001\020@\032\003!-~'
   _globals['_ORDERSERVICE'].methods_by_name['CreateOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['CreateOrder']._serialized_options = b'\202\323\344\223\002\035\"\007/orders:\001*Z\017\"\n/v1/orders:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['BatchCreateOrders']._loaded_options = None
@@ -50,34 +100,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['CompletePayment']._serialized_options = b'\202\323\344\223\002*\"%/v1/orders/{order_id}:completePayment:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/orders/{order_id}:ship:\001*'
-  _globals['_ORDER']._serialized_start=146
-  _globals['_ORDER']._serialized_end=537
-  _globals['_ORDER_STATUS']._serialized_start=433
-  _globals['_ORDER_STATUS']._serialized_end=537
-  _globals['_ORDERITEM']._serialized_start=539
-  _globals['_ORDERITEM']._serialized_end=618
-  _globals['_ORDERSUMMARY']._serialized_start=621
-  _globals['_ORDERSUMMARY']._serialized_end=806
-  _globals['_CREATEORDERREQUEST']._serialized_start=808
-  _globals['_CREATEORDERREQUEST']._serialized_end=916
-  _globals['_BATCHCREATEORDERSREQUEST']._serialized_start=918
-  _globals['_BATCHCREATEORDERSREQUEST']._serialized_end=1003
-  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_start=1006
-  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_end=1239
-  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_start=1131
-  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_end=1239
-  _globals['_GETORDERREQUEST']._serialized_start=1241
-  _globals['_GETORDERREQUEST']._serialized_end=1276
-  _globals['_LISTORDERSREQUEST']._serialized_start=1279
-  _globals['_LISTORDERSREQUEST']._serialized_end=1503
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1505
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1594
-  _globals['_CANCELORDERREQUEST']._serialized_start=1596
-  _globals['_CANCELORDERREQUEST']._serialized_end=1654
-  _globals['_COMPLETEPAYMENTREQUEST']._serialized_start=1656
-  _globals['_COMPLETEPAYMENTREQUEST']._serialized_end=1718
-  _globals['_SHIPORDERREQUEST']._serialized_start=1720
-  _globals['_SHIPORDERREQUEST']._serialized_end=1776
-  _globals['_ORDERSERVICE']._serialized_start=1779
-  _globals['_ORDERSERVICE']._serialized_end=2810
+  _globals['_ORDER']._serialized_start=215
+  _globals['_ORDER']._serialized_end=636
+  _globals['_ORDER_STATUS']._serialized_start=532
+  _globals['_ORDER_STATUS']._serialized_end=636
+  _globals['_ORDERITEM']._serialized_start=639
+  _globals['_ORDERITEM']._serialized_end=792
+  _globals['_ORDERSUMMARY']._serialized_start=795
+  _globals['_ORDERSUMMARY']._serialized_end=980
+  _globals['_CREATEORDERREQUEST']._serialized_start=983
+  _globals['_CREATEORDERREQUEST']._serialized_end=1153
+  _globals['_BATCHCREATEORDERSREQUEST']._serialized_start=1155
+  _globals['_BATCHCREATEORDERSREQUEST']._serialized_end=1257
+  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_start=1260
+  _globals['_BATCHCREATEORDERSRESPONSE']._serialized_end=1493
+  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_start=1385
+  _globals['_BATCHCREATEORDERSRESPONSE_RESULT']._serialized_end=1493
+  _globals['_GETORDERREQUEST']._serialized_start=1495
+  _globals['_GETORDERREQUEST']._serialized_end=1544
+  _globals['_LISTORDERSREQUEST']._serialized_start=1547
+  _globals['_LISTORDERSREQUEST']._serialized_end=1941
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1943
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2032
+  _globals['_CANCELORDERREQUEST']._serialized_start=2034
+  _globals['_CANCELORDERREQUEST']._serialized_end=2123
+  _globals['_COMPLETEPAYMENTREQUEST']._serialized_start=2125
+  _globals['_COMPLETEPAYMENTREQUEST']._serialized_end=2218
+  _globals['_SHIPORDERREQUEST']._serialized_start=2220
+  _globals['_SHIPORDERREQUEST']._serialized_end=2307
+  _globals['_ORDERSERVICE']._serialized_start=2310
+  _globals['_ORDERSERVICE']._serialized_end=3341
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Takes orders and carries them through their states. Every accepted order is durable before the reply is sent.
+    """Creates orders and changes their status. An accepted order is durable before the response is sent.
 
     Errors carry google.rpc.ErrorInfo with domain "ordermesh" and a reason of ErrorReason.
     """
@@ -80,22 +80,22 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Takes orders and carries them through their states. Every accepted order is durable before the reply is sent.
+    """Creates orders and changes their status. An accepted order is durable before the response is sent.
 
     Errors carry google.rpc.ErrorInfo with domain "ordermesh" and a reason of ErrorReason.
     """
 
     def CreateOrder(self, request, context):
-        """Creates an order. Status is CREATED, or PENDING_RESTOCK when a tracked product is short.
-        With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
-        "idempotent-replayed: true"), other content is ALREADY_EXISTS.
+        """Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short.
+        With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+        "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateOrders(self, request, context):
-        """Creates up to 1,000 orders, each on its own: one that is refused does not hold up the others.
+        """Creates several orders, each independently: a refused order does not affect the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,22 +109,23 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamOrders(self, request, context):
-        """Streams one page of orders, newest first, as summaries. Over REST it is a JSON array; the response header
-        "link: <...>; rel=\"next\"" names the next page when there is one.
+        """Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response header
+        "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Returns one page of orders, newest first, with their items and the token of the next page.
+        """Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000 items, so it
+        may have fewer orders than page_size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling it again changes nothing.
+        """Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order changes nothing.
         With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -132,7 +133,7 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompletePayment(self, request, context):
-        """Marks a CREATED order as PAID. Doing it again changes nothing.
+        """Changes the status of a CREATED order to PAID. If it is PAID, nothing changes.
         With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -140,7 +141,7 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShipOrder(self, request, context):
-        """Marks a PAID order as SHIPPED. Doing it again changes nothing.
+        """Changes the status of a PAID order to SHIPPED. If it is SHIPPED, nothing changes.
         With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -199,7 +200,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Takes orders and carries them through their states. Every accepted order is durable before the reply is sent.
+    """Creates orders and changes their status. An accepted order is durable before the response is sent.
 
     Errors carry google.rpc.ErrorInfo with domain "ordermesh" and a reason of ErrorReason.
     """

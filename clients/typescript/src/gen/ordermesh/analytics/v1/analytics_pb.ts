@@ -2,13 +2,14 @@
 // @generated from file ordermesh/analytics/v1/analytics.proto (package ordermesh.analytics.v1, syntax proto3)
 /* eslint-disable */
 
-// What the events add up to. Money is gross, in major units with at most two decimals; minutes are UTC, by the time of the event.
+// Metrics of orders. Money is gross, in major units with at most two decimals; minutes are UTC, by event time.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_ordermesh_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Order_Status } from "../../orders/v1/orders_pb.js";
 import { file_ordermesh_orders_v1_orders } from "../../orders/v1/orders_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -17,38 +18,37 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/analytics/v1/analytics.proto.
  */
 export const file_ordermesh_analytics_v1_analytics: GenFile = /*@__PURE__*/
-  fileDesc("CiZvcmRlcm1lc2gvYW5hbHl0aWNzL3YxL2FuYWx5dGljcy5wcm90bxIWb3JkZXJtZXNoLmFuYWx5dGljcy52MSJwCgZNZXRyaWMSEwoLbWV0cmljX25hbWUYASABKAkSEQoJZGltZW5zaW9uGAIgASgJEg0KBXZhbHVlGAMgASgBEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJQChJMaXN0TWV0cmljc1JlcXVlc3QSEwoLbWV0cmljX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoTTGlzdE1ldHJpY3NSZXNwb25zZRIvCgdtZXRyaWNzGAEgAygLMh4ub3JkZXJtZXNoLmFuYWx5dGljcy52MS5NZXRyaWMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhgKFkdldFNhbGVzU3VtbWFyeVJlcXVlc3QikgIKDFNhbGVzU3VtbWFyeRIUCgxvcmRlcnNfdG90YWwYASABKAMSFQoNcmV2ZW51ZV90b3RhbBgCIAEoARIZChFjYW5jZWxsZWRfcmV2ZW51ZRgDIAEoARITCgtuZXRfcmV2ZW51ZRgEIAEoARIbChNhdmVyYWdlX29yZGVyX3ZhbHVlGAUgASgBEj0KEG9yZGVyc19ieV9zdGF0dXMYBiADKAsyIy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlN0YXR1c0NvdW50EhgKEHJlc3RvY2tfcmVxdWVzdHMYByABKAMSLwoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlAKC1N0YXR1c0NvdW50EjEKBnN0YXR1cxgBIAEoDjIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIuU3RhdHVzEg4KBm9yZGVycxgCIAEoAyKkAQoSVG9wUHJvZHVjdHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEkMKB3JhbmtpbmcYAiABKA4yMi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlRvcFByb2R1Y3RzUmVxdWVzdC5SYW5raW5nIjoKB1JhbmtpbmcSFwoTUkFOS0lOR19VTlNQRUNJRklFRBAAEgkKBVVOSVRTEAESCwoHUkVWRU5VRRACIqUBChNUb3BQcm9kdWN0c1Jlc3BvbnNlEkoKCHByb2R1Y3RzGAEgAygLMjgub3JkZXJtZXNoLmFuYWx5dGljcy52MS5Ub3BQcm9kdWN0c1Jlc3BvbnNlLlByb2R1Y3RTYWxlcxpCCgxQcm9kdWN0U2FsZXMSEgoKcHJvZHVjdF9pZBgBIAEoCRINCgV1bml0cxgCIAEoAxIPCgdyZXZlbnVlGAMgASgBInYKFk9yZGVyc1Blck1pbnV0ZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr0BChdPcmRlcnNQZXJNaW51dGVSZXNwb25zZRJHCgdtaW51dGVzGAEgAygLMjYub3JkZXJtZXNoLmFuYWx5dGljcy52MS5PcmRlcnNQZXJNaW51dGVSZXNwb25zZS5NaW51dGUaWQoGTWludXRlEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBm9yZGVycxgCIAEoBRIPCgdyZXZlbnVlGAMgASgBMtQEChBBbmFseXRpY3NTZXJ2aWNlEoUBCgtMaXN0TWV0cmljcxIqLm9yZGVybWVzaC5hbmFseXRpY3MudjEuTGlzdE1ldHJpY3NSZXF1ZXN0Gisub3JkZXJtZXNoLmFuYWx5dGljcy52MS5MaXN0TWV0cmljc1Jlc3BvbnNlIh2C0+STAhcSFS92MS9hbmFseXRpY3MvbWV0cmljcxKMAQoPR2V0U2FsZXNTdW1tYXJ5Ei4ub3JkZXJtZXNoLmFuYWx5dGljcy52MS5HZXRTYWxlc1N1bW1hcnlSZXF1ZXN0GiQub3JkZXJtZXNoLmFuYWx5dGljcy52MS5TYWxlc1N1bW1hcnkiI4LT5JMCHRIbL3YxL2FuYWx5dGljcy9zYWxlcy1zdW1tYXJ5EooBCgtUb3BQcm9kdWN0cxIqLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0Gisub3JkZXJtZXNoLmFuYWx5dGljcy52MS5Ub3BQcm9kdWN0c1Jlc3BvbnNlIiKC0+STAhwSGi92MS9hbmFseXRpY3MvdG9wLXByb2R1Y3RzEpsBCg9PcmRlcnNQZXJNaW51dGUSLi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk9yZGVyc1Blck1pbnV0ZVJlcXVlc3QaLy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk9yZGVyc1Blck1pbnV0ZVJlc3BvbnNlIieC0+STAiESHy92MS9hbmFseXRpY3Mvb3JkZXJzLXBlci1taW51dGViBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_orders_v1_orders]);
+  fileDesc("CiZvcmRlcm1lc2gvYW5hbHl0aWNzL3YxL2FuYWx5dGljcy5wcm90bxIWb3JkZXJtZXNoLmFuYWx5dGljcy52MSJwCgZNZXRyaWMSEwoLbWV0cmljX25hbWUYASABKAkSEQoJZGltZW5zaW9uGAIgASgJEg0KBXZhbHVlGAMgASgBEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKdAgoSTGlzdE1ldHJpY3NSZXF1ZXN0EsMBCgttZXRyaWNfbmFtZRgBIAEoCUKtAYLdGKgBEqUBKhFjYW5jZWxsZWRfcmV2ZW51ZSoQb3JkZXJzX2J5X3N0YXR1cyoRb3JkZXJzX3Blcl9taW51dGUqDG9yZGVyc190b3RhbCoQcmVzdG9ja19yZXF1ZXN0cyoScmV2ZW51ZV9wZXJfbWludXRlKg1yZXZlbnVlX3RvdGFsKhR0b3BfcHJvZHVjdHNfcmV2ZW51ZSoSdG9wX3Byb2R1Y3RzX3VuaXRzEiAKCXBhZ2Vfc2l6ZRgCIAEoBUINgt0YCQoHCAEQ6AcYMhIfCgpwYWdlX3Rva2VuGAMgASgJQguC3RgHEgUQgAQwAiJfChNMaXN0TWV0cmljc1Jlc3BvbnNlEi8KB21ldHJpY3MYASADKAsyHi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk1ldHJpYxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGAoWR2V0U2FsZXNTdW1tYXJ5UmVxdWVzdCKSAgoMU2FsZXNTdW1tYXJ5EhQKDG9yZGVyc190b3RhbBgBIAEoAxIVCg1yZXZlbnVlX3RvdGFsGAIgASgBEhkKEWNhbmNlbGxlZF9yZXZlbnVlGAMgASgBEhMKC25ldF9yZXZlbnVlGAQgASgBEhsKE2F2ZXJhZ2Vfb3JkZXJfdmFsdWUYBSABKAESPQoQb3JkZXJzX2J5X3N0YXR1cxgGIAMoCzIjLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU3RhdHVzQ291bnQSGAoQcmVzdG9ja19yZXF1ZXN0cxgHIAEoAxIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUAoLU3RhdHVzQ291bnQSMQoGc3RhdHVzGAEgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSDgoGb3JkZXJzGAIgASgDIrMBChJUb3BQcm9kdWN0c1JlcXVlc3QSHAoFbGltaXQYASABKAVCDYLdGAkKBwgBEOgHGAoSQwoHcmFua2luZxgCIAEoDjIyLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0LlJhbmtpbmciOgoHUmFua2luZxIXChNSQU5LSU5HX1VOU1BFQ0lGSUVEEAASCQoFVU5JVFMQARILCgdSRVZFTlVFEAIipQEKE1RvcFByb2R1Y3RzUmVzcG9uc2USSgoIcHJvZHVjdHMYASADKAsyOC5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlRvcFByb2R1Y3RzUmVzcG9uc2UuUHJvZHVjdFNhbGVzGkIKDFByb2R1Y3RTYWxlcxISCgpwcm9kdWN0X2lkGAEgASgJEg0KBXVuaXRzGAIgASgDEg8KB3JldmVudWUYAyABKAEihQIKFk9yZGVyc1Blck1pbnV0ZVJlcXVlc3QSbAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCPILdGDgiNgoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhJ9CghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCT4LdGEsiSQoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhoRCgpzdGFydF90aW1lEKALGDwivQEKF09yZGVyc1Blck1pbnV0ZVJlc3BvbnNlEkcKB21pbnV0ZXMYASADKAsyNi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk9yZGVyc1Blck1pbnV0ZVJlc3BvbnNlLk1pbnV0ZRpZCgZNaW51dGUSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGb3JkZXJzGAIgASgFEg8KB3JldmVudWUYAyABKAEy1AQKEEFuYWx5dGljc1NlcnZpY2UShQEKC0xpc3RNZXRyaWNzEioub3JkZXJtZXNoLmFuYWx5dGljcy52MS5MaXN0TWV0cmljc1JlcXVlc3QaKy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLkxpc3RNZXRyaWNzUmVzcG9uc2UiHYLT5JMCFxIVL3YxL2FuYWx5dGljcy9tZXRyaWNzEowBCg9HZXRTYWxlc1N1bW1hcnkSLi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLkdldFNhbGVzU3VtbWFyeVJlcXVlc3QaJC5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlNhbGVzU3VtbWFyeSIjgtPkkwIdEhsvdjEvYW5hbHl0aWNzL3NhbGVzLXN1bW1hcnkSigEKC1RvcFByb2R1Y3RzEioub3JkZXJtZXNoLmFuYWx5dGljcy52MS5Ub3BQcm9kdWN0c1JlcXVlc3QaKy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlRvcFByb2R1Y3RzUmVzcG9uc2UiIoLT5JMCHBIaL3YxL2FuYWx5dGljcy90b3AtcHJvZHVjdHMSmwEKD09yZGVyc1Blck1pbnV0ZRIuLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVxdWVzdBovLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVzcG9uc2UiJ4LT5JMCIRIfL3YxL2FuYWx5dGljcy9vcmRlcnMtcGVyLW1pbnV0ZWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options, file_ordermesh_orders_v1_orders]);
 
 /**
- * One number.
+ * A metric.
  *
  * @generated from message ordermesh.analytics.v1.Metric
  */
 export type Metric = Message<"ordermesh.analytics.v1.Metric"> & {
   /**
-   * orders_total, revenue_total, cancelled_revenue, orders_per_minute, revenue_per_minute, top_products_units, top_products_revenue,
-   * orders_by_status or restock_requests.
+   * The name of the metric, one of those that ListMetricsRequest accepts.
    *
    * @generated from field: string metric_name = 1;
    */
   metricName: string;
 
   /**
-   * What the number is of: a minute (2026-03-11T22:00Z), a product id, a status; empty for a total.
+   * The minute (such as 2026-03-11T22:00Z), product id or status that the value belongs to; empty for a total.
    *
    * @generated from field: string dimension = 2;
    */
   dimension: string;
 
   /**
-   * The number; money in major units.
+   * The value; money in major units.
    *
    * @generated from field: double value = 3;
    */
   value: number;
 
   /**
-   * When it last changed.
+   * When the value last changed.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 4;
    */
@@ -63,27 +63,27 @@ export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
   messageDesc(file_ordermesh_analytics_v1_analytics, 0);
 
 /**
- * Which metrics to list.
+ * The metrics to list.
  *
  * @generated from message ordermesh.analytics.v1.ListMetricsRequest
  */
 export type ListMetricsRequest = Message<"ordermesh.analytics.v1.ListMetricsRequest"> & {
   /**
-   * Only this metric. Optional.
+   * Only this metric; all if absent.
    *
    * @generated from field: string metric_name = 1;
    */
   metricName: string;
 
   /**
-   * At most this many: 1 to 1,000; 0 or absent means 50.
+   * The largest number of metrics to return.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * The token of a page, from the reply that named it. It belongs to the filters that it was made with.
+   * The next_page_token of an earlier response. The filters must be the same; page_size may differ.
    *
    * @generated from field: string page_token = 3;
    */
@@ -104,14 +104,14 @@ export const ListMetricsRequestSchema: GenMessage<ListMetricsRequest> = /*@__PUR
  */
 export type ListMetricsResponse = Message<"ordermesh.analytics.v1.ListMetricsResponse"> & {
   /**
-   * By name, then dimension.
+   * The metrics, sorted by name and dimension.
    *
    * @generated from field: repeated ordermesh.analytics.v1.Metric metrics = 1;
    */
   metrics: Metric[];
 
   /**
-   * Names the next page; empty on the last one.
+   * The token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -126,7 +126,7 @@ export const ListMetricsResponseSchema: GenMessage<ListMetricsResponse> = /*@__P
   messageDesc(file_ordermesh_analytics_v1_analytics, 2);
 
 /**
- * Asks for the totals.
+ * Requests the totals.
  *
  * @generated from message ordermesh.analytics.v1.GetSalesSummaryRequest
  */
@@ -141,34 +141,34 @@ export const GetSalesSummaryRequestSchema: GenMessage<GetSalesSummaryRequest> = 
   messageDesc(file_ordermesh_analytics_v1_analytics, 3);
 
 /**
- * The totals.
+ * The totals of all orders.
  *
  * @generated from message ordermesh.analytics.v1.SalesSummary
  */
 export type SalesSummary = Message<"ordermesh.analytics.v1.SalesSummary"> & {
   /**
-   * Orders accepted.
+   * Accepted orders.
    *
    * @generated from field: int64 orders_total = 1;
    */
   ordersTotal: bigint;
 
   /**
-   * Their value when accepted (gross).
+   * The total price of accepted orders (gross).
    *
    * @generated from field: double revenue_total = 2;
    */
   revenueTotal: number;
 
   /**
-   * Value of the orders that were cancelled.
+   * The total price of cancelled orders.
    *
    * @generated from field: double cancelled_revenue = 3;
    */
   cancelledRevenue: number;
 
   /**
-   * revenue_total less cancelled_revenue.
+   * revenue_total minus cancelled_revenue.
    *
    * @generated from field: double net_revenue = 4;
    */
@@ -182,14 +182,14 @@ export type SalesSummary = Message<"ordermesh.analytics.v1.SalesSummary"> & {
   averageOrderValue: number;
 
   /**
-   * How many orders are in each status; statuses without orders are left out.
+   * The number of orders by status; statuses without orders are omitted.
    *
    * @generated from field: repeated ordermesh.analytics.v1.StatusCount orders_by_status = 6;
    */
   ordersByStatus: StatusCount[];
 
   /**
-   * Times that an order had to wait for a product.
+   * RESTOCK_REQUESTED events: one per backorder and product that was short.
    *
    * @generated from field: int64 restock_requests = 7;
    */
@@ -211,7 +211,7 @@ export const SalesSummarySchema: GenMessage<SalesSummary> = /*@__PURE__*/
   messageDesc(file_ordermesh_analytics_v1_analytics, 4);
 
 /**
- * How many orders are in a status.
+ * The number of orders with a status.
  *
  * @generated from message ordermesh.analytics.v1.StatusCount
  */
@@ -224,7 +224,7 @@ export type StatusCount = Message<"ordermesh.analytics.v1.StatusCount"> & {
   status: Order_Status;
 
   /**
-   * How many.
+   * The number of orders.
    *
    * @generated from field: int64 orders = 2;
    */
@@ -239,20 +239,20 @@ export const StatusCountSchema: GenMessage<StatusCount> = /*@__PURE__*/
   messageDesc(file_ordermesh_analytics_v1_analytics, 5);
 
 /**
- * Which products to return.
+ * The products to return.
  *
  * @generated from message ordermesh.analytics.v1.TopProductsRequest
  */
 export type TopProductsRequest = Message<"ordermesh.analytics.v1.TopProductsRequest"> & {
   /**
-   * At most this many: 1 to 1,000; 0 or absent means 10.
+   * The largest number of products to return.
    *
    * @generated from field: int32 limit = 1;
    */
   limit: number;
 
   /**
-   * By what; units unless set.
+   * The order of the products; by units if absent.
    *
    * @generated from field: ordermesh.analytics.v1.TopProductsRequest.Ranking ranking = 2;
    */
@@ -267,7 +267,7 @@ export const TopProductsRequestSchema: GenMessage<TopProductsRequest> = /*@__PUR
   messageDesc(file_ordermesh_analytics_v1_analytics, 6);
 
 /**
- * What "most" means.
+ * The order of the products.
  *
  * @generated from enum ordermesh.analytics.v1.TopProductsRequest.Ranking
  */
@@ -301,13 +301,13 @@ export const TopProductsRequest_RankingSchema: GenEnum<TopProductsRequest_Rankin
   enumDesc(file_ordermesh_analytics_v1_analytics, 6, 0);
 
 /**
- * Products, best first.
+ * The products with the highest sales.
  *
  * @generated from message ordermesh.analytics.v1.TopProductsResponse
  */
 export type TopProductsResponse = Message<"ordermesh.analytics.v1.TopProductsResponse"> & {
   /**
-   * Best first; equal ones by product id.
+   * The products, highest sales first; equal ones sorted by product id.
    *
    * @generated from field: repeated ordermesh.analytics.v1.TopProductsResponse.ProductSales products = 1;
    */
@@ -322,13 +322,13 @@ export const TopProductsResponseSchema: GenMessage<TopProductsResponse> = /*@__P
   messageDesc(file_ordermesh_analytics_v1_analytics, 7);
 
 /**
- * What sold of one product.
+ * The sales of a product.
  *
  * @generated from message ordermesh.analytics.v1.TopProductsResponse.ProductSales
  */
 export type TopProductsResponse_ProductSales = Message<"ordermesh.analytics.v1.TopProductsResponse.ProductSales"> & {
   /**
-   * The product.
+   * The id of the product.
    *
    * @generated from field: string product_id = 1;
    */
@@ -342,7 +342,7 @@ export type TopProductsResponse_ProductSales = Message<"ordermesh.analytics.v1.T
   units: bigint;
 
   /**
-   * Their value, in major units.
+   * Revenue, in major units.
    *
    * @generated from field: double revenue = 3;
    */
@@ -357,20 +357,20 @@ export const TopProductsResponse_ProductSalesSchema: GenMessage<TopProductsRespo
   messageDesc(file_ordermesh_analytics_v1_analytics, 7, 0);
 
 /**
- * Which minutes to return.
+ * The minutes to return.
  *
  * @generated from message ordermesh.analytics.v1.OrdersPerMinuteRequest
  */
 export type OrdersPerMinuteRequest = Message<"ordermesh.analytics.v1.OrdersPerMinuteRequest"> & {
   /**
-   * The first minute; 60 minutes before the end unless set.
+   * The first minute.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 1;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The end, not included; the present unless set. At most 1,440 minutes after the start.
+   * The end of the last minute (exclusive); now if absent.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
@@ -385,13 +385,13 @@ export const OrdersPerMinuteRequestSchema: GenMessage<OrdersPerMinuteRequest> = 
   messageDesc(file_ordermesh_analytics_v1_analytics, 8);
 
 /**
- * Minutes, oldest first.
+ * Orders and revenue per minute.
  *
  * @generated from message ordermesh.analytics.v1.OrdersPerMinuteResponse
  */
 export type OrdersPerMinuteResponse = Message<"ordermesh.analytics.v1.OrdersPerMinuteResponse"> & {
   /**
-   * Oldest first; minutes without orders are left out.
+   * The minutes, oldest first; minutes without orders are omitted.
    *
    * @generated from field: repeated ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute minutes = 1;
    */
@@ -406,27 +406,27 @@ export const OrdersPerMinuteResponseSchema: GenMessage<OrdersPerMinuteResponse> 
   messageDesc(file_ordermesh_analytics_v1_analytics, 9);
 
 /**
- * One minute.
+ * The orders of one minute.
  *
  * @generated from message ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute
  */
 export type OrdersPerMinuteResponse_Minute = Message<"ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute"> & {
   /**
-   * When it began.
+   * When the minute begins.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 1;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Orders accepted in it.
+   * Accepted orders.
    *
    * @generated from field: int32 orders = 2;
    */
   orders: number;
 
   /**
-   * Their value, in major units.
+   * Their total price, in major units.
    *
    * @generated from field: double revenue = 3;
    */
@@ -441,13 +441,13 @@ export const OrdersPerMinuteResponse_MinuteSchema: GenMessage<OrdersPerMinuteRes
   messageDesc(file_ordermesh_analytics_v1_analytics, 9, 0);
 
 /**
- * Reads the metrics, each of which counts every event exactly once.
+ * Reads the metrics. Every event is counted exactly once.
  *
  * @generated from service ordermesh.analytics.v1.AnalyticsService
  */
 export const AnalyticsService: GenService<{
   /**
-   * Returns one page of metrics by name and dimension.
+   * Returns one page of metrics, sorted by name and dimension.
    *
    * @generated from rpc ordermesh.analytics.v1.AnalyticsService.ListMetrics
    */
@@ -457,7 +457,7 @@ export const AnalyticsService: GenService<{
     output: typeof ListMetricsResponseSchema;
   },
   /**
-   * Returns the totals.
+   * Returns the totals of all orders.
    *
    * @generated from rpc ordermesh.analytics.v1.AnalyticsService.GetSalesSummary
    */
@@ -467,7 +467,7 @@ export const AnalyticsService: GenService<{
     output: typeof SalesSummarySchema;
   },
   /**
-   * Returns the products that sold most.
+   * Returns the products with the highest sales.
    *
    * @generated from rpc ordermesh.analytics.v1.AnalyticsService.TopProducts
    */
@@ -477,7 +477,7 @@ export const AnalyticsService: GenService<{
     output: typeof TopProductsResponseSchema;
   },
   /**
-   * Returns orders and revenue minute by minute, oldest first; minutes without orders are left out.
+   * Returns orders and revenue per minute, oldest first; minutes without orders are omitted.
    *
    * @generated from rpc ordermesh.analytics.v1.AnalyticsService.OrdersPerMinute
    */

@@ -2,7 +2,7 @@
 // @generated from file ordermesh/events/v1/events.proto (package ordermesh.events.v1, syntax proto3)
 /* eslint-disable */
 
-// What happened, as it is written to Kafka. Old events stay readable: fields are added, never changed.
+// Events as they are published to Kafka. Old events stay readable: fields are added, never changed.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -19,76 +19,76 @@ export const file_ordermesh_events_v1_events: GenFile = /*@__PURE__*/
   fileDesc("CiBvcmRlcm1lc2gvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITb3JkZXJtZXNoLmV2ZW50cy52MSLqBAoKT3JkZXJFdmVudBIQCghldmVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBRIuCgpvY2N1cl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6Cg9wcmV2aW91c19zdGF0dXMYBiABKA4yIS5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyLlN0YXR1cxIxCgZzdGF0dXMYByABKA4yIS5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyLlN0YXR1cxITCgt0b3RhbF9taW5vchgIIAEoAxIWCg5zY2hlbWFfdmVyc2lvbhgJIAEoBRI6Cg1vcmRlcl9jcmVhdGVkGBAgASgLMiEub3JkZXJtZXNoLmV2ZW50cy52MS5PcmRlckNyZWF0ZWRIABI+Cg9zdG9ja19hbGxvY2F0ZWQYESABKAsyIy5vcmRlcm1lc2guZXZlbnRzLnYxLlN0b2NrQWxsb2NhdGVkSAASQgoRcGF5bWVudF9jb21wbGV0ZWQYEiABKAsyJS5vcmRlcm1lc2guZXZlbnRzLnYxLlBheW1lbnRDb21wbGV0ZWRIABI6Cg1vcmRlcl9zaGlwcGVkGBMgASgLMiEub3JkZXJtZXNoLmV2ZW50cy52MS5PcmRlclNoaXBwZWRIABI+Cg9vcmRlcl9jYW5jZWxsZWQYFCABKAsyIy5vcmRlcm1lc2guZXZlbnRzLnYxLk9yZGVyQ2FuY2VsbGVkSABCCQoHcGF5bG9hZCI4CgxPcmRlckNyZWF0ZWQSKAoFaXRlbXMYASADKAsyGS5vcmRlcm1lc2guZXZlbnRzLnYxLkl0ZW0iQQoESXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFEhMKC3ByaWNlX21pbm9yGAMgASgDIhAKDlN0b2NrQWxsb2NhdGVkIhIKEFBheW1lbnRDb21wbGV0ZWQiDgoMT3JkZXJTaGlwcGVkIhAKDk9yZGVyQ2FuY2VsbGVkIv4BCgpTdG9ja0V2ZW50EhAKCGV2ZW50X2lkGAEgASgJEhIKCnByb2R1Y3RfaWQYAiABKAkSLgoKb2NjdXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOc2NoZW1hX3ZlcnNpb24YBCABKAUSQgoRcmVzdG9ja19yZXF1ZXN0ZWQYECABKAsyJS5vcmRlcm1lc2guZXZlbnRzLnYxLlJlc3RvY2tSZXF1ZXN0ZWRIABIzCglyZXN0b2NrZWQYESABKAsyHi5vcmRlcm1lc2guZXZlbnRzLnYxLlJlc3RvY2tlZEgAQgkKB3BheWxvYWQiPgoQUmVzdG9ja1JlcXVlc3RlZBIQCghvcmRlcl9pZBgBIAEoCRIYChBtaXNzaW5nX3F1YW50aXR5GAIgASgDIh0KCVJlc3RvY2tlZBIQCghxdWFudGl0eRgBIAEoAyq0AQoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIRCg1PUkRFUl9DUkVBVEVEEAESEwoPU1RPQ0tfQUxMT0NBVEVEEAISFQoRUEFZTUVOVF9DT01QTEVURUQQAxIRCg1PUkRFUl9TSElQUEVEEAQSEwoPT1JERVJfQ0FOQ0VMTEVEEAUSFQoRUkVTVE9DS19SRVFVRVNURUQQEBINCglSRVNUT0NLRUQQEWIGcHJvdG8z", [file_google_protobuf_timestamp, file_ordermesh_orders_v1_orders]);
 
 /**
- * One step of an order; topic order-events, key = order_id. The payload names the type.
+ * A change of an order; topic order-events, key order_id. The payload determines the type.
  *
  * @generated from message ordermesh.events.v1.OrderEvent
  */
 export type OrderEvent = Message<"ordermesh.events.v1.OrderEvent"> & {
   /**
-   * Identifies the event: a UUIDv7. The same event may arrive more than once, always with the same id.
+   * The id of the event: a UUIDv7. An event may be delivered more than once, always with the same id.
    *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
-   * The order.
+   * The id of the order.
    *
    * @generated from field: string order_id = 2;
    */
   orderId: string;
 
   /**
-   * The order's customer.
+   * The id of the customer.
    *
    * @generated from field: string customer_id = 3;
    */
   customerId: string;
 
   /**
-   * 1, 2, 3 ... within the order, without gaps.
+   * The number of the event within the order: 1, 2, 3 ... without gaps.
    *
    * @generated from field: int32 sequence = 4;
    */
   sequence: number;
 
   /**
-   * When it happened, by the orders database's clock.
+   * The event time, by the clock of the orders database.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 5;
    */
   occurTime?: Timestamp | undefined;
 
   /**
-   * The status before; STATUS_UNSPECIFIED for ORDER_CREATED.
+   * The status before the event; STATUS_UNSPECIFIED for ORDER_CREATED.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status previous_status = 6;
    */
   previousStatus: Order_Status;
 
   /**
-   * The status after.
+   * The status after the event.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status status = 7;
    */
   status: Order_Status;
 
   /**
-   * The order's total, in minor units.
+   * The total price of the order, in minor units.
    *
    * @generated from field: int64 total_minor = 8;
    */
   totalMinor: bigint;
 
   /**
-   * Version of the event's meaning; a reader sets aside what is newer than it knows. Now 1.
+   * The version of the event's meaning, currently 1. A newer version than a consumer knows becomes a dead letter.
    *
    * @generated from field: int32 schema_version = 9;
    */
   schemaVersion: number;
 
   /**
-   * What happened.
+   * The content, by type.
    *
    * @generated from oneof ordermesh.events.v1.OrderEvent.payload
    */
@@ -102,7 +102,7 @@ export type OrderEvent = Message<"ordermesh.events.v1.OrderEvent"> & {
     case: "orderCreated";
   } | {
     /**
-     * The order got its stock.
+     * The backorder was released.
      *
      * @generated from field: ordermesh.events.v1.StockAllocated stock_allocated = 17;
      */
@@ -149,7 +149,7 @@ export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
  */
 export type OrderCreated = Message<"ordermesh.events.v1.OrderCreated"> & {
   /**
-   * What was ordered.
+   * The items of the order.
    *
    * @generated from field: repeated ordermesh.events.v1.Item items = 1;
    */
@@ -164,27 +164,27 @@ export const OrderCreatedSchema: GenMessage<OrderCreated> = /*@__PURE__*/
   messageDesc(file_ordermesh_events_v1_events, 1);
 
 /**
- * One line of an order.
+ * One item of an order.
  *
  * @generated from message ordermesh.events.v1.Item
  */
 export type Item = Message<"ordermesh.events.v1.Item"> & {
   /**
-   * The product.
+   * The id of the product.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * How many.
+   * The number of units.
    *
    * @generated from field: int32 quantity = 2;
    */
   quantity: number;
 
   /**
-   * Price of one, in minor units.
+   * The price of one unit, in minor units.
    *
    * @generated from field: int64 price_minor = 3;
    */
@@ -199,7 +199,7 @@ export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
   messageDesc(file_ordermesh_events_v1_events, 2);
 
 /**
- * A waiting order got its stock.
+ * A backorder was released.
  *
  * @generated from message ordermesh.events.v1.StockAllocated
  */
@@ -259,47 +259,47 @@ export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
   messageDesc(file_ordermesh_events_v1_events, 6);
 
 /**
- * A change of a product's stock; topic stock, key = product_id.
+ * A change of the stock of a product; topic stock, key product_id.
  *
  * @generated from message ordermesh.events.v1.StockEvent
  */
 export type StockEvent = Message<"ordermesh.events.v1.StockEvent"> & {
   /**
-   * Identifies the event: a UUIDv7. The same event may arrive more than once, always with the same id.
+   * The id of the event: a UUIDv7. An event may be delivered more than once, always with the same id.
    *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
-   * The product.
+   * The id of the product.
    *
    * @generated from field: string product_id = 2;
    */
   productId: string;
 
   /**
-   * When it happened, by the orders database's clock.
+   * The event time, by the clock of the orders database.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 3;
    */
   occurTime?: Timestamp | undefined;
 
   /**
-   * Version of the event's meaning; a reader sets aside what is newer than it knows. Now 1.
+   * The version of the event's meaning, currently 1. A newer version than a consumer knows becomes a dead letter.
    *
    * @generated from field: int32 schema_version = 4;
    */
   schemaVersion: number;
 
   /**
-   * What happened.
+   * The content, by type.
    *
    * @generated from oneof ordermesh.events.v1.StockEvent.payload
    */
   payload: {
     /**
-     * An order waits for stock.
+     * A backorder needs stock.
      *
      * @generated from field: ordermesh.events.v1.RestockRequested restock_requested = 16;
      */
@@ -307,7 +307,7 @@ export type StockEvent = Message<"ordermesh.events.v1.StockEvent"> & {
     case: "restockRequested";
   } | {
     /**
-     * Stock arrived.
+     * Stock was added.
      *
      * @generated from field: ordermesh.events.v1.Restocked restocked = 17;
      */
@@ -324,20 +324,20 @@ export const StockEventSchema: GenMessage<StockEvent> = /*@__PURE__*/
   messageDesc(file_ordermesh_events_v1_events, 7);
 
 /**
- * An order waits for stock of the product.
+ * A backorder needs stock of the product.
  *
  * @generated from message ordermesh.events.v1.RestockRequested
  */
 export type RestockRequested = Message<"ordermesh.events.v1.RestockRequested"> & {
   /**
-   * The order that waits.
+   * The id of the backorder.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * Units that were missing when it was accepted.
+   * The units that were missing when the order was accepted.
    *
    * @generated from field: int64 missing_quantity = 2;
    */
@@ -352,13 +352,13 @@ export const RestockRequestedSchema: GenMessage<RestockRequested> = /*@__PURE__*
   messageDesc(file_ordermesh_events_v1_events, 8);
 
 /**
- * Stock of the product arrived.
+ * Stock was added to the product.
  *
  * @generated from message ordermesh.events.v1.Restocked
  */
 export type Restocked = Message<"ordermesh.events.v1.Restocked"> & {
   /**
-   * Units that arrived.
+   * The units that were added.
    *
    * @generated from field: int64 quantity = 1;
    */
@@ -373,27 +373,27 @@ export const RestockedSchema: GenMessage<Restocked> = /*@__PURE__*/
   messageDesc(file_ordermesh_events_v1_events, 9);
 
 /**
- * The types of events, by the names that headers, tables and dead letters use.
+ * The types of events. Record headers, tables and dead letters use these names.
  *
  * @generated from enum ordermesh.events.v1.EventType
  */
 export enum EventType {
   /**
-   * Not set, or a type that this reader does not know.
+   * Not set, or a type that this version does not know.
    *
    * @generated from enum value: EVENT_TYPE_UNSPECIFIED = 0;
    */
   EVENT_TYPE_UNSPECIFIED = 0,
 
   /**
-   * An order was accepted, whatever its status.
+   * An order was accepted, with any status.
    *
    * @generated from enum value: ORDER_CREATED = 1;
    */
   ORDER_CREATED = 1,
 
   /**
-   * A waiting order got its stock: PENDING_RESTOCK -> CREATED.
+   * A backorder was released: PENDING_RESTOCK -> CREATED.
    *
    * @generated from enum value: STOCK_ALLOCATED = 2;
    */
@@ -421,14 +421,14 @@ export enum EventType {
   ORDER_CANCELLED = 5,
 
   /**
-   * An order waits for stock of a product.
+   * A backorder needs stock of a product.
    *
    * @generated from enum value: RESTOCK_REQUESTED = 16;
    */
   RESTOCK_REQUESTED = 16,
 
   /**
-   * Stock of a product arrived.
+   * Stock was added to a product.
    *
    * @generated from enum value: RESTOCKED = 17;
    */

@@ -2,23 +2,24 @@
 // @generated from file ordermesh/gateway/v1/pipeline.proto (package ordermesh.gateway.v1, syntax proto3)
 /* eslint-disable */
 
-// The pipeline as a whole: how it is doing, and whether its two ends agree.
+// The status of the pipeline, and the reconciliation of orders with metrics.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_ordermesh_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ordermesh/gateway/v1/pipeline.proto.
  */
 export const file_ordermesh_gateway_v1_pipeline: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLlDAoOUGlwZWxpbmVTdGF0dXMSLQoJcmVhZF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZpbnRha2UYAiABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5JbnRha2USOwoGb3V0Ym94GAMgASgLMisub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuT3V0Ym94EjkKBWthZmthGAQgASgLMioub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuS2Fma2ESQwoKcHJvY2Vzc2luZxgFIAEoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlByb2Nlc3NpbmcSQgoKY29tcG9uZW50cxgGIAMoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudBINCgVyZWFkeRgHIAEoCBrYAQoGSW50YWtlEhQKDG9yZGVyc190b3RhbBgBIAEoAxIZChFvcmRlcnNfcGVyX3NlY29uZBgCIAEoARISCgpiYWNrb3JkZXJzGAMgASgDEhgKEGNhbGxzX3Blcl9zZWNvbmQYBCABKAESFQoNcmVmdXNlZF9zaGFyZRgFIAEoARIUCgxmYWlsZWRfc2hhcmUYBiABKAESQgoMY2FsbF9sYXRlbmN5GAcgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRq9AQoGT3V0Ym94Eg8KB3BlbmRpbmcYASABKAMSDAoEZGVhZBgCIAEoAxIeChZvbGRlc3RfcGVuZGluZ19zZWNvbmRzGAMgASgBEhcKD3B1Ymxpc2hlZF90b3RhbBgEIAEoAxIcChRwdWJsaXNoZWRfcGVyX3NlY29uZBgFIAEoARI9CgdsYXRlbmN5GAYgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRpeCgVLYWZrYRIYChBlbmRfb2Zmc2V0X3RvdGFsGAEgASgDEg8KB2Jyb2tlcnMYAiABKAUSFAoMY29uc3VtZXJfbGFnGAMgASgDEhQKDGRlYWRfbGV0dGVycxgEIAEoAxq1AgoKUHJvY2Vzc2luZxIVCg1jb3VudGVkX3RvdGFsGAEgASgDEhoKEmNvdW50ZWRfcGVyX3NlY29uZBgCIAEoARIPCgd3b3JrZXJzGAMgASgFEj0KB2xhdGVuY3kYBCABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5EhoKEmRlYWRfbGV0dGVyc190b3RhbBgFIAEoAxIfChdkZWFkX2xldHRlcnNfcGVyX3NlY29uZBgGIAEoARIWCg53b3JrZXJfY3Jhc2hlcxgHIAEoBRJPChFwYXVzZWRfcGFydGl0aW9ucxgIIAMoCzI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlBhdXNlZFBhcnRpdGlvbhqBAQoPUGF1c2VkUGFydGl0aW9uEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoBRIuCgpwYXVzZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZWNvcmRzGAQgASgFEgsKA2JhZBgFIAEoBRopCgdMYXRlbmN5Eg4KBnA1MF9tcxgBIAEoARIOCgZwOTlfbXMYAiABKAEa9AEKCUNvbXBvbmVudBIMCgRuYW1lGAEgASgJEkMKBXN0YXRlGAIgASgOMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuQ29tcG9uZW50LlN0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAQgASgJIkwKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASBgoCVVAQARIICgRET1dOEAISDAoIREVHUkFERUQQAxIMCghEUkFJTklORxAEIikKEldhdGNoU3RhdHVzUmVxdWVzdBITCgtpbnRlcnZhbF9tcxgBIAEoBSJdChNXYXRjaFN0YXR1c1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgDEjQKBnN0YXR1cxgCIAEoCzIkLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzIigKEFJlY29uY2lsZVJlcXVlc3QSFAoMd2FpdF9zZWNvbmRzGAEgASgFIssHChFSZWNvbmNpbGVSZXNwb25zZRJACgd2ZXJkaWN0GAEgASgOMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVmVyZGljdBIPCgdzdW1tYXJ5GAIgASgJEkEKCXB1Ymxpc2hlZBgDIAEoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLlRvdGFscxI/Cgdjb3VudGVkGAQgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEhEKCWluX2ZsaWdodBgFIAEoAxIUCgxkZWFkX2xldHRlcnMYBiABKAMSQQoIZmluZGluZ3MYByADKAsyLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAkgASgDEjcKE2NvdmVyYWdlX3N0YXJ0X3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGt4CCgdGaW5kaW5nEkIKBGtpbmQYASABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nLktpbmQSNQoRbWludXRlX3N0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC21ldHJpY19uYW1lGAMgASgJEhEKCWRpbWVuc2lvbhgEIAEoCRIQCghleHBlY3RlZBgFIAEoARIOCgZhY3R1YWwYBiABKAESEQoJZXZlbnRfaWRzGAcgAygJEhMKC2V2ZW50X2NvdW50GAggASgDEg8KB21lc3NhZ2UYCSABKAkiVQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCAoETE9TVBABEgsKB1BIQU5UT00QAhIKCgZNRVRSSUMQAxIICgRERUFEEAQSCgoGTUlOVVRFEAUaSAoGVG90YWxzEg4KBmV2ZW50cxgBIAEoAxIOCgZvcmRlcnMYAiABKAMSDwoHcmV2ZW51ZRgDIAEoARINCgV1bml0cxgEIAEoAyJKCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIKCgZBR1JFRVMQARINCglJTl9GTElHSFQQAhILCgdESUZGRVJTEAMylAMKD1BpcGVsaW5lU2VydmljZRJ2CglHZXRTdGF0dXMSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXF1ZXN0GiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiG4LT5JMCFRITL3YxL3BpcGVsaW5lL3N0YXR1cxKHAQoLV2F0Y2hTdGF0dXMSKC5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1JlcXVlc3QaKS5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlIiGC0+STAhsSGS92MS9waXBlbGluZS9zdGF0dXM6d2F0Y2gwARJ/CglSZWNvbmNpbGUSJi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXF1ZXN0Gicub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UiIYLT5JMCGzoBKiIWL3YxL3BpcGVsaW5lOnJlY29uY2lsZWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCL5DAoOUGlwZWxpbmVTdGF0dXMSLQoJcmVhZF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZpbnRha2UYAiABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5JbnRha2USOwoGb3V0Ym94GAMgASgLMisub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuT3V0Ym94EjkKBWthZmthGAQgASgLMioub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuS2Fma2ESQwoKcHJvY2Vzc2luZxgFIAEoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlByb2Nlc3NpbmcSQgoKY29tcG9uZW50cxgGIAMoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudBINCgVyZWFkeRgHIAEoCBrsAQoGSW50YWtlEhQKDG9yZGVyc190b3RhbBgBIAEoAxIZChFvcmRlcnNfcGVyX3NlY29uZBgCIAEoARISCgpiYWNrb3JkZXJzGAMgASgDEhgKEGNhbGxzX3Blcl9zZWNvbmQYBCABKAESHwoNcmVmdXNlZF9zaGFyZRgFIAEoAUIIgt0YBAoCEAESHgoMZmFpbGVkX3NoYXJlGAYgASgBQgiC3RgECgIQARJCCgxjYWxsX2xhdGVuY3kYByABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5Gr0BCgZPdXRib3gSDwoHcGVuZGluZxgBIAEoAxIMCgRkZWFkGAIgASgDEh4KFm9sZGVzdF9wZW5kaW5nX3NlY29uZHMYAyABKAESFwoPcHVibGlzaGVkX3RvdGFsGAQgASgDEhwKFHB1Ymxpc2hlZF9wZXJfc2Vjb25kGAUgASgBEj0KB2xhdGVuY3kYBiABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5Gl4KBUthZmthEhgKEGVuZF9vZmZzZXRfdG90YWwYASABKAMSDwoHYnJva2VycxgCIAEoBRIUCgxjb25zdW1lcl9sYWcYAyABKAMSFAoMZGVhZF9sZXR0ZXJzGAQgASgDGrUCCgpQcm9jZXNzaW5nEhUKDWNvdW50ZWRfdG90YWwYASABKAMSGgoSY291bnRlZF9wZXJfc2Vjb25kGAIgASgBEg8KB3dvcmtlcnMYAyABKAUSPQoHbGF0ZW5jeRgEIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kSGgoSZGVhZF9sZXR0ZXJzX3RvdGFsGAUgASgDEh8KF2RlYWRfbGV0dGVyc19wZXJfc2Vjb25kGAYgASgBEhYKDndvcmtlcl9jcmFzaGVzGAcgASgFEk8KEXBhdXNlZF9wYXJ0aXRpb25zGAggAygLMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUGF1c2VkUGFydGl0aW9uGoEBCg9QYXVzZWRQYXJ0aXRpb24SDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgFEi4KCnBhdXNlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlY29yZHMYBCABKAUSCwoDYmFkGAUgASgFGikKB0xhdGVuY3kSDgoGcDUwX21zGAEgASgBEg4KBnA5OV9tcxgCIAEoARr0AQoJQ29tcG9uZW50EgwKBG5hbWUYASABKAkSQwoFc3RhdGUYAiABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5Db21wb25lbnQuU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBCABKAkiTAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIGCgJVUBABEggKBERPV04QAhIMCghERUdSQURFRBADEgwKCERSQUlOSU5HEAQiOwoSV2F0Y2hTdGF0dXNSZXF1ZXN0EiUKC2ludGVydmFsX21zGAEgASgFQhCC3RgMCgoIyAEQ4NQDGOgHIl0KE1dhdGNoU3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSNAoGc3RhdHVzGAIgASgLMiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiNwoQUmVjb25jaWxlUmVxdWVzdBIjCgx3YWl0X3NlY29uZHMYASABKAVCDYLdGAkKBwgBEKwCGB4iywcKEVJlY29uY2lsZVJlc3BvbnNlEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0Eg8KB3N1bW1hcnkYAiABKAkSQQoJcHVibGlzaGVkGAMgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEj8KB2NvdW50ZWQYBCABKAsyLi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5Ub3RhbHMSEQoJaW5fZmxpZ2h0GAUgASgDEhQKDGRlYWRfbGV0dGVycxgGIAEoAxJBCghmaW5kaW5ncxgHIAMoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcSLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYCSABKAMSNwoTY292ZXJhZ2Vfc3RhcnRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAa3gIKB0ZpbmRpbmcSQgoEa2luZBgBIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcuS2luZBI1ChFtaW51dGVfc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLbWV0cmljX25hbWUYAyABKAkSEQoJZGltZW5zaW9uGAQgASgJEhAKCGV4cGVjdGVkGAUgASgBEg4KBmFjdHVhbBgGIAEoARIRCglldmVudF9pZHMYByADKAkSEwoLZXZlbnRfY291bnQYCCABKAMSDwoHbWVzc2FnZRgJIAEoCSJVCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIICgRMT1NUEAESCwoHUEhBTlRPTRACEgoKBk1FVFJJQxADEggKBERFQUQQBBIKCgZNSU5VVEUQBRpICgZUb3RhbHMSDgoGZXZlbnRzGAEgASgDEg4KBm9yZGVycxgCIAEoAxIPCgdyZXZlbnVlGAMgASgBEg0KBXVuaXRzGAQgASgDIkoKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgoKBkFHUkVFUxABEg0KCUlOX0ZMSUdIVBACEgsKB0RJRkZFUlMQAzKUAwoPUGlwZWxpbmVTZXJ2aWNlEnYKCUdldFN0YXR1cxImLm9yZGVybWVzaC5nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyIbgtPkkwIVEhMvdjEvcGlwZWxpbmUvc3RhdHVzEocBCgtXYXRjaFN0YXR1cxIoLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVxdWVzdBopLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoU3RhdHVzUmVzcG9uc2UiIYLT5JMCGxIZL3YxL3BpcGVsaW5lL3N0YXR1czp3YXRjaDABEn8KCVJlY29uY2lsZRImLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlcXVlc3QaJy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZSIhgtPkkwIbOgEqIhYvdjEvcGlwZWxpbmU6cmVjb25jaWxlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options]);
 
 /**
- * Asks for the status.
+ * Requests the status.
  *
  * @generated from message ordermesh.gateway.v1.GetStatusRequest
  */
@@ -33,55 +34,55 @@ export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*
   messageDesc(file_ordermesh_gateway_v1_pipeline, 0);
 
 /**
- * How every stage is doing. Rates are over the last seconds; latencies over the most recent events; both 0 when nothing moved.
+ * The status of every stage. Rates cover the last seconds, latencies the most recent events; both are 0 without events.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus
  */
 export type PipelineStatus = Message<"ordermesh.gateway.v1.PipelineStatus"> & {
   /**
-   * When this was put together.
+   * When the status was read.
    *
    * @generated from field: google.protobuf.Timestamp read_time = 1;
    */
   readTime?: Timestamp | undefined;
 
   /**
-   * Orders stored so far and how fast they come.
+   * Accepted orders.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Intake intake = 2;
    */
   intake?: PipelineStatus_Intake | undefined;
 
   /**
-   * Events between the database and Kafka.
+   * Events that the publisher sends to Kafka.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Outbox outbox = 3;
    */
   outbox?: PipelineStatus_Outbox | undefined;
 
   /**
-   * The log.
+   * The topics of events.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Kafka kafka = 4;
    */
   kafka?: PipelineStatus_Kafka | undefined;
 
   /**
-   * Events between Kafka and the metrics.
+   * Events that the processor counts.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Processing processing = 5;
    */
   processing?: PipelineStatus_Processing | undefined;
 
   /**
-   * Every part with its state.
+   * Every component with its state.
    *
    * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.Component components = 6;
    */
   components: PipelineStatus_Component[];
 
   /**
-   * Whether every part is UP.
+   * Whether every component is UP.
    *
    * @generated from field: bool ready = 7;
    */
@@ -96,55 +97,55 @@ export const PipelineStatusSchema: GenMessage<PipelineStatus> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1);
 
 /**
- * Orders stored.
+ * Accepted orders.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Intake
  */
 export type PipelineStatus_Intake = Message<"ordermesh.gateway.v1.PipelineStatus.Intake"> & {
   /**
-   * Orders stored since the beginning.
+   * Accepted orders in total.
    *
    * @generated from field: int64 orders_total = 1;
    */
   ordersTotal: bigint;
 
   /**
-   * Orders per second.
+   * Accepted orders per second.
    *
    * @generated from field: double orders_per_second = 2;
    */
   ordersPerSecond: number;
 
   /**
-   * Orders that wait for stock now (counted up to 100,000).
+   * Current backorders, counted up to 100,000.
    *
    * @generated from field: int64 backorders = 3;
    */
   backorders: bigint;
 
   /**
-   * Calls per second that ended within the last ten seconds, whatever came of them.
+   * Calls per second over the last ten seconds, with any result.
    *
    * @generated from field: double calls_per_second = 4;
    */
   callsPerSecond: number;
 
   /**
-   * Share of those calls that were refused because too much work was in hand, 0 to 1.
+   * The share of those calls that were refused because the server was overloaded.
    *
    * @generated from field: double refused_share = 5;
    */
   refusedShare: number;
 
   /**
-   * Share of those calls that failed for another reason than the request, 0 to 1.
+   * The share of those calls that failed for a reason other than the request.
    *
    * @generated from field: double failed_share = 6;
    */
   failedShare: number;
 
   /**
-   * How long those calls took.
+   * The latency of those calls.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Latency call_latency = 7;
    */
@@ -159,48 +160,48 @@ export const PipelineStatus_IntakeSchema: GenMessage<PipelineStatus_Intake> = /*
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 0);
 
 /**
- * The outbox.
+ * The transactional outbox and its publisher.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Outbox
  */
 export type PipelineStatus_Outbox = Message<"ordermesh.gateway.v1.PipelineStatus.Outbox"> & {
   /**
-   * Events that wait to be published.
+   * Events that are not published yet.
    *
    * @generated from field: int64 pending = 1;
    */
   pending: bigint;
 
   /**
-   * Events that Kafka refused for good; see `ordermesh outbox list`.
+   * Events that Kafka rejected permanently; see `ordermesh outbox list`.
    *
    * @generated from field: int64 dead = 2;
    */
   dead: bigint;
 
   /**
-   * Age of the oldest event that waits, in seconds.
+   * The age of the oldest pending event, in seconds.
    *
    * @generated from field: double oldest_pending_seconds = 3;
    */
   oldestPendingSeconds: number;
 
   /**
-   * Events published since the beginning.
+   * Published events in total.
    *
    * @generated from field: int64 published_total = 4;
    */
   publishedTotal: bigint;
 
   /**
-   * Events published per second.
+   * Published events per second.
    *
    * @generated from field: double published_per_second = 5;
    */
   publishedPerSecond: number;
 
   /**
-   * From the commit of an event to Kafka's acknowledgement.
+   * The time from the commit of an event to its acknowledgement by Kafka.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Latency latency = 6;
    */
@@ -215,34 +216,34 @@ export const PipelineStatus_OutboxSchema: GenMessage<PipelineStatus_Outbox> = /*
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 1);
 
 /**
- * Kafka's topics of events.
+ * The Kafka topics of events.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Kafka
  */
 export type PipelineStatus_Kafka = Message<"ordermesh.gateway.v1.PipelineStatus.Kafka"> & {
   /**
-   * Events in the log since the beginning (sum of the end offsets).
+   * The sum of the end offsets.
    *
    * @generated from field: int64 end_offset_total = 1;
    */
   endOffsetTotal: bigint;
 
   /**
-   * Brokers that are up.
+   * Available brokers.
    *
    * @generated from field: int32 brokers = 2;
    */
   brokers: number;
 
   /**
-   * Events that the processor has not committed.
+   * The consumer lag of the processor, in records.
    *
    * @generated from field: int64 consumer_lag = 3;
    */
   consumerLag: bigint;
 
   /**
-   * Dead letters in the log.
+   * Dead letters in the dead letter topics.
    *
    * @generated from field: int64 dead_letters = 4;
    */
@@ -257,62 +258,62 @@ export const PipelineStatus_KafkaSchema: GenMessage<PipelineStatus_Kafka> = /*@_
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 2);
 
 /**
- * The processor.
+ * The event processor.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Processing
  */
 export type PipelineStatus_Processing = Message<"ordermesh.gateway.v1.PipelineStatus.Processing"> & {
   /**
-   * Events counted since the beginning.
+   * Counted events in total.
    *
    * @generated from field: int64 counted_total = 1;
    */
   countedTotal: bigint;
 
   /**
-   * Events counted per second.
+   * Counted events per second.
    *
    * @generated from field: double counted_per_second = 2;
    */
   countedPerSecond: number;
 
   /**
-   * Workers that hold partitions.
+   * Workers that are assigned partitions.
    *
    * @generated from field: int32 workers = 3;
    */
   workers: number;
 
   /**
-   * From the commit of an order to its metrics.
+   * The time from the commit of an order to its metrics.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Latency latency = 4;
    */
   latency?: PipelineStatus_Latency | undefined;
 
   /**
-   * Events set aside as dead letters since the beginning.
+   * Dead letters in total.
    *
    * @generated from field: int64 dead_letters_total = 5;
    */
   deadLettersTotal: bigint;
 
   /**
-   * Events set aside per second.
+   * Dead letters per second.
    *
    * @generated from field: double dead_letters_per_second = 6;
    */
   deadLettersPerSecond: number;
 
   /**
-   * Ends of workers within the last ten minutes that nobody asked for.
+   * Unexpected exits of workers within the last ten minutes.
    *
    * @generated from field: int32 worker_crashes = 7;
    */
   workerCrashes: number;
 
   /**
-   * Partitions that are read only now and then, since most of their latest records cannot be counted; see `ordermesh dlq resume`.
+   * Paused partitions: most of their latest records cannot be counted, so they are read rarely; see `ordermesh dlq resume`.
    *
    * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.PausedPartition paused_partitions = 8;
    */
@@ -327,7 +328,7 @@ export const PipelineStatus_ProcessingSchema: GenMessage<PipelineStatus_Processi
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 3);
 
 /**
- * A partition of the log that is paused.
+ * A paused partition.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.PausedPartition
  */
@@ -347,14 +348,14 @@ export type PipelineStatus_PausedPartition = Message<"ordermesh.gateway.v1.Pipel
   partition: number;
 
   /**
-   * Since when.
+   * When the partition was paused.
    *
    * @generated from field: google.protobuf.Timestamp pause_time = 3;
    */
   pauseTime?: Timestamp | undefined;
 
   /**
-   * The records that were looked at last.
+   * The number of records that were examined.
    *
    * @generated from field: int32 records = 4;
    */
@@ -376,20 +377,20 @@ export const PipelineStatus_PausedPartitionSchema: GenMessage<PipelineStatus_Pau
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 4);
 
 /**
- * A latency.
+ * A latency distribution.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Latency
  */
 export type PipelineStatus_Latency = Message<"ordermesh.gateway.v1.PipelineStatus.Latency"> & {
   /**
-   * Half are faster, in milliseconds.
+   * The median, in milliseconds.
    *
    * @generated from field: double p50_ms = 1;
    */
   p50Ms: number;
 
   /**
-   * 99 of 100 are faster, in milliseconds.
+   * The 99th percentile, in milliseconds.
    *
    * @generated from field: double p99_ms = 2;
    */
@@ -404,7 +405,7 @@ export const PipelineStatus_LatencySchema: GenMessage<PipelineStatus_Latency> = 
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 5);
 
 /**
- * One part.
+ * A component of the platform.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Component
  */
@@ -417,21 +418,21 @@ export type PipelineStatus_Component = Message<"ordermesh.gateway.v1.PipelineSta
   name: string;
 
   /**
-   * How it is.
+   * The current state.
    *
    * @generated from field: ordermesh.gateway.v1.PipelineStatus.Component.State state = 2;
    */
   state: PipelineStatus_Component_State;
 
   /**
-   * Since when it is in this state, as far as the gateway saw.
+   * When the gateway saw the state change.
    *
    * @generated from field: google.protobuf.Timestamp state_change_time = 3;
    */
   stateChangeTime?: Timestamp | undefined;
 
   /**
-   * Why it is not UP, such as the part that it needs; empty when it is UP.
+   * Why the component is not UP, such as a component that it needs; empty if it is UP.
    *
    * @generated from field: string message = 4;
    */
@@ -446,20 +447,20 @@ export const PipelineStatus_ComponentSchema: GenMessage<PipelineStatus_Component
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 6);
 
 /**
- * How a part is.
+ * The state of a component.
  *
  * @generated from enum ordermesh.gateway.v1.PipelineStatus.Component.State
  */
 export enum PipelineStatus_Component_State {
   /**
-   * Not known yet.
+   * Unknown.
    *
    * @generated from enum value: STATE_UNSPECIFIED = 0;
    */
   STATE_UNSPECIFIED = 0,
 
   /**
-   * It answers, and gets on with its work.
+   * It answers and makes progress.
    *
    * @generated from enum value: UP = 1;
    */
@@ -473,14 +474,14 @@ export enum PipelineStatus_Component_State {
   DOWN = 2,
 
   /**
-   * It works, but not as it should: it refuses or fails calls, some of its processes are silent, or its work stands still.
+   * It works with restrictions: it refuses or fails calls, some of its processes send no heartbeats, or it makes no progress.
    *
    * @generated from enum value: DEGRADED = 3;
    */
   DEGRADED = 3,
 
   /**
-   * It finishes what is in flight and takes nothing new.
+   * It finishes work in flight and accepts no new work.
    *
    * @generated from enum value: DRAINING = 4;
    */
@@ -494,13 +495,13 @@ export const PipelineStatus_Component_StateSchema: GenEnum<PipelineStatus_Compon
   enumDesc(file_ordermesh_gateway_v1_pipeline, 1, 6, 0);
 
 /**
- * How often to send.
+ * The interval of the stream.
  *
  * @generated from message ordermesh.gateway.v1.WatchStatusRequest
  */
 export type WatchStatusRequest = Message<"ordermesh.gateway.v1.WatchStatusRequest"> & {
   /**
-   * Milliseconds between two sendings: 200 to 60,000; 0 or absent means 1,000.
+   * The time between two messages, in milliseconds.
    *
    * @generated from field: int32 interval_ms = 1;
    */
@@ -515,13 +516,13 @@ export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PUR
   messageDesc(file_ordermesh_gateway_v1_pipeline, 2);
 
 /**
- * One sending.
+ * One message of the stream.
  *
  * @generated from message ordermesh.gateway.v1.WatchStatusResponse
  */
 export type WatchStatusResponse = Message<"ordermesh.gateway.v1.WatchStatusResponse"> & {
   /**
-   * 1, 2, 3 ... within this stream.
+   * The number of the message within the stream: 1, 2, 3 ...
    *
    * @generated from field: int64 revision = 1;
    */
@@ -543,13 +544,13 @@ export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__P
   messageDesc(file_ordermesh_gateway_v1_pipeline, 3);
 
 /**
- * How patient to be.
+ * The reconciliation to run.
  *
  * @generated from message ordermesh.gateway.v1.ReconcileRequest
  */
 export type ReconcileRequest = Message<"ordermesh.gateway.v1.ReconcileRequest"> & {
   /**
-   * Seconds to wait for the processor to reach the end of the log: 1 to 300; 0 or absent means 30.
+   * How long to wait for the processor to reach the end of the log, in seconds.
    *
    * @generated from field: int32 wait_seconds = 1;
    */
@@ -564,77 +565,77 @@ export const ReconcileRequestSchema: GenMessage<ReconcileRequest> = /*@__PURE__*
   messageDesc(file_ordermesh_gateway_v1_pipeline, 4);
 
 /**
- * The comparison.
+ * The result of a reconciliation.
  *
  * @generated from message ordermesh.gateway.v1.ReconcileResponse
  */
 export type ReconcileResponse = Message<"ordermesh.gateway.v1.ReconcileResponse"> & {
   /**
-   * What came out.
+   * The verdict.
    *
    * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Verdict verdict = 1;
    */
   verdict: ReconcileResponse_Verdict;
 
   /**
-   * The verdict in one line.
+   * The verdict as one line of text.
    *
    * @generated from field: string summary = 2;
    */
   summary: string;
 
   /**
-   * What the orders database published, as of the start.
+   * Totals of the published events in the orders database, at the start.
    *
    * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Totals published = 3;
    */
   published?: ReconcileResponse_Totals | undefined;
 
   /**
-   * What the analytics database counted.
+   * Totals of the counted events in the analytics database.
    *
    * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Totals counted = 4;
    */
   counted?: ReconcileResponse_Totals | undefined;
 
   /**
-   * Events that were still on their way.
+   * Events in flight.
    *
    * @generated from field: int64 in_flight = 5;
    */
   inFlight: bigint;
 
   /**
-   * Events that are set aside as dead letters.
+   * Dead letters that are not counted.
    *
    * @generated from field: int64 dead_letters = 6;
    */
   deadLetters: bigint;
 
   /**
-   * Differences, at most 1,000.
+   * The findings, at most 1,000.
    *
    * @generated from field: repeated ordermesh.gateway.v1.ReconcileResponse.Finding findings = 7;
    */
   findings: ReconcileResponse_Finding[];
 
   /**
-   * When the comparison began.
+   * When the reconciliation began.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 8;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * How long it took, in milliseconds.
+   * The duration, in milliseconds.
    *
    * @generated from field: int64 duration_ms = 9;
    */
   durationMs: bigint;
 
   /**
-   * Events from this time on are compared; those before are past the retention of one end or both, and only their sums are
-   * in the metrics. Absent when all events since the beginning are compared.
+   * The event time from which events are compared. Earlier events are past the retention of one or both databases; only their sums are in
+   * the metrics. Absent if all events are compared.
    *
    * @generated from field: google.protobuf.Timestamp coverage_start_time = 10;
    */
@@ -649,69 +650,69 @@ export const ReconcileResponseSchema: GenMessage<ReconcileResponse> = /*@__PURE_
   messageDesc(file_ordermesh_gateway_v1_pipeline, 5);
 
 /**
- * One difference.
+ * A difference.
  *
  * @generated from message ordermesh.gateway.v1.ReconcileResponse.Finding
  */
 export type ReconcileResponse_Finding = Message<"ordermesh.gateway.v1.ReconcileResponse.Finding"> & {
   /**
-   * What differs.
+   * The kind of the finding.
    *
    * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Finding.Kind kind = 1;
    */
   kind: ReconcileResponse_Finding_Kind;
 
   /**
-   * The minute, for LOST, PHANTOM and MINUTE.
+   * When the minute begins, for LOST, PHANTOM and MINUTE.
    *
    * @generated from field: google.protobuf.Timestamp minute_start_time = 2;
    */
   minuteStartTime?: Timestamp | undefined;
 
   /**
-   * Which metric, for METRIC.
+   * The name of the metric, for METRIC.
    *
    * @generated from field: string metric_name = 3;
    */
   metricName: string;
 
   /**
-   * Of what, for METRIC.
+   * The dimension of the metric, for METRIC.
    *
    * @generated from field: string dimension = 4;
    */
   dimension: string;
 
   /**
-   * What it should be.
+   * The expected value.
    *
    * @generated from field: double expected = 5;
    */
   expected: number;
 
   /**
-   * What it is.
+   * The actual value.
    *
    * @generated from field: double actual = 6;
    */
   actual: number;
 
   /**
-   * The events, the first 100.
+   * The ids of the events, the first 100.
    *
    * @generated from field: repeated string event_ids = 7;
    */
   eventIds: string[];
 
   /**
-   * How many events there are.
+   * The number of events.
    *
    * @generated from field: int64 event_count = 8;
    */
   eventCount: bigint;
 
   /**
-   * The same in words.
+   * The finding as text.
    *
    * @generated from field: string message = 9;
    */
@@ -726,7 +727,7 @@ export const ReconcileResponse_FindingSchema: GenMessage<ReconcileResponse_Findi
   messageDesc(file_ordermesh_gateway_v1_pipeline, 5, 0);
 
 /**
- * What differs.
+ * The kind of a finding.
  *
  * @generated from enum ordermesh.gateway.v1.ReconcileResponse.Finding.Kind
  */
@@ -739,35 +740,35 @@ export enum ReconcileResponse_Finding_Kind {
   KIND_UNSPECIFIED = 0,
 
   /**
-   * Published events that were neither counted nor set aside; event_ids names them.
+   * Published events that are neither counted nor dead letters; event_ids lists them.
    *
    * @generated from enum value: LOST = 1;
    */
   LOST = 1,
 
   /**
-   * Counted events that the orders database does not know; event_ids names them.
+   * Counted events that are not in the orders database; event_ids lists them.
    *
    * @generated from enum value: PHANTOM = 2;
    */
   PHANTOM = 2,
 
   /**
-   * A metric that is not what the events add up to; metric_name and dimension name it.
+   * A metric that differs from the sum of the events; see metric_name and dimension.
    *
    * @generated from enum value: METRIC = 3;
    */
   METRIC = 3,
 
   /**
-   * Events that the outbox holds as refused for good; event_ids names them.
+   * Events in the outbox that Kafka rejected permanently; event_ids lists them.
    *
    * @generated from enum value: DEAD = 4;
    */
   DEAD = 4,
 
   /**
-   * A minute whose sums (events, revenue, units) differ though its ids agree.
+   * A minute with equal event ids but different sums (events, revenue, units).
    *
    * @generated from enum value: MINUTE = 5;
    */
@@ -781,7 +782,7 @@ export const ReconcileResponse_Finding_KindSchema: GenEnum<ReconcileResponse_Fin
   enumDesc(file_ordermesh_gateway_v1_pipeline, 5, 0, 0);
 
 /**
- * The two ends in sums.
+ * Totals of one side.
  *
  * @generated from message ordermesh.gateway.v1.ReconcileResponse.Totals
  */
@@ -801,7 +802,7 @@ export type ReconcileResponse_Totals = Message<"ordermesh.gateway.v1.ReconcileRe
   orders: bigint;
 
   /**
-   * Their value, in major units.
+   * Their total price, in major units.
    *
    * @generated from field: double revenue = 3;
    */
@@ -823,7 +824,7 @@ export const ReconcileResponse_TotalsSchema: GenMessage<ReconcileResponse_Totals
   messageDesc(file_ordermesh_gateway_v1_pipeline, 5, 1);
 
 /**
- * What came out.
+ * The verdict of a reconciliation.
  *
  * @generated from enum ordermesh.gateway.v1.ReconcileResponse.Verdict
  */
@@ -836,21 +837,21 @@ export enum ReconcileResponse_Verdict {
   VERDICT_UNSPECIFIED = 0,
 
   /**
-   * Everything that was published is counted once, or set aside; nothing waits.
+   * Every published event is counted once or is a dead letter; no event is pending.
    *
    * @generated from enum value: AGREES = 1;
    */
   AGREES = 1,
 
   /**
-   * As AGREES, but events are still on their way.
+   * As AGREES, but events are in flight.
    *
    * @generated from enum value: IN_FLIGHT = 2;
    */
   IN_FLIGHT = 2,
 
   /**
-   * Something is lost, counted twice, or counted without an order: see the findings.
+   * An event is lost, counted twice, or counted without an order; see the findings.
    *
    * @generated from enum value: DIFFERS = 3;
    */
@@ -864,13 +865,13 @@ export const ReconcileResponse_VerdictSchema: GenEnum<ReconcileResponse_Verdict>
   enumDesc(file_ordermesh_gateway_v1_pipeline, 5, 0);
 
 /**
- * Watches the pipeline and proves that nothing was lost or counted twice.
+ * Reports the status of the pipeline and proves that no event was lost or counted twice.
  *
  * @generated from service ordermesh.gateway.v1.PipelineService
  */
 export const PipelineService: GenService<{
   /**
-   * Returns how every stage is doing now. A part that does not answer is shown as down; the call itself does not fail for it.
+   * Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not fail.
    *
    * @generated from rpc ordermesh.gateway.v1.PipelineService.GetStatus
    */
@@ -880,7 +881,7 @@ export const PipelineService: GenService<{
     output: typeof PipelineStatusSchema;
   },
   /**
-   * Sends the status again and again. Over REST these are server-sent events.
+   * Streams the status at an interval. Over REST these are server-sent events.
    *
    * @generated from rpc ordermesh.gateway.v1.PipelineService.WatchStatus
    */
@@ -890,7 +891,7 @@ export const PipelineService: GenService<{
     output: typeof WatchStatusResponseSchema;
   },
   /**
-   * Compares the orders with the metrics, under traffic too, and names what differs.
+   * Compares the orders with the metrics and reports every difference. It works under load too.
    *
    * @generated from rpc ordermesh.gateway.v1.PipelineService.Reconcile
    */

@@ -11,6 +11,7 @@ import type { SalesSummary } from "../../analytics/v1/analytics_pb.js";
 import { file_ordermesh_analytics_v1_analytics } from "../../analytics/v1/analytics_pb.js";
 import type { EventType } from "../../events/v1/events_pb.js";
 import { file_ordermesh_events_v1_events } from "../../events/v1/events_pb.js";
+import { file_ordermesh_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Order_Status } from "../../orders/v1/orders_pb.js";
 import { file_ordermesh_orders_v1_orders } from "../../orders/v1/orders_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -19,30 +20,30 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/gateway/v1/watch.proto.
  */
 export const file_ordermesh_gateway_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvZ2F0ZXdheS92MS93YXRjaC5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiVwoSV2F0Y2hPcmRlcnNSZXF1ZXN0EhMKC2N1c3RvbWVyX2lkGAEgASgJEhYKDmFmdGVyX3JldmlzaW9uGAIgASgJEhQKDGhlYXJ0YmVhdF9tcxgDIAEoBSKAAgoTV2F0Y2hPcmRlcnNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRIzCgZjaGFuZ2UYAiABKAsyIS5vcmRlcm1lc2guZ2F0ZXdheS52MS5PcmRlckNoYW5nZUgAEjQKCWhlYXJ0YmVhdBgDIAEoCzIfLm9yZGVybWVzaC5nYXRld2F5LnYxLkhlYXJ0YmVhdEgAEiwKBWVuZGVkGAQgASgLMhsub3JkZXJtZXNoLmdhdGV3YXkudjEuRW5kZWRIABI2Cgdza2lwcGVkGAUgASgLMiMub3JkZXJtZXNoLmdhdGV3YXkudjEuU2tpcHBlZFJlY29yZEgAQgYKBGJvZHkiQgoNU2tpcHBlZFJlY29yZBIRCglwYXJ0aXRpb24YASABKAUSDgoGb2Zmc2V0GAIgASgDEg4KBnJlYXNvbhgDIAEoCSKoAgoLT3JkZXJDaGFuZ2USLAoEdHlwZRgBIAEoDjIeLm9yZGVybWVzaC5ldmVudHMudjEuRXZlbnRUeXBlEhAKCG9yZGVyX2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEhAKCHNlcXVlbmNlGAQgASgFEjEKBnN0YXR1cxgFIAEoDjIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIuU3RhdHVzEjoKD3ByZXZpb3VzX3N0YXR1cxgGIAEoDjIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIuU3RhdHVzEhMKC3RvdGFsX3ByaWNlGAcgASgBEi4KCm9jY3VyX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjoKCUhlYXJ0YmVhdBItCglzZW5kX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiYKBUVuZGVkEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSJYChNXYXRjaE1ldHJpY3NSZXF1ZXN0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgJEhMKC2ludGVydmFsX21zGAIgASgFEhQKDGhlYXJ0YmVhdF9tcxgDIAEoBSLNAQoUV2F0Y2hNZXRyaWNzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAkSNwoHc3VtbWFyeRgCIAEoCzIkLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU2FsZXNTdW1tYXJ5SAASNAoJaGVhcnRiZWF0GAMgASgLMh8ub3JkZXJtZXNoLmdhdGV3YXkudjEuSGVhcnRiZWF0SAASLAoFZW5kZWQYBCABKAsyGy5vcmRlcm1lc2guZ2F0ZXdheS52MS5FbmRlZEgAQgYKBGJvZHkyywIKDFdhdGNoU2VydmljZRKXAQoLV2F0Y2hPcmRlcnMSKC5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaE9yZGVyc1JlcXVlc3QaKS5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaE9yZGVyc1Jlc3BvbnNlIjGC0+STAitaFxIVL3YxL29yZGVyczp3YXRjaExpbmVzEhAvdjEvb3JkZXJzOndhdGNoMAESoAEKDFdhdGNoTWV0cmljcxIpLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoTWV0cmljc1JlcXVlc3QaKi5vcmRlcm1lc2guZ2F0ZXdheS52MS5XYXRjaE1ldHJpY3NSZXNwb25zZSI3gtPkkwIxWhoSGC92MS9hbmFseXRpY3M6d2F0Y2hMaW5lcxITL3YxL2FuYWx5dGljczp3YXRjaDABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_analytics_v1_analytics, file_ordermesh_events_v1_events, file_ordermesh_orders_v1_orders]);
+  fileDesc("CiBvcmRlcm1lc2gvZ2F0ZXdheS92MS93YXRjaC5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEidwoSV2F0Y2hPcmRlcnNSZXF1ZXN0EhMKC2N1c3RvbWVyX2lkGAEgASgJEiQKDmFmdGVyX3JldmlzaW9uGAIgASgJQgyC3RgIEgYQgIABMAISJgoMaGVhcnRiZWF0X21zGAMgASgFQhCC3RgMCgoI9AMQ4NQDGIgnIoACChNXYXRjaE9yZGVyc1Jlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgJEjMKBmNoYW5nZRgCIAEoCzIhLm9yZGVybWVzaC5nYXRld2F5LnYxLk9yZGVyQ2hhbmdlSAASNAoJaGVhcnRiZWF0GAMgASgLMh8ub3JkZXJtZXNoLmdhdGV3YXkudjEuSGVhcnRiZWF0SAASLAoFZW5kZWQYBCABKAsyGy5vcmRlcm1lc2guZ2F0ZXdheS52MS5FbmRlZEgAEjYKB3NraXBwZWQYBSABKAsyIy5vcmRlcm1lc2guZ2F0ZXdheS52MS5Ta2lwcGVkUmVjb3JkSABCBgoEYm9keSJCCg1Ta2lwcGVkUmVjb3JkEhEKCXBhcnRpdGlvbhgBIAEoBRIOCgZvZmZzZXQYAiABKAMSDgoGcmVhc29uGAMgASgJIqgCCgtPcmRlckNoYW5nZRIsCgR0eXBlGAEgASgOMh4ub3JkZXJtZXNoLmV2ZW50cy52MS5FdmVudFR5cGUSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSEAoIc2VxdWVuY2UYBCABKAUSMQoGc3RhdHVzGAUgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSOgoPcHJldmlvdXNfc3RhdHVzGAYgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSEwoLdG90YWxfcHJpY2UYByABKAESLgoKb2NjdXJfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOgoJSGVhcnRiZWF0Ei0KCXNlbmRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJgoFRW5kZWQSDAoEY29kZRgBIAEoBRIPCgdtZXNzYWdlGAIgASgJIooBChNXYXRjaE1ldHJpY3NSZXF1ZXN0EiQKDmFmdGVyX3JldmlzaW9uGAEgASgJQgyC3RgIEgYQgIABMAISJQoLaW50ZXJ2YWxfbXMYAiABKAVCEILdGAwKCgjIARDg1AMY6AcSJgoMaGVhcnRiZWF0X21zGAMgASgFQhCC3RgMCgoI9AMQ4NQDGIgnIs0BChRXYXRjaE1ldHJpY3NSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoCRI3CgdzdW1tYXJ5GAIgASgLMiQub3JkZXJtZXNoLmFuYWx5dGljcy52MS5TYWxlc1N1bW1hcnlIABI0CgloZWFydGJlYXQYAyABKAsyHy5vcmRlcm1lc2guZ2F0ZXdheS52MS5IZWFydGJlYXRIABIsCgVlbmRlZBgEIAEoCzIbLm9yZGVybWVzaC5nYXRld2F5LnYxLkVuZGVkSABCBgoEYm9keTLLAgoMV2F0Y2hTZXJ2aWNlEpcBCgtXYXRjaE9yZGVycxIoLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoT3JkZXJzUmVxdWVzdBopLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoT3JkZXJzUmVzcG9uc2UiMYLT5JMCK1oXEhUvdjEvb3JkZXJzOndhdGNoTGluZXMSEC92MS9vcmRlcnM6d2F0Y2gwARKgAQoMV2F0Y2hNZXRyaWNzEikub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hNZXRyaWNzUmVxdWVzdBoqLm9yZGVybWVzaC5nYXRld2F5LnYxLldhdGNoTWV0cmljc1Jlc3BvbnNlIjeC0+STAjFaGhIYL3YxL2FuYWx5dGljczp3YXRjaExpbmVzEhMvdjEvYW5hbHl0aWNzOndhdGNoMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_analytics_v1_analytics, file_ordermesh_events_v1_events, file_ordermesh_options_v1_options, file_ordermesh_orders_v1_orders]);
 
 /**
- * Which orders to watch, and from where.
+ * The orders to watch, and where to begin.
  *
  * @generated from message ordermesh.gateway.v1.WatchOrdersRequest
  */
 export type WatchOrdersRequest = Message<"ordermesh.gateway.v1.WatchOrdersRequest"> & {
   /**
-   * Only this customer's orders. Optional.
+   * Only orders of this customer; all if absent.
    *
    * @generated from field: string customer_id = 1;
    */
   customerId: string;
 
   /**
-   * Begins after this revision, of an earlier message of this stream or of another; now unless set.
+   * Begin after this revision, from a message of this or an earlier stream; now if absent.
    *
    * @generated from field: string after_revision = 2;
    */
   afterRevision: string;
 
   /**
-   * Milliseconds of silence until a heartbeat: 500 to 60,000; 0 or absent means 5,000.
+   * The time without a message after which a heartbeat is sent, in milliseconds.
    *
    * @generated from field: int32 heartbeat_ms = 3;
    */
@@ -63,20 +64,20 @@ export const WatchOrdersRequestSchema: GenMessage<WatchOrdersRequest> = /*@__PUR
  */
 export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersResponse"> & {
   /**
-   * Where the stream is after this message; opaque.
+   * The position of the stream after this message; opaque.
    *
    * @generated from field: string revision = 1;
    */
   revision: string;
 
   /**
-   * What the message is.
+   * The content of the message.
    *
    * @generated from oneof ordermesh.gateway.v1.WatchOrdersResponse.body
    */
   body: {
     /**
-     * Something happened to an order.
+     * An order changed.
      *
      * @generated from field: ordermesh.gateway.v1.OrderChange change = 2;
      */
@@ -84,7 +85,7 @@ export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersRespo
     case: "change";
   } | {
     /**
-     * Nothing happened for a while.
+     * Nothing changed for heartbeat_ms.
      *
      * @generated from field: ordermesh.gateway.v1.Heartbeat heartbeat = 3;
      */
@@ -92,7 +93,7 @@ export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersRespo
     case: "heartbeat";
   } | {
     /**
-     * The stream ends here.
+     * The stream ends.
      *
      * @generated from field: ordermesh.gateway.v1.Ended ended = 4;
      */
@@ -100,7 +101,7 @@ export type WatchOrdersResponse = Message<"ordermesh.gateway.v1.WatchOrdersRespo
     case: "ended";
   } | {
     /**
-     * The log holds a record that cannot be shown; the stream goes on behind it.
+     * A record of the log cannot be read; the stream continues after it.
      *
      * @generated from field: ordermesh.gateway.v1.SkippedRecord skipped = 5;
      */
@@ -117,7 +118,7 @@ export const WatchOrdersResponseSchema: GenMessage<WatchOrdersResponse> = /*@__P
   messageDesc(file_ordermesh_gateway_v1_watch, 1);
 
 /**
- * A record of the log of orders that cannot be shown as a change of an order.
+ * A record of the topic order-events that cannot be read as a change of an order.
  *
  * @generated from message ordermesh.gateway.v1.SkippedRecord
  */
@@ -130,14 +131,14 @@ export type SkippedRecord = Message<"ordermesh.gateway.v1.SkippedRecord"> & {
   partition: number;
 
   /**
-   * The record's offset there.
+   * The offset of the record in the partition.
    *
    * @generated from field: int64 offset = 2;
    */
   offset: bigint;
 
   /**
-   * What is wrong with it.
+   * What is wrong with the record.
    *
    * @generated from field: string reason = 3;
    */
@@ -152,62 +153,62 @@ export const SkippedRecordSchema: GenMessage<SkippedRecord> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_watch, 2);
 
 /**
- * Something happened to an order.
+ * A change of an order.
  *
  * @generated from message ordermesh.gateway.v1.OrderChange
  */
 export type OrderChange = Message<"ordermesh.gateway.v1.OrderChange"> & {
   /**
-   * What happened.
+   * The type of the event.
    *
    * @generated from field: ordermesh.events.v1.EventType type = 1;
    */
   type: EventType;
 
   /**
-   * The order.
+   * The id of the order.
    *
    * @generated from field: string order_id = 2;
    */
   orderId: string;
 
   /**
-   * The order's customer.
+   * The id of the customer.
    *
    * @generated from field: string customer_id = 3;
    */
   customerId: string;
 
   /**
-   * 1, 2, 3 ... within the order.
+   * The number of the event within the order: 1, 2, 3 ...
    *
    * @generated from field: int32 sequence = 4;
    */
   sequence: number;
 
   /**
-   * The status after.
+   * The status after the event.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status status = 5;
    */
   status: Order_Status;
 
   /**
-   * The status before; STATUS_UNSPECIFIED for a new order.
+   * The status before the event; STATUS_UNSPECIFIED for a new order.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status previous_status = 6;
    */
   previousStatus: Order_Status;
 
   /**
-   * The order's total, in major units.
+   * The total price of the order, in major units.
    *
    * @generated from field: double total_price = 7;
    */
   totalPrice: number;
 
   /**
-   * When it happened, by the database's clock.
+   * The event time, by the database's clock.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 8;
    */
@@ -222,13 +223,13 @@ export const OrderChangeSchema: GenMessage<OrderChange> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_watch, 3);
 
 /**
- * Nothing happened for a while.
+ * Nothing changed for heartbeat_ms.
  *
  * @generated from message ordermesh.gateway.v1.Heartbeat
  */
 export type Heartbeat = Message<"ordermesh.gateway.v1.Heartbeat"> & {
   /**
-   * When it was sent.
+   * When the heartbeat was sent.
    *
    * @generated from field: google.protobuf.Timestamp send_time = 1;
    */
@@ -243,20 +244,20 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_watch, 4);
 
 /**
- * Why a stream ended.
+ * The reason why a stream ended.
  *
  * @generated from message ordermesh.gateway.v1.Ended
  */
 export type Ended = Message<"ordermesh.gateway.v1.Ended"> & {
   /**
-   * The gRPC status code that the stream ends with.
+   * The gRPC status code of the stream.
    *
    * @generated from field: int32 code = 1;
    */
   code: number;
 
   /**
-   * The same for people, and whether to come back.
+   * The reason as text, and whether to reconnect.
    *
    * @generated from field: string message = 2;
    */
@@ -271,27 +272,27 @@ export const EndedSchema: GenMessage<Ended> = /*@__PURE__*/
   messageDesc(file_ordermesh_gateway_v1_watch, 5);
 
 /**
- * From where to watch the totals.
+ * Where and how often to watch the totals.
  *
  * @generated from message ordermesh.gateway.v1.WatchMetricsRequest
  */
 export type WatchMetricsRequest = Message<"ordermesh.gateway.v1.WatchMetricsRequest"> & {
   /**
-   * Sends nothing until the totals are newer than this revision, of an earlier message; sends at once unless set.
+   * Send nothing until the totals are newer than this revision, from an earlier message; send immediately if absent.
    *
    * @generated from field: string after_revision = 1;
    */
   afterRevision: string;
 
   /**
-   * Least milliseconds between two messages: 200 to 60,000; 0 or absent means 1,000.
+   * The shortest time between two messages, in milliseconds.
    *
    * @generated from field: int32 interval_ms = 2;
    */
   intervalMs: number;
 
   /**
-   * Milliseconds of silence until a heartbeat: 500 to 60,000; 0 or absent means 5,000.
+   * The time without a message after which a heartbeat is sent, in milliseconds.
    *
    * @generated from field: int32 heartbeat_ms = 3;
    */
@@ -312,14 +313,14 @@ export const WatchMetricsRequestSchema: GenMessage<WatchMetricsRequest> = /*@__P
  */
 export type WatchMetricsResponse = Message<"ordermesh.gateway.v1.WatchMetricsResponse"> & {
   /**
-   * Names events that are in the totals, at least; opaque.
+   * The position in the log up to which events are in the totals at least; opaque.
    *
    * @generated from field: string revision = 1;
    */
   revision: string;
 
   /**
-   * What the message is.
+   * The content of the message.
    *
    * @generated from oneof ordermesh.gateway.v1.WatchMetricsResponse.body
    */
@@ -333,7 +334,7 @@ export type WatchMetricsResponse = Message<"ordermesh.gateway.v1.WatchMetricsRes
     case: "summary";
   } | {
     /**
-     * Nothing changed for a while.
+     * Nothing changed for heartbeat_ms.
      *
      * @generated from field: ordermesh.gateway.v1.Heartbeat heartbeat = 3;
      */
@@ -341,7 +342,7 @@ export type WatchMetricsResponse = Message<"ordermesh.gateway.v1.WatchMetricsRes
     case: "heartbeat";
   } | {
     /**
-     * The stream ends here.
+     * The stream ends.
      *
      * @generated from field: ordermesh.gateway.v1.Ended ended = 4;
      */
@@ -358,20 +359,20 @@ export const WatchMetricsResponseSchema: GenMessage<WatchMetricsResponse> = /*@_
   messageDesc(file_ordermesh_gateway_v1_watch, 7);
 
 /**
- * Streams that cannot lie: each message carries a revision to resume from without a gap, silence is broken by heartbeats, and the
- * last message says why the stream ended (over HTTP/1.1 nothing else could).
+ * Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent while nothing
+ * changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
  *
- * Over REST each stream has two forms: server-sent events, and one JSON document per line. An event's id is its revision, and a client that
- * comes back with Last-Event-ID goes on behind it, as browsers do by themselves; the header counts more than after_revision.
+ * Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent event is its revision. A
+ * client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the header takes precedence over after_revision.
  *
  * @generated from service ordermesh.gateway.v1.WatchService
  */
 export const WatchService: GenService<{
   /**
-   * Streams what happens to orders, in the order that Kafka has it: per order without a gap or a repetition. The first message is a
-   * heartbeat with the revision where the stream begins. Kafka itself may hold an event twice: that is told apart among the last 20,000
-   * orders of a stream and the 500 events of each partition before its begin; over a longer distance the sequence tells. A record that
-   * cannot be shown is told by its place.
+   * Streams the changes of orders in the order of the Kafka log: per order without gaps or duplicates. The first message is a heartbeat
+   * with the revision where the stream begins. Duplicate events in Kafka are recognised among the last 20,000 orders of a stream and the
+   * 500 events of each partition before its start; beyond that, the sequence shows them. A record that cannot be read is reported by its
+   * partition and offset.
    *
    * @generated from rpc ordermesh.gateway.v1.WatchService.WatchOrders
    */
@@ -381,7 +382,7 @@ export const WatchService: GenService<{
     output: typeof WatchOrdersResponseSchema;
   },
   /**
-   * Streams the totals each time that they change.
+   * Streams the totals whenever they change.
    *
    * @generated from rpc ordermesh.gateway.v1.WatchService.WatchMetrics
    */

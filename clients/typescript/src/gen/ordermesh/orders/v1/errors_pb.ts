@@ -13,7 +13,7 @@ export const file_ordermesh_orders_v1_errors: GenFile = /*@__PURE__*/
 
 /**
  * Why a call was refused: the "reason" of the google.rpc.ErrorInfo that every error carries, with domain "ordermesh".
- * Above each value stands the REST body of an example.
+ * The comment of each value ends with the REST body of an example.
  *
  * @generated from enum ordermesh.orders.v1.ErrorReason
  */
@@ -26,7 +26,7 @@ export enum ErrorReason {
   ERROR_REASON_UNSPECIFIED = 0,
 
   /**
-   * A field is missing or out of range; every violation is named (the first 20, with the total in metadata "violations").
+   * A field is missing or out of range. Every violation is listed: the first 20, with the total in metadata "violations".
    *   {"code":3,"message":"2 fields are invalid: customerId: must have 1 to 128 characters; items[0].quantity: must be 1 to 1000000, is 0",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_FIELD","domain":"ordermesh","metadata":{"violations":"2"}},
    *    {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"customerId","description":"must have 1 to 128 characters"},
@@ -37,7 +37,7 @@ export enum ErrorReason {
   INVALID_FIELD = 1,
 
   /**
-   * An item names a product that the catalogue does not have.
+   * An item names a product that is not in the catalogue.
    *   {"code":3,"message":"1 field is invalid: items[1].productId: no product \"p9999\"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"UNKNOWN_PRODUCT","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
    *    "fieldViolations":[{"field":"items[1].productId","description":"no product \"p9999\""}]}]}
@@ -47,7 +47,7 @@ export enum ErrorReason {
   UNKNOWN_PRODUCT = 2,
 
   /**
-   * A page token that this service did not make, or that was made for other filters.
+   * The page token is not one of this service, or it belongs to other filters.
    *   {"code":3,"message":"1 field is invalid: pageToken: belongs to other filters","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"INVALID_PAGE_TOKEN","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
    *    "fieldViolations":[{"field":"pageToken","description":"belongs to other filters"}]}]}
@@ -57,7 +57,7 @@ export enum ErrorReason {
   INVALID_PAGE_TOKEN = 3,
 
   /**
-   * No order has this id.
+   * There is no order with this id.
    *   {"code":5,"message":"no order 019a0000-0000-7000-8000-000000000000","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"ORDER_NOT_FOUND","domain":"ordermesh","metadata":{"order_id":"019a0000-0000-7000-8000-000000000000"}}]}
    *
@@ -66,7 +66,7 @@ export enum ErrorReason {
   ORDER_NOT_FOUND = 4,
 
   /**
-   * No product has this id.
+   * There is no product with this id.
    *   {"code":5,"message":"no product \"p9999\"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"PRODUCT_NOT_FOUND","domain":"ordermesh","metadata":{"product_id":"p9999"}}]}
    *
@@ -75,7 +75,7 @@ export enum ErrorReason {
   PRODUCT_NOT_FOUND = 5,
 
   /**
-   * The product is in the catalogue already.
+   * The product already exists.
    *   {"code":6,"message":"product \"p1\" exists","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"PRODUCT_EXISTS","domain":"ordermesh","metadata":{"product_id":"p1"}}]}
    *
@@ -84,7 +84,7 @@ export enum ErrorReason {
   PRODUCT_EXISTS = 6,
 
   /**
-   * The request id was used before, with other content.
+   * The request id was already used with other content.
    *   {"code":6,"message":"requestId \"r-1\" was used with other content","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_ID_REUSED","domain":"ordermesh","metadata":{"request_id":"r-1"}}]}
    *
@@ -93,7 +93,7 @@ export enum ErrorReason {
   REQUEST_ID_REUSED = 7,
 
   /**
-   * The order's state does not allow what was asked.
+   * The status of the order does not allow the change.
    *   {"code":9,"message":"an order that is SHIPPED cannot become CANCELLED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"ILLEGAL_TRANSITION","domain":"ordermesh","metadata":{"status":"SHIPPED","wanted":"CANCELLED"}}]}
    *
@@ -102,7 +102,7 @@ export enum ErrorReason {
   ILLEGAL_TRANSITION = 8,
 
   /**
-   * Stock of a product that does not track it cannot change.
+   * The product does not track stock.
    *   {"code":9,"message":"product \"p1\" does not track stock","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"PRODUCT_NOT_TRACKED","domain":"ordermesh","metadata":{"product_id":"p1"}}]}
    *
@@ -120,7 +120,7 @@ export enum ErrorReason {
   OVERLOADED = 10,
 
   /**
-   * The client is over its rate at the front door; the headers x-ratelimit-* and retry-after say when to try again.
+   * The client exceeded its rate limit at the front proxy. The headers x-ratelimit-* and retry-after state when to retry.
    *   {"code":8,"message":"rate limit exceeded","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"RATE_LIMITED","domain":"ordermesh","metadata":{}}]}
    *
@@ -129,7 +129,7 @@ export enum ErrorReason {
   RATE_LIMITED = 11,
 
   /**
-   * The database does not answer; nothing was stored.
+   * The database is unavailable; nothing was stored.
    *   {"code":14,"message":"database unavailable, retry after the given delay","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"DATABASE_UNAVAILABLE","domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}]}
    *
@@ -138,7 +138,7 @@ export enum ErrorReason {
   DATABASE_UNAVAILABLE = 12,
 
   /**
-   * The connection to the database broke during the commit, so it is unknown whether the change was stored; ask again with the same request_id.
+   * The connection to the database was lost during the commit, so it is unknown whether the change was stored. Retry with the same request_id.
    *   {"code":14,"message":"transaction outcome unknown, retry with the same requestId","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"OUTCOME_UNKNOWN","domain":"ordermesh","metadata":{}}]}
    *
@@ -147,7 +147,7 @@ export enum ErrorReason {
   OUTCOME_UNKNOWN = 13,
 
   /**
-   * The deadline passed before the work began; nothing was stored.
+   * The deadline was exceeded before processing started; nothing was stored.
    *   {"code":4,"message":"deadline exceeded before processing started","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"EXPIRED","domain":"ordermesh","metadata":{}}]}
    *
@@ -156,7 +156,7 @@ export enum ErrorReason {
   EXPIRED = 14,
 
   /**
-   * A fault of ours; the trace id finds it in the log.
+   * An internal error; the log has it under the trace id.
    *   {"code":13,"message":"internal error","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"INTERNAL_FAULT","domain":"ordermesh","metadata":{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}}]}
    *
@@ -165,7 +165,7 @@ export enum ErrorReason {
   INTERNAL_FAULT = 15,
 
   /**
-   * A part of the pipeline that the answer needs does not answer.
+   * A required component is unavailable.
    *   {"code":14,"message":"kafka is unavailable","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"COMPONENT_UNAVAILABLE","domain":"ordermesh","metadata":{"component":"kafka"}}]}
    *
@@ -174,7 +174,7 @@ export enum ErrorReason {
   COMPONENT_UNAVAILABLE = 16,
 
   /**
-   * What follows a revision is not in the log any more: it was deleted by age or size, or the topic was made again. Watch again without a revision.
+   * Events after the revision are no longer in the log: they were deleted by retention, or the topic was created again. Watch without a revision.
    *   {"code":9,"message":"afterRevision: events after it are deleted (order-events/3: from offset 17, the log begins at 40); watch again without it",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REVISION_GONE","domain":"ordermesh","metadata":{}}]}
    *
@@ -183,7 +183,7 @@ export enum ErrorReason {
   REVISION_GONE = 17,
 
   /**
-   * The front door cannot read the request: not HTTP, not JSON, a value of another type, or a query parameter that the method does not take.
+   * The front proxy cannot read the request: not HTTP, not JSON, a value of another type, or an unknown query parameter.
    *   {"code":3,"message":"items[0].quantity: invalid value \"two\" for type TYPE_INT32","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"MALFORMED_REQUEST","domain":"ordermesh","metadata":{}}]}
    *
@@ -201,7 +201,7 @@ export enum ErrorReason {
   PATH_NOT_FOUND = 31,
 
   /**
-   * The path does not answer this HTTP method; the header allow names those that it answers.
+   * The path does not allow this HTTP method; the header allow lists the allowed methods.
    *   {"code":12,"message":"/orders does not allow DELETE; see the allow header","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"METHOD_NOT_ALLOWED","domain":"ordermesh","metadata":{}}]}
    *
@@ -210,7 +210,7 @@ export enum ErrorReason {
   METHOD_NOT_ALLOWED = 32,
 
   /**
-   * The body is compressed, or its content-type is not the one that the path reads.
+   * The body is compressed, or its content-type is not the expected one.
    *   {"code":3,"message":"the body must be JSON, with content-type: application/json and no content-encoding","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"UNSUPPORTED_MEDIA_TYPE","domain":"ordermesh","metadata":{}}]}
    *
@@ -219,7 +219,7 @@ export enum ErrorReason {
   UNSUPPORTED_MEDIA_TYPE = 33,
 
   /**
-   * The body or the headers are over the limit that the message names.
+   * The body or the headers exceed the limit that the message states.
    *   {"code":11,"message":"request body too large: at most 1048576 bytes, 8388608 bytes for a batch of orders","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_TOO_LARGE","domain":"ordermesh","metadata":{}}]}
    *
@@ -228,7 +228,7 @@ export enum ErrorReason {
   REQUEST_TOO_LARGE = 34,
 
   /**
-   * The rest of request not received in time; nothing was stored.
+   * The request was not received completely in time; nothing was stored.
    *   {"code":4,"message":"request not received in time","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"REQUEST_TIMED_OUT","domain":"ordermesh","metadata":{}}]}
    *
@@ -237,7 +237,7 @@ export enum ErrorReason {
   REQUEST_TIMED_OUT = 35,
 
   /**
-   * The service did not answer before the deadline, so it is unknown what became of the call; ask again with the same request_id.
+   * The service did not respond before the deadline, so the result is unknown. Retry with the same request_id.
    *   {"code":4,"message":"no response before the deadline","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"NO_ANSWER_IN_TIME","domain":"ordermesh","metadata":{}}]}
    *
@@ -246,7 +246,7 @@ export enum ErrorReason {
   NO_ANSWER_IN_TIME = 36,
 
   /**
-   * The front door cannot reach the service, or is overloaded; the call may be tried again, a write with the same request_id.
+   * The front proxy cannot reach the service, or is overloaded. The call can be retried, a write with the same request_id.
    *   {"code":14,"message":"service unavailable, retry: no healthy upstream","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"SERVICE_UNAVAILABLE","domain":"ordermesh","metadata":{}}]}
    *

@@ -5,15 +5,17 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
+import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_ordermesh_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ordermesh/orders/v1/inventory.proto.
  */
 export const file_ordermesh_orders_v1_inventory: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvb3JkZXJzL3YxL2ludmVudG9yeS5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSKnAQoHUHJvZHVjdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcHJpY2UYAyABKAESDwoHdHJhY2tlZBgEIAEoCBINCgVzdG9jaxgFIAEoAxIPCgdhd2FpdGVkGAYgASgDEjoKC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIJY3JlYXRlZEF0IjwKE0xpc3RQcm9kdWN0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLgoIcHJvZHVjdHMYASADKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldFByb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkiigEKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCRISCgVwcmljZRgDIAEoAUgAiAEBEg8KB3RyYWNrZWQYBCABKAgSDQoFc3RvY2sYBSABKAMSEgoKcmVxdWVzdF9pZBgGIAEoCUIICgZfcHJpY2UiUQoVUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAMSEgoKcmVxdWVzdF9pZBgDIAEoCSJgChZSZXN0b2NrUHJvZHVjdFJlc3BvbnNlEi0KB3Byb2R1Y3QYASABKAsyHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QSFwoPcmVsZWFzZWRfb3JkZXJzGAIgASgDMpEEChBJbnZlbnRvcnlTZXJ2aWNlEnkKDExpc3RQcm9kdWN0cxIoLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBopLm9yZGVybWVzaC5vcmRlcnMudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiFILT5JMCDhIML3YxL3Byb2R1Y3RzEnUKCkdldFByb2R1Y3QSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkdldFByb2R1Y3RSZXF1ZXN0Ghwub3JkZXJtZXNoLm9yZGVycy52MS5Qcm9kdWN0IiGC0+STAhsSGS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH0ScQoNQ3JlYXRlUHJvZHVjdBIpLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QiF4LT5JMCEToBKiIML3YxL3Byb2R1Y3RzEpcBCg5SZXN0b2NrUHJvZHVjdBIqLm9yZGVybWVzaC5vcmRlcnMudjEuUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0Gisub3JkZXJtZXNoLm9yZGVycy52MS5SZXN0b2NrUHJvZHVjdFJlc3BvbnNlIiyC0+STAiY6ASoiIS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH06cmVzdG9ja2IGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNvcmRlcm1lc2gvb3JkZXJzL3YxL2ludmVudG9yeS5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSK5AQoHUHJvZHVjdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcHJpY2UYAyABKAESDwoHdHJhY2tlZBgEIAEoCBITCgVzdG9jaxgFIAEoA0IE4kEBAxIVCgdhd2FpdGVkGAYgASgDQgTiQQEDEkAKC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBA1IJY3JlYXRlZEF0IlgKE0xpc3RQcm9kdWN0c1JlcXVlc3QSIAoJcGFnZV9zaXplGAEgASgFQg2C3RgJCgcIARDoBxgyEh8KCnBhZ2VfdG9rZW4YAiABKAlCC4LdGAcSBRCABDACIl8KFExpc3RQcm9kdWN0c1Jlc3BvbnNlEi4KCHByb2R1Y3RzGAEgAygLMhwub3JkZXJtZXNoLm9yZGVycy52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJMChFHZXRQcm9kdWN0UmVxdWVzdBI3Cgpwcm9kdWN0X2lkGAEgASgJQiPiQQECgt0YGxIZCAEQQBoMQS1aYS16MC05Ll8tIgEuIgIuLiKCAgoUQ3JlYXRlUHJvZHVjdFJlcXVlc3QSNwoKcHJvZHVjdF9pZBgBIAEoCUIj4kEBAoLdGBsSGQgBEEAaDEEtWmEtejAtOS5fLSIBLiICLi4SJAoEbmFtZRgCIAEoCUIW4kEBAoLdGA4SDAgBEMgBGgVeXHgwMBIlCgVwcmljZRgDIAEoAUIR4kEBAoLdGAkKBxCAreIEIAJIAIgBARIPCgd0cmFja2VkGAQgASgIEiQKBXN0b2NrGAUgASgDQhWC3RgRCg8QgJTr3AMqB3RyYWNrZWQSIwoKcmVxdWVzdF9pZBgGIAEoCUIPgt0YCxIJCAEQQBoDIS1+QggKBl9wcmljZSKbAQoVUmVzdG9ja1Byb2R1Y3RSZXF1ZXN0EjcKCnByb2R1Y3RfaWQYASABKAlCI+JBAQKC3RgbEhkIARBAGgxBLVphLXowLTkuXy0iAS4iAi4uEiQKCHF1YW50aXR5GAIgASgDQhLiQQECgt0YCgoICAEQgJTr3AMSIwoKcmVxdWVzdF9pZBgDIAEoCUIPgt0YCxIJCAEQQBoDIS1+ImAKFlJlc3RvY2tQcm9kdWN0UmVzcG9uc2USLQoHcHJvZHVjdBgBIAEoCzIcLm9yZGVybWVzaC5vcmRlcnMudjEuUHJvZHVjdBIXCg9yZWxlYXNlZF9vcmRlcnMYAiABKAMykQQKEEludmVudG9yeVNlcnZpY2USeQoMTGlzdFByb2R1Y3RzEigub3JkZXJtZXNoLm9yZGVycy52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0Gikub3JkZXJtZXNoLm9yZGVycy52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIUgtPkkwIOEgwvdjEvcHJvZHVjdHMSdQoKR2V0UHJvZHVjdBImLm9yZGVybWVzaC5vcmRlcnMudjEuR2V0UHJvZHVjdFJlcXVlc3QaHC5vcmRlcm1lc2gub3JkZXJzLnYxLlByb2R1Y3QiIYLT5JMCGxIZL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRJxCg1DcmVhdGVQcm9kdWN0Eikub3JkZXJtZXNoLm9yZGVycy52MS5DcmVhdGVQcm9kdWN0UmVxdWVzdBocLm9yZGVybWVzaC5vcmRlcnMudjEuUHJvZHVjdCIXgtPkkwIROgEqIgwvdjEvcHJvZHVjdHMSlwEKDlJlc3RvY2tQcm9kdWN0Eioub3JkZXJtZXNoLm9yZGVycy52MS5SZXN0b2NrUHJvZHVjdFJlcXVlc3QaKy5vcmRlcm1lc2gub3JkZXJzLnYxLlJlc3RvY2tQcm9kdWN0UmVzcG9uc2UiLILT5JMCJjoBKiIhL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfTpyZXN0b2NrYgZwcm90bzM", [file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_ordermesh_options_v1_options]);
 
 /**
  * A product of the catalogue.
@@ -22,49 +24,49 @@ export const file_ordermesh_orders_v1_inventory: GenFile = /*@__PURE__*/
  */
 export type Product = Message<"ordermesh.orders.v1.Product"> & {
   /**
-   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
+   * The id of the product.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * The name for people.
+   * The display name.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * The list price, in major units with at most two decimals; an order states its own.
+   * The list price, in major units with at most two decimals; an order states its own prices.
    *
    * @generated from field: double price = 3;
    */
   price: number;
 
   /**
-   * Whether stock is counted. A product that does not track stock is never short.
+   * Whether stock is tracked. A product without tracked stock is never short.
    *
    * @generated from field: bool tracked = 4;
    */
   tracked: boolean;
 
   /**
-   * What is on hand and not allocated; 0 when not tracked.
+   * Units on hand that are not allocated; 0 if stock is not tracked.
    *
    * @generated from field: int64 stock = 5;
    */
   stock: bigint;
 
   /**
-   * Units that waiting orders ask for; 0 when not tracked.
+   * Units that backorders need; 0 if stock is not tracked.
    *
    * @generated from field: int64 awaited = 6;
    */
   awaited: bigint;
 
   /**
-   * When the product was added. The JSON name is the one that orders have.
+   * When the product was added, by the database's clock. The JSON name follows the one of orders.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 7 [json_name = "createdAt"];
    */
@@ -79,20 +81,20 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
   messageDesc(file_ordermesh_orders_v1_inventory, 0);
 
 /**
- * Which products to list.
+ * The products to list.
  *
  * @generated from message ordermesh.orders.v1.ListProductsRequest
  */
 export type ListProductsRequest = Message<"ordermesh.orders.v1.ListProductsRequest"> & {
   /**
-   * At most this many products: 1 to 1,000; 0 or absent means 50. A page of long names may have fewer.
+   * The largest number of products to return. A page with long names may have fewer.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * The token of a page, from the reply that named it.
+   * The next_page_token of an earlier response.
    *
    * @generated from field: string page_token = 2;
    */
@@ -113,14 +115,14 @@ export const ListProductsRequestSchema: GenMessage<ListProductsRequest> = /*@__P
  */
 export type ListProductsResponse = Message<"ordermesh.orders.v1.ListProductsResponse"> & {
   /**
-   * By product id.
+   * The products, sorted by product id.
    *
    * @generated from field: repeated ordermesh.orders.v1.Product products = 1;
    */
   products: Product[];
 
   /**
-   * Names the next page; empty on the last one.
+   * The token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -135,13 +137,13 @@ export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@_
   messageDesc(file_ordermesh_orders_v1_inventory, 2);
 
 /**
- * Which product to return.
+ * The product to return.
  *
  * @generated from message ordermesh.orders.v1.GetProductRequest
  */
 export type GetProductRequest = Message<"ordermesh.orders.v1.GetProductRequest"> & {
   /**
-   * The product's id.
+   * The id of the product.
    *
    * @generated from field: string product_id = 1;
    */
@@ -162,42 +164,42 @@ export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE_
  */
 export type CreateProductRequest = Message<"ordermesh.orders.v1.CreateProductRequest"> & {
   /**
-   * Identifies the product: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
+   * The id of the product.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * The name for people: 1 to 200 characters.
+   * The display name.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * The list price, in major units with at most two decimals: 0 to 10,000,000. Required.
+   * The list price, in major units.
    *
    * @generated from field: optional double price = 3;
    */
   price?: number | undefined;
 
   /**
-   * Whether stock is counted.
+   * Whether stock is tracked.
    *
    * @generated from field: bool tracked = 4;
    */
   tracked: boolean;
 
   /**
-   * What is on hand at first: 0 to 1,000,000,000; only with tracked.
+   * The initial units on hand.
    *
    * @generated from field: int64 stock = 5;
    */
   stock: bigint;
 
   /**
-   * Makes the call idempotent per product: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   * The idempotency key, unique per product and method; a UUID is a good choice.
    *
    * @generated from field: string request_id = 6;
    */
@@ -212,27 +214,27 @@ export const CreateProductRequestSchema: GenMessage<CreateProductRequest> = /*@_
   messageDesc(file_ordermesh_orders_v1_inventory, 4);
 
 /**
- * How much arrived of what.
+ * The stock to add.
  *
  * @generated from message ordermesh.orders.v1.RestockProductRequest
  */
 export type RestockProductRequest = Message<"ordermesh.orders.v1.RestockProductRequest"> & {
   /**
-   * The product's id; it must track stock.
+   * The id of the product, whose stock must be tracked.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * Units that arrived: 1 to 1,000,000,000.
+   * The units to add.
    *
    * @generated from field: int64 quantity = 2;
    */
   quantity: bigint;
 
   /**
-   * Makes the call idempotent per product: 1 to 64 printable characters without spaces. Optional.
+   * The idempotency key, unique per product and method; a UUID is a good choice.
    *
    * @generated from field: string request_id = 3;
    */
@@ -247,20 +249,20 @@ export const RestockProductRequestSchema: GenMessage<RestockProductRequest> = /*
   messageDesc(file_ordermesh_orders_v1_inventory, 5);
 
 /**
- * What the restock did.
+ * The result of a restock.
  *
  * @generated from message ordermesh.orders.v1.RestockProductResponse
  */
 export type RestockProductResponse = Message<"ordermesh.orders.v1.RestockProductResponse"> & {
   /**
-   * The product after the restock and these releases.
+   * The product after the restock and after the releases that are counted here.
    *
    * @generated from field: ordermesh.orders.v1.Product product = 1;
    */
   product?: Product | undefined;
 
   /**
-   * Waiting orders that got their stock and are CREATED now, at most 500: those that are released afterwards are not counted.
+   * Backorders that were released before the response, at most 500; they are CREATED now. Later releases are not counted.
    *
    * @generated from field: int64 released_orders = 2;
    */
@@ -275,13 +277,13 @@ export const RestockProductResponseSchema: GenMessage<RestockProductResponse> = 
   messageDesc(file_ordermesh_orders_v1_inventory, 6);
 
 /**
- * The catalogue, and the stock of the products that track it.
+ * The product catalogue and the stock of tracked products.
  *
  * @generated from service ordermesh.orders.v1.InventoryService
  */
 export const InventoryService: GenService<{
   /**
-   * Returns one page of products by product id.
+   * Returns one page of products, sorted by product id.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.ListProducts
    */
@@ -301,9 +303,9 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds a product to the catalogue. Whether it tracks stock cannot be changed later.
-   * With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
-   * "idempotent-replayed: true"), other content is ALREADY_EXISTS.
+   * Adds a product to the catalogue. Whether its stock is tracked cannot be changed later.
+   * With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+   * "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.CreateProduct
    */
@@ -313,10 +315,9 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds stock to a product that tracks it and releases waiting orders in the order in which they came to wait: at most 500 of them
-   * before it answers, the others right afterwards. One that cannot be given everything is passed over, by new orders too, until each
-   * product that it lacks has arrived three times; from then on what it needs is held for it, until an hour after the last arrival
-   * of what it lacks.
+   * Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others immediately
+   * afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders, until each product that it lacks
+   * has been restocked three times. From then on its stock is reserved, until one hour after the last restock of a product that it lacks.
    * With a request_id the call is idempotent for seven days, as CreateProduct is.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.RestockProduct

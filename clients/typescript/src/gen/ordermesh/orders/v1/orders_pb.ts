@@ -2,52 +2,54 @@
 // @generated from file ordermesh/orders/v1/orders.proto (package ordermesh.orders.v1, syntax proto3)
 /* eslint-disable */
 
-// Orders: what a customer asked for, and what has become of it.
+// Orders and their states.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
+import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
+import { file_ordermesh_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ordermesh/orders/v1/orders.proto.
  */
 export const file_ordermesh_orders_v1_orders: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL29yZGVycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSKHAwoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSMQoGc3RhdHVzGAMgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSEwoLdG90YWxfcHJpY2UYBCABKAESOgoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgljcmVhdGVkQXQSOgoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgl1cGRhdGVkQXQSLQoFaXRlbXMYByADKAsyHi5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVySXRlbSJoCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASCwoHQ1JFQVRFRBABEhMKD1BFTkRJTkdfUkVTVE9DSxACEggKBFBBSUQQAxILCgdTSElQUEVEEAQSDQoJQ0FOQ0VMTEVEEAUiTwoJT3JkZXJJdGVtEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAUSEgoFcHJpY2UYAyABKAFIAIgBAUIICgZfcHJpY2UiuQEKDE9yZGVyU3VtbWFyeRIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIxCgZzdGF0dXMYAyABKA4yIS5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyLlN0YXR1cxITCgt0b3RhbF9wcmljZRgEIAEoARI6CgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdCJsChJDcmVhdGVPcmRlclJlcXVlc3QSEwoLY3VzdG9tZXJfaWQYASABKAkSLQoFaXRlbXMYAiADKAsyHi5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVySXRlbRISCgpyZXF1ZXN0X2lkGAMgASgJIlUKGEJhdGNoQ3JlYXRlT3JkZXJzUmVxdWVzdBI5CghyZXF1ZXN0cxgBIAMoCzInLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0IukBChlCYXRjaENyZWF0ZU9yZGVyc1Jlc3BvbnNlEkYKB3Jlc3VsdHMYASADKAsyNS5vcmRlcm1lc2gub3JkZXJzLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UuUmVzdWx0EhYKDmFjY2VwdGVkX2NvdW50GAIgASgFGmwKBlJlc3VsdBIyCgVvcmRlchgBIAEoCzIhLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXJTdW1tYXJ5SAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQgkKB291dGNvbWUiIwoPR2V0T3JkZXJSZXF1ZXN0EhAKCG9yZGVyX2lkGAEgASgJIuABChFMaXN0T3JkZXJzUmVxdWVzdBITCgtjdXN0b21lcl9pZBgBIAEoCRIxCgZzdGF0dXMYAiABKA4yIS5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyLlN0YXR1cxIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiWQoSTGlzdE9yZGVyc1Jlc3BvbnNlEioKBm9yZGVycxgBIAMoCzIaLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjoKEkNhbmNlbE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIj4KFkNvbXBsZXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSI4ChBTaGlwT3JkZXJSZXF1ZXN0EhAKCG9yZGVyX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkyhwgKDE9yZGVyU2VydmljZRJ3CgtDcmVhdGVPcmRlchInLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIjgtPkkwIdOgEqWg86ASoiCi92MS9vcmRlcnMiBy9vcmRlcnMSlQEKEUJhdGNoQ3JlYXRlT3JkZXJzEi0ub3JkZXJtZXNoLm9yZGVycy52MS5CYXRjaENyZWF0ZU9yZGVyc1JlcXVlc3QaLi5vcmRlcm1lc2gub3JkZXJzLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UiIYLT5JMCGzoBKiIWL3YxL29yZGVyczpiYXRjaENyZWF0ZRKBAQoIR2V0T3JkZXISJC5vcmRlcm1lc2gub3JkZXJzLnYxLkdldE9yZGVyUmVxdWVzdBoaLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIiM4LT5JMCLVoXEhUvdjEvb3JkZXJzL3tvcmRlcl9pZH0SEi9vcmRlcnMve29yZGVyX2lkfRJsCgxTdHJlYW1PcmRlcnMSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlclN1bW1hcnkiD4LT5JMCCRIHL29yZGVyczABEnEKCkxpc3RPcmRlcnMSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0Gicub3JkZXJtZXNoLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiEoLT5JMCDBIKL3YxL29yZGVycxJ7CgtDYW5jZWxPcmRlchInLm9yZGVybWVzaC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIngtPkkwIhOgEqIhwvdjEvb3JkZXJzL3tvcmRlcl9pZH06Y2FuY2VsEowBCg9Db21wbGV0ZVBheW1lbnQSKy5vcmRlcm1lc2gub3JkZXJzLnYxLkNvbXBsZXRlUGF5bWVudFJlcXVlc3QaGi5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyIjCC0+STAio6ASoiJS92MS9vcmRlcnMve29yZGVyX2lkfTpjb21wbGV0ZVBheW1lbnQSdQoJU2hpcE9yZGVyEiUub3JkZXJtZXNoLm9yZGVycy52MS5TaGlwT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIlgtPkkwIfOgEqIhovdjEvb3JkZXJzL3tvcmRlcl9pZH06c2hpcGIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL29yZGVycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSKlAwoFT3JkZXISFgoIb3JkZXJfaWQYASABKAlCBOJBAQMSEwoLY3VzdG9tZXJfaWQYAiABKAkSNwoGc3RhdHVzGAMgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXNCBOJBAQMSGQoLdG90YWxfcHJpY2UYBCABKAFCBOJBAQMSQAoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDUgljcmVhdGVkQXQSQAoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDUgl1cGRhdGVkQXQSLQoFaXRlbXMYByADKAsyHi5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVySXRlbSJoCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASCwoHQ1JFQVRFRBABEhMKD1BFTkRJTkdfUkVTVE9DSxACEggKBFBBSUQQAxILCgdTSElQUEVEEAQSDQoJQ0FOQ0VMTEVEEAUimQEKCU9yZGVySXRlbRI3Cgpwcm9kdWN0X2lkGAEgASgJQiPiQQECgt0YGxIZCAEQQBoMQS1aYS16MC05Ll8tIgEuIgIuLhIiCghxdWFudGl0eRgCIAEoBUIQ4kEBAoLdGAgKBggBEMCEPRIlCgVwcmljZRgDIAEoAUIR4kEBAoLdGAkKBxCAreIEIAJIAIgBAUIICgZfcHJpY2UiuQEKDE9yZGVyU3VtbWFyeRIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIxCgZzdGF0dXMYAyABKA4yIS5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyLlN0YXR1cxITCgt0b3RhbF9wcmljZRgEIAEoARI6CgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdCKqAQoSQ3JlYXRlT3JkZXJSZXF1ZXN0EikKC2N1c3RvbWVyX2lkGAEgASgJQhTiQQECgt0YDBIKCAEQgAEaAyEtfhJECgVpdGVtcxgCIAMoCzIeLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXJJdGVtQhXiQQECgt0YDRoLCAEQ6AcYgMivoCUSIwoKcmVxdWVzdF9pZBgDIAEoCUIPgt0YCxIJCAEQQBoDIS1+ImYKGEJhdGNoQ3JlYXRlT3JkZXJzUmVxdWVzdBJKCghyZXF1ZXN0cxgBIAMoCzInLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0Qg/iQQECgt0YBxoFCAEQ6Aci6QEKGUJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2USRgoHcmVzdWx0cxgBIAMoCzI1Lm9yZGVybWVzaC5vcmRlcnMudjEuQmF0Y2hDcmVhdGVPcmRlcnNSZXNwb25zZS5SZXN1bHQSFgoOYWNjZXB0ZWRfY291bnQYAiABKAUabAoGUmVzdWx0EjIKBW9yZGVyGAEgASgLMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlclN1bW1hcnlIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSIxCg9HZXRPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQKC3RgEEgIwASKKAwoRTGlzdE9yZGVyc1JlcXVlc3QSJQoLY3VzdG9tZXJfaWQYASABKAlCEILdGAwSCggBEIABGgMhLX4SMQoGc3RhdHVzGAIgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSbAoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCPILdGDgiNgoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhJqCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCPILdGDgiNgoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhIgCglwYWdlX3NpemUYBSABKAVCDYLdGAkKBwgBEOgHGDISHwoKcGFnZV90b2tlbhgGIAEoCUILgt0YBxIFEIAEMAIiWQoSTGlzdE9yZGVyc1Jlc3BvbnNlEioKBm9yZGVycxgBIAMoCzIaLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlkKEkNhbmNlbE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBAoLdGAQSAjABEiMKCnJlcXVlc3RfaWQYAiABKAlCD4LdGAsSCQgBEEAaAyEtfiJdChZDb21wbGV0ZVBheW1lbnRSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECgt0YBBICMAESIwoKcmVxdWVzdF9pZBgCIAEoCUIPgt0YCxIJCAEQQBoDIS1+IlcKEFNoaXBPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQKC3RgEEgIwARIjCgpyZXF1ZXN0X2lkGAIgASgJQg+C3RgLEgkIARBAGgMhLX4yhwgKDE9yZGVyU2VydmljZRJ3CgtDcmVhdGVPcmRlchInLm9yZGVybWVzaC5vcmRlcnMudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIjgtPkkwIdOgEqWg86ASoiCi92MS9vcmRlcnMiBy9vcmRlcnMSlQEKEUJhdGNoQ3JlYXRlT3JkZXJzEi0ub3JkZXJtZXNoLm9yZGVycy52MS5CYXRjaENyZWF0ZU9yZGVyc1JlcXVlc3QaLi5vcmRlcm1lc2gub3JkZXJzLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UiIYLT5JMCGzoBKiIWL3YxL29yZGVyczpiYXRjaENyZWF0ZRKBAQoIR2V0T3JkZXISJC5vcmRlcm1lc2gub3JkZXJzLnYxLkdldE9yZGVyUmVxdWVzdBoaLm9yZGVybWVzaC5vcmRlcnMudjEuT3JkZXIiM4LT5JMCLVoXEhUvdjEvb3JkZXJzL3tvcmRlcl9pZH0SEi9vcmRlcnMve29yZGVyX2lkfRJsCgxTdHJlYW1PcmRlcnMSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlclN1bW1hcnkiD4LT5JMCCRIHL29yZGVyczABEnEKCkxpc3RPcmRlcnMSJi5vcmRlcm1lc2gub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0Gicub3JkZXJtZXNoLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiEoLT5JMCDBIKL3YxL29yZGVycxJ7CgtDYW5jZWxPcmRlchInLm9yZGVybWVzaC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIngtPkkwIhOgEqIhwvdjEvb3JkZXJzL3tvcmRlcl9pZH06Y2FuY2VsEowBCg9Db21wbGV0ZVBheW1lbnQSKy5vcmRlcm1lc2gub3JkZXJzLnYxLkNvbXBsZXRlUGF5bWVudFJlcXVlc3QaGi5vcmRlcm1lc2gub3JkZXJzLnYxLk9yZGVyIjCC0+STAio6ASoiJS92MS9vcmRlcnMve29yZGVyX2lkfTpjb21wbGV0ZVBheW1lbnQSdQoJU2hpcE9yZGVyEiUub3JkZXJtZXNoLm9yZGVycy52MS5TaGlwT3JkZXJSZXF1ZXN0Ghoub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlciIlgtPkkwIfOgEqIhovdjEvb3JkZXJzL3tvcmRlcl9pZH06c2hpcGIGcHJvdG8z", [file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status, file_ordermesh_options_v1_options]);
 
 /**
- * An order as it stands.
+ * An order.
  *
  * @generated from message ordermesh.orders.v1.Order
  */
 export type Order = Message<"ordermesh.orders.v1.Order"> & {
   /**
-   * Identifies the order: a UUIDv7 in its canonical text form.
+   * The id of the order: a UUIDv7 in its canonical text form.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * The customer, as given.
+   * The id of the customer, as given.
    *
    * @generated from field: string customer_id = 2;
    */
   customerId: string;
 
   /**
-   * Where the order is.
+   * The current status.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status status = 3;
    */
   status: Order_Status;
 
   /**
-   * Sum of quantity times price over the items, in major units with at most two decimals.
+   * The sum of quantity times price over the items, in major units with at most two decimals.
    *
    * @generated from field: double total_price = 4;
    */
@@ -68,7 +70,7 @@ export type Order = Message<"ordermesh.orders.v1.Order"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * What was ordered, in the order given.
+   * The items, in the given order.
    *
    * @generated from field: repeated ordermesh.orders.v1.OrderItem items = 7;
    */
@@ -83,7 +85,7 @@ export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_ordermesh_orders_v1_orders, 0);
 
 /**
- * Where an order is on its way. CREATED -> PAID -> SHIPPED; PENDING_RESTOCK -> CREATED;
+ * The status of an order. Transitions: CREATED -> PAID -> SHIPPED; PENDING_RESTOCK -> CREATED;
  * CREATED, PENDING_RESTOCK and PAID -> CANCELLED.
  *
  * @generated from enum ordermesh.orders.v1.Order.Status
@@ -97,14 +99,14 @@ export enum Order_Status {
   STATUS_UNSPECIFIED = 0,
 
   /**
-   * Accepted, and its stock (if tracked) is allocated.
+   * Accepted; the stock of tracked products is allocated.
    *
    * @generated from enum value: CREATED = 1;
    */
   CREATED = 1,
 
   /**
-   * Accepted, waiting for stock of at least one tracked product; nothing is allocated.
+   * Accepted as a backorder: stock of at least one tracked product is short, and nothing is allocated.
    *
    * @generated from enum value: PENDING_RESTOCK = 2;
    */
@@ -139,27 +141,27 @@ export const Order_StatusSchema: GenEnum<Order_Status> = /*@__PURE__*/
   enumDesc(file_ordermesh_orders_v1_orders, 0, 0);
 
 /**
- * One line of an order.
+ * One item of an order.
  *
  * @generated from message ordermesh.orders.v1.OrderItem
  */
 export type OrderItem = Message<"ordermesh.orders.v1.OrderItem"> & {
   /**
-   * A product of the catalogue: 1 to 64 characters of A-Z a-z 0-9 . _ -, but not "." and "..".
+   * The id of a product of the catalogue.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * How many: 1 to 1,000,000.
+   * The number of units.
    *
    * @generated from field: int32 quantity = 2;
    */
   quantity: number;
 
   /**
-   * Price of one, in major units with at most two decimals: 0 to 10,000,000. Required: a missing price is refused, not read as 0.
+   * The price of one unit, in major units. A missing price is refused, not read as 0.
    *
    * @generated from field: optional double price = 3;
    */
@@ -174,34 +176,34 @@ export const OrderItemSchema: GenMessage<OrderItem> = /*@__PURE__*/
   messageDesc(file_ordermesh_orders_v1_orders, 1);
 
 /**
- * The five fields of an order that lists show.
+ * The fields of an order that lists return.
  *
  * @generated from message ordermesh.orders.v1.OrderSummary
  */
 export type OrderSummary = Message<"ordermesh.orders.v1.OrderSummary"> & {
   /**
-   * Identifies the order: a UUIDv7 in its canonical text form.
+   * The id of the order: a UUIDv7 in its canonical text form.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * The customer, as given.
+   * The id of the customer, as given.
    *
    * @generated from field: string customer_id = 2;
    */
   customerId: string;
 
   /**
-   * Where the order is.
+   * The current status.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status status = 3;
    */
   status: Order_Status;
 
   /**
-   * Sum of quantity times price over the items, in major units with at most two decimals.
+   * The sum of quantity times price over the items, in major units with at most two decimals.
    *
    * @generated from field: double total_price = 4;
    */
@@ -223,27 +225,27 @@ export const OrderSummarySchema: GenMessage<OrderSummary> = /*@__PURE__*/
   messageDesc(file_ordermesh_orders_v1_orders, 2);
 
 /**
- * What to order, and for whom.
+ * The order to create.
  *
  * @generated from message ordermesh.orders.v1.CreateOrderRequest
  */
 export type CreateOrderRequest = Message<"ordermesh.orders.v1.CreateOrderRequest"> & {
   /**
-   * The customer: 1 to 128 printable characters without spaces.
+   * The id of the customer.
    *
    * @generated from field: string customer_id = 1;
    */
   customerId: string;
 
   /**
-   * 1 to 1,000 lines. The same product may stand on several lines.
+   * The items. Several items may have the same product.
    *
    * @generated from field: repeated ordermesh.orders.v1.OrderItem items = 2;
    */
   items: OrderItem[];
 
   /**
-   * Makes the call idempotent per customer: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   * The idempotency key, unique per customer; a UUID is a good choice.
    *
    * @generated from field: string request_id = 3;
    */
@@ -264,7 +266,7 @@ export const CreateOrderRequestSchema: GenMessage<CreateOrderRequest> = /*@__PUR
  */
 export type BatchCreateOrdersRequest = Message<"ordermesh.orders.v1.BatchCreateOrdersRequest"> & {
   /**
-   * 1 to 1,000 orders.
+   * The orders.
    *
    * @generated from field: repeated ordermesh.orders.v1.CreateOrderRequest requests = 1;
    */
@@ -279,20 +281,20 @@ export const BatchCreateOrdersRequestSchema: GenMessage<BatchCreateOrdersRequest
   messageDesc(file_ordermesh_orders_v1_orders, 4);
 
 /**
- * One answer per order of the request, in its order.
+ * One result per order of the request, in the same order.
  *
  * @generated from message ordermesh.orders.v1.BatchCreateOrdersResponse
  */
 export type BatchCreateOrdersResponse = Message<"ordermesh.orders.v1.BatchCreateOrdersResponse"> & {
   /**
-   * As many as there were requests, in the same order.
+   * One result per request, in the same order.
    *
    * @generated from field: repeated ordermesh.orders.v1.BatchCreateOrdersResponse.Result results = 1;
    */
   results: BatchCreateOrdersResponse_Result[];
 
   /**
-   * How many were accepted.
+   * The number of accepted orders.
    *
    * @generated from field: int32 accepted_count = 2;
    */
@@ -307,7 +309,7 @@ export const BatchCreateOrdersResponseSchema: GenMessage<BatchCreateOrdersRespon
   messageDesc(file_ordermesh_orders_v1_orders, 5);
 
 /**
- * What became of one order.
+ * The result for one order.
  *
  * @generated from message ordermesh.orders.v1.BatchCreateOrdersResponse.Result
  */
@@ -327,7 +329,7 @@ export type BatchCreateOrdersResponse_Result = Message<"ordermesh.orders.v1.Batc
     case: "order";
   } | {
     /**
-     * Why it was refused, with the same details that CreateOrder would give.
+     * Why the order was refused, with the details that CreateOrder would return.
      *
      * @generated from field: google.rpc.Status error = 2;
      */
@@ -344,13 +346,13 @@ export const BatchCreateOrdersResponse_ResultSchema: GenMessage<BatchCreateOrder
   messageDesc(file_ordermesh_orders_v1_orders, 5, 0);
 
 /**
- * Which order to return.
+ * The order to return.
  *
  * @generated from message ordermesh.orders.v1.GetOrderRequest
  */
 export type GetOrderRequest = Message<"ordermesh.orders.v1.GetOrderRequest"> & {
   /**
-   * The order's UUID.
+   * The id of the order.
    *
    * @generated from field: string order_id = 1;
    */
@@ -365,48 +367,48 @@ export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
   messageDesc(file_ordermesh_orders_v1_orders, 6);
 
 /**
- * Which orders to list.
+ * The orders to list. Filters that are absent accept every order.
  *
  * @generated from message ordermesh.orders.v1.ListOrdersRequest
  */
 export type ListOrdersRequest = Message<"ordermesh.orders.v1.ListOrdersRequest"> & {
   /**
-   * Only this customer's orders. Optional.
+   * Only orders of this customer.
    *
    * @generated from field: string customer_id = 1;
    */
   customerId: string;
 
   /**
-   * Only orders that are in this status. Optional.
+   * Only orders with this status.
    *
    * @generated from field: ordermesh.orders.v1.Order.Status status = 2;
    */
   status: Order_Status;
 
   /**
-   * Only orders accepted at or after this time. Optional.
+   * Only orders accepted at or after this time.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Only orders accepted before this time. Optional.
+   * Only orders accepted before this time.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * At most this many orders: 1 to 1,000; 0 or absent means 50. With items a page has at most 5,000 lines, so it may have fewer orders.
+   * The largest number of orders to return.
    *
    * @generated from field: int32 page_size = 5;
    */
   pageSize: number;
 
   /**
-   * The token of a page, from the reply that named it. It belongs to the filters that it was made with.
+   * The next_page_token of an earlier response. The filters must be the same; page_size may differ.
    *
    * @generated from field: string page_token = 6;
    */
@@ -427,14 +429,14 @@ export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE_
  */
 export type ListOrdersResponse = Message<"ordermesh.orders.v1.ListOrdersResponse"> & {
   /**
-   * Newest first.
+   * The orders, newest first.
    *
    * @generated from field: repeated ordermesh.orders.v1.Order orders = 1;
    */
   orders: Order[];
 
   /**
-   * Names the next page; empty on the last one.
+   * The token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -449,20 +451,20 @@ export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PUR
   messageDesc(file_ordermesh_orders_v1_orders, 8);
 
 /**
- * Which order to cancel.
+ * The order to cancel.
  *
  * @generated from message ordermesh.orders.v1.CancelOrderRequest
  */
 export type CancelOrderRequest = Message<"ordermesh.orders.v1.CancelOrderRequest"> & {
   /**
-   * The order's UUID.
+   * The id of the order.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * Makes the call idempotent per order and method: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   * The idempotency key, unique per order and method; a UUID is a good choice.
    *
    * @generated from field: string request_id = 2;
    */
@@ -477,20 +479,20 @@ export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PUR
   messageDesc(file_ordermesh_orders_v1_orders, 9);
 
 /**
- * Which order was paid.
+ * The order that was paid.
  *
  * @generated from message ordermesh.orders.v1.CompletePaymentRequest
  */
 export type CompletePaymentRequest = Message<"ordermesh.orders.v1.CompletePaymentRequest"> & {
   /**
-   * The order's UUID.
+   * The id of the order.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * Makes the call idempotent per order and method: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   * The idempotency key, unique per order and method; a UUID is a good choice.
    *
    * @generated from field: string request_id = 2;
    */
@@ -505,20 +507,20 @@ export const CompletePaymentRequestSchema: GenMessage<CompletePaymentRequest> = 
   messageDesc(file_ordermesh_orders_v1_orders, 10);
 
 /**
- * Which order was shipped.
+ * The order that was shipped.
  *
  * @generated from message ordermesh.orders.v1.ShipOrderRequest
  */
 export type ShipOrderRequest = Message<"ordermesh.orders.v1.ShipOrderRequest"> & {
   /**
-   * The order's UUID.
+   * The id of the order.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * Makes the call idempotent per order and method: 1 to 64 printable characters without spaces; a UUID is a good choice. Optional.
+   * The idempotency key, unique per order and method; a UUID is a good choice.
    *
    * @generated from field: string request_id = 2;
    */
@@ -533,7 +535,7 @@ export const ShipOrderRequestSchema: GenMessage<ShipOrderRequest> = /*@__PURE__*
   messageDesc(file_ordermesh_orders_v1_orders, 11);
 
 /**
- * Takes orders and carries them through their states. Every accepted order is durable before the reply is sent.
+ * Creates orders and changes their status. An accepted order is durable before the response is sent.
  *
  * Errors carry google.rpc.ErrorInfo with domain "ordermesh" and a reason of ErrorReason.
  *
@@ -541,9 +543,9 @@ export const ShipOrderRequestSchema: GenMessage<ShipOrderRequest> = /*@__PURE__*
  */
 export const OrderService: GenService<{
   /**
-   * Creates an order. Status is CREATED, or PENDING_RESTOCK when a tracked product is short.
-   * With a request_id the call is idempotent for seven days: the same content returns the first answer (and the response header
-   * "idempotent-replayed: true"), other content is ALREADY_EXISTS.
+   * Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short.
+   * With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+   * "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.CreateOrder
    */
@@ -553,7 +555,7 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
-   * Creates up to 1,000 orders, each on its own: one that is refused does not hold up the others.
+   * Creates several orders, each independently: a refused order does not affect the others.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.BatchCreateOrders
    */
@@ -573,8 +575,8 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
-   * Streams one page of orders, newest first, as summaries. Over REST it is a JSON array; the response header
-   * "link: <...>; rel=\"next\"" names the next page when there is one.
+   * Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response header
+   * "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.StreamOrders
    */
@@ -584,7 +586,8 @@ export const OrderService: GenService<{
     output: typeof OrderSummarySchema;
   },
   /**
-   * Returns one page of orders, newest first, with their items and the token of the next page.
+   * Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000 items, so it
+   * may have fewer orders than page_size.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.ListOrders
    */
@@ -594,7 +597,7 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling it again changes nothing.
+   * Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order changes nothing.
    * With a request_id the call is idempotent for seven days, as CreateOrder is.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.CancelOrder
@@ -605,7 +608,7 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
-   * Marks a CREATED order as PAID. Doing it again changes nothing.
+   * Changes the status of a CREATED order to PAID. If it is PAID, nothing changes.
    * With a request_id the call is idempotent for seven days, as CreateOrder is.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.CompletePayment
@@ -616,7 +619,7 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
-   * Marks a PAID order as SHIPPED. Doing it again changes nothing.
+   * Changes the status of a PAID order to SHIPPED. If it is SHIPPED, nothing changes.
    * With a request_id the call is idempotent for seven days, as CreateOrder is.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.ShipOrder
