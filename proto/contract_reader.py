@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from field_rules import RuleReader, behaviors, sentence
 from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf import descriptor_pb2 as pb
-
-from field_rules import RuleReader, behaviors, sentence
 
 Path = tuple[int, ...]
 # Field numbers of descriptor.proto: the paths of SourceCodeInfo consist of them.

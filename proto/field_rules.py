@@ -120,5 +120,7 @@ def _time_words(rules: Any) -> str:
     made = f"{rules.earliest[:4]} to {rules.latest[:4]}"
     if rules.HasField("span"):
         span = rules.span
-        made += f"; after {span.start} by at most {span.max_minutes:,} minutes, {span.default_minutes:,} if that is absent"
+        made += (
+            f"; after {span.start} by at most {span.max_minutes:,} minutes, {span.default_minutes:,} if that is absent"
+        )
     return f"{made}."

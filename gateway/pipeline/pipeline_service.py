@@ -15,13 +15,12 @@ from gateway.backends.event_log import EventLog
 from gateway.backends.orders import OrdersBackend
 from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation
-from runtime.errors import InvalidRequest, Overloaded, Violation
+from runtime.errors import Overloaded
+from runtime.grpc import field_rules
 from runtime.process.shutdown import stops_within
 
-INTERVAL_MS = range(200, 60_001)
-DEFAULT_INTERVAL_MS = 1000
-WAIT_SECONDS = range(1, 301)
-DEFAULT_WAIT_SECONDS = 30
+INTERVAL_MS = field_rules.number(pb.WatchStatusRequest, "interval_ms")
+WAIT_SECONDS = field_rules.number(pb.ReconcileRequest, "wait_seconds")
 # A reconciliation reads both databases completely.
 RECONCILIATIONS_AT_ONCE = 2
 # For reading both ledgers, in addition to the wait: limits requests without a deadline.
@@ -50,7 +49,7 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
 
     async def WatchStatus(self, request: pb.WatchStatusRequest, context: Any) -> AsyncIterator[pb.WatchStatusResponse]:
         """Stream the status until the client disconnects or the gateway drains."""
-        interval_ms = within("interval_ms", request.interval_ms, INTERVAL_MS, DEFAULT_INTERVAL_MS)
+        interval_ms = INTERVAL_MS.value(request.interval_ms)
         revision = 0
         while True:
             revision += 1
@@ -60,7 +59,7 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:
         """Compare orders with metrics."""
-        wait_seconds = within("wait_seconds", request.wait_seconds, WAIT_SECONDS, DEFAULT_WAIT_SECONDS)
+        wait_seconds = WAIT_SECONDS.value(request.wait_seconds)
         if self._reconciling.locked():
             raise Overloaded
         async with self._reconciling:
@@ -70,13 +69,3 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
             except TimeoutError as error:
                 message = f"reconciliation not finished within {wait_seconds + READING_SECONDS} s"
                 raise unavailable("gateway", message) from error
-
-
-def within(field: str, value: int, allowed: range, default: int) -> int:
-    """Return the value, or the default for 0. Raises InvalidRequest outside of the range."""
-    if value == 0:
-        return default
-    if value not in allowed:
-        message = f"must be {allowed[0]} to {allowed[-1]}, or 0 for {default}, is {value}"
-        raise InvalidRequest([Violation(field, message)])
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from ordermesh.gateway.v1.watch_pb2 import WatchOrdersRequest
 from ordermesh.internal.v1.revision_pb2 import (
     STREAM_METRICS,
     STREAM_ORDERS,
@@ -13,7 +14,7 @@ from ordermesh.internal.v1.revision_pb2 import (
 )
 
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc import opaque_token
+from runtime.grpc import field_rules, opaque_token
 
 Revision = TypeVar("Revision", OrdersRevision, MetricsRevision)
 
@@ -21,7 +22,7 @@ VERSION = 1
 STREAMS = {OrdersRevision: STREAM_ORDERS, MetricsRevision: STREAM_METRICS}
 TOPIC_ID_BYTES = 16
 # Enough for about 1,000 partitions.
-MAX_CHARACTERS = 16_384
+MAX_CHARACTERS = field_rules.rules(WatchOrdersRequest, "after_revision").text.max_length
 
 
 def encode(revision: OrdersRevision | MetricsRevision) -> str:

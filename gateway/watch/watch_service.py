@@ -11,16 +11,17 @@ from typing import Any
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 
-from gateway.pipeline.pipeline_service import DEFAULT_INTERVAL_MS, INTERVAL_MS, within
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
 from gateway.watch.order_log import OrderLog
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
+from runtime.grpc import field_rules
 from runtime.telemetry import metrics
 
-HEARTBEAT_MS = range(500, 60_001)
-DEFAULT_HEARTBEAT_MS = 5000
+ORDERS_HEARTBEAT_MS = field_rules.number(pb.WatchOrdersRequest, "heartbeat_ms")
+METRICS_HEARTBEAT_MS = field_rules.number(pb.WatchMetricsRequest, "heartbeat_ms")
+METRICS_INTERVAL_MS = field_rules.number(pb.WatchMetricsRequest, "interval_ms")
 LAST_EVENT_ID = "last-event-id"
 
 
@@ -36,7 +37,7 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client disconnects or the gateway drains."""
-        heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
+        heartbeat_ms = ORDERS_HEARTBEAT_MS.value(request.heartbeat_ms)
         stream = OrdersStream(self._log, self._stop, request.customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders"):
             messages = stream.messages(after_revision(request, context))
@@ -49,8 +50,8 @@ class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
         self, request: pb.WatchMetricsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMetricsResponse]:
         """Stream the totals as they change until the client disconnects or the gateway drains."""
-        interval_ms = within("interval_ms", request.interval_ms, INTERVAL_MS, DEFAULT_INTERVAL_MS)
-        heartbeat_ms = within("heartbeat_ms", request.heartbeat_ms, HEARTBEAT_MS, DEFAULT_HEARTBEAT_MS)
+        interval_ms = METRICS_INTERVAL_MS.value(request.interval_ms)
+        heartbeat_ms = METRICS_HEARTBEAT_MS.value(request.heartbeat_ms)
         stream = MetricsStream(self._totals, self._stop, interval_ms / 1000, heartbeat_ms / 1000)
         with self._admitted("WatchMetrics"):
             messages = stream.messages(after_revision(request, context))

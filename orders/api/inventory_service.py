@@ -23,7 +23,7 @@ from orders.stock.backorder_release import BackorderReleases
 from orders.stock.stock_rows import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
-from runtime.errors import FailedPrecondition, InvalidRequest, Violation
+from runtime.errors import FailedPrecondition
 from runtime.grpc import page_token
 from runtime.telemetry import trace_context
 
@@ -54,10 +54,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: inventory_pb2.ListProductsRequest, context: Context
     ) -> inventory_pb2.ListProductsResponse:
         """Return a page of products, by product id."""
-        violations: list[Violation] = []
-        size = validation.page_size(request.page_size, violations)
-        if violations:
-            raise InvalidRequest(violations)
+        size = validation.PRODUCTS_PAGE_SIZE.value(request.page_size)
         filters = page_token.filters_hash(request)
         after = page_token.decode(request.page_token, filters).key if request.page_token else ""
         async with self._reads.connection(size, context) as connection:

@@ -6,40 +6,50 @@ Written by hand: a generic validator takes 30 times as long.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
-from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, ListOrdersRequest, OrderItem
+from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, ListProductsRequest, RestockProductRequest
+from ordermesh.orders.v1.orders_pb2 import (
+    BatchCreateOrdersRequest,
+    CreateOrderRequest,
+    GetOrderRequest,
+    ListOrdersRequest,
+    OrderItem,
+)
 
 from orders.domain.fingerprints import fingerprint
 from orders.domain.order import Line, NewOrder, Status
 from runtime import timestamps
 from runtime.errors import InvalidRequest, Violation
+from runtime.grpc import field_rules
 
-MAX_ITEMS = 1000
-MAX_BATCH = 1000
-MAX_QUANTITY = 1_000_000
-MAX_PRICE = 10_000_000
-MAX_STOCK = 1_000_000_000
-# Ten billion in major units, where doubles still represent every cent.
-MAX_TOTAL_MINOR = 1_000_000_000_000
-MAX_PAGE = 1000
-DEFAULT_PAGE = 50
-# Not "." and "..", which clients and proxies remove from URLs (RFC 3986, 5.2.4).
-PRODUCT_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,64}")
-CUSTOMER_ID = re.compile(r"[!-~]{1,128}")
-REQUEST_ID = re.compile(r"[!-~]{1,64}")
-UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-PRODUCT_ID_RULE = "must have 1 to 64 characters of A-Z a-z 0-9 . _ -, and not be . or .."
+ITEMS = field_rules.rules(CreateOrderRequest, "items").items
+MAX_ITEMS = ITEMS.max_items
+MAX_TOTAL_MINOR = ITEMS.max_total_price * 100
+MAX_BATCH = field_rules.rules(BatchCreateOrdersRequest, "requests").items.max_items
+MAX_QUANTITY = field_rules.number(OrderItem, "quantity").maximum
+MAX_PRICE = field_rules.number(OrderItem, "price").maximum
+MAX_STOCK = field_rules.number(CreateProductRequest, "stock").maximum
+PAGE_SIZE = field_rules.number(ListOrdersRequest, "page_size")
+PRODUCTS_PAGE_SIZE = field_rules.number(ListProductsRequest, "page_size")
+# "." and ".." are excluded since clients and proxies remove them from URLs (RFC 3986, 5.2.4).
+PRODUCT_ID = field_rules.pattern(OrderItem, "product_id")
+CUSTOMER_ID = field_rules.pattern(CreateOrderRequest, "customer_id")
+REQUEST_ID = field_rules.pattern(CreateOrderRequest, "request_id")
+ORDER_ID = field_rules.pattern(GetOrderRequest, "order_id")
+NAME = field_rules.pattern(CreateProductRequest, "name")
+PRODUCT_ID_RULE = field_rules.must_have(OrderItem, "product_id", "characters of A-Z a-z 0-9 . _ -, and not be . or ..")
+CUSTOMER_ID_RULE = field_rules.must_have(CreateOrderRequest, "customer_id", "printable ASCII characters without spaces")
+REQUEST_ID_RULE = field_rules.must_have(CreateOrderRequest, "request_id", "printable ASCII characters without spaces")
+NAME_RULE = field_rules.must_have(CreateProductRequest, "name", "characters")
 
 
 def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:
     """Return the order of a request. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if not CUSTOMER_ID.fullmatch(request.customer_id):
-        violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
+        violations.append(Violation("customer_id", CUSTOMER_ID_RULE))
     request_id = check_request_id(request.request_id, violations)
     lines = order_lines(request.items, violations)
     total_minor = units = 0
@@ -60,7 +70,7 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
 def check_request_id(request_id: str, violations: list[Violation]) -> str:
     """Return a request_id; appends its violations."""
     if request_id and not REQUEST_ID.fullmatch(request_id):
-        violations.append(Violation("request_id", "must have at most 64 printable characters without spaces"))
+        violations.append(Violation("request_id", REQUEST_ID_RULE))
     return request_id
 
 
@@ -122,7 +132,7 @@ def json_number(number: float) -> str:
 def order_id(text: str, request_id: str = "") -> str:
     """Return an order id in canonical form. Raises InvalidRequest, also for a wrong request_id."""
     violations: list[Violation] = []
-    if not UUID.fullmatch(text):
+    if not ORDER_ID.fullmatch(text):
         violations.append(Violation("order_id", "must be a UUID such as 019a0000-0000-7000-8000-000000000000"))
     check_request_id(request_id, violations)
     if violations:
@@ -130,22 +140,15 @@ def order_id(text: str, request_id: str = "") -> str:
     return text.lower()
 
 
-def page_size(size: int, violations: list[Violation]) -> int:
-    """Return the size of a page, the default for 0; appends its violation."""
-    if not 0 <= size <= MAX_PAGE:
-        violations.append(Violation("page_size", f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {size}"))
-    return size or DEFAULT_PAGE
-
-
 def list_orders(request: ListOrdersRequest) -> int:
     """Check the filters of a list and return its page size. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if request.customer_id and not CUSTOMER_ID.fullmatch(request.customer_id):
-        violations.append(Violation("customer_id", "must have 1 to 128 printable characters without spaces"))
+        violations.append(Violation("customer_id", CUSTOMER_ID_RULE))
     if request.status not in Status.values():
         known = ", ".join(Status.keys()[1:])
         violations.append(Violation("status", f"must be one of {known}, is {request.status}"))
-    size = page_size(request.page_size, violations)
+    size = PAGE_SIZE.checked(request.page_size, violations)
     for name in ("start_time", "end_time"):
         if request.HasField(name) and not timestamps.is_timestamp(getattr(request, name)):
             violations.append(Violation(name, timestamps.RULE))
@@ -166,8 +169,8 @@ def create_product(request: CreateProductRequest) -> int:
     violations: list[Violation] = []
     if not PRODUCT_ID.fullmatch(request.product_id):
         violations.append(Violation("product_id", PRODUCT_ID_RULE))
-    if not 1 <= len(request.name) <= 200 or "\0" in request.name:
-        violations.append(Violation("name", f"must have 1 to 200 characters, has {len(request.name)}"))
+    if not NAME.fullmatch(request.name):
+        violations.append(Violation("name", f"{NAME_RULE}, has {len(request.name)}"))
     problem = price_violation(request.price) if request.HasField("price") else "is required"
     if problem:
         violations.append(Violation("price", problem))

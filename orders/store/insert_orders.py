@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain import events
 from orders.domain.clock import DatabaseClock
@@ -18,8 +17,7 @@ from orders.store.order_idempotency import find_first_results_after_commit, repl
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
 from runtime.postgres.transactions import execute
-
-STATUS_NAMES = dict(zip(Order.Status.values(), Order.Status.keys(), strict=True))
+from runtime.status_names import STATUS_NAMES
 
 Connection = psycopg.AsyncConnection[Any]
 

@@ -11,6 +11,7 @@ from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED, ORDER_CREATED, RESTO
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from processor.events.decode import Event
+from runtime.status_names import STATUS_NAMES
 
 ORDERS_TOTAL = "orders_total"
 REVENUE_TOTAL = "revenue_total"
@@ -26,7 +27,6 @@ MONEY = frozenset({REVENUE_TOTAL, CANCELLED_REVENUE, REVENUE_PER_MINUTE, TOP_PRO
 NAMES = MONEY | {ORDERS_TOTAL, ORDERS_PER_MINUTE, TOP_PRODUCTS_UNITS, ORDERS_BY_STATUS, RESTOCK_REQUESTS}
 TOTAL = ""
 MINUTE_US = 60_000_000
-STATUS_NAMES = dict(zip(Order.Status.values(), Order.Status.keys(), strict=True))
 
 MetricKey = tuple[str, str]
 

@@ -31,6 +31,7 @@ from processor.query import validation
 from runtime.grpc import page_token
 from runtime.money import major
 from runtime.postgres.queries import Queries
+from runtime.status_names import STATUS_NAMES
 
 SQL = Queries("processor.query", "analytics.sql")
 MINUTE_FORMAT = "%Y-%m-%dT%H:%MZ"
@@ -113,7 +114,7 @@ def summary(rows: list[Row]) -> SalesSummary:
     )
     statuses = {
         number: values[deltas.ORDERS_BY_STATUS, name]
-        for number, name in deltas.STATUS_NAMES.items()
+        for number, name in STATUS_NAMES.items()
         if values.get((deltas.ORDERS_BY_STATUS, name))
     }
     return SalesSummary(

@@ -13,14 +13,12 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from processor.counting.deltas import NAMES
 from runtime import timestamps
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc import page_token
+from runtime.grpc import field_rules, page_token
 
-DEFAULT_PAGE = 50
-MAX_PAGE = 1_000
-DEFAULT_PRODUCTS = 10
-MAX_PRODUCTS = 1_000
-DEFAULT_MINUTES = 60
-MAX_MINUTES = 1_440
+PAGE_SIZE = field_rules.number(ListMetricsRequest, "page_size")
+PRODUCTS_LIMIT = field_rules.number(TopProductsRequest, "limit")
+SPAN = field_rules.rules(OrdersPerMinuteRequest, "end_time").time.span
+MAX_MINUTES, DEFAULT_MINUTES = SPAN.max_minutes, SPAN.default_minutes
 MINUTE = timedelta(minutes=1)
 LAST_MINUTE = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
 # Separates the name of a metric, which never contains it, from its dimension.
@@ -48,9 +46,7 @@ def metrics_page(request: ListMetricsRequest) -> MetricsPage:
     violations: list[Violation] = []
     if request.metric_name and request.metric_name not in NAMES:
         violations.append(Violation("metric_name", f"must be one of {', '.join(sorted(NAMES))}, or absent"))
-    if not 0 <= request.page_size <= MAX_PAGE:
-        rule = f"must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}, is {request.page_size}"
-        violations.append(Violation("page_size", rule))
+    size = PAGE_SIZE.checked(request.page_size, violations)
     reason = ErrorReason.INVALID_FIELD
     after_name = after_dimension = ""
     if request.page_token:
@@ -61,19 +57,17 @@ def metrics_page(request: ListMetricsRequest) -> MetricsPage:
             reason = reason if violations else error.reason
             violations.extend(error.violations)
     refuse(violations, reason)
-    return MetricsPage(request.metric_name, after_name, after_dimension, request.page_size or DEFAULT_PAGE)
+    return MetricsPage(request.metric_name, after_name, after_dimension, size)
 
 
 def products_limit(request: TopProductsRequest) -> int:
     """Return the requested number of products. Raises InvalidRequest."""
     violations: list[Violation] = []
-    if not 0 <= request.limit <= MAX_PRODUCTS:
-        rule = f"must be 1 to {MAX_PRODUCTS}, or 0 for {DEFAULT_PRODUCTS}, is {request.limit}"
-        violations.append(Violation("limit", rule))
+    limit = PRODUCTS_LIMIT.checked(request.limit, violations)
     if request.ranking not in TopProductsRequest.Ranking.values():
         violations.append(Violation("ranking", f"must be UNITS or REVENUE, is {request.ranking}"))
     refuse(violations)
-    return request.limit or DEFAULT_PRODUCTS
+    return limit
 
 
 def minutes(request: OrdersPerMinuteRequest, now: datetime) -> Minutes:

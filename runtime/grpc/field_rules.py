@@ -44,7 +44,9 @@ class Number:
 
 def rules(message: type[Message], field: str) -> FieldRules:
     """Return the rules of a field; those that it does not declare are empty."""
-    return message.DESCRIPTOR.fields_by_name[field].GetOptions().Extensions[options_pb2.rules]
+    options = message.DESCRIPTOR.fields_by_name[field].GetOptions()
+    found: FieldRules = options.Extensions[options_pb2.rules]  # type: ignore[index]  # the stub has a plain descriptor
+    return found
 
 
 def number(message: type[Message], field: str) -> Number:
@@ -62,3 +64,9 @@ def pattern(message: type[Message], field: str) -> re.Pattern[str]:
     excluded = "|".join(re.escape(text) for text in found.excluded)
     head = rf"(?!(?:{excluded})\Z)" if excluded else ""
     return re.compile(f"{head}[{found.characters}]{{{found.min_length},{found.max_length}}}")
+
+
+def must_have(message: type[Message], field: str, characters: str) -> str:
+    """Return the description of a violation of the length of a string field or of its characters."""
+    found = rules(message, field).text
+    return f"must have {found.min_length} to {found.max_length} {characters}"
