@@ -1,13 +1,13 @@
-"""Makes the table of every public RPC with its REST form from the contracts."""
+"""Generates the table of public RPCs with their REST forms from the contracts."""
 
 from __future__ import annotations
 
 from contract_reader import Contracts, Method, prose
 
 HEAD = """\
-# Every RPC and its REST form
+# RPCs and their REST forms
 
-Made from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; `/docs` describes messages and errors.
+Generated from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; `/docs` describes messages and errors.
 """
 
 
@@ -22,7 +22,7 @@ def table(image: bytes) -> str:
 
 
 def row(method: Method) -> str:
-    """Return one method as a row."""
+    """Return the row of a method."""
     rest = "<br>".join(f"`{verb.upper()} {path}`" for verb, path, _ in method.bindings)
     name = f"{method.name} (stream)" if method.server_streaming else method.name
     return f"| {name} | {rest} | {' '.join(prose(method.comment).split())} |"

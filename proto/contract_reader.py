@@ -32,7 +32,7 @@ class Field:
 
     @property
     def type_name(self) -> str:
-        """Return the full name of the message or enum, or nothing for a scalar."""
+        """Return the full name of the message or enum, empty for a scalar."""
         return self.descriptor.type_name.removeprefix(".")
 
     @property
@@ -98,7 +98,7 @@ class Contracts:
     """The contracts of the ordermesh packages."""
 
     def __init__(self, image: bytes) -> None:
-        """Index the image, the bytes of a FileDescriptorSet with source info."""
+        """Index an image: the bytes of a FileDescriptorSet with source info."""
         self.messages: dict[str, Message] = {}
         self.enums: dict[str, Enum] = {}
         self.services: list[Service] = []
@@ -177,7 +177,7 @@ def prose(comment: str) -> str:
 
 
 def example(comment: str) -> str:
-    """Return the JSON example that ends a comment, or nothing."""
+    """Return the JSON example at the end of a comment, empty without one."""
     lines = comment.split("\n")
     return " ".join(line.strip() for line in lines[_example_start(lines) :])
 

@@ -21,7 +21,7 @@ class RuleReader:
     """Reads the rules of fields without the generated code of the options, which may not exist yet."""
 
     def __init__(self, image: pb.FileDescriptorSet) -> None:
-        """Make the option's types from the image."""
+        """Build the types of the options from the image."""
         pool = DescriptorPool()
         for file in image.file:
             pool.Add(file)

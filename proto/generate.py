@@ -1,6 +1,6 @@
 """Generates gen/ from the contracts: Python modules with type stubs, the descriptor set and the OpenAPI document.
 
-`python proto/generate.py` writes gen/; `--check` fails when gen/ is not what the contracts give; `--image PATH` writes
+`python proto/generate.py` writes gen/; `--check` fails if gen/ is stale; `--image PATH` writes
 only an image with comments, for buf.
 """
 
@@ -25,30 +25,30 @@ INCLUDES = [
     f"-I{Path(next(iter(google.api.__path__))).parent.parent}",
 ]
 INTERNAL = "ordermesh/internal/"
-# Nothing imports it, yet Envoy needs it to print error details as JSON.
+# No contract imports it, but Envoy needs it to print error details as JSON.
 ERROR_DETAILS = "google/rpc/error_details.proto"
 
 
 def contracts() -> list[str]:
-    """List the contracts, relative to proto/."""
+    """Return the paths of the contracts, relative to proto/."""
     return sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("ordermesh/**/*.proto"))
 
 
 def compile_protos(options: list[str], files: list[str]) -> None:
-    """Run protoc, or end the program with its complaint."""
+    """Run protoc; exit with a message if it fails."""
     if protoc.main(["protoc", *INCLUDES, *options, *files]) != 0:
-        sys.exit("protoc refused the contracts; see the lines above")
+        sys.exit("protoc failed; see the messages above")
 
 
 def write_descriptors(target: Path, *, comments: bool, internal: bool) -> None:
-    """Write the contracts with everything they import as one FileDescriptorSet."""
+    """Write the contracts and their imports as one FileDescriptorSet."""
     files = [name for name in contracts() if internal or not name.startswith(INTERNAL)]
     options = ["--include_imports", f"--descriptor_set_out={target}"]
     compile_protos(options + (["--include_source_info"] if comments else []), [*files, ERROR_DETAILS])
 
 
 def generate(target: Path) -> None:
-    """Write the whole of gen/ordermesh into the target folder."""
+    """Write gen/ordermesh into the target folder."""
     parent = target.parent
     options = [f"--python_out={parent}", f"--pyi_out={parent}", f"--grpc_python_out={parent}"]
     compile_protos(options, contracts())
@@ -67,7 +67,7 @@ def generate(target: Path) -> None:
 
 
 def differences(left: Path, right: Path) -> list[str]:
-    """List the files that differ between two trees, or that only one of them has."""
+    """Return the files that differ between two trees or are missing in one of them."""
     names = {str(p.relative_to(root)) for root in (left, right) for p in root.rglob("*") if p.is_file()}
     names = {name for name in names if "__pycache__" not in name}
     same = filecmp.cmpfiles(left, right, sorted(names), shallow=False)[0]
@@ -75,9 +75,9 @@ def differences(left: Path, right: Path) -> list[str]:
 
 
 def main() -> None:
-    """Generate, or check what is there."""
+    """Generate gen/ or check it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when gen/ is stale; write nothing")
+    parser.add_argument("--check", action="store_true", help="fail if gen/ is stale; write nothing")
     parser.add_argument("--image", type=Path, help="write only an image with comments there")
     options = parser.parse_args()
     if options.image:

@@ -1,4 +1,4 @@
-"""Makes the OpenAPI 3 document of the REST interface from the contracts."""
+"""Generates the OpenAPI 3 document of the REST interface from the contracts."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 from contract_reader import Contracts, Message, Method, Service, example, prose
 from openapi_schemas import Schema, field_schema, message_schema, schemas
 
-# Swagger UI 4, the one that a package carries, shows 3.0 and not 3.1.
+# Swagger UI 4, which is the version with a package, supports 3.0 and not 3.1.
 OPENAPI_VERSION = "3.0.3"
 INTRODUCTION = """\
-Orders in, metrics out, each event counted exactly once. The same services speak gRPC on the same port, with reflection.
+Order processing, and metrics in which every event is counted exactly once. The same services are available over gRPC on
+the same port, with reflection.
 
 - Unknown fields of a JSON body are ignored; unknown query parameters are refused.
-- A body is JSON with `content-type: application/json` and no content coding; another one is 415.
-- A field of the path is neither a query parameter nor in the body, and with a body there are no query parameters: 400.
-- `HEAD` is answered wherever `GET` is; another method that a path does not have is 405 with `Allow`.
+- A body must be JSON with `content-type: application/json` and without content coding, otherwise the status is 415.
+- A field of the path must not be a query parameter or in the body, and a request with a body must not have query
+  parameters, otherwise the status is 400.
+- Every path that allows `GET` allows `HEAD`. A method that the path does not allow is 405 with `Allow`.
 - 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
-- A request body may name fields as `camelCase` or as `snake_case`; a reply has all its plain fields in `camelCase`.
-- Every error has the shape of `Error`; `details[].reason` is one of `ErrorReason`.
-- `code` is the gRPC code, of which Envoy makes the HTTP status: INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9, the
-  state does not allow it) are both 400, and `code` tells them apart.
-- There is no authentication yet.
+- A request body may name fields in `camelCase` or `snake_case`; responses use `camelCase` and contain all scalar fields.
+- Every error has the schema `Error`; `details[].reason` is one of `ErrorReason`.
+- `code` is the gRPC status code. INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9) are both HTTP status 400.
+- There is no authentication.
 """
 HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
-# Where the front door gives another status than the code has.
+# Errors of the front proxy whose HTTP status differs from the one of their gRPC code.
 FRONT_STATUS = {
     "METHOD_NOT_ALLOWED": "405",
     "REQUEST_TIMED_OUT": "408",
@@ -36,16 +37,16 @@ FRONT_STATUS = {
 }
 RESPONSES = {
     "400": "The request is invalid (code 3), or the state does not allow it (code 9, FAILED_PRECONDITION).",
-    "404": "No such resource.",
-    "409": "It exists, or the request id was used with other content.",
-    "405": "The path does not answer this method; `Allow` names those that it answers.",
-    "408": "The rest of request not received in time.",
-    "413": "The body is over the limit.",
-    "415": "The body is compressed, or not JSON by its content type.",
+    "404": "There is no such resource.",
+    "409": "The resource exists, or the request id was already used with other content.",
+    "405": "The path does not allow this method; `Allow` lists the allowed ones.",
+    "408": "The request was not received completely in time.",
+    "413": "The body exceeds the limit.",
+    "415": "The body is compressed, or its content type is not JSON.",
     "429": "Rate limit exceeded, or server overloaded; retry later.",
-    "500": "A fault of ours.",
-    "503": "A part does not answer; try again later.",
-    "504": "The deadline passed.",
+    "500": "Internal error.",
+    "503": "A component is unavailable; retry later.",
+    "504": "The deadline was exceeded.",
 }
 EXAMPLES: dict[str, tuple[Any, Any]] = {
     "CreateOrder": (
@@ -148,10 +149,10 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
     schema: Schema = {"$ref": f"#/components/schemas/{response.short_name}"}
     words = prose(response.comment)
     if template.endswith(":watchLines"):
-        words += " Each line is one of these, whole."
+        words += " Each line is one such document."
         return {"description": words, "content": {"application/json": {"schema": schema}}}
     if method.server_streaming and method.name.startswith("Watch"):
-        words += " The `data` of each server-sent event is one of these, its `id` the revision."
+        words += " The `data` of each server-sent event is one such document, its `id` is the revision."
         return {"description": words, "content": {"text/event-stream": {"schema": schema}}}
     if method.server_streaming:
         schema = {"type": "array", "items": schema}
@@ -162,7 +163,7 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
 
 
 def _errors(request: Message, method: Method, in_path: set[str], has_body: bool) -> Schema:
-    """Return the errors that a method can give, with a default for the rest."""
+    """Return the error responses of a method, with a default for the others."""
     statuses = {"400", "405", "429", "500", "503", "504"}
     statuses |= {"404"} if in_path else set()
     statuses |= {"408", "413", "415"} if has_body else set()
@@ -173,7 +174,7 @@ def _errors(request: Message, method: Method, in_path: set[str], has_body: bool)
 
 
 def error_responses(contracts: Contracts) -> Schema:
-    """Return the shared error responses, with the examples that stand above the values of ErrorReason."""
+    """Return the shared error responses, with the examples in the comments of ErrorReason."""
     examples: dict[str, Schema] = {status: {} for status in RESPONSES}
     for name, comment in contracts.enums[ERROR_REASON].values:
         if text := example(comment):
