@@ -7,7 +7,8 @@ from contract_reader import Contracts, Method, prose
 HEAD = """\
 # RPCs and their REST forms
 
-Generated from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port; `/docs` describes messages and errors.
+Generated from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port.
+`/docs` describes messages and errors.
 """
 
 

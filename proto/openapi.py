@@ -22,7 +22,8 @@ the same port, with reflection.
   parameters, otherwise the status is 400.
 - Every path that allows `GET` allows `HEAD`. A method that the path does not allow is 405 with `Allow`.
 - 64-bit integers are strings, times are RFC 3339 in UTC, money is in major units with at most two decimals.
-- A request body may name fields in `camelCase` or `snake_case`; responses use `camelCase` and contain all scalar fields.
+- A request body may name fields in `camelCase` or `snake_case`; responses use `camelCase` and have all scalar
+  fields.
 - Every error has the schema `Error`; `details[].reason` is one of `ErrorReason`.
 - `code` is the gRPC status code. INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9) are both HTTP status 400.
 - There is no authentication.
