@@ -162,7 +162,7 @@ def reconcile(stack: RunningStack, night: Night) -> None:
     if answer.verdict != Reconciled.AGREES:
         night.problems += [answer.summary, *(finding.message for finding in answer.findings)]
     if answer.dead_letters:
-        night.problems.append(f"{answer.dead_letters} events are set aside")
+        night.problems.append(f"{answer.dead_letters} events are dead letters")
 
 
 def compare(stack: RunningStack, customers: Customers, night: Night) -> None:

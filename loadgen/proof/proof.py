@@ -52,11 +52,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Totals:
-    """What the metrics count, and what is set aside as dead letters."""
+    """What the metrics count, and the number of dead letters."""
 
     orders: int
     revenue_minor: int
-    parked: int
+    dead_letters: int
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ class Reconciliation:
 
 def judge(before: Totals, after: Totals, claim: Claim, others: int = 0) -> list[str]:
     """Return what in the totals the claim and the orders of others do not explain; empty when that is nothing."""
-    parked = max(0, after.parked - before.parked)
+    dead_letters = max(0, after.dead_letters - before.dead_letters)
     orders = after.orders - before.orders
     revenue_minor = after.revenue_minor - before.revenue_minor
-    lowest, highest = claim.accepted - parked, claim.accepted + claim.unanswered + others
+    lowest, highest = claim.accepted - dead_letters, claim.accepted + claim.unanswered + others
     problems = []
     if not lowest <= orders <= highest:
         expected = f"{lowest}" if lowest == highest else f"{lowest} to {highest}"
         problems.append(f"orders counted: {orders}, acknowledged: {expected}")
-    exact = parked == 0 and claim.unanswered == 0 and others == 0
-    too_little = parked == 0 and revenue_minor < claim.accepted_minor
+    exact = dead_letters == 0 and claim.unanswered == 0 and others == 0
+    too_little = dead_letters == 0 and revenue_minor < claim.accepted_minor
     if too_little or (exact and revenue_minor != claim.accepted_minor):
         problems.append(f"revenue counted: {revenue_minor / 100:.2f}, acknowledged: {claim.accepted_minor / 100:.2f}")
     return problems

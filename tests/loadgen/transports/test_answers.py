@@ -83,7 +83,7 @@ def test_only_unavailable_is_tried_again() -> None:
     assert [code for code in range(17) if classify(code, "").retryable] == [14]
 
 
-BEFORE = Totals(orders=100, revenue_minor=10_000, parked=0)
+BEFORE = Totals(orders=100, revenue_minor=10_000, dead_letters=0)
 
 
 @pytest.mark.parametrize(
