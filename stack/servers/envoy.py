@@ -10,7 +10,6 @@ from frontdoor.values import EnvoyConfigError
 
 from stack.errors import SettingInvalid
 from stack.machine.http_probe import http_answers
-from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
@@ -47,11 +46,6 @@ class Envoy:
     def pid(self) -> int | None:
         """The process id, None before the first start."""
         return None if self._process is None else self._process.pid
-
-    @property
-    def admin_address(self) -> str:
-        """The address of the admin interface."""
-        return f"{LOOPBACK}:{self.admin_port}"
 
     def start(self) -> None:
         """Validate the configuration and start Envoy. Raises SettingInvalid or ServerFailed."""

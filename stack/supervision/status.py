@@ -38,7 +38,7 @@ class State(StrEnum):
     DRAINING = "draining"
     # The process keeps exiting soon after its start.
     CRASH_LOOPING = "crash looping"
-    UNKNOWN = "not known"
+    UNKNOWN = "unknown"
     DONE = "done"
     DOWN = "down"
     FAILED = "failed"

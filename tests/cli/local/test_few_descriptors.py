@@ -47,7 +47,7 @@ def narrow_place() -> Iterator[Place]:
 def test_with_few_descriptors_clients_are_rejected_at_worst_and_it_recovers(narrow_place: Place) -> None:
     narrow_place.start("up")
     await_true(lambda: "dashboard:" in narrow_place.said(), narrow_place.said)
-    assert "open files: 1024 for each process: at most 298 clients" in narrow_place.said()
+    assert "open files: 1024 for each process: at most 298 concurrent client connections" in narrow_place.said()
     target = narrow_place.status.addresses["grpc"]
     assert asyncio.run(short_clients(target, CLIENTS)) == {"order": CLIENTS}
     host, _, port = target.rpartition(":")

@@ -117,7 +117,7 @@ def test_a_jar_that_differs_from_the_lock_is_rejected(monkeypatch: pytest.Monkey
     monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"evil", tmp_path))
     good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
     monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
-    with pytest.raises(ServerFailed, match=r"thing-1\.jar is not the locked file"):
+    with pytest.raises(ServerFailed, match=r"thing-1\.jar differs from the lock"):
         kafka_jars.ensure(tmp_path / "cache")
     assert kafka_jars.cached(tmp_path / "cache") is None
     assert list((tmp_path / "cache").iterdir()) == []

@@ -140,6 +140,6 @@ def test_under_root_an_inaccessible_state_folder_is_reported_and_not_opened(
     closed.mkdir(mode=0o700)
     port, log = ports.allocate(1)[0], LogFile(state.logs / "closed.log")
     other = Postgres(closed / "postgres", state.run_dir(), port, log, server.credentials)
-    with pytest.raises(SettingInvalid, match=f"may not enter {closed}: set ORDERMESH_HOME"):
+    with pytest.raises(SettingInvalid, match=f"has no access to {closed}: set ORDERMESH_HOME"):
         other.start()
     assert closed.stat().st_mode & 0o077 == 0
