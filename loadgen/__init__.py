@@ -1,1 +1,1 @@
-"""The load generator: an open model of order arrivals, and the proof that each acknowledged one is counted once."""
+"""The load generator: open-model arrivals of orders, and the check that each acknowledged one is counted once."""

@@ -13,13 +13,13 @@ from runtime.telemetry.output import Output
 
 
 def main(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> int:
-    """Run what the command line asks for and return the exit code; `program` is the name shown in the help.
+    """Run the load generator and return the exit code; `program` is the name shown in the help.
 
-    `target` tells the front door when the command line names none, and may raise.
+    `target` returns the URL of the front proxy when the command line has none, and may raise.
     """
-    # The verdict is the exit code and the file; what is printed on the way must not cost a run.
-    output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes were lost: {cause})")
-    console = plain_console(output)  # type: ignore[arg-type]  # a stream as far as it is used
+    # The result is the exit code and the file; an error of standard output must not end a run.
+    output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes lost: {cause})")
+    console = plain_console(output)  # type: ignore[arg-type]  # only write() is used
     try:
         options = parse(argv, program, target)
         print_opening(console, options)

@@ -1,15 +1,15 @@
-"""Which of the project's exit codes a run ends with, and what each says of a run."""
+"""The exit codes of a run and their meanings."""
 
 from runtime.exit_codes import ExitCode
 
 MEANING = {
     ExitCode.OK: "every acknowledged order is counted exactly once",
-    ExitCode.DIFFERS: "one of its orders was lost or counted twice, or the two ends differ since it began",
-    ExitCode.USAGE: "an option is wrong",
-    ExitCode.UNREACHABLE: "the target does not answer, or is not ready to be measured",
+    ExitCode.DIFFERS: "an order of the run was lost or counted twice, or the reconciliation has new findings",
+    ExitCode.USAGE: "an option is invalid",
+    ExitCode.UNREACHABLE: "the target does not respond, or is not ready",
     ExitCode.ERRORS: "more orders failed than --max-error-share allows",
-    ExitCode.NOT_PROVEN: "the reconciliation did not come to an end in time",
+    ExitCode.NOT_PROVEN: "the reconciliation did not finish in time",
 }
 
-# When several apply, the first of these is told.
-GRAVITY = (ExitCode.DIFFERS, ExitCode.NOT_PROVEN, ExitCode.ERRORS, ExitCode.OK)
+# When several apply, the first of these is returned.
+PRECEDENCE = (ExitCode.DIFFERS, ExitCode.NOT_PROVEN, ExitCode.ERRORS, ExitCode.OK)

@@ -1,4 +1,4 @@
-"""The options of a run: read from a command line, checked, and told by name when they are wrong."""
+"""The options of a run, parsed from a command line and validated."""
 
 import argparse
 import random
@@ -18,7 +18,7 @@ LONGEST_RECONCILE_SECONDS = 300.0
 
 
 class OptionError(Exception):
-    """An option is wrong; the message names it and says what would be right."""
+    """An option is invalid; the message names it and what is required."""
 
 
 class Protocol(StrEnum):
@@ -31,7 +31,7 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """The front door: one address for REST and gRPC."""
+    """The address of the front proxy, for REST and gRPC."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ DEFAULT_PROFILE = Constant(100.0)
 
 @dataclass(frozen=True)
 class Options:
-    """What to send, where, and how to judge it."""
+    """The load, the target, and the criteria of success."""
 
     target: Target
     protocol: Protocol = Protocol.REST
@@ -70,24 +70,24 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Raise OptionError, where argparse would end the process."""
+        """Raise OptionError instead of exiting."""
         raise OptionError(message.removeprefix("argument "))
 
 
 def parse(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> Options:
-    """Return the options that a command line gives; raise OptionError on a wrong one.
+    """Parse a command line. Raises OptionError for an invalid option.
 
-    `target` is asked for the front door when none is given, and may raise.
+    `target` returns the URL of the front proxy when none is given, and may raise.
     """
     given = _parser(program).parse_args(argv)
     protocol: Protocol = given.protocol
     if given.batch_size is not None and protocol is not Protocol.BATCH:
-        raise OptionError(f"--batch-size: only --protocol batch sends several orders a call, not {protocol}")
+        raise OptionError(f"--batch-size: requires --protocol batch, is {protocol}")
     batch_size = (given.batch_size or 100) if protocol is Protocol.BATCH else 1
     profile = given.rate or given.ramp or given.steps or DEFAULT_PROFILE
     if given.target is None:
         if target is None:
-            raise OptionError("--target: is required, such as http://127.0.0.1:8080")
+            raise OptionError("--target: required, for example http://127.0.0.1:8080")
         given.target = _target(target())
     settings = {key: value for key, value in vars(given).items() if key in _PLAIN and value is not None}
     return Options(protocol=protocol, batch_size=batch_size, profile=profile, **settings)
@@ -97,42 +97,55 @@ _PLAIN = frozenset(Options.__dataclass_fields__) - {"protocol", "batch_size", "p
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=program, description="Send orders on a schedule, then prove that each was counted once.")
+    parser = _Parser(prog=program, description="Send orders on a schedule, then check that each was counted once.")
     _add_load_options(parser)
     _add_limit_options(parser)
-    _add_proof_options(parser)
+    _add_reconciliation_options(parser)
     return parser
 
 
 def _add_load_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--target", type=_target, metavar="URL", help="the front door (ordermesh load: by default the running stack's)")
+    add("--target", type=_target, metavar="URL", help="front proxy (ordermesh load: default is the running stack)")
     add("--protocol", type=_protocol, default=Protocol.REST, help="rest, grpc or batch (default rest)")
     add("--batch-size", type=_whole(1, LONGEST_BATCH), metavar="N", help="orders per batch (default 100)")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--rate", type=_constant, metavar="R", help="orders per second, constant (default 100)")
-    shape.add_argument("--ramp", type=_ramp, metavar="A:B", help="orders per second, growing evenly from A to B")
-    shape.add_argument("--steps", type=_steps, metavar="A,B,…", help="these rates in turn, sharing the duration")
+    shape.add_argument("--ramp", type=_ramp, metavar="A:B", help="orders per second, linear from A to B")
+    shape.add_argument(
+        "--steps", type=_steps, metavar="A,B,…", help="orders per second, each for an equal part of the duration"
+    )
     add("--duration", dest="duration_seconds", type=_duration, metavar="D", help="30s, 5m, 1h (default 30s)")
-    add("--customers", type=_whole(1, 10_000_000), metavar="N", help="customers cust-1 … cust-N (default 5000)")
-    add("--products", type=_whole(1, 1_000), metavar="N", help="products p1 … pN, skewed (default 1000)")
-    add("--seed", type=_whole(0, 2**63 - 1), metavar="N", help="makes the same orders again (default random, printed)")
+    add("--customers", type=_whole(1, 10_000_000), metavar="N", help="customers cust-1 to cust-N (default 5000)")
+    add("--products", type=_whole(1, 1_000), metavar="N", help="products p1 to pN, Zipf-distributed (default 1000)")
+    add("--seed", type=_whole(0, 2**63 - 1), metavar="N", help="seed of the orders (default random, printed)")
 
 
 def _add_limit_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--max-in-flight", type=_whole(1, 100_000), metavar="N", help="calls without an answer at a time (default 512)")
-    add("--timeout", dest="timeout_seconds", type=_duration, metavar="D", help="patience per attempt (default 10s)")
-    add("--retries", type=_whole(0, 100), metavar="N", help="after a lost connection or UNAVAILABLE (default 15)")
-    add("--max-error-share", type=_share, metavar="S", help="share of orders that may fail (default 0.01)")
+    add("--max-in-flight", type=_whole(1, 100_000), metavar="N", help="maximum of concurrent calls (default 512)")
+    add("--timeout", dest="timeout_seconds", type=_duration, metavar="D", help="timeout of an attempt (default 10s)")
+    add(
+        "--retries",
+        type=_whole(0, 100),
+        metavar="N",
+        help="after a lost connection or UNAVAILABLE (default 15)",
+    )
+    add("--max-error-share", type=_share, metavar="S", help="maximum share of failed orders (default 0.01)")
 
 
-def _add_proof_options(parser: argparse.ArgumentParser) -> None:
+def _add_reconciliation_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     flag = argparse.BooleanOptionalAction
-    add("--reconcile", action=flag, help="compare orders and metrics at the end (default yes)")
-    add("--reconcile-wait", dest="reconcile_seconds", type=_reconcile_wait, metavar="D", help="patience (default 60s)")
-    add("--exclusive", action=flag, help="no other client makes orders, so the totals must fit ours (default yes)")
+    add("--reconcile", action=flag, help="compare orders and metrics after the run (default yes)")
+    add(
+        "--reconcile-wait",
+        dest="reconcile_seconds",
+        type=_reconcile_wait,
+        metavar="D",
+        help="timeout of the reconciliation (default 60s)",
+    )
+    add("--exclusive", action=flag, help="wait for an idle pipeline before the run and compare totals (default yes)")
     add("--output", type=_output, metavar="FILE", help="write the result as JSON")
 
 

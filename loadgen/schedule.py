@@ -1,4 +1,4 @@
-"""When each call is due: pure arithmetic over arrival profiles, in nanoseconds from the start."""
+"""The due times of calls for arrival profiles, in nanoseconds from the start. Pure."""
 
 import math
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Constant:
-    """The same number of orders every second."""
+    """A constant rate in orders per second."""
 
     rate: float
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """A rate that grows (or shrinks) evenly from one value to another."""
+    """A rate that changes linearly from one value to another."""
 
     start_rate: float
     end_rate: float
@@ -25,7 +25,7 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Steps:
-    """Several constant rates one after the other, each for the same share of the duration."""
+    """Several constant rates in sequence, each for an equal part of the duration."""
 
     rates: tuple[float, ...]
 
@@ -53,13 +53,13 @@ def describe(profile: Profile) -> str:
 
 
 def count_orders(profile: Profile, duration_seconds: float) -> int:
-    """Return how many orders the profile offers within the duration."""
+    """Return the number of orders of a profile within the duration."""
     segments = _segments(profile, duration_seconds)
     return sum(_count_in(segment) for segment in segments)
 
 
 def due_times(profile: Profile, duration_seconds: float) -> Iterator[int]:
-    """Yield when each order is due, in nanoseconds from the start; never decreasing."""
+    """Yield the due time of each order in nanoseconds from the start; never decreasing."""
     begin_seconds = 0.0
     for segment in _segments(profile, duration_seconds):
         for index in range(_count_in(segment)):
@@ -68,7 +68,7 @@ def due_times(profile: Profile, duration_seconds: float) -> Iterator[int]:
 
 
 def due_calls(profile: Profile, duration_seconds: float, batch_size: int) -> Iterator[DueCall]:
-    """Yield the calls; one of several orders is due when its first order is, and the last may be smaller."""
+    """Yield the calls; a batch is due when its first order is, and the last batch may be smaller."""
     total = count_orders(profile, duration_seconds)
     for index, due_ns in enumerate(due_times(profile, duration_seconds)):
         if index % batch_size == 0:
@@ -100,7 +100,7 @@ def _count_in(segment: _Segment) -> int:
 
 
 def _time_of(segment: _Segment, index: int) -> float:
-    """Return when order `index` is due: the t at which start·t + slope·t²/2 reaches it."""
+    """Return the due time of order `index` in seconds: the t at which start·t + slope·t²/2 reaches it."""
     slope = (segment.end_rate - segment.start_rate) / segment.seconds
     if slope == 0:
         return min(index / segment.start_rate, segment.seconds)

@@ -1,4 +1,4 @@
-"""A whole run: checks the target, sends, waits, reconciles, judges."""
+"""A run: checks the target, sends, waits, reconciles, and builds the result."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from loadgen.options import Options
-from loadgen.proof.proof import Baseline, Claim, NotSettled, Proof, Reconciler, Reconciliation
+from loadgen.reconciliation.reconciler import Baseline, Claim, NotReconciled, Reconciler, Reconciliation, Verdict
 from loadgen.report.machine import read_machine, read_versions
 from loadgen.report.progress import Screen, Snapshot, open_screen
 from loadgen.report.result import (
@@ -32,13 +32,13 @@ from loadgen.schedule import due_calls
 from loadgen.sending.driver import Driver
 from loadgen.sending.priority import realtime
 from loadgen.sending.recorder import NANOSECONDS, Recorder
-from loadgen.target import TargetNotReady, require_front_door
+from loadgen.target import TargetNotReady, require_front_proxy
 from loadgen.transports import ENCODERS, open_transport
 from loadgen.workload import Workload
 
 
 def run(options: Options, screen: Screen | None = None) -> Result:
-    """Carry out a run and return what it found; raise TargetNotReady when it cannot begin. Blocks until it is over."""
+    """Run the load and return the result. Blocks until the end. Raises TargetNotReady when it cannot start."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Session(options, screen or open_screen()).run())
 
@@ -53,25 +53,25 @@ class _Session:
         self._sending_seconds = 0.0
 
     async def run(self) -> Result:
-        """Send the load and return its result; raise TargetNotReady when it cannot begin."""
-        await require_front_door(self._options.target)
+        """Send the load and return the result. Raises TargetNotReady when it cannot start."""
+        await require_front_proxy(self._options.target)
         started_at = datetime.now(UTC)
         async with Reconciler(self._options.target.address, self._options.reconcile_seconds) as reconciler:
             before = await self._baseline(reconciler)
             recorder = await self._send()
-            reconciliation = await self._prove(reconciler, before, recorder) if self._options.reconcile else None
+            reconciliation = await self._reconcile(reconciler, before, recorder) if self._options.reconcile else None
         return self._result(started_at, recorder, reconciliation)
 
     async def _baseline(self, reconciler: Reconciler) -> Baseline:
         if not (self._options.reconcile and self._options.exclusive):
             return Baseline()
-        self._screen.say("checking that nothing is on its way")
+        self._screen.say("waiting for an idle pipeline")
         try:
             before = await reconciler.baseline()
-        except NotSettled as error:
-            raise TargetNotReady(f"{error}; wait for it, or use --no-exclusive or --no-reconcile") from None
+        except NotReconciled as error:
+            raise TargetNotReady(f"{error}; wait, or use --no-exclusive or --no-reconcile") from None
         if before.totals is None:
-            self._screen.say("another client is making orders: those of this run are told from them by their ids")
+            self._screen.say("another client creates orders: the orders of this run are recognised by id")
         return before
 
     async def _send(self) -> Recorder:
@@ -98,19 +98,19 @@ class _Session:
             gc.unfreeze()
         return driver.recorder
 
-    async def _prove(self, reconciler: Reconciler, before: Baseline, recorder: Recorder) -> Reconciliation:
+    async def _reconcile(self, reconciler: Reconciler, before: Baseline, recorder: Recorder) -> Reconciliation:
         self._screen.say("reconciling")
         claim = Claim(recorder.accepted, recorder.accepted_minor, recorder.unanswered, recorder.own)
-        proving = asyncio.create_task(reconciler.prove(before, claim))
-        with self._on_interrupt(proving.cancel):
+        reconciling = asyncio.create_task(reconciler.reconcile(before, claim))
+        with self._on_interrupt(reconciling.cancel):
             try:
-                return await proving
+                return await reconciling
             except asyncio.CancelledError:
-                return Reconciliation(Proof.NOT_PROVEN, "interrupted", before=before.totals)
+                return Reconciliation(Verdict.NOT_PROVEN, "interrupted", before=before.totals)
 
     @contextmanager
     def _on_interrupt(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Call `stop` on Ctrl-C and SIGTERM; off the main thread, where signals do not arrive, do nothing."""
+        """Call `stop` on SIGINT and SIGTERM; does nothing outside the main thread, which gets no signals."""
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
 

@@ -1,4 +1,4 @@
-"""Whether a front door answers at the target, and what does where it is something else."""
+"""Checks that the target is a front proxy, and describes what it is otherwise."""
 
 import asyncio
 
@@ -10,34 +10,34 @@ from loadgen.options import Target
 STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"
 CONNECT_SECONDS = 5.0
 PROBE_SECONDS = 3.0
-# What the errors of the front door carry, also when a part behind it is down.
+# The errors of the front proxy carry it, also when a component behind it is down.
 DETAILS = "grpc-status-details-bin"
 HEAD_BYTES = 2_048
 
 
 class TargetNotReady(Exception):
-    """The target does not answer, or cannot be measured now; the message says why and what to do."""
+    """The target does not respond or is not ready; the message has the reason and the remedy."""
 
 
-async def require_front_door(target: Target) -> None:
-    """Raise TargetNotReady within seconds when the target does not answer or is no front door."""
+async def require_front_proxy(target: Target) -> None:
+    """Raise TargetNotReady within seconds when the target does not respond or is not a front proxy."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(target.host, target.port)
         writer.close()
     except (OSError, TimeoutError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
-        raise TargetNotReady(f"http://{target.address} does not answer ({why}); is it up?") from None
+        raise TargetNotReady(f"http://{target.address} does not respond ({why}); is it running?") from None
     if (code := await _refused_with(target)) is not None:
         answered = await _over_http(target)
         raise TargetNotReady(
-            f"http://{target.address} is no front door: PipelineService.GetStatus is {code.name}, "
-            f"and to GET /healthz it says {answered}; `ordermesh status` shows the address of envoy"
+            f"http://{target.address} is not a front proxy: PipelineService.GetStatus returned {code.name}, "
+            f"GET /healthz returned {answered}; `ordermesh status` shows the address of envoy"
         )
 
 
 async def _refused_with(target: Target) -> grpc.StatusCode | None:
-    """Ask for the pipeline's status; return the code of an error that is not the front door's."""
+    """Call GetStatus; return the code of an error that is not from the front proxy, else None."""
     request = pipeline_pb2.GetStatusRequest.SerializeToString
     async with grpc.aio.insecure_channel(target.address) as channel:
         ask = channel.unary_unary(STATUS, request, pipeline_pb2.PipelineStatus.FromString)
@@ -49,7 +49,7 @@ async def _refused_with(target: Target) -> grpc.StatusCode | None:
 
 
 async def _over_http(target: Target) -> str:
-    """Return the status line and the server's name that an HTTP/1.1 server answers with."""
+    """Return the status line and the server header of an HTTP/1.1 response."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection(target.host, target.port)
@@ -60,5 +60,5 @@ async def _over_http(target: Target) -> str:
         return "nothing"
     lines = head.decode(errors="replace").splitlines()
     named = [line for line in lines[1:] if line.lower().startswith("server:")]
-    told = ", ".join([*lines[:1], *named])
-    return f'"{told}"' if told.isprintable() and told.startswith("HTTP/") else "something that is not HTTP/1.1"
+    shown = ", ".join([*lines[:1], *named])
+    return f'"{shown}"' if shown.isprintable() and shown.startswith("HTTP/") else "something that is not HTTP/1.1"

@@ -1,6 +1,6 @@
-"""What is ordered: customers, products, quantities and prices drawn from a seed, encoded for the wire.
+"""The orders of a run: customers, products, quantities and prices from a seeded random generator, encoded.
 
-Request ids are not drawn from the seed: a repeated run must make new orders, not hear the old answers again.
+Request ids do not depend on the seed: a repeated run creates new orders instead of replays.
 """
 
 import random
@@ -39,7 +39,7 @@ class Draft:
 
 @dataclass(slots=True)
 class PlannedOrder:
-    """An order ready to be sent; `doubtful` once an attempt ended without telling whether it was stored.
+    """An encoded order; `outcome_unknown` once an attempt ended without a definite outcome.
 
     A transport sets `order_id` when the order is acknowledged.
     """
@@ -47,7 +47,7 @@ class PlannedOrder:
     payload: bytes
     customer_id: str
     total_minor: int
-    doubtful: bool = False
+    outcome_unknown: bool = False
     order_id: str = ""
 
 
@@ -55,10 +55,10 @@ Encoder = Callable[[Draft], bytes]
 
 
 class Workload:
-    """Draws orders; the same seed, customers and products give the same ones in the same order."""
+    """Generates orders; the same seed, customers and products give the same sequence."""
 
     def __init__(self, seed: int, customers: int, products: int, encode: Encoder) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - orders to try, nothing secret
+        self._random = random.Random(seed)  # noqa: S311 - test orders, nothing secret
         self._customers = customers
         self._encode = encode
         self._cumulative = list(accumulate(rank**-ZIPF_EXPONENT for rank in range(1, products + 1)))
@@ -85,7 +85,7 @@ class Workload:
 
 
 class RequestIds:
-    """Numbers the orders of one run with UUIDs that share a random first part: cheaper than one uuid4 each."""
+    """Generates request ids with a random prefix and a counter, which is cheaper than a uuid4 each."""
 
     def __init__(self) -> None:
         self._prefix = str(uuid.uuid4())[:24]
@@ -113,12 +113,12 @@ def encode_message(draft: Draft) -> bytes:
 
 
 def encode_batch_entry(draft: Draft) -> bytes:
-    """Encode an order as a batch of one; such batches, one after the other, are one batch of all of them."""
+    """Encode an order as a batch of one; concatenated, such batches form one batch of all orders."""
     return orders_pb2.BatchCreateOrdersRequest(requests=[_message(draft)]).SerializeToString()
 
 
 def join_batch(orders: Sequence[PlannedOrder]) -> bytes:
-    """Return the BatchCreateOrdersRequest of orders that were encoded as batches of one."""
+    """Return the BatchCreateOrdersRequest of orders encoded by `encode_batch_entry`."""
     return b"".join([order.payload for order in orders])
 
 

@@ -119,7 +119,7 @@ def run_own(target: str, output: Path, rate: int, seconds: int) -> tuple[Row, st
         latency["p50"],
         latency["p99"],
     )
-    return row, result["reconciliation"]["proof"]
+    return row, result["reconciliation"]["verdict"]
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

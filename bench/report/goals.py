@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.result import Result
+from bench.report.result import Result, verdict_of
 from bench.subjects.accounting import QUIET_CORES
 
 MIB = 1024 * 1024
@@ -116,11 +116,11 @@ def at_fixed_rate(result: Result) -> Iterator[Verdict]:
         yield Verdict("1,000 orders/s", "all reconciled", "not measured", None)
         return
     run = max(steady, key=lambda one: one["generator"]["orders"]["offered"])
-    orders, proof = run["generator"]["orders"], run["generator"]["reconciliation"]
-    counted = proof["after"]["orders"] - proof["before"]["orders"] if proof and proof["after"] else 0
-    void = "".join(f" (void: {why})" for why in run["generator"]["outcome"]["void_because"])
-    told = f"{counted:,} of {orders['offered']:,}, {proof['proof'] if proof else 'not proven'}{void}"
-    yield Verdict("1,000 orders/s", "every order reconciled", told, counted == orders["offered"] and not void)
+    orders, found = run["generator"]["orders"], run["generator"]["reconciliation"]
+    counted = found["after"]["orders"] - found["before"]["orders"] if found and found["after"] else 0
+    invalid = "".join(f" (not valid: {why})" for why in run["generator"]["outcome"]["void_because"])
+    measured = f"{counted:,} of {orders['offered']:,}, {verdict_of(found)}{invalid}"
+    yield Verdict("1,000 orders/s", "every order reconciled", measured, counted == orders["offered"] and not invalid)
     accepted = run["generator"]["latency_ms"]["accepted"]
     yield bound("answer", accepted, "p99", 25)
     yield bound("answer", accepted, "p99_9", 100)

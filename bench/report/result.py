@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -107,3 +108,13 @@ def git(folder: Path, *words: str) -> str:
 def now() -> str:
     """Return the time in UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def verdict_of(reconciliation: Mapping[str, Any] | None) -> str:
+    """Return the verdict of a load generator's reconciliation, "none" without one.
+
+    Results of `ordermesh.loadgen/1` have it in the field `proof`.
+    """
+    if reconciliation is None:
+        return "none"
+    return str(reconciliation.get("verdict") or reconciliation["proof"])

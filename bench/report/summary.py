@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.report.goals import judge
-from bench.report.result import Result
+from bench.report.result import Result, verdict_of
 
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers", "gateway", "analytics", "generator")
 GOAL_HEAD = ("figure", "goal", "measured", "reached")
@@ -14,7 +14,7 @@ PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes
 OPEN_HEAD = (
     "orders/s",
     "accepted",
-    "proof",
+    "reconciliation",
     "answer p50 / p99 / p99.9 ms",
     "to Kafka p50 / p99 ms",
     "to analytics p50 / p99 ms",
@@ -29,7 +29,7 @@ OVERLOAD_HEAD = (
     "accepted p50 / p99 ms",
     "refused p50 / p99 ms",
     "cheapest refusal, CPU µs",
-    "proof",
+    "reconciliation",
 )
 STAGE_HEAD = (
     "stage",
@@ -102,12 +102,12 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
     """Yield the runs at a fixed rate."""
     for run in result.open_runs:
         generator = run["generator"]
-        accepted, orders, proof = generator["latency_ms"]["accepted"], generator["orders"], generator["reconciliation"]
-        void = "".join(f" ({why})" for why in generator["outcome"]["void_because"])
+        accepted, orders = generator["latency_ms"]["accepted"], generator["orders"]
+        invalid = "".join(f" ({why})" for why in generator["outcome"]["void_because"])
         yield (
             run["rate"],
             f"{orders['accepted']:,} of {orders['offered']:,}",
-            (proof["proof"] if proof else "none") + void,
+            verdict_of(generator["reconciliation"]) + invalid,
             shares(accepted, "p50", "p99", "p99_9"),
             shares(run["publish_ms"], "p50", "p99"),
             shares(run["count_ms"], "p50", "p99"),

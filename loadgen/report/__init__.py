@@ -1,1 +1,1 @@
-"""What a run prints and writes."""
+"""The output of a run: progress, summary and the result file."""

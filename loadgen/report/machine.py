@@ -1,4 +1,4 @@
-"""What the generator runs on: the machine and the versions, for the result."""
+"""The machine and the package versions, for the result."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ PACKAGES = ("ordermesh", "ordermesh-contracts", "grpcio", "protobuf", "uvloop", 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine in the words of its kernel; 0 or empty where it does not tell."""
+    """A machine as the kernel reports it; 0 or empty when unknown."""
 
     processor: str
     cores: int
@@ -20,13 +20,13 @@ class Machine:
 
 
 def read_machine() -> Machine:
-    """Return this machine; cores are those the process may use."""
+    """Return this machine; `cores` are those that the process may use."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(_processor(), len(os.sched_getaffinity(0)), memory_bytes, platform.release())
 
 
 def read_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter here, as far as they are installed."""
+    """Return the versions of Python and of the relevant installed packages."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

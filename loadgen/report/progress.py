@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: a live table on a terminal, a line every few seconds elsewhere."""
+"""Shows the progress of a run: a live table on a terminal, otherwise a line every five seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How a run is doing; latencies are those of orders accepted since the last snapshot."""
+    """The state of a run; latencies are those of orders accepted since the last snapshot."""
 
     elapsed_seconds: float
     duration_seconds: float
@@ -29,22 +29,22 @@ class Snapshot:
 
 
 class Screen(Protocol):
-    """Shows snapshots, one every `interval_seconds`, and says what else is going on."""
+    """Shows a snapshot every `interval_seconds`, and messages."""
 
     interval_seconds: float
 
     def say(self, text: str) -> None:
-        """Say what is being waited for."""
+        """Show a message."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show a snapshot; must be quick, for it runs between two sends."""
+        """Show a snapshot; must be fast, because it runs between two sends."""
 
     def close(self) -> None:
         """End the display."""
 
 
 class LiveScreen:
-    """Redraws one table in place, once a second: drawing takes milliseconds that the schedule does not have."""
+    """Redraws a table in place, once a second only: drawing takes milliseconds and delays the schedule."""
 
     interval_seconds = 1.0
 
@@ -57,7 +57,7 @@ class LiveScreen:
         print_line(self._console, text)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Redraw."""
+        """Redraw the table."""
         table = Table.grid(padding=(0, 2))
         for name, value in (*_figures(snapshot).items(), *_kinds(snapshot).items()):
             table.add_row(name, value)
@@ -65,7 +65,7 @@ class LiveScreen:
         self._live.update(table, refresh=True)
 
     def close(self) -> None:
-        """Leave the last table standing."""
+        """Keep the last table on the screen."""
         self._live.stop()
 
 
@@ -87,22 +87,22 @@ class LineScreen:
         print_line(self._console, ", ".join(f"{name} {value}" for name, value in figures.items()))
 
     def close(self) -> None:
-        """Do nothing: the lines stand."""
+        """Do nothing."""
 
 
 def plain_console(file: IO[str] | None = None) -> Console:
-    """Return a console that prints text as it is: what a target answers may look like markup."""
+    """Return a console without markup, because responses of a target may look like markup."""
     return Console(file=file, highlight=False, markup=False, emoji=False)
 
 
 def open_screen(console: Console | None = None) -> Screen:
-    """Return the screen that suits the console, standard output without one."""
+    """Return the screen for a console, by default standard output."""
     console = console or plain_console()
     return LiveScreen(console) if console.is_terminal else LineScreen(console)
 
 
 def print_line(console: Console, text: str) -> None:
-    """Print plain text, however long, in one line."""
+    """Print text without wrapping."""
     console.print(text, soft_wrap=True)
 
 

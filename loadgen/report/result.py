@@ -1,4 +1,4 @@
-"""The result of a run: its fields are the JSON schema of `--output`, described in loadgen/README.md."""
+"""The result of a run: its fields are those of the JSON of `--output`, described in loadgen/README.md."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,21 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen.exit_codes import GRAVITY
+from loadgen.exit_codes import PRECEDENCE
 from loadgen.options import Options
-from loadgen.proof.proof import Proof, Reconciliation
+from loadgen.reconciliation.reconciler import Reconciliation, Verdict
 from loadgen.report.machine import Machine
 from loadgen.schedule import describe
 from loadgen.sending.recorder import Recorder
 from runtime.exit_codes import ExitCode
 
-SCHEMA = "ordermesh.loadgen/1"
+SCHEMA = "ordermesh.loadgen/2"
 HIGHEST_LAG_MS = 1.0
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What became of the orders: offered = accepted + failed, and unanswered and not_sent are parts of failed."""
+    """Orders by outcome: offered = accepted + failed; unanswered and not_sent are parts of failed."""
 
     offered: int
     accepted: int
@@ -32,7 +32,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class SeriesPerSecond:
-    """Orders in each second of the run: offered when due, accepted and failed when that was known."""
+    """Orders in each second of the run: offered when due, accepted and failed when the last answer arrived."""
 
     offered: list[int]
     accepted: list[int]
@@ -41,7 +41,7 @@ class SeriesPerSecond:
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles in milliseconds from when an order was due until its last answer."""
+    """Percentiles in milliseconds from the due time of an order to its last answer."""
 
     accepted: dict[str, float]
     failed: dict[str, float]
@@ -49,7 +49,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run is judged; `void_because` says why it is no benchmark, empty when it is one."""
+    """The exit code of the run; `void_because` has the reasons why the figures are not valid as a benchmark."""
 
     exit_code: int
     name: str
@@ -58,7 +58,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Timing:
-    """When the run was, and what the generator itself cost."""
+    """The time of the run, and the CPU time of the generator."""
 
     started_at: str
     sending_seconds: float
@@ -69,7 +69,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that a run found."""
+    """The result of a run."""
 
     schema: str
     outcome: Outcome
@@ -89,11 +89,11 @@ class Result:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return the exit code that the run earned."""
+        """The exit code of the run."""
         return ExitCode(self.outcome.exit_code)
 
     def write(self, path: Path) -> str:
-        """Write the result as JSON and return what went wrong, empty when nothing did."""
+        """Write the result as JSON; return an error message, empty on success."""
         try:
             path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
@@ -102,30 +102,30 @@ class Result:
 
 
 def judge_run(options: Options, recorder: Recorder, reconciliation: Reconciliation | None) -> ExitCode:
-    """Return the gravest exit code that applies."""
+    """Return the exit code of highest precedence that applies."""
     found = {ExitCode.OK}
-    if reconciliation is not None and reconciliation.proof is not Proof.AGREES:
-        found.add(ExitCode.DIFFERS if reconciliation.proof is Proof.DIFFERS else ExitCode.NOT_PROVEN)
-    # What the generator could not send is no fault of the platform's: it voids a benchmark.
+    if reconciliation is not None and reconciliation.verdict is not Verdict.AGREES:
+        found.add(ExitCode.DIFFERS if reconciliation.verdict is Verdict.DIFFERS else ExitCode.NOT_PROVEN)
+    # Orders that the generator could not send are not failures of the platform; they invalidate a benchmark.
     if recorder.errors.total() > options.max_error_share * (recorder.offered - recorder.not_sent):
         found.add(ExitCode.ERRORS)
-    return next(code for code in GRAVITY if code in found)
+    return next(code for code in PRECEDENCE if code in found)
 
 
 def why_void(lag_ms: dict[str, float], not_sent: int, interrupted: bool) -> list[str]:
-    """Return why the run's figures are no benchmark."""
+    """Return the reasons why the figures are not valid as a benchmark."""
     reasons = []
     if lag_ms["p99"] > HIGHEST_LAG_MS:
-        reasons.append(f"the generator was late: schedule lag p99 {lag_ms['p99']:.2f} ms is over {HIGHEST_LAG_MS:g} ms")
+        reasons.append(f"schedule lag p99 {lag_ms['p99']:.2f} ms exceeds {HIGHEST_LAG_MS:g} ms")
     if not_sent:
-        reasons.append(f"{not_sent:,} orders were never sent: as many as --max-in-flight had no answer")
+        reasons.append(f"{not_sent:,} orders were never sent: --max-in-flight was reached")
     if interrupted:
-        reasons.append("the run was ended early")
+        reasons.append("the run was interrupted")
     return reasons
 
 
 def options_as_json(options: Options) -> dict[str, Any]:
-    """Return the options in plain JSON values."""
+    """Return the options as JSON values."""
     plain = asdict(options)
     plain["target"] = f"http://{options.target.address}"
     plain["profile"] = describe(options.profile)
@@ -134,5 +134,5 @@ def options_as_json(options: Options) -> dict[str, Any]:
 
 
 def utc_text(moment: datetime) -> str:
-    """Return a moment of UTC to the second."""
+    """Format a UTC time to the second."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,11 +1,11 @@
-"""What a run prints before it starts and when it is over."""
+"""The text before and after a run."""
 
 from rich.console import Console
 from rich.table import Table
 
 from loadgen.exit_codes import MEANING
 from loadgen.options import Options
-from loadgen.proof.proof import Reconciliation
+from loadgen.reconciliation.reconciler import Reconciliation
 from loadgen.report.progress import print_line
 from loadgen.report.result import Result
 from loadgen.schedule import count_orders, describe
@@ -13,16 +13,16 @@ from runtime.exit_codes import ExitCode
 
 
 def print_opening(console: Console, options: Options) -> None:
-    """Print what is about to happen, with the seed that repeats it."""
+    """Print the load, with the seed that reproduces it."""
     total = count_orders(options.profile, options.duration_seconds)
     batch = f" of {options.batch_size}" if options.batch_size > 1 else ""
     print_line(console, f"{total:,} orders over {options.protocol}{batch} to http://{options.target.address}")
     print_line(console, f"{describe(options.profile)} for {options.duration_seconds:g} s")
-    print_line(console, f"seed {options.seed} (the same orders again: --seed {options.seed})")
+    print_line(console, f"seed {options.seed} (reproduce with --seed {options.seed})")
 
 
 def print_closing(console: Console, result: Result) -> None:
-    """Print what came out."""
+    """Print the result."""
     console.print(_latency_table(result))
     orders = result.orders
     print_line(
@@ -36,7 +36,7 @@ def print_closing(console: Console, result: Result) -> None:
         for kind, count in sorted(counts.items()):
             print_line(console, f"{title} {kind}: {count:,}")
     for reason in result.outcome.void_because:
-        print_line(console, f"void as a benchmark: {reason}")
+        print_line(console, f"not valid as a benchmark: {reason}")
     if result.reconciliation is not None:
         _print_reconciliation(console, result.reconciliation)
     proven = result.reconciliation is not None or result.exit_code is not ExitCode.OK
@@ -44,7 +44,7 @@ def print_closing(console: Console, result: Result) -> None:
 
 
 def _print_reconciliation(console: Console, reconciliation: Reconciliation) -> None:
-    print_line(console, f"reconciliation: {reconciliation.proof} ({reconciliation.summary})")
+    print_line(console, f"reconciliation: {reconciliation.verdict} ({reconciliation.summary})")
     before, after = reconciliation.before, reconciliation.after
     if before is not None and after is not None:
         revenue = (after.revenue_minor - before.revenue_minor) / 100

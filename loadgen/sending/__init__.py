@@ -1,1 +1,1 @@
-"""Sends orders on a schedule, whatever the answers do."""
+"""Sends orders on a schedule that does not depend on the answers."""

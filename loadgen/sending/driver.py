@@ -1,7 +1,7 @@
-"""Sends every call when it is due, whatever the answers do: an open model.
+"""Sends every call when it is due, independent of the answers: an open model.
 
-Latency counts from when a call was due, also when it could not be sent then, so that a slow server cannot hide behind a
-generator that waits for it.
+Latency counts from the due time, also when a call is sent later, so that a slow server cannot reduce the measured load
+(coordinated omission).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from loadgen.options import Options
 from loadgen.schedule import DueCall
 from loadgen.sending.recorder import Recorder
 from loadgen.sending.timer import PreciseTimer
-from loadgen.transports.answers import ABANDONED, Answer, Fate, Transport
+from loadgen.transports.answers import ABANDONED, Answer, Outcome, Transport
 from loadgen.workload import PlannedOrder, Workload
 from runtime.backoff import Backoff
 
@@ -26,14 +26,14 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(slots=True)
 class Call:
-    """A call on its way: its orders that are not settled, and when it was due."""
+    """A call in flight: its due time, and its orders without a final answer."""
 
     due_ns: int
     orders: list[PlannedOrder]
 
 
 class Driver:
-    """Carries out one run. `run` returns when every order is settled; `stop` ends the schedule early."""
+    """Sends the orders of a run. `run` returns when each has a final answer; `stop` ends the schedule early."""
 
     def __init__(self, options: Options, calls: Iterator[DueCall], workload: Workload, transport: Transport) -> None:
         self.recorder = Recorder()
@@ -46,7 +46,7 @@ class Driver:
         self._ready: deque[PlannedOrder] = deque()
         self._held: deque[Call] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
         self._timer = PreciseTimer(self._on_due)
         self._orders_ahead = max(ORDERS_AHEAD, 2 * options.batch_size)
         self._start_ns = 0
@@ -54,26 +54,26 @@ class Driver:
 
     @property
     def in_flight(self) -> int:
-        """Return how many calls wait for an answer."""
+        """The number of calls in flight."""
         return len(self._in_flight)
 
     @property
     def elapsed_ns(self) -> int:
-        """Return the time since the start of the schedule."""
+        """The time since the start of the schedule."""
         return time.monotonic_ns() - self._start_ns
 
     async def run(self) -> None:
-        """Send everything that is due and wait for the answers."""
+        """Send all calls when they are due, and wait for the answers."""
         self._plan(self._orders_ahead)
         self._start_ns = time.monotonic_ns()
         self._on_due()
         try:
-            await self._settled
+            await self._finished
         finally:
             self._timer.close()
 
     def stop(self) -> None:
-        """End the schedule now and wait only for what is in flight; told again, give that up too."""
+        """End the schedule and wait for the calls in flight; the second call cancels those."""
         if self._stopped:
             for task in self._in_flight:
                 task.cancel()
@@ -81,13 +81,13 @@ class Driver:
         self._next = None
         while self._held:
             self._skip(self._held.popleft())
-        self._settle_if_done()
+        self._finish_if_done()
 
     def _plan(self, count: int) -> None:
         self._ready.extend([self._workload.plan() for _ in range(count)])
 
     def _plan_ahead(self) -> None:
-        """Draw the next orders between two sends, a few at a time so that no send waits for it."""
+        """Generate orders ahead between two sends, a few at a time so that no send is delayed."""
         missing = self._orders_ahead - len(self._ready)
         if missing > 0:
             self._plan(min(missing, PLANNED_AT_ONCE))
@@ -101,7 +101,7 @@ class Driver:
             self._begin(due, now_ns)
         if self._next is not None:
             self._timer.arm(self._start_ns + self._next.due_ns)
-        self._settle_if_done()
+        self._finish_if_done()
         self._loop.call_soon(self._plan_ahead)
 
     def _begin(self, due: DueCall, now_ns: int) -> None:
@@ -124,7 +124,7 @@ class Driver:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            self._settle_run(fault)
+            self._finish(fault)
         patience_ns = int(self._options.timeout_seconds * NANOSECONDS)
         while self._held and len(self._in_flight) < self._options.max_in_flight:
             call = self._held.popleft()
@@ -132,22 +132,22 @@ class Driver:
                 self._skip(call)
             else:
                 self._launch(call, held=True)
-        self._settle_if_done()
+        self._finish_if_done()
 
     def _skip(self, call: Call) -> None:
         self.recorder.skip(self.elapsed_ns, len(call.orders))
 
-    def _settle_if_done(self) -> None:
+    def _finish_if_done(self) -> None:
         if self._next is None and not self._in_flight and not self._held:
-            self._settle_run(None)
+            self._finish(None)
 
-    def _settle_run(self, fault: BaseException | None) -> None:
-        if self._settled.done():
+    def _finish(self, fault: BaseException | None) -> None:
+        if self._finished.done():
             return
         if fault is None:
-            self._settled.set_result(None)
+            self._finished.set_result(None)
         else:
-            self._settled.set_exception(fault)
+            self._finished.set_exception(fault)
 
     async def _deliver(self, call: Call, held: bool) -> None:
         if not held:
@@ -155,26 +155,26 @@ class Driver:
         try:
             await self._attempt(call)
         except asyncio.CancelledError:
-            self._settle(call, [ABANDONED] * len(call.orders), retries_left=0)
+            self._record(call, [ABANDONED] * len(call.orders), retries_left=0)
 
     async def _attempt(self, call: Call) -> None:
         for attempt in range(self._options.retries + 1):
             answers = await self._transport.send(call.orders)
-            call.orders = self._settle(call, answers, retries_left=self._options.retries - attempt)
+            call.orders = self._record(call, answers, retries_left=self._options.retries - attempt)
             if not call.orders:
                 return
             await asyncio.sleep(BACKOFF.delay_seconds(attempt + 1))
 
-    def _settle(self, call: Call, answers: list[Answer], retries_left: int) -> list[PlannedOrder]:
-        """Record what is final and return the orders to try again."""
+    def _record(self, call: Call, answers: list[Answer], retries_left: int) -> list[PlannedOrder]:
+        """Record final answers and return the orders to retry."""
         now_ns = self.elapsed_ns
         accepted: list[PlannedOrder] = []
         again: list[PlannedOrder] = []
         for order, answer in zip(call.orders, answers, strict=True):
-            if answer.fate is Fate.ACCEPTED:
+            if answer.outcome is Outcome.ACCEPTED:
                 accepted.append(order)
                 continue
-            order.doubtful |= answer.fate is Fate.UNKNOWN
+            order.outcome_unknown |= answer.outcome is Outcome.UNKNOWN
             if answer.retryable and retries_left > 0:
                 self.recorder.retries[answer.kind] += 1
                 again.append(order)

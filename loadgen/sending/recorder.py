@@ -1,4 +1,4 @@
-"""What a run saw: latencies, errors by kind, the series per second, and the sums that the reconciliation needs."""
+"""Records a run: latencies, errors by kind, series per second, and the totals for the reconciliation."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from loadgen.proof.own_orders import OwnOrders
+from loadgen.reconciliation.own_orders import OwnOrders
 from loadgen.transports.answers import Answer
 from loadgen.workload import PlannedOrder
 
@@ -18,17 +18,17 @@ NANOSECONDS = 1_000_000_000
 
 
 class Latencies:
-    """A histogram of microseconds, from 1 µs to 10 minutes, to three digits."""
+    """A latency histogram from 1 µs to 10 minutes, with three significant digits."""
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
 
     def record(self, nanoseconds: int, count: int = 1) -> None:
-        """Add a duration, `count` times; what is out of range counts as the nearest end of it."""
+        """Add a duration `count` times, clamped to the range."""
         self._histogram.record_value(min(max(nanoseconds // 1000, LOWEST_US), HIGHEST_US), count)
 
     def percentiles_ms(self) -> dict[str, float]:
-        """Return p50, p90, p99, p99_9 and max in milliseconds; all 0 when nothing was recorded."""
+        """Return p50, p90, p99, p99_9 and max in milliseconds; all 0 without values."""
         if self._histogram.total_count == 0:
             return dict.fromkeys((*PERCENTILES, "max"), 0.0)
         at = self._histogram.get_value_at_percentile
@@ -43,7 +43,7 @@ class Series:
     values: list[int] = field(default_factory=list)
 
     def add(self, at_ns: int, count: int) -> None:
-        """Add to the second that holds `at_ns` (from the start)."""
+        """Add to the second of `at_ns`, nanoseconds from the start."""
         second = at_ns // NANOSECONDS
         if second >= len(self.values):
             self.values.extend([0] * (second + 1 - len(self.values)))
@@ -51,7 +51,7 @@ class Series:
 
 
 class Recorder:
-    """Collects what a run saw. Times are in nanoseconds from the start of the run."""
+    """The counters, series and latencies of a run. Times are in nanoseconds from its start."""
 
     def __init__(self) -> None:
         self.offered = 0
@@ -73,41 +73,41 @@ class Recorder:
 
     @property
     def failed(self) -> int:
-        """Orders that ended without being acknowledged, the ones never sent included."""
+        """Orders that were not acknowledged, including those never sent."""
         return self.errors.total() + self.not_sent
 
     def offer(self, due_ns: int, count: int) -> None:
-        """Note that orders became due."""
+        """Record that orders became due."""
         self.offered += count
         self.offered_series.add(due_ns, count)
 
     def skip(self, now_ns: int, count: int) -> None:
-        """Note orders that were never sent."""
+        """Record orders that were never sent."""
         self.not_sent += count
         self.failed_series.add(now_ns, count)
 
     def accept(self, orders: Sequence[PlannedOrder], due_ns: int, now_ns: int) -> None:
-        """Note orders that one call had acknowledged."""
+        """Record orders that one call had acknowledged."""
         if not orders:
             return
         self.accepted += len(orders)
         self.accepted_minor += sum([order.total_minor for order in orders])
         self.own.acknowledged += "".join([order.order_id for order in orders]).encode()
-        self.own.retried.update([order.order_id for order in orders if order.doubtful])
+        self.own.retried.update([order.order_id for order in orders if order.outcome_unknown])
         self.accepted_latency.record(now_ns - due_ns, len(orders))
         self.accepted_series.add(now_ns, len(orders))
         self.recent_latencies_ns.append(now_ns - due_ns)
 
     def fail(self, order: PlannedOrder, answer: Answer, due_ns: int, now_ns: int) -> None:
-        """Note that an order was given up."""
-        self.unanswered += order.doubtful
-        if order.doubtful:
+        """Record that an order failed."""
+        self.unanswered += order.outcome_unknown
+        if order.outcome_unknown:
             self.own.unanswered[order.customer_id, order.total_minor] += 1
         self.errors[answer.kind] += 1
         self.failed_latency.record(now_ns - due_ns)
         self.failed_series.add(now_ns, 1)
 
     def take_recent(self) -> list[int]:
-        """Return the latencies of calls accepted since it was last asked, sorted, in nanoseconds."""
+        """Return the sorted latencies of calls accepted since the last call of this method, in nanoseconds."""
         recent, self.recent_latencies_ns = self.recent_latencies_ns, []
         return sorted(recent)

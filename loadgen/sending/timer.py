@@ -1,4 +1,4 @@
-"""A timer of microseconds for the event loop, whose own timers of a millisecond are too coarse for the schedule."""
+"""A timer with microsecond resolution for the event loop, whose own timers have a resolution of a millisecond."""
 
 import asyncio
 import ctypes
@@ -18,7 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PreciseTimer:
-    """Calls back once at a time of the monotonic clock, through a Linux timer descriptor; at once if it passed."""
+    """Calls back once at a time of the monotonic clock, through a Linux timerfd; at once if it has passed."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,12 +31,12 @@ class PreciseTimer:
         self._loop.add_reader(self._descriptor, self._fire)
 
     def arm(self, at_ns: int) -> None:
-        """Set the time of the next call, replacing an earlier one."""
+        """Set the time of the next callback, replacing an earlier one."""
         self._armed = True
         self._set(max(at_ns, 1))
 
     def close(self) -> None:
-        """Stop and give the descriptor back."""
+        """Stop the timer and close the descriptor."""
         self._closed = True
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
@@ -47,7 +47,7 @@ class PreciseTimer:
             raise OSError(ctypes.get_errno(), "timerfd_settime failed")
 
     def _fire(self) -> None:
-        """Call back; arming again, or setting no time, also quietens the descriptor, which saves reading it."""
+        """Call back; arming again, or disarming, also clears the descriptor, so that it need not be read."""
         self._armed = False
         self._callback()
         if not self._armed and not self._closed:

@@ -1,4 +1,4 @@
-"""How orders reach the target: one small interface, and the choice of its implementation."""
+"""Transports of orders to the target: REST, gRPC, and gRPC in batches."""
 
 from collections.abc import Callable
 
@@ -22,5 +22,5 @@ _TRANSPORTS: dict[Protocol, Callable[[str, float], Transport]] = {
 
 
 def open_transport(options: Options) -> Transport:
-    """Return the transport of the options' protocol; it connects when it is first used."""
+    """Return the transport of the protocol; it connects on first use."""
     return _TRANSPORTS[options.protocol](options.target.address, options.timeout_seconds)

@@ -1,4 +1,4 @@
-"""What became of an attempt to create an order, told the same way by every transport."""
+"""The answer to an attempt to create an order, in the same form for all transports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from google.rpc import error_details_pb2, status_pb2
 from loadgen.workload import PlannedOrder
 
 
-class Fate(Enum):
-    """Whether the order is stored."""
+class Outcome(Enum):
+    """The outcome of an attempt: stored, not stored, or unknown."""
 
     ACCEPTED = auto()
     REFUSED = auto()
@@ -22,9 +22,9 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One attempt's outcome; `kind` counts errors (`CODE`, `CODE/REASON`, `connection_lost`, …)."""
+    """The outcome of an attempt; `kind` is the key for counting errors (`CODE`, `CODE/REASON`, `connection_lost`)."""
 
-    fate: Fate
+    outcome: Outcome
     kind: str
     retryable: bool = False
 
@@ -33,18 +33,18 @@ class Transport(Protocol):
     """Sends orders."""
 
     async def send(self, orders: Sequence[PlannedOrder]) -> list[Answer]:
-        """Send one call and return one answer per order; never raises for what the server or network does."""
+        """Send one call and return one answer per order; does not raise on errors of the server or the network."""
 
     async def close(self) -> None:
         """Close all connections."""
 
 
-ACCEPTED = Answer(Fate.ACCEPTED, "accepted")
-CONNECT_FAILED = Answer(Fate.REFUSED, "connect_failed", retryable=True)
-CONNECTION_LOST = Answer(Fate.UNKNOWN, "connection_lost", retryable=True)
-TIMED_OUT = Answer(Fate.UNKNOWN, "timeout")
-ABANDONED = Answer(Fate.UNKNOWN, "abandoned")
-BAD_REPLY = Answer(Fate.UNKNOWN, "bad_reply")
+ACCEPTED = Answer(Outcome.ACCEPTED, "accepted")
+CONNECT_FAILED = Answer(Outcome.REFUSED, "connect_failed", retryable=True)
+CONNECTION_LOST = Answer(Outcome.UNKNOWN, "connection_lost", retryable=True)
+TIMED_OUT = Answer(Outcome.UNKNOWN, "timeout")
+ABANDONED = Answer(Outcome.UNKNOWN, "abandoned")
+BAD_REPLY = Answer(Outcome.UNKNOWN, "bad_reply")
 
 CODE_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 REFUSING_CODES = frozenset(
@@ -65,20 +65,20 @@ REFUSING_REASONS = frozenset({"DATABASE_UNAVAILABLE", "EXPIRED", "OVERLOADED", "
 
 @lru_cache(maxsize=256)
 def classify(code: int, reason: str) -> Answer:
-    """Return the answer that an error code and its reason (empty if none) stand for."""
+    """Return the answer for an error code and its reason, empty if none."""
     name = CODE_NAMES.get(code, f"CODE_{code}")
     refused = name in REFUSING_CODES or reason in REFUSING_REASONS
     kind = f"{name}/{reason}" if reason else name
-    return Answer(Fate.REFUSED if refused else Fate.UNKNOWN, kind, retryable=name == "UNAVAILABLE")
+    return Answer(Outcome.REFUSED if refused else Outcome.UNKNOWN, kind, retryable=name == "UNAVAILABLE")
 
 
 def classify_status(status: status_pb2.Status) -> Answer:
-    """Return the answer that a google.rpc.Status stands for."""
+    """Return the answer for a google.rpc.Status."""
     return classify(status.code, _reason_in(status))
 
 
 def classify_call(error: grpc.aio.AioRpcError) -> Answer:
-    """Return the answer that a failed gRPC call stands for."""
+    """Return the answer for a failed gRPC call."""
     status = status_pb2.Status()
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Several gRPC channels to one address, each with a connection of its own, used in turn."""
+"""Several gRPC channels to one address, each with its own connection, used round robin."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -17,7 +17,7 @@ CHANNEL_OPTIONS = (
 
 
 class Channels:
-    """Opens channels, hands them out in turn, closes them."""
+    """A fixed number of channels to one address."""
 
     def __init__(self, address: str) -> None:
         self.all = [grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
@@ -25,10 +25,10 @@ class Channels:
     def rotate(
         self, method: str, read_reply: Callable[[bytes], Reply]
     ) -> "cycle[grpc.aio.UnaryUnaryMultiCallable[bytes, Reply]]":
-        """Return callables of a method for requests that are encoded already, one per channel, without end."""
+        """Return an endless round robin of callables of a method, one per channel, for encoded requests."""
         return cycle([channel.unary_unary(method, None, read_reply) for channel in self.all])
 
     async def close(self) -> None:
-        """Close all of them."""
+        """Close all channels."""
         for channel in self.all:
             await channel.close()

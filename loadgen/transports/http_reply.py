@@ -1,4 +1,4 @@
-"""Reads an HTTP/1.1 reply out of the bytes that have arrived; pure."""
+"""Parses an HTTP/1.1 response from received bytes. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ LONGEST_REPLY_BYTES = 1 << 20
 
 
 class BadReply(Exception):
-    """The bytes are no HTTP/1.1 reply that a client of this kind can use."""
+    """The bytes are not a supported HTTP/1.1 response."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A whole reply; `closing` when the server will use the connection no more."""
+    """A complete response; `closing` when the server closes the connection."""
 
     status: int
     body: bytes
@@ -22,7 +22,7 @@ class HttpReply:
 
 
 def parse_reply(received: bytes) -> HttpReply | None:
-    """Return the reply that the bytes hold, None while it is incomplete; raise BadReply when it never will be one."""
+    """Return the response, None while it is incomplete. Raises BadReply when it is invalid."""
     end = received.find(HEAD_END)
     if end < 0:
         _refuse_if(len(received) > LONGEST_REPLY_BYTES, "head too long")
@@ -38,9 +38,9 @@ def parse_reply(received: bytes) -> HttpReply | None:
 def _body(head: bytes, rest: bytes) -> bytes | None:
     length = _header(head, b"content-length")
     if length is None:
-        _refuse_if(_header(head, b"transfer-encoding") != b"chunked", "neither length nor chunks")
+        _refuse_if(_header(head, b"transfer-encoding") != b"chunked", "neither content-length nor chunked")
         return _join_chunks(rest)
-    _refuse_if(not length.isdigit() or int(length) > LONGEST_REPLY_BYTES, "unusable length")
+    _refuse_if(not length.isdigit() or int(length) > LONGEST_REPLY_BYTES, "invalid content-length")
     return rest[: int(length)] if len(rest) >= int(length) else None
 
 
@@ -49,7 +49,7 @@ def _join_chunks(rest: bytes) -> bytes | None:
     position = 0
     while (line_end := rest.find(b"\r\n", position)) >= 0:
         digits = rest[position:line_end].partition(b";")[0]
-        _refuse_if(not CHUNK_SIZE.fullmatch(digits), "unusable chunk")
+        _refuse_if(not CHUNK_SIZE.fullmatch(digits), "invalid chunk")
         size = int(digits, 16)
         position = line_end + 2 + size + 2
         if len(rest) < position:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIMED_OUT, Answer, Fate, classify
+from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIMED_OUT, Answer, Outcome, classify
 from loadgen.transports.http_connection import HttpConnection
 from loadgen.transports.http_reply import HttpReply
 from loadgen.workload import PlannedOrder
@@ -17,7 +17,7 @@ ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 class RestTransport:
-    """Creates orders over REST; opens a connection whenever none is free."""
+    """Creates orders over REST; opens a connection when none is idle."""
 
     def __init__(self, address: str, timeout_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -69,13 +69,13 @@ class RestTransport:
             async with asyncio.timeout(self._timeout_seconds):
                 _, connection = await self._loop.create_connection(HttpConnection, host, self._port)
         except TimeoutError:
-            return Answer(Fate.REFUSED, TIMED_OUT.kind)
+            return Answer(Outcome.REFUSED, TIMED_OUT.kind)
         except OSError:
             return CONNECT_FAILED
         return connection
 
     def _sweep(self) -> None:
-        """Expire what waits too long: ten looks a second are cheaper than a timer per request."""
+        """Expire requests past their timeout: ten sweeps per second are cheaper than a timer per request."""
         oldest = self._loop.time() - self._timeout_seconds
         for connection in [connection for connection in self._busy if connection.started_at < oldest]:
             connection.expire()
@@ -83,7 +83,7 @@ class RestTransport:
 
 
 def read_reply(reply: HttpReply, order: PlannedOrder) -> Answer:
-    """Return the answer that an HTTP reply stands for, and note the id of an order that was accepted."""
+    """Return the answer for an HTTP response, and set the id of an accepted order."""
     if reply.status == 200:
         found = ORDER_ID.search(reply.body)
         if found is None:
@@ -95,7 +95,9 @@ def read_reply(reply: HttpReply, order: PlannedOrder) -> Answer:
         return classify(int(error["code"]), _reason_in(error))
     except (ValueError, TypeError, KeyError, AttributeError):
         refused = 400 <= reply.status < 500
-        return Answer(Fate.REFUSED if refused else Fate.UNKNOWN, f"HTTP_{reply.status}", retryable=reply.status == 503)
+        return Answer(
+            Outcome.REFUSED if refused else Outcome.UNKNOWN, f"HTTP_{reply.status}", retryable=reply.status == 503
+        )
 
 
 def _reason_in(error: dict[str, Any]) -> str:

@@ -176,7 +176,7 @@ def test_load_verifies_its_own_orders_while_another_client_creates_some(running:
         done.set()
         assert others.result(60) > 0
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "another client made " in ran.stdout
+    assert "another client created " in ran.stdout
 
 
 def test_load_without_a_running_stack_fails_and_sends_nothing(place: Place) -> None:

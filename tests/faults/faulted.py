@@ -50,7 +50,7 @@ class Load:
         assert self._output.exists(), told
         self.result = json.loads(self._output.read_text())
         assert self._process.returncode == 0, (told, self.result["errors"], self.result["reconciliation"])
-        assert self.result["reconciliation"]["proof"] == "AGREES"
+        assert self.result["reconciliation"]["verdict"] == "AGREES"
         assert self.result["orders"]["accepted"] > 0
 
     def kill(self) -> None:

@@ -37,7 +37,7 @@ def test_the_defaults_are_rest_to_the_front_door_that_the_caller_knows() -> None
 
 
 def test_without_a_target_nothing_is_loaded_by_chance() -> None:
-    with pytest.raises(OptionError, match="--target: is required"):
+    with pytest.raises(OptionError, match="--target: required"):
         load_options.parse([])
 
 

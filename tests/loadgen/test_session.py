@@ -14,7 +14,7 @@ from google.rpc import code_pb2
 
 from loadgen.__main__ import main
 from loadgen.options import Options, Protocol, Target
-from loadgen.proof.proof import Proof
+from loadgen.reconciliation import reconciler
 from loadgen.report.progress import Snapshot
 from loadgen.report.result import Result
 from loadgen.schedule import Constant
@@ -63,7 +63,7 @@ def test_every_acknowledged_order_is_explained(platform: Platform, protocol: Pro
     assert (result.orders.offered, result.orders.accepted, result.orders.failed) == (30, 30, 0)
     assert len(platform.orders) == 30
     assert result.reconciliation is not None
-    assert result.reconciliation.proof is Proof.AGREES
+    assert result.reconciliation.verdict is reconciler.Verdict.AGREES
     assert result.reconciliation.after is not None
     assert result.reconciliation.after.revenue_minor == round(result.orders.accepted_revenue * 100)
     assert sum(result.per_second.accepted) == 30
@@ -86,7 +86,7 @@ def test_refused_orders_are_counted_by_kind_and_leave_nothing(platform: Platform
     assert result.errors == {"RESOURCE_EXHAUSTED/OVERLOADED": 10}
     assert (result.orders.accepted, result.orders.failed, result.orders.unanswered) == (20, 10, 0)
     assert result.reconciliation is not None
-    assert result.reconciliation.proof is Proof.AGREES
+    assert result.reconciliation.verdict is reconciler.Verdict.AGREES
     assert result.exit_code is ExitCode.ERRORS
     assert run_silently(options_for(platform, protocol, max_error_share=0.5)).exit_code is ExitCode.OK
 
@@ -134,7 +134,7 @@ def test_orders_of_another_client_are_told_and_are_no_reason_to_fail(platform: P
     assert result.exit_code is ExitCode.OK
     assert result.reconciliation is not None
     assert (result.reconciliation.problems, result.reconciliation.other_orders) == ([], 30)
-    assert result.reconciliation.notes == ["another client made 30 orders"]
+    assert result.reconciliation.notes == ["another client created 30 orders"]
 
 
 @PROTOCOLS
@@ -150,7 +150,7 @@ def test_an_own_order_that_is_lost_is_named_though_others_make_up_for_it(
     result = run_silently(options_for(platform, protocol))
     assert result.exit_code is ExitCode.DIFFERS
     [lost] = [order_id for order_id in platform.order_ids.values() if order_id not in platform.stored]
-    assert f"1 of this run's orders acknowledged and not stored: {lost}" in result.reconciliation.problems
+    assert f"1 of this run's orders acknowledged but not stored: {lost}" in result.reconciliation.problems
 
 
 def test_an_own_order_that_is_stored_again_after_a_lost_reply_is_told_from_those_of_others(platform: Platform) -> None:
@@ -163,7 +163,7 @@ def test_an_own_order_that_is_stored_again_after_a_lost_reply_is_told_from_those
     platform.after_store = store_the_third_twice
     result = run_silently(options_for(platform, retries=20))
     assert result.exit_code is ExitCode.DIFFERS
-    assert [one for one in result.reconciliation.problems if "stored again under another id" in one]
+    assert [one for one in result.reconciliation.problems if "stored twice under another id" in one]
 
 
 def test_another_client_that_sends_the_very_same_orders_is_not_taken_for_a_fault(platform: Platform) -> None:
@@ -183,7 +183,7 @@ def test_what_differed_before_the_run_is_told_and_not_held_against_it(platform: 
     platform.verdict = Verdict.DIFFERS
     result = run_silently(options_for(platform))
     assert result.exit_code is ExitCode.OK
-    assert result.reconciliation.notes == ["from before this run: 2 events are lost"]
+    assert result.reconciliation.notes == ["before this run: 2 events are lost"]
 
 
 def test_a_client_that_never_rests_keeps_no_run_from_its_verdict(platform: Platform) -> None:
@@ -264,7 +264,7 @@ def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capfd: pyte
     assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
     told = capfd.readouterr().err.strip().splitlines()
     assert len(told) == 1
-    assert f"http://127.0.0.1:{port} does not answer" in told[0]
+    assert f"http://127.0.0.1:{port} does not respond" in told[0]
 
 
 class OtherServer(BaseHTTPRequestHandler):
@@ -286,14 +286,14 @@ def test_another_server_at_the_target_is_told_before_anything_is_sent(capfd: pyt
         assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
         server.shutdown()
     (told,) = capfd.readouterr().err.strip().splitlines()
-    assert f"http://127.0.0.1:{port} is no front door" in told
+    assert f"http://127.0.0.1:{port} is not a front proxy" in told
     assert "HTTP/1.0 404 Not Found, Server: Metrics/1" in told
 
 
 def test_a_pipeline_with_orders_on_their_way_is_not_measured(platform: Platform) -> None:
     assert run_silently(options_for(platform)).exit_code is ExitCode.OK
     platform.verdict = Verdict.IN_FLIGHT
-    with pytest.raises(TargetNotReady, match="still on their way"):
+    with pytest.raises(TargetNotReady, match="still in flight"):
         run_silently(options_for(platform, reconcile_seconds=1))
 
 
@@ -323,7 +323,7 @@ def test_a_run_whose_output_is_full_ends_with_its_verdict_and_its_result(platfor
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "loadgen", *argv], stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (ExitCode.OK, b"")
-    assert json.loads(output.read_text(encoding="utf-8"))["reconciliation"]["proof"] == "AGREES"
+    assert json.loads(output.read_text(encoding="utf-8"))["reconciliation"]["verdict"] == "AGREES"
 
 
 def test_ctrl_c_ends_the_run_early_and_still_reports(platform: Platform, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_ctrl_c_ends_the_run_early_and_still_reports(platform: Platform, tmp_pat
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.OK
-    assert "the run was ended early" in printed
+    assert "the run was interrupted" in printed
     result = json.loads(output.read_text(encoding="utf-8"))
     assert result["timing"]["interrupted"] is True
     assert result["orders"]["accepted"] == len(platform.orders)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.proof.proof import Claim, Totals, judge
-from loadgen.transports.answers import Fate, classify
+from loadgen.reconciliation.reconciler import Claim, Totals, judge
+from loadgen.transports.answers import Outcome, classify
 from loadgen.transports.http_reply import BadReply, HttpReply, parse_reply
 from loadgen.transports.rest import read_reply
 from loadgen.workload import PlannedOrder
@@ -58,25 +58,25 @@ def error(code: int, reason: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "fate"),
+    ("status", "body", "kind", "outcome"),
     [
-        (400, error(3, "INVALID_FIELD"), "INVALID_ARGUMENT/INVALID_FIELD", Fate.REFUSED),
-        (429, b'{"code":8,"message":"rate limit exceeded"}', "RESOURCE_EXHAUSTED", Fate.REFUSED),
-        (503, error(14, "DATABASE_UNAVAILABLE"), "UNAVAILABLE/DATABASE_UNAVAILABLE", Fate.REFUSED),
-        (503, error(14, "OUTCOME_UNKNOWN"), "UNAVAILABLE/OUTCOME_UNKNOWN", Fate.UNKNOWN),
-        (504, b'{"code":4,"message":"late"}', "DEADLINE_EXCEEDED", Fate.UNKNOWN),
-        (503, b"upstream connect error", "HTTP_503", Fate.UNKNOWN),
-        (404, b"[]", "HTTP_404", Fate.REFUSED),
-        (200, b"{}", "bad_reply", Fate.UNKNOWN),
-        (200, b'{"orderId":"x"}', "bad_reply", Fate.UNKNOWN),
-        (200, b'{"orderId":"0199d3a4-7c1e-7b1c-8a55-1f0c8e5d2a91"}', "accepted", Fate.ACCEPTED),
+        (400, error(3, "INVALID_FIELD"), "INVALID_ARGUMENT/INVALID_FIELD", Outcome.REFUSED),
+        (429, b'{"code":8,"message":"rate limit exceeded"}', "RESOURCE_EXHAUSTED", Outcome.REFUSED),
+        (503, error(14, "DATABASE_UNAVAILABLE"), "UNAVAILABLE/DATABASE_UNAVAILABLE", Outcome.REFUSED),
+        (503, error(14, "OUTCOME_UNKNOWN"), "UNAVAILABLE/OUTCOME_UNKNOWN", Outcome.UNKNOWN),
+        (504, b'{"code":4,"message":"late"}', "DEADLINE_EXCEEDED", Outcome.UNKNOWN),
+        (503, b"upstream connect error", "HTTP_503", Outcome.UNKNOWN),
+        (404, b"[]", "HTTP_404", Outcome.REFUSED),
+        (200, b"{}", "bad_reply", Outcome.UNKNOWN),
+        (200, b'{"orderId":"x"}', "bad_reply", Outcome.UNKNOWN),
+        (200, b'{"orderId":"0199d3a4-7c1e-7b1c-8a55-1f0c8e5d2a91"}', "accepted", Outcome.ACCEPTED),
     ],
 )
-def test_a_rest_error_is_counted_by_code_and_reason(status: int, body: bytes, kind: str, fate: Fate) -> None:
+def test_a_rest_error_is_counted_by_code_and_reason(status: int, body: bytes, kind: str, outcome: Outcome) -> None:
     order = PlannedOrder(b"", "cust-1", 100)
     answer = read_reply(HttpReply(status, body, closing=False), order)
-    assert (answer.kind, answer.fate) == (kind, fate)
-    assert bool(order.order_id) is (fate is Fate.ACCEPTED)
+    assert (answer.kind, answer.outcome) == (kind, outcome)
+    assert bool(order.order_id) is (outcome is Outcome.ACCEPTED)
 
 
 def test_only_unavailable_is_tried_again() -> None:

@@ -1,4 +1,4 @@
-"""Compares the orders of one run with those that are stored, which may be of other clients too. Pure."""
+"""Compares the orders of a run with the stored ones, which may include orders of other clients. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ID_CHARACTERS = 36
-# What two orders have in common when one is the other again: the customer and the value.
+# Customer and value: equal when an order was stored twice.
 Content = tuple[str, int]
 
 
 @dataclass
 class OwnOrders:
-    """What a run knows of its orders: ids of the acknowledged ones, and which of them took several attempts."""
+    """The orders of a run: ids of the acknowledged ones, which of them were retried, and those without an answer."""
 
     acknowledged: bytearray = field(default_factory=bytearray)
     retried: set[str] = field(default_factory=set)
@@ -27,7 +27,7 @@ class OwnOrders:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Own orders that are not stored, own orders that are stored again under another id, and orders of others."""
+    """Own orders that are missing, own orders stored twice under another id, and the number of orders of others."""
 
     missing: set[str]
     doubled: list[str]
@@ -36,15 +36,15 @@ class Comparison:
 
 
 def first_ms(ids: Iterable[str]) -> int:
-    """Return when the first of some orders was accepted, in milliseconds: a UUIDv7 begins with it."""
+    """Return the time of the first order in milliseconds since 1970, from its UUIDv7."""
     return int(min(ids).replace("-", "")[:12], 16)
 
 
 def compare(own: OwnOrders, stored: Mapping[str, Content]) -> Comparison:
-    """Compare with the stored orders of the run's time.
+    """Compare with the orders that were stored during the run.
 
-    An order of somebody else that has the content of one of ours, which took several attempts, is ours stored twice;
-    unless orders that took only one have their like too: then another client sends the same orders.
+    A foreign order with the content of a retried own order counts as stored twice; unless orders that were not retried
+    have such duplicates as well: then another client sends the same orders.
     """
     ids = own.ids()
     contents = {content: order_id for order_id, content in stored.items() if order_id in ids}

@@ -1,4 +1,4 @@
-"""Reads back which orders are stored, through the front door."""
+"""Reads the stored orders, through the front proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.orders.v1 import orders_pb2
 
-from loadgen.proof.own_orders import Content
+from loadgen.reconciliation.own_orders import Content
 
 LIST = "/ordermesh.orders.v1.OrderService/ListOrders"
 GET = "/ordermesh.orders.v1.OrderService/GetOrder"
@@ -17,7 +17,7 @@ CALL_SECONDS = 20.0
 
 
 class StoredOrders:
-    """Asks OrderService; raises grpc.aio.AioRpcError."""
+    """Queries OrderService; raises grpc.aio.AioRpcError."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         list_request = orders_pb2.ListOrdersRequest.SerializeToString
@@ -25,7 +25,7 @@ class StoredOrders:
         self._get = channel.unary_unary(GET, orders_pb2.GetOrderRequest.SerializeToString, orders_pb2.Order.FromString)
 
     async def since(self, first_ms: int) -> dict[str, Content]:
-        """Return the orders accepted since a time, in milliseconds of the database's clock."""
+        """Return the orders accepted since a time in milliseconds since 1970, by the database clock."""
         request = orders_pb2.ListOrdersRequest(page_size=PAGE_ORDERS, start_time=moment(first_ms))
         found: dict[str, Content] = {}
         while True:
@@ -37,7 +37,7 @@ class StoredOrders:
             request.page_token = page.next_page_token
 
     async def absent(self, order_ids: Iterable[str]) -> list[str]:
-        """Return those of the orders that are not there."""
+        """Return those of the orders that do not exist."""
         gone = []
         for order_id in order_ids:
             try:
@@ -50,7 +50,7 @@ class StoredOrders:
 
 
 def moment(milliseconds: int) -> Timestamp:
-    """Return a time in milliseconds as a timestamp."""
+    """Convert milliseconds since 1970 to a timestamp."""
     made = Timestamp()
     made.FromMilliseconds(milliseconds)
     return made

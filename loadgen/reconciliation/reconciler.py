@@ -1,6 +1,6 @@
-"""The proof at the end: that each order which this run had acknowledged is stored, and counted once.
+"""Reconciles after a run: each acknowledged order must be stored, and counted once.
 
-Other clients may make orders meanwhile: they are told from ours by id, counted, and no reason to fail.
+Other clients may create orders at the same time: they are recognised by id, and are no failure.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import grpc
 from ordermesh.analytics.v1 import analytics_pb2
 from ordermesh.gateway.v1 import pipeline_pb2
 
-from loadgen.proof.own_orders import OwnOrders, compare, first_ms
-from loadgen.proof.stored_orders import StoredOrders
+from loadgen.reconciliation.own_orders import OwnOrders, compare, first_ms
+from loadgen.reconciliation.stored_orders import StoredOrders
 from loadgen.target import STATUS
 
 RECONCILE = "/ordermesh.gateway.v1.PipelineService/Reconcile"
@@ -23,17 +23,17 @@ PAUSE_SECONDS = 0.5
 SPARE_SECONDS = 10.0
 FINDINGS_SHOWN = 20
 IDS_SHOWN = 5
-# What the clocks of two processes, and the age of an event in the answer, may be apart.
+# Tolerance between the clocks of two processes, and of the age of an event in the response.
 CLOCK_SECONDS = 1.0
 Response = pipeline_pb2.ReconcileResponse
 
 
-class NotSettled(Exception):
-    """The pipeline did not come to rest, or did not answer, in time; the message says which."""
+class NotReconciled(Exception):
+    """The pipeline did not become idle, or did not respond, in time; the message says which."""
 
 
-class Proof(StrEnum):
-    """What the reconciliation proved."""
+class Verdict(StrEnum):
+    """The verdict of the reconciliation."""
 
     AGREES = "AGREES"
     DIFFERS = "DIFFERS"
@@ -42,7 +42,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a run may say of itself: acknowledged orders, their value, and orders that may or may not be stored."""
+    """The result of a run: acknowledged orders, their value, and orders with an unknown outcome."""
 
     accepted: int
     accepted_minor: int
@@ -52,7 +52,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Totals:
-    """What the metrics count, and the number of dead letters."""
+    """Totals of the metrics, and the number of dead letters."""
 
     orders: int
     revenue_minor: int
@@ -61,19 +61,19 @@ class Totals:
 
 @dataclass(frozen=True)
 class Baseline:
-    """How the pipeline was before the run: totals, None while another client was making orders; and what differed."""
+    """The pipeline before the run: totals (None while another client creates orders) and findings."""
 
     totals: Totals | None = None
     findings: frozenset[str] = frozenset()
-    # When, in milliseconds of the gateway's clock; 0 where the pipeline was not at rest.
+    # Time of the baseline by the gateway's clock in milliseconds; 0 when the pipeline was not idle.
     at_ms: int = 0
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The proof with its grounds; the totals are None unless the run began with the pipeline at rest."""
+    """The verdict with its findings; the totals are None unless the pipeline was idle before the run."""
 
-    proof: Proof
+    verdict: Verdict
     summary: str
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Reconciliation:
 
 
 def judge(before: Totals, after: Totals, claim: Claim, others: int = 0) -> list[str]:
-    """Return what in the totals the claim and the orders of others do not explain; empty when that is nothing."""
+    """Return the differences between the totals and the claim plus orders of others; empty without differences."""
     dead_letters = max(0, after.dead_letters - before.dead_letters)
     orders = after.orders - before.orders
     revenue_minor = after.revenue_minor - before.revenue_minor
@@ -101,20 +101,20 @@ def judge(before: Totals, after: Totals, claim: Claim, others: int = 0) -> list[
     return problems
 
 
-def own_problems(missing: list[str], doubled: list[str]) -> list[str]:
-    """Say what became of own orders that are not stored once."""
-    cases = ((missing, "acknowledged and not stored"), (doubled, "stored again under another id"))
+def describe_own_problems(missing: list[str], doubled: list[str]) -> list[str]:
+    """Describe own orders that are not stored exactly once."""
+    cases = ((missing, "acknowledged but not stored"), (doubled, "stored twice under another id"))
     return [f"{len(ids)} of this run's orders {what}: {', '.join(ids[:IDS_SHOWN])}" for ids, what in cases if ids]
 
 
 class Reconciler:
-    """Asks the target; `baseline` before a run, `prove` after it."""
+    """Queries the target: `baseline` before a run, `reconcile` after it."""
 
     def __init__(self, address: str, patience_seconds: float) -> None:
         self._channel = grpc.aio.insecure_channel(address)
         self._patience_seconds = patience_seconds
         request = pipeline_pb2.ReconcileRequest.SerializeToString
-        self._reconcile = self._channel.unary_unary(RECONCILE, request, Response.FromString)
+        self._call_reconcile = self._channel.unary_unary(RECONCILE, request, Response.FromString)
         status_request = pipeline_pb2.GetStatusRequest.SerializeToString
         self._status = self._channel.unary_unary(STATUS, status_request, pipeline_pb2.PipelineStatus.FromString)
         summary_request = analytics_pb2.GetSalesSummaryRequest.SerializeToString
@@ -130,34 +130,34 @@ class Reconciler:
         await self._channel.close()
 
     async def baseline(self) -> Baseline:
-        """Return how the pipeline is before a run, at rest unless another client makes orders; raise NotSettled."""
-        settled = await self._settle(None, None)
+        """Wait for an idle pipeline, unless another client creates orders, and return it. Raises NotReconciled."""
+        settled = await self._await_idle(None, None)
         response = settled.response
         known = frozenset(finding.message for finding in response.findings)
         if settled.moving:
             return Baseline(findings=known)
         if response.in_flight:
-            raise NotSettled(f"{response.in_flight} events of earlier orders are still on their way")
+            raise NotReconciled(f"{response.in_flight} events of earlier orders are still in flight")
         return Baseline(await self._totals(response), known, response.start_time.ToMilliseconds())
 
-    async def prove(self, before: Baseline, claim: Claim) -> Reconciliation:
-        """Return the proof for the orders of the claim, all of which have been answered by now."""
+    async def reconcile(self, before: Baseline, claim: Claim) -> Reconciliation:
+        """Reconcile the orders of the claim, after all calls have ended."""
         started = time.monotonic()
         try:
-            settled = await self._settle(started, before.findings)
+            settled = await self._await_idle(started, before.findings)
             after = None if before.totals is None else await self._totals(settled.response)
             own = await self._own(before, after, claim)
-        except NotSettled as error:
-            return Reconciliation(Proof.NOT_PROVEN, str(error), before=before.totals)
+        except NotReconciled as error:
+            return Reconciliation(Verdict.NOT_PROVEN, str(error), before=before.totals)
         response = settled.response
-        told = [finding.message for finding in response.findings]
-        problems = [message for message in told if message not in before.findings][:FINDINGS_SHOWN] + own.problems
+        messages = [finding.message for finding in response.findings]
+        problems = [message for message in messages if message not in before.findings][:FINDINGS_SHOWN] + own.problems
         counted = settled.own_counted or not response.in_flight
         return Reconciliation(
-            proof=Proof.DIFFERS if problems else Proof.AGREES if counted else Proof.NOT_PROVEN,
+            verdict=Verdict.DIFFERS if problems else Verdict.AGREES if counted else Verdict.NOT_PROVEN,
             summary=response.summary,
             problems=problems,
-            notes=[f"from before this run: {message}" for message in told if message in before.findings] + own.notes,
+            notes=[f"before this run: {message}" for message in messages if message in before.findings] + own.notes,
             before=before.totals,
             after=after,
             other_orders=own.others,
@@ -166,7 +166,7 @@ class Reconciler:
         )
 
     async def _own(self, before: Baseline, after: Totals | None, claim: Claim) -> "Own":
-        """Look each own order up, unless the totals have grown by exactly what was acknowledged."""
+        """Look up each own order, unless the totals have grown by exactly the acknowledged orders."""
         unexplained = [] if before.totals is None or after is None else judge(before.totals, after, claim)
         exact = after is not None and not unexplained and not claim.unanswered
         if exact or not claim.own.acknowledged:
@@ -177,18 +177,18 @@ class Reconciler:
             found = compare(claim.own, await self._orders.since(max(0, since)))
             missing = await self._orders.absent(sorted(found.missing))
         except grpc.aio.AioRpcError as error:
-            raise NotSettled(f"OrderService: {_tell(error)}") from None
-        problems = own_problems(missing, found.doubled)
+            raise NotReconciled(f"OrderService: {_describe(error)}") from None
+        problems = describe_own_problems(missing, found.doubled)
         if before.totals is not None and after is not None:
             problems += judge(before.totals, after, claim, found.others)
-        notes = [f"another client made {found.others:,} orders"] if found.others else []
+        notes = [f"another client created {found.others:,} orders"] if found.others else []
         return Own(problems, notes, found.others)
 
-    async def _settle(self, since: float | None, known: frozenset[str] | None) -> "Settled":
-        """Return the verdict once nothing is on its way; else the last in time. Raises NotSettled without one.
+    async def _await_idle(self, since: float | None, known: frozenset[str] | None) -> "Observation":
+        """Return the reconciliation once no event is in flight; at the timeout the last one. Raises NotReconciled.
 
-        While another client makes orders, nothing ever comes to rest: then it is enough that what was stored before
-        `since` is published and counted. Findings that are not `known` end the waiting.
+        While another client creates orders, the pipeline is never idle: then it is enough that orders stored before
+        `since` (monotonic clock) are published and counted. Findings that are not `known` end the wait.
         """
         deadline = time.monotonic() + self._patience_seconds
         stored = await self._stored()
@@ -201,21 +201,21 @@ class Reconciler:
                     return settled
             except grpc.aio.AioRpcError as error:
                 if time.monotonic() >= deadline or error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                    raise NotSettled(f"PipelineService.Reconcile: {_tell(error)}") from None
+                    raise NotReconciled(f"PipelineService.Reconcile: {_describe(error)}") from None
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _ask(self, left_seconds: float, since: float | None, stored: int | None) -> "Settled":
-        """Reconcile once. Raises grpc.aio.AioRpcError."""
+    async def _ask(self, left_seconds: float, since: float | None, stored: int | None) -> "Observation":
+        """Call Reconcile once. Raises grpc.aio.AioRpcError."""
         status = await self._ask_status()
         published = since is not None and status is not None and published_before(status, since)
         asked = time.monotonic()
         request = pipeline_pb2.ReconcileRequest(wait_seconds=int(left_seconds))
-        response: Response = await self._reconcile(request, timeout=left_seconds + SPARE_SECONDS)
-        # It waits for the processor to reach the end of the log, unless its time is over.
+        response: Response = await self._call_reconcile(request, timeout=left_seconds + SPARE_SECONDS)
+        # The call returns before its timeout only when the processor has reached the end of the log.
         reached = time.monotonic() - asked < int(left_seconds)
         now = await self._stored()
         moving = stored is not None and now is not None and now > stored
-        return Settled(response, moving, own_counted=published and reached)
+        return Observation(response, moving, own_counted=published and reached)
 
     async def _stored(self) -> int | None:
         status = await self._ask_status()
@@ -233,13 +233,13 @@ class Reconciler:
         try:
             summary = await self._summary(analytics_pb2.GetSalesSummaryRequest(), timeout=SPARE_SECONDS)
         except grpc.aio.AioRpcError as error:
-            raise NotSettled(f"AnalyticsService.GetSalesSummary: {_tell(error)}") from None
+            raise NotReconciled(f"AnalyticsService.GetSalesSummary: {_describe(error)}") from None
         return Totals(summary.orders_total, round(summary.revenue_total * 100), response.dead_letters)
 
 
 @dataclass(frozen=True)
 class Own:
-    """What became of the run's own orders, and how many another client made."""
+    """Problems of the own orders, and the number of orders of other clients."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -247,8 +247,8 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """A verdict; whether another client was making orders meanwhile, and whether all of ours are in it."""
+class Observation:
+    """A response of Reconcile; whether another client creates orders, and whether all own orders are counted."""
 
     response: Response
     moving: bool
@@ -256,12 +256,12 @@ class Settled:
 
 
 def published_before(status: pipeline_pb2.PipelineStatus, since: float) -> bool:
-    """Say whether what was stored before a time (of the monotonic clock) has left the outbox."""
+    """Return whether events stored before a time (monotonic clock) have left the outbox."""
     if not status.HasField("outbox"):
         return False
     oldest_seconds = status.outbox.oldest_pending_seconds if status.outbox.pending else 0.0
     return oldest_seconds < time.monotonic() - since - CLOCK_SECONDS
 
 
-def _tell(error: grpc.aio.AioRpcError) -> str:
+def _describe(error: grpc.aio.AioRpcError) -> str:
     return f"{error.code().name} {error.details() or ''}".strip()

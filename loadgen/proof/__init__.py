@@ -1,1 +1,0 @@
-"""Proves that each acknowledged order is stored and counted once."""

@@ -1,0 +1,1 @@
+"""Reconciles each acknowledged order with what is stored and counted."""
