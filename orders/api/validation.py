@@ -58,7 +58,7 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
         units += quantity
     if total_minor > MAX_TOTAL_MINOR:
         total = f"{total_minor // 100}.{total_minor % 100:02}"
-        violations.append(Violation("items", f"must come to at most {MAX_TOTAL_MINOR // 100}, come to {total}"))
+        violations.append(Violation("items", f"must have a total of at most {MAX_TOTAL_MINOR // 100}, has {total}"))
     if violations:
         raise InvalidRequest(violations)
     content = fingerprint(request) if request_id else b""

@@ -76,10 +76,10 @@ has '"acceptedCount": 1'; has UNKNOWN_PRODUCT
 
 title "Read orders"
 call $orders/GetOrder '{"orderId":"'$id'"}'
-has "$customer"
+has "$customer"; has '"createdAt"'; has '"updatedAt"'
 call $orders/ListOrders '{"customerId":"'$customer'","pageSize":1}'
 has '"nextPageToken": "'
-lines=20 call $orders/StreamOrders '{"customerId":"'$customer'"}'
+lines=20 call $orders/StreamOrders '{"customerId":"'$customer'","startTime":"2026-01-01T00:00:00Z"}'
 has "$id"; has '"totalPrice": 5.25'
 
 title "Change the status of an order"

@@ -115,6 +115,39 @@ def test_every_field_and_value_is_explained(contracts: Contracts) -> None:
     assert bare == []
 
 
+def test_only_the_specified_times_have_a_json_name_of_their_own(contracts: Contracts) -> None:
+    own = {
+        f"{message.short_name}.{field.descriptor.name}": field.descriptor.json_name
+        for message in contracts.messages.values()
+        for field in message.fields
+        if field.descriptor.json_name != re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), field.descriptor.name)
+    }
+    assert own == {
+        "Order.create_time": "createdAt",
+        "Order.update_time": "updatedAt",
+        "OrderSummary.create_time": "createdAt",
+        "Product.create_time": "createdAt",
+    }
+    for place, json_name in own.items():
+        holder, _, name = place.partition(".")
+        made = message(f"ordermesh.orders.v1.{holder}")()
+        getattr(made, name).FromJsonString("2026-03-11T22:00:00Z")
+        assert json_format.MessageToDict(made) == {json_name: "2026-03-11T22:00:00Z"}
+        assert json_name in OPENAPI["components"]["schemas"][holder]["properties"]
+
+
+def test_times_end_in_time(contracts: Contracts) -> None:
+    """AIP-142."""
+    times = {
+        f"{message.full_name}.{field.descriptor.name}"
+        for message in contracts.messages.values()
+        for field in message.fields
+        if field.type_name == "google.protobuf.Timestamp"
+    }
+    assert times
+    assert {name for name in times if not name.endswith("_time")} == set()
+
+
 def test_no_internal_service_is_public() -> None:
     names = [f"{file.package}.{service.name}" for file in DESCRIPTORS.file for service in file.service]
     assert names

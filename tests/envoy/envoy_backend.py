@@ -127,7 +127,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
     """Knows every product."""
 
     def GetProduct(self, request: inventory_pb2.GetProductRequest, context: Context) -> inventory_pb2.Product:
-        return inventory_pb2.Product(product_id=request.product_id)
+        return inventory_pb2.Product(product_id=request.product_id, create_time=CREATED_AT)
 
 
 class Ledger(ledger_pb2_grpc.OrderLedgerServiceServicer):

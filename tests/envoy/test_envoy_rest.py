@@ -76,6 +76,7 @@ def test_numbers_of_64_bits_are_strings_and_defaults_are_printed(front: Front) -
         "tracked": False,
         "stock": "0",
         "awaited": "0",
+        "createdAt": "2026-03-11T22:00:00Z",
     }
 
 

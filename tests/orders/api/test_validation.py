@@ -62,7 +62,7 @@ def test_a_refused_price_is_told_as_json_has_it(price: float, told: str) -> None
 def test_a_total_over_the_limit_is_told_to_the_cent() -> None:
     # Twice the limit in minor units and more are beyond what a double holds with its cents.
     items = [item(quantity=1_000_000, price=10_000_000.0)] * 999
-    with pytest.raises(InvalidRequest, match=re.escape("come to 9990000000000000.01")):
+    with pytest.raises(InvalidRequest, match=re.escape("has 9990000000000000.01")):
         validation.new_order(request(*items, item(price=0.01)), TRACE, None)
 
 

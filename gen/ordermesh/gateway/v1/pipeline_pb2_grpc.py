@@ -57,7 +57,8 @@ class PipelineServiceServicer:
     """
 
     def GetStatus(self, request, context):
-        """Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not fail.
+        """Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not
+        fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class WatchServiceStub:
-    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent while nothing
-    changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
+    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent
+    while nothing changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent event is its revision. A
-    client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the header takes precedence over after_revision.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent
+    event is its revision. A client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the
+    header takes precedence over after_revision.
     """
 
     def __init__(self, channel):
@@ -52,18 +53,19 @@ class WatchServiceStub:
 
 
 class WatchServiceServicer:
-    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent while nothing
-    changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
+    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent
+    while nothing changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent event is its revision. A
-    client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the header takes precedence over after_revision.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent
+    event is its revision. A client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the
+    header takes precedence over after_revision.
     """
 
     def WatchOrders(self, request, context):
-        """Streams the changes of orders in the order of the Kafka log: per order without gaps or duplicates. The first message is a heartbeat
-        with the revision where the stream begins. Duplicate events in Kafka are recognised among the last 20,000 orders of a stream and the
-        500 events of each partition before its start; beyond that, the sequence shows them. A record that cannot be read is reported by its
-        partition and offset.
+        """Streams the changes of orders in the order of the Kafka log: per order without gaps or duplicates. The first
+        message is a heartbeat with the revision where the stream begins. Duplicate events in Kafka are recognised among
+        the last 20,000 orders of a stream and the 500 events of each partition before its start; beyond that, the sequence
+        shows them. A record that cannot be read is reported by its partition and offset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,11 +100,12 @@ def add_WatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WatchService:
-    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent while nothing
-    changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
+    """Streams of changes. Each message carries a revision from which a client can resume without a gap. Heartbeats are sent
+    while nothing changes. The last message states why the stream ended, which HTTP/1.1 cannot express otherwise.
 
-    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent event is its revision. A
-    client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the header takes precedence over after_revision.
+    Over REST each stream has two forms: server-sent events, and one JSON document per line. The id of a server-sent
+    event is its revision. A client that reconnects with the header Last-Event-ID, as browsers do, resumes after it; the
+    header takes precedence over after_revision.
     """
 
     @staticmethod

@@ -74,7 +74,8 @@ class OrderLedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamOrderLedger(self, request, context):
-        """Streams the sums of published events by minute, from one snapshot, after a head with the events that are not published.
+        """Streams the sums of published events by minute, from one snapshot, after a head with the events that are not
+        published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

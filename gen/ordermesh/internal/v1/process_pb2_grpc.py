@@ -47,7 +47,8 @@ class ProcessServiceServicer:
     """
 
     def GetProcessHealth(self, request, context):
-        """Returns the health of this process, from memory except for a query of its database. It is answered under overload too.
+        """Returns the health of this process, from memory except for a query of its database. It is answered under overload
+        too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -76,8 +76,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProduct(self, request, context):
-        """Adds a product to the catalogue. Whether its stock is tracked cannot be changed later.
-        With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+        """Adds a product to the catalogue. Whether its stock is tracked cannot be changed later. With a request_id the call
+        is idempotent for seven days: the same content returns the first response (with the response header
         "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -85,10 +85,11 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestockProduct(self, request, context):
-        """Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others immediately
-        afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders, until each product that it lacks
-        has been restocked three times. From then on its stock is reserved, until one hour after the last restock of a product that it lacks.
-        With a request_id the call is idempotent for seven days, as CreateProduct is.
+        """Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others
+        immediately afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders,
+        until each product that it lacks has been restocked three times. From then on its stock is reserved, until one hour
+        after the last restock of a product that it lacks. With a request_id the call is idempotent for seven days, as
+        CreateProduct is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,9 +86,9 @@ class OrderServiceServicer:
     """
 
     def CreateOrder(self, request, context):
-        """Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short.
-        With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
-        "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
+        """Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short. With a
+        request_id the call is idempotent for seven days: the same content returns the first response (with the response
+        header "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,24 +109,24 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamOrders(self, request, context):
-        """Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response header
-        "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
+        """Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response
+        header "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000 items, so it
-        may have fewer orders than page_size.
+        """Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000
+        items, so it may have fewer orders than page_size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order changes nothing.
-        With a request_id the call is idempotent for seven days, as CreateOrder is.
+        """Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order
+        changes nothing. With a request_id the call is idempotent for seven days, as CreateOrder is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

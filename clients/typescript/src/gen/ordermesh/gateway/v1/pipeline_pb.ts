@@ -313,7 +313,8 @@ export type PipelineStatus_Processing = Message<"ordermesh.gateway.v1.PipelineSt
   workerCrashes: number;
 
   /**
-   * Paused partitions: most of their latest records cannot be counted, so they are read rarely; see `ordermesh dlq resume`.
+   * Paused partitions: most of their latest records cannot be counted, so they are read rarely; see `ordermesh dlq
+   * resume`.
    *
    * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.PausedPartition paused_partitions = 8;
    */
@@ -474,7 +475,8 @@ export enum PipelineStatus_Component_State {
   DOWN = 2,
 
   /**
-   * It works with restrictions: it refuses or fails calls, some of its processes send no heartbeats, or it makes no progress.
+   * It works with restrictions: it refuses or fails calls, some of its processes send no heartbeats, or it makes no
+   * progress.
    *
    * @generated from enum value: DEGRADED = 3;
    */
@@ -634,8 +636,8 @@ export type ReconcileResponse = Message<"ordermesh.gateway.v1.ReconcileResponse"
   durationMs: bigint;
 
   /**
-   * The event time from which events are compared. Earlier events are past the retention of one or both databases; only their sums are in
-   * the metrics. Absent if all events are compared.
+   * The event time from which events are compared. Earlier events are past the retention of one or both databases; only
+   * their sums are in the metrics. Absent if all events are compared.
    *
    * @generated from field: google.protobuf.Timestamp coverage_start_time = 10;
    */
@@ -871,7 +873,8 @@ export const ReconcileResponse_VerdictSchema: GenEnum<ReconcileResponse_Verdict>
  */
 export const PipelineService: GenService<{
   /**
-   * Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not fail.
+   * Returns the current status of every stage. A component that does not answer is reported as DOWN; the call does not
+   * fail.
    *
    * @generated from rpc ordermesh.gateway.v1.PipelineService.GetStatus
    */

@@ -2,8 +2,8 @@
 // @generated from file ordermesh/options/v1/options.proto (package ordermesh.options.v1, syntax proto3)
 /* eslint-disable */
 
-// The limits of request fields as data of the contracts. Validators, the OpenAPI document and the reference are tested against them.
-// Whether a field is required is said by google.api.field_behavior.
+// The limits of request fields as data of the contracts. Validators, the OpenAPI document and the reference are tested
+// against them. Whether a field is required is said by google.api.field_behavior.
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";

@@ -26,10 +26,13 @@ export enum ErrorReason {
   ERROR_REASON_UNSPECIFIED = 0,
 
   /**
-   * A field is missing or out of range. Every violation is listed: the first 20, with the total in metadata "violations".
-   *   {"code":3,"message":"2 fields are invalid: customerId: must have 1 to 128 characters; items[0].quantity: must be 1 to 1000000, is 0",
-   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_FIELD","domain":"ordermesh","metadata":{"violations":"2"}},
-   *    {"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"customerId","description":"must have 1 to 128 characters"},
+   * A field is missing or out of range. Every violation is listed: the first 20, with the total in metadata
+   * "violations".
+   *   {"code":3,
+   *    "message":"2 fields are invalid: customerId: must have 1 to 128 characters; items[0].quantity: must be 1 to 1000000, is 0",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_FIELD","domain":"ordermesh",
+   *    "metadata":{"violations":"2"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
+   *    "fieldViolations":[{"field":"customerId","description":"must have 1 to 128 characters"},
    *    {"field":"items[0].quantity","description":"must be 1 to 1000000, is 0"}]}]}
    *
    * @generated from enum value: INVALID_FIELD = 1;
@@ -38,8 +41,9 @@ export enum ErrorReason {
 
   /**
    * An item names a product that is not in the catalogue.
-   *   {"code":3,"message":"1 field is invalid: items[1].productId: no product \"p9999\"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"UNKNOWN_PRODUCT","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
+   *   {"code":3,"message":"1 field is invalid: items[1].productId: no product \"p9999\"",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"UNKNOWN_PRODUCT","domain":"ordermesh",
+   *    "metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
    *    "fieldViolations":[{"field":"items[1].productId","description":"no product \"p9999\""}]}]}
    *
    * @generated from enum value: UNKNOWN_PRODUCT = 2;
@@ -48,8 +52,9 @@ export enum ErrorReason {
 
   /**
    * The page token is not one of this service, or it belongs to other filters.
-   *   {"code":3,"message":"1 field is invalid: pageToken: belongs to other filters","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"INVALID_PAGE_TOKEN","domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
+   *   {"code":3,"message":"1 field is invalid: pageToken: belongs to other filters",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_PAGE_TOKEN",
+   *    "domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
    *    "fieldViolations":[{"field":"pageToken","description":"belongs to other filters"}]}]}
    *
    * @generated from enum value: INVALID_PAGE_TOKEN = 3;
@@ -58,8 +63,9 @@ export enum ErrorReason {
 
   /**
    * There is no order with this id.
-   *   {"code":5,"message":"no order 019a0000-0000-7000-8000-000000000000","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"ORDER_NOT_FOUND","domain":"ordermesh","metadata":{"order_id":"019a0000-0000-7000-8000-000000000000"}}]}
+   *   {"code":5,"message":"no order 019a0000-0000-7000-8000-000000000000",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ORDER_NOT_FOUND","domain":"ordermesh",
+   *    "metadata":{"order_id":"019a0000-0000-7000-8000-000000000000"}}]}
    *
    * @generated from enum value: ORDER_NOT_FOUND = 4;
    */
@@ -85,8 +91,9 @@ export enum ErrorReason {
 
   /**
    * The request id was already used with other content.
-   *   {"code":6,"message":"requestId \"r-1\" was used with other content","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"REQUEST_ID_REUSED","domain":"ordermesh","metadata":{"request_id":"r-1"}}]}
+   *   {"code":6,"message":"requestId \"r-1\" was used with other content",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REQUEST_ID_REUSED",
+   *    "domain":"ordermesh","metadata":{"request_id":"r-1"}}]}
    *
    * @generated from enum value: REQUEST_ID_REUSED = 7;
    */
@@ -94,8 +101,9 @@ export enum ErrorReason {
 
   /**
    * The status of the order does not allow the change.
-   *   {"code":9,"message":"an order that is SHIPPED cannot become CANCELLED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"ILLEGAL_TRANSITION","domain":"ordermesh","metadata":{"status":"SHIPPED","wanted":"CANCELLED"}}]}
+   *   {"code":9,"message":"an order that is SHIPPED cannot become CANCELLED",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ILLEGAL_TRANSITION",
+   *    "domain":"ordermesh","metadata":{"status":"SHIPPED","wanted":"CANCELLED"}}]}
    *
    * @generated from enum value: ILLEGAL_TRANSITION = 8;
    */
@@ -103,8 +111,9 @@ export enum ErrorReason {
 
   /**
    * The product does not track stock.
-   *   {"code":9,"message":"product \"p1\" does not track stock","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"PRODUCT_NOT_TRACKED","domain":"ordermesh","metadata":{"product_id":"p1"}}]}
+   *   {"code":9,"message":"product \"p1\" does not track stock",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"PRODUCT_NOT_TRACKED",
+   *    "domain":"ordermesh","metadata":{"product_id":"p1"}}]}
    *
    * @generated from enum value: PRODUCT_NOT_TRACKED = 9;
    */
@@ -112,15 +121,17 @@ export enum ErrorReason {
 
   /**
    * The server is overloaded; retry after the given delay.
-   *   {"code":8,"message":"server overloaded, retry after the given delay","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"OVERLOADED","domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"0.100s"}]}
+   *   {"code":8,"message":"server overloaded, retry after the given delay",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"OVERLOADED","domain":"ordermesh",
+   *    "metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"0.100s"}]}
    *
    * @generated from enum value: OVERLOADED = 10;
    */
   OVERLOADED = 10,
 
   /**
-   * The client exceeded its rate limit at the front proxy. The headers x-ratelimit-* and retry-after state when to retry.
+   * The client exceeded its rate limit at the front proxy. The headers x-ratelimit-* and retry-after state when to
+   * retry.
    *   {"code":8,"message":"rate limit exceeded","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
    *    "reason":"RATE_LIMITED","domain":"ordermesh","metadata":{}}]}
    *
@@ -130,17 +141,20 @@ export enum ErrorReason {
 
   /**
    * The database is unavailable; nothing was stored.
-   *   {"code":14,"message":"database unavailable, retry after the given delay","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"DATABASE_UNAVAILABLE","domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}]}
+   *   {"code":14,"message":"database unavailable, retry after the given delay",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"DATABASE_UNAVAILABLE",
+   *    "domain":"ordermesh","metadata":{}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}]}
    *
    * @generated from enum value: DATABASE_UNAVAILABLE = 12;
    */
   DATABASE_UNAVAILABLE = 12,
 
   /**
-   * The connection to the database was lost during the commit, so it is unknown whether the change was stored. Retry with the same request_id.
-   *   {"code":14,"message":"transaction outcome unknown, retry with the same requestId","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"OUTCOME_UNKNOWN","domain":"ordermesh","metadata":{}}]}
+   * The connection to the database was lost during the commit, so it is unknown whether the change was stored. Retry
+   * with the same request_id.
+   *   {"code":14,"message":"transaction outcome unknown, retry with the same requestId",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"OUTCOME_UNKNOWN","domain":"ordermesh",
+   *    "metadata":{}}]}
    *
    * @generated from enum value: OUTCOME_UNKNOWN = 13;
    */
@@ -148,8 +162,9 @@ export enum ErrorReason {
 
   /**
    * The deadline was exceeded before processing started; nothing was stored.
-   *   {"code":4,"message":"deadline exceeded before processing started","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"EXPIRED","domain":"ordermesh","metadata":{}}]}
+   *   {"code":4,"message":"deadline exceeded before processing started",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"EXPIRED","domain":"ordermesh",
+   *    "metadata":{}}]}
    *
    * @generated from enum value: EXPIRED = 14;
    */
@@ -174,18 +189,23 @@ export enum ErrorReason {
   COMPONENT_UNAVAILABLE = 16,
 
   /**
-   * Events after the revision are no longer in the log: they were deleted by retention, or the topic was created again. Watch without a revision.
-   *   {"code":9,"message":"afterRevision: events after it are deleted (order-events/3: from offset 17, the log begins at 40); watch again without it",
-   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REVISION_GONE","domain":"ordermesh","metadata":{}}]}
+   * Events after the revision are no longer in the log: they were deleted by retention, or the topic was created again.
+   * Watch without a revision.
+   *   {"code":9,
+   *    "message":"afterRevision: events after it are deleted (order-events/3: from offset 17, the log begins at 40); watch again without it",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REVISION_GONE","domain":"ordermesh",
+   *    "metadata":{}}]}
    *
    * @generated from enum value: REVISION_GONE = 17;
    */
   REVISION_GONE = 17,
 
   /**
-   * The front proxy cannot read the request: not HTTP, not JSON, a value of another type, or an unknown query parameter.
-   *   {"code":3,"message":"items[0].quantity: invalid value \"two\" for type TYPE_INT32","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"MALFORMED_REQUEST","domain":"ordermesh","metadata":{}}]}
+   * The front proxy cannot read the request: not HTTP, not JSON, a value of another type, or an unknown query
+   * parameter.
+   *   {"code":3,"message":"items[0].quantity: invalid value \"two\" for type TYPE_INT32",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MALFORMED_REQUEST",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: MALFORMED_REQUEST = 30;
    */
@@ -193,8 +213,9 @@ export enum ErrorReason {
 
   /**
    * There is no such path; over gRPC, no such method (UNIMPLEMENTED).
-   *   {"code":5,"message":"no such path: GET /nope; see /docs for the paths","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"PATH_NOT_FOUND","domain":"ordermesh","metadata":{}}]}
+   *   {"code":5,"message":"no such path: GET /nope; see /docs for the paths",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"PATH_NOT_FOUND","domain":"ordermesh",
+   *    "metadata":{}}]}
    *
    * @generated from enum value: PATH_NOT_FOUND = 31;
    */
@@ -202,8 +223,9 @@ export enum ErrorReason {
 
   /**
    * The path does not allow this HTTP method; the header allow lists the allowed methods.
-   *   {"code":12,"message":"/orders does not allow DELETE; see the allow header","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"METHOD_NOT_ALLOWED","domain":"ordermesh","metadata":{}}]}
+   *   {"code":12,"message":"/orders does not allow DELETE; see the allow header",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"METHOD_NOT_ALLOWED",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: METHOD_NOT_ALLOWED = 32;
    */
@@ -211,8 +233,9 @@ export enum ErrorReason {
 
   /**
    * The body is compressed, or its content-type is not the expected one.
-   *   {"code":3,"message":"the body must be JSON, with content-type: application/json and no content-encoding","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"UNSUPPORTED_MEDIA_TYPE","domain":"ordermesh","metadata":{}}]}
+   *   {"code":3,"message":"the body must be JSON, with content-type: application/json and no content-encoding",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"UNSUPPORTED_MEDIA_TYPE",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: UNSUPPORTED_MEDIA_TYPE = 33;
    */
@@ -220,8 +243,9 @@ export enum ErrorReason {
 
   /**
    * The body or the headers exceed the limit that the message states.
-   *   {"code":11,"message":"request body too large: at most 1048576 bytes, 8388608 bytes for a batch of orders","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"REQUEST_TOO_LARGE","domain":"ordermesh","metadata":{}}]}
+   *   {"code":11,"message":"request body too large: at most 1048576 bytes, 8388608 bytes for a batch of orders",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REQUEST_TOO_LARGE",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: REQUEST_TOO_LARGE = 34;
    */
@@ -229,8 +253,9 @@ export enum ErrorReason {
 
   /**
    * The request was not received completely in time; nothing was stored.
-   *   {"code":4,"message":"request not received in time","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"REQUEST_TIMED_OUT","domain":"ordermesh","metadata":{}}]}
+   *   {"code":4,"message":"request not received in time",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REQUEST_TIMED_OUT",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: REQUEST_TIMED_OUT = 35;
    */
@@ -238,17 +263,20 @@ export enum ErrorReason {
 
   /**
    * The service did not respond before the deadline, so the result is unknown. Retry with the same request_id.
-   *   {"code":4,"message":"no response before the deadline","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"NO_ANSWER_IN_TIME","domain":"ordermesh","metadata":{}}]}
+   *   {"code":4,"message":"no response before the deadline",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"NO_ANSWER_IN_TIME",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: NO_ANSWER_IN_TIME = 36;
    */
   NO_ANSWER_IN_TIME = 36,
 
   /**
-   * The front proxy cannot reach the service, or is overloaded. The call can be retried, a write with the same request_id.
-   *   {"code":14,"message":"service unavailable, retry: no healthy upstream","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
-   *    "reason":"SERVICE_UNAVAILABLE","domain":"ordermesh","metadata":{}}]}
+   * The front proxy cannot reach the service, or is overloaded. The call can be retried, a write with the same
+   * request_id.
+   *   {"code":14,"message":"service unavailable, retry: no healthy upstream",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_UNAVAILABLE",
+   *    "domain":"ordermesh","metadata":{}}]}
    *
    * @generated from enum value: SERVICE_UNAVAILABLE = 37;
    */

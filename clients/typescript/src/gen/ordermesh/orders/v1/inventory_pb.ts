@@ -262,7 +262,8 @@ export type RestockProductResponse = Message<"ordermesh.orders.v1.RestockProduct
   product?: Product | undefined;
 
   /**
-   * Backorders that were released before the response, at most 500; they are CREATED now. Later releases are not counted.
+   * Backorders that were released before the response, at most 500; they are CREATED now. Later releases are not
+   * counted.
    *
    * @generated from field: int64 released_orders = 2;
    */
@@ -303,8 +304,8 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds a product to the catalogue. Whether its stock is tracked cannot be changed later.
-   * With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
+   * Adds a product to the catalogue. Whether its stock is tracked cannot be changed later. With a request_id the call
+   * is idempotent for seven days: the same content returns the first response (with the response header
    * "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.CreateProduct
@@ -315,10 +316,11 @@ export const InventoryService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others immediately
-   * afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders, until each product that it lacks
-   * has been restocked three times. From then on its stock is reserved, until one hour after the last restock of a product that it lacks.
-   * With a request_id the call is idempotent for seven days, as CreateProduct is.
+   * Adds stock to a tracked product and releases backorders, oldest first: up to 500 before the response, the others
+   * immediately afterwards. A backorder whose items are not all in stock is skipped, also in favour of new orders,
+   * until each product that it lacks has been restocked three times. From then on its stock is reserved, until one hour
+   * after the last restock of a product that it lacks. With a request_id the call is idempotent for seven days, as
+   * CreateProduct is.
    *
    * @generated from rpc ordermesh.orders.v1.InventoryService.RestockProduct
    */

@@ -543,9 +543,9 @@ export const ShipOrderRequestSchema: GenMessage<ShipOrderRequest> = /*@__PURE__*
  */
 export const OrderService: GenService<{
   /**
-   * Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short.
-   * With a request_id the call is idempotent for seven days: the same content returns the first response (with the response header
-   * "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
+   * Creates an order. Its status is CREATED, or PENDING_RESTOCK if stock of a tracked product is short. With a
+   * request_id the call is idempotent for seven days: the same content returns the first response (with the response
+   * header "idempotent-replayed: true"), other content is refused with ALREADY_EXISTS.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.CreateOrder
    */
@@ -575,8 +575,8 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
-   * Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response header
-   * "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
+   * Streams one page of orders, newest first, as summaries. Over REST the response is a JSON array, and the response
+   * header "link: <...>; rel=\"next\"" is the URL of the next page, if there is one.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.StreamOrders
    */
@@ -586,8 +586,8 @@ export const OrderService: GenService<{
     output: typeof OrderSummarySchema;
   },
   /**
-   * Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000 items, so it
-   * may have fewer orders than page_size.
+   * Returns one page of orders, newest first, with their items and the token of the next page. A page has at most 5,000
+   * items, so it may have fewer orders than page_size.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.ListOrders
    */
@@ -597,8 +597,8 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order changes nothing.
-   * With a request_id the call is idempotent for seven days, as CreateOrder is.
+   * Cancels an order that is CREATED, PENDING_RESTOCK or PAID and returns its stock. Cancelling a cancelled order
+   * changes nothing. With a request_id the call is idempotent for seven days, as CreateOrder is.
    *
    * @generated from rpc ordermesh.orders.v1.OrderService.CancelOrder
    */
