@@ -34,6 +34,8 @@ from gateway.watch import revision
 from gateway.watch.watch_service import WatchServicer
 from orders.api.inventory_service import InventoryService
 from orders.api.order_service import OrderService
+from processor.counting import deltas
+from processor.query import validation
 from processor.query.analytics_service import AnalyticsServicer
 from runtime import timestamps
 from runtime.errors import InvalidRequest
@@ -330,6 +332,11 @@ def samples(rules: TextRules) -> tuple[set[str], set[str]]:
     return inside, {right[-1] * (rules.max_length + 1), *rules.excluded, *wrong, f"{right[-1]}\0"}
 
 
+def test_the_names_of_metrics_are_those_of_the_contract() -> None:
+    (named,) = ({*place.rules.text.one_of} for place in PLACES if place.rules.text.one_of)
+    assert named == deltas.NAMES
+
+
 @with_rules("text", is_token)
 def test_texts_that_are_no_tokens_are_refused(place: Place) -> None:
     check: Callable[[Any], Any] = TOKENS.get(place.method, place.check)
@@ -424,8 +431,6 @@ def test_a_span_of_times_is_limited(place: Place) -> None:
 
 
 def test_the_default_span_is_the_one_of_the_contract() -> None:
-    from processor.query import validation
-
     (place,) = (one for one in PLACES if one.rules.time.HasField("span"))
     span = place.rules.time.span
     now = datetime(2026, 3, 11, 22, 0, tzinfo=UTC)
