@@ -4,13 +4,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
-MORE := tests/cluster tests/clients tests/bench tests/soak
+MORE := tests/docs/test_guides.py tests/cluster tests/clients tests/bench tests/soak
 # Two at a time: tests mostly wait for servers. A folder that shares its servers stays in one process.
 PARALLEL := -n 2 --dist loadscope
+# Without the notice about the end of the theme's life: docs/decisions/0020-documentation-site.md.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint gen lock clean
+.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -80,13 +82,19 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/buf lint .venv/contracts.binpb --config proto/buf.yaml --path ordermesh
 	$(BIN)/buf breaking gen/ordermesh/descriptor.binpb --against proto/baseline.binpb --config proto/buf.yaml
 	$(BIN)/python -m frontdoor --check
-	$(BIN)/ordermesh settings | diff docs/settings.md - || { echo "stale: $(BIN)/ordermesh settings > docs/settings.md"; exit 1; }
 	$(BIN)/ordermesh settings --names | diff runtime/setting_names.txt - \
 		|| { echo "stale: $(BIN)/ordermesh settings --names > runtime/setting_names.txt"; exit 1; }
+	$(BIN)/python docs/generate.py --check
+	$(MKDOCS)
 
-gen: setup ## generate gen/ from proto/, and the blocking Python client from the asyncio one
+docs: setup ## build the documentation site into build/site, with every link and anchor checked
+	$(MKDOCS)
+	@echo "open build/site/index.html"
+
+gen: setup ## generate gen/ from proto/, the blocking Python client, and the reference pages of docs/
 	$(BIN)/python proto/generate.py
 	$(BIN)/python clients/python/generate_client.py
+	$(BIN)/python docs/generate.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv
@@ -98,4 +106,4 @@ lock: ## resolve pyproject.toml again: everything into requirements.lock, the im
 		$(BIN)/uv pip compile $(UV_FLAGS) --no-annotate -c requirements.lock .venv/$$part.in -o deploy/image/$$part.lock; done
 
 clean: ## remove .venv and caches; the state of stacks stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,7 +12,7 @@ class DatabaseSettings(Settings):
     """The orders database."""
 
     orders_dsn: SecretStr = Field(
-        description="PostgreSQL URI of the orders database, with one host or several (docs/postgresql.md)."
+        description="PostgreSQL URI of the orders database, with one host or several (docs/how-to/postgresql.md)."
     )
     postgres_pooler: Pooler = POOLER
 

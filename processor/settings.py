@@ -17,7 +17,7 @@ class DatabaseSettings(Settings):
     """Settings of every program of the processor: the analytics database."""
 
     analytics_dsn: SecretStr = Field(
-        description="PostgreSQL URI of the analytics database, with one host or several (docs/postgresql.md)."
+        description="PostgreSQL URI of the analytics database, with one host or several (docs/how-to/postgresql.md)."
     )
     postgres_pooler: Pooler = POOLER
 

@@ -1,6 +1,6 @@
 """Reads the headers of any record safely, including names that are not UTF-8.
 
-See docs/decisions/0013-any-record.md.
+See docs/decisions/0013-records-of-any-form.md.
 """
 
 from __future__ import annotations

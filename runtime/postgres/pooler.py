@@ -9,5 +9,5 @@ from pydantic import Field
 # A pooler in session mode counts as none.
 Pooler = Literal["none", "transaction"]
 POOLER: Any = Field(
-    default="none", description="Mode of a pooler such as PgBouncer in front of PostgreSQL (docs/postgresql.md)."
+    default="none", description="Mode of a pooler such as PgBouncer in front of PostgreSQL (docs/how-to/postgresql.md)."
 )

@@ -1,4 +1,4 @@
-"""What docs/rest.md says of the JSON that Envoy reads."""
+"""What docs/reference/rest.md says of the JSON that Envoy reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from envoy_front import Front
 from google.protobuf import json_format
 from ordermesh.orders.v1 import orders_pb2
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "rest.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "rest.md"
 ROW = re.compile(r"\| `(?P<body>.+?)` \| (?:400|[^`|]*`(?P<read>.+)`) \|")
 
 

@@ -1,0 +1,34 @@
+"""The reasons of errors, from the contract's enum and the REST body above each of its values."""
+
+from __future__ import annotations
+
+import json
+
+import grpc
+from contract_reader import Contracts, example, prose
+
+from generator.markdown import head, table, wrapped
+
+ENUM = "ordermesh.orders.v1.ErrorReason"
+# As Envoy's transcoder makes the HTTP status of a gRPC code.
+HTTP = {3: 400, 4: 504, 5: 404, 6: 409, 8: 429, 9: 400, 11: 413, 12: 404, 13: 500, 14: 503}
+INTRO = """\
+Every error carries a `google.rpc.ErrorInfo` with the domain `ordermesh` and one of these reasons. Over REST it is the
+body `{"code","message","details"}` with the gRPC code in `code`; over gRPC it is in the status details.
+"""
+
+
+def page(contracts: Contracts) -> str:
+    """Return the page."""
+    codes = {status.value[0]: status.name for status in grpc.StatusCode}
+    rows, parts = [], []
+    for name, comment in contracts.enums[ENUM].values:
+        body = example(comment)
+        if not body:
+            continue
+        reply = json.loads(body)
+        code = reply["code"]
+        rows.append((f"[`{name}`](#{name.lower()})", codes[code], HTTP.get(code, ""), prose(comment)))
+        parts.append(f"## {name}\n\n{wrapped(prose(comment))}\n\n```json\n{json.dumps(reply, indent=2)}\n```\n")
+    intro = head("Errors", "`proto/ordermesh/orders/v1/errors.proto`", INTRO)
+    return "\n".join([intro, table(("reason", "gRPC code", "HTTP status", "meaning"), rows), *parts])

@@ -1,0 +1,81 @@
+"""A stack and servers of one's own, for the commands of the guides."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guarded_kafka import READY_SECONDS, create_acls, documented_acls, guarded_broker
+from guide import DOCS, Shell
+
+from stack.machine import ports
+from stack.machine.paths import default_cache
+from stack.machine.state_folder import StateFolder, temporary_home
+from stack.processes.logfile import LogFile
+from stack.servers.credentials import SUPERUSER, load_or_create
+from stack.servers.postgres import Postgres
+from stack.servers.postgres_binaries import locate
+from stack.settings import StackSettings
+
+ROOT = DOCS.parent
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a reader who followed `make setup`: our commands and those of PostgreSQL are found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
+    programs = [str(Path(sys.executable).parent), str(Path(locate(None, default_cache()).program("psql")).parent)]
+    cache = {"XDG_CACHE_HOME": str(default_cache().parent), "TMPDIR": "/tmp", "PYTHONPATH": str(ROOT)}
+    return {**kept, "PATH": os.pathsep.join([*programs, kept["PATH"]]), **cache, **more}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Shell]:
+    """A stack on free ports that the guides may stop and start."""
+    with temporary_home() as home:
+        settings = StackSettings.with_free_ports().local_ports()
+        shell = Shell(
+            ROOT, environment(ORDERMESH_HOME=str(home), **{name: str(port) for name, port in settings.items()})
+        )
+        shell.run("ordermesh up --detach")
+        yield shell
+        shell.run("ordermesh down")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Shell]:
+    """PostgreSQL and a Kafka with users and the documented ACLs, as somebody has them."""
+    page = (DOCS / "how-to" / "own-servers.md").read_text()
+    acls = list(documented_acls(page))
+    with temporary_home() as home:
+        state = StateFolder(home)
+        (home / "kafka").mkdir()
+        log = LogFile(state.logs / "postgres.log")
+        postgres = Postgres(
+            state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials)
+        )
+        broker, address = guarded_broker(home / "kafka", {acl.principal.removeprefix("User:") for acl in acls})
+        postgres.start()
+        broker.start()
+        postgres.wait_ready(READY_SECONDS)
+        broker.wait_ready(READY_SECONDS)
+        create_acls(broker, acls)
+        sockets = state.run_dir() / "own"
+        sockets.mkdir()
+        shell = Shell(
+            home,
+            environment(
+                ADMIN_DSN=postgres.credentials.dsn(SUPERUSER, ports.LOOPBACK, postgres.port),
+                DB=f"{ports.LOOPBACK}:{postgres.port}",
+                KAFKA=address,
+                KAFKA_ADMIN=broker.bootstrap,
+                RUN=str(sockets),
+                ORDERMESH_METRICS_ADDRESS="127.0.0.1:0",
+            ),
+        )
+        yield shell
+        shell.close()
+        broker.stop()
+        postgres.stop()

@@ -1,0 +1,67 @@
+"""Reads the commands of a guide that are marked to be run, and runs them in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+DOCS = Path(__file__).parents[2] / "docs"
+MARKED = re.compile(r"<!-- run(?:: ([\w ]+))? -->\n```(console|bash)\n(.*?)\n```", re.DOTALL)
+STACK, OWN_SERVERS, COPY = "", "own servers", "copy"
+TIMEOUT_SECONDS = 240
+
+
+def commands(page: str, where: str = STACK) -> list[str]:
+    """Return the scripts of a page that are to be run against a stack, own servers or in a copy of the tree."""
+    found = MARKED.findall((DOCS / page).read_text())
+    return [script(kind, text) for place, kind, text in found if place == where]
+
+
+def script(kind: str, text: str) -> str:
+    """Return a block as a script: of a console session the lines after `$`, with those that continue them."""
+    if kind == "bash":
+        return text
+    lines = text.splitlines()
+    typed = [line for at, line in enumerate(lines) if line.startswith("$ ") or (at and lines[at - 1].endswith("\\"))]
+    return "\n".join(line.removeprefix("$ ") for line in typed)
+
+
+class Shell:
+    """Runs scripts in a folder; what they leave in the background ends with `close`."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.env = dict(env)
+        self._groups: list[int] = []
+
+    def run(self, text: str) -> str:
+        """Run a script to the end of its foreground and return what it printed. Fails with all that it printed."""
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(
+                ["bash", "-euo", "pipefail", "-c", text],
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            self._groups.append(process.pid)
+            code = process.wait(TIMEOUT_SECONDS)
+            output.seek(0)
+            printed = output.read()
+        assert code == 0, f"{text}\nended with {code}:\n{printed}"
+        return printed
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        for group in self._groups:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
