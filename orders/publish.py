@@ -59,11 +59,11 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
         publisher = Publisher(settings, connection, f"publisher@{socket.gethostname()}")
         if listens:
             connection.execute(OUTBOX.listen)
-        pace = BatchPacer(MANY_EVENTS_PER_SECOND)
+        pacer = BatchPacer(MANY_EVENTS_PER_SECOND)
         rounds = -(-SHARDS // settings.publisher_shards)
         try:
             while not stop.is_set():
-                if publish_all_shards(publisher, connection, stop, outage, pace, rounds):
+                if publish_all_shards(publisher, connection, stop, outage, pacer, rounds):
                     wait_for_notification(connection, stop, listens=listens)
         finally:
             publisher.close()
@@ -74,7 +74,7 @@ def publish_all_shards(
     connection: psycopg.Connection[Any],
     stop: threading.Event,
     outage: Outage,
-    pace: BatchPacer,
+    pacer: BatchPacer,
     rounds: int,
 ) -> bool:
     """Claim every shard once, then delay the next round; return whether no shard had an event."""
@@ -84,7 +84,7 @@ def publish_all_shards(
         HEARTBEAT.record()
         if events:
             outage.ends()
-            stop.wait(pace.pause_seconds(events, started))
+            stop.wait(pacer.pause_seconds(events, started))
             return False
     except KafkaUnavailable as error:
         HEARTBEAT.record()

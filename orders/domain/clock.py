@@ -51,11 +51,6 @@ class DatabaseClock:
         self._low_us, self._high_us, self._learned_us, self._known = low_us, high_us, received_us, True
 
     @property
-    def known(self) -> bool:
-        """Return whether there was a reading of the database's clock."""
-        return self._known
-
-    @property
     def uncertainty_us(self) -> int:
         """Return the maximum error of the offset, either way, as of the last reading."""
         return (self._high_us - self._low_us + 1) // 2

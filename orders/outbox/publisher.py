@@ -10,13 +10,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 
 from orders.domain.events import SHARDS
-from orders.outbox.sender import Event, KafkaUnavailable, Sender, SendResult, has_sequence, one_per_order
+from orders.outbox.claim import Claim, Round
+from orders.outbox.sender import KafkaUnavailable, Sender, SendResult
+from orders.outbox.unsent_event import UnsentEvent, has_sequence, one_per_order
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.kafka import topics
@@ -30,44 +31,6 @@ FLOOR_INTERVAL_SECONDS = 1.0
 MAX_CLAIM_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
 MAX_CAUSE_CHARACTERS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The shards that a transaction locked, with the floor of each, and those of them that have DEAD events."""
-
-    shards: list[int]
-    floors: list[int]
-    with_dead: list[int]
-
-
-class Round:
-    """The state of one transaction: the current batch, and the newest event read of each shard."""
-
-    def __init__(self, claim: Claim, events: list[Event]) -> None:
-        self._claim = claim
-        self.events: list[Event] = []
-        self.newest: dict[int, int] = {}
-        self.read = self.sent = 0
-        self.dead_keys: set[str] = set()
-        # Of the last batch: the age of its events when Kafka acknowledged them.
-        self.p50_ms = self.p99_ms = 0.0
-        self.next_batch(events)
-
-    def next_batch(self, events: list[Event], unsent: Sequence[Event] = ()) -> None:
-        """Begin the next batch: events that were read before and not sent, then those read last."""
-        self.read += len(events)
-        self.newest |= {event.shard: event.id for event in events}
-        self.events = [*unsent, *events] if unsent else events
-        if self.dead_keys:
-            self.events = [event for event in self.events if event.key not in self.dead_keys]
-
-    def unread(self) -> Claim:
-        """Return the claim with the events that were not read yet."""
-        floors = [
-            self.newest.get(shard, floor) for shard, floor in zip(self._claim.shards, self._claim.floors, strict=True)
-        ]
-        return replace(self._claim, floors=floors)
 
 
 class Publisher:
@@ -139,7 +102,7 @@ class Publisher:
             self._clock_offset_us = rows[-1][3] - int(time.monotonic() * 1_000_000)
         return Claim([row[0] for row in rows], [row[1] for row in rows], [row[0] for row in rows if row[2]])
 
-    def _read(self, claim: Claim) -> list[Event]:
+    def _read(self, claim: Claim) -> list[UnsentEvent]:
         if not claim.shards:
             return []
         dead_keys: list[str] = []
@@ -154,7 +117,7 @@ class Publisher:
             "per_shard": -(-self._settings.publisher_batch_events // len(claim.shards)),
         }
         rows = self._connection.execute(OUTBOX.read_events, parameters, binary=True).fetchall()
-        return [Event._make(row) for row in rows]
+        return [UnsentEvent._make(row) for row in rows]
 
     def _mark(self, current: Round, result: SendResult) -> None:
         if sent := result.sent:
@@ -169,7 +132,7 @@ class Publisher:
         if result.rejected:
             self._mark_dead(result.rejected)
 
-    def _mark_failed(self, events: Sequence[Event], cause: str) -> None:
+    def _mark_failed(self, events: Sequence[UnsentEvent], cause: str) -> None:
         """Mark events as FAILED with the cause, for operators; they are retried."""
         parameters = {
             "shards": arrays.plain({event.shard for event in events}),
@@ -178,7 +141,7 @@ class Publisher:
         }
         self._connection.execute(OUTBOX.mark_failed, parameters)
 
-    def _mark_dead(self, rejected: Sequence[tuple[Event, str]]) -> None:
+    def _mark_dead(self, rejected: Sequence[tuple[UnsentEvent, str]]) -> None:
         """Mark events as DEAD that Kafka rejected; only later events of their orders wait for them."""
         for event, cause in rejected:
             logger().error("event rejected by Kafka, now DEAD", outbox_id=event.id, record_key=event.key, error=cause)
@@ -192,7 +155,7 @@ class Publisher:
         self._connection.execute(OUTBOX.set_has_dead, {"shards": shards})
         metrics.EVENTS_REJECTED.inc(len(rejected))
 
-    def _observe(self, current: Round, sent: Sequence[Event]) -> None:
+    def _observe(self, current: Round, sent: Sequence[UnsentEvent]) -> None:
         now_us = int(time.monotonic() * 1_000_000) + self._clock_offset_us
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
         observe_many(metrics.PUBLISH_DELAY, [age / 1000 for age in ages])

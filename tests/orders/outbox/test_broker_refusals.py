@@ -11,7 +11,8 @@ from topic_config import topic_config
 
 from orders.outbox import admin
 from orders.outbox.publisher import Publisher
-from orders.outbox.sender import Event, KafkaUnavailable, Sender, one_per_order
+from orders.outbox.sender import KafkaUnavailable, Sender
+from orders.outbox.unsent_event import UnsentEvent, one_per_order
 from orders.settings import PublisherSettings
 from runtime.kafka import size_limits, topics
 from runtime.kafka.delivery import Outbound
@@ -84,7 +85,7 @@ def test_a_limit_that_is_lowered_while_a_publisher_runs_kills_no_event_that_it_a
         with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
             publish_all(publisher)
-            assert publisher._sender._batch_bytes == 2000
+            assert publisher._sender._batch_size.max_bytes == 2000
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
     assert in_order(log, orders)
 
@@ -100,7 +101,7 @@ def test_a_publisher_that_may_not_read_the_limit_loses_no_event_and_finds_a_size
     with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"), publishing(settings) as each:
         fill(writer, orders)
         publish_all(each)
-        assert each._sender._batch_bytes < size_limits.DEFAULT_BATCH_BYTES
+        assert each._sender._batch_size.max_bytes < size_limits.DEFAULT_BATCH_BYTES
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
     assert in_order(log, orders)
 
@@ -139,7 +140,7 @@ def test_the_neighbours_of_an_invalid_record_are_sent_and_in_order(
     bad = orders[7]
     put = Sender._put
 
-    def without_key(sender: Sender, producer: Outbound[int], each: Event) -> bool:
+    def without_key(sender: Sender, producer: Outbound[int], each: UnsentEvent) -> bool:
         return put(sender, producer, each._replace(key=None) if each.key == bad else each)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sender, "_put", without_key)
@@ -210,8 +211,8 @@ def test_a_fatal_error_of_the_client_costs_a_new_client_and_no_event(
     assert in_order(log, orders)
 
 
-def waiting_event(number: int, key: str, event_type: int = 1) -> Event:
-    return Event(number, 0, event_type, key, b"", "", 0)
+def waiting_event(number: int, key: str, event_type: int = 1) -> UnsentEvent:
+    return UnsentEvent(number, 0, event_type, key, b"", "", 0)
 
 
 def test_an_order_has_one_event_on_its_way_at_a_time() -> None:

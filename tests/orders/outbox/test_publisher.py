@@ -71,7 +71,7 @@ def test_three_publishers_side_by_side_keep_the_order_of_each_key(
 
 DIES_BEFORE_THE_MARK = """
 import os, signal, psycopg
-from orders import publisher
+from orders.outbox import publisher
 from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.postgres.connections import connection_options
