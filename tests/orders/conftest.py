@@ -1,4 +1,4 @@
-"""A real PostgreSQL whose orders database is as new for each test, a real broker, and services on them."""
+"""A real PostgreSQL with an empty orders database for each test, a real broker, and services on them."""
 
 import shutil
 import tempfile
@@ -30,7 +30,7 @@ from stack.servers.postgres import Postgres
 
 READY_SECONDS = 60
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
-# A copy of a template database takes most of a second here, this 50 ms.
+# This takes 50 ms; copying a template database takes most of a second.
 AS_NEW = """
     TRUNCATE orders, product, order_waiting, order_request, idempotency_request, event_outbox, progress
         RESTART IDENTITY;
@@ -106,7 +106,7 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
 
 
 def led(client: AdminClient) -> bool:
-    """Tell whether every partition has its leader and answers."""
+    """Return whether every partition has a leader and answers."""
     places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
     asked = client.list_offsets({place: OffsetSpec.latest() for place in places})
     return all(answer.exception() is None for answer in asked.values())
@@ -125,7 +125,7 @@ def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
 
 @pytest.fixture
 def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    # Floors may move with every batch here, not once a second.
+    # Floors may move with every batch, not only once a second.
     monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
     with publishing(settings) as made:
         yield made
@@ -133,7 +133,7 @@ def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
-    """What arrives in the topics from now on; each call returns all of it so far."""
+    """Return a function that returns all messages since now."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
     client = clients.probe(broker.bootstrap)
     places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
@@ -144,7 +144,7 @@ def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
             try:
                 return {place: answer.result().offset for place, answer in asked.items()}
             except KafkaException:
-                # A broker that was stopped for long leads its partitions again, with a new epoch.
+                # A broker that was stopped leads its partitions again, with a new epoch.
                 client.list_topics(timeout=READY_SECONDS)
 
     begin = ends()

@@ -1,4 +1,4 @@
-"""The orders services in this process, put together as `orders.serve` does, and clients of them."""
+"""The orders services in this process, assembled as in `orders.serve`, and clients of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -74,7 +74,7 @@ class World:
         return await self.service.CreateOrder(order(*items, customer=customer, request_id=request_id))
 
     async def events(self, order_id: str) -> list[tuple[str, int]]:
-        """The types and sequences of an order's events, as the outbox has them."""
+        """Return the types and sequences of an order's events in the outbox."""
         found = await self.rows("SELECT event_type, payload FROM event_outbox WHERE key = %s ORDER BY id", order_id)
         return [(EventType.Name(kind), OrderEvent.FromString(payload).sequence) for kind, payload in found]
 
@@ -119,7 +119,7 @@ def order(*items: tuple[str, int, float], customer: str = "c", request_id: str =
 
 
 def details(status: RpcStatus) -> tuple[str, list[tuple[str, str]], float | None]:
-    """The reason, the violations and the delay that a status carries."""
+    """Return the reason, the violations and the retry delay in seconds of a status."""
     reason, violations, delay = "", [], None
     for each in status.details:
         info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
@@ -145,7 +145,7 @@ class Refusal:
 
 
 async def refusal(call: Awaitable[Any]) -> Refusal:
-    """Await a call that is refused and say how."""
+    """Await a call that is refused and return its error."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:

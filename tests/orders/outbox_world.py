@@ -1,4 +1,4 @@
-"""An outbox with events in it, publishers of it, and what they made of it."""
+"""Events in the outbox, publishers, and the published log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ UNSENT = "SELECT count(*) FROM event_outbox WHERE status IN ('NEW', 'FAILED')"
 
 
 def event(order_id: str, sequence: int, bytes_more: int = 0) -> events.OutboxEvent:
-    """An order's event as the service makes it; a long customer makes it as large as one likes."""
+    """Return an event of an order; a long customer id makes it larger by `bytes_more`."""
     event_id, occur_us = uuid7(next(TIMES)), next(TIMES)
     if sequence == 1:
         order = NewOrder("c" + "x" * bytes_more, (Line("p1", 1, 100),), 100, 1, "", TRACE)
@@ -72,7 +72,7 @@ def order_ids(number: int) -> list[str]:
 
 
 def in_shard(shard: int, number: int) -> list[str]:
-    """Ids of orders whose events share a shard."""
+    """Return ids of orders whose events share a shard."""
     return [order_id[:-2] + f"{shard:02x}" for order_id in order_ids(number)]
 
 

@@ -1,4 +1,4 @@
-"""The serving process as it is started, with one of its background tasks made to end."""
+"""The serving process, with one of its background tasks made to end."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ TASKS = {
     "partition maintenance": "orders.serve.maintain_partitions",
 }
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-# The task ends when the process is told to by SIGUSR1.
+# SIGUSR1 ends the task.
 PROGRAM = """
 import asyncio, signal
 from importlib import import_module
@@ -72,7 +72,7 @@ async def ends_well(dsn: str, folder: Path, task: str, how: str) -> None:
             assert (await health.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
             health.cancel()
             answer = orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(order(("p1", 1, 1)))
-            # What is in hand while the process drains is still served; without a writer it is refused at once.
+            # A draining process still serves calls; without a writer it refuses orders at once.
             if task == "writer":
                 assert (await refusal(answer)).reason == "DATABASE_UNAVAILABLE"
             else:
@@ -85,14 +85,14 @@ async def ends_well(dsn: str, folder: Path, task: str, how: str) -> None:
     assert [line["task"] for line in lines if "background task ended" in line["event"]] == [task]
 
 
-async def test_the_end_of_a_background_task_ends_the_process_after_health_said_so(
+async def test_a_process_whose_background_task_ends_reports_not_serving_and_exits(
     orders_dsn: str, run_folder: Path
 ) -> None:
     ways = {task: "returns" if task == "partition maintenance" else "raises" for task in TASKS}
     await asyncio.gather(*(ends_well(orders_dsn, run_folder / task, task, how) for task, how in ways.items()))
 
 
-async def test_calls_that_wait_for_a_writer_that_ends_are_answered(world: World) -> None:
+async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World) -> None:
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     in_hand = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
@@ -108,7 +108,7 @@ async def test_calls_that_wait_for_a_writer_that_ends_are_answered(world: World)
     await lock.close()
 
 
-async def test_an_outage_of_the_sweep_is_two_lines_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_of_the_release_sweep_is_logged_in_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     went_on, answers = asyncio.Event(), [psycopg.OperationalError("away")] * 20
 
     async def run_once() -> bool:

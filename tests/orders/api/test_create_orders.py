@@ -23,7 +23,7 @@ TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 BatchRequest = orders_pb2.BatchCreateOrdersRequest
 
 
-async def test_an_order_is_answered_with_the_values_that_users_know(world: World) -> None:
+async def test_a_new_order_is_returned_as_clients_sent_it(world: World) -> None:
     made = await world.create(("p1", 2, 10), ("p2", 1, 50), customer="cust-123")
     assert made.status == Order.CREATED
     assert made.total_price == 70
@@ -32,7 +32,7 @@ async def test_an_order_is_answered_with_the_values_that_users_know(world: World
     assert await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=made.order_id.upper())) == made
 
 
-async def test_the_first_event_tells_the_whole_order_and_its_trace(world: World) -> None:
+async def test_the_first_event_contains_the_order_and_its_trace(world: World) -> None:
     traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
     request = order(("p1", 2, 10.25), customer="buyer")
     made = await world.service.CreateOrder(request, metadata=(("traceparent", traceparent),))
@@ -47,7 +47,7 @@ async def test_the_first_event_tells_the_whole_order_and_its_trace(world: World)
     assert await world.value("SELECT trace_id FROM orders") == "ab" * 16
 
 
-async def test_a_repeated_request_gets_the_first_answer_and_says_so(world: World) -> None:
+async def test_a_repeated_request_is_answered_by_a_replay(world: World) -> None:
     for product in ("p1", "p100"):
         first = await world.create((product, 1, 5), request_id=f"r-{product}")
         call = world.service.CreateOrder(order((product, 1, 5), request_id=f"r-{product}"))
@@ -59,7 +59,7 @@ async def test_a_repeated_request_gets_the_first_answer_and_says_so(world: World
     assert await world.stock("p100") == (999_999, 0)
 
 
-async def test_the_same_request_id_is_anothers_own(world: World) -> None:
+async def test_customers_have_idempotency_keys_of_their_own(world: World) -> None:
     first, second = [await world.create(("p1", 1, 5), customer=who, request_id="same") for who in ("a", "b")]
     assert first.order_id != second.order_id
 
@@ -73,7 +73,7 @@ async def test_a_request_id_with_other_content_is_refused(world: World, product:
 
 
 @pytest.mark.parametrize("product", ["p1", "p100"])
-async def test_fifty_calls_with_one_request_id_at_once_make_one_order(
+async def test_fifty_concurrent_calls_with_one_request_id_create_one_order(
     world: World, orders_dsn: str, run_folder: Path, product: str
 ) -> None:
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
@@ -85,7 +85,7 @@ async def test_fifty_calls_with_one_request_id_at_once_make_one_order(
 
 
 @pytest.mark.parametrize("product", ["p1", "p100"])
-async def test_duplicates_inside_one_batch_are_settled_in_it(world: World, product: str) -> None:
+async def test_duplicates_within_a_batch_are_replays(world: World, product: str) -> None:
     same, other = order((product, 1, 5), request_id="r"), order((product, 9, 5), request_id="r")
     reply = await world.service.BatchCreateOrders(BatchRequest(requests=[same, same, other, same]))
     ids = {result.order.order_id for result in reply.results if result.HasField("order")}
@@ -95,7 +95,7 @@ async def test_duplicates_inside_one_batch_are_settled_in_it(world: World, produ
     assert await world.value("SELECT count(*) FROM orders") == 1
 
 
-async def test_a_batch_answers_item_by_item(world: World) -> None:
+async def test_each_order_of_a_batch_has_its_own_result(world: World) -> None:
     await world.tracked("scarce", 1)
     requests = [
         order(("p1", 1, 5)),
@@ -123,23 +123,23 @@ async def test_a_batch_of_no_orders_or_too_many_is_refused(world: World, count: 
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["requests"])
 
 
-async def test_an_unknown_product_is_named_by_its_place_and_changes_nothing(world: World) -> None:
+async def test_an_unknown_product_is_reported_with_its_index_and_nothing_is_stored(world: World) -> None:
     refused = await refusal(world.create(("p1", 1, 1), ("nope", 1, 1), ("p2", 1, 1), ("nix", 1, 1)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_PRODUCT")
     assert refused.fields == ["items[1].product_id", "items[3].product_id"]
     assert await world.value("SELECT count(*) FROM orders") == 0
 
 
-async def test_customers_and_requests_of_any_printable_characters_are_kept_as_they_are(world: World) -> None:
+async def test_customer_and_request_ids_of_any_printable_characters_are_stored_unchanged(world: World) -> None:
     customer, request_id = "\"{a,b}\\'%(x)s$1;--", '\\"},{\\"'
     made = await world.create(("p1", 1, 1), customer=customer, request_id=request_id)
     assert await world.rows("SELECT customer_id, request_id FROM order_request") == [(customer, request_id)]
     assert (await world.create(("p1", 1, 1), customer=customer, request_id=request_id)).order_id == made.order_id
 
 
-# "null" is what array literals write for nothing; 36 characters are as long as an order's id.
+# Array literals write NULL as "null"; 36 characters is the length of an order id.
 @pytest.mark.parametrize("product", ["null", "NULL", "not-hexadecimal-but-36-characters-xyz"[-36:], "a" * 64])
-async def test_a_product_id_of_any_allowed_form_can_run_out_and_come_back(world: World, product: str) -> None:
+async def test_a_product_with_any_valid_id_can_run_out_and_be_restocked(world: World, product: str) -> None:
     await world.tracked(product, 1)
     short = await world.create((product, 2, 1))
     assert short.status == Order.PENDING_RESTOCK
@@ -148,7 +148,7 @@ async def test_a_product_id_of_any_allowed_form_can_run_out_and_come_back(world:
     assert await world.rows("SELECT key FROM event_outbox WHERE event_type >= 16") == [(product,), (product,)]
 
 
-async def test_a_row_that_the_database_refuses_does_not_fail_its_neighbours(
+async def test_an_order_that_the_database_refuses_does_not_fail_others_of_its_batch(
     world: World, owner: psycopg.Connection
 ) -> None:
     owner.execute("ALTER TABLE orders ADD CONSTRAINT no_bad CHECK (customer_id <> 'bad')")
@@ -161,9 +161,7 @@ async def test_a_row_that_the_database_refuses_does_not_fail_its_neighbours(
     assert await world.value("SELECT string_agg(customer_id, '' ORDER BY order_id) FROM orders") == "abcde"
 
 
-async def test_a_fault_of_the_schema_is_told_and_the_writer_goes_on_after_it(
-    world: World, owner: psycopg.Connection
-) -> None:
+async def test_the_writer_continues_after_an_internal_error(world: World, owner: psycopg.Connection) -> None:
     owner.execute("REVOKE INSERT ON orders FROM orders_app")
     refused = await refusal(world.service.CreateOrder(order(("p1", 1, 1)), timeout=10))
     owner.execute("GRANT INSERT ON orders TO orders_app")
@@ -171,7 +169,7 @@ async def test_a_fault_of_the_schema_is_told_and_the_writer_goes_on_after_it(
     assert (await world.service.CreateOrder(order(("p1", 1, 1)), timeout=10)).status == Order.CREATED
 
 
-async def test_products_forgotten_between_check_and_write_do_not_trouble_the_order(world: World) -> None:
+async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_write(world: World) -> None:
     await world.tracked("kept", 1)
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
@@ -187,7 +185,7 @@ async def test_products_forgotten_between_check_and_write_do_not_trouble_the_ord
     assert await world.stock("kept") == (0, 0)
 
 
-async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(world: World) -> None:
+async def test_a_call_that_is_cancelled_or_expires_before_the_write_stores_nothing(world: World) -> None:
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     held = asyncio.ensure_future(world.create(("p1", 1, 1), customer="held"))
@@ -205,7 +203,7 @@ async def test_a_call_that_goes_away_or_expires_before_the_write_is_not_written(
     assert await world.value("SELECT string_agg(customer_id, ',' ORDER BY order_id) FROM orders") == "held,after"
 
 
-async def test_an_order_whose_deadline_passed_in_the_queue_is_not_written(world: World) -> None:
+async def test_an_order_whose_deadline_passed_in_the_queue_is_not_stored(world: World) -> None:
     late = validation.new_order(order(("p1", 1, 1), customer="late"), TRACE, deadline=0.0)
     in_time = validation.new_order(order(("p1", 1, 1), customer="in-time"), TRACE, deadline=None)
     expired, stored = await world.writer.submit([late, in_time])
@@ -214,7 +212,7 @@ async def test_an_order_whose_deadline_passed_in_the_queue_is_not_written(world:
     assert await world.rows("SELECT customer_id FROM orders") == [("in-time",)]
 
 
-async def test_a_full_process_refuses_at_once_and_says_when_to_try_again(orders_dsn: str, run_folder: Path) -> None:
+async def test_an_overloaded_process_refuses_at_once_with_a_retry_delay(orders_dsn: str, run_folder: Path) -> None:
     async with open_world(orders_dsn, run_folder / "small.sock", max_in_flight=3) as world:
         lock = await psycopg.AsyncConnection.connect(world.dsn)
         await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
@@ -235,7 +233,7 @@ async def test_a_full_process_refuses_at_once_and_says_when_to_try_again(orders_
         assert (await world.service.BatchCreateOrders(big)).accepted_count == 4
 
 
-async def test_times_are_the_databases_whatever_this_machines_clock_says(
+async def test_times_come_from_the_database_not_from_this_machine(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 4_000_000_000.0)
@@ -252,10 +250,10 @@ async def test_times_are_the_databases_whatever_this_machines_clock_says(
 @pytest.mark.parametrize(
     ("product", "reason", "delay"), [("p1", "OUTCOME_UNKNOWN", None), ("p100", "DATABASE_UNAVAILABLE", 1.0)]
 )
-async def test_a_terminated_connection_is_told_and_the_next_order_gets_in(
+async def test_the_order_after_a_terminated_connection_is_stored(
     world: World, product: str, reason: str, delay: float | None
 ) -> None:
-    """One statement commits by itself, so nobody knows; with stock it is a transaction whose COMMIT was not sent."""
+    """A single statement commits by itself, so its outcome is unknown; with stock, the COMMIT was not sent."""
     async with await psycopg.AsyncConnection.connect(world.dsn) as lock:
         await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
         held = asyncio.ensure_future(refusal(world.create((product, 1, 1))))
@@ -268,10 +266,10 @@ async def test_a_terminated_connection_is_told_and_the_next_order_gets_in(
 
 
 @pytest.mark.parametrize("product", ["p1", "p100"])
-async def test_an_order_that_is_stored_is_never_told_as_not_stored(
+async def test_a_committed_order_is_confirmed_though_the_lookup_of_replays_fails(
     world: World, monkeypatch: pytest.MonkeyPatch, product: str
 ) -> None:
-    """The connection dies after the commit, while the first answers of its neighbours are looked up."""
+    """The connection breaks after the commit, during the lookup of first results for other orders of the batch."""
     first = await world.create((product, 1, 5), request_id="old")
     from orders.stock import tracked_orders
     from orders.store import order_idempotency
@@ -281,7 +279,7 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
     async def dies(connection: psycopg.AsyncConnection, orders: object) -> object:
         nonlocal lookups
         lookups += 1
-        # With stock the first look-up is before the commit.
+        # With stock, the first lookup is before the commit.
         if product == "p1" or lookups > 1:
             raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
         return await real(connection, orders)
@@ -299,7 +297,7 @@ async def test_an_order_that_is_stored_is_never_told_as_not_stored(
     )
 
 
-async def test_orders_go_on_after_the_database_was_restarted_at_once(world: World, postgres: Postgres) -> None:
+async def test_orders_are_stored_after_an_immediate_restart_of_the_database(world: World, postgres: Postgres) -> None:
     order_id = (await world.create(("p1", 1, 1))).order_id
     assert postgres.process is not None
     os.kill(postgres.process.pid, signal.SIGQUIT)
@@ -313,7 +311,7 @@ async def test_orders_go_on_after_the_database_was_restarted_at_once(world: Worl
     assert await world.value("SELECT count(*) FROM orders") == 2
 
 
-async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> None:
+async def test_a_refused_connection_is_unavailable_and_not_an_unknown_outcome(world: World) -> None:
     world.writer.connection._dsn = "postgresql://127.0.0.1:1/nowhere"
     assert world.writer.connection._connection is not None
     await world.writer.connection._connection.close()
@@ -323,7 +321,7 @@ async def test_nothing_listens_is_unavailable_and_not_unknown(world: World) -> N
     assert (await world.create(("p1", 1, 1))).status == Order.CREATED
 
 
-async def test_an_outage_of_the_writer_is_told_once_and_its_end_once(world: World) -> None:
+async def test_an_outage_of_the_writer_is_logged_once_and_its_end_once(world: World) -> None:
     await world.create(("p1", 1, 1))
     assert world.writer.connection._connection is not None
     world.writer.connection._dsn = "postgresql://127.0.0.1:1/nowhere"
@@ -341,7 +339,7 @@ async def test_an_outage_of_the_writer_is_told_once_and_its_end_once(world: Worl
     assert logs[1]["errors"] == 3
 
 
-async def test_restock_answers_are_idempotent_by_request_id(world: World) -> None:
+async def test_restocks_are_idempotent_by_request_id(world: World) -> None:
     await world.tracked("t", 0)
     await world.restock("t", 5, "r")
     await world.restock("t", 5, "r")
@@ -355,7 +353,7 @@ async def test_restock_answers_are_idempotent_by_request_id(world: World) -> Non
 
 
 async def condition(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; the test's own timeout is the limit."""
+    """Wait until a condition holds, limited by the timeout of the test."""
     while not holds():  # noqa: ASYNC110  # what is waited for is told by no event
         await asyncio.sleep(0)
 
@@ -375,10 +373,8 @@ async def terminate(world: World) -> None:
     )
 
 
-async def test_a_connection_that_broke_while_no_order_came_costs_no_order(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a process that stood by while the database was restarted."""
+async def test_an_idle_connection_that_broke_fails_no_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a standby process while the database is restarted."""
     monkeypatch.setattr("orders.writes.writer_connection.CHECK_AFTER_IDLE_SECONDS", -1.0)
     await world.create(("p1", 1, 1))
     connection = world.writer.connection._connection

@@ -1,4 +1,4 @@
-"""Reads and changes wait for their turn at the database, refused only where waiting is no use."""
+"""Limits of reads and writes at the database: calls wait, and are refused only when waiting is useless."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from runtime.postgres.connections import async_pool
 from runtime.postgres.pool import Pool
 from runtime.postgres.sqlstates import PoolBusy
 
-# As a process has them by default.
+# The defaults of a process.
 ADMITTED, CONNECTIONS = 500, 4
 FAR = float("inf")
 REFUSED = Counter("tests_refused", "Refused.", registry=None)
@@ -48,7 +48,7 @@ def fill(owner: psycopg.Connection, orders: int, customer: str) -> None:
 
 @asynccontextmanager
 async def locked(dsn: str, *product_ids: str) -> AsyncIterator[None]:
-    """Keep products locked, as somebody does who works on them by hand."""
+    """Hold row locks on products, as another session does."""
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         rows = "SELECT 1 FROM product WHERE product_id = ANY(%s) FOR UPDATE"
         await connection.execute(rows, (list(product_ids),))
@@ -79,7 +79,7 @@ def limits(max_concurrent: int = 1, max_waiting: int = 100, answers: Callable[[]
     return Limits(max_concurrent, max_waiting, REFUSED, answers)
 
 
-async def test_ordinary_reads_at_once_are_all_answered(usual: World, owner: psycopg.Connection) -> None:
+async def test_ordinary_concurrent_reads_are_all_answered(usual: World, owner: psycopg.Connection) -> None:
     fill(owner, 16, "few")
     fill(owner, 1000, "many")
     products = inventory_pb2.ListProductsRequest(page_size=1000)
@@ -95,7 +95,7 @@ async def test_ordinary_reads_at_once_are_all_answered(usual: World, owner: psyc
     assert {len(page.products) for page in pages} == {1000}
 
 
-async def test_reads_that_wait_refuse_other_reads_and_hold_up_no_order(orders_dsn: str, run_folder: Path) -> None:
+async def test_waiting_reads_cause_refusals_of_reads_and_delay_no_order(orders_dsn: str, run_folder: Path) -> None:
     async with open_world(orders_dsn, run_folder / "small.sock", max_in_flight=4) as world:
         await world.create(("p1", 1, 1))
         limiter = world.orders._reads._limiter
@@ -111,12 +111,14 @@ async def test_reads_that_wait_refuse_other_reads_and_hold_up_no_order(orders_ds
 
 
 async def outcomes(calls: Sequence[Any]) -> list[Refusal]:
-    """Await calls and return how those were refused that were."""
+    """Await calls and return the errors of those that were refused."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
     return [await refusal(call) for call, answer in zip(calls, answers, strict=True) if isinstance(answer, Exception)]
 
 
-async def test_many_changes_of_one_product_take_turns(usual: World, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_concurrent_writes_of_one_product_run_one_after_another(
+    usual: World, capfd: pytest.CaptureFixture[str]
+) -> None:
     refused = await outcomes([restock(usual, "p100") for _ in range(300)])
     assert {(each.code, each.reason) for each in refused} <= {(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")}
     assert all(each.retry_seconds for each in refused)
@@ -124,7 +126,7 @@ async def test_many_changes_of_one_product_take_turns(usual: World, capfd: pytes
     assert "database unavailable" not in "".join(capfd.readouterr())
 
 
-async def test_a_locked_product_holds_up_its_own_changes_only(usual: World) -> None:
+async def test_a_locked_product_delays_its_own_writes_only(usual: World) -> None:
     await usual.tracked("other", 0)
     async with locked(usual.dsn, "p100"):
         hot = [restock(usual, "p100") for _ in range(50)]
@@ -132,7 +134,7 @@ async def test_a_locked_product_holds_up_its_own_changes_only(usual: World) -> N
         await usual.stock("p100")
         while not await usual.value(WAITERS):
             pass
-        # Of all the others none has a connection.
+        # None of the others holds a connection.
         assert await usual.value(WAITERS) == 1
         held, *others = hot
         refused = await outcomes(others)
@@ -141,7 +143,7 @@ async def test_a_locked_product_holds_up_its_own_changes_only(usual: World) -> N
     assert (await usual.stock("p100"))[0] == 1_000_001
 
 
-async def test_more_locked_products_than_connections_hold_up_no_read_and_no_order(usual: World) -> None:
+async def test_more_locked_products_than_connections_delay_no_read_and_no_order(usual: World) -> None:
     products = [f"kept-{number}" for number in range(6)]
     for product in products:
         await usual.tracked(product, 0)
@@ -157,7 +159,7 @@ async def test_more_locked_products_than_connections_hold_up_no_read_and_no_orde
     assert {each.reason for each in refused} <= {"OVERLOADED"}
 
 
-async def test_a_cancelled_change_gives_its_place_up(usual: World) -> None:
+async def test_a_cancelled_write_releases_its_slot(usual: World) -> None:
     limiter = usual.orders._writes._scope_limiter
     async with locked(usual.dsn, "p100"):
         calls = [restock(usual, "p100") for _ in range(3)]
@@ -169,7 +171,7 @@ async def test_a_cancelled_change_gives_its_place_up(usual: World) -> None:
     await restock(usual, "p100")
 
 
-async def test_a_full_pool_is_told_from_a_database_that_is_gone(orders_dsn: str) -> None:
+async def test_a_full_pool_and_an_unreachable_database_have_different_errors(orders_dsn: str) -> None:
     async with async_pool(orders_dsn, "tests", 1) as pool:
         async with pool.connection():
             with pytest.raises(PoolBusy):
@@ -184,7 +186,7 @@ async def test_a_full_pool_is_told_from_a_database_that_is_gone(orders_dsn: str)
     await gone.close()
 
 
-async def test_turns_come_in_the_order_of_arrival() -> None:
+async def test_slots_are_acquired_in_the_order_of_arrival() -> None:
     limiter, seen = Limiter(limits(), MeanDuration()), []
 
     async def work(number: int) -> None:
@@ -196,8 +198,8 @@ async def test_turns_come_in_the_order_of_arrival() -> None:
     assert seen == list(range(20))
 
 
-async def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
-    """Two wait for work of 10 s: the third would begin after 20 s."""
+async def test_a_call_that_would_wait_beyond_its_deadline_is_refused_at_once() -> None:
+    """Two calls wait for work of 10 s: the third would begin after 20 s."""
     limiter = Limiter(limits(), MeanDuration(10.0))
     async with limiter.acquire(FAR):
         waiting = [asyncio.create_task(limiter.acquire(FAR).__aenter__()) for _ in range(2)]
@@ -211,7 +213,7 @@ async def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(("answers", "told"), [(true, Overloaded), (false, Unavailable)])
-async def test_who_waited_in_vain_is_told_whether_the_database_answers(
+async def test_the_error_after_a_timeout_tells_whether_the_database_answers(
     answers: Callable[[], Awaitable[bool]], told: type[Exception]
 ) -> None:
     limiter = Limiter(limits(answers=answers), MeanDuration())
@@ -222,7 +224,7 @@ async def test_who_waited_in_vain_is_told_whether_the_database_answers(
         assert limiter._waiting == 0
 
 
-async def test_keys_take_turns_of_their_own_and_are_forgotten() -> None:
+async def test_keys_have_limiters_of_their_own_which_are_removed() -> None:
     limiter = KeyedLimiter(limits())
     async with limiter.acquire("a", FAR), limiter.acquire("b", FAR):
         assert set(limiter._limiters) == {"a", "b"}

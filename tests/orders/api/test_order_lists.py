@@ -32,7 +32,7 @@ async def some(world: World, number: int, **words: str) -> list[str]:
     return [result.order.order_id for result in reply.results]
 
 
-async def test_pages_go_through_all_orders_once_newest_first_even_of_equal_times(
+async def test_pages_list_all_orders_once_newest_first_even_with_equal_times(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orders.domain.clock.DatabaseClock.now_us", lambda *_: SAME_TIME_US)
@@ -42,7 +42,7 @@ async def test_pages_go_through_all_orders_once_newest_first_even_of_equal_times
     assert [each for page in found for each in page] == sorted(made, reverse=True)
 
 
-async def test_filters_choose_by_customer_status_and_time(world: World) -> None:
+async def test_filters_select_by_customer_status_and_time(world: World) -> None:
     mine, others = await some(world, 3, customer="me"), await some(world, 2, customer="you")
     await world.service.CancelOrder(orders_pb2.CancelOrderRequest(order_id=mine[1]))
     middle = (await world.service.GetOrder(orders_pb2.GetOrderRequest(order_id=others[0]))).create_time
@@ -54,7 +54,7 @@ async def test_filters_choose_by_customer_status_and_time(world: World) -> None:
     assert await pages(world, customer_id="nobody") == [[]]
 
 
-async def test_the_stream_gives_one_page_and_names_the_next_in_a_link(world: World) -> None:
+async def test_the_stream_returns_a_page_and_links_the_next_one(world: World) -> None:
     made = await some(world, 3, customer="a&b=c")
     call = world.service.StreamOrders(ListOrdersRequest(customer_id="a&b=c", page_size=2))
     assert [each.order_id async for each in call] == made[:0:-1]
@@ -83,7 +83,7 @@ async def test_a_token_is_refused_with_other_filters_or_for_another_list(world: 
     assert len((await world.service.ListOrders(ListOrdersRequest(page_size=9, page_token=token))).orders) == 2
 
 
-async def test_everything_that_is_wrong_with_a_list_is_named_at_once(world: World) -> None:
+async def test_all_violations_of_a_list_request_are_reported_together(world: World) -> None:
     request = ListOrdersRequest(
         customer_id="with space",
         status=77,  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ async def test_everything_that_is_wrong_with_a_list_is_named_at_once(world: Worl
     assert refused.fields == ["customer_id", "status", "page_size", "start_time", "end_time"]
 
 
-async def test_products_come_page_by_page_in_order(world: World) -> None:
+async def test_products_are_listed_in_pages_by_id(world: World) -> None:
     request, seen = inventory_pb2.ListProductsRequest(page_size=300), []
     while True:
         reply = await world.inventory.ListProducts(request)
@@ -122,7 +122,7 @@ async def test_an_event_of_any_type_is_found_by_its_id_alone(world: World) -> No
     assert none.event_ids == b""
 
 
-async def test_the_ledger_adds_up_to_what_was_written(world: World, owner: psycopg.Connection) -> None:
+async def test_the_sums_of_the_ledger_equal_what_was_written(world: World, owner: psycopg.Connection) -> None:
     await world.tracked("t", 1)
     first = await world.create(("p1", 2, 1.5), ("p2", 1, 2))
     short = await world.create(("t", 3, 1))
@@ -182,12 +182,10 @@ HOT = {
 }
 
 
-def test_the_hot_queries_read_their_indexes_and_no_table_from_end_to_end(
-    owner: psycopg.Connection, orders_dsn: str
-) -> None:
+def test_the_hot_queries_use_their_indexes(owner: psycopg.Connection, orders_dsn: str) -> None:
     cursor = psycopg.ClientCursor(owner)
     cursor.execute(FILL, {"rows": ROWS})
-    # The writer and the publisher plan once, without knowing the values.
+    # As with the prepared statements of the writer and the publisher, plans are generic.
     owner.execute("SET plan_cache_mode = force_generic_plan")
     queries = {name: (getattr(QUERIES, name), *expected) for name, expected in HOT.items()}
     shards = {"shards": [1, 2, 3], "floors": [0, 0, 0], "dead_keys": [], "per_shard": 20}
@@ -199,5 +197,5 @@ def test_the_hot_queries_read_their_indexes_and_no_table_from_end_to_end(
     for name, (query, index, parameters) in queries.items():
         plan = "\n".join(row[0] for row in owner.execute("EXPLAIN " + query, parameters))
         assert index in plan, f"{name}\n{plan}"
-        # Partitions of days to come are empty, and read as fast without their index.
+        # Partitions of future days are empty, and scanned without their index.
         assert not re.search(rf"Seq Scan on (orders|order_request_\d|order_waiting|event_outbox_{today})", plan), plan

@@ -1,4 +1,4 @@
-"""Pages of long orders, and answers that are made of what was stored."""
+"""Pages of long orders, and responses that are built from stored orders."""
 
 import math
 
@@ -12,7 +12,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest
 from orders_world import World, order, refusal
 
-# What a client of gRPC takes by default, and what Envoy holds for a connection.
+# The default message size limit of gRPC clients, and the buffer limit of Envoy.
 CLIENT_BYTES = 4 * 1024 * 1024
 FRONT_BYTES = 1024 * 1024
 LONG_ORDERS = """
@@ -44,7 +44,7 @@ async def test_a_page_of_a_thousand_orders_of_a_thousand_lines_ends_when_it_is_f
     assert len(summaries) == 1000
 
 
-async def test_short_orders_fill_a_page_by_number(world: World) -> None:
+async def test_short_orders_fill_a_page_up_to_its_size(world: World) -> None:
     requests = [order(("p1", 1, 1))] * 1000
     await world.service.BatchCreateOrders(orders_pb2.BatchCreateOrdersRequest(requests=requests))
     page = await world.service.ListOrders(ListOrdersRequest(page_size=1000))
@@ -81,12 +81,12 @@ NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(lines=LINES, customer=NAMES, request_id=NAMES)
-async def test_creating_repeating_and_getting_an_order_answer_the_same(
+async def test_create_replay_and_get_return_the_same_order(
     world: World, owner: psycopg.Connection, lines: list[tuple[str, int, float]], customer: str, request_id: str
 ) -> None:
     owner.execute("INSERT INTO product SELECT 'p.-_9', 'x', 1, false ON CONFLICT DO NOTHING")
     asked = order(*lines, customer=customer, request_id=request_id)
-    # What a client may add: a field of a later contract, and zeros with a sign.
+    # What a client may send: a field of a later contract, and minus zero.
     asked.items[0].MergeFromString(b"\xf8\x06\x01")
     for item in asked.items:
         item.price = item.price or -0.0
@@ -101,8 +101,8 @@ async def test_creating_repeating_and_getting_an_order_answer_the_same(
 
 
 @pytest.mark.parametrize("product_id", [".", ".."])
-async def test_a_product_id_that_no_url_can_name_is_refused(world: World, product_id: str) -> None:
-    """RFC 3986, 5.2.4 takes these segments out of a path, percent-encoded or not."""
+async def test_a_product_id_that_urls_cannot_contain_is_refused(world: World, product_id: str) -> None:
+    """RFC 3986, 5.2.4 removes these segments from a path, percent-encoded or not."""
     asked = inventory_pb2.CreateProductRequest(product_id=product_id, name="x", price=1)
     for call, field in (
         (world.inventory.CreateProduct(asked), "product_id"),

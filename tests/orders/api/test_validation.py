@@ -1,4 +1,4 @@
-"""Which requests are valid, and what is said of the others."""
+"""Which requests are valid, and the violations of the others."""
 
 import math
 import re
@@ -34,7 +34,7 @@ PRICES = [math.nan, math.inf, -math.inf, 1.234, 0.001, -0.01, -5, 10_000_000.01,
 
 
 @pytest.mark.parametrize("price", PRICES)
-def test_a_price_that_is_none_is_refused(price: float | None) -> None:
+def test_an_invalid_price_is_refused(price: float | None) -> None:
     assert wrong(request(item(price=price))) == ["items[0].price"]
 
 
@@ -53,36 +53,36 @@ def test_a_price_that_is_none_is_refused(price: float | None) -> None:
         (-math.inf, "-Infinity"),
     ],
 )
-def test_a_refused_price_is_told_as_json_has_it(price: float, told: str) -> None:
+def test_the_violation_of_a_price_shows_it_as_json(price: float, told: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         validation.new_order(request(item(price=price)), TRACE, None)
     assert caught.value.violations[0].description.endswith(f", is {told}")
 
 
-def test_a_total_over_the_limit_is_told_to_the_cent() -> None:
-    # Twice the limit in minor units and more are beyond what a double holds with its cents.
+def test_the_violation_of_a_total_shows_every_cent() -> None:
+    # At twice the limit and above, doubles cannot represent all cents.
     items = [item(quantity=1_000_000, price=10_000_000.0)] * 999
     with pytest.raises(InvalidRequest, match=re.escape("has 9990000000000000.01")):
         validation.new_order(request(*items, item(price=0.01)), TRACE, None)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31), 1_000_001, 2**31 - 1])
-def test_a_quantity_that_is_none_is_refused(quantity: int) -> None:
+def test_an_invalid_quantity_is_refused(quantity: int) -> None:
     assert wrong(request(item(quantity=quantity))) == ["items[0].quantity"]
 
 
 @pytest.mark.parametrize("product", ["", "a b", "a" * 65, "é", "p1\n", "p1;", "p1\0", "(p1", 'p"1'])
-def test_a_product_id_that_is_none_is_refused(product: str) -> None:
+def test_an_invalid_product_id_is_refused(product: str) -> None:
     assert wrong(request(item(product=product))) == ["items[0].product_id"]
 
 
 @pytest.mark.parametrize("customer", ["", "a b", "a" * 129, "ü", "a\n", "a\0"])
-def test_a_customer_id_that_is_none_is_refused(customer: str) -> None:
+def test_an_invalid_customer_id_is_refused(customer: str) -> None:
     assert wrong(request(item(), customer=customer)) == ["customer_id"]
 
 
 @pytest.mark.parametrize("request_id", ["a b", "a" * 65, "ü", "a\n"])
-def test_a_request_id_that_is_none_is_refused(request_id: str) -> None:
+def test_an_invalid_request_id_is_refused(request_id: str) -> None:
     assert wrong(request(item(), request_id=request_id)) == ["request_id"]
 
 
@@ -97,7 +97,7 @@ def test_a_total_over_the_limit_is_refused_and_one_at_it_is_not() -> None:
     assert wrong(request(*at_limit, item(price=0.01))) == ["items"]
 
 
-def test_everything_that_is_wrong_is_named_at_once() -> None:
+def test_all_violations_are_reported_together() -> None:
     bad = [item(), item("a b", 0, -1), item(price=None), item(price=1.005)]
     assert wrong(request(*bad, customer="", request_id="a b")) == [
         "customer_id",
@@ -125,12 +125,12 @@ def test_every_price_of_three_decimals_is_refused(thousandths: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "1", "g" * 36, "0" * 32, "019a0000-0000-7000-8000-0000000000000", "{" + "0" * 34 + "}"]
 )
-def test_an_order_id_that_is_no_uuid_is_refused(text: str) -> None:
+def test_an_order_id_that_is_not_a_uuid_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="must be a UUID such as"):
         validation.order_id(text)
 
 
-def test_a_product_and_a_restock_are_checked_whole() -> None:
+def test_all_fields_of_a_product_and_a_restock_are_checked() -> None:
     with pytest.raises(InvalidRequest) as product:
         validation.create_product(CreateProductRequest(product_id="a b", name="x" * 201, stock=5))
     assert [v.field for v in product.value.violations] == ["product_id", "name", "price", "stock"]

@@ -1,4 +1,4 @@
-"""The clock against its definition: the true time of each moment is known here, and nothing else is."""
+"""The clock against its definition, with the true time as the reference."""
 
 from itertools import pairwise
 
@@ -11,12 +11,12 @@ from orders.domain.clock import MAX_AHEAD_US, MAX_CARRIED_US, MAX_DRIFT_PPM, Dat
 from orders.domain.ids import uuid7
 
 BASE_US = 1_790_000_000_000_000
-# Rounding to whole microseconds, of each reading.
+# Each reading is rounded to microseconds.
 ROUNDING_US = 5
 
 
 class Line:
-    """A way to a database: each exchange takes a time to get there and a time to get back."""
+    """A simulated connection: each exchange has a time to the database and a time back."""
 
     def __init__(self, offset_us: int = BASE_US, drift_ppm: int = 0) -> None:
         self.offset_us = offset_us
@@ -30,7 +30,7 @@ class Line:
 
     @property
     def estimate_us(self) -> int:
-        """What the clock takes for the present time, before it sees to the order of what it tells."""
+        """The clock's estimate of the present time, before it ensures increasing times."""
         return (self.clock._low_us + self.clock._high_us) // 2 + self.monotonic_us
 
     def exchange(self, there_us: int, back_us: int) -> None:
@@ -46,7 +46,7 @@ EXCHANGES = st.lists(st.tuples(DELAYS, DELAYS, st.integers(0, 100_000)), min_siz
 
 
 @given(EXCHANGES)
-def test_the_error_is_at_most_half_of_the_shortest_round_trip_however_unlike_the_two_ways_are(
+def test_the_error_is_at_most_half_of_the_shortest_round_trip(
     exchanges: list[tuple[int, int, int]],
 ) -> None:
     line, shortest_us, learned_at_us = Line(), 10**12, 0
@@ -54,14 +54,14 @@ def test_the_error_is_at_most_half_of_the_shortest_round_trip_however_unlike_the
         line.exchange(there_us, back_us)
         if there_us + back_us <= shortest_us:
             shortest_us, learned_at_us = there_us + back_us, line.monotonic_us
-        # A bound that was learned some time ago has widened by what the clocks may have drifted apart.
+        # Earlier bounds have widened by the maximum drift.
         drift_us = (line.monotonic_us - learned_at_us + shortest_us) * MAX_DRIFT_PPM // 1_000_000
         assert abs(line.estimate_us - line.true_us) <= shortest_us // 2 + drift_us + ROUNDING_US
         line.monotonic_us += pause_us
 
 
 @given(EXCHANGES, st.integers(-MAX_DRIFT_PPM, MAX_DRIFT_PPM))
-def test_drifting_clocks_stay_within_the_bound_that_is_told_and_are_not_taken_for_set_ones(
+def test_drifting_clocks_stay_within_the_uncertainty_and_are_not_taken_for_set_clocks(
     exchanges: list[tuple[int, int, int]], drift_ppm: int
 ) -> None:
     line = Line(drift_ppm=drift_ppm)
@@ -81,7 +81,7 @@ COUNTS = st.integers(1, 5)
 
 
 @given(st.lists(st.tuples(FORWARD | st.integers(-1_000, 0), DELAYS, DELAYS, COUNTS), min_size=1, max_size=30))
-def test_no_time_is_told_twice_and_none_below_an_earlier_one_while_the_clock_is_not_set_back_by_more_than_the_limit(
+def test_times_strictly_increase_unless_the_clock_is_set_back_beyond_the_limit(
     steps: list[tuple[int, int, int, int]],
 ) -> None:
     line, told = Line(), []
@@ -99,7 +99,7 @@ STEPS = st.integers(-10_000_000, 10_000_000) | st.integers(-400 * DAY_US, 400 * 
 
 
 @given(st.lists(st.tuples(STEPS, DELAYS, DELAYS, COUNTS), min_size=1, max_size=30))
-def test_no_time_is_further_ahead_than_the_limit_and_none_goes_back_without_a_line(
+def test_no_time_is_ahead_of_the_limit_and_going_back_is_logged(
     steps: list[tuple[int, int, int, int]],
 ) -> None:
     line, last_us = Line(BASE_US * 15), 0
@@ -116,25 +116,25 @@ def test_no_time_is_further_ahead_than_the_limit_and_none_goes_back_without_a_li
 
 
 @given(STEPS)
-def test_a_step_of_an_order_is_later_than_the_one_before_unless_that_is_in_the_future(ahead_us: int) -> None:
+def test_an_event_is_after_the_previous_one_unless_that_is_far_in_the_future(ahead_us: int) -> None:
     occur_us = after_previous(BASE_US, BASE_US + ahead_us)
     assert occur_us <= BASE_US + MAX_CARRIED_US + 1
     assert (occur_us > BASE_US + ahead_us) == (ahead_us <= MAX_CARRIED_US)
 
 
-def test_a_reply_that_was_held_up_moves_nothing() -> None:
-    """A commit of 400 ms used to move the clock back by half of it, and new ids sorted below acknowledged ones."""
+def test_a_delayed_reply_does_not_move_the_clock() -> None:
+    """Regression: a commit of 400 ms moved the clock back by half of it, and new ids sorted below earlier ones."""
     line = Line()
     line.exchange(100, 100)
     before_us = line.clock.now_us() - line.monotonic_us
     for there_us, back_us in ((100, 400_000), (3_000_000, 100)):
         line.exchange(there_us, back_us)
-        # Only what the clocks may have drifted apart during the exchange is not known.
+        # Only the drift during the exchange is unknown.
         drift_us = (there_us + back_us) * MAX_DRIFT_PPM // 1_000_000
         assert abs(line.clock.now_us() - line.monotonic_us - before_us) <= drift_us + ROUNDING_US
 
 
-def test_a_clock_set_forward_is_followed_at_the_first_reply_that_proves_it() -> None:
+def test_a_clock_set_forward_is_followed_after_the_first_reply() -> None:
     line = Line()
     line.exchange(100, 100)
     line.offset_us += 5_000_000

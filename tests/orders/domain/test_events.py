@@ -22,7 +22,7 @@ def test_the_largest_order_fits_into_an_event_and_an_ordinary_one_is_small() -> 
 
 
 @given(st.from_regex(validation.PRODUCT_ID, fullmatch=True))
-def test_every_product_has_a_shard_and_its_events_name_it(product: str) -> None:
+def test_every_product_has_a_shard_which_its_events_have(product: str) -> None:
     row = events.restock_requested(ids.uuid7(1), product, ids.uuid7(2), 3, 1, TRACE)
     assert 0 <= row.shard < events.SHARDS
     assert row.key == StockEvent.FromString(row.payload).product_id == product

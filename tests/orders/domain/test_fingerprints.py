@@ -1,4 +1,4 @@
-"""Which requests with one request_id are the same: all of their content counts, whatever fields a contract has."""
+"""Fingerprints cover all content of a request, whatever fields the contract has."""
 
 import hashlib
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def messages_with_id() -> list[Descriptor]:
 
 
 def messages_of(descriptor: Descriptor) -> Iterator[str]:
-    """Name the message and those that are in its fields."""
+    """Return the names of a message and of the messages in its fields."""
     yield descriptor.name
     for field in descriptor.fields:
         if field.message_type is not None and field.message_type.file.package == descriptor.file.package:
@@ -43,7 +43,7 @@ def messages_of(descriptor: Descriptor) -> Iterator[str]:
 
 
 def with_field_added(request: str, where: str) -> type[Message]:
-    """Return the class of a request, of contracts in which one message has another field."""
+    """Return the class of a request from contracts in which one message has an additional field."""
     pool = descriptor_pool.DescriptorPool()
     known: set[str] = set()
 
@@ -66,7 +66,7 @@ def with_field_added(request: str, where: str) -> type[Message]:
 
 
 def filled(message: Any, skip: str = "") -> Any:
-    """Set every field that is not the one to skip, in messages within as well."""
+    """Set all fields but the skipped one, also of nested messages."""
     for field in message.DESCRIPTOR.fields:
         if field.name == skip:
             continue
@@ -78,7 +78,7 @@ def filled(message: Any, skip: str = "") -> Any:
     return message
 
 
-def test_every_method_that_changes_something_takes_a_request_id() -> None:
+def test_every_writing_method_has_a_request_id() -> None:
     changing = [method for method in METHODS if not method.GetOptions().Extensions[annotations_pb2.http].get]
     assert len(changing) == 7
     for method in changing:
@@ -91,11 +91,11 @@ def test_every_method_that_changes_something_takes_a_request_id() -> None:
     ("request_name", "where"),
     [(message.name, where) for message in messages_with_id() for where in messages_of(message)],
 )
-def test_a_field_that_a_contract_gets_later_is_part_of_the_fingerprint(request_name: str, where: str) -> None:
+def test_an_unknown_field_is_part_of_the_fingerprint(request_name: str, where: str) -> None:
     kind = with_field_added(request_name, where)
     without, with_it = filled(kind(), skip=ADDED), filled(kind())
     assert fingerprint(without) != fingerprint(with_it)
-    # A program of before that field sees it as an unknown one.
+    # For an older program the field is unknown.
     known = getattr(orders_pb2, request_name, None) or getattr(inventory_pb2, request_name)
     seen = known.FromString(with_it.SerializeToString())
     assert fingerprint(seen) != fingerprint(known.FromString(without.SerializeToString()))
@@ -115,10 +115,10 @@ def test_the_request_id_is_the_only_field_that_is_not_part_of_the_fingerprint(me
         assert other.SerializeToString() == before
 
 
-def test_the_form_on_the_wire_does_not_count_and_the_order_of_the_items_does() -> None:
+def test_the_wire_format_does_not_change_the_fingerprint_and_the_order_of_items_does() -> None:
     first, second = (("p1", 1, 5.0), ("p2", 2, 0.0))
     request = order(first, second)
-    # The same fields from last to first, a number with a needless byte, a default that is written out.
+    # The same fields in reverse order, a non-minimal varint, an explicit default.
     item = bytes.fromhex("19 0000000000001440 10 8100 0a 02 7031")
     other = bytes.fromhex("10 02 19 0000000000000000 0a 02 7032")
     wire = b"".join(b"\x12" + bytes([len(each)]) + each for each in (item, other)) + b"\x0a\x01c" + b"\x1a\x00"
@@ -126,16 +126,14 @@ def test_the_form_on_the_wire_does_not_count_and_the_order_of_the_items_does() -
     assert fingerprint(order(second, first)) != fingerprint(request)
 
 
-def test_zero_is_one_price_whatever_its_sign() -> None:
+def test_zero_and_minus_zero_are_the_same_price() -> None:
     zero, minus_zero = [new_order(order(("p1", 1, price), request_id="r"), "", None) for price in (0.0, -0.0)]
     assert zero.fingerprint == minus_zero.fingerprint
     dear = new_order(order(("p1", 1, 0.01), request_id="r"), "", None)
     assert dear.fingerprint != zero.fingerprint
 
 
-async def test_a_retry_after_an_upgrade_is_recognised_by_the_form_of_before(
-    world: World, owner: psycopg.Connection
-) -> None:
+async def test_a_retry_after_an_upgrade_matches_the_old_fingerprint(world: World, owner: psycopg.Connection) -> None:
     made = await world.create(("p1", 2, 10), ("p2", 1, 0.5), request_id="r")
     before = hashlib.blake2b(b'{"(p1,2,1000)","(p2,1,50)"}', digest_size=16).digest()
     owner.execute("UPDATE order_request SET fingerprint = %s", (before,))
@@ -146,7 +144,7 @@ async def test_a_retry_after_an_upgrade_is_recognised_by_the_form_of_before(
 
 @pytest.fixture
 def old_dsn(postgres: Postgres) -> Iterator[str]:
-    """A database of before the answers to all requests were kept, with one restock."""
+    """A database with one restock, from before responses of all methods were saved."""
     with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
         admin.execute("CREATE DATABASE upgraded OWNER orders_owner")
         owner_dsn, app_dsn = [
@@ -162,7 +160,7 @@ def old_dsn(postgres: Postgres) -> Iterator[str]:
         admin.execute("DROP DATABASE upgraded WITH (FORCE)")
 
 
-async def test_a_restock_of_before_an_upgrade_is_not_done_again(old_dsn: str, run_folder: Path) -> None:
+async def test_a_restock_stored_before_an_upgrade_is_not_repeated(old_dsn: str, run_folder: Path) -> None:
     async with open_world(old_dsn, run_folder / "old.sock") as world:
         assert await world.restock("p100", 5, "r") == 0
         assert await world.stock("p100") == (1_000_000, 0)

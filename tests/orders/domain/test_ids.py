@@ -11,7 +11,7 @@ TIMES = st.integers(0, 2**47)
 
 
 @given(TIMES, st.integers(1, 10**9))
-def test_ids_are_versioned_uuids_in_the_order_of_time_to_the_microsecond(time_us: int, later_us: int) -> None:
+def test_ids_are_uuid7_and_sort_by_microseconds(time_us: int, later_us: int) -> None:
     first, second = ids.uuid7(time_us), ids.uuid7(time_us + later_us)
     assert first < second
     assert ids.lowest(time_us) <= first < ids.lowest(time_us + 1)
@@ -20,5 +20,5 @@ def test_ids_are_versioned_uuids_in_the_order_of_time_to_the_microsecond(time_us
     assert ids.time_ms(read) == time_us // 1000
 
 
-def test_ids_of_one_time_differ() -> None:
+def test_ids_of_one_time_are_unique() -> None:
     assert len({ids.uuid7(1) for _ in range(10_000)}) == 10_000

@@ -1,4 +1,4 @@
-"""Transitions of an order's status and the events they write."""
+"""Status transitions and their events."""
 
 import itertools
 import uuid
@@ -18,7 +18,7 @@ TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 NOW_US = 10_000_000
 
 
-def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead() -> None:
+def test_a_transition_is_after_the_previous_event_even_when_another_clock_was_ahead() -> None:
     order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, 5_000_000, ())
     row = transition_event(order, PAID, 4_000_000, TRACE)
     assert row.occur_us == 5_000_001
@@ -26,7 +26,7 @@ def test_a_step_is_later_than_the_one_before_even_when_another_clock_ran_ahead()
     assert transition_event(order, PAID, 6_000_000, TRACE).occur_us == 6_000_000
 
 
-def test_a_step_after_the_clock_was_set_back_by_days_has_the_present_time() -> None:
+def test_a_transition_after_the_clock_was_set_back_by_days_has_the_present_time() -> None:
     two_days_us = 2 * 86_400_000_000
     order = StoredOrder(ids.uuid7(1), "c", CREATED, 1, 700, 1, NOW_US + two_days_us, ())
     step = transition_event(order, PAID, NOW_US, TRACE)
@@ -48,7 +48,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(STATUSES, STATUSES)))
-def test_only_the_steps_of_the_contract_are_there_each_with_its_event(
+def test_only_the_transitions_of_the_contract_exist_each_with_its_event(
     before: Order.Status, after: Order.Status
 ) -> None:
     order = StoredOrder(ids.uuid7(1), "c", before, 4, 700, 1, 1, ())

@@ -1,4 +1,4 @@
-"""What the publisher does when a real broker refuses: a batch, a record, all records of a time."""
+"""The publisher with a real broker that rejects a batch, a record, or the timestamps of records."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ Log = Callable[[], list[Message]]
 
 
 def fill(writer: psycopg.Connection, orders: list[str], steps: int = 3) -> None:
-    """Give each order its events, in the outbox's order one step after the other."""
+    """Insert events of orders, one event of each order after another."""
     with writer.pipeline(), writer.transaction():
         for sequence in range(1, steps + 1):
             for order_id in orders:
@@ -42,7 +42,7 @@ def insert_statement(order_id: str, sequence: int) -> tuple[Any, ...]:
 
 
 def publish_all(publisher: Publisher) -> None:
-    """Publish all that may be published, also when a busy machine takes its time."""
+    """Publish all publishable events, also on a busy machine."""
     while True:
         try:
             return drain(publisher)
@@ -51,7 +51,7 @@ def publish_all(publisher: Publisher) -> None:
 
 
 def arrived(log: Log) -> dict[str, list[int]]:
-    """The sequences of each order in the log, each at its first arrival."""
+    """Return the sequences of each order in the log, without duplicates."""
     found: dict[str, list[int]] = {}
     for message in log():
         key = message.key().decode()
@@ -64,7 +64,7 @@ def in_order(log: Log, orders: list[str], steps: int = 3) -> bool:
     return arrived(log) == {order_id: list(range(1, steps + 1)) for order_id in orders}
 
 
-def test_batches_stay_below_the_limit_that_the_topic_has(
+def test_batches_stay_below_the_size_limit_of_the_topic(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log
 ) -> None:
     orders = order_ids(ORDERS)
@@ -76,7 +76,7 @@ def test_batches_stay_below_the_limit_that_the_topic_has(
     assert in_order(log, orders)
 
 
-def test_a_limit_that_is_lowered_while_a_publisher_runs_kills_no_event_that_it_allows(
+def test_after_a_limit_was_lowered_only_events_above_it_are_dead(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log
 ) -> None:
     orders = order_ids(ORDERS)
@@ -90,7 +90,7 @@ def test_a_limit_that_is_lowered_while_a_publisher_runs_kills_no_event_that_it_a
     assert in_order(log, orders)
 
 
-def test_a_publisher_that_may_not_read_the_limit_loses_no_event_and_finds_a_size_that_fits(
+def test_a_publisher_that_may_not_read_the_limit_finds_a_batch_size_that_fits(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: object) -> dict[str, int]:
@@ -107,7 +107,7 @@ def test_a_publisher_that_may_not_read_the_limit_loses_no_event_and_finds_a_size
 
 
 @pytest.mark.parametrize("limit", ["known", "lowered"])
-def test_only_the_event_that_is_refused_alone_is_dead_and_nothing_of_its_order_leaves_before_it(
+def test_only_an_event_rejected_alone_is_dead_and_later_events_of_its_order_wait(
     settings: PublisherSettings, publisher_dsn: str, broker: Kafka, writer: psycopg.Connection, log: Log, limit: str
 ) -> None:
     big, *others = in_shard(3, 40)
@@ -132,10 +132,10 @@ def test_only_the_event_that_is_refused_alone_is_dead_and_nothing_of_its_order_l
     assert sequences(log(), big) == [1, 2, 3]
 
 
-def test_the_neighbours_of_an_invalid_record_are_sent_and_in_order(
+def test_other_events_of_a_batch_with_an_invalid_record_are_sent_in_order(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A compacted topic refuses a record without a key, and the batch that it is in."""
+    """A compacted topic rejects a record without a key, and its whole batch."""
     orders = order_ids(ORDERS)
     bad = orders[7]
     put = Sender._put
@@ -153,7 +153,7 @@ def test_the_neighbours_of_an_invalid_record_are_sent_and_in_order(
     assert in_order(log, [order_id for order_id in orders if order_id != bad])
 
 
-def test_a_time_that_the_broker_refuses_is_the_clocks_fault_and_kills_no_event(
+def test_a_timestamp_that_the_broker_rejects_makes_no_event_dead(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log
 ) -> None:
     orders = order_ids(20)
@@ -167,7 +167,7 @@ def test_a_time_that_the_broker_refuses_is_the_clocks_fault_and_kills_no_event(
     assert in_order(log, orders)
 
 
-def test_a_full_queue_of_the_client_is_emptied_and_filled_again(
+def test_a_full_queue_of_the_client_is_drained_and_filled_again(
     settings: PublisherSettings, writer: psycopg.Connection, log: Log
 ) -> None:
     orders = order_ids(ORDERS)
@@ -178,7 +178,7 @@ def test_a_full_queue_of_the_client_is_emptied_and_filled_again(
     assert in_order(log, orders)
 
 
-def test_a_full_queue_that_is_not_emptied_in_time_is_an_outage(
+def test_a_full_queue_that_is_not_drained_in_time_is_an_outage(
     settings: PublisherSettings, writer: psycopg.Connection
 ) -> None:
     fill(writer, order_ids(40), 1)
@@ -189,15 +189,15 @@ def test_a_full_queue_that_is_not_emptied_in_time_is_an_outage(
         pytest.raises(KafkaUnavailable, match=r"\d+ events not acknowledged") as told,
     ):
         publisher.run_once()
-    # The client's bound on its queue is not exact.
+    # The client's limit of its queue is not exact.
     assert 10 <= int(str(told.value).split()[0]) < 40
     assert writer.execute(UNSENT).fetchone() == (40,)
 
 
-def test_a_fatal_error_of_the_client_costs_a_new_client_and_no_event(
+def test_after_a_fatal_error_a_new_client_sends_all_events(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Log
 ) -> None:
-    """Such as a batch that is missing between two others, when the client is to tell of that."""
+    """For example a gap between batches, when the client is configured to report it."""
     orders = order_ids(ORDERS)
     strict = settings.model_copy(update={"kafka_properties": {"enable.gapless.guarantee": "true"}})
     with publishing(strict) as publisher:
@@ -215,15 +215,15 @@ def waiting_event(number: int, key: str, event_type: int = 1) -> UnsentEvent:
     return UnsentEvent(number, 0, event_type, key, b"", "", 0)
 
 
-def test_an_order_has_one_event_on_its_way_at_a_time() -> None:
+def test_an_order_has_one_event_in_flight() -> None:
     a1, b1, a2, a3, b2 = (waiting_event(n, key) for n, key in enumerate(("a", "b", "a", "a", "b")))
     assert one_per_order([a1, b1, a2, a3, b2]) == ([a1, b1], [a2, a3, b2])
     asked = [waiting_event(n, "p1", topics.FIRST_STOCK_TYPE) for n in range(3)]
     assert one_per_order(asked) == (asked, [])
 
 
-def test_no_error_of_the_cluster_is_taken_for_one_of_a_record() -> None:
-    """Kafka's protocol: what a retry may mend is about the cluster, and so is a clock."""
+def test_errors_of_the_cluster_are_not_errors_of_a_record() -> None:
+    """Retriable errors are about the cluster, and so are wrong timestamps."""
     assert not ABOUT_RECORDS.keys() & ABOUT_ACCESS.keys()
     broken_cluster = {
         KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.KAFKA_STORAGE_ERROR,

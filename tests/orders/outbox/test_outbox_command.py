@@ -1,4 +1,4 @@
-"""`ordermesh outbox`: what it says is what it did."""
+"""`ordermesh outbox`: its output agrees with its effects."""
 
 import psycopg
 import pytest
@@ -32,7 +32,7 @@ def run(outbox: CliRunner, *words: object, answer: str = "") -> Result:
 
 
 @pytest.mark.parametrize("command", [["retry"], ["discard", "--yes"]])
-def test_an_id_that_is_not_dead_is_named_and_the_command_fails(
+def test_an_id_of_an_event_that_is_not_dead_is_reported_and_the_command_fails(
     outbox: CliRunner, writer: psycopg.Connection, command: list[str]
 ) -> None:
     waiting, *_ = insert(writer, event(*order_ids(1), 1))
@@ -46,7 +46,7 @@ def test_an_id_that_is_not_dead_is_named_and_the_command_fails(
     assert status(writer, waiting, one) == ["NEW", "NEW" if command[0] == "retry" else "DISCARDED"]
 
 
-def test_all_dead_events_are_tried_again_and_counted(
+def test_all_dead_events_are_retried_and_counted(
     outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection
 ) -> None:
     ids = dead(writer, *(event(order_id, 1) for order_id in order_ids(30)))
@@ -59,7 +59,7 @@ def test_all_dead_events_are_tried_again_and_counted(
     assert (again.exit_code, again.stdout) == (0, "no DEAD event matches\n")
 
 
-def test_options_choose_among_dead_events(outbox: CliRunner, writer: psycopg.Connection) -> None:
+def test_options_filter_dead_events(outbox: CliRunner, writer: psycopg.Connection) -> None:
     first, second, third = order_ids(3)
     created, paid = dead(writer, event(first, 1), event(second, 2))
     (refused,) = dead(writer, event(third, 1), cause="Broker: Policy violation")
@@ -76,9 +76,7 @@ def test_options_choose_among_dead_events(outbox: CliRunner, writer: psycopg.Con
         assert status(writer, meant) == ["NEW"]
 
 
-def test_to_discard_asks_with_the_number_of_events_and_does_nothing_without_a_yes(
-    outbox: CliRunner, writer: psycopg.Connection
-) -> None:
+def test_discard_asks_with_the_number_of_events_and_needs_a_yes(outbox: CliRunner, writer: psycopg.Connection) -> None:
     ids = dead(writer, *(event(order_id, 1) for order_id in order_ids(3)))
     refused = run(outbox, "discard", "--all", answer="n\n")
     assert refused.exit_code != 0
@@ -91,16 +89,16 @@ def test_to_discard_asks_with_the_number_of_events_and_does_nothing_without_a_ye
 
 
 @pytest.mark.parametrize("words", [["retry"], ["retry", "5", "--all"], ["discard", "--yes"], ["retry", str(2**63)]])
-def test_a_command_that_means_nothing_or_two_things_is_refused(outbox: CliRunner, words: list[str]) -> None:
+def test_a_command_without_a_selection_or_with_two_is_refused(outbox: CliRunner, words: list[str]) -> None:
     assert run(outbox, *words).exit_code == ExitCode.USAGE
 
 
-def test_an_unknown_type_is_refused_with_those_that_are_known(outbox: CliRunner) -> None:
+def test_an_unknown_event_type_is_refused_with_the_known_ones(outbox: CliRunner) -> None:
     with pytest.raises(SettingInvalid, match="ORDER_CREATED"):
         run(outbox, "retry", "--type", "NOTHING")
 
 
-def test_a_dead_event_of_stock_holds_up_no_other_of_its_product(
+def test_a_dead_stock_event_delays_no_other_event_of_its_product(
     outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection
 ) -> None:
     first, second = dead(writer, *(events.restocked(uuid7(n), "p7", 3, 1, "") for n in (1, 2)))
@@ -111,7 +109,7 @@ def test_a_dead_event_of_stock_holds_up_no_other_of_its_product(
     assert status(writer, first, second, later) == ["DEAD", "SENT", "SENT"]
 
 
-def test_events_below_the_floor_are_published_when_all_are_tried_again(
+def test_events_below_the_floor_are_published_when_all_are_retried(
     outbox: CliRunner, settings: PublisherSettings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)

@@ -133,7 +133,7 @@ def test_an_event_of_a_transaction_that_commits_late_is_never_skipped(
     assert status(writer, low, high) == ["SENT", "SENT"]
 
 
-def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
+def test_floors_wait_for_transactions_that_begin_after_the_claim(
     publisher: Publisher, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late, early, *more = in_shard(7, 6)
@@ -161,7 +161,7 @@ def test_a_transaction_that_begins_after_the_claim_is_waited_for_too(
     assert writer.execute(UNSENT).fetchone() == (0,)
 
 
-def test_events_that_came_late_and_do_not_fit_into_a_batch_keep_the_floor_below_them(
+def test_late_events_beyond_a_batch_keep_the_floor_below_them(
     settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
@@ -192,7 +192,7 @@ def test_floors_move_when_nothing_holds_them_and_with_an_old_snapshot_held(
 def test_a_floor_never_passes_an_unsent_row(
     settings: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Transactions of several writers overlap in every way while two publishers take turns, an event a shard each."""
+    """Transactions of several writers overlap in all ways while two publishers alternate, with one event per shard."""
     import random
 
     monkeypatch.setattr("orders.outbox.publisher.FLOOR_INTERVAL_SECONDS", -1.0)
@@ -224,7 +224,7 @@ def test_a_floor_never_passes_an_unsent_row(
         assert writer.execute(below("true")).fetchone() > (50,)
 
 
-def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
+def test_events_failed_by_an_unreachable_broker_have_a_cause_and_are_published_later(
     settings: PublisherSettings, broker: Kafka, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     order_id, other = order_ids(2)
@@ -254,11 +254,11 @@ def test_a_broker_that_does_not_answer_leaves_the_cause_and_events_go_out_after(
 
 @pytest.fixture
 def small(settings: PublisherSettings) -> PublisherSettings:
-    """The producer takes no message above 5,000 bytes."""
+    """The producer accepts no message above 5,000 bytes."""
     return settings.model_copy(update={"kafka_properties": {"message.max.bytes": "5000"}})
 
 
-def test_a_message_too_large_is_dead_with_its_cause_and_holds_up_its_own_order_only(
+def test_a_message_too_large_is_dead_with_its_cause_and_delays_its_own_order_only(
     small: PublisherSettings,
     settings: PublisherSettings,
     orders_dsn: str,
@@ -289,7 +289,7 @@ def test_a_message_too_large_is_dead_with_its_cause_and_holds_up_its_own_order_o
     assert sequences(log(), big) == [1, 2, 3, 4]
 
 
-def test_a_dead_event_that_is_given_up_lets_its_order_go_on(
+def test_after_a_dead_event_is_discarded_later_events_of_its_order_are_published(
     small: PublisherSettings, publisher_dsn: str, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     (big,) = order_ids(1)

@@ -1,4 +1,4 @@
-"""The publisher's process: whatever the database says, it connects anew and goes on."""
+"""The publisher process reconnects and continues after any error of the database."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ POLLS = 600
 
 @contextmanager
 def publishing_process(settings: PublisherSettings, program: str) -> "Iterator[subprocess.Popen[str]]":
-    """Run a publisher as a process, and end it as its operator would."""
+    """Run a publisher as a process, and end it by SIGTERM."""
     env = os.environ | {
         "ORDERMESH_ORDERS_DSN": settings.orders_dsn.get_secret_value(),
         "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
@@ -56,7 +56,7 @@ def publishing_process(settings: PublisherSettings, program: str) -> "Iterator[s
 
 
 def await_true(process: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds; the process must not end meanwhile."""
+    """Wait until the condition holds; the process must not end before."""
     for _ in range(POLLS):
         if condition():
             return
@@ -69,7 +69,7 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def test_a_publisher_frozen_in_a_claim_for_longer_than_the_server_allows_goes_on(
+def test_a_publisher_frozen_beyond_the_transaction_timeout_continues(
     settings: PublisherSettings, postgres: Postgres, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     (order_id,) = order_ids(1)
@@ -82,7 +82,7 @@ def test_a_publisher_frozen_in_a_claim_for_longer_than_the_server_allows_goes_on
     assert list(dict.fromkeys(sequences(log(), order_id))) == [1, 2]
 
 
-def test_a_publisher_goes_on_when_its_database_was_read_only(
+def test_a_publisher_continues_after_its_database_was_read_only(
     settings: PublisherSettings, postgres: Postgres, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     (order_id,) = order_ids(1)

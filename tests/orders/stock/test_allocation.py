@@ -52,7 +52,7 @@ def check(stocks: dict[str, allocation.Stock], stock: list[int], allocated: Coun
         assert found.awaited == found.awaited_change == sum(needs.get(product, 0) for needs in waiting)
 
 
-def test_a_new_order_takes_what_is_not_held_and_during_a_release_what_nobody_awaits() -> None:
+def test_a_new_order_gets_what_is_not_held_and_during_a_release_what_exceeds_backorders() -> None:
     held = allocation.Stock(on_hand=5, awaited=9, holder=1, held=3, held_until_us=NOW_US + 1)
     assert [d.missing for d in allocation.allocate({"a": held}, [{"a": 3}, {"a": 2}], NOW_US)] == [{"a": 1}, {}]
     held.held_until_us = NOW_US
@@ -61,7 +61,7 @@ def test_a_new_order_takes_what_is_not_held_and_during_a_release_what_nobody_awa
     assert [d.allocated for d in allocation.allocate({"a": releasing}, [{"a": 2}, {"a": 1}], NOW_US)] == [True, False]
 
 
-def test_a_release_goes_by_place_and_skips_what_does_not_fit() -> None:
+def test_a_release_proceeds_by_position_and_skips_orders_that_do_not_fit() -> None:
     stocks = {"a": allocation.Stock(5, 10), "b": allocation.Stock(0, 1)}
     waiting = in_line({"a": 6}, {"a": 1, "b": 1}, {"a": 3}, {"a": 3}, {"a": 2})
     assert allocation.release(stocks, waiting, PRODUCTS, NOW_US) == [False, False, True, False, True]

@@ -1,4 +1,4 @@
-"""Who gets stock, on a real database, against a second implementation of docs/decisions/0012-waiting-for-stock.md."""
+"""Allocation on a real database against a second implementation of docs/decisions/0012-waiting-for-stock.md."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ HOUR_SECONDS = 3600
 
 @dataclass
 class Place:
-    """An order that waits, as the page has it: what it needs, and how often each product had arrived before."""
+    """A backorder of the model: its needs, and the number of arrivals of each product before it was queued."""
 
     name: int
     needs: dict[str, int]
@@ -28,7 +28,7 @@ class Place:
 
 @dataclass
 class Page:
-    """The promise, with a list for a queue and no thought of speed."""
+    """The documented rules, implemented with a list as the queue."""
 
     on_hand: dict[str, int]
     arrivals: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Page:
     created: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def holds(self, place: Place) -> bool:
-        """Points 3 and 4, for what it lacks beside what those before it hold."""
+        """Rules 3 and 4, for what it lacks besides the holds of earlier backorders."""
         lacks = [p for p, need in place.needs.items() if self.left(p, place) < need]
         return bool(lacks) and all(
             self.arrivals[p] - place.before[p] >= 3 and self.now_seconds - self.arrived_seconds[p] < HOUR_SECONDS
@@ -46,7 +46,7 @@ class Page:
         )
 
     def left(self, product: str, place: Place | None) -> int:
-        """What is on hand and not held by the first one before a place that holds."""
+        """Return the units on hand that are not held by the first holder before a position."""
         for other in self.queue[: self.queue.index(place)] if place else self.queue:
             if product in other.needs and self.holds(other):
                 return self.on_hand[product] - other.needs[product]
@@ -74,7 +74,7 @@ class Page:
         self.look()
 
     def look(self) -> None:
-        """Point 2, until nobody is left who can be given everything."""
+        """Rule 2, until no backorder is left that can be allocated as a whole."""
         while fitting := next((place for place in self.queue if self.fits(place.needs, place)), None):
             self.queue.remove(fitting)
             self.take(fitting.name, fitting.needs)
@@ -89,7 +89,7 @@ class Page:
 
 PRODUCTS = ["a", "b"]
 FIRST_STOCK = 2
-# Large orders wait long enough to hold stock only when restocks are small and many.
+# Large backorders get holds only when restocks are small and frequent.
 NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 8), min_size=1)
 RESTOCK = st.tuples(st.just("restock"), st.sampled_from(PRODUCTS), st.integers(1, 2))
 ORDER = st.tuples(st.just("order"), NEEDS)
@@ -98,7 +98,7 @@ STEPS = st.one_of(
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("pass"), st.sampled_from([HOUR_SECONDS // 2, HOUR_SECONDS + 60])),
 )  # fmt: skip
-# A failing example is shown as it was found: shrinking it would take minutes.
+# Failing examples are not shrunk, which would take minutes.
 EXAMPLES = settings(
     max_examples=12,
     deadline=None,
@@ -106,7 +106,7 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 AS_NEW = "TRUNCATE order_waiting, orders, order_request, event_outbox"
-# The hours pass in the database: what it noted becomes so much older.
+# Hours pass by making the times in the database older.
 PASS = (
     "UPDATE product SET arrived_at = arrived_at - %s * interval '1 second',"
     " held_until = held_until - %s * interval '1 second'"
@@ -115,7 +115,7 @@ PASS = (
 
 @dataclass
 class Shop:
-    """The same through the services."""
+    """The same operations through the services."""
 
     world: World
     owner: psycopg.Connection
@@ -139,12 +139,12 @@ class Shop:
 
     async def pass_time(self, seconds: int) -> None:
         self.owner.execute(PASS, (seconds, seconds))
-        # What the sweep does every second.
+        # The sweep does this every second.
         while await self.world.sweep.run_once():
             pass
 
     async def settled(self) -> None:
-        """Wait until the sweep has done what restocks and cancels left for it."""
+        """Wait until the sweep has finished the scheduled releases."""
         while await self.world.value("SELECT count(*) FROM product WHERE release_from IS NOT NULL"):
             pass
 
@@ -169,7 +169,7 @@ class Shop:
 
 @EXAMPLES
 @given(steps=st.lists(STEPS, min_size=20, max_size=40))
-async def test_everybody_gets_what_the_page_promises(
+async def test_allocations_agree_with_the_documented_rules(
     world: World, owner: psycopg.Connection, steps: list[tuple]
 ) -> None:
     shop = Shop(world, owner)
@@ -192,7 +192,7 @@ async def test_everybody_gets_what_the_page_promises(
         shop.check(page)
 
 
-async def test_an_order_that_needs_a_missing_product_keeps_the_others_from_nobody(world: World) -> None:
+async def test_an_order_that_lacks_a_product_does_not_block_its_other_products(world: World) -> None:
     await world.tracked("a", 45)
     await world.tracked("b", 0)
     for _ in range(10):
@@ -202,7 +202,7 @@ async def test_an_order_that_needs_a_missing_product_keeps_the_others_from_nobod
     assert await world.stock("a") == (0, 50)
 
 
-async def test_a_large_order_gets_its_stock_though_it_comes_in_portions_that_small_orders_want(world: World) -> None:
+async def test_a_large_backorder_is_released_though_small_orders_compete_for_each_restock(world: World) -> None:
     await world.tracked("a", 0)
     await world.tracked("b", 0)
     large = await world.create(("a", 10, 1), ("b", 10, 1))
@@ -212,11 +212,11 @@ async def test_a_large_order_gets_its_stock_though_it_comes_in_portions_that_sma
         for product in ("a", "b"):
             await world.restock(product, 1)
             await world.create((product, 1, 1))
-    # Three portions of a and two of b went to others, until each had arrived three times.
+    # Three restocks of a and two of b went to other orders, until each product was restocked three times.
     assert (await world.service.GetOrder(request)).status == Order.CREATED
 
 
-async def test_after_the_clock_went_back_who_came_first_is_still_served_first(
+async def test_backorders_are_released_in_queue_order_after_the_clock_went_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.tracked("t", 0)
@@ -230,7 +230,7 @@ async def test_after_the_clock_went_back_who_came_first_is_still_served_first(
     assert waiting == [(second.order_id,)]
 
 
-async def test_a_product_whose_release_fails_rests_and_holds_up_no_other(
+async def test_a_product_whose_release_fails_is_deferred_and_delays_no_other(
     world: World, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     products = ["a", "b", "c", "d"]
@@ -248,16 +248,18 @@ async def test_a_product_whose_release_fails_rests_and_holds_up_no_other(
 
     monkeypatch.setattr(world.releases, "continue_release", fails_for_two)
     monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 0.001)
-    # As a process leaves it that ended right after the stock had come.
+    # The state after a process ended right after a restock.
     owner.execute("UPDATE product SET stock = 1, release_from = 0 WHERE product_id = ANY(%s)", (products,))
     while await world.stock("d") != (0, 0) or await world.stock("c") != (0, 0) or len(world.sweep._deferrals) < 2:
         pass
     assert set(world.sweep._deferrals) == {"a", "b"}
-    # They rest a second: each was tried once on its own, however often the sweep came by.
+    # The backoff is a second: each was tried once on its own, however often the sweep ran.
     assert (tries.count(["a"]), tries.count(["b"])) == (1, 1)
 
 
-async def test_an_order_that_cannot_be_released_is_skipped_and_named(world: World, owner: psycopg.Connection) -> None:
+async def test_a_backorder_that_cannot_be_released_is_skipped_and_logged(
+    world: World, owner: psycopg.Connection
+) -> None:
     await world.tracked("t", 0)
     made = [await world.create(("t", 1, 1), customer=customer) for customer in ("a", "bad", "b", "c")]
     owner.execute("ALTER TABLE orders ADD CONSTRAINT no_bad CHECK (customer_id <> 'bad' OR status <> 'CREATED')")

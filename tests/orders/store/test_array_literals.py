@@ -1,4 +1,4 @@
-"""Array literals, as PostgreSQL reads them."""
+"""Array literals, read by PostgreSQL."""
 
 import psycopg
 from hypothesis import HealthCheck, given, settings
@@ -14,11 +14,11 @@ ROUND_TRIPS = settings(max_examples=60, suppress_health_check=[HealthCheck.funct
 
 @ROUND_TRIPS
 @given(st.lists(TEXT | st.sampled_from(["null", "NULL", "", "\\", '"', "{}", ","]), min_size=1))
-def test_any_texts_survive_an_array_literal(owner: psycopg.Connection, values: list[str]) -> None:
+def test_array_literals_preserve_any_texts(owner: psycopg.Connection, values: list[str]) -> None:
     assert owner.execute("SELECT %s::text[]", (arrays.quoted(values),)).fetchone() == (values,)
 
 
 @ROUND_TRIPS
 @given(st.lists(st.binary(max_size=40), min_size=1))
-def test_any_bytes_survive_an_array_literal(owner: psycopg.Connection, values: list[bytes]) -> None:
+def test_array_literals_preserve_any_bytes(owner: psycopg.Connection, values: list[bytes]) -> None:
     assert owner.execute("SELECT %s::bytea[]", (arrays.binary(values),)).fetchone() == (values,)

@@ -1,4 +1,4 @@
-"""What is kept by time: request ids across the change of a period, partitions made and dropped under traffic."""
+"""Retention: idempotency keys across a period boundary, partitions created and dropped under traffic."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ def new_order(request_id: str, customer: str = "c") -> NewOrder:
 
 
 def next_period() -> datetime:
-    """The moment at which request ids go into the next partition: a whole number of weeks after 1970."""
+    """Return the time of the next period boundary, a whole number of weeks after 1970."""
     weeks = int(time.time()) // int(PERIOD.total_seconds())
     return datetime.fromtimestamp((weeks + 1) * PERIOD.total_seconds(), UTC)
 
@@ -47,7 +47,7 @@ Clocked = Callable[[timedelta], Awaitable[Writer]]
 
 @pytest.fixture
 async def at(owner: psycopg.Connection, orders_dsn: str) -> AsyncIterator[Clocked]:
-    """Writers for whose sessions the database's clock is so far from the change of the period."""
+    """Create writers in whose sessions the database's clock has a distance from the period boundary."""
     held: list[tuple[Writer, asyncio.Task[None], str]] = []
     change = next_period()
 
@@ -76,7 +76,7 @@ async def at(owner: psycopg.Connection, orders_dsn: str) -> AsyncIterator[Clocke
 
 @pytest.fixture(params=["a partition of its own", "the default partition"])
 def next_partition(request: pytest.FixtureRequest, owner: psycopg.Connection) -> Iterator[None]:
-    """The next period goes into its own partition, or into the default one, since nothing made it."""
+    """The next period has a partition of its own, or uses the default partition."""
     name = f"order_request_{next_period():%Y%m%d}"
     if request.param == "a partition of its own":
         owner.execute("SELECT make_partition('order_request', %s)", (next_period().date(),))
@@ -92,7 +92,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def one_waits_for_another(owner: psycopg.Connection) -> None:
-    """Return when a session waits for another's transaction to end."""
+    """Wait until a session waits for the end of another transaction."""
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
     await until(lambda: owner.execute(query).fetchone() != (0,))
 
@@ -102,15 +102,15 @@ def accepted(outcomes: list[Any]) -> list[Accepted]:
     return outcomes
 
 
-# Minutes before and after the change: within the window on both sides, and one of them outside of it.
+# Minutes relative to the boundary: both within the window, or one outside of it.
 PAIRS = [(-1, 1), (1, -1), (-14, 14), (-20, 10), (10, -20), (20, -10), (-10, 20)]
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-async def test_two_processes_on_both_sides_of_the_change_store_one_order_of_a_request(
+async def test_two_processes_on_both_sides_of_a_period_boundary_store_one_order_per_key(
     at: Clocked, owner: psycopg.Connection, next_partition: None, first: int, second: int
 ) -> None:
-    """The first has not committed when the second looks, which therefore cannot see what the first stored."""
+    """The first has not committed when the second looks up the key, so the second cannot see it."""
     one, other = await at(first * MINUTE), await at(second * MINUTE)
     connection = await one.connection.get()
     async with connection.transaction():
@@ -123,7 +123,7 @@ async def test_two_processes_on_both_sides_of_the_change_store_one_order_of_a_re
 
 
 @pytest.mark.parametrize(("first", "second"), [(-20, 20), (20, -20), (-60 * 24 * 6, 20), (-60 * 24 * 6, 60 * 24)])
-async def test_a_request_is_known_in_the_next_period_and_after_the_clock_went_back(
+async def test_a_key_is_found_in_the_next_period_and_after_the_clock_went_back(
     at: Clocked, owner: psycopg.Connection, next_partition: None, first: int, second: int
 ) -> None:
     one, other = await at(first * MINUTE), await at(second * MINUTE)
@@ -133,7 +133,7 @@ async def test_a_request_is_known_in_the_next_period_and_after_the_clock_went_ba
     assert owner.execute("SELECT count(*) FROM orders").fetchone() == (1,)
 
 
-async def test_requests_that_race_across_the_change_make_one_order_each(
+async def test_concurrent_requests_at_a_period_boundary_create_one_order_per_key(
     at: Clocked, owner: psycopg.Connection, next_partition: None
 ) -> None:
     writers = [await at(minutes * MINUTE) for minutes in (-1, 1, -20, 10)]
@@ -156,12 +156,12 @@ def partitions_of(owner: psycopg.Connection, table: str) -> set[str]:
 
 
 async def kept(dsn: str, *tables: Table) -> list[str]:
-    """Do the upkeep of some tables and return what it changed."""
+    """Run the maintenance of tables and return the changed partitions."""
     async with await connect_async(dsn, "tests") as connection:
         return [change for table in tables async for change in partitions.maintain_async(connection, table)]
 
 
-async def test_request_ids_are_dropped_by_whole_partitions_and_kept_for_a_week_at_least(
+async def test_idempotency_keys_are_dropped_by_partition_and_kept_for_at_least_a_week(
     owner: psycopg.Connection, orders_dsn: str
 ) -> None:
     today = datetime.now(UTC).date()
@@ -176,7 +176,7 @@ async def test_request_ids_are_dropped_by_whole_partitions_and_kept_for_a_week_a
         )
     changes = await kept(orders_dsn, Table("order_request", 2, maintenance.IDEMPOTENCY_KEY_DAYS))
     left = {day for (day,) in owner.execute("SELECT DISTINCT period FROM order_request")}
-    # The last day of a period that is kept is at most a week ago.
+    # The last day of a retained period is at most a week ago.
     weeks_ago = {period - weeks * PERIOD for weeks in (1, 2, 3)}
     assert left == {day for day in weeks_ago if day + PERIOD > today - PERIOD}
     dropped = {change for change in changes if change.startswith("-")}
@@ -194,7 +194,7 @@ INSERT = (
 )
 
 
-async def test_old_partitions_of_the_outbox_are_dropped_only_when_nothing_in_them_is_open(
+async def test_old_partitions_of_the_outbox_are_dropped_only_without_unsent_or_dead_events(
     owner: psycopg.Connection, orders_dsn: str
 ) -> None:
     days = {"2020-01-01": "SENT", "2020-01-02": "NEW", "2020-01-03": "DEAD", "2020-01-04": "DISCARDED"}
@@ -215,10 +215,10 @@ async def test_old_partitions_of_the_outbox_are_dropped_only_when_nothing_in_the
 
 
 @pytest.mark.parametrize("most_moved", [1_000_000, 100], ids=["moved", "turned"])
-async def test_a_day_that_began_in_the_default_partition_gets_its_own_while_orders_come(
+async def test_a_day_in_the_default_partition_gets_its_own_while_orders_are_stored(
     world: World, owner: psycopg.Connection, orders_dsn: str, most_moved: int
 ) -> None:
-    """Nothing is lost, doubled or refused, and the rows of other days stay where a query finds them."""
+    """Nothing is lost, duplicated or refused, and rows of other days stay visible to queries."""
     today = datetime.now(UTC).date()
     for name in partitions_of(owner, "event_outbox"):
         owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
@@ -248,12 +248,12 @@ async def test_a_day_that_began_in_the_default_partition_gets_its_own_while_orde
     assert owner.execute(own, (made[0],)).fetchone() == (orders + 5_000,)
     owner.execute(f"DELETE FROM event_outbox_default; DROP TABLE {made[0]}")  # type: ignore[arg-type]
     owner.execute("SELECT make_partition('event_outbox', %s)", (today,))
-    # The days ahead follow, and there is nothing to do then.
+    # The following days are created, and then nothing is left to do.
     assert len(await kept(orders_dsn, OUTBOX)) == 2
     assert await kept(orders_dsn, OUTBOX) == []
 
 
-async def test_days_in_the_default_partition_that_are_past_the_retention_are_dropped_too(
+async def test_days_in_the_default_partition_past_the_retention_are_dropped(
     owner: psycopg.Connection, orders_dsn: str
 ) -> None:
     owner.execute(INSERT, ("2021-05-05 12:00Z", "SENT", 10))
@@ -261,10 +261,10 @@ async def test_days_in_the_default_partition_that_are_past_the_retention_are_dro
     assert owner.execute("SELECT count(*) FROM event_outbox WHERE occur_time < '2022-01-01'").fetchone() == (0,)
 
 
-async def test_upkeep_that_finds_a_table_in_use_tries_in_short_turns_and_lets_orders_through(
+async def test_maintenance_of_a_table_in_use_retries_and_delays_no_order(
     world: World, owner: psycopg.Connection, orders_dsn: str
 ) -> None:
-    """Waiting for its lock it would hold up every order behind it."""
+    """A waiting lock request would block every order behind it."""
     owner.execute("SELECT make_partition('event_outbox', '2020-02-02')")
     with psycopg.connect(orders_dsn) as reader:
         reader.execute("SELECT count(*) FROM event_outbox")
@@ -275,9 +275,7 @@ async def test_upkeep_that_finds_a_table_in_use_tries_in_short_turns_and_lets_or
     assert "-event_outbox_20200202" in await upkeep
 
 
-async def test_counts_of_processes_that_are_gone_are_kept_in_one_row(
-    owner: psycopg.Connection, orders_dsn: str
-) -> None:
+async def test_counts_of_stopped_processes_are_merged_into_one_row(owner: psycopg.Connection, orders_dsn: str) -> None:
     owner.execute(
         "INSERT INTO progress (process, orders, published, seen_at) SELECT 'orders@pod-' || n, 10, n,"
         " now() - n * interval '9 hours' FROM generate_series(1, 6) AS n"
@@ -288,7 +286,7 @@ async def test_counts_of_processes_that_are_gone_are_kept_in_one_row(
     assert owner.execute("SELECT count(*), sum(orders), sum(published) FROM progress").fetchone() == (3, 60, 21)
 
 
-async def test_requests_of_before_the_partitions_are_known_after_the_upgrade(
+async def test_idempotency_keys_stored_before_the_partitions_are_found_after_the_upgrade(
     postgres: Postgres, tmp_path: Path, run_folder: Path
 ) -> None:
     dsn = fresh_database(postgres, "upgraded")
@@ -306,7 +304,7 @@ async def test_requests_of_before_the_partitions_are_known_after_the_upgrade(
             (other,) = accepted(await world.writer.submit([new_order("r2")]))
         assert (outcome.replayed, other.replayed) == (True, False)
         assert old.execute("SELECT count(*) FROM idempotency_request WHERE request_id = 'restock'").fetchone() == (1,)
-        # A program of the version before inserts without a period, and its deletions are refused.
+        # A program of the previous version inserts without a period, and its deletions are denied.
         old.execute(
             "INSERT INTO order_request (customer_id, request_id, fingerprint, order_id, status, created_at)"
             " SELECT 'c', 'r3', '', order_id, status, now() FROM orders LIMIT 1"
@@ -322,7 +320,7 @@ def fresh_database(postgres: Postgres, name: str) -> str:
 
 
 def apply_released(dsn: str) -> None:
-    """Bring a database to the schema that was released before tables of request ids were partitioned."""
+    """Apply the schema from before the tables of idempotency keys were partitioned."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_migration (name text PRIMARY KEY, sha256 text NOT NULL)")
         for name in ("0001_orders.sql", "0002_catalogue.sql", "0003_statistics.sql"):
@@ -333,7 +331,7 @@ def apply_released(dsn: str) -> None:
             )
 
 
-def test_a_day_that_was_ahead_before_the_clock_went_back_does_not_hide_the_present_one(
+def test_a_future_day_from_before_the_clock_went_back_does_not_hide_the_present_one(
     owner: psycopg.Connection,
 ) -> None:
     with owner.transaction(force_rollback=True):

@@ -1,9 +1,9 @@
-"""The queries of stored orders read the same columns."""
+"""The queries of orders read the same columns."""
 
 from orders.store.queries import QUERIES
 
 
-def test_every_query_of_stored_orders_returns_the_columns_that_are_read_in_one_place() -> None:
+def test_every_query_of_orders_returns_the_columns_that_stored_order_reads() -> None:
     columns = {}
     for name in QUERIES.names():
         head, _, rest = getattr(QUERIES, name).partition("\nFROM orders ")

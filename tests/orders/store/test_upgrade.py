@@ -1,4 +1,4 @@
-"""A database of an earlier version, with orders in it that wait, and what a migration makes of it."""
+"""The migration of a database of an earlier version with backorders."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -23,7 +23,7 @@ def scripts_of(package: str) -> list[Traversable]:
     return sorted(found, key=lambda script: script.name)
 
 
-def test_orders_that_waited_keep_their_places_and_are_looked_at_once_more(postgres: Postgres) -> None:
+def test_backorders_keep_their_positions_and_their_release_is_scheduled(postgres: Postgres) -> None:
     scripts = [script for package in ("runtime.migrations", "orders.migrations") for script in scripts_of(package)]
     with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
         admin.execute("CREATE DATABASE earlier OWNER orders_owner")

@@ -1,4 +1,4 @@
-"""The database's role goes to another server: a primary and its standby, real ones, and services that know both."""
+"""Failover from a primary to its standby, with services that know the addresses of both."""
 
 import asyncio
 import os
@@ -41,13 +41,13 @@ class Pair:
     standby: Postgres
 
     def dsn(self, role: str) -> str:
-        """Both servers, of which a client takes the one that can be written to."""
+        """Return a URI of both servers, with which a client connects to the writable one."""
         user = f"{role}:{self.primary.credentials.password(role)}"
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self.primary, self.standby))
         return f"postgresql://{user}@{hosts}/orders?target_session_attrs=read-write"
 
     def fail_over(self) -> None:
-        """Promote the standby; the old primary goes on, for readers only, with the sessions that it has."""
+        """Promote the standby; the old primary becomes read-only and keeps its sessions."""
         with (
             psycopg.connect(self.primary.admin_dsn, autocommit=True) as old,
             psycopg.connect(self.standby.admin_dsn, autocommit=True) as new,
@@ -62,7 +62,7 @@ class Pair:
                 pass
 
     def go_back(self) -> None:
-        """Let the old primary be written to again, for the tests that have it alone."""
+        """Make the old primary writable again, for the tests that follow."""
         with psycopg.connect(self.primary.admin_dsn, autocommit=True) as old:
             old.execute("SET default_transaction_read_only = off")
             old.execute("ALTER SYSTEM RESET default_transaction_read_only")
@@ -85,7 +85,7 @@ def pair(postgres: Postgres, orders_dsn: str) -> Iterator[Pair]:
 
 
 def copy(primary: Postgres, standby: Postgres) -> None:
-    """Make the standby's folder, as the user that PostgreSQL runs as."""
+    """Create the data directory of the standby, as the user that runs PostgreSQL."""
     account = server_account(standby.folder)
     standby._prepare_folders(account)
     program = locate(account, default_cache()).program("pg_basebackup")
@@ -121,7 +121,7 @@ async def sent(world: World, order_id: str) -> bool:
     return [status for (status,) in rows] == ["SENT"]
 
 
-async def test_after_a_failover_writes_go_on_at_the_new_primary(
+async def test_writes_continue_at_the_new_primary_after_a_failover(
     world: World, pair: Pair, publisher: subprocess.Popen[bytes]
 ) -> None:
     before = await world.create(("p1", 1, 1))
@@ -129,7 +129,7 @@ async def test_after_a_failover_writes_go_on_at_the_new_primary(
         pass
     pair.fail_over()
 
-    # Whoever has a session at the old primary and has not heard of it is told once, and finds the new one.
+    # A session at the old primary gets one error, and reconnects to the new one.
     refused = await refusal(world.create(("p1", 1, 1)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     assert refused.retry_seconds == 1.0
@@ -144,10 +144,8 @@ async def test_after_a_failover_writes_go_on_at_the_new_primary(
         assert publisher.poll() is None
 
 
-async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_there_are_woken(
-    world: World, pair: Pair
-) -> None:
-    """Nothing is written, so nobody is told that the old primary is none any more."""
+async def test_reads_and_notifications_use_the_new_primary_after_a_failover(world: World, pair: Pair) -> None:
+    """Without writes, no error reveals that the old primary is read-only."""
     product = inventory_pb2.GetProductRequest(product_id="p7")
     await world.inventory.GetProduct(product)
     notifier = Notifier(pair.dsn("orders_app"))
@@ -157,7 +155,7 @@ async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_t
     owner = pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)
     async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as new:
         await new.execute("UPDATE product SET name = 'renamed' WHERE product_id = 'p7'")
-    # Whichever of the pool's connections answers.
+    # On any connection of the pool.
     while {(await world.inventory.GetProduct(product)).name for _ in range(20)} != {"renamed"}:
         pass
     await heard(notifier, pair.standby)
@@ -165,7 +163,7 @@ async def test_after_a_failover_readers_read_at_the_new_primary_and_publishers_t
 
 
 async def heard(notifier: Notifier, server: Postgres) -> None:
-    """Ring until somebody at a server is woken."""
+    """Send notifications until a listener at a server receives one."""
     publisher = server.credentials.dsn("orders_publisher", "127.0.0.1", server.port)
     async with await psycopg.AsyncConnection.connect(publisher, autocommit=True) as listener:
         await listener.execute("LISTEN event_outbox")
@@ -176,7 +174,7 @@ async def heard(notifier: Notifier, server: Postgres) -> None:
 
 
 async def database_problems(world: World) -> set[str]:
-    """Return what processes on an event loop and on threads say of the database."""
+    """Return the database status that asynchronous and threaded processes report."""
     on_loop = AsyncProcessService(world.pool, world.dsn, asyncio.Event())
     with sync_pool(world.dsn, "tests", 1) as pool:
         on_threads = SyncProcessService(pool, world.dsn, threading.Event())
@@ -184,7 +182,7 @@ async def database_problems(world: World) -> set[str]:
     return {told.database_problem, (await on_loop.GetProcessHealth(GetProcessHealthRequest(), None)).database_problem}
 
 
-async def test_a_read_only_database_without_another_is_unavailable_until_it_is_written_to_again(
+async def test_a_single_read_only_database_is_unavailable_until_it_is_writable(
     orders_dsn: str, pair: Pair, run_folder: Path
 ) -> None:
     async with open_world(orders_dsn, run_folder / "alone.sock") as world:

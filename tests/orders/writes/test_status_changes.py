@@ -27,7 +27,7 @@ async def act(world: World, method: str, order_id: str) -> Order:
     return await getattr(world.service, method)(REQUESTS[method](order_id=order_id))
 
 
-async def test_an_order_goes_its_way_with_one_event_a_step_and_no_gaps(world: World) -> None:
+async def test_each_transition_of_an_order_has_one_event_without_gaps(world: World) -> None:
     order_id = (await world.create(("p1", 1, 1))).order_id
     for method, status in ((PAY, Order.PAID), (PAY, Order.PAID), (SHIP, Order.SHIPPED), (SHIP, Order.SHIPPED)):
         assert (await act(world, method, order_id)).status == status
@@ -39,9 +39,9 @@ async def test_an_order_goes_its_way_with_one_event_a_step_and_no_gaps(world: Wo
 
 
 @pytest.mark.parametrize("product", ["p1", "p100"])
-async def test_calls_for_the_same_step_at_once_make_one_event(world: World, product: str) -> None:
+async def test_concurrent_calls_for_the_same_transition_write_one_event(world: World, product: str) -> None:
     order_id = (await world.create((product, 1, 1))).order_id
-    # As calls of several processes come, which do not take turns.
+    # Like calls of several processes, which have limiters of their own.
     limiter = world.orders._writes._scope_limiter
     limiter._limits = replace(limiter._limits, max_concurrent=4)
     async with await psycopg.AsyncConnection.connect(world.dsn) as holder:
@@ -55,7 +55,7 @@ async def test_calls_for_the_same_step_at_once_make_one_event(world: World, prod
 
 
 @pytest.mark.parametrize("method", [CANCEL, PAY, SHIP, GET])
-async def test_ids_that_are_none_and_orders_that_are_not_there_are_told_apart(world: World, method: str) -> None:
+async def test_malformed_ids_and_unknown_orders_have_different_errors(world: World, method: str) -> None:
     for text in ("", "x", "019a0000-0000-7000-8000-00000000000", "{019a0000-0000-7000-8000-000000000000}"):
         refused = await refusal(act(world, method, text))
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["order_id"])
@@ -63,7 +63,7 @@ async def test_ids_that_are_none_and_orders_that_are_not_there_are_told_apart(wo
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "ORDER_NOT_FOUND")
 
 
-async def test_cancelling_gives_the_stock_to_the_one_who_waited_longest_and_fits(world: World) -> None:
+async def test_a_cancellation_releases_the_oldest_backorder_that_fits(world: World) -> None:
     await world.tracked("t", 5)
     holder = await world.create(("t", 3, 1), ("t", 2, 1))
     too_big, first, second = [await world.create(("t", n, 1)) for n in (6, 4, 1)]
@@ -78,7 +78,7 @@ async def test_cancelling_gives_the_stock_to_the_one_who_waited_longest_and_fits
     assert await world.value("SELECT count(*) FROM order_waiting") == 0
 
 
-async def test_an_order_of_several_products_takes_all_or_nothing(world: World) -> None:
+async def test_an_order_of_several_products_is_allocated_as_a_whole_or_not_at_all(world: World) -> None:
     await world.tracked("a", 5)
     await world.tracked("b", 0)
     short = await world.create(("a", 5, 1), ("b", 1, 1), ("p1", 1, 1))
@@ -88,21 +88,21 @@ async def test_an_order_of_several_products_takes_all_or_nothing(world: World) -
     assert (await world.stock("a"), await world.stock("b")) == ((0, 0), (0, 0))
 
 
-async def test_a_restock_releases_some_hundred_before_it_answers_and_the_others_right_after(world: World) -> None:
+async def test_a_restock_releases_hundreds_of_backorders_before_it_answers_and_the_others_after(world: World) -> None:
     await waiting(world, 1200)
     assert await world.restock("t", 1100) == 500
     while await world.stock("t") != (0, 100):
         pass
     allocated = "SELECT count(*), count(DISTINCT key) FROM event_outbox WHERE event_type = 2"
     assert await world.rows(allocated) == [(1100, 1100)]
-    # Oldest first: those that still wait are the newest.
+    # Oldest first: the remaining backorders are the newest.
     newest_allocated = await world.value("SELECT max(order_id::text) FROM orders WHERE status = 'CREATED'")
     oldest_waiting = await world.value("SELECT min(order_id::text) FROM orders WHERE status = 'PENDING_RESTOCK'")
     assert newest_allocated < oldest_waiting
     assert await world.value("SELECT release_from FROM product WHERE product_id = 't'") is None
 
 
-async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
+async def test_a_release_interrupted_by_a_crash_is_continued_by_another_process(
     world: World, monkeypatch: pytest.MonkeyPatch, orders_dsn: str, run_folder: Path
 ) -> None:
     await waiting(world, 700)
@@ -117,10 +117,10 @@ async def test_a_release_that_a_crash_cut_short_is_finished_by_another_process(
     assert await world.value("SELECT count(*) FROM event_outbox WHERE event_type = 2") == 700
 
 
-async def test_an_order_that_begins_to_wait_while_a_release_begins_is_not_forgotten(
+async def test_a_backorder_inserted_while_a_release_begins_is_released(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits is read before the stock is locked, since all products are locked in one order."""
+    """Backorders are read before their products are locked, since all products are locked by id."""
     await world.tracked("t", 0)
     real, late = backorder_release.lock_stocks, []
 
@@ -134,7 +134,7 @@ async def test_an_order_that_begins_to_wait_while_a_release_begins_is_not_forgot
     assert (await act(world, GET, late[0].order_id)).status == Order.CREATED
 
 
-async def test_a_release_that_ends_does_not_forget_one_that_began_meanwhile(world: World) -> None:
+async def test_a_release_that_ends_keeps_one_that_was_scheduled_meanwhile(world: World) -> None:
     await world.tracked("t", 0)
     async with world.pool.connection() as connection:
         await world.releases.schedule(connection, ["t"])
@@ -143,7 +143,7 @@ async def test_a_release_that_ends_does_not_forget_one_that_began_meanwhile(worl
 
 
 async def waiting(world: World, number: int) -> None:
-    """Have orders of one unit wait for a product "t"."""
+    """Create backorders of one unit of a product "t"."""
     await world.tracked("t", 0)
     one = orders_pb2.CreateOrderRequest(
         customer_id="c", items=[orders_pb2.OrderItem(product_id="t", quantity=1, price=1)]
@@ -153,7 +153,7 @@ async def waiting(world: World, number: int) -> None:
     assert await world.stock("t") == (0, number)
 
 
-async def test_concurrent_orders_cancels_and_restocks_of_two_processes_keep_every_unit(
+async def test_concurrent_orders_cancellations_and_restocks_of_two_processes_lose_no_unit(
     world: World, orders_dsn: str, run_folder: Path
 ) -> None:
     products, dice = ["x", "y", "z"], random.Random(5)

@@ -1,4 +1,4 @@
-"""Every write x its connection broken at every point: what is told is what is true, and asking again makes it once."""
+"""Every write x its connection broken at every point: the result is true, and a retry applies the write once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,11 +24,11 @@ Send = Callable[[World, str, str], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Write:
-    """A write: how it is sent about something with a request_id, and a query that tells how often it happened."""
+    """A write: how to send it for an object with a request_id, and a query that counts how often it was applied."""
 
     send: Send
     happened: str
-    # A new order is brought to where the write can be: None without an order.
+    # The transitions of a new order before the write; None for writes without an order.
     steps: tuple[str, ...] | None = None
     product: str = "p1"
 
@@ -84,7 +84,7 @@ END_OTHERS = """
     WHERE usename = current_user AND pid <> pg_backend_pid()
 """
 INSERT = statement("INSERT INTO")
-# Where it breaks: at which statement, whether the server gets that, what is told, and whether it happened.
+# Where it breaks: the statement, whether the server receives it, the reported reason, whether the write was applied.
 POINTS: dict[str, tuple[Matches, bool, str, bool]] = {
     "before BEGIN": (BEGIN, False, UNAVAILABLE, False),
     "after BEGIN": (BEGIN, True, UNAVAILABLE, False),
@@ -117,7 +117,7 @@ async def proxied(postgres: Postgres, proxy: PostgresProxy, orders_dsn: str, run
 
 
 async def told(call: Awaitable[Any]) -> Any:
-    """Return the answer, or the reason of a refusal, also of the one order of a batch."""
+    """Return the response, or the reason of an error, also of the one order of a batch."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
@@ -129,7 +129,7 @@ async def told(call: Awaitable[Any]) -> Any:
 
 
 async def subject(world: World, write: Write) -> str:
-    """Return what the write is about: a product, or a new order that was brought to where the write can be."""
+    """Return the object of the write: a product, or a new order in the status that the write needs."""
     if write.steps is None:
         return write.product
     order_id: str = (await world.create((write.product, 1, 5))).order_id
@@ -139,7 +139,7 @@ async def subject(world: World, write: Write) -> str:
 
 
 @pytest.mark.parametrize(("write", "matches", "after", "reason", "happens"), MATRIX)
-async def test_what_is_told_of_a_broken_write_is_true_and_asking_again_makes_it_once(
+async def test_the_result_of_a_broken_write_is_true_and_a_retry_applies_it_once(
     proxied: World,
     proxy: PostgresProxy,
     owner: psycopg.Connection,
@@ -164,10 +164,10 @@ async def test_what_is_told_of_a_broken_write_is_true_and_asking_again_makes_it_
 
 
 @pytest.mark.parametrize("write", [pytest.param(write, id=name) for name, write in WRITES.items()])
-async def test_a_server_that_ends_the_session_during_the_commit_leaves_the_outcome_open(
+async def test_a_session_that_ends_during_the_commit_has_an_unknown_outcome(
     proxied: World, proxy: PostgresProxy, orders_dsn: str, write: Write
 ) -> None:
-    """It tells 57P01, which is no answer to the COMMIT."""
+    """The server reports 57P01, which is no reply to the COMMIT."""
     about = await subject(proxied, write)
     point = INSERT if write in (WRITES["CreateOrder"], WRITES["BatchCreateOrders"]) else COMMIT
     proxy.hold_before(point)
@@ -179,7 +179,7 @@ async def test_a_server_that_ends_the_session_during_the_commit_leaves_the_outco
     assert await call == UNKNOWN
 
 
-async def test_an_answer_that_never_comes_from_a_pool_without_a_connection_changed_nothing(
+async def test_a_write_without_a_pool_connection_is_refused_and_changes_nothing(
     proxied: World, proxy: PostgresProxy, owner: psycopg.Connection
 ) -> None:
     async with proxied.pool.connection(), proxied.pool.connection():
@@ -190,7 +190,7 @@ async def test_an_answer_that_never_comes_from_a_pool_without_a_connection_chang
     assert owner.execute(WRITES["RestockProduct"].happened).fetchone() == (0,)
 
 
-async def test_of_two_thousand_restocks_at_once_each_is_answered_and_the_answer_is_true(world: World) -> None:
+async def test_each_of_two_thousand_concurrent_restocks_is_answered_truthfully(world: World) -> None:
     await world.tracked("busy", 0)
 
     def one(number: int) -> Awaitable[Any]:
