@@ -47,7 +47,11 @@ BODIES: list[tuple[str, object, str]] = [
     ("/orders", with_item(price="-Infinity"), "items[0].price: must be 0 to"),
     ("/orders", with_item(price=1e300), "items[0].price: must be 0 to"),
     ("/orders", without("price"), "items[0].price: is required"),
-    ("/orders", {**ORDER, "items": [{**ITEM, "quantity": 10**6, "price": 10**7}]}, "items: must have a total of at most"),
+    (
+        "/orders",
+        {**ORDER, "items": [{**ITEM, "quantity": 10**6, "price": 10**7}]},
+        "items: must have a total of at most",
+    ),
     ("/orders", with_item(productId="no-such-product"), 'items[0].productId: no product "no-such-product"'),
     ("/orders", with_item(productId=""), "items[0].productId: must have"),
     ("/orders", with_item(productId="p1; DROP TABLE orders"), "items[0].productId: must have"),
