@@ -15,7 +15,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 
 from cli.app import COMMANDS
 from cli.settings import all_names
-from orders.domain.order import STEPS
+from orders.domain.order import TRANSITIONS
 from runtime.telemetry.metrics import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_the_diagram_has_the_transitions_of_the_code() -> None:
         for group in ElementTree.parse(DOCS / "images" / "order-states.svg").iter(f"{{{IMAGES}}}g")
     }
     name = Order.Status.Name
-    assert drawn == {(name(old), name(new), EventType.Name(event)) for (old, new), event in STEPS.items()}
+    assert drawn == {(name(old), name(new), EventType.Name(event)) for (old, new), event in TRANSITIONS.items()}
 
 
 def test_each_decision_has_the_form_of_the_template_and_is_listed() -> None:
