@@ -29,7 +29,7 @@ WITH claimed AS (
 ) SELECT count(*) FROM claimed;
 
 -- name: look_and_claim
--- Looks requests up in the other partitions and claims them in the present one, as orders/queries.sql does.
+-- Looks requests up in the other partitions and claims them in the present one, as orders/store/queries.sql does.
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(%(customer_ids)s::text[], %(request_ids)s::text[], %(fingerprints)s::bytea[], %(order_ids)s::uuid[])
         AS i (customer_id, request_id, fingerprint, order_id)

@@ -107,7 +107,7 @@ def test_a_publisher_that_may_not_read_the_limit_finds_a_batch_size_that_fits(
 
 
 @pytest.mark.parametrize("limit", ["known", "lowered"])
-def test_only_an_event_rejected_alone_is_dead_and_later_events_of_its_order_wait(
+def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
     settings: PublisherSettings, publisher_dsn: str, broker: Kafka, writer: psycopg.Connection, log: Log, limit: str
 ) -> None:
     big, *others = in_shard(3, 40)

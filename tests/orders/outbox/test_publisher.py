@@ -83,7 +83,7 @@ with psycopg.connect(settings.orders_dsn.get_secret_value(), **connection_option
 """
 
 
-def test_a_publisher_killed_between_acknowledgement_and_mark_leaves_duplicates_and_no_gap(
+def test_a_publisher_killed_before_marking_leaves_duplicates_and_no_gap(
     publisher: Publisher, settings: PublisherSettings, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     orders = order_ids(20)

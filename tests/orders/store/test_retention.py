@@ -286,7 +286,7 @@ async def test_counts_of_stopped_processes_are_merged_into_one_row(owner: psycop
     assert owner.execute("SELECT count(*), sum(orders), sum(published) FROM progress").fetchone() == (3, 60, 21)
 
 
-async def test_idempotency_keys_stored_before_the_partitions_are_found_after_the_upgrade(
+async def test_idempotency_keys_from_before_the_partitions_are_found(
     postgres: Postgres, tmp_path: Path, run_folder: Path
 ) -> None:
     dsn = fresh_database(postgres, "upgraded")

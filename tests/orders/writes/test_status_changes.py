@@ -153,7 +153,7 @@ async def waiting(world: World, number: int) -> None:
     assert await world.stock("t") == (0, number)
 
 
-async def test_concurrent_orders_cancellations_and_restocks_of_two_processes_lose_no_unit(
+async def test_concurrent_changes_of_stock_by_two_processes_lose_no_unit(
     world: World, orders_dsn: str, run_folder: Path
 ) -> None:
     products, dice = ["x", "y", "z"], random.Random(5)

@@ -139,7 +139,7 @@ async def subject(world: World, write: Write) -> str:
 
 
 @pytest.mark.parametrize(("write", "matches", "after", "reason", "happens"), MATRIX)
-async def test_the_result_of_a_broken_write_is_true_and_a_retry_applies_it_once(
+async def test_a_broken_write_has_a_true_result_and_a_retry_applies_it_once(
     proxied: World,
     proxy: PostgresProxy,
     owner: psycopg.Connection,
