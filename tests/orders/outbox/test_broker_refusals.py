@@ -126,7 +126,7 @@ def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
             assert arrived(log) == {big: [1]} | {order_id: [1, 2, 3] for order_id in others}
             (dead,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
             assert "size too large" in dead.cause
-            assert "the topic takes 10,000" in dead.cause
+            assert "the topic allows 10,000" in dead.cause
         assert admin.retry(publisher_dsn, [ids[1]]) == [ids[1]]
         publish_all(publisher)
     assert sequences(log(), big) == [1, 2, 3]
