@@ -102,7 +102,7 @@ async def test_a_restock_releases_hundreds_of_backorders_before_it_answers_and_t
     assert await world.value("SELECT release_from FROM product WHERE product_id = 't'") is None
 
 
-async def test_a_release_interrupted_by_a_crash_is_continued_by_another_process(
+async def test_another_process_continues_a_release_after_a_crash(
     world: World, monkeypatch: pytest.MonkeyPatch, orders_dsn: str, run_folder: Path
 ) -> None:
     await waiting(world, 700)
