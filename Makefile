@@ -89,7 +89,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 
 docs: setup ## build the documentation site into build/site, with every link and anchor checked
 	$(MKDOCS)
-	@echo "open build/site/index.html"
+	@echo "open build/site/index.html; with search: $(BIN)/python -m http.server -d build/site 8000"
 
 gen: setup ## generate gen/ from proto/, the blocking Python client, and the reference pages of docs/
 	$(BIN)/python proto/generate.py
