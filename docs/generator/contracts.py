@@ -13,7 +13,7 @@ from generator.markdown import anchor, head, table, wrapped
 INTRO = """\
 gRPC, gRPC-Web and REST share one port. `/docs` of a running stack shows the same with forms to try it,
 `/openapi.json` and `/descriptor.binpb` are the machine-readable forms. What holds for every REST call is in
-[REST](rest.md). JSON names are the field names in camelCase.
+[REST](rest.md). JSON names are the field names in camelCase unless stated otherwise.
 """
 
 
@@ -49,7 +49,7 @@ def method_row(method: Method, contracts: Contracts) -> tuple[str, ...]:
 def message_part(message: Message, contracts: Contracts) -> str:
     """Return a message with its fields."""
     rows = [
-        (field.descriptor.number, f"`{field.descriptor.name}`", type_of(field, contracts), field.text)
+        (field.descriptor.number, name_of(field), type_of(field, contracts), field.text)
         for field in message.fields
     ]
     body = table(("number", "field", "type", "meaning"), rows) if rows else "It has no fields.\n"
@@ -60,6 +60,13 @@ def enum_part(enum: Enum) -> str:
     """Return an enum with its values."""
     rows = [(f"`{name}`", prose(comment)) for name, comment in enum.values]
     return f"### {enum.full_name}\n\n{wrapped(prose(enum.comment))}\n\n{table(('value', 'meaning'), rows)}"
+
+
+def name_of(field: Field) -> str:
+    """Return the name of a field, with its JSON name if that is not the name in camelCase."""
+    name, json_name = field.descriptor.name, field.descriptor.json_name
+    camel_case = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
+    return f"`{name}`" if json_name == camel_case else f"`{name}`, in JSON `{json_name}`"
 
 
 def type_of(field: Field, contracts: Contracts) -> str:

@@ -24,6 +24,7 @@ DESCRIPTORS = FileDescriptorSet.FromString((GENERATED / "descriptor.binpb").read
 PUBLIC = [file for file in DESCRIPTORS.file if file.package.startswith("ordermesh.")]
 OPENAPI = json.loads((GENERATED / "openapi.json").read_text())
 TYPESCRIPT = ROOT / "clients" / "typescript" / "src" / "gen"
+REFERENCE = ROOT / "docs" / "reference" / "contracts.md"
 CALLS = ROOT / "clients" / "python" / "ordermesh_client" / "calls.py"
 REPEATED = FieldDescriptor.LABEL_REPEATED
 # The client for Python sets it when it turns pages.
@@ -109,6 +110,17 @@ def given_by(form: dict[str, Any]) -> set[str]:
     if "$ref" in schema:
         schema = OPENAPI["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return {parameter["name"] for parameter in form["parameters"]} | set(schema.get("properties", {}))
+
+
+def test_the_reference_has_every_field() -> None:
+    sections = re.split(r"^### ", REFERENCE.read_text(), flags=re.MULTILINE)
+    found = {
+        section.split("\n", 1)[0]: set(re.findall(r"^\| \d+ \| `(\w+)`", section, flags=re.MULTILINE))
+        for section in sections
+    }
+    assert {name: found.get(name) for name in MESSAGES} == {
+        name: {field.name for field in made.field} for name, made in MESSAGES.items()
+    }
 
 
 def test_the_python_client_gives_every_field_of_a_request() -> None:
