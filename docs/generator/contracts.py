@@ -49,8 +49,7 @@ def method_row(method: Method, contracts: Contracts) -> tuple[str, ...]:
 def message_part(message: Message, contracts: Contracts) -> str:
     """Return a message with its fields."""
     rows = [
-        (field.descriptor.number, name_of(field), type_of(field, contracts), field.text)
-        for field in message.fields
+        (field.descriptor.number, name_of(field), type_of(field, contracts), field.text) for field in message.fields
     ]
     body = table(("number", "field", "type", "meaning"), rows) if rows else "It has no fields.\n"
     return f"### {message.full_name}\n\n{wrapped(prose(message.comment))}\n\n{body}".replace("\n\n\n\n", "\n\n")
