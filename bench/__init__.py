@@ -1,1 +1,1 @@
-"""Measures the platform: peaks, latencies, stages and levers, always beside a bare pipeline of the same run."""
+"""Benchmarks: peaks, latencies, stages and levers, compared with a bare pipeline in the same run."""

@@ -1,4 +1,4 @@
-"""The command `python -m bench`: measures, writes one result file, and draws it."""
+"""The command `python -m bench`: runs suites, writes a result file, and draws charts."""
 
 from __future__ import annotations
 
@@ -31,35 +31,37 @@ QUICK = Plan(
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line may say."""
+    """Return the parser of the command line."""
     found = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    found.add_argument("suites", nargs="*", metavar="PART", help=f"of {', '.join(SUITES)} (default: all)")
-    found.add_argument("--name", default="all", help="of the result file (default all)")
-    found.add_argument("--quick", action="store_true", help="seconds instead of minutes: proves the code, not a figure")
+    found.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
+    found.add_argument("--name", default="all", help="name of the result file (default: all)")
+    found.add_argument("--quick", action="store_true", help="short runs that only test the code")
     found.add_argument("--check", action="store_true", help="compare the peaks with the committed baseline")
-    found.add_argument("--save-baseline", metavar="FILE", type=Path, help="make this result the baseline and stop")
-    found.add_argument("--draw", metavar="FILE", type=Path, help="summarise and draw this result again and stop")
+    found.add_argument("--save-baseline", metavar="FILE", type=Path, help="save this result as the baseline and exit")
+    found.add_argument(
+        "--draw", metavar="FILE", type=Path, help="write summary and charts of this result again and exit"
+    )
     return found
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the command line says and return the exit code."""
+    """Run the command and return the exit code."""
     given = parser().parse_args(argv)
     unknown = [name for name in given.suites if name not in SUITES]
     if unknown:
-        print(f"python -m bench: no part {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
+        print(f"python -m bench: unknown suite {unknown[0]!r}; suites are {', '.join(SUITES)}", file=sys.stderr)
         return ExitCode.USAGE
     if given.save_baseline:
         baseline_check.save(read(given.save_baseline))
         return ExitCode.OK
     if given.draw:
-        tell(read(given.draw))
+        report(read(given.draw))
         return ExitCode.OK
     return measure(given)
 
 
 def measure(given: argparse.Namespace) -> int:
-    """Run the parts and tell what came out; a part that fails does not take the others with it."""
+    """Run the suites and report; a failed suite does not stop the others."""
     try:
         h2load.program()
     except h2load.ClientMissing as error:
@@ -68,17 +70,17 @@ def measure(given: argparse.Namespace) -> int:
     plan, result = QUICK if given.quick else Plan(), begin(given.name)
     for name in given.suites or (["peaks"] if given.check else list(SUITES)):
         print(f"--- {name}", flush=True)
-        with selection.noted(result, name):
+        with selection.problems_recorded(result, name):
             SUITES[name](result, plan)
         result.write()
-    tell(result)
+    report(result)
     if given.check:
         print("\n".join(baseline_check.report(baseline_check.compare(result))))
     return ExitCode.OK
 
 
-def tell(result: Result) -> None:
-    """Write the file, the summary beside it, and the plots where matplotlib is installed."""
+def report(result: Result) -> None:
+    """Write the summary, and the charts if matplotlib is installed."""
     path = result.path
     text = markdown(result)
     path.with_suffix(".md").write_text(text)
@@ -86,7 +88,7 @@ def tell(result: Result) -> None:
     try:
         from bench.report import plots
     except ImportError:
-        print("no plots: pip install matplotlib")
+        print("charts skipped: matplotlib is not installed")
         return
     for drawn in plots.draw(result, path.with_suffix("")):
         print(drawn)

@@ -1,4 +1,4 @@
-"""What it costs to find out that a request_id is new, in one table or in partitions: `python -m bench.request_ids`."""
+"""The cost of checking that a request_id is new, in one table or in partitions: `python -m bench.request_ids`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from stack.servers.postgres import Postgres
 
 SQL = Queries("bench", "request_ids.sql")
 ROWS, BATCH, BATCHES, ROUNDS = 700_000, 20, 100, 12
-# How many partitions hold the seven days of before, beside the present one and the next.
-WAYS = {"one table": 0, "partitions of a day": 7, "three partitions": 3, "partitions of seven days": 1}
+# Number of partitions for the past seven days, in addition to the current one and the next.
+LAYOUTS = {"one table": 0, "partitions of a day": 7, "three partitions": 3, "partitions of seven days": 1}
 
 
 @contextlib.contextmanager
 def database() -> Iterator[psycopg.Connection[Any]]:
-    """Run a PostgreSQL and return a connection like a writer's."""
+    """Run PostgreSQL and yield a connection with the options of a writer."""
     with temporary_home() as home:
         state = StateFolder(home)
         log, credentials = LogFile(state.logs / "postgres.log"), load_or_create(state.credentials)
@@ -45,21 +45,21 @@ def database() -> Iterator[psycopg.Connection[Any]]:
             server.stop()
 
 
-def query(name: str, **words: Any) -> sql.Composed:
-    """Return a query with its words: a table's name as an identifier, a number as it is."""
+def query(name: str, **values: Any) -> sql.Composed:
+    """Return a query with values inserted: strings as identifiers, numbers as literals."""
     literals = {
-        key: sql.Identifier(word) if isinstance(word, str) else sql.Literal(word) for key, word in words.items()
+        key: sql.Identifier(value) if isinstance(value, str) else sql.Literal(value) for key, value in values.items()
     }
     return sql.SQL(getattr(SQL, name)).format(**literals)
 
 
 def fill(connection: psycopg.Connection[Any]) -> dict[str, sql.Composed]:
-    """Make and fill the tables; return the statement that claims in each."""
+    """Create and fill the tables; return the claiming statement for each layout."""
     connection.execute(SQL.request)
     connection.execute(SQL.plain)
     connection.execute(query("fill", table="request_plain", day=0, rows=ROWS))
     statements = {"one table": query("claim", table="request_plain")}
-    for way, parts in WAYS.items():
+    for way, parts in LAYOUTS.items():
         if parts:
             table = f"request_{parts}"
             connection.execute(query("partitioned", table=table))
@@ -73,12 +73,12 @@ def fill(connection: psycopg.Connection[Any]) -> dict[str, sql.Composed]:
 
 
 def cpu_us(pid: int) -> float:
-    """Return the time that a process has run."""
+    """Return the CPU time of a process in microseconds."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
 
 
 def measure(connection: psycopg.Connection[Any], statement: sql.Composed) -> float:
-    """Return the backend's CPU µs a request, all of them new."""
+    """Return the CPU time of the backend in µs per request, for new requests."""
     batches = [
         {
             "customer_ids": [f"cust-{random.randrange(5000)}" for _ in range(BATCH)],
@@ -95,7 +95,7 @@ def measure(connection: psycopg.Connection[Any], statement: sql.Composed) -> flo
 
 
 def deletion(connection: psycopg.Connection[Any]) -> float:
-    """Return the backend's CPU µs to delete a row and vacuum after it."""
+    """Return the CPU time of the backend in µs per deleted row, including vacuum."""
     before, deleted = cpu_us(connection.info.backend_pid), 0
     for _ in range(20):
         deleted += connection.execute(SQL.forget).rowcount
@@ -104,20 +104,20 @@ def deletion(connection: psycopg.Connection[Any]) -> float:
 
 
 def main() -> Sequence[str]:
-    """Measure each way in turn, round after round, and return the lines of a table."""
+    """Measure the layouts in turn, in several rounds, and return the lines of a table."""
     with database() as connection:
         statements = fill(connection)
         runs: dict[str, list[float]] = {way: [] for way in statements}
-        # The first round warms up.
+        # The first round is the warm-up.
         for _ in range(1 + ROUNDS):
             for way, statement in statements.items():
                 runs[way].append(measure(connection, statement))
         base = statistics.median(runs["one table"][1:])
-        lines = ["| | CPU µs per request | against one table |", "|---|---|---|"]
+        lines = ["| | CPU µs per request | ratio to one table |", "|---|---|---|"]
         for way, found in runs.items():
             median = statistics.median(found[1:])
             lines.append(f"| {way} | {median:.1f} | {median / base:.2f} |")
-        lines.append(f"| to delete a row of one table | {deletion(connection):.1f} | |")
+        lines.append(f"| delete a row of one table | {deletion(connection):.1f} | |")
     return lines
 
 

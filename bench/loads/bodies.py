@@ -1,4 +1,4 @@
-"""The orders that a closed-model client sends: always the same one, without request_id, so that each is a new order."""
+"""The request bodies of closed-model loads: always the same order, without request_id, so that each call is new."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER = {
 
 
 def rest_body() -> bytes:
-    """Return the order as the README sends it."""
+    """Return the order as JSON, as in the README."""
     return json.dumps(ORDER, separators=(",", ":")).encode()
 
 
@@ -37,5 +37,5 @@ def batch_body(size: int) -> bytes:
 
 
 def framed(message: bytes) -> bytes:
-    """Put a message into gRPC's frame: not compressed, its length, its bytes."""
+    """Return a message in an uncompressed gRPC frame."""
     return struct.pack(">BI", 0, len(message)) + message

@@ -1,4 +1,4 @@
-"""The closed-model loads: what h2load sends, over which protocol, how many calls at a time."""
+"""The closed-model loads: requests, protocols, and the number of concurrent calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Load:
-    """One kind of call; `connections` times `streams` of them are in flight."""
+    """A load of identical calls; `connections` times `streams` are in flight."""
 
     name: str
     path: str
@@ -41,7 +41,7 @@ BATCHES = Load(
     f"{SERVICE}/BatchCreateOrders",
     lambda: bodies.batch_body(BATCH),
     GRPC_HEADERS,
-    # Four batches are within what one process admits (ORDERMESH_ORDERS_MAX_IN_FLIGHT): none is refused.
+    # Four batches are within the admission limit of a process (ORDERMESH_ORDERS_MAX_IN_FLIGHT): none is refused.
     connections=2,
     streams=2,
     orders_per_call=BATCH,

@@ -1,4 +1,4 @@
-"""Runs h2load, a native HTTP client with a closed model, and reads what it says."""
+"""Runs h2load, a native closed-model HTTP client, and parses its output."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHARES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p99_9": 0.999}
 
 
 class ClientMissing(Exception):
-    """h2load is not installed; the message says where it comes from."""
+    """h2load is not installed; the message names its package."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What h2load saw: calls with an answer of 2xx, all others, the latencies of both, and its own CPU time."""
+    """The result of h2load: calls with status 2xx, other calls, latencies of both, and its CPU time."""
 
     calls: int
     refused: int
@@ -33,7 +33,7 @@ class Answers:
 
 
 def run(load: Load, port: int, calls: int, per_connection_per_second: int = 0) -> Answers:
-    """Make a number of calls and block until each is answered; with a rate they are paced. Raises ClientMissing."""
+    """Make a number of calls, at a rate if given, and wait for the answers. Raises ClientMissing."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         body, log = Path(folder) / "body", Path(folder) / "log"
         body.write_bytes(load.body())
@@ -43,7 +43,7 @@ def run(load: Load, port: int, calls: int, per_connection_per_second: int = 0) -
         before = os.times()
         output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
         after = os.times()
-        # Only this child ended in between.
+        # No other child ended in between.
         spent = after.children_user + after.children_system - before.children_user - before.children_system
         return read(output, log.read_text(), calls, round(spent * 1e6))
 
@@ -52,12 +52,12 @@ def program() -> str:
     """Return the path of h2load. Raises ClientMissing."""
     found = shutil.which("h2load")
     if found is None:
-        raise ClientMissing("h2load is missing: it is in the package nghttp2-client")
+        raise ClientMissing("h2load is not installed: install the package nghttp2-client")
     return found
 
 
 def options(load: Load, calls: int, body: Path, log: Path) -> list[str]:
-    """Return h2load's options for a load."""
+    """Return the options of h2load for a load."""
     in_flight = min(load.connections, calls)
     words = ["-n", str(calls), "-c", str(in_flight), "-m", str(load.streams), "-d", str(body), f"--log-file={log}"]
     words += [word for header in load.headers for word in ("-H", header)]
@@ -65,7 +65,7 @@ def options(load: Load, calls: int, body: Path, log: Path) -> list[str]:
 
 
 def read(output: str, log: str, calls: int, cpu_us: int) -> Answers:
-    """Return what the output and the log of a run say."""
+    """Parse the output and the log of a run."""
     good = GOOD.search(output)
     answered = int(good[1]) if good else 0
     rows = [(int(start), int(status), int(took)) for start, status, took in map(str.split, log.splitlines())]
@@ -76,7 +76,7 @@ def read(output: str, log: str, calls: int, cpu_us: int) -> Answers:
 
 
 def percentiles_ms(ordered_us: list[int]) -> dict[str, float]:
-    """Return percentiles of ordered microseconds in milliseconds; empty without any."""
+    """Return percentiles in milliseconds of sorted microseconds; empty without values."""
     if not ordered_us:
         return {}
     last = len(ordered_us) - 1

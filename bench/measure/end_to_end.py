@@ -1,4 +1,4 @@
-"""Peaks from end to end: a closed model sends, and the clock runs until the last order is counted."""
+"""End-to-end peaks: a closed model sends, and time is measured until the last order is counted."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Run:
 
     @property
     def reconciled(self) -> bool:
-        """Whether every order that was acknowledged is stored and counted, and no other."""
+        """Whether exactly the acknowledged orders are stored and counted."""
         return self.orders == self.stored == self.counted
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields and the verdict."""
+        """Return the fields and `reconciled`."""
         return {**asdict(self), "reconciled": self.reconciled}
 
 
 def peak(subject: Subject, load: Load, seconds: float) -> Run:
-    """Warm up, find the pace, then send for about `seconds` and measure until everything is counted."""
+    """Warm up, calibrate the rate, send for about `seconds`, and measure until all orders are counted."""
     checkpoint(subject)
     first = h2load.run(load, subject.port, WARM_UP_CALLS)
     calls = max(WARM_UP_CALLS, round(first.calls / max(first.seconds, 0.01) * CALIBRATION_SECONDS))
@@ -64,12 +64,12 @@ def peak(subject: Subject, load: Load, seconds: float) -> Run:
 
 
 def checkpoint(subject: Subject) -> None:
-    """Make a checkpoint, so that the run does not meet one; the warm-up pays for the whole pages that follow it."""
+    """Force a checkpoint, so that none occurs in the run; the warm-up pays for full-page writes after it."""
     subject.wal_bytes.connection.execute(SQL.checkpoint)
 
 
 def measured(subject: Subject, load: Load, calls: int) -> Run:
-    """Send a number of calls; the costs are those from the first call until the last order is counted."""
+    """Send a number of calls; costs are measured from the first call until the last order is counted."""
     stored, counted, wal = subject.stored(), subject.counted(), subject.wal_bytes()
     before = accounting.mark(subject.roots)
     with Sampler(subject) as sampler:
@@ -104,7 +104,7 @@ def measured(subject: Subject, load: Load, calls: int) -> Run:
 
 
 class Sampler:
-    """Notes how many orders are stored and counted, a few times a second, while it is entered."""
+    """Samples the numbers of stored and counted orders several times a second while it is active."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -113,12 +113,12 @@ class Sampler:
         self.points: list[tuple[float, int, int]] = []
 
     def __enter__(self) -> Sampler:
-        """Begin."""
+        """Start sampling."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop sampling."""
         self._stop.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Runs at a fixed rate: our load generator keeps its schedule, and the costs are those while orders come in."""
+"""Fixed-rate runs with the load generator; costs are measured while orders arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARES = ("p50", "p90", "p99", "p99_9")
 
 @dataclass(frozen=True)
 class Sample:
-    """How far the pipeline was at a time, and now and then what it had used."""
+    """Stored and counted orders at a time, in some samples with the cost so far."""
 
     seconds: float
     stored: int
@@ -58,7 +58,7 @@ class OpenRun:
 
 
 def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str, str], seconds: float) -> OpenRun:
-    """Send by the load generator, its shape such as ("--rate", "1000"), and follow the pipeline meanwhile."""
+    """Run the load generator with a shape such as ("--rate", "1000"), and sample the pipeline meanwhile."""
     accounting.await_quiet(subject.roots)
     began, stored, wal = time.time(), subject.stored(), subject.wal_bytes()
     follower = Follower(subject)
@@ -86,7 +86,7 @@ def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str
 
 
 def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -> dict[str, Any]:
-    """Run the load generator and return its result; its exit code is a part of that."""
+    """Run the load generator and return its result, which includes its exit code."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         output = Path(folder) / "result.json"
         words = ["--target", f"http://127.0.0.1:{port}", "--protocol", protocol, *shape, "--duration", f"{seconds}s"]
@@ -97,14 +97,14 @@ def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -
 
 
 def percentiles(connection: psycopg.Connection[Any], query: Any, since: float) -> dict[str, float]:
-    """Return percentiles that a database computes, in milliseconds; empty when nothing happened."""
+    """Return percentiles in milliseconds from a database query; empty without events."""
     row = connection.execute(query, {"since": since}).fetchone()
     return {name: round(float(ms), 2) for name, ms in zip(SHARES, row[0], strict=True)} if row and row[0] else {}
 
 
 @dataclass(frozen=True)
 class Sending:
-    """The time between two costs while orders came in."""
+    """The interval between two costs while orders arrived."""
 
     before: Cost
     after: Cost
@@ -113,12 +113,12 @@ class Sending:
 
     @property
     def cpu_us(self) -> dict[str, int]:
-        """What each group used in it."""
+        """CPU time by process group in the interval, in microseconds."""
         return self.after.since(self.before)
 
 
 def while_sending(samples: list[Sample]) -> Sending:
-    """Return the time between the first and the last cost during which orders came in."""
+    """Return the interval between the first and the last cost while orders arrived."""
     costs = [(sample, sample.cost) for sample in samples if sample.cost is not None]
     first = next((n for n, (sample, _) in enumerate(costs) if sample.stored > 0), 0)
     end = costs[-1][0].stored
@@ -128,7 +128,7 @@ def while_sending(samples: list[Sample]) -> Sending:
 
 
 class Follower:
-    """Samples a pipeline on a thread until it is finished."""
+    """Samples a pipeline in a thread until `finish`."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject

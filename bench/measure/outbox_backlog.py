@@ -1,4 +1,4 @@
-"""Fills the outbox with events that were never asked for, so that a stage can be measured alone."""
+"""Fills the outbox with events, so that a stage can be measured alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-00"
 
 
 def fill(admin_dsn: str, count: int) -> None:
-    """Put a number of ORDER_CREATED events into the outbox."""
+    """Insert a number of ORDER_CREATED events into the outbox."""
     with psycopg.connect(make_conninfo(admin_dsn, dbname="orders"), autocommit=True) as connection:
         with connection.cursor() as cursor, cursor.copy(SQL.copy_outbox) as copy:
             for line in lines(count):
@@ -31,7 +31,7 @@ def fill(admin_dsn: str, count: int) -> None:
 
 
 def lines(count: int) -> Iterator[str]:
-    """Yield rows of the outbox as COPY reads them; encoding one event and giving it other ids is fast."""
+    """Yield rows of the outbox for COPY; one event is encoded, then copied with other ids, which is fast."""
     order = validation.new_order(bodies.order(), TRACEPARENT, None)
     now_us = time.time_ns() // 1000
     event = events.order_created(EVENT_ID, ORDER_ID, order, CREATED, now_us)

@@ -1,4 +1,4 @@
-"""Stages alone: a publisher that drains an outbox, a worker that counts a log, and the handler's own work."""
+"""Single stages: a publisher that drains an outbox, a worker that counts a log, and the work of the handler."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HANDLER_BATCH = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage did alone; figures are from its first batch to its last."""
+    """The result of a single stage, from its first batch to its last."""
 
     stage: str
     events: int
@@ -40,7 +40,7 @@ class Stage:
     cpu_us_per_event: dict[str, float]
     settings: dict[str, Any]
     cores_elsewhere: float = 0.0
-    # The stage of the product that does the same work.
+    # The stage of the product that it is compared with.
     beside: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Stage:
 
 
 def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1000) -> Iterator[Stage]:
-    """Yield the publisher draining a full outbox, then the workers counting what it published."""
+    """Yield the publisher draining a full outbox, then the workers counting the published events."""
     env = {"ORDERMESH_PUBLISHER_BATCH_EVENTS": str(batch_events)}
     with running_servers(env, processor_workers=workers) as servers, prepared(servers) as (orders, analytics):
         outbox_backlog.fill(servers.context.admin_dsn, events)
@@ -63,7 +63,7 @@ def publisher_and_worker(events: int, *, workers: int = 1, batch_events: int = 1
 
 @contextmanager
 def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycopg.Connection[Any]]]:
-    """Make databases, tables and topics, and connect to both databases."""
+    """Create databases, tables and topics, and connect to both databases."""
     for component in components.startup_tasks(servers.context):
         servers.component(component)
     admin = servers.context.admin_dsn
@@ -74,7 +74,7 @@ def prepared(servers: Servers) -> Iterator[tuple[psycopg.Connection[Any], psycop
 def drained(
     servers: Servers, component: Component, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any]
 ) -> Stage:
-    """Start a component and follow it until it has done all events."""
+    """Start a component and measure it until it has processed all events."""
     servers.component(component)
     return followed(servers.roots, done, events, stage, settings)
 
@@ -82,7 +82,7 @@ def drained(
 def followed(
     roots: Roots, done: Callable[[], int], events: int, stage: str, settings: dict[str, Any], *, beside: str = ""
 ) -> Stage:
-    """Measure from the first batch that is done until all are; raise NotDrained when that takes too long."""
+    """Measure from the first processed batch to the last. Raises NotDrained after DRAIN_SECONDS."""
     deadline = time.monotonic() + DRAIN_SECONDS
 
     def wait(for_events: int) -> int:
@@ -105,7 +105,7 @@ def followed(
 
 
 def handler() -> Stage:
-    """Measure what the handler does for an order besides waiting: check it, encode its event, write its parameters."""
+    """Measure the CPU work of the handler: validate an order, encode its event, build the parameters."""
     request = bodies.order()
     gc.collect()
     began, began_cpu = time.perf_counter(), time.process_time()

@@ -1,1 +1,1 @@
-"""What is measured: a pipeline behind a port, its servers, and the cost of its processes."""
+"""The subjects of measurements: pipelines behind a port, their servers, and the cost of their processes."""

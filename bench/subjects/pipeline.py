@@ -1,4 +1,4 @@
-"""What is measured: a pipeline behind a port, its processes by group, and how many orders are stored and counted."""
+"""A pipeline to measure: its port, its processes by group, and the numbers of stored and counted orders."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ GROUPS = {
 
 
 class NotDrained(Exception):
-    """Events were lost or are late; the message says how many."""
+    """Not all orders were counted in time; the message has the numbers."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A number that a database tells."""
+    """A number from a database query."""
 
     connection: psycopg.Connection[Any]
     query: LiteralString
 
     def __call__(self) -> int:
-        """Ask for the number."""
+        """Return the number."""
         row = self.connection.execute(self.query).fetchone()
         return int(row[0]) if row else 0
 
@@ -60,7 +60,7 @@ class Subject:
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def drain(self, orders: int) -> None:
-        """Block until this many are counted; raise NotDrained when they are not in time."""
+        """Wait until this many orders are counted. Raises NotDrained after DRAIN_SECONDS."""
         deadline = time.monotonic() + DRAIN_SECONDS
         while (counted := self.counted()) < orders:
             if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ class Subject:
 
 @contextlib.contextmanager
 def product(name: str = "product", *, env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Subject]:
-    """Run the whole platform with the settings that are on by default, and others where they are given."""
+    """Run the whole platform with default settings, except those given."""
     with (
         running_stack(None, env=env, on_state_change=lambda _: None, **settings) as running,
         probes(running) as subject_of,
@@ -90,14 +90,14 @@ def probes(running: RunningStack) -> Iterator[ProductProbes]:
 
 @dataclass(frozen=True)
 class ProductProbes:
-    """Makes subjects of one running platform, which may have several front doors."""
+    """Creates subjects of a running platform, which may have several front proxies."""
 
     running: RunningStack
     orders: psycopg.Connection[Any]
     analytics: psycopg.Connection[Any]
 
     def __call__(self, name: str, port: int, envoy_pid: int | None = None) -> Subject:
-        """Return the platform behind a port; another Envoy than its own can stand there."""
+        """Return the platform behind a port, which may be that of another Envoy."""
         pids = {group: [self.running.pid(component)] for group, component in GROUPS.items()}
         if envoy_pid is not None:
             pids["envoy"] = [envoy_pid]

@@ -1,4 +1,4 @@
-"""The servers that bare pipelines and peers share with the product, started the same way: PostgreSQL, Kafka, Envoy."""
+"""The servers of bare pipelines and peers, started as for the product: PostgreSQL, Kafka, Envoy."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Servers:
-    """A PostgreSQL and a Kafka of their own, and what is started beside them."""
+    """PostgreSQL and Kafka for one subject, and the processes that are started with them."""
 
     context: StackContext
     roots: dict[str, list[int]]
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def database(self, name: str, statement: bytes) -> str:
-        """Make a database with tables and return its DSN."""
+        """Create a database with tables and return its DSN."""
         with psycopg.connect(self.context.admin_dsn, autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
         dsn = make_conninfo(self.context.admin_dsn, dbname=name)
@@ -55,12 +55,12 @@ class Servers:
         return dsn
 
     def topic(self, name: str) -> None:
-        """Make a topic."""
+        """Create a topic."""
         admin = AdminClient({"bootstrap.servers": self.context.settings.bootstrap})
         admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result()
 
     def python(self, group: str, words: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
-        """Start a Python process as part of a group and return its id; it ends with us."""
+        """Start a Python process in a group and return its process id; it is stopped at the end."""
         command = Command(group, [python, *words], {**inherited_env(), "PYTHONPATH": str(ROOT), **env})
         process = Process(command, LogFile(self.context.state.logs / f"{group}.log"))
         process.start()
@@ -70,7 +70,7 @@ class Servers:
         return pid
 
     def component(self, component: Component) -> None:
-        """Start a part of the product and wait until it is ready."""
+        """Start a component of the product and wait until it is ready."""
         runner = component.runner
         self.held.callback(runner.stop)
         runner.start()
@@ -91,7 +91,7 @@ class Servers:
 
 @contextlib.contextmanager
 def running_servers(env: Mapping[str, str] | None = None, **settings: object) -> Iterator[Servers]:
-    """Start PostgreSQL and Kafka with the settings of the product, or others where they are given."""
+    """Start PostgreSQL and Kafka with the settings of the product, except those given."""
     with contextlib.ExitStack() as held:
         state = StateFolder(held.enter_context(temporary_home()))
         held.enter_context(state.locked())
@@ -106,7 +106,7 @@ def running_servers(env: Mapping[str, str] | None = None, **settings: object) ->
 
 
 def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
-    """Return an Envoy with a transcoder and a local limit in front of gRPC sockets, and nothing else."""
+    """Return the configuration of an Envoy with only a transcoder and a rate limit in front of gRPC sockets."""
     manager = {
         "@type": f"type.googleapis.com/{MANAGER}",
         "stat_prefix": "front",
@@ -131,7 +131,7 @@ def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
         "name": "orders",
         "type": "STATIC",
         "lb_policy": "LEAST_REQUEST",
-        # Above what any load has in flight: the bare front refuses nothing.
+        # Above the calls in flight of any load, so that nothing is refused.
         "circuit_breakers": {"thresholds": [dict.fromkeys(NO_LIMITS, 1_000_000)]},
         "load_assignment": {
             "cluster_name": "orders",

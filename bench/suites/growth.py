@@ -1,4 +1,4 @@
-"""Cost as work grows: larger orders, a larger backlog, an old snapshot; each figure should stay flat."""
+"""Cost of growing work: larger orders, larger backlogs, an old snapshot; the figures should stay constant."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Point:
 
 
 def load_of(items: int) -> Load:
-    """Return a load whose orders have a number of items."""
+    """Return a load of orders with a number of items."""
     request = CreateOrderRequest(customer_id="cust-123")
     for number in range(items):
         request.items.add(product_id=f"p{number % 1000 + 1}", quantity=1, price=10)
@@ -52,7 +52,7 @@ def load_of(items: int) -> Load:
 
 
 def items_per_order() -> Iterator[Point]:
-    """Yield the cost of an item in orders of growing size."""
+    """Yield the cost per item for orders of growing size."""
     with product() as subject:
         for items in ITEMS:
             load = load_of(items)
@@ -64,19 +64,19 @@ def items_per_order() -> Iterator[Point]:
 
 
 def after(done: Callable[[], int], before: int) -> Callable[[], int]:
-    """Return how much is done after a mark."""
+    """Return a function that counts from a starting value."""
     return lambda: done() - before
 
 
 def backlog(sizes: Sequence[int]) -> Iterator[Point]:
-    """Yield publisher and worker with backlogs of growing size."""
+    """Yield the cost of publisher and worker for backlogs of growing size."""
     for events in sizes:
         for stage in stages.publisher_and_worker(events):
             yield Point(f"backlog: {stage.stage}", events, stage.events_per_second, stage.cpu_us_per_event)
 
 
 def old_snapshot(events: int, seconds: float) -> Iterator[Point]:
-    """Yield the publisher, round after round, while another session holds the snapshot from before the first."""
+    """Yield the cost of the publisher in several rounds, while another session holds a snapshot from before them."""
     with contextlib.ExitStack() as held:
         servers = held.enter_context(running_servers())
         orders, _ = held.enter_context(stages.prepared(servers))

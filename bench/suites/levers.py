@@ -1,4 +1,4 @@
-"""What each lever is worth: the same load with and without it, in one run, as a ratio."""
+"""The effect of each lever: the same load with and without it, in one run, as a ratio."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENGINES: Mapping[Engine, str] = {
 
 @dataclass(frozen=True)
 class Lever:
-    """One measurement with a lever moved; `base` names the one that it is compared with."""
+    """A measurement with one setting changed; `base` names the measurement that it is compared with."""
 
     group: str
     lever: str
@@ -51,12 +51,12 @@ class Lever:
 
 
 def of_run(group: str, lever: str, base: str, run: Run) -> Lever:
-    """Return a run from end to end as a lever."""
+    """Return an end-to-end run as a lever."""
     return Lever(group, lever, base, run.load, run.orders_per_second, run.cpu_us_per_order)
 
 
 def all_levers(seconds: float, events: int) -> Iterator[Lever]:
-    """Yield every lever, group by group: some seconds each from end to end, some events each for stages alone."""
+    """Yield all levers by group; `seconds` is for end-to-end runs, `events` for single stages."""
     yield from envoy_filters(seconds)
     yield from processes(seconds)
     yield from group_commit(seconds)
@@ -65,7 +65,7 @@ def all_levers(seconds: float, events: int) -> Iterator[Lever]:
 
 
 def without_filters(*names: str) -> Cut:
-    """Return a cut that takes filters out."""
+    """Return a function that removes filters."""
 
     def cut(manager: Config) -> None:
         manager["http_filters"] = [one for one in manager["http_filters"] if one["name"] not in names]
@@ -74,12 +74,12 @@ def without_filters(*names: str) -> Cut:
 
 
 def without_access_log(manager: Config) -> None:
-    """Take the access log out."""
+    """Remove the access log."""
     manager["access_log"] = []
 
 
 def without_tracing(manager: Config) -> None:
-    """Take out all that makes and passes on trace ids."""
+    """Remove everything that generates and propagates trace ids."""
     for name in ("tracing", "early_header_mutation_extensions"):
         del manager[name]
     without_filters("envoy.filters.http.header_mutation")(manager)
@@ -96,7 +96,7 @@ CUTS: Mapping[str, Cut] = {
 
 
 def envoy_filters(seconds: float) -> Iterator[Lever]:
-    """Yield the costs of Envoys that lack one filter each, all of them in front of the same services."""
+    """Yield the costs of Envoys without one filter each, in front of the same services."""
     with running_stack() as running, probes(running) as subject_of:
         for load in (REST, GRPC):
             for lever, config in variants(running).items():
@@ -107,10 +107,10 @@ def envoy_filters(seconds: float) -> Iterator[Lever]:
 
 
 def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
-    """Return configurations by what they lack, as functions of their ports."""
+    """Return the configurations by what they lack, as functions of the ports."""
     found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(running, port, admin)}
     for name, cut in CUTS.items():
-        found[name] = lambda port, admin, cut=cut: trimmed(full(running, port, admin), cut)  # type: ignore[misc]  # one more parameter with a default
+        found[name] = lambda port, admin, cut=cut: trimmed(full(running, port, admin), cut)  # type: ignore[misc]  # an additional parameter with a default
     found["nothing but transcoder and limit"] = lambda port, admin: plain_front(
         port, admin, running.context.lane_sockets
     )
@@ -118,7 +118,7 @@ def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
 
 
 def full(running: RunningStack, port: int, admin_port: int) -> Config:
-    """Return the platform's own configuration on other ports."""
+    """Return the configuration of the platform on other ports."""
     context = running.context
     values = EnvoyValues.local(
         context.run_dir,
@@ -134,7 +134,7 @@ def full(running: RunningStack, port: int, admin_port: int) -> Config:
 
 
 def trimmed(config: Config, cut: Cut) -> Config:
-    """Return the configuration with its front listener cut."""
+    """Return the configuration with a change of the front listener applied."""
     listener = config["static_resources"]["listeners"][0]
     cut(listener["filter_chains"][0]["filters"][0]["typed_config"])
     return config
@@ -142,7 +142,7 @@ def trimmed(config: Config, cut: Cut) -> Config:
 
 @contextlib.contextmanager
 def another_envoy(running: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
-    """Run one more Envoy in front of a platform; gives its port and its process."""
+    """Run another Envoy in front of a platform; yield its port and process id."""
     port, admin_port = free_port(), free_port()
     path = running.context.state.home / f"envoy-{admin_port}.yaml"
     path.write_text(yaml.safe_dump(config(port, admin_port)))
@@ -156,7 +156,7 @@ def another_envoy(running: RunningStack, config: Callable[[int, int], Config]) -
 
 
 def processes(seconds: float) -> Iterator[Lever]:
-    """Yield the platform with other numbers of serving processes."""
+    """Yield the platform with different numbers of serving processes."""
     for count in (2, 1):
         with product(orders_processes=count) as subject:
             lever = f"{count} serving process" + ("es" if count > 1 else "")
@@ -180,7 +180,7 @@ def engines(seconds: float, load: Load = GRPC) -> Iterator[Lever]:
 
 
 def drains(events: int) -> Iterator[Lever]:
-    """Yield publishers with other batches, and other numbers of workers."""
+    """Yield publishers with different batch sizes, and different numbers of workers."""
     for size in BATCH_EVENTS:
         publisher, _ = stages.publisher_and_worker(events, batch_events=size)
         yield of_stage("publisher", f"batches of {size}", "batches of 1000", publisher)
@@ -190,5 +190,5 @@ def drains(events: int) -> Iterator[Lever]:
 
 
 def of_stage(group: str, lever: str, base: str, stage: stages.Stage) -> Lever:
-    """Return a stage alone as a lever."""
+    """Return a single stage as a lever."""
     return Lever(group, lever, base, stage.stage, stage.events_per_second, stage.cpu_us_per_event)

@@ -1,4 +1,4 @@
-"""Overload: three times what the platform can do, at a fixed rate; what it still does, and how fast it says no."""
+"""Overload: three times the peak rate; accepted orders, and the latency and cost of refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.subjects import accounting
 from bench.subjects.pipeline import product
 
 TIMES = 3
-# Over HTTP/2 both times; of the flood two thousand calls may be under way, far more than are admitted.
+# Both over HTTP/2; the flood has up to 2,048 calls in flight, far more than are admitted.
 CALM = replace(REST, name="rest over HTTP/2", connections=8, streams=24, http1=False)
 FLOOD = replace(CALM, name="flood", connections=64, streams=32)
 REFUSALS = 20_000
@@ -20,7 +20,7 @@ REFUSALS = 20_000
 
 @dataclass(frozen=True)
 class Overload:
-    """A flood beside the peak of the same platform: rates per second, latencies in milliseconds."""
+    """An overload run and the peak of the same platform: rates per second, latencies in milliseconds."""
 
     peak_per_second: float
     offered_per_second: float
@@ -31,7 +31,7 @@ class Overload:
     refused_ms: dict[str, float]
     generator_cores: float
     reconciled: bool
-    # The least that saying no can cost, by group: Envoy's rate limit refuses before anything else looks at the call.
+    # The minimum cost of a refusal by group: Envoy's rate limit refuses before any other processing.
     refusal_cpu_us: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Overload:
 
 
 def flood(seconds: float) -> Overload:
-    """Find the peak over REST, then offer three times as much for some seconds."""
+    """Measure the peak over REST, then offer three times as much for `seconds`."""
     refusal = refusal_cpu_us()
     with product() as subject:
         most = peak(subject, CALM, seconds).acknowledged_per_second
@@ -65,7 +65,7 @@ def flood(seconds: float) -> Overload:
 
 
 def refusal_cpu_us() -> dict[str, float]:
-    """Return what a refused call costs where all but one a second are refused by the rate limit."""
+    """Return the CPU time of a call that the rate limit refuses, in microseconds; one call per second passes."""
     with product(rate_limit_per_second=1) as subject:
         h2load.run(CALM, subject.port, REFUSALS // 10)
         before = accounting.mark(subject.roots)

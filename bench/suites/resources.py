@@ -1,4 +1,4 @@
-"""What the platform takes before it does anything: memory, and time from `up` to the first order."""
+"""Resources of the idle platform: memory, CPU, and the time from start to the first order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IDLE_SECONDS = 3.0
 
 
 def idle() -> dict[str, Any]:
-    """Start a platform whose programs were prepared before, give it one order, and see what it takes at rest."""
+    """Start a platform whose programs are installed, send one order, and measure the idle platform."""
     began = time.monotonic()
     with running_stack() as running, probes(running) as subject_of:
         subject = subject_of("product", running.context.settings.front_port)

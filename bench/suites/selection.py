@@ -1,4 +1,4 @@
-"""The parts of a benchmark, each of which adds to the result of a run."""
+"""The suites by name, each of which adds its measurements to the result of a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProc
 
 @dataclass(frozen=True)
 class Plan:
-    """How long each part takes."""
+    """The duration and size of each suite."""
 
     seconds: float = 3.0
     rounds: int = 4
@@ -45,7 +45,7 @@ class Plan:
 
 
 Suite = Callable[[Result, Plan], None]
-# The product and its yardstick, one after the other.
+# The product and the bare pipeline, in turn.
 SUBJECTS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {
     "product": (lambda: product(), (GRPC, REST, BATCHES)),
     "bare-native": (lambda: bare(Engine.NATIVE), (GRPC, REST, BATCHES)),
@@ -57,25 +57,25 @@ PEERS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[L
     "fastapi-queue": (pipelines.fastapi_queue, (REST,)),
     "grpcio-plain": (pipelines.grpcio, (GRPC, REST)),
 }
-# Peers are slower, and so get fewer of the events that a stage of the product gets.
+# Peers are slower, so their stages get a share of the events of the product's stages.
 PEER_EVENTS_SHARE = 0.02
 STEPS = (500, 1000, 1500, 2000, 2500, 3000)
 
 
 def peaks(result: Result, plan: Plan) -> None:
-    """Measure the peaks of the product and of the bare pipeline, on both engines, in rounds."""
+    """Measure the peaks of the product and the bare pipeline on both engines, in several rounds."""
     for _ in range(plan.rounds):
         for name, (run, loads) in SUBJECTS.items():
             measure_peaks(result, plan, name, run, loads, plan.seconds)
 
 
 def peers(result: Result, plan: Plan) -> None:
-    """Measure what a user would pick instead."""
-    with noted(result, "versions of peers"):
+    """Measure the alternatives built with other tools."""
+    with problems_recorded(result, "versions of peers"):
         result.versions |= environment.versions()
     for name, (run, loads) in PEERS.items():
         measure_peaks(result, plan, name, run, loads, plan.peer_seconds)
-    with noted(result, "stages of peers"):
+    with problems_recorded(result, "stages of peers"):
         add_stages(result, plan, peer_stages(round(plan.events * PEER_EVENTS_SHARE)))
 
 
@@ -87,44 +87,44 @@ def measure_peaks(
     loads: tuple[Load, ...],
     seconds: float,
 ) -> None:
-    """Measure one subject under its loads; the result tells when it fails."""
-    with noted(result, name), run() as subject:
+    """Measure a subject under its loads; a failure is recorded in the result."""
+    with problems_recorded(result, name), run() as subject:
         for load in loads:
             found = peak(subject, load, seconds)
             result.peaks.append(found.as_json())
-            doubt = "" if found.reconciled else ", NOT RECONCILED"
+            note = "" if found.reconciled else ", NOT RECONCILED"
             plan.say(
                 f"{name:15} {load.name:6} {found.orders_per_second:9,.0f} orders/s"
-                f" {found.cpu_us_per_order_total:7.0f} µs/order, others {found.cores_elsewhere:.2f} cores{doubt}"
+                f" {found.cpu_us_per_order_total:7.0f} µs/order, others {found.cores_elsewhere:.2f} cores{note}"
             )
 
 
 def steady(result: Result, plan: Plan) -> None:
-    """Hold 1,000 orders/s over REST for a minute."""
+    """Run 1,000 orders/s over REST for a minute."""
     fixed_rate(result, plan, ("--rate", "1000"), plan.steady_seconds)
 
 
 def long(result: Result, plan: Plan) -> None:
-    """Hold 1,000 orders/s over REST for five minutes."""
+    """Run 1,000 orders/s over REST for five minutes."""
     fixed_rate(result, plan, ("--rate", "1000"), plan.long_seconds)
 
 
 def ladder(result: Result, plan: Plan) -> None:
-    """Offer more and more, up to what the machine cannot do."""
+    """Increase the offered rate in steps beyond the capacity of the machine."""
     shape = ("--steps", ",".join(map(str, STEPS)))
     fixed_rate(result, plan, shape, plan.step_seconds * len(STEPS))
 
 
-def flooded(result: Result, plan: Plan) -> None:
-    """Offer three times what the platform can do."""
-    with noted(result, "overload"):
+def overloaded(result: Result, plan: Plan) -> None:
+    """Offer three times the peak rate."""
+    with problems_recorded(result, "overload"):
         result.overload = overload.flood(plan.flood_seconds).as_json()
         plan.say(str(result.overload))
 
 
 def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: float) -> None:
     """Run the load generator against the platform."""
-    with noted(result, shape[1]), running_stack() as running, probes(running) as subject_of:
+    with problems_recorded(result, shape[1]), running_stack() as running, probes(running) as subject_of:
         subject = subject_of("product", running.context.settings.front_port)
         found = open_model.run(subject_of, subject, "rest", shape, seconds)
         result.open_runs.append(found.as_json())
@@ -136,63 +136,63 @@ def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: floa
 
 
 def alone(result: Result, plan: Plan) -> None:
-    """Measure the stages alone, the bare ones beside them."""
+    """Measure single stages of the product and of the bare pipeline."""
     result.stages.append(stages.handler().as_json())
     add_stages(result, plan, chain(stages.publisher_and_worker(plan.events), bare_stages(plan.events)))
 
 
 def add_stages(result: Result, plan: Plan, found: Iterable[Stage]) -> None:
-    """Add stages as they are measured."""
+    """Add stages to the result as they are measured."""
     for stage in found:
         result.stages.append(stage.as_json())
         plan.say(f"{stage.stage:20} {stage.events_per_second:9,.0f} events/s")
 
 
-def pulled(result: Result, plan: Plan) -> None:
-    """Move one lever at a time."""
+def all_levers(result: Result, plan: Plan) -> None:
+    """Measure the levers, one changed setting at a time."""
     for lever in levers.all_levers(plan.lever_seconds, plan.events // 10):
         result.levers.append(lever.as_json())
         plan.say(f"{lever.group:12} {lever.lever:34} {lever.load:6} {lever.per_second:9,.0f}/s")
 
 
 def grown(result: Result, plan: Plan) -> None:
-    """Let orders, products and what is in an order grow."""
-    noted_points(result, plan, growth.items_per_order())
-    noted_points(result, plan, tables.curves(shares(plan, growth.ORDER_SHARES), shares(plan, growth.PRODUCT_SHARES)))
+    """Measure growing numbers of items per order, orders and products."""
+    add_points(result, plan, growth.items_per_order())
+    add_points(result, plan, tables.curves(shares(plan, growth.ORDER_SHARES), shares(plan, growth.PRODUCT_SHARES)))
 
 
 def backlogged(result: Result, plan: Plan) -> None:
-    """Let the backlog grow."""
-    noted_points(result, plan, growth.backlog(shares(plan, growth.BACKLOG_SHARES)))
+    """Measure growing backlogs."""
+    add_points(result, plan, growth.backlog(shares(plan, growth.BACKLOG_SHARES)))
 
 
 def held(result: Result, plan: Plan) -> None:
-    """Drain again and again while another session holds an old snapshot."""
+    """Drain the outbox repeatedly while another session holds an old snapshot."""
     events = round(plan.events * growth.SNAPSHOT_SHARE)
-    noted_points(result, plan, growth.old_snapshot(events, plan.snapshot_seconds))
+    add_points(result, plan, growth.old_snapshot(events, plan.snapshot_seconds))
 
 
-def noted_points(result: Result, plan: Plan, points: Iterable[growth.Point]) -> None:
-    """Add the points of curves to the result as they come."""
+def add_points(result: Result, plan: Plan, points: Iterable[growth.Point]) -> None:
+    """Add points of curves to the result as they are measured."""
     for point in points:
         result.growth.append(point.as_json())
         plan.say(f"{point.curve:52} {point.size:10,} {point.per_second:9,.0f}/s")
 
 
 def shares(plan: Plan, of: Sequence[float]) -> list[int]:
-    """Return sizes."""
+    """Return shares of the number of events."""
     return [round(plan.events * share) for share in of]
 
 
 def at_rest(result: Result, plan: Plan) -> None:
-    """See what the platform takes when nothing happens."""
+    """Measure the idle platform."""
     result.resources = resources.idle()
     plan.say(str(result.resources))
 
 
 @contextlib.contextmanager
-def noted(result: Result, name: str) -> Iterator[None]:
-    """Go on with the next part when one fails; the result and its summary say so."""
+def problems_recorded(result: Result, name: str) -> Iterator[None]:
+    """Record a failure of the body as a problem in the result instead of raising it."""
     try:
         yield
     except FAILURES as error:
@@ -207,8 +207,8 @@ SUITES: Mapping[str, Suite] = {
     "stages": alone,
     "peers": peers,
     "ladder": ladder,
-    "overload": flooded,
-    "levers": pulled,
+    "overload": overloaded,
+    "levers": all_levers,
     "growth": grown,
     "backlog": backlogged,
     "snapshot": held,

@@ -1,4 +1,4 @@
-"""Cost as tables grow: orders and products that are there already, and what a call costs then."""
+"""Cost of calls for growing tables of orders and products."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.subjects.pipeline import SQL, Subject, probes
 from bench.suites.growth import Point
 from stack.running_stack import running_stack
 
-CHUNK_ROWS = 500_000
+BATCH_ROWS = 500_000
 CUSTOMERS = 100_000
 CALLS = 6_000
 PRODUCTS_IN_AN_ORDER = 100
@@ -28,19 +28,19 @@ INVENTORY = "/ordermesh.orders.v1.InventoryService"
 
 
 class Table(NamedTuple):
-    """The statements that add rows, count those that were added, and let the server settle."""
+    """The statements that add rows, count the added rows, and vacuum the table."""
 
     fill: LiteralString
     filled: LiteralString
-    settle: LiteralString
+    vacuum: LiteralString
 
 
-ORDERS = Table(SQL.fill_orders, SQL.orders_filled, SQL.settle_orders)
-PRODUCTS = Table(SQL.fill_products, SQL.products_filled, SQL.settle_products)
+ORDERS = Table(SQL.fill_orders, SQL.orders_filled, SQL.vacuum_orders)
+PRODUCTS = Table(SQL.fill_products, SQL.products_filled, SQL.vacuum_products)
 
 
 def curves(orders: Sequence[int], products: Sequence[int]) -> Iterator[Point]:
-    """Yield the cost of each call with so many orders of 100,000 customers, then with so many products."""
+    """Yield the cost of each call for numbers of orders of 100,000 customers, then for numbers of products."""
     with running_stack() as running, probes(running) as subject_of:
         subject = subject_of("product", running.context.settings.front_port)
         with psycopg.connect(make_conninfo(running.context.admin_dsn, dbname="orders"), autocommit=True) as admin:
@@ -53,17 +53,17 @@ def curves(orders: Sequence[int], products: Sequence[int]) -> Iterator[Point]:
 
 
 def fill(admin: psycopg.Connection, table: Table, rows: int) -> None:
-    """Add rows in chunks until there are as many, then let the server settle."""
+    """Add rows in batches up to a number, then vacuum and force a checkpoint."""
     present = admin.execute(table.filled).fetchone()
-    for first in range(present[0] if present else 0, rows, CHUNK_ROWS):
-        last = min(first + CHUNK_ROWS, rows) - 1
+    for first in range(present[0] if present else 0, rows, BATCH_ROWS):
+        last = min(first + BATCH_ROWS, rows) - 1
         admin.execute(table.fill, {"first": first, "last": last, "customers": CUSTOMERS})
-    admin.execute(table.settle)
+    admin.execute(table.vacuum)
     admin.execute(SQL.checkpoint)
 
 
 def calls_on_orders(admin: psycopg.Connection) -> dict[str, Load]:
-    """Return the calls whose cost may depend on how many orders there are."""
+    """Return the calls whose cost may depend on the number of orders."""
     order_id = admin.cursor(row_factory=scalar_row).execute(SQL.an_old_order).fetchone()
     return {
         "CreateOrder": call(f"{SERVICE}/CreateOrder", new_order(["p1", "p2"])),
@@ -74,7 +74,7 @@ def calls_on_orders(admin: psycopg.Connection) -> dict[str, Load]:
 
 
 def calls_on_products(rows: int) -> dict[str, Load]:
-    """Return the calls whose cost may depend on how many products there are."""
+    """Return the calls whose cost may depend on the number of products."""
     spread = [f"bulk-{number}" for number in range(0, rows, rows // PRODUCTS_IN_AN_ORDER)][:PRODUCTS_IN_AN_ORDER]
     return {
         f"CreateOrder of {PRODUCTS_IN_AN_ORDER} products": call(f"{SERVICE}/CreateOrder", new_order(spread)),
@@ -83,7 +83,7 @@ def calls_on_products(rows: int) -> dict[str, Load]:
 
 
 def new_order(product_ids: Sequence[str]) -> CreateOrderRequest:
-    """Return an order of one of each product."""
+    """Return an order of one unit of each product."""
     request = CreateOrderRequest(customer_id="bulk-77")
     for product_id in product_ids:
         request.items.add(product_id=product_id, quantity=1, price=10)
@@ -97,7 +97,7 @@ def call(path: str, request: Message) -> Load:
 
 
 def points(subject: Subject, rows: int, what: str, calls: dict[str, Load]) -> Iterator[Point]:
-    """Yield the cost of each call; what it takes until new orders are counted is in it."""
+    """Yield the cost of each call, including the cost until new orders are counted."""
     for name, load in calls.items():
         many = CALLS // 8 if name.endswith("products") else CALLS
         h2load.run(load, subject.port, many // 8)
