@@ -1,27 +1,27 @@
 -- name: plain
--- Makes one table for all days.
+-- Creates one table for all days.
 CREATE TABLE request_plain (LIKE request, PRIMARY KEY (customer_id, request_id));
 
 -- name: fill
--- Fills a day.
+-- Fills a day with rows.
 INSERT INTO {table} SELECT 'cust-' || (random() * 5000)::integer, gen_random_uuid()::text, '\x00112233445566778899aabbccddeeff',
     gen_random_uuid(), 'CREATED', now(), {day} FROM generate_series(1, {rows});
 
 -- name: request
--- Makes what all tables here are like.
+-- Creates the template of all tables.
 CREATE TABLE request (customer_id text COLLATE "C" NOT NULL, request_id text COLLATE "C" NOT NULL, fingerprint bytea NOT NULL,
     order_id uuid NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, day integer NOT NULL);
 
 -- name: partitioned
--- Makes a table in partitions.
+-- Creates a partitioned table.
 CREATE TABLE {table} (LIKE request, PRIMARY KEY (customer_id, request_id, day)) PARTITION BY RANGE (day);
 
 -- name: partition
--- Makes one of them.
+-- Creates a partition.
 CREATE TABLE {part} PARTITION OF {table} FOR VALUES FROM ({day}) TO ({end_day});
 
 -- name: claim
--- Claims requests where one index holds all.
+-- Claims requests in one table.
 WITH claimed AS (
     INSERT INTO {table} SELECT i.*, 'CREATED', now(), 0
     FROM unnest(%(customer_ids)s::text[], %(request_ids)s::text[], %(fingerprints)s::bytea[], %(order_ids)s::uuid[]) AS i
@@ -29,7 +29,7 @@ WITH claimed AS (
 ) SELECT count(*) FROM claimed;
 
 -- name: look_and_claim
--- Looks requests up in the other partitions and claims them in the present one, as orders/store/queries.sql does.
+-- Looks up requests in the other partitions and claims them in the current one, as the orders service does.
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(%(customer_ids)s::text[], %(request_ids)s::text[], %(fingerprints)s::bytea[], %(order_ids)s::uuid[])
         AS i (customer_id, request_id, fingerprint, order_id)
@@ -46,5 +46,5 @@ WITH input AS MATERIALIZED (
 ) SELECT count(*) FROM claimed;
 
 -- name: forget
--- Deletes some rows, as orders did before.
+-- Deletes some rows, for comparison.
 DELETE FROM request_plain WHERE ctid = ANY(ARRAY(SELECT ctid FROM request_plain LIMIT 10000));

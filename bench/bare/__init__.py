@@ -1,1 +1,1 @@
-"""The yardstick: the same servers and engines with nothing but bytes in, rows, events and a sum."""
+"""The bare pipeline, the reference of every run: the same servers and engines with the minimum of work."""

@@ -1,5 +1,5 @@
 -- name: create_tables
--- Makes what the bare pipeline needs.
+-- Creates the tables of the bare pipeline.
 CREATE TABLE bare_order (order_id uuid PRIMARY KEY, payload bytea NOT NULL);
 CREATE TABLE bare_outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sent boolean NOT NULL DEFAULT false,
@@ -25,7 +25,7 @@ INSERT INTO bench_progress AS p SELECT 'stored', %(process)s, count(*), 0 FROM i
 ON CONFLICT (stage, process) DO UPDATE SET events = p.events + excluded.events;
 
 -- name: read_events
--- Returns events that were not sent.
+-- Returns unsent events.
 SELECT id, order_id::text, payload FROM bare_outbox WHERE NOT sent ORDER BY id LIMIT %(limit)s;
 
 -- name: mark_sent
@@ -33,7 +33,7 @@ SELECT id, order_id::text, payload FROM bare_outbox WHERE NOT sent ORDER BY id L
 UPDATE bare_outbox SET sent = true WHERE id = ANY(%(ids)s::bigint[]);
 
 -- name: count_events
--- Counts the events that are new and adds up their sizes.
+-- Counts new events and adds up their sizes.
 WITH fresh AS (
     INSERT INTO bare_counted SELECT unnest(%(order_ids)s::uuid[]) ON CONFLICT DO NOTHING RETURNING order_id
 )
@@ -43,9 +43,9 @@ FROM unnest(%(order_ids)s::uuid[], %(sizes)s::bigint[]) AS i (order_id, size) JO
 ON CONFLICT (stage, process) DO UPDATE SET events = p.events + excluded.events, total = p.total + excluded.total;
 
 -- name: copy_outbox
--- Takes events into the outbox as fast as the server can.
+-- Copies events into the outbox.
 COPY bare_outbox (order_id, payload) FROM STDIN;
 
 -- name: count_sent
--- Counts the events that were sent: all before the first that was not.
+-- Number of sent events: all before the first unsent one.
 SELECT coalesce((SELECT min(id) FROM bare_outbox WHERE NOT sent), (SELECT max(id) + 1 FROM bare_outbox)) - 1;

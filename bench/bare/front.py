@@ -1,4 +1,4 @@
-"""Serves the same two methods from the engine's low-level front: batches of calls, one thread, no event loop."""
+"""Serves both methods from the low-level API of the engine: batches of calls, one thread, no event loop."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bench.bare.service import GENERIC_PLAN, ORDER_ID, RESULT, SERVICE, SQL, new
 from bench.bare.settings import BareSettings
 from runtime.postgres import arrays
 
-# The front numbers the methods as they are given.
+# The engine numbers the methods in this order.
 CREATE, CREATE_BATCH = range(2)
 METHODS = ((f"/{SERVICE}/CreateOrder", False), (f"/{SERVICE}/BatchCreateOrders", False))
 
-# The call's id, its method and the orders in it.
+# Id of the call, its method, and its orders.
 Call = tuple[int, int, Sequence[bytes]]
 
 
 class Store:
-    """One transaction for what came at once."""
+    """Writes the orders of a batch of calls in one transaction."""
 
     def __init__(self, settings: BareSettings) -> None:
         self._process = str(os.getpid())
@@ -33,7 +33,7 @@ class Store:
             self._connection = psycopg.connect(settings.dsn, autocommit=True, prepare_threshold=0, options=GENERIC_PLAN)
 
     def write(self, payloads: Sequence[bytes]) -> list[str]:
-        """Return the ids of the orders once they are durable; blocks until then."""
+        """Store the orders and return their ids; blocks until they are durable."""
         ids = new_ids(len(payloads))
         if self._connection is not None:
             values = {"order_ids": arrays.plain(ids), "payloads": arrays.binary(payloads), "process": self._process}
@@ -42,7 +42,7 @@ class Store:
 
 
 def read(events: Sequence[tuple[int, int, int, bytes | None, object]]) -> list[Call]:
-    """Return the calls among the events; that a client went away is not looked at."""
+    """Return the calls among the events; disconnects of clients are ignored."""
     return [
         (call_id, method, [payload] if method == CREATE else orders_of(payload))
         for kind, call_id, method, payload, _ in events
@@ -51,12 +51,12 @@ def read(events: Sequence[tuple[int, int, int, bytes | None, object]]) -> list[C
 
 
 def orders_of(payload: bytes) -> list[bytes]:
-    """Return the orders of a batch as bytes."""
+    """Return the encoded orders of a batch."""
     return [each.SerializeToString() for each in BatchCreateOrdersRequest.FromString(payload).requests]
 
 
 def groups(calls: Sequence[Call], commit_orders: int) -> list[list[Call]]:
-    """Divide calls among transactions as the other engines do: a transaction takes no call once it is full."""
+    """Group calls into transactions like the other engines: a full transaction gets no further call."""
     found: list[list[Call]] = []
     room = 0
     for call in calls:
@@ -69,7 +69,7 @@ def groups(calls: Sequence[Call], commit_orders: int) -> list[list[Call]]:
 
 
 def answer(front: NativeGrpcFront, calls: Sequence[Call], ids: Sequence[str]) -> None:
-    """Give each call the ids of its orders."""
+    """Answer each call with the ids of its orders."""
     position = 0
     for call_id, method, payloads in calls:
         own = ids[position : position + len(payloads)]
@@ -81,7 +81,7 @@ def answer(front: NativeGrpcFront, calls: Sequence[Call], ids: Sequence[str]) ->
 
 
 def serve(settings: BareSettings) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     store = Store(settings)
     front = NativeGrpcFront(settings.listen, METHODS)
     gc.freeze()

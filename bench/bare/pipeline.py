@@ -1,4 +1,4 @@
-"""Starts the bare pipeline as something to measure."""
+"""Runs the bare pipeline as a subject of measurements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.05
 
 @contextlib.contextmanager
 def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -> Iterator[Subject]:
-    """Run the bare pipeline; levers are fields of BareSettings."""
+    """Run the bare pipeline; `levers` are fields of BareSettings."""
     with running_servers() as servers:
         dsn = servers.database("bare", SQL.create_tables.encode())
         servers.topic("bare")
@@ -44,7 +44,7 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
 
 
 def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
-    """Start the serving processes with Envoy before them and return its port."""
+    """Start the serving processes with Envoy in front of them, and return its port."""
     module = "front" if env["BARE_ENGINE"] == Engine.FRONT else "service"
     sockets = [servers.context.socket(f"bare-{index}") for index in range(processes)]
     for path in sockets:
@@ -56,9 +56,9 @@ def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
 
 
 def await_sockets(sockets: list[Path]) -> None:
-    """Block until every socket is there; raise TimeoutError when one is not in time."""
+    """Wait until every socket exists. Raises TimeoutError after READY_SECONDS."""
     deadline = time.monotonic() + READY_SECONDS
     while missing := [path for path in sockets if not path.exists()]:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing listens on {missing[0]}")
+            raise TimeoutError(f"no process listens on {missing[0]}")
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Sends the outbox to Kafka: a batch, its acknowledgements, its marks."""
+"""Publishes the outbox to Kafka: sends a batch, waits for acknowledgements, marks it as sent."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ACK_SECONDS = 30.0
 
 
 def publish(connection: psycopg.Connection[Any], producer: Producer, settings: BareSettings) -> int:
-    """Send one batch and return how many events it had."""
+    """Publish one batch and return its number of events."""
     rows = connection.execute(SQL.read_events, {"limit": settings.publish_events}, binary=True).fetchall()
     for _, order_id, payload in rows:
         producer.produce(settings.topic, payload, order_id)
     if producer.flush(ACK_SECONDS):
-        raise SystemExit("Kafka did not acknowledge")
+        raise SystemExit("Kafka did not acknowledge in time")
     if rows:
         connection.execute(SQL.mark_sent, {"ids": arrays.plain([row[0] for row in rows])})
     return len(rows)
 
 
 def main() -> None:
-    """Publish until the process is ended."""
+    """Publish until the process is stopped."""
     settings = BareSettings.load()
     producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 2})
     with psycopg.connect(settings.dsn, autocommit=True, prepare_threshold=0) as connection:

@@ -1,4 +1,4 @@
-"""Serves CreateOrder and BatchCreateOrders: bytes in, one row and one event each, many orders a transaction."""
+"""Serves CreateOrder and BatchCreateOrders: one row and one event per order, many orders per transaction."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from runtime.postgres.queries import Queries
 SQL = Queries("bench.bare", "bare.sql")
 SERVICE = "ordermesh.orders.v1.OrderService"
 GENERIC_PLAN = "-c plan_cache_mode=force_generic_plan"
-# The tags of Order.order_id and of BatchCreateOrdersResponse.results.order, each before a length.
+# Encoded field tags and lengths of Order.order_id and BatchCreateOrdersResponse.results.order.
 ORDER_ID = b"\x0a\x24"
 RESULT = b"\x0a\x28\x0a\x26" + ORDER_ID
 
-Ticket = tuple[Sequence[bytes], asyncio.Future[list[str]]]
+Submission = tuple[Sequence[bytes], asyncio.Future[list[str]]]
 
 
 class Store:
-    """Group commit and nothing else."""
+    """Group commit of orders."""
 
     def __init__(self, settings: BareSettings) -> None:
         self._settings = settings
-        self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
+        self._queue: asyncio.Queue[Submission] = asyncio.Queue()
         self._process = str(os.getpid())
 
     async def submit(self, payloads: Sequence[bytes]) -> list[str]:
-        """Return the ids of the orders once they are durable."""
+        """Store the orders and return their ids once they are durable."""
         if not self._settings.store:
             return new_ids(len(payloads))
         future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
@@ -47,25 +47,27 @@ class Store:
         return await future
 
     async def run(self) -> None:
-        """Write what is there, for ever."""
+        """Write queued orders in group commits, without end."""
         connection = await psycopg.AsyncConnection.connect(
             self._settings.dsn, autocommit=True, prepare_threshold=0, options=GENERIC_PLAN
         )
         while True:
-            tickets = [await self._queue.get()]
-            count = len(tickets[0][0])
+            submissions = [await self._queue.get()]
+            count = len(submissions[0][0])
             while count < self._settings.commit_orders and not self._queue.empty():
-                tickets.append(self._queue.get_nowait())
-                count += len(tickets[-1][0])
-            await self._write(connection, tickets, count)
+                submissions.append(self._queue.get_nowait())
+                count += len(submissions[-1][0])
+            await self._write(connection, submissions, count)
 
-    async def _write(self, connection: psycopg.AsyncConnection[Any], tickets: Sequence[Ticket], count: int) -> None:
+    async def _write(
+        self, connection: psycopg.AsyncConnection[Any], submissions: Sequence[Submission], count: int
+    ) -> None:
         ids = new_ids(count)
-        payloads = [payload for group, _ in tickets for payload in group]
+        payloads = [payload for group, _ in submissions for payload in group]
         values = {"order_ids": arrays.plain(ids), "payloads": arrays.binary(payloads), "process": self._process}
         await connection.execute(SQL.insert_orders, values)
         position = 0
-        for group, future in tickets:
+        for group, future in submissions:
             future.set_result(ids[position : position + len(group)])
             position += len(group)
 
@@ -77,7 +79,7 @@ def new_ids(count: int) -> list[str]:
 
 
 def handlers(store: Store) -> dict[str, Callable[[bytes, Any], Awaitable[bytes]]]:
-    """Return the methods; they take and give bytes."""
+    """Return the handlers, which receive and return bytes."""
 
     async def create(request: bytes, _: Any) -> bytes:
         (order_id,) = await store.submit([request])
@@ -92,7 +94,7 @@ def handlers(store: Store) -> dict[str, Callable[[bytes, Any], Awaitable[bytes]]
 
 
 async def serve(settings: BareSettings) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     store = Store(settings)
     server: Any = native.Server() if settings.engine is Engine.NATIVE else grpc.aio.server()
     methods = {

@@ -1,4 +1,4 @@
-"""What the processes of the bare pipeline are told through their environment."""
+"""The settings of the processes of the bare pipeline, from the environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Engine(StrEnum):
-    """Which gRPC engine serves; FRONT is the native one without asyncio above it."""
+    """The gRPC engine; FRONT is the native one without asyncio."""
 
     NATIVE = "native"
     GRPCIO = "grpcio"
@@ -17,7 +17,7 @@ class Engine(StrEnum):
 
 
 class BareSettings(BaseSettings):
-    """Addresses, and the levers that an ablation moves."""
+    """Addresses, and the levers of measurements."""
 
     model_config = SettingsConfigDict(env_prefix="BARE_", frozen=True)
 
@@ -26,9 +26,9 @@ class BareSettings(BaseSettings):
     topic: str = "bare"
     listen: str = ""
     engine: Engine = Engine.NATIVE
-    # Orders in one transaction at most.
+    # Maximum of orders in one transaction.
     commit_orders: int = 1000
-    # Without a database the handler only answers.
+    # Whether orders are stored; otherwise the handler only answers.
     store: bool = True
     publish_events: int = 1000
 

@@ -1,4 +1,4 @@
-"""The bare publisher and the bare worker alone, as the yardstick of those stages."""
+"""The bare publisher and the bare worker as single stages, the references of those stages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SQL = Queries("bench.bare", "bare.sql")
 
 
 def bare_stages(events: int) -> Iterator[Stage]:
-    """Yield the bare publisher draining a full outbox, then the bare worker counting what it published."""
+    """Yield the bare publisher draining a full outbox, then the bare worker counting the published events."""
     with running_servers() as servers:
         dsn = servers.database("bare", SQL.create_tables.encode())
         servers.topic("bare")
@@ -37,7 +37,7 @@ def bare_stages(events: int) -> Iterator[Stage]:
 
 
 def fill(connection: psycopg.Connection[tuple[int]], events: int) -> None:
-    """Put a number of events into the outbox."""
+    """Insert a number of events into the outbox."""
     payload, now_us = bodies.order().SerializeToString().hex(), time.time_ns() // 1000
     rows = (f"{uuid7(now_us + n)}\t\\\\x{payload}\n" for n in range(events))
     with connection.cursor() as cursor, cursor.copy(SQL.copy_outbox) as copy:

@@ -1,4 +1,4 @@
-"""Counts the events: a batch, the new ones among them, a sum, the offsets."""
+"""Counts events in batches: deduplicates, adds up, commits offsets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINGER_SECONDS = 0.02
 
 
 def main() -> None:
-    """Count until the process is ended."""
+    """Count until the process is stopped."""
     settings = BareSettings.load()
     consumer = Consumer(
         {

@@ -1,1 +1,1 @@
-"""What a user would pick instead: small, fair services that do the same work with other tools."""
+"""Peers: small services that do the same work with other common tools, set up fairly."""

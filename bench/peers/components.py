@@ -1,4 +1,4 @@
-"""What publishes and what counts in a peer: its program, and the settings that it gets and that the result records."""
+"""The publishers and consumers of peers: programs, and their settings, which the result records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Component:
-    """A program of a peer, run as one process."""
+    """A program of a peer, which runs as one process."""
 
     name: str
     module: str
@@ -16,7 +16,7 @@ class Component:
 
     @property
     def env(self) -> dict[str, str]:
-        """The settings as the program reads them."""
+        """The settings as environment variables."""
         return {f"PEER_{name.upper()}": str(value) for name, value in self.settings.items()}
 
 
@@ -25,5 +25,5 @@ POLLER = Component("poller", "bench.peers.programs.poller", {"batch_events": 50,
 QUEUE = Component("procrastinate", "bench.peers.programs.queue_worker", {"concurrency": 30})
 CONSUMER = Component("consumer", "bench.peers.programs.consumer", {"batch_events": 1})
 FASTSTREAM = Component("FastStream", "bench.peers.programs.faststream_consumer", {"batch_events": 1})
-# As many as Kafka's own consumers take at a time.
+# The default max.poll.records of Kafka's Java consumer.
 FASTSTREAM_BATCHES = Component("FastStream, batches", "bench.peers.programs.faststream_consumer", {"batch_events": 500})

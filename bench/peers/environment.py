@@ -1,4 +1,4 @@
-"""The virtual environment of the peers: made once beside the other caches, so that they are no dependencies of ours."""
+"""The virtual environment of the peers: created once in the cache, so that they are no dependencies of the project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
 def python() -> Path:
-    """Return the Python of the peers, made first when it is not there."""
+    """Return the Python of the environment, which is created when it is missing or outdated."""
     folder = default_cache() / "peers"
     program = folder / "bin" / "python"
     installed = folder / "requirements.txt"
@@ -27,17 +27,19 @@ def python() -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what was required and is installed there, under names that are not ours."""
+    """Return the installed versions of the required packages, as `peers/<package>`."""
     required = re.findall(r"^[\w-]+", REQUIREMENTS.read_text(), re.MULTILINE)
-    installed = {one["name"].lower(): one["version"] for one in json.loads(told("-m", "pip", "list", "--format=json"))}
+    installed = {
+        one["name"].lower(): one["version"] for one in json.loads(output_of("-m", "pip", "list", "--format=json"))
+    }
     return {f"peers/{name}": installed[name] for name in required}
 
 
 def queue_schema() -> str:
-    """Return the statements that make the tables of procrastinate, from its own command."""
-    return told("-m", "procrastinate", "schema", "--read")
+    """Return the statements that create the tables of procrastinate, from its command."""
+    return output_of("-m", "procrastinate", "schema", "--read")
 
 
-def told(*words: str) -> str:
-    """Return what the Python of the peers prints."""
+def output_of(*words: str) -> str:
+    """Return the output of the Python of the environment."""
     return subprocess.run([python(), *words], check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""Starts the peers as something to measure."""
+"""Runs the peers as subjects of measurements."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ KNOWN_JOBS = 1000
 
 
 def fastapi() -> AbstractContextManager[Subject]:
-    """Run FastAPI, with the poller and the consumer behind it."""
+    """Run FastAPI with the poller and the consumer."""
     return uvicorn("fastapi", "rest_service", "asyncpg", POLLER, CONSUMER)
 
 
 def fastapi_queue() -> AbstractContextManager[Subject]:
-    """Run FastAPI, with a queue of procrastinate and a consumer of FastStream behind it."""
+    """Run FastAPI with a queue of procrastinate and a consumer of FastStream."""
     return uvicorn("fastapi-queue", "queue_service", "psycopg", QUEUE, FASTSTREAM)
 
 
 @contextlib.contextmanager
 def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: Component) -> Iterator[Subject]:
-    """Run FastAPI with its own port before clients, without Envoy, which is to its advantage."""
+    """Run FastAPI without Envoy in front of it, which is to its advantage."""
     python = str(environment.python())
     with running_servers() as servers, pipeline(servers, python, publisher, worker) as (env, connection):
         port = free_port()
@@ -52,7 +52,7 @@ def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: 
 
 @contextlib.contextmanager
 def grpcio() -> Iterator[Subject]:
-    """Run plain grpcio behind the plain Envoy of the bare pipeline."""
+    """Run plain grpcio behind the Envoy of the bare pipeline."""
     with running_servers() as servers, pipeline(servers, sys.executable, POLLER, CONSUMER) as (env, connection):
         sockets = [servers.context.socket(f"peer-{index}") for index in range(PROCESSES)]
         for path in sockets:
@@ -67,26 +67,26 @@ def grpcio() -> Iterator[Subject]:
 def pipeline(
     servers: Servers, python: str, publisher: Component, worker: Component
 ) -> Iterator[tuple[dict[str, str], psycopg.Connection[tuple[int]]]]:
-    """Make database and topic, start what publishes and what counts; gives their environment and a connection."""
+    """Create database and topic, start publisher and worker; yield their environment and a connection."""
     env = prepared(servers, TOPIC, queue=publisher is QUEUE)
-    for group, part in {"publisher": publisher, "workers": worker}.items():
-        servers.python(group, ["-m", part.module], {**env, **part.env}, python)
+    for group, component in {"publisher": publisher, "workers": worker}.items():
+        servers.python(group, ["-m", component.module], {**env, **component.env}, python)
     with psycopg.connect(env["PEER_DSN"], autocommit=True) as connection:
         yield env, connection
 
 
 def prepared(servers: Servers, topic: str, *, queue: bool) -> dict[str, str]:
-    """Make the database, with the tables of a queue or without, and a topic; returns where the parts find them."""
+    """Create the database, with or without the tables of a queue, and a topic; return the environment for both."""
     statements = [QUERIES["create_tables"], *([environment.queue_schema()] if queue else [])]
     dsn = servers.database("peer", ";\n".join(statements).encode())
     servers.topic(topic)
     if queue:
-        teach(dsn)
+        set_statistics(dsn)
     return {"PEER_DSN": dsn, "PEER_KAFKA": servers.context.settings.bootstrap, "PEER_TOPIC": topic}
 
 
-def teach(dsn: str) -> None:
-    """Let the planner know a queue in use: until it does, procrastinate reads all that waits to fetch one job."""
+def set_statistics(dsn: str) -> None:
+    """Create planner statistics of a queue in use: without them procrastinate reads all jobs to fetch one."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(QUERIES["fill_queue"], (KNOWN_JOBS,))
         connection.execute(QUERIES["empty_queue"])
@@ -95,23 +95,23 @@ def teach(dsn: str) -> None:
 def subject(
     name: str, port: int, servers: Servers, connection: psycopg.Connection[tuple[int]], *components: Component
 ) -> Subject:
-    """Return a peer to measure."""
+    """Return a peer as a subject."""
     settings = {"orders_processes": PROCESSES, **{one.name: dict(one.settings) for one in components}}
     stored, counted = Probe(connection, QUERIES["stored"]), Probe(connection, QUERIES["counted"])
     return Subject(name, port, servers.roots, stored, counted, Probe(connection, SQL.wal_bytes), settings)
 
 
 def alchemy_dsn(dsn: str, driver: str) -> str:
-    """Return a DSN as SQLAlchemy and a driver want it: over the Unix socket too."""
+    """Return a DSN for SQLAlchemy and a driver, over the same Unix socket."""
     parts = conninfo_to_dict(dsn)
     user, password = parts["user"], quote(str(parts["password"]), safe="")
     return f"postgresql+{driver}://{user}:{password}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
 
 
 def await_http(port: int) -> None:
-    """Block until FastAPI answers; raise TimeoutError when it does not in time."""
+    """Wait until FastAPI responds. Raises TimeoutError after READY_SECONDS."""
     deadline = time.monotonic() + READY_SECONDS
     while not http_answers(port, "/openapi.json"):
         if time.monotonic() > deadline:
-            raise TimeoutError("FastAPI does not answer")
+            raise TimeoutError("FastAPI does not respond")
         time.sleep(POLL_SECONDS)

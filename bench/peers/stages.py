@@ -1,4 +1,4 @@
-"""What publishes and what counts in the peers, alone: each drains a number of events, one after the other."""
+"""The publishers and consumers of the peers as single stages: each drains a number of events."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from bench.peers.programs.queries import QUERIES
 from bench.subjects.pipeline import SQL, Probe
 from bench.subjects.servers import Servers, running_servers
 
-# By stage of the product, the group of processes.
+# The process group for each stage of the product.
 GROUPS = {"publisher": "publisher", "worker": "workers"}
-# Where the events are that a publisher drains.
+# The source of the events of each publisher.
 PUBLISHERS = {"outbox": POLLER, "queue": QUEUE}
-# By topic. In batches a number that is enough for the others is done in a moment.
+# By topic, with a factor for the number of events: batches are faster.
 WORKERS = {"single": (CONSUMER, 1), "faststream": (FASTSTREAM, 1), "batches": (FASTSTREAM_BATCHES, 10)}
 
 
 def peer_stages(events: int) -> Iterator[Stage]:
-    """Yield the publishers draining what waits for them, then the workers counting what is in their topics."""
+    """Yield the publishers draining their events, then the consumers counting the events of their topics."""
     with running_servers() as servers:
         env = prepared(servers, "published", queue=True)
         with psycopg.connect(env["PEER_DSN"], autocommit=True) as connection:
-            for place, part in PUBLISHERS.items():
-                connection.execute(QUERIES[f"fill_{place}"], (events,))
+            for source, publisher in PUBLISHERS.items():
+                connection.execute(QUERIES[f"fill_{source}"], (events,))
                 connection.execute(SQL.checkpoint)
-                sent = Probe(connection, QUERIES[f"sent_from_{place}"])
-                yield alone(servers, "publisher", part, env, sent, events)
-            for topic, (part, times) in WORKERS.items():
-                fill_topic(servers, topic, events * times)
+                sent = Probe(connection, QUERIES[f"sent_from_{source}"])
+                yield alone(servers, "publisher", publisher, env, sent, events)
+            for topic, (worker, factor) in WORKERS.items():
+                fill_topic(servers, topic, events * factor)
                 connection.execute(QUERIES["forget_counted"])
                 connection.execute(SQL.checkpoint)
                 counted = Probe(connection, QUERIES["counted_alone"])
-                yield alone(servers, "worker", part, env | {"PEER_TOPIC": topic}, counted, events * times)
+                yield alone(servers, "worker", worker, env | {"PEER_TOPIC": topic}, counted, events * factor)
 
 
 def fill_topic(servers: Servers, topic: str, events: int) -> None:
-    """Make a topic with a number of events."""
+    """Create a topic with a number of events."""
     servers.topic(topic)
     settings = {"bootstrap.servers": servers.context.settings.bootstrap, "queue.buffering.max.messages": events}
     producer = Producer(settings)
@@ -58,9 +58,9 @@ def fill_topic(servers: Servers, topic: str, events: int) -> None:
 def alone(
     servers: Servers, beside: str, component: Component, env: Mapping[str, str], done: Probe, events: int
 ) -> Stage:
-    """Run a part until it has done all events, and end it, so that it costs the next one nothing.
+    """Run a component until it has processed all events, then stop it, so that it does not affect the next one.
 
-    `beside` names the product's stage that does the same work.
+    `beside` is the stage of the product that it is compared with.
     """
     with ExitStack() as held:
         own = Servers(servers.context, dict(servers.roots), held)

@@ -12,7 +12,7 @@ from bench.report.result import Result
 BASELINE = Path(__file__).with_name("baseline.json")
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers")
 PAIRS = {"product": "bare-native", "product-grpcio": "bare-grpcio"}
-# Ratios of two runs on a shared machine move by about this much.
+# Ratios of two runs on a shared machine differ by up to this share.
 NOISE = 0.20
 
 Ratios = dict[str, dict[str, float]]
@@ -20,7 +20,7 @@ Ratios = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Change:
-    """How the ratio of a stage moved."""
+    """The change of a stage's ratio."""
 
     run: str
     stage: str
@@ -29,14 +29,14 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Whether it moved by more than noise, to the worse."""
+        """Whether the ratio increased by more than noise."""
         return self.now > self.before * (1 + NOISE)
 
 
 def ratios(result: Result) -> Ratios:
-    """Return the cost of each stage in units of the bare pipeline's whole cost, by subject and load.
+    """Return the cost of each stage relative to the total cost of the bare pipeline, by subject and load.
 
-    Of several rounds the cheapest counts, on both sides.
+    Of several rounds the cheapest applies, on both sides.
     """
     found: Ratios = {}
     for subject, load in dict.fromkeys((run["subject"], run["load"]) for run in result.peaks):
@@ -48,18 +48,18 @@ def ratios(result: Result) -> Ratios:
 
 
 def save(result: Result) -> None:
-    """Make this result the baseline."""
+    """Save this result as the baseline."""
     BASELINE.write_text(json.dumps({"commit": result.commit, "ratios": ratios(result)}, indent=1) + "\n")
 
 
 def compare(result: Result) -> list[Change]:
-    """Return how each stage moved against the baseline, the worst first."""
+    """Return the change of each stage against the baseline, the worst first."""
     baseline: Ratios = json.loads(BASELINE.read_text())["ratios"]
     return sorted(changes(baseline, ratios(result)), key=lambda change: change.before - change.now)
 
 
 def changes(before: Ratios, now: Ratios) -> Iterator[Change]:
-    """Yield the stages that both have."""
+    """Yield the changes of the stages in both."""
     for run, stages in now.items():
         for stage, ratio in stages.items():
             if stage in before.get(run, {}):
@@ -67,11 +67,11 @@ def changes(before: Ratios, now: Ratios) -> Iterator[Change]:
 
 
 def report(found: list[Change]) -> Iterator[str]:
-    """Yield the report: what got worse by name, then the sums."""
+    """Yield the report: stages that cost more, then the totals."""
     for change in (change for change in found if change.worse):
         yield f"WORSE  {change.run:20} {change.stage:10} {change.before:.3f} -> {change.now:.3f} of the bare pipeline"
     if not any(change.worse for change in found):
-        yield f"No stage got worse by more than {NOISE:.0%}."
+        yield f"No stage costs more than {NOISE:.0%} above the baseline."
     for run in dict.fromkeys(change.run for change in found):
         mine = [change for change in found if change.run == run]
         yield f"{run:27} {sum(c.before for c in mine):.2f} -> {sum(c.now for c in mine):.2f} times the bare pipeline"

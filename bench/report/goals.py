@@ -1,4 +1,4 @@
-"""The goals, and whether a result reaches them: against the bare pipeline of the same run where that is possible."""
+"""The goals, and whether a result reaches them, relative to the bare pipeline of the same run where possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal in words, what was measured in words, and whether that reaches it; None when it was not measured."""
+    """A goal, the measured value, and whether the goal is reached; None when it was not measured."""
 
     figure: str
     goal: str
@@ -37,7 +37,7 @@ def judge(result: Result) -> list[Verdict]:
 
 
 def ratio(result: Result, ours: str, theirs: str, load: str) -> tuple[float, float, float] | None:
-    """Return two throughputs and their quotient, None when one was not measured."""
+    """Return two throughputs and their ratio; None when one was not measured."""
     one, other = result.peak(ours, load), result.peak(theirs, load)
     if one is None or other is None:
         return None
@@ -46,7 +46,7 @@ def ratio(result: Result, ours: str, theirs: str, load: str) -> tuple[float, flo
 
 
 def compared(result: Result, figure: str, pair: tuple[str, str], load: str, at_least: float, goal: str) -> Verdict:
-    """Judge a quotient of throughputs."""
+    """Return the verdict on a ratio of throughputs."""
     found = ratio(result, *pair, load)
     if found is None:
         return Verdict(figure, goal, "not measured", None)
@@ -57,17 +57,17 @@ def compared(result: Result, figure: str, pair: tuple[str, str], load: str, at_l
 
 
 def was_disturbed(run: dict[str, Any] | None) -> bool:
-    """Say whether others kept the machine busy during a run; one that does not tell counts as disturbed."""
+    """Return whether other processes used the machine during a run; an unknown value counts as such."""
     return run is not None and run.get("cores_elsewhere", 1.0) >= QUIET_CORES
 
 
 def undecided(figure: str, goal: str, measured: str) -> Verdict:
-    """Return a verdict on a run that others disturbed: neither reached nor missed."""
+    """Return the verdict on a disturbed run: neither reached nor missed."""
     return Verdict(figure, goal, f"{measured} (disturbed by others)", None)
 
 
 def against_bare(result: Result) -> Iterator[Verdict]:
-    """Judge the product and the product without its lane against the same engine with nothing around it."""
+    """Compare the product, with and without the fast lane, with the bare pipeline on the same engine."""
     for load in ("rest", "grpc"):
         pair = ("product", "bare-native")
         yield compared(result, f"{load} end to end", pair, load, 0.75, "at least 0.75 of the bare pipeline")
@@ -78,7 +78,7 @@ def against_bare(result: Result) -> Iterator[Verdict]:
 
 
 def batches(result: Result) -> Iterator[Verdict]:
-    """Judge BatchCreateOrders."""
+    """Return the verdicts on BatchCreateOrders."""
     run = result.peak("product", "batch")
     if run is None:
         yield Verdict("batch end to end", "at least 25,000 orders/s, at most 75 µs", "not measured", None)
@@ -93,14 +93,14 @@ def batches(result: Result) -> Iterator[Verdict]:
 
 
 def against_lane_off(result: Result) -> Iterator[Verdict]:
-    """Judge what the lane is worth."""
+    """Compare the product with and without the fast lane."""
     for load, at_least in (("grpc", 3.5), ("rest", 2.5)):
         pair = ("product", "product-grpcio")
         yield compared(result, f"{load}, lane on against off", pair, load, at_least, f"at least {at_least} times")
 
 
 def against_peer(result: Result) -> Iterator[Verdict]:
-    """Judge against what a user would pick instead."""
+    """Compare the product with FastAPI."""
     yield compared(result, "rest against FastAPI", ("product", "fastapi"), "rest", 8, "at least 8 times")
     ours, its = result.peak("product", "rest"), result.peak("fastapi", "rest")
     if ours and its:
@@ -110,7 +110,7 @@ def against_peer(result: Result) -> Iterator[Verdict]:
 
 
 def at_fixed_rate(result: Result) -> Iterator[Verdict]:
-    """Judge the longest run at 1,000 orders/s."""
+    """Return the verdicts on the longest run at 1,000 orders/s."""
     steady = [run for run in result.open_runs if run["rate"] == "1000"]
     if not steady:
         yield Verdict("1,000 orders/s", "all reconciled", "not measured", None)
@@ -136,7 +136,7 @@ def at_fixed_rate(result: Result) -> Iterator[Verdict]:
 
 
 def bound(figure: str, percentiles: dict[str, float], share: str, at_most_ms: float) -> Verdict:
-    """Judge a percentile."""
+    """Return the verdict on a percentile."""
     goal, found = f"{share.replace('_', '.')} at most {at_most_ms} ms", percentiles.get(share)
     if found is None:
         return Verdict(figure, goal, "not measured", None)
@@ -144,20 +144,20 @@ def bound(figure: str, percentiles: dict[str, float], share: str, at_most_ms: fl
 
 
 def under_overload(result: Result) -> Iterator[Verdict]:
-    """Judge three times the peak."""
+    """Return the verdicts on the overload run."""
     found = result.overload
     if not found:
         yield Verdict("overload at 3 times", "at least 0.9 of the peak", "not measured", None)
         return
     share = found["accepted_per_second"] / found["peak_per_second"]
-    told = f"{found['accepted_per_second']:,.0f} of {found['peak_per_second']:,.0f} = {share:.2f}"
-    yield Verdict("overload at 3 times", "at least 0.9 of the peak", told, share >= 0.9 and found["reconciled"])
+    measured = f"{found['accepted_per_second']:,.0f} of {found['peak_per_second']:,.0f} = {share:.2f}"
+    yield Verdict("overload at 3 times", "at least 0.9 of the peak", measured, share >= 0.9 and found["reconciled"])
     yield bound("overload: refusals", found["refused_ms"], "p99", 10)
     yield bound("overload: accepted", found["accepted_ms"], "p99", 200)
 
 
 def stages_alone(result: Result) -> Iterator[Verdict]:
-    """Judge the publisher and the worker alone."""
+    """Return the verdicts on the publisher and the worker as single stages."""
     for stage, at_least in (("publisher", 35_000), ("worker", 60_000)):
         found = result.stage(stage)
         goal = f"at least {at_least:,} events/s"
@@ -172,11 +172,11 @@ def stages_alone(result: Result) -> Iterator[Verdict]:
     held = [one for one in result.growth if one["curve"].startswith("held snapshot")]
     if held:
         share = held[-1]["per_second"] / held[0]["per_second"]
-        yield Verdict("publisher under a held snapshot", "at least 0.95 of its pace", f"{share:.2f}", share >= 0.95)
+        yield Verdict("publisher under a held snapshot", "at least 0.95 of its rate", f"{share:.2f}", share >= 0.95)
 
 
 def resources(result: Result) -> Iterator[Verdict]:
-    """Judge memory and start."""
+    """Return the verdicts on idle memory and start time."""
     if not result.resources:
         return
     idle = result.resources["idle_memory_bytes_total"] / MIB

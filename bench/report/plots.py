@@ -1,4 +1,4 @@
-"""Draws a result: one picture a question, as SVG and as PNG."""
+"""Draws the charts of a result, as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ Run = dict[str, Any]
 
 
 def draw(result: Result, folder: Path) -> Iterator[Path]:
-    """Draw what the result has into a folder; yields the files."""
+    """Draw the charts of a result into a folder; yield the files."""
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        for name, picture in PICTURES.items():
-            figure = picture(result)
+        for name, chart in CHARTS.items():
+            figure = chart(result)
             if figure is None:
                 continue
             for suffix in ("svg", "png"):
@@ -77,7 +77,7 @@ def draw(result: Result, folder: Path) -> Iterator[Path]:
 
 
 def panels(count: int, width: float, height: float, title: str, note: str) -> tuple[Figure, Sequence[Axes]]:
-    """Return a figure with panels side by side under a title and a line that says how to read it."""
+    """Return a figure with panels side by side, a title and a note on how to read it."""
     figure, axes = pyplot.subplots(1, count, figsize=(width, height), squeeze=False, layout="constrained")
     figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=14, fontweight="bold")
     figure.text(0.01, 0.985, f"\n\n{note}", ha="left", va="top", fontsize=9, color="#5d6b78", linespacing=1.1)
@@ -85,23 +85,23 @@ def panels(count: int, width: float, height: float, title: str, note: str) -> tu
 
 
 def last_runs(result: Result, load: str) -> list[Run]:
-    """Return the last peak of each subject under a load, in the order of the names."""
+    """Return the peak of each subject under a load, in the order of NAMES."""
     return [run for name in NAMES if (run := result.peak(name, load)) is not None]
 
 
 def cost_by_stage(result: Result) -> Figure | None:
-    """Draw what an order costs beside the bare pipeline, stage by stage."""
-    return costs(result, "What an order costs", [name for name in NAMES if name not in PEERS])
+    """Draw the cost of an order by stage, compared with the bare pipeline."""
+    return costs(result, "Cost of an order", [name for name in NAMES if name not in PEERS])
 
 
 def cost_of_peers(result: Result) -> Figure | None:
-    """Draw what an order costs beside what a user would pick instead."""
+    """Draw the cost of an order, compared with the peers."""
     names = ["product", "product-grpcio", *PEERS]
-    return costs(result, "What an order costs elsewhere", names) if result.peak("fastapi", "rest") else None
+    return costs(result, "Cost of an order in peers", names) if result.peak("fastapi", "rest") else None
 
 
 def costs(result: Result, title: str, names: Sequence[str]) -> Figure | None:
-    """Draw the costs of some subjects under the loads that most of them take."""
+    """Draw the costs of subjects under the loads that most of them support."""
     loads = [load for load in LOADS if sum(run["subject"] in names for run in last_runs(result, load)) > 2]
     if not loads:
         return None
@@ -116,7 +116,7 @@ def costs(result: Result, title: str, names: Sequence[str]) -> Figure | None:
 
 
 def stacked(axis: Axes, runs: Sequence[Run]) -> None:
-    """Draw a bar a run, its stages one after the other."""
+    """Draw a stacked bar of stages for each run."""
     names = [NAMES[run["subject"]] for run in runs]
     left = [0.0] * len(runs)
     for stage in STAGES:
@@ -133,11 +133,11 @@ def stacked(axis: Axes, runs: Sequence[Run]) -> None:
 
 
 def throughput(result: Result) -> Figure | None:
-    """Draw orders per second from end to end."""
+    """Draw end-to-end orders per second."""
     loads = [load for load in LOADS if last_runs(result, load)]
     if not loads:
         return None
-    title, note = "Orders per second, from end to end", "Until the last one is counted; longer is better"
+    title, note = "End-to-end orders per second", "Until the last order is counted; longer is better"
     figure, axes = panels(len(loads), 5.2 * len(loads), 3.6, title, note)
     for axis, load in zip(axes, loads, strict=True):
         runs = last_runs(result, load)
@@ -156,7 +156,7 @@ def throughput(result: Result) -> Figure | None:
 
 
 def backlog(result: Result) -> Figure | None:
-    """Draw how many orders were stored and not yet counted, over time."""
+    """Draw the number of orders stored and not yet counted, over time."""
     peaks = [run for run in result.peaks if run["subject"] == "product" and run["backlog"]]
     if not peaks:
         return None
@@ -182,12 +182,12 @@ def latency(result: Result) -> Figure | None:
         return None
     run = max(steady, key=lambda one: one["generator"]["orders"]["offered"])
     curves = {
-        "answer to the client": (run["generator"]["latency_ms"]["accepted"], OURS),
+        "answered": (run["generator"]["latency_ms"]["accepted"], OURS),
         "acknowledged by Kafka": (run["publish_ms"], "#e9a23b"),
         "counted in the analytics": (run["count_ms"], "#2a9d8f"),
     }
     seconds = run["generator"]["options"]["duration_seconds"]
-    note = f"Over REST for {seconds:g} s, from when each order was due (open model)"
+    note = f"Over REST for {seconds:g} s, from the due time of each order (open model)"
     figure, (axis,) = panels(1, 8.5, 3.8, "Latency at 1,000 orders per second", note)
     shares = ("p50", "p90", "p99", "p99_9")
     for name, (percentiles, colour) in curves.items():
@@ -198,7 +198,7 @@ def latency(result: Result) -> Figure | None:
             axis.annotate(label, (place, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     axis.set_yscale("log")
     axis.set_ylabel("milliseconds")
-    axis.set_xticks(range(len(shares)), ["half", "90 %", "99 %", "99.9 %"])
+    axis.set_xticks(range(len(shares)), ["50 %", "90 %", "99 %", "99.9 %"])
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.grid(axis="y", linewidth=0.6)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
@@ -213,8 +213,8 @@ def offered(result: Result) -> Figure | None:
         return None
     run = ladders[-1]
     series = run["generator"]["per_second"]
-    note = "Over REST from our own generator on the same cores; one rate after the other"
-    figure, (axis,) = panels(1, 8.5, 3.8, "Accepted against offered", note)
+    note = "Over REST; the load generator uses the same cores; rates increase in steps"
+    figure, (axis,) = panels(1, 8.5, 3.8, "Accepted and offered load", note)
     seconds = range(len(series["offered"]))
     axis.step(seconds, series["offered"], where="mid", color="#98a2ac", linewidth=1.5, label="offered")
     axis.plot(seconds, series["accepted"], color=OURS, linewidth=2, label="accepted")
@@ -232,14 +232,14 @@ def offered(result: Result) -> Figure | None:
     return figure
 
 
-def worth(result: Result) -> Figure | None:
-    """Draw what each lever does to the cost of an order or event."""
+def levers(result: Result) -> Figure | None:
+    """Draw the effect of each lever on the cost of an order or event."""
     bases = {(one["group"], one["lever"], one["load"]): one for one in result.levers}
     moved = [one for one in result.levers if one["lever"] != one["base"]]
     if not moved:
         return None
-    note = "CPU per order or event with the lever moved, relative to its base: left of 1 is cheaper"
-    figure, (axis,) = panels(1, 9, 0.8 + 0.27 * len(moved), "What each lever is worth", note)
+    note = "CPU per order or event relative to the base of the lever: left of 1 is cheaper"
+    figure, (axis,) = panels(1, 9, 0.8 + 0.27 * len(moved), "Effect of levers", note)
     names, values = [], []
     for one in moved:
         base = bases[one["group"], one["base"], one["load"]]
@@ -259,11 +259,11 @@ def worth(result: Result) -> Figure | None:
 
 
 def growth(result: Result) -> Figure | None:
-    """Draw the cost of a unit of work as work grows."""
+    """Draw the cost of a unit of work by the amount of work."""
     curves = list(dict.fromkeys(point["curve"] for point in result.growth))
     if not curves:
         return None
-    note = "CPU µs per item or event, by size; flat is good"
+    note = "CPU µs per item or event, by size; constant is best"
     figure, axes = panels(len(curves), 3.4 * len(curves), 3.6, "Cost as work grows", note)
     for axis, curve in zip(axes, curves, strict=True):
         points = [point for point in result.growth if point["curve"] == curve]
@@ -276,13 +276,13 @@ def growth(result: Result) -> Figure | None:
     return figure
 
 
-PICTURES: dict[str, Callable[[Result], Figure | None]] = {
+CHARTS: dict[str, Callable[[Result], Figure | None]] = {
     "cost-by-stage": cost_by_stage,
     "cost-of-peers": cost_of_peers,
     "throughput": throughput,
     "offered-and-accepted": offered,
     "latency": latency,
     "backlog": backlog,
-    "levers": worth,
+    "levers": levers,
     "growth": growth,
 }

@@ -1,4 +1,4 @@
-"""The result file of a run: machine, versions, commit, and what was measured; described in bench/README.md."""
+"""The result file of a run: machine, versions, commit and measurements; described in bench/README.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGES = (
 
 @dataclass
 class Result:
-    """Everything that one run measured, by kind; each entry is as its module describes it."""
+    """The measurements of a run by kind; their fields are those of the measuring modules."""
 
     name: str
     machine: dict[str, Any]
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def path(self) -> Path:
-        """Where the file is: its day and its name."""
+        """The path of the file, from its date and name."""
         return RESULTS / f"{self.started_at[:10]}-{self.name}.json"
 
     def write(self) -> Path:
@@ -58,22 +58,22 @@ class Result:
         return self.path
 
     def peak(self, subject: str, load: str) -> dict[str, Any] | None:
-        """Return the least disturbed peak of a subject under a load: the cheapest; None when it was not measured."""
+        """Return the cheapest peak of a subject under a load; None when it was not measured."""
         found = [run for run in self.peaks if run["subject"] == subject and run["load"] == load]
         return min(found, key=lambda run: run["cpu_us_per_order_total"], default=None)
 
     def stage(self, name: str) -> dict[str, Any] | None:
-        """Return a stage that was measured alone; None when it was not."""
+        """Return a single stage; None when it was not measured."""
         return next((one for one in self.stages if one["stage"] == name), None)
 
 
 def begin(name: str) -> Result:
-    """Return an empty result of this machine and commit."""
+    """Return an empty result for this machine and commit."""
     return Result(name, asdict(read_machine()), versions(), commit(), now())
 
 
 def read(path: Path) -> Result:
-    """Read a file. Raises ValueError when it has another schema."""
+    """Read a result file. Raises ValueError when it has another schema."""
     found = json.loads(path.read_text())
     if found.get("schema") != SCHEMA:
         raise ValueError(f"{path} has the schema {found.get('schema')!r}, not {SCHEMA!r}")
@@ -81,7 +81,7 @@ def read(path: Path) -> Result:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what takes part."""
+    """Return the versions of the relevant packages."""
     found = read_versions()
     for package in PACKAGES:
         try:
@@ -92,7 +92,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit that is checked out, with a plus when files differ from it; empty outside a repository."""
+    """Return the current commit, with a plus for uncommitted changes; empty outside a repository."""
     folder = Path(__file__).parent
     head = git(folder, "rev-parse", "--short=12", "HEAD")
     dirty = git(folder, "status", "--porcelain", "--untracked-files=no")
@@ -100,13 +100,13 @@ def commit() -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    """Return what git says, empty when it fails."""
+    """Return the output of git, empty when it fails."""
     found = subprocess.run(["git", "-C", str(folder), *words], check=False, capture_output=True, text=True)
     return found.stdout.strip()
 
 
 def now() -> str:
-    """Return the time in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

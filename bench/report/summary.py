@@ -1,4 +1,4 @@
-"""The result in words: tables for a terminal, or as Markdown for a file."""
+"""The summary of a result as Markdown tables."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ STAGE_HEAD = (
     "stage",
     "events",
     "events/s",
-    "product does, times",
+    "rate of the product, ratio",
     "CPU µs/event",
-    "product takes, times",
+    "CPU of the product, ratio",
     "CPU µs/event by group",
 )
-LEVER_HEAD = ("part", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
+LEVER_HEAD = ("group", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
 GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")
 MARKS = {True: "yes", False: "no", None: "–"}
 
@@ -51,7 +51,7 @@ def markdown(result: Result) -> str:
 
 
 def lines(result: Result) -> Iterator[str]:
-    """Yield the summary line by line."""
+    """Yield the lines of the summary."""
     machine = result.machine
     yield f"# {result.started_at[:10]}: {result.name}"
     yield ""
@@ -61,18 +61,18 @@ def lines(result: Result) -> Iterator[str]:
         " synchronous_commit are on."
     )
     yield from section("Goals", GOAL_HEAD, goal_rows(result))
-    yield from section("From end to end", PEAK_HEAD, peak_rows(result))
+    yield from section("End to end", PEAK_HEAD, peak_rows(result))
     yield from section("At a fixed rate, over REST", OPEN_HEAD, open_rows(result))
     yield from section("Three times the peak, over REST", OVERLOAD_HEAD, overload_rows(result))
-    yield from section("Stages alone", STAGE_HEAD, stage_rows(result))
+    yield from section("Single stages", STAGE_HEAD, stage_rows(result))
     yield from section("Levers", LEVER_HEAD, lever_rows(result))
-    yield from section("As work grows", GROWTH_HEAD, growth_rows(result))
+    yield from section("Growing work", GROWTH_HEAD, growth_rows(result))
     if result.problems:
         yield from ("", "## Not measured", "", *(f"- {problem}" for problem in result.problems))
 
 
 def section(title: str, head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    """Yield a table under a title, nothing when it has no rows."""
+    """Yield a table with a title; nothing without rows."""
     found = list(rows)
     if found:
         yield from ("", f"## {title}", "", row(head), row(["---"] * len(head)), *map(row, found))
@@ -84,13 +84,13 @@ def row(cells: Sequence[str]) -> str:
 
 
 def goal_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the verdicts."""
+    """Yield the rows of the goals."""
     for verdict in judge(result):
         yield verdict.figure, verdict.goal, verdict.measured, MARKS[verdict.reached]
 
 
 def peak_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the peaks."""
+    """Yield the rows of the peaks."""
     for run in result.peaks:
         costs = [f"{run['cpu_us_per_order'].get(stage, 0):.0f}" for stage in STAGES]
         rate = f"{run['orders_per_second']:,.0f}" + ("" if run["reconciled"] else " (not reconciled)")
@@ -99,7 +99,7 @@ def peak_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def open_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the runs at a fixed rate."""
+    """Yield the rows of the fixed-rate runs."""
     for run in result.open_runs:
         generator = run["generator"]
         accepted, orders = generator["latency_ms"]["accepted"], generator["orders"]
@@ -117,7 +117,7 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def overload_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the flood, if there was one."""
+    """Yield the row of the overload run, if any."""
     found = result.overload
     if found:
         refusal = found.get("refusal_cpu_us")
@@ -134,12 +134,12 @@ def overload_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def shares(percentiles: dict[str, float], *names: str) -> str:
-    """Return some percentiles."""
+    """Format percentiles."""
     return " / ".join(f"{percentiles[name]:.1f}" if name in percentiles else "–" for name in names)
 
 
 def stage_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the stages alone, each with what the same stage of the product does, where that is in the result."""
+    """Yield the rows of single stages, each compared with the same stage of the product, if measured."""
     for stage in result.stages:
         ours = result.stage(stage.get("beside", ""))
         rate, cost = stage["events_per_second"], stage_cost(stage)
@@ -155,35 +155,35 @@ def stage_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def quotient(ours: float, theirs: float) -> str:
-    """Return how many times theirs ours is; a run can be too short to cost a tick of the clock."""
+    """Format a ratio; the divisor can be 0 in a run shorter than a clock tick."""
     return f"{ours / theirs:.3g}" if theirs else "–"
 
 
 def stage_cost(stage: dict[str, Any]) -> float:
-    """Return what an event costs in all groups."""
+    """Return the cost of an event in all groups."""
     return float(sum(stage["cpu_us_per_event"].values()))
 
 
 def lever_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the levers, each with what it is of its base."""
+    """Yield the rows of the levers, each with the ratio to its base."""
     bases = {(one["group"], one["lever"], one["load"]): one for one in reversed(result.levers)}
     for one in result.levers:
         base = bases.get((one["group"], one["base"], one["load"]), one)
         cost, of = sum(one["cpu_us"].values()), sum(base["cpu_us"].values())
-        pace = one["per_second"]
+        rate = one["per_second"]
         yield (
             one["group"],
             one["lever"],
             one["load"],
-            f"{pace:,.0f}",
-            f"{pace / base['per_second']:.2f}",
+            f"{rate:,.0f}",
+            f"{rate / base['per_second']:.2f}",
             f"{cost:.1f}",
             f"{cost / of:.2f}",
         )
 
 
 def growth_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the curves."""
+    """Yield the rows of the curves."""
     for point in result.growth:
         yield (
             point["curve"],

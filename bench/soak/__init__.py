@@ -1,1 +1,1 @@
-"""The soak: a real stack whose clock is moved from midnight to midnight under load, and what it holds then."""
+"""The soak test: a real stack whose clock is moved from midnight to midnight under load."""

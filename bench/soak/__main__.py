@@ -1,4 +1,4 @@
-"""The command `python -m bench.soak`: days in minutes, and one result file."""
+"""The command `python -m bench.soak`: simulates days in minutes and writes a result file."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from runtime.exit_codes import ExitCode
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line may say."""
+    """Return the parser of the command line."""
     found = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
-    found.add_argument("--midnights", type=int, default=40, help="a minute and a half each (default 40)")
+    found.add_argument("--midnights", type=int, default=40, help="number of midnights, 90 s each (default 40)")
     found.add_argument("--rate", type=float, default=150, metavar="R", help="orders per second (default 150)")
-    found.add_argument("--seconds", type=float, default=40, help="of load across each midnight (default 40)")
-    found.add_argument("--name", default="soak", help="of the result file (default soak)")
+    found.add_argument(
+        "--seconds", type=float, default=40, help="duration of the load across each midnight (default 40)"
+    )
+    found.add_argument("--name", default="soak", help="name of the result file (default soak)")
     return found
 
 
 def main(argv: Sequence[str]) -> int:
-    """Soak, write what was found after each midnight, and tell what was wrong."""
+    """Run the soak test, write the result after each midnight, and print the problems."""
     given = parser().parse_args(argv)
     plan = Plan(given.midnights, given.rate, given.seconds)
     machine, nights = begin(given.name), []
@@ -37,10 +39,10 @@ def main(argv: Sequence[str]) -> int:
         return ExitCode.START_FAILED
     command = " ".join(["python -m bench.soak", *argv])
     print(f"{path}\n{result.draw(path)}\n{result.page(path, command)}")
-    wrong = [problem for night in nights for problem in night.problems]
-    wrong += result.grown(result.growth(nights)) + result.grows_on(result.slopes(nights))
-    print("\n".join(wrong) or "nothing was wrong")
-    return ExitCode.DIFFERS if wrong else ExitCode.OK
+    problems = [problem for night in nights for problem in night.problems]
+    problems += result.grown(result.growth(nights)) + result.grows_on(result.slopes(nights))
+    print("\n".join(problems) or "no problems found")
+    return ExitCode.DIFFERS if problems else ExitCode.OK
 
 
 if __name__ == "__main__":

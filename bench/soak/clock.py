@@ -1,7 +1,7 @@
-"""Moves the clock of a stack's servers and services with libfaketime, which is fetched as a Debian package.
+"""Moves the clock of the servers and services of a stack with libfaketime, from a Debian package.
 
-librdkafka waits by C11's cnd_timedwait, whose clock libfaketime cannot move, and Envoy does not start with it. So
-publisher, workers, gateway and Envoy keep the machine's time; nothing that they do may depend on it.
+librdkafka waits with C11's cnd_timedwait, whose clock libfaketime cannot move, and Envoy does not start with it. So
+publisher, workers, gateway and Envoy keep the clock of the machine; nothing they do may depend on it.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ LIBRARY = "libfaketimeMT.so.1"
 PACKAGE = "libfaketime"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch-debian"
 FETCH_SECONDS = 180
-# How long a process may go on with the time before a move.
+# For how long a process may use the time before a move.
 CACHE_SECONDS = 1
 
 
 class LibraryMissing(Exception):
-    """libfaketime is not there and cannot be fetched."""
+    """libfaketime is not installed and cannot be fetched."""
 
 
 def library() -> Path:
-    """Return libfaketime: the system's, or one that is fetched into the cache once. Raises LibraryMissing."""
+    """Return libfaketime of the system, or fetch it into the cache once. Raises LibraryMissing."""
     cache = default_cache() / "debian" / PACKAGE
     if found := found_in(Path("/usr/lib")) or found_in(cache):
         return found
     fetch(cache)
     if found := found_in(cache):
         return found
-    raise LibraryMissing(f"the Debian package {PACKAGE} holds no {LIBRARY}")
+    raise LibraryMissing(f"the Debian package {PACKAGE} does not contain {LIBRARY}")
 
 
 def found_in(folder: Path) -> Path | None:
-    """Return the library below a folder."""
+    """Return the library in a folder, None when there is none."""
     return next(folder.glob(f"**/faketime/{LIBRARY}"), None)
 
 
@@ -64,17 +64,17 @@ def fetch(cache: Path) -> None:
 
 
 class MovedClock:
-    """A clock that is ahead of the machine's by what a file says, which every process reads again each second."""
+    """A clock with an offset to that of the machine, in a file that every process reads each second."""
 
     def __init__(self, folder: Path) -> None:
-        # The database may run under another account.
+        # The database may run under another user.
         folder.chmod(0o755)
         self._file = folder / "offset"
         self._library = library()
         self._ahead_seconds = 0.0
 
     def set(self, moment: datetime) -> None:
-        """Set the clock, and block until every process has read it."""
+        """Set the clock, and wait until every process has read it."""
         self._ahead_seconds = moment.timestamp() - time.time()
         fresh = self._file.with_suffix(".new")
         fresh.write_text(f"+{self._ahead_seconds:.3f}\n")
@@ -83,26 +83,26 @@ class MovedClock:
         time.sleep(2 * CACHE_SECONDS)
 
     def clear(self) -> None:
-        """Remove the shared memory that processes left which were killed."""
-        for path in Path("/dev/shm").glob("*faketime_s*"):  # where libfaketime has it
+        """Remove the shared memory of killed processes."""
+        for path in Path("/dev/shm").glob("*faketime_s*"):  # the location of libfaketime
             if not Path(f"/proc/{path.name.rpartition('_')[2]}").exists():
                 path.unlink(missing_ok=True)
 
     def now(self) -> datetime:
-        """Return its time."""
+        """Return the time of the clock."""
         return datetime.fromtimestamp(time.time() + self._ahead_seconds).astimezone()
 
     def launcher(self, name: str) -> Sequence[str]:
-        """Return what a process of a stack is started through; see stack.processes.process.started_through."""
+        """Return the command prefix of a process; see stack.processes.process.started_through."""
         if name not in MOVED:
             return []
         variables = {
             "LD_PRELOAD": self._library,
             "FAKETIME_TIMESTAMP_FILE": self._file,
             "FAKETIME_CACHE_DURATION": CACHE_SECONDS,
-            # Deadlines and timers go by the monotonic clock, which no one moves.
+            # Deadlines and timers use the monotonic clock, which does not move.
             "FAKETIME_DONT_FAKE_MONOTONIC": 1,
-            # With it Java's timed waits return at once, and it spins.
+            # With it, timed waits of Java return at once, and it spins.
             "FAKETIME_FORCE_MONOTONIC_FIX": 0,
             "FAKETIME_DONT_RESET": 1,
         }

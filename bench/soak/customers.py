@@ -1,4 +1,4 @@
-"""Customers of a soak: they order, pay, cancel, restock, and send requests again, also those of days ago."""
+"""The clients of a soak test: they order, pay, cancel, restock, and repeat requests, also those of earlier days."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RETRIES = 20
 RETRY_SECONDS = 0.3
 THREADS = 8
 TRACKED = [f"soak-{number}" for number in range(5)]
-# A request is known for seven days at least; the last hour is left out, since a day's load takes its time.
-KNOWN_FOR = timedelta(days=7) - timedelta(hours=1)
-UNTRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+# Request ids are kept for at least seven days; one hour less, because the load of a day takes time.
+REPLAY_WINDOW = timedelta(days=7) - timedelta(hours=1)
+RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class Sent(NamedTuple):
-    """A request that was answered, and the order that it made."""
+    """An answered request and the order that it created."""
 
     request: orders_pb2.CreateOrderRequest
     order_id: str
@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 
 class Customers:
-    """Sends a load at a rate; `done` counts what was acknowledged, `wrong` holds answers that should not be."""
+    """Sends a load at a rate; `done` counts acknowledged calls, `wrong` has unexpected answers."""
 
     def __init__(self, address: str, seed: int) -> None:
         self._channel = grpc.insecure_channel(address)
@@ -45,8 +45,8 @@ class Customers:
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
 
-    def open_shop(self) -> None:
-        """Add the products whose stock is tracked."""
+    def create_products(self) -> None:
+        """Create the products with tracked stock."""
         for product_id in TRACKED:
             request = inventory_pb2.CreateProductRequest(
                 product_id=product_id, name="soak", price=1, tracked=True, stock=20, request_id=str(uuid.uuid4())
@@ -54,22 +54,22 @@ class Customers:
             self._ask(self._inventory.CreateProduct, request)
 
     def load(self, orders_per_second: float, seconds: float, now: datetime) -> None:
-        """Block while orders are sent at a rate; `now` is the moved clock's time."""
+        """Send orders at a rate; `now` is the time of the moved clock."""
         started = time.monotonic()
         with ThreadPoolExecutor(THREADS) as pool:
             for number in range(int(orders_per_second * seconds)):
                 time.sleep(max(0.0, started + number / orders_per_second - time.monotonic()))
-                pool.submit(self._guarded, number, now)
+                pool.submit(self._record_errors, number, now)
 
-    def _guarded(self, number: int, now: datetime) -> None:
+    def _record_errors(self, number: int, now: datetime) -> None:
         try:
-            self._one(number, now)
+            self._order(number, now)
         except Exception as error:
             with self._lock:
                 self.wrong.append(f"{type(error).__name__}: {error}"[:500])
 
-    def _one(self, number: int, now: datetime) -> None:
-        """Order something, do what a customer may do with it, and now and then send an earlier request again."""
+    def _order(self, number: int, now: datetime) -> None:
+        """Create an order, change it at random, and sometimes repeat an earlier request."""
         draw = self._random
         product = draw.choice(TRACKED) if draw.random() < 0.2 else f"p{draw.randint(1, 99)}"
         item = orders_pb2.OrderItem(product_id=product, quantity=draw.randint(1, 3), price=draw.randint(1, 900) / 4)
@@ -80,27 +80,27 @@ class Customers:
         with self._lock:
             self._sent.append(Sent(request, made.order_id, now))
         if draw.random() < 0.1:
-            self._again(self._earlier(now))
-        self._further(made.order_id, draw.random())
+            self._repeat(self._earlier_request(now))
+        self._change(made.order_id, draw.random())
         if number % 40 == 0:
             self._restock(draw.choice(TRACKED))
 
-    def _earlier(self, now: datetime) -> Sent:
-        """Return a request of any time at which it is still known."""
+    def _earlier_request(self, now: datetime) -> Sent:
+        """Return a random request within the replay window."""
         with self._lock:
-            self._sent = [one for one in self._sent if now - one.at < KNOWN_FOR]
+            self._sent = [one for one in self._sent if now - one.at < REPLAY_WINDOW]
             return self._random.choice(self._sent)
 
-    def _again(self, sent: Sent) -> None:
-        """Send a request again, which must be answered with the order that it made."""
+    def _repeat(self, sent: Sent) -> None:
+        """Repeat a request, which must be answered with the same order."""
         made = self._ask(self._orders.CreateOrder, sent.request)
         with self._lock:
             self.done["repeated"] += 1
             if made.order_id != sent.order_id:
-                self.wrong.append(f"request of {sent.at} made {sent.order_id} and again {made.order_id}")
+                self.wrong.append(f"request of {sent.at} created {sent.order_id}, repeated it created {made.order_id}")
 
-    def _further(self, order_id: str, chance: float) -> None:
-        """Pay and ship an order, or cancel it; one that waits for stock can only be cancelled."""
+    def _change(self, order_id: str, chance: float) -> None:
+        """Pay and ship an order, or cancel it; a backorder can only be cancelled."""
         steps = {"pay": chance < 0.5, "ship": chance < 0.2, "cancel": chance > 0.85}
         calls = {
             "pay": (self._orders.CompletePayment, orders_pb2.CompletePaymentRequest),
@@ -124,27 +124,27 @@ class Customers:
         first = self._ask(self._inventory.RestockProduct, request)
         again = self._ask(self._inventory.RestockProduct, request)
         if first.released_orders != again.released_orders:
-            self.wrong.append(f"restock released {first.released_orders}, and told again {again.released_orders}")
+            self.wrong.append(f"restock released {first.released_orders}, repeated {again.released_orders}")
 
     def _ask(self, method: Any, request: Any) -> Any:
-        """Call until it is answered, with the same request_id, and count it."""
+        """Call with retries and the same request_id, and count the call."""
         for attempt in range(RETRIES):
             try:
                 answer = method(request, timeout=CALL_SECONDS)
             except grpc.RpcError as error:
-                if error.code() not in UNTRIED or attempt == RETRIES - 1:
+                if error.code() not in RETRYABLE or attempt == RETRIES - 1:
                     raise
                 with self._lock:
-                    self.done["tried again"] += 1
+                    self.done["retried"] += 1
                 time.sleep(RETRY_SECONDS)
             else:
                 with self._lock:
                     self.done[type(request).__name__.removesuffix("Request")] += 1
                 return answer
-        raise AssertionError("a loop that returns or raises")
+        raise AssertionError("the loop returns or raises")
 
-    def orders_made(self) -> int:
-        """Return how many orders there must be."""
+    def orders_created(self) -> int:
+        """Return the number of orders that must exist."""
         return self.done["CreateOrder"] - self.done["repeated"]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The result of a soak: a file with what was found at each midnight, what grew, a picture, and a page."""
+"""The result of a soak test: a file with the figures of each midnight, growth, a chart and a page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bench.report.result import Result, now
 from bench.soak.run import RETENTION, Night, Plan
 
 SCHEMA = "ordermesh.soak/1"
-# What has to grow with the orders; everything else is kept by time.
+# Tables that grow with the orders; all others have a retention.
 GROWING = {"orders", "sales_metrics", "dropped_metric"}
-# Of the largest figure of the first cycle of months; a broker's and a database's caches breathe.
+# Relative to the largest value of the first cycle; caches of broker and database vary.
 MOST_GROWTH = {"tables": 1.25, "memory": 1.15}
-# A night is one minute here: what grows by more from night to night grows by hundreds of MiB a day.
+# A night is one minute here: faster growth would be hundreds of MiB per day.
 MOST_MIB_A_NIGHT = {"orders": 0.5, "publisher": 0.5, "processor": 0.5, "analytics": 0.5, "gateway": 0.5}
 WARM_NIGHTS = 3
 LEAST_NIGHTS = 9
@@ -46,7 +46,7 @@ LINES = ("#1b6ca8", "#d1495b", "#2a9d8f", "#e9a23b", "#a0a7ae")
 
 
 def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, Any]:
-    """Return what the file holds."""
+    """Return the content of the file."""
     return {
         "schema": SCHEMA,
         "name": machine.name,
@@ -69,53 +69,59 @@ def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, 
 
 
 def growth(nights: Sequence[Night]) -> dict[str, dict[str, float]]:
-    """Return by what factor tables and memory are larger in the last month than in the first one that began full."""
+    """Return the growth factors of tables and memory from the first full cycle to the last one."""
     first, last = nights[1 + CYCLE_NIGHTS : 1 + 2 * CYCLE_NIGHTS], nights[-CYCLE_NIGHTS:]
     if len(nights) < 1 + 3 * CYCLE_NIGHTS:
         return {}
     tables = {name: [table_bytes(one, name) for one in (first, last)] for name in first[0].figures["tables"]}
-    memory = {part: [memory_mib(one, part) for one in (first, last)] for part in first[0].figures["memory_mib"]}
+    memory = {
+        component: [memory_mib(one, component) for one in (first, last)] for component in first[0].figures["memory_mib"]
+    }
     return {
         "tables": {name: round(b / a, 3) for name, (a, b) in tables.items() if name not in GROWING and b > SMALL_BYTES},
-        "memory": {part: round(b / a, 3) for part, (a, b) in memory.items()},
+        "memory": {component: round(b / a, 3) for component, (a, b) in memory.items()},
     }
 
 
 def table_bytes(nights: Sequence[Night], name: str) -> int:
-    """Return the largest size of a table in some nights."""
+    """Return the largest size of a table in these nights, in bytes."""
     return max(int(night.figures["tables"][name]["bytes"]) for night in nights)
 
 
-def memory_mib(nights: Sequence[Night], part: str) -> float:
-    """Return the largest memory of a part in some nights."""
-    return max(float(night.figures["memory_mib"][part]) for night in nights)
+def memory_mib(nights: Sequence[Night], component: str) -> float:
+    """Return the largest memory of a component in these nights, in MiB."""
+    return max(float(night.figures["memory_mib"][component]) for night in nights)
 
 
 def slopes(nights: Sequence[Night]) -> dict[str, float]:
-    """Return by how much the memory of each service grows a night, once it is warm: that of its quieter half.
+    """Return the memory growth of each service in MiB per night after warm-up: the lower of two halves.
 
-    A step, as a cache makes it that fills once, stands in one half; a steady growth stands in both.
+    A step, such as a cache that fills once, is in one half only; steady growth is in both.
     """
     if len(nights) < LEAST_NIGHTS:
         return {}
     warm = nights[WARM_NIGHTS:]
     halves = warm[: len(warm) // 2], warm[len(warm) // 2 :]
-    return {part: round(min(slope(half, part) for half in halves), 2) for part in MOST_MIB_A_NIGHT}
+    return {component: round(min(slope(half, component) for half in halves), 2) for component in MOST_MIB_A_NIGHT}
 
 
-def slope(nights: Sequence[Night], part: str) -> float:
-    """Return the slope of the line that fits the memory of a part best."""
-    memory = [memory_mib([night], part) for night in nights]
+def slope(nights: Sequence[Night], component: str) -> float:
+    """Return the slope of the linear regression of the memory of a component."""
+    memory = [memory_mib([night], component) for night in nights]
     return statistics.linear_regression(range(len(memory)), memory).slope
 
 
 def grows_on(found: Mapping[str, float]) -> list[str]:
-    """Name the services whose memory grows from night to night."""
-    return [f"{part} grows by {mib} MiB a night" for part, mib in found.items() if mib > MOST_MIB_A_NIGHT[part]]
+    """Return a problem for each service whose memory grows."""
+    return [
+        f"{component} grows by {mib} MiB per night"
+        for component, mib in found.items()
+        if mib > MOST_MIB_A_NIGHT[component]
+    ]
 
 
 def grown(found: dict[str, dict[str, float]]) -> list[str]:
-    """Name what grew by more than it may."""
+    """Return a problem for each table or process that exceeds its growth limit."""
     return [
         f"{name} ({kind}) grew by a factor of {factor}"
         for kind, factors in found.items()
@@ -131,13 +137,13 @@ def write(machine: Result, plan: Plan, nights: Sequence[Night]) -> Path:
 
 
 def draw(path: Path) -> Path:
-    """Draw the curves of a result beside it and return the picture's path."""
+    """Draw the chart of a result beside it, and return its path."""
     nights = json.loads(path.read_text())["nights"]
     picture = path.with_suffix(".png")
     mpl.use("Agg")
     with mpl.rc_context(STYLE):
-        note = "One point a midnight; the gaps between days are jumped over"
-        figure, axes = panels(3, 15, 4.4, "A platform whose clock goes from midnight to midnight", note)
+        note = "One point per midnight; gaps between days are omitted"
+        figure, axes = panels(3, 15, 4.4, "Soak test: the clock moves from midnight to midnight", note)
         rows(axes[0], nights)
         memory(axes[1], nights)
         logs(axes[2], nights)
@@ -147,7 +153,7 @@ def draw(path: Path) -> Path:
 
 
 def rows(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
-    """Draw the rows of the tables that matter."""
+    """Draw the numbers of rows of tables."""
     for name, colour in zip(CURVES, LINES, strict=True):
         values = [night["figures"]["tables"][name]["rows"] for night in nights]
         axis.plot(values, color=colour, linewidth=1.8, label=name)
@@ -155,15 +161,15 @@ def rows(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
 
 
 def memory(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
-    """Draw the memory of each part."""
-    for part in nights[0]["figures"]["memory_mib"]:
-        values = [night["figures"]["memory_mib"][part] for night in nights]
-        axis.plot(values, color=COLOURS.get(part, "#8ab17d"), linewidth=1.8, label=part)
+    """Draw the memory of each component."""
+    for component in nights[0]["figures"]["memory_mib"]:
+        values = [night["figures"]["memory_mib"][component] for night in nights]
+        axis.plot(values, color=COLOURS.get(component, "#8ab17d"), linewidth=1.8, label=component)
     finish(axis, nights, "memory (PSS), MiB")
 
 
 def logs(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
-    """Draw what lies on the disk."""
+    """Draw the disk usage."""
     tables = [sum(one["bytes"] for one in night["figures"]["tables"].values()) / 2**20 for night in nights]
     axis.plot(tables, color=LINES[0], linewidth=1.8, label="all tables")
     axis.plot([n["figures"]["kafka_log_mib"] for n in nights], color=LINES[1], linewidth=1.8, label="Kafka's log")
@@ -172,7 +178,7 @@ def logs(axis: Axes, nights: Sequence[dict[str, Any]]) -> None:
 
 
 def finish(axis: Axes, nights: Sequence[dict[str, Any]], title: str) -> None:
-    """Give a panel its title, its days and its legend."""
+    """Set title, dates and legend of a panel."""
     axis.set_title(title)
     places = range(0, len(nights), max(1, len(nights) // 6))
     axis.set_xticks(list(places), [nights[place]["midnight"] for place in places], rotation=30, fontsize=8)
@@ -182,11 +188,11 @@ def finish(axis: Axes, nights: Sequence[dict[str, Any]], title: str) -> None:
 
 
 def page(path: Path, command: str) -> Path:
-    """Write the page that sums a result up, and return its path."""
+    """Write the summary page of a result, and return its path."""
     found = json.loads(path.read_text())
-    nights, told = found["nights"], path.with_suffix(".md")
+    nights, page_path = found["nights"], path.with_suffix(".md")
     lines = [
-        f"# A soak of {len(nights)} midnights",
+        f"# Soak test of {len(nights)} midnights",
         "",
         f"`{command}`, {found['started_at']} to {found['finished_at']}, commit {found['commit']}; retention in days: "
         + ", ".join(
@@ -201,22 +207,22 @@ def page(path: Path, command: str) -> Path:
         "",
         *(f"- {problem}" for problem in found["problems"]),
         "",
-        "Larger in the last five midnights than in the first five in which every retention held, by a factor of: "
+        "Growth factor from the first five midnights with every retention in effect to the last five: "
         + "; ".join(f"{kind}: " + ", ".join(f"{n} {f}" for n, f in of.items()) for kind, of in found["growth"].items()),
         "",
-        "Memory of the services, MiB a night from the fourth on (the lower of the slopes of both halves): "
-        + ", ".join(f"{part} {mib}" for part, mib in found["mib_a_night"].items()),
+        "Memory growth of the services, MiB per night from the fourth on (the lower of two halves): "
+        + ", ".join(f"{component} {mib}" for component, mib in found["mib_a_night"].items()),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|---" * len(COLUMNS) + "|",
         *(line(night) for night in nights),
     ]
-    told.write_text("\n".join(lines) + "\n")
-    return told
+    page_path.write_text("\n".join(lines) + "\n")
+    return page_path
 
 
 def line(night: dict[str, Any]) -> str:
-    """Return a night's line of the table."""
+    """Return the table row of a night."""
     tables, memory_of = night["figures"]["tables"], night["figures"]["memory_mib"]
     outbox = tables["event_outbox"]
     cells = (

@@ -1,4 +1,4 @@
-"""Takes a stack from midnight to midnight: load across it, reconciliation, upkeep, figures."""
+"""Runs a stack from midnight to midnight: load, reconciliation, maintenance, figures."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from stack.running_stack import RunningStack, running_stack
 FIRST_MIDNIGHT = date(2027, 12, 30)
 BEFORE = timedelta(seconds=10)
 SETTLE_SECONDS = 90
-UPKEEP_SECONDS = 150
+MAINTENANCE_SECONDS = 150
 Reconciled = pipeline_pb2.ReconcileResponse
-# Small, so that a run of many days reaches each of them; Kafka looks for what it may delete every five minutes.
+# Short, so that a run of many days reaches each of them; Kafka checks retention every five minutes.
 RETENTION = {"ORDERMESH_OUTBOX_RETENTION_DAYS": "2", "ORDERMESH_PROCESSOR_RETENTION_DAYS": "4"}
-# The publisher's clock is not moved, so its records get their time from the broker.
+# The clock of the publisher is not moved, so the broker sets the time of records.
 TOPIC = {"message.timestamp.type": "LogAppendTime", "retention.ms": "86400000", "segment.bytes": "1048576"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many midnights, and the load across each."""
+    """The number of midnights, and the load across each."""
 
     midnights: int
     orders_per_second: float
     seconds: float
     say: Callable[[str], None] = print
-    # Do the services' upkeep here and now, which they do within a minute.
-    hurried: bool = False
+    # Run the maintenance immediately instead of waiting for the services, which run it every minute.
+    maintain_now: bool = False
 
 
 @dataclass
 class Night:
-    """What was found at one midnight."""
+    """The result of one midnight."""
 
     midnight: date
     verdict: str = ""
@@ -69,21 +69,21 @@ class Night:
 
 
 def midnights(count: int) -> list[date]:
-    """Return so many midnights: ends of months, of years and a leap day, and after each days in a row."""
+    """Return midnights: ends of months and years, a leap day, and consecutive days after each."""
     found: list[date] = []
     day = FIRST_MIDNIGHT
     while len(found) < count:
         found.append(day)
-        # Days in a row, then to the last days of the next month.
-        in_a_row = len([one for one in found if one.month == day.month and one.year == day.year])
+        # Consecutive days, then the last days of the next month.
+        consecutive = len([one for one in found if one.month == day.month and one.year == day.year])
         month_end = (day.replace(day=1) + timedelta(days=62)).replace(day=1) - timedelta(days=1)
-        day = month_end if in_a_row >= 4 and day.day < 27 else day + timedelta(days=1)
+        day = month_end if consecutive >= 4 and day.day < 27 else day + timedelta(days=1)
     return found
 
 
 @contextlib.contextmanager
 def moved_stack(first: date) -> Iterator[tuple[RunningStack, MovedClock]]:
-    """Run a stack whose clock stands half a day before the first midnight."""
+    """Run a stack whose clock is half a day before the first midnight."""
     with tempfile.TemporaryDirectory(prefix="ordermesh-clock-") as folder:
         clock = MovedClock(Path(folder))
         clock.set(at_midnight(first) - timedelta(hours=12))
@@ -96,7 +96,7 @@ def moved_stack(first: date) -> Iterator[tuple[RunningStack, MovedClock]]:
 
 
 def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
-    """Change the settings of the topics of events."""
+    """Change the configuration of the event topics."""
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
@@ -107,47 +107,47 @@ def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
 
 
 def at_midnight(day: date) -> datetime:
-    """Return the moment at which a day begins."""
+    """Return the start of a day in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def soak(plan: Plan) -> Iterator[Night]:
-    """Yield what is found at each midnight of a plan."""
+    """Yield the result of each midnight of a plan."""
     days = midnights(plan.midnights)
     with moved_stack(days[0]) as (stack, clock):
         yield from nights(stack, clock, plan, days)
 
 
 def nights(stack: RunningStack, clock: MovedClock, plan: Plan, days: Sequence[date]) -> Iterator[Night]:
-    """Yield what is found at some midnights."""
+    """Yield the results of these midnights."""
     with contextlib.closing(Customers(stack.grpc, seed=1)) as customers:
-        customers.open_shop()
+        customers.create_products()
         for midnight in days:
             yield one_night(stack, clock, customers, plan, midnight)
 
 
 def one_night(stack: RunningStack, clock: MovedClock, customers: Customers, plan: Plan, midnight: date) -> Night:
-    """Go to a midnight, load the platform across it, and look at what it holds."""
+    """Move to a midnight, load the platform across it, reconcile and measure."""
     started, night = time.monotonic(), Night(midnight)
     clock.set(at_midnight(midnight) - BEFORE)
     customers.load(plan.orders_per_second, plan.seconds, clock.now())
     reconcile(stack, night)
     compare(stack, customers, night)
-    if plan.hurried:
-        keep_house(stack)
-    await_upkeep(stack, clock, night)
-    # Again, with less to compare: old days are dropped now.
+    if plan.maintain_now:
+        run_maintenance(stack)
+    await_maintenance(stack, clock, night)
+    # Again after maintenance: old days are dropped now.
     reconcile(stack, night)
     night.figures = figures(stack)
     night.problems += customers.wrong
     customers.wrong.clear()
     night.took_seconds = round(time.monotonic() - started, 1)
-    plan.say(told(night))
+    plan.say(describe(night))
     return night
 
 
 def reconcile(stack: RunningStack, night: Night) -> None:
-    """Let the platform compare both ends, again while events are on their way."""
+    """Reconcile, repeatedly while events are in flight."""
     with grpc.insecure_channel(stack.grpc) as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         give_up = time.monotonic() + SETTLE_SECONDS
@@ -166,28 +166,28 @@ def reconcile(stack: RunningStack, night: Night) -> None:
 
 
 def compare(stack: RunningStack, customers: Customers, night: Night) -> None:
-    """Compare what is stored and counted with what the customers were told."""
+    """Compare stored and counted orders with those acknowledged."""
     night.orders_stored, twice = row(stack, "orders", SQL.stored)
     (night.orders_counted,) = row(stack, "analytics", SQL.counted)
-    made = customers.orders_made()
+    made = customers.orders_created()
     if not made == night.orders_stored == night.orders_counted:
-        told_text = f"{made} orders acknowledged, {night.orders_stored} stored, {night.orders_counted} counted"
-        night.problems.append(told_text)
+        problem = f"{made} orders acknowledged, {night.orders_stored} stored, {night.orders_counted} counted"
+        night.problems.append(problem)
     if twice:
-        night.problems.append(f"{twice} request ids stand for more than one order")
+        night.problems.append(f"{twice} request ids have more than one order")
 
 
 def row(stack: RunningStack, database: str, query: Any) -> Sequence[Any]:
-    """Return the one row of a query."""
+    """Return the single row of a query."""
     with psycopg.connect(stack.context.dsn(f"{database}_owner"), autocommit=True) as connection:
         found = connection.execute(query).fetchone()
     if found is None:
-        raise psycopg.DataError("a query of sums has a row")
+        raise psycopg.DataError("an aggregate query returns a row")
     return found
 
 
-def keep_house(stack: RunningStack) -> None:
-    """Do what the services do every minute."""
+def run_maintenance(stack: RunningStack) -> None:
+    """Run the maintenance of both databases."""
     retention: dict[str, Any] = {name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()}
     processor = WorkSettings(
         analytics_dsn=SecretStr(stack.context.dsn("analytics_worker")),
@@ -195,28 +195,28 @@ def keep_house(stack: RunningStack) -> None:
         **retention,
     )
     analytics_maintenance.run_once(processor)
-    asyncio.run(keep_orders(stack.context.dsn("orders_app"), processor.outbox_retention_days))
+    asyncio.run(maintain_orders(stack.context.dsn("orders_app"), processor.outbox_retention_days))
 
 
-async def keep_orders(dsn: str, retention_days: int) -> None:
-    """Do the upkeep of the orders database."""
+async def maintain_orders(dsn: str, retention_days: int) -> None:
+    """Run the maintenance of the orders database."""
     async with await connect_async(dsn, "soak") as connection:
         await orders_maintenance.run_once(connection, retention_days)
 
 
-def await_upkeep(stack: RunningStack, clock: MovedClock, night: Night) -> None:
-    """Wait until the services' own upkeep has made partitions, emptied the default ones and dropped old days."""
+def await_maintenance(stack: RunningStack, clock: MovedClock, night: Night) -> None:
+    """Wait until the services have created partitions, emptied the default ones and dropped old days."""
     wanted = {"event_outbox": 2, "processed_events": 3}
-    give_up = time.monotonic() + UPKEEP_SECONDS
-    while left := [*unkept(stack, clock.now().astimezone(UTC).date(), wanted)]:
+    give_up = time.monotonic() + MAINTENANCE_SECONDS
+    while left := [*pending_maintenance(stack, clock.now().astimezone(UTC).date(), wanted)]:
         if time.monotonic() > give_up:
             night.problems += left
             return
         time.sleep(1)
 
 
-def unkept(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> Iterator[str]:
-    """Name what the upkeep has still to do."""
+def pending_maintenance(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> Iterator[str]:
+    """Yield what the maintenance has not done yet."""
     kept = {"event_outbox": 2, "processed_events": 5}
     for table, ahead in days_ahead.items():
         database = "orders" if table == "event_outbox" else "analytics"
@@ -236,8 +236,8 @@ def unkept(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> I
             yield f"{old} partitions of {table} are past the retention"
 
 
-def told(night: Night) -> str:
-    """Say in a line what was found."""
+def describe(night: Night) -> str:
+    """Return the result of a night in a line."""
     tables = night.figures["tables"]
     outbox, memory = tables["event_outbox"], sum(night.figures["memory_mib"].values())
     return (

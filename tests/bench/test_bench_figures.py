@@ -106,7 +106,7 @@ def test_the_check_says_so_when_nothing_got_worse(tmp_path, monkeypatch) -> None
     monkeypatch.setattr(baseline_check, "BASELINE", tmp_path / "baseline.json")
     same = a_result(a_peak("bare-native", "grpc", 5000), a_peak("product", "grpc", 4000))
     baseline_check.save(same)
-    assert next(baseline_check.report(baseline_check.compare(same))).startswith("No stage got worse")
+    assert next(baseline_check.report(baseline_check.compare(same))).startswith("No stage costs more")
 
 
 def test_goals_are_judged_against_the_bare_pipeline_of_the_same_run() -> None:
@@ -187,7 +187,7 @@ def test_a_stage_of_an_older_result_has_a_row_too() -> None:
 def test_every_program_of_the_peers_is_required_in_one_version(monkeypatch) -> None:
     lines = [line for line in environment.REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
     listed = json.dumps([{"name": re.split(r"[\[=]", line)[0], "version": line.split("==")[1]} for line in lines])
-    monkeypatch.setattr(environment, "told", lambda *_: listed)
+    monkeypatch.setattr(environment, "output_of", lambda *_: listed)
     assert {f"peers/{name}" for name in ("faststream", "procrastinate", "pydantic")} <= set(environment.versions())
 
 

@@ -9,7 +9,7 @@ from bench.soak import result
 from bench.soak.clock import LibraryMissing, library
 from bench.soak.run import Night, Plan, midnights, moved_stack, nights
 
-PLAN = Plan(midnights=2, orders_per_second=30, seconds=12, say=print, hurried=True)
+PLAN = Plan(midnights=2, orders_per_second=30, seconds=12, say=print, maintain_now=True)
 DAYS = [date(2028, 1, 1), date(2028, 2, 29)]
 
 

@@ -1,4 +1,4 @@
-"""The usual consumer: one event, one transaction with its dedup and its metrics, one commit of the offset."""
+"""The usual consumer: one transaction with deduplication and metrics, and one offset commit, per event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.peers.programs.queries import QUERIES
 
 
 def main() -> None:
-    """Count until the process is ended."""
+    """Count until the process is stopped."""
     consumer = Consumer(
         {
             "bootstrap.servers": os.environ["PEER_KAFKA"],

@@ -1,8 +1,8 @@
-"""FastStream on confluent-kafka: counts each event, or a batch of them, in a transaction; the offset follows.
+"""FastStream on confluent-kafka: counts each event, or a batch, in a transaction, then commits the offset.
 
-An event is acknowledged after its handler and read again when that fails (NACK_ON_ERROR); FastStream then handles one
-message at a time, its `max_workers` are for consumers that acknowledge first. uvloop is what its own command takes. It
-logs nothing, which is to its advantage. Batches are its documented way to do more at a time.
+An event is acknowledged after its handler and read again on failure (NACK_ON_ERROR). FastStream then handles one
+message at a time; `max_workers` is for consumers that acknowledge first. Its command uses uvloop as well. Logging is
+off, which is to its advantage. Batches are its documented way to increase throughput.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pool = AsyncConnectionPool(os.environ["PEER_DSN"], open=False)
 
 
 class Event(BaseModel):
-    """An event as it is in the topic."""
+    """An event in the topic."""
 
     orderId: UUID
     totalMinor: int
@@ -58,7 +58,7 @@ async def lifespan() -> AsyncIterator[None]:
 
 
 def main() -> None:
-    """Count until the process is ended."""
+    """Count until the process is stopped."""
     several = BATCH_EVENTS > 1
     subscribe = broker.subscriber(
         os.environ["PEER_TOPIC"],

@@ -1,4 +1,4 @@
-"""Plain grpcio on asyncio with psycopg: CreateOrder, checked, one transaction per order."""
+"""Plain grpcio on asyncio with psycopg: CreateOrder with validation, one transaction per order."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from orders.api import validation
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
-    """Takes orders."""
+    """The servicer of OrderService."""
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
 
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Any) -> orders_pb2.Order:
-        """Store an order with its event and answer when both are durable."""
+        """Store an order with its event; answer when both are durable."""
         order, order_id = validation.new_order(request, "", None), uuid.uuid4()
         event = json.dumps({"orderId": str(order_id), "totalMinor": order.total_minor}).encode()
         items = [
@@ -44,7 +44,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
 
 
 async def serve() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     async with AsyncConnectionPool(os.environ["PEER_DSN"], min_size=10, max_size=20) as pool:
         server = grpc.aio.server()
         orders_pb2_grpc.add_OrderServiceServicer_to_server(Orders(pool), server)

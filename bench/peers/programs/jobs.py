@@ -1,7 +1,7 @@
 """The outbox as a queue of procrastinate: an order defers a job in its transaction, and the job sends the event.
 
-As its documentation says for short jobs that wait for others: tasks of asyncio, many at a time, and a connection for
-each of them and one more. A job that fails is tried again.
+As its documentation recommends for short jobs that wait for I/O: concurrent asyncio tasks, and a connection for each of
+them plus one. A failed job is retried.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ CONCURRENCY = int(os.environ["PEER_CONCURRENCY"])
 TOPIC = os.environ["PEER_TOPIC"]
 
 app = App(connector=PsycopgConnector(conninfo=os.environ["PEER_DSN"], max_size=CONCURRENCY + 1))
-# Its `publish` awaits the acknowledgement; the asyncio producer of confluent-kafka holds an event back for 100 ms.
-# The linger is the default of librdkafka, which the other peers have.
+# `publish` awaits the acknowledgement; the asyncio producer of confluent-kafka would delay an event by 100 ms.
+# The linger is the default of librdkafka, as for the other peers.
 broker = KafkaBroker(os.environ["PEER_KAFKA"], acks="all", enable_idempotence=True, linger_ms=5, logger=None)
 
 

@@ -1,5 +1,5 @@
 -- name: create_tables
--- Makes what all peers need: orders with their items, an outbox, what was counted, and the metrics.
+-- Creates the tables of all peers: orders, items, an outbox, counted events and metrics.
 CREATE TABLE peer_order (
     order_id uuid PRIMARY KEY, customer_id text NOT NULL, status text NOT NULL, total_minor bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -16,11 +16,11 @@ CREATE TABLE peer_counted (order_id uuid PRIMARY KEY);
 CREATE TABLE peer_metric (name text PRIMARY KEY, value bigint NOT NULL);
 
 -- name: stored
--- Counts the orders.
+-- Number of orders.
 SELECT count(*) FROM peer_order;
 
 -- name: counted
--- Counts the events that were counted.
+-- Number of counted events.
 SELECT count(*) FROM peer_counted;
 
 -- name: insert_order
@@ -32,7 +32,7 @@ INSERT INTO peer_order (order_id, customer_id, status, total_minor) VALUES (%s, 
 INSERT INTO peer_item VALUES (%s, %s, %s, %s, %s);
 
 -- name: insert_event
--- Puts an event into the outbox.
+-- Inserts an event into the outbox.
 INSERT INTO peer_outbox (key, payload) VALUES (%s, %s);
 
 -- name: claim_events
@@ -44,47 +44,47 @@ SELECT id, key, payload FROM peer_outbox WHERE sent_at IS NULL ORDER BY id LIMIT
 UPDATE peer_outbox SET sent_at = now() WHERE id = ANY(%s);
 
 -- name: insert_counted
--- Notes an event; nothing comes back when it was there.
+-- Records an event; returns no row when it was recorded before.
 INSERT INTO peer_counted VALUES (%s) ON CONFLICT DO NOTHING RETURNING order_id;
 
 -- name: insert_counted_batch
--- Notes events; those come back that were not there.
+-- Records events; returns the new ones.
 INSERT INTO peer_counted SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING RETURNING order_id;
 
 -- name: add_metrics
--- Adds orders and what they are worth to the metrics.
+-- Adds orders and their revenue to the metrics.
 INSERT INTO peer_metric VALUES ('orders_total', %s), ('revenue_total', %s)
 ON CONFLICT (name) DO UPDATE SET value = peer_metric.value + excluded.value;
 
 -- name: fill_outbox
--- Puts a number of events into the outbox.
+-- Inserts a number of events into the outbox.
 INSERT INTO peer_outbox (key, payload)
 SELECT id, convert_to(json_build_object('orderId', id, 'totalMinor', 2500)::text, 'UTF8')
 FROM (SELECT gen_random_uuid()::text AS id FROM generate_series(1, %s)) AS orders;
 
 -- name: fill_queue
--- Puts a number of jobs into the queue of procrastinate, as its own function writes them.
+-- Inserts a number of jobs into the queue of procrastinate, as its function does.
 INSERT INTO procrastinate_jobs (queue_name, task_name, args)
 SELECT 'default', 'send', jsonb_build_object('order_id', gen_random_uuid(), 'total_minor', 2500)
 FROM generate_series(1, %s);
 
 -- name: empty_queue
--- Empties the queue and leaves what the planner has learned from it.
+-- Empties the queue, keeping the planner statistics.
 ANALYZE procrastinate_jobs;
 TRUNCATE procrastinate_jobs RESTART IDENTITY CASCADE;
 
 -- name: sent_from_outbox
--- Counts the events that a publisher alone has marked, which it does in their order: cheap to ask often.
+-- Number of events marked by a single publisher, in order; cheap to query often.
 SELECT coalesce((SELECT min(id) FROM peer_outbox WHERE sent_at IS NULL), last_value + 1) - 1 FROM peer_outbox_id_seq;
 
 -- name: sent_from_queue
--- Counts the jobs that a publisher alone has done and deleted, up to the first that is not: cheap to ask often.
+-- Number of jobs done and deleted by a single publisher, up to the first that is not; cheap to query often.
 SELECT coalesce((SELECT min(id) FROM procrastinate_jobs), last_value + 1) - 1 FROM procrastinate_jobs_id_seq;
 
 -- name: forget_counted
--- Lets the next worker begin at nothing.
+-- Resets the counts for the next worker.
 TRUNCATE peer_counted, peer_metric;
 
 -- name: counted_alone
--- Counts the events that a worker alone has counted: cheap to ask often.
+-- Number of events counted by a single worker; cheap to query often.
 SELECT coalesce(sum(value), 0)::bigint FROM peer_metric WHERE name = 'orders_total';

@@ -1,4 +1,4 @@
-"""The usual outbox relay: sends up to 50 events, waits for the acknowledgements, marks them; looks every 50 ms."""
+"""The usual outbox publisher: sends up to 50 events, waits for acknowledgements, marks them; polls every 50 ms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IDLE_SECONDS = int(os.environ["PEER_IDLE_MS"]) / 1000
 
 
 def main() -> None:
-    """Relay until the process is ended."""
+    """Publish until the process is stopped."""
     producer = Producer({"bootstrap.servers": os.environ["PEER_KAFKA"], "enable.idempotence": True})
     with psycopg.connect(os.environ["PEER_DSN"]) as connection:
         while True:

@@ -1,4 +1,4 @@
-"""The named queries of the peers; their environment has nothing of ours."""
+"""The named queries of the peers, whose environment lacks the packages of the project."""
 
 from __future__ import annotations
 

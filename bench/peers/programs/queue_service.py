@@ -1,4 +1,4 @@
-"""The same service with procrastinate as its outbox, which needs psycopg below SQLAlchemy."""
+"""The REST service with procrastinate as the outbox, which requires psycopg below SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = FastAPI()
 
 @app.post("/orders")
 async def create(order: NewOrder) -> Order:
-    """Take an order."""
+    """Create an order."""
     return await store(order, defer)
 
 

@@ -1,4 +1,4 @@
-"""The worker of procrastinate: many jobs at a time in one process, and those that are done go."""
+"""The worker of procrastinate: concurrent jobs in one process; successful jobs are deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.peers.programs import jobs
 
 
 async def work() -> None:
-    """Send until the process is ended."""
+    """Send until the process is stopped."""
     async with jobs.app.open_async(), jobs.broker:
         await jobs.app.run_worker_async(concurrency=jobs.CONCURRENCY, delete_jobs="successful")
 

@@ -1,4 +1,4 @@
-"""FastAPI on uvicorn with SQLAlchemy on asyncpg: POST /orders, checked by pydantic, one transaction per order."""
+"""FastAPI on uvicorn with SQLAlchemy on asyncpg: POST /orders, validated by pydantic, one transaction per order."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class NewOrder(BaseModel):
 
 
 class Order(BaseModel):
-    """The answer."""
+    """The response."""
 
     orderId: uuid.UUID
     status: str
@@ -74,7 +74,7 @@ class Order(BaseModel):
     createdAt: datetime
 
 
-# Puts an order's event, of its id and its total, to where it will be published from.
+# Stores the event of an order (id, total) where it is published from.
 Put = Callable[[AsyncSession, str, int], Awaitable[None]]
 app = FastAPI()
 engine = create_async_engine(os.environ["PEER_ALCHEMY_DSN"], pool_size=10, max_overflow=10)
@@ -83,7 +83,7 @@ sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 @app.post("/orders")
 async def create(order: NewOrder) -> Order:
-    """Take an order."""
+    """Create an order."""
     return await store(order, put_into_outbox)
 
 
@@ -94,7 +94,7 @@ async def put_into_outbox(session: AsyncSession, order_id: str, total_minor: int
 
 
 async def store(order: NewOrder, put: Put) -> Order:
-    """Store an order with its event and answer when both are durable."""
+    """Store an order with its event; answer when both are durable."""
     order_id, now = uuid.uuid4(), datetime.now(UTC)
     minor = [round(item.price * 100) for item in order.items]
     total = sum(item.quantity * price for item, price in zip(order.items, minor, strict=True))
