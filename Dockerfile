@@ -1,4 +1,4 @@
-# One image for every service; the command chooses: `orders serve`, `orders publish`, `processor work`, `gateway`, ...
+# One image for all services; the command selects one: `orders serve`, `orders publish`, `processor work`, `gateway`, ...
 # To pin the base by digest: docker buildx imagetools inspect python:3.11-slim-bookworm, then
 # --build-arg BASE=python:3.11-slim-bookworm@sha256:<digest>.
 ARG BASE=python:3.11-slim-bookworm
@@ -7,7 +7,7 @@ FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY deploy/image/build.lock deploy/image/core.lock ./
-# The services' packages only: no server of ours, no engine of the fast lane, no tools.
+# Only the packages of the services: no local servers, no engine of the fast lane, no tools.
 RUN python -m venv /build/tools \
     && /build/tools/bin/pip install --quiet --require-hashes -r build.lock \
     && python -m venv /opt/ordermesh \
@@ -33,7 +33,7 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="ordermesh" \
       org.opencontainers.image.description="Order processing and analytics: the services, without the servers they use" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The user owns nothing but the folder that is filled for other containers.
+# The user owns only the folder that is shared with other containers.
 RUN groupadd --system --gid 10001 ordermesh \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ordermesh \
     && install -d -o 10001 -g 10001 /config

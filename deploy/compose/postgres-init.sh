@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, on an empty volume: the roles with the passwords that secrets.sh made, and the two databases.
+# Runs once, on an empty volume: creates the roles with the passwords of secrets.sh, and the two databases.
 set -eu
 
 for role in orders_owner orders_app orders_publisher analytics_owner analytics_worker analytics_reader viewer; do

@@ -1,4 +1,4 @@
-"""Says whether the service of this container is well: exit code 0 or 1."""
+"""Health check of a container: exit code 0 when its service is healthy, else 1."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ def port(address: str) -> int:
 
 
 def target(address: str) -> str:
-    """Return the gRPC target of this container's first process that listens at an address."""
+    """Return the gRPC target of the first process of this container with this listen address."""
     address = address.replace("{index}", "0")
     return address if address.startswith("unix:") else f"{LOOPBACK}:{port(address)}"
 
 
-def well(name: str, address: str) -> bool:
-    """Ask the gRPC server at an address, or for the metrics, which a program without one has too."""
+def is_healthy(name: str, address: str) -> bool:
+    """Check the gRPC health at an address, or the metrics endpoint of a program without a gRPC server."""
     if name == METRICS:
         return http_answers(port(address), "/metrics", TIMEOUT_SECONDS)
     return target_serves(target(address), TIMEOUT_SECONDS)
 
 
 def main() -> int:
-    """Check what the settings say this container is, and name what gives no good answer."""
+    """Check the service that the settings of this container select."""
     for name in (*LISTENERS, METRICS):
         if address := os.environ.get(name):
             break
     else:
-        print(f"healthy: set {METRICS}, or the address that the service listens on", file=sys.stderr)
+        print(f"healthy: {METRICS} or the listen address of the service is required", file=sys.stderr)
         return 1
-    if well(name, address):
+    if is_healthy(name, address):
         return 0
-    print(f"healthy: no good answer at {name}={address}", file=sys.stderr)
+    print(f"healthy: no healthy response at {name}={address}", file=sys.stderr)
     return 1
 
 
