@@ -97,6 +97,14 @@ def test_a_named_metric_setting_or_command_exists(name: str) -> None:
     assert set(NAMED_COMMAND.findall(text)) - set(COMMANDS) == set()
 
 
+def test_a_log_message_of_the_runbook_is_written_by_the_code() -> None:
+    logged = (DOCS / "reference" / "log-fields.md").read_text()
+    runbook = " ".join((DOCS / "runbook" / "index.md").read_text().split())
+    quoted = re.findall(r'log message "([^"]+)"', runbook, re.IGNORECASE)
+    assert len(quoted) >= 4
+    assert [message for message in quoted if f"| {message} |" not in logged] == []
+
+
 def test_the_diagram_has_the_transitions_of_the_code() -> None:
     drawn = {
         (group.get("data-from"), group.get("data-to"), group.get("data-event"))
