@@ -52,9 +52,11 @@ def described(fields: Mapping[str, str]) -> str:
 def lines_of(root: Path, package: str) -> Iterator[Line]:
     """Return the log lines of a package."""
     for path in sorted((root / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and (level := level_of(node)) and node.args:
-                yield Line(package, message(node.args[0]), level, tuple(fields(node)))
+                for message in messages(node.args[0], tree):
+                    yield Line(package, message, level, tuple(fields(node)))
 
 
 def level_of(node: ast.Call) -> str:
@@ -71,20 +73,16 @@ def is_logger(node: ast.expr) -> bool:
     return name == "logger"
 
 
-def message(node: ast.expr) -> str:
-    """Return the message, with what is filled in as a name in braces."""
+def messages(node: ast.expr, tree: ast.Module) -> list[str]:
+    """Return the message; of a variable each constant that the module gives it. Raises ValueError for other forms."""
     if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(map(piece, node.values))
-    return f"{{{ast.unparse(node)}}}"
-
-
-def piece(node: ast.expr) -> str:
-    """Return a piece of a formatted string."""
-    if isinstance(node, ast.FormattedValue):
-        return f"{{{ast.unparse(node.value).split('.')[-1].strip('_')}}}"
-    return str(node.value) if isinstance(node, ast.Constant) else ""
+        return [str(node.value)]
+    if not isinstance(node, ast.Name):
+        raise ValueError(f"a log message must be constant, is {ast.unparse(node)}")
+    given = [
+        one.value for one in ast.walk(tree) if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == node.id
+    ]
+    return [str(one.value) for one in given if isinstance(one, ast.Constant) and one.value]
 
 
 def fields(node: ast.Call) -> Iterator[str]:
