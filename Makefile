@@ -5,14 +5,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
 MORE := tests/docs/test_guides.py tests/cluster tests/clients tests/bench tests/soak
-# Two at a time: tests mostly wait for servers. A folder that shares its servers stays in one process.
-PARALLEL := -n 2 --dist loadscope
+# Folders in which every test starts servers.
+SERVERS := cli/pipeline dashboard e2e envoy faults qualify
+# More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
+PARALLEL := -n 3 --dist loadscope --durations 10
+# A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 # Without the notice about the end of the theme's life: docs/decisions/0020-documentation-site.md.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-more qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more coverage qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -41,6 +45,9 @@ up: setup ## start everything and stay (Ctrl-C stops)
 
 test: setup ## the tests of the platform, on real servers, about a quarter of an hour on two cores
 	@$(BIN)/pytest -q $(PARALLEL) $(MORE:%=--ignore=%)
+
+test-fast: setup ## the tests that start no server, in 20 seconds
+	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers" $(MORE:%=--ignore=%) $(SERVERS:%=--ignore=tests/%)
 
 test-more: setup ## the tests of what stands around it: a cluster of brokers, client packages, benchmarks
 	@$(BIN)/pytest -q $(PARALLEL) $(MORE)

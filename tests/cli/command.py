@@ -8,11 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from waiting import await_true
 
 from stack.machine.paths import default_cache
 from stack.processes import proc
@@ -20,17 +20,8 @@ from stack.processes.server_account import Account
 from stack.settings import StackSettings
 from stack.supervision.status import StackStatus, read_status
 
-PATIENCE_SECONDS = 90.0
 ITEM = {"productId": "p1", "quantity": 2, "price": 10}
 JSON = {"content-type": "application/json"}
-
-
-def await_true(condition: Callable[[], object], what: Callable[[], str]) -> None:
-    """Return as soon as the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
 
 
 def as_person(person: Account) -> tuple[str, ...]:

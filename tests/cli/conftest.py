@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from command import Place, as_person
+from seed import seeded_home
 
 from stack.machine.state_folder import temporary_home
 from stack.prepare import prepare
@@ -38,8 +39,8 @@ def persons_place() -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Place]:
-    with temporary_home() as home:
-        made = Place(home)
+    with seeded_home() as state:
+        made = Place(state.home)
         assert made.run("up", "--detach").returncode == 0
         yield made
         made.clear()

@@ -21,6 +21,7 @@ from ordermesh_client import (
     OrderItem,
     ReconcileResponse,
 )
+from waiting import await_true
 
 from stack.running_stack import RunningStack
 
@@ -116,8 +117,7 @@ def test_pages_of_products_and_metrics_have_no_duplicates(client: Client):
     products = [product.product_id for product in client.products(page_size=400)]
     assert len(products) == len(set(products)) >= 1000
     client.create_order("cust-1", BOOK)
-    while client.reconcile().verdict != ReconcileResponse.AGREES:
-        pass
+    await_true(lambda: client.reconcile().verdict == ReconcileResponse.AGREES, "both ends agree")
     metrics = [(metric.metric_name, metric.dimension) for metric in client.metrics(page_size=5)]
     assert len(metrics) == len(set(metrics)) > 5
 

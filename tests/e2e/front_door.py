@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
+from waiting import await_true
 
 from stack.running_stack import RunningStack
 
-PATIENCE_SECONDS = 30.0
 CALL_SECONDS = 15.0
 JSON = "content-type: application/json"
 ITEM = {"productId": "p1", "quantity": 2, "price": 10}
@@ -40,14 +39,6 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
-
-
-def await_true(condition: Callable[[], object], what: str) -> None:
-    """Return as soon as the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def curl(url: str, *options: str, data: bytes | None = None) -> Answer:
@@ -124,11 +115,14 @@ class Platform:
         """Return the verdict of the platform on itself, once nothing is on its way."""
         stub = pipeline_pb2_grpc.PipelineServiceStub(self.channel)  # type: ignore[no-untyped-call]
         request = pipeline_pb2.ReconcileRequest(wait_seconds=30)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            answer = stub.Reconcile(request, timeout=60)
-            if answer.verdict != answer.IN_FLIGHT or time.monotonic() > deadline:
-                return f"{answer.Verdict.Name(answer.verdict)} {[one.message for one in answer.findings]}"
+        answers: list[Any] = []
+
+        def settled() -> bool:
+            answers.append(stub.Reconcile(request, timeout=60))
+            return bool(answers[-1].verdict != answers[-1].IN_FLIGHT)
+
+        await_true(settled, "nothing is on its way")
+        return f"{answers[-1].Verdict.Name(answers[-1].verdict)} {[one.message for one in answers[-1].findings]}"
 
     def access_lines(self, request_id: str) -> list[dict[str, Any]]:
         """Return the lines of Envoy's access log about a request."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from frontdoor.render import render
 from frontdoor.values import LOOPBACK, EnvoyValues
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from waiting import await_true
 
 READY_SECONDS = 20
 
@@ -152,12 +152,3 @@ def free_ports(count: int) -> list[int]:
     for held in sockets:
         held.close()
     return ports
-
-
-def await_true(condition: Callable[[], bool], failure: Callable[[], str]) -> None:
-    """Return as soon as the condition holds; fail with the reason when it does not in time."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(failure())
-        time.sleep(0.02)

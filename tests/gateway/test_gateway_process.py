@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from ledger_servers import serving_a_world, short_folder
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
+from waiting import until_true
 
 from gateway.web import contracts
 from runtime.exit_codes import ExitCode
@@ -113,9 +113,11 @@ async def own_gateway(servers, run_folder: Path) -> AsyncIterator[Gateway]:
 
 async def until(check, wanted: int) -> None:
     """Ask again until the answer is the wanted one."""
-    give_up = time.monotonic() + START_SECONDS
-    while await check() != wanted:
-        assert time.monotonic() < give_up, f"never became {wanted}"
+
+    async def reached() -> bool:
+        return await check() == wanted
+
+    await until_true(reached, f"it became {wanted}")
 
 
 async def test_health_is_reported_by_service_name_and_follows_the_backends(servers, own_gateway: Gateway) -> None:

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +17,7 @@ from ordermesh.events.v1.events_pb2 import OrderCreated, OrderEvent, PaymentComp
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 from ordermesh.orders.v1.orders_pb2 import Order
+from seed import seeded_home
 
 from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
@@ -34,16 +33,14 @@ MAX_WATCHERS = 3
 
 @contextmanager
 def running_broker() -> Iterator[Settings]:
-    home = Path(tempfile.mkdtemp(prefix="om-watch-", dir="/tmp"))
-    port, controller_port = ports.allocate(2)
-    server = Kafka(home, port, controller_port, LogFile(home / "kafka.log"))
-    server.start()
-    server.wait_ready(60)
-    settings = Settings(kafka_bootstrap=server.bootstrap)
-    topics.create_topics(clients.admin(settings, "test"), partitions=PARTITIONS, replication=1)
-    yield settings
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with seeded_home() as state:
+        server = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
+        server.start()
+        server.wait_ready(60)
+        settings = Settings(kafka_bootstrap=server.bootstrap)
+        topics.create_topics(clients.admin(settings, "test"), partitions=PARTITIONS, replication=1)
+        yield settings
+        server.stop()
 
 
 def event(order_id: str, sequence: int = 1, customer_id: str = "cust-1") -> OrderEvent:

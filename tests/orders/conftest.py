@@ -12,19 +12,19 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from orders_world import World, open_world
 from outbox_world import publishing
+from seed import seeded_home
+from waiting import await_true
 
 from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.kafka import clients
 from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS, create_topics
-from runtime.postgres.connections import migrate
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.state_folder import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
-from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
@@ -40,8 +40,8 @@ AS_NEW = """
 
 @pytest.fixture(scope="session")
 def state() -> Iterator[StateFolder]:
-    with temporary_home() as home:
-        yield StateFolder(home)
+    with seeded_home() as state:
+        yield state
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +50,6 @@ def postgres(state: StateFolder) -> Iterator[Postgres]:
     server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
     server.start()
     server.wait_ready(READY_SECONDS)
-    provision(server.admin_dsn, server.credentials)
-    migrate(server.credentials.dsn("orders_owner", "127.0.0.1", server.port), "orders.migrations")
     yield server
     server.stop()
 
@@ -99,8 +97,7 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
     settings = Settings(kafka_bootstrap=made.bootstrap)
     client = admin(settings, "tests")
     create_topics(client, 12, 1)
-    while not led(client):
-        pass
+    await_true(lambda: led(client), "every partition has its leader")
     yield made
     made.stop()
 

@@ -16,6 +16,7 @@ from ordermesh.orders.v1 import orders_pb2_grpc
 from orders_world import World, order, refusal
 from psycopg_pool import AsyncConnectionPool
 from structlog.testing import capture_logs
+from waiting import until_true
 
 from orders.domain.clock import DatabaseClock
 from orders.outbox.notifier import Notifier
@@ -96,8 +97,7 @@ async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World) -
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     in_hand = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
-    while not await world.value(WAITS_FOR_LOCK):
-        pass
+    await until_true(lambda: world.value(WAITS_FOR_LOCK), "the order waits for a lock")
     queued = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
     while world.writer._queue.empty():  # noqa: ASYNC110  # no event tells it
         await asyncio.sleep(0)

@@ -7,23 +7,22 @@ import pytest
 from confluent_kafka import TopicPartition
 from processor_servers import READY_SECONDS, Analytics, ends, running_broker
 from processor_world import World
+from seed import seeded_home
 
 from runtime.kafka.clients import admin
-from runtime.postgres.connections import migrate
 from runtime.settings import Settings
 from stack.machine import ports
-from stack.machine.state_folder import StateFolder, temporary_home
+from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
-from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
 def state() -> Iterator[StateFolder]:
-    with temporary_home() as home:
-        yield StateFolder(home)
+    with seeded_home() as state:
+        yield state
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +31,9 @@ def analytics_server(state: StateFolder) -> Iterator[Analytics]:
     server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
     server.start()
     server.wait_ready(READY_SECONDS)
-    provision(server.admin_dsn, server.credentials)
     roles = [
         server.credentials.dsn(f"analytics_{role}", "127.0.0.1", server.port) for role in ("owner", "worker", "reader")
     ]
-    migrate(roles[0], "processor.migrations")
     yield Analytics(psycopg.conninfo.make_conninfo(server.admin_dsn, dbname="analytics"), *roles)
     server.stop()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from waiting import await_true
 
 from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS, create_topics
@@ -46,8 +47,7 @@ def running_broker(state: StateFolder) -> Iterator[Kafka]:
     made.wait_ready(READY_SECONDS)
     client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
     create_topics(client, PARTITIONS, 1)
-    while not all(end is not None for end in ends(client).values()):
-        pass
+    await_true(lambda: None not in ends(client).values(), "every partition has its leader")
     yield made
     made.stop()
 

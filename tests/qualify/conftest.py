@@ -1,14 +1,14 @@
-"""One stack with the fast lane on, and how much of everything: a short form in CI, the full one with `make qualify`."""
+"""The shared stack with the fast lane on, and how much of everything: little in CI, all of it with `make qualify`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from lane_load import FULL, SHORT, Amounts
+from shared_stack import shared_stack
 
-from stack.running_stack import RunningStack, running_stack
+from stack.running_stack import RunningStack
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,7 @@ def amounts() -> Amounts:
 
 
 @pytest.fixture(scope="module")
-def lane_stack() -> Iterator[RunningStack]:
-    with running_stack(orders_lane=True) as stack:
-        yield stack
+def lane_stack() -> RunningStack:
+    made = shared_stack()
+    assert made.site.settings.orders_lane
+    return made

@@ -10,9 +10,10 @@ from urllib.request import urlopen
 
 import pytest
 from lane_load import Amounts
+from seed import seeded_stack
 from short_clients import short_clients
 
-from stack.running_stack import RunningStack, running_stack
+from stack.running_stack import RunningStack
 
 MIB = 1024 * 1024
 PAGE_BYTES = 4096
@@ -25,8 +26,11 @@ WARMING_CLIENTS = 500
 
 @pytest.fixture(scope="module", params=[True, False], ids=["lane", "no lane"])
 def stack(request: pytest.FixtureRequest) -> Iterator[RunningStack]:
-    with running_stack(orders_lane=request.param) as made:
-        yield made
+    if request.param:
+        yield request.getfixturevalue("lane_stack")
+    else:
+        with seeded_stack(orders_lane=False) as made:
+            yield made
 
 
 def serving(stack: RunningStack) -> list[int]:

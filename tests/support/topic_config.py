@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from waiting import await_true
 
 from runtime.kafka.clients import admin
 from runtime.settings import Settings
@@ -27,8 +28,7 @@ def alter(client: AdminClient, topic: str, wanted: dict[str, str]) -> None:
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
     client.incremental_alter_configs([resource])[resource].result()
-    while not wanted.items() <= shown(client, topic).items():
-        pass
+    await_true(lambda: wanted.items() <= shown(client, topic).items(), f"{topic} has its settings")
 
 
 def shown(client: AdminClient, topic: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from command import Place, await_true
+from seed import seeded_home
 from short_clients import one_call, short_clients
 
 from stack.machine.state_folder import temporary_home
@@ -37,8 +38,8 @@ def test_too_few_descriptors_are_reported_before_anything_starts(words: tuple[st
 
 @pytest.fixture
 def narrow_place() -> Iterator[Place]:
-    with temporary_home() as home:
-        place = Place(home, limited(OPEN_FILES))
+    with seeded_home() as state:
+        place = Place(state.home, limited(OPEN_FILES))
         place.env["ORDERMESH_ORDERS_LANE"] = "true"
         yield place
         place.clear()

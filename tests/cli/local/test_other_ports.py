@@ -8,10 +8,10 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from command import Place, await_true
+from seed import seeded_home
 
 from cli.local.demo import usable_settings
 from stack.machine.ports import LOOPBACK
-from stack.machine.state_folder import temporary_home
 from stack.settings import StackSettings
 
 
@@ -19,7 +19,7 @@ from stack.settings import StackSettings
 def two_places() -> Iterator[list[Place]]:
     """Give two folders without a port in their settings."""
     with ExitStack() as held:
-        places = [Place(held.enter_context(temporary_home())) for _ in range(2)]
+        places = [Place(held.enter_context(seeded_home()).home) for _ in range(2)]
         for place in places:
             for name in place.ports:
                 place.env.pop(name, None)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from command import await_true
+from seed import seeded_stack
 
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
 from stack.processes import proc
-from stack.running_stack import RunningStack, running_stack
+from stack.running_stack import RunningStack
 from stack.supervision.status import State, read_status
 
 pytestmark = pytest.mark.timeout(300)
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningStack]:
     # So few calls at a time that a handful of clients is too much for one process.
-    with running_stack(env={"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "2"}) as made:
+    with seeded_stack(env={"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "2"}) as made:
         yield made
 
 

@@ -2,17 +2,15 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
+from seed import seeded_home
 
 from gateway.backends.event_log import EventLog, ReadPositions
 from gateway.backends.log_state import LogState, lag
@@ -27,14 +25,12 @@ GROUP = "ordermesh-metrics"
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Kafka]:
-    home = Path(tempfile.mkdtemp(prefix="om-gw-kafka-", dir="/tmp"))
-    port, controller_port = ports.allocate(2)
-    server = Kafka(home, port, controller_port, LogFile(home / "kafka.log"))
-    server.start()
-    server.wait_ready(60)
-    yield server
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with seeded_home() as state:
+        server = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
+        server.start()
+        server.wait_ready(60)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="module")

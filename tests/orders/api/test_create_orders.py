@@ -13,6 +13,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, details, open_world, order, refusal
 from structlog.testing import capture_logs
+from waiting import until_true
 
 from orders.api import validation
 from orders.domain.order import Accepted
@@ -359,10 +360,8 @@ async def condition(holds: Callable[[], bool]) -> None:
 
 
 async def waits_for_lock(world: World) -> None:
-    while not await world.value(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    ):
-        pass
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    await until_true(lambda: world.value(query), "a transaction waits for a lock")
 
 
 async def terminate(world: World) -> None:

@@ -15,6 +15,7 @@ from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
 from orders_world import Refusal, World, open_world, refusal
 from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
+from waiting import until_true
 
 from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from runtime.errors import Overloaded, Unavailable
@@ -132,8 +133,7 @@ async def test_a_locked_product_delays_its_own_writes_only(usual: World) -> None
         hot = [restock(usual, "p100") for _ in range(50)]
         await asyncio.gather(*(restock(usual, "other") for _ in range(10)))
         await usual.stock("p100")
-        while not await usual.value(WAITERS):
-            pass
+        await until_true(lambda: usual.value(WAITERS), "a transaction waits")
         # None of the others holds a connection.
         assert await usual.value(WAITERS) == 1
         held, *others = hot
@@ -149,8 +149,11 @@ async def test_more_locked_products_than_connections_delay_no_read_and_no_order(
         await usual.tracked(product, 0)
     async with locked(usual.dsn, *products):
         changes = [restock(usual, product) for product in products]
-        while await usual.value(WAITERS) < CONNECTIONS - 1:
-            pass
+
+        async def all_wait() -> bool:
+            return bool(await usual.value(WAITERS) >= CONNECTIONS - 1)
+
+        await until_true(all_wait, "every connection waits")
         await usual.stock("p100")
         assert (await usual.service.ListOrders(ListOrdersRequest())).orders == []
         assert (await usual.create(("p1", 1, 1))).status == Order.CREATED

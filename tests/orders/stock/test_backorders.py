@@ -10,6 +10,7 @@ from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World
 from structlog.testing import capture_logs
+from waiting import until_true
 
 from orders.stock import release_sweep
 
@@ -145,8 +146,8 @@ class Shop:
 
     async def settled(self) -> None:
         """Wait until the sweep has finished the scheduled releases."""
-        while await self.world.value("SELECT count(*) FROM product WHERE release_from IS NOT NULL"):
-            pass
+        query = "SELECT count(*) = 0 FROM product WHERE release_from IS NOT NULL"
+        await until_true(lambda: self.world.value(query), "every release has ended")
 
     def check(self, page: Page) -> None:
         stored = {
@@ -250,8 +251,12 @@ async def test_a_product_whose_release_fails_is_deferred_and_delays_no_other(
     monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 0.001)
     # The state after a process ended right after a restock.
     owner.execute("UPDATE product SET stock = 1, release_from = 0 WHERE product_id = ANY(%s)", (products,))
-    while await world.stock("d") != (0, 0) or await world.stock("c") != (0, 0) or len(world.sweep._deferrals) < 2:
-        pass
+
+    async def released() -> bool:
+        both = await world.stock("d") == await world.stock("c") == (0, 0)
+        return both and len(world.sweep._deferrals) >= 2
+
+    await until_true(released, "both releases are deferred")
     assert set(world.sweep._deferrals) == {"a", "b"}
     # The backoff is a second: each was tried once on its own, however often the sweep ran.
     assert (tries.count(["a"]), tries.count(["b"])) == (1, 1)
@@ -266,8 +271,8 @@ async def test_a_backorder_that_cannot_be_released_is_skipped_and_logged(
     try:
         with capture_logs() as logs:
             assert await world.restock("t", 4) == 0
-            while await world.value("SELECT release_from FROM product WHERE product_id = 't'") is not None:
-                pass
+            query = "SELECT release_from IS NULL FROM product WHERE product_id = 't'"
+            await until_true(lambda: world.value(query), "the release has ended")
     finally:
         owner.execute("ALTER TABLE orders DROP CONSTRAINT no_bad")
     assert [log["order_id"] for log in logs if log["event"] == "backorder skipped: it cannot be released"] == [

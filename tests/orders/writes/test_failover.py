@@ -16,6 +16,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, order, refusal
+from waiting import await_true, until_true
 
 from orders.outbox.notifier import Notifier
 from runtime.postgres.connections import sync_pool
@@ -53,13 +54,17 @@ class Pair:
             psycopg.connect(self.standby.admin_dsn, autocommit=True) as new,
         ):
             (written,) = old.execute("SELECT pg_current_wal_lsn()").fetchone()  # type: ignore[misc]
-            while new.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", (written,)).fetchone() == (True,):
-                pass
+            await_true(
+                lambda: new.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (written,)).fetchone() == (True,),
+                "the standby has replayed everything",
+            )
             assert new.execute("SELECT pg_promote()").fetchone() == (True,)
             old.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             old.execute("SELECT pg_reload_conf()")
-            while old.execute("SHOW default_transaction_read_only").fetchone() != ("on",):
-                pass
+            await_true(
+                lambda: old.execute("SHOW default_transaction_read_only").fetchone() == ("on",),
+                "the old server reads only",
+            )
 
     def go_back(self) -> None:
         """Make the old primary writable again, for the tests that follow."""
@@ -125,8 +130,7 @@ async def test_writes_continue_at_the_new_primary_after_a_failover(
     world: World, pair: Pair, publisher: subprocess.Popen[bytes]
 ) -> None:
     before = await world.create(("p1", 1, 1))
-    while not await sent(world, before.order_id):
-        pass
+    await until_true(lambda: sent(world, before.order_id), "the events of the order are published")
     pair.fail_over()
 
     # A session at the old primary gets one error, and reconnects to the new one.
@@ -156,8 +160,11 @@ async def test_reads_and_notifications_use_the_new_primary_after_a_failover(worl
     async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as new:
         await new.execute("UPDATE product SET name = 'renamed' WHERE product_id = 'p7'")
     # On any connection of the pool.
-    while {(await world.inventory.GetProduct(product)).name for _ in range(20)} != {"renamed"}:
-        pass
+
+    async def everywhere() -> bool:
+        return {(await world.inventory.GetProduct(product)).name for _ in range(20)} == {"renamed"}
+
+    await until_true(everywhere, "every connection reads the new name")
     await heard(notifier, pair.standby)
     notifying.cancel()
 

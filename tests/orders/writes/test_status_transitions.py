@@ -10,6 +10,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World, open_world, refusal
+from waiting import until_true
 
 from orders.stock import backorder_release, release_sweep
 
@@ -21,6 +22,13 @@ REQUESTS = {
     GET: orders_pb2.GetOrderRequest,
 }
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
+
+async def awaited_stock(world: World, product: str, wanted: tuple[int, int]) -> None:
+    async def reached() -> bool:
+        return await world.stock(product) == wanted
+
+    await until_true(reached, f"{product} has {wanted}")
 
 
 async def act(world: World, method: str, order_id: str) -> Order:
@@ -47,8 +55,8 @@ async def test_concurrent_calls_for_the_same_transition_write_one_event(world: W
     async with await psycopg.AsyncConnection.connect(world.dsn) as holder:
         await holder.execute("SELECT FROM orders FOR UPDATE")
         calls = [asyncio.ensure_future(act(world, CANCEL, order_id)) for _ in range(4)]
-        while await world.value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") < 2:
-            pass
+        query = "SELECT count(DISTINCT pid) >= 2 FROM pg_locks WHERE NOT granted"
+        await until_true(lambda: world.value(query), "two transactions wait")
     await asyncio.gather(*calls)
     assert await world.events(order_id) == [("ORDER_CREATED", 1), ("ORDER_CANCELLED", 2)]
     assert await world.stock("p100") == (1_000_000, 0)
@@ -91,8 +99,7 @@ async def test_an_order_of_several_products_is_allocated_as_a_whole_or_not_at_al
 async def test_a_restock_releases_hundreds_of_backorders_before_it_answers_and_the_others_after(world: World) -> None:
     await waiting(world, 1200)
     assert await world.restock("t", 1100) == 500
-    while await world.stock("t") != (0, 100):
-        pass
+    await awaited_stock(world, "t", (0, 100))
     allocated = "SELECT count(*), count(DISTINCT key) FROM event_outbox WHERE event_type = 2"
     assert await world.rows(allocated) == [(1100, 1100)]
     # Oldest first: the remaining backorders are the newest.
@@ -112,8 +119,7 @@ async def test_another_process_continues_a_release_after_a_crash(
     assert await world.stock("t") == (200, 200)
     monkeypatch.setattr(release_sweep, "SWEEP_SECONDS", 0.01)
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
-        while await other.stock("t") != (0, 0):
-            pass
+        await awaited_stock(other, "t", (0, 0))
     assert await world.value("SELECT count(*) FROM event_outbox WHERE event_type = 2") == 700
 
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import OffsetSpec
 from processor_servers import PARTITIONS
 from processor_world import PATIENCE_SECONDS, World, created, history, sums
 from topic_config import shown, topic_config
+from waiting import await_true
 
 from orders import create_topics
 from processor.dead_letters import inspection, redrive, writer
@@ -196,7 +197,7 @@ def test_existing_dead_letter_topics_get_a_limit_above_that_of_events(
         topic_config(broker.bootstrap, DEAD_LETTER_TOPIC, max_message_bytes=letters),
     ):
         assert create_topics.raise_dead_letter_limits(client)[:1] == [DEAD_LETTER_TOPIC]
-        while shown(client, DEAD_LETTER_TOPIC)[size_limits.MAX_MESSAGE_BYTES] == letters:
-            pass
+        limit = size_limits.MAX_MESSAGE_BYTES
+        await_true(lambda: shown(client, DEAD_LETTER_TOPIC)[limit] != letters, "the limit is raised")
         assert shown(client, DEAD_LETTER_TOPIC)[size_limits.MAX_MESSAGE_BYTES] == str(dead_letters_take)
         assert create_topics.raise_dead_letter_limits(client) == []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import await_true
 
 from stack.machine import ports
 
@@ -32,9 +33,13 @@ class Service:
 
     def child(self, index: int, after: int = 0) -> int:
         """Wait for a process in a place, another one than an earlier."""
-        while not (found := [pid for pid in self.children(index) if pid != after]):
+
+        def found() -> list[int]:
             assert self.process.poll() is None
-        return found[-1]
+            return [pid for pid in self.children(index) if pid != after]
+
+        await_true(found, f"child {index} has started")
+        return found()[-1]
 
 
 def start(work: str, folder: Path, grace_seconds: float) -> Service:
@@ -56,9 +61,13 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def ended(pid: int) -> None:
     """Wait until a process is gone, or is only a name that nobody has collected."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            pass
+
+    def state() -> str:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return "Z"
+
+    await_true(lambda: state() == "Z", f"process {pid} has ended")
 
 
 def test_a_killed_child_is_restarted_and_its_sibling_keeps_running(service: Service) -> None:
@@ -114,8 +123,7 @@ def test_the_counts_of_ended_processes_stay_in_the_sum_and_they_leave_no_file(co
         for pid in known:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        while known == set(counting.children(0)):
-            time.sleep(0.02)
+        await_true(lambda known=known: known != set(counting.children(0)), "another child has started")
         known = set(counting.children(0))
 
 

@@ -3,10 +3,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from waiting import await_true
 
 from stack.errors import ServerFailed
 from stack.processes import proc
@@ -22,17 +22,11 @@ def python(code: str, tmp_path: Path, **options: object) -> Process:
 
 
 def await_text(path: Path, text: str) -> None:
-    deadline = time.monotonic() + 10
-    while not path.exists() or text not in path.read_text():
-        assert time.monotonic() < deadline, f"{text!r} never came into {path}"
-        time.sleep(0.01)
+    await_true(lambda: path.exists() and text in path.read_text(), f"{text!r} came into {path}")
 
 
 def await_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while proc.identify(pid) is not None:
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.01)
+    await_true(lambda: proc.identify(pid) is None, f"process {pid} is gone")
 
 
 def test_a_stopped_process_is_gone_and_ended_cleanly(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from debian import program
+from seed import seeded_home
 
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
@@ -63,8 +64,7 @@ default_pool_size = 20
 
 @pytest.fixture(scope="module")
 def pooled() -> Iterator[Pooled]:
-    with temporary_home() as home, temporary_home() as other:
-        state = StateFolder(home)
+    with seeded_home() as state, temporary_home() as other:
         log, credentials = LogFile(state.logs / "postgres.log"), load_or_create(state.credentials)
         server = Postgres(StateFolder(other).postgres, state.run_dir(), ports.allocate(1)[0], log, credentials)
         server.start()
@@ -72,7 +72,7 @@ def pooled() -> Iterator[Pooled]:
         with pgbouncer(other / "pgbouncer", server, log) as port:
             dsn = credentials.dsn("postgres", "127.0.0.1", port)
             env = {"ORDERMESH_POSTGRES_POOLER": "transaction"}
-            with running_stack(home, env=env, postgres_admin_dsn=dsn) as running:
+            with running_stack(state.home, env=env, postgres_admin_dsn=dsn) as running:
                 yield Pooled(running, server.admin_dsn)
         server.stop()
 

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seed import seeded_home
+from waiting import await_true
 
-from stack.machine.state_folder import temporary_home
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command
@@ -25,13 +26,6 @@ from stack.supervision.status_board import StateChange, StatusBoard
 
 LOGS = ("supervisor", "postgres", "kafka", "orders", "publisher", "analytics", "processor", "gateway", "envoy")
 ORDER = {"customerId": "cust-1", "items": [{"productId": "p1", "quantity": 1, "price": 10}]}
-
-
-def await_true(condition: Callable[[], object], what: str, timeout_seconds: float = 30) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 class Sleeper(Program):
@@ -135,7 +129,8 @@ def test_a_status_file_without_a_heartbeat_is_not_ready(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unrecorded() -> Iterator[RunningStack]:
-    with temporary_home() as home:
+    with seeded_home() as state:
+        home = state.home
         (home / "logs").mkdir(mode=0o700)
         for name in LOGS:
             (home / "logs" / f"{name}.log").symlink_to("/dev/full")

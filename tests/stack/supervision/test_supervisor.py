@@ -6,14 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from confluent_kafka.admin import NewTopic
+from seed import plant
+from shared_stack import shared_stack
+from waiting import await_true
 
 import stack
 from runtime.kafka import clients
@@ -30,9 +31,8 @@ SERVING = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[RunningStack]:
-    with running_stack() as made:
-        yield made
+def running() -> RunningStack:
+    return shared_stack()
 
 
 def answers(running: RunningStack) -> bool:
@@ -107,6 +107,7 @@ def test_a_port_that_is_taken_while_the_servers_start_is_reported() -> None:
 def test_a_component_that_cannot_start_stops_the_others_and_is_reported() -> None:
     env = {"ORDERMESH_ORDERS_MAX_IN_FLIGHT": "many"}
     with temporary_home() as home:
+        plant(home)
         made = Stack(home, StackSettings.with_free_ports(), env=env)
         with pytest.raises(ServerFailed, match="ORDERMESH_ORDERS_MAX_IN_FLIGHT"):
             made.up()
@@ -156,10 +157,10 @@ def recorded_pids(home: Path) -> list[int]:
 
 
 def await_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 20
-    while left := [pid for pid in pids if proc.identify(pid) is not None]:
-        assert time.monotonic() < deadline, [proc.command_line(pid) for pid in left]
-        time.sleep(0.05)
+    def left() -> list[int]:
+        return [pid for pid in pids if proc.identify(pid) is not None]
+
+    await_true(lambda: not left(), lambda: str([proc.command_line(pid) for pid in left()]))
 
 
 def store_something(home: Path, process: subprocess.Popen[str]) -> None:
@@ -190,6 +191,7 @@ def assert_kept(home: Path) -> None:
 
 def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() -> None:
     with temporary_home() as home:
+        plant(home)
         first = start_elsewhere(home)
         store_something(home, first)
         pids = recorded_pids(home)
