@@ -4,9 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
-MORE := tests/docs/test_guides.py tests/cluster tests/clients tests/bench tests/soak
 # Folders in which every test starts servers.
-SERVERS := cli/pipeline dashboard e2e envoy faults qualify
+SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy faults qualify soak
 # More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
 PARALLEL := -n 3 --dist loadscope --durations 10
 # A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
@@ -43,14 +42,14 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## the tests of the platform, on real servers, about a quarter of an hour on two cores
-	@$(BIN)/pytest -q $(PARALLEL) $(MORE:%=--ignore=%)
+test: setup ## the tests of the platform, on real servers, about five minutes on two cores
+	@$(BIN)/pytest -q $(PARALLEL) -m "not more"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
-	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers" $(MORE:%=--ignore=%) $(SERVERS:%=--ignore=tests/%)
+	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers and not more" $(SERVERS:%=--ignore=tests/%)
 
-test-more: setup ## the tests of what stands around it: a cluster of brokers, client packages, benchmarks
-	@$(BIN)/pytest -q $(PARALLEL) $(MORE)
+test-more: setup ## long tests, and those of a cluster of brokers, client packages, benchmarks and days
+	@$(BIN)/pytest -q $(PARALLEL) -m more
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800

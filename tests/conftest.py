@@ -32,13 +32,10 @@ LONGEST_FIRST = (
     "tests/cli/pipeline/test_readiness.py",
     "tests/cli/local/test_lifecycle.py",
     "orders",
-    "tests/stack/supervision/test_full_disk.py",
     "tests/cli/test_cli.py",
-    "tests/cli/local/test_other_ports.py",
+    "tests/stack/supervision/test_full_disk.py",
     "tests/stack/servers/test_pooler.py",
     "tests/gateway/watch/test_orders_stream.py",
-    "tests/cli/local/test_few_descriptors.py",
-    "tests/stack/test_person.py",
     "tests/runtime/process/test_child_processes.py",
     "tests/runtime/postgres/test_connecting.py",
     "tests/gateway/test_gateway_process.py",
@@ -55,6 +52,7 @@ WITH_SERVERS = (
     "tests/clients/",
     "tests/cluster/",
     "tests/dashboard/",
+    "tests/docs/test_guides.py",
     "tests/e2e/",
     "tests/envoy/",
     "tests/faults/",
@@ -70,6 +68,8 @@ WITH_SERVERS = (
     "tests/stack/supervision/",
     "tests/stack/test_",
 )
+# `make test-more` runs these, and what is marked so: long forms of what `make test` shows in short.
+MORE = ("tests/bench/", "tests/clients/", "tests/cluster/", "tests/docs/test_guides.py", "tests/soak/")
 SERVER_FIXTURES = {"state", "broker", "place", "persons_place"}
 
 
@@ -112,11 +112,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServe
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a group together, the longest groups first, and mark those that start servers."""
+    """Keep the tests of a group together, the longest groups first, and mark them by what they need."""
     items.sort(key=place_of)
     for item in items:
         if item.nodeid.startswith(WITH_SERVERS) or SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
+        if item.nodeid.startswith(MORE):
+            item.add_marker("more")
 
 
 @pytest.hookimpl(trylast=True)

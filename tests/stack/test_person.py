@@ -21,6 +21,8 @@ def as_user(uid: int, gid: int) -> list[str]:
     return ["setpriv", *user, f"--inh-caps={read}", f"--ambient-caps={read}"]
 
 
+# In short: cli/local/test_lifecycle.py.
+@pytest.mark.more
 @pytest.mark.skipif(not ROOT_WITH_SETPRIV, reason="only root can play another person, with setpriv")
 def test_an_unprivileged_user_runs_the_whole_stack() -> None:
     prepare()

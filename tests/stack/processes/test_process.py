@@ -77,15 +77,13 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         print(process.pid, flush=True)
         time.sleep(60)
     """
-    root = Path(proc.__file__).parent.parent
-    parent = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], cwd=root, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    await_text(tmp_path / "log", "up")
-    parent.kill()
-    parent.wait()
+    root = Path(proc.__file__).parents[2]
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        await_text(tmp_path / "log", "up")
+        parent.kill()
     await_gone(child)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka.admin import NewTopic
-from seed import plant
+from seed import plant, seeded_stack
 from shared_stack import shared_stack
 from waiting import await_true
 
@@ -21,7 +21,7 @@ from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, StateInUse
 from stack.machine import ports
 from stack.processes import proc
-from stack.running_stack import RunningStack, running_stack, temporary_home
+from stack.running_stack import RunningStack, temporary_home
 from stack.settings import StackSettings
 from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import State, read_status, stop_running
@@ -189,6 +189,8 @@ def assert_kept(home: Path) -> None:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
+# In short: cli/local/test_lifecycle.py.
+@pytest.mark.more
 def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() -> None:
     with temporary_home() as home:
         plant(home)
@@ -224,7 +226,8 @@ def test_ports_of_external_servers_are_not_reserved() -> None:
 
 def test_external_servers_are_used_and_not_started(running: RunningStack) -> None:
     kafka, dsn = running.addresses["kafka"], running.context.admin_dsn
-    with running_stack(kafka_bootstrap=kafka, postgres_admin_dsn=dsn) as beside:
+    # Of the same seed, it has the same passwords: others would replace those of the stack that runs.
+    with seeded_stack(kafka_bootstrap=kafka, postgres_admin_dsn=dsn) as beside:
         assert "postgres" not in beside.stack.status.components
         assert "kafka" not in beside.stack.status.components
         assert answers(beside)
