@@ -42,10 +42,10 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
     """Return the error for the client: a ServiceError unchanged, database errors classified, others as internal."""
     if isinstance(error, errors.ServiceError):
         return error
-    told = classify(error).client_error
-    if told is ClientError.OVERLOADED:
+    client_error = classify(error).client_error
+    if client_error is ClientError.OVERLOADED:
         return errors.Overloaded()
-    if told is ClientError.UNAVAILABLE:
+    if client_error is ClientError.UNAVAILABLE:
         logger().warning("database unavailable", error=str(error), trace_id=trace_id)
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)
@@ -54,8 +54,8 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
 
 def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
     """Return the error as google.rpc.Status with details; fields have their JSON names for REST clients."""
-    told = rest_field_names.in_json if over_rest else str
-    status = Status(code=error.code.value[0], message=told(error.message))
+    rename = rest_field_names.in_json if over_rest else str
+    status = Status(code=error.code.value[0], message=rename(error.message))
     status.details.add().Pack(
         error_details_pb2.ErrorInfo(
             reason=ErrorReason.Name(error.reason), domain=errors.DOMAIN, metadata=error.metadata
@@ -66,7 +66,9 @@ def to_status(error: errors.ServiceError, *, over_rest: bool = False) -> Status:
         status.details.add().Pack(
             error_details_pb2.BadRequest(
                 field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=told(v.field), description=told(v.description))
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=rename(v.field), description=rename(v.description)
+                    )
                     for v in shown
                 ]
             )
@@ -199,9 +201,9 @@ async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error:
 
 def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
     """Return the status of a failed call, and record the call."""
-    told = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
-    observe(method, told.code, started)
-    return rpc_status.to_status(to_status(told, over_rest=rest_field_names.over_rest(metadata)))
+    mapped = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
+    observe(method, mapped.code, started)
+    return rpc_status.to_status(to_status(mapped, over_rest=rest_field_names.over_rest(metadata)))
 
 
 class SyncErrors(grpc.ServerInterceptor):
