@@ -20,7 +20,9 @@ gRPC, gRPC-Web and REST share one port. `/docs` of a running stack shows the sam
 def page(contracts: Contracts) -> str:
     """Return the page."""
     parts = [head("Contracts", "`proto/ordermesh/`", INTRO), "## Services\n"]
-    parts += [service_part(service, contracts) for service in contracts.services]
+    parts += [
+        service_part(service, contracts) for service in contracts.services if ".internal." not in service.full_name
+    ]
     parts += ["## Messages\n", *(message_part(one, contracts) for one in by_name(contracts.messages))]
     parts += ["## Enums\n", *(enum_part(one) for one in by_name(contracts.enums))]
     return "\n".join(parts)
@@ -34,7 +36,7 @@ def by_name(found: dict[str, Any]) -> list[Any]:
 def service_part(service: Service, contracts: Contracts) -> str:
     """Return a service with its methods."""
     rows = [method_row(method, contracts) for method in service.methods]
-    columns = ("method", "request", "response", "REST", "what it does")
+    columns = ("method", "request and response", "description")
     return f"### {service.full_name}\n\n{wrapped(prose(service.comment))}\n\n{table(columns, rows)}"
 
 
@@ -43,7 +45,7 @@ def method_row(method: Method, contracts: Contracts) -> tuple[str, ...]:
     stream = "stream of " if method.server_streaming else ""
     rest = "<br>".join(f"`{verb.upper()} {path}`" for verb, path, _ in method.bindings)
     request, response = (linked(name, contracts) for name in (method.request, method.response))
-    return f"`{method.name}`", request, stream + response, rest, prose(method.comment)
+    return f"`{method.name}`<br>{rest}", f"{request} → {stream}{response}", prose(method.comment)
 
 
 def message_part(message: Message, contracts: Contracts) -> str:

@@ -6,12 +6,14 @@ import json
 
 import grpc
 from contract_reader import Contracts, example, prose
+from frontdoor.replies import REPLIES
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from generator.markdown import head, table, wrapped
 
 ENUM = "ordermesh.orders.v1.ErrorReason"
 # As Envoy's transcoder makes the HTTP status of a gRPC code.
-HTTP = {3: 400, 4: 504, 5: 404, 6: 409, 8: 429, 9: 400, 11: 413, 12: 404, 13: 500, 14: 503}
+HTTP = {3: 400, 4: 504, 5: 404, 6: 409, 8: 429, 9: 400, 13: 500, 14: 503}
 INTRO = """\
 Every error carries a `google.rpc.ErrorInfo` with the domain `ordermesh` and one of these reasons. Over REST it is the
 body `{"code","message","details"}` with the gRPC code in `code`; over gRPC it is in the status details.
@@ -28,7 +30,13 @@ def page(contracts: Contracts) -> str:
             continue
         reply = json.loads(body)
         code = reply["code"]
-        rows.append((f"[`{name}`](#{name.lower()})", codes[code], HTTP.get(code, ""), prose(comment)))
+        rows.append((f"[`{name}`](#{name.lower()})", codes[code], http_status(name, code), prose(comment)))
         parts.append(f"## {name}\n\n{wrapped(prose(comment))}\n\n```json\n{json.dumps(reply, indent=2)}\n```\n")
     intro = head("Errors", "`proto/ordermesh/orders/v1/errors.proto`", INTRO)
     return "\n".join([intro, table(("reason", "gRPC code", "HTTP status", "meaning"), rows), *parts])
+
+
+def http_status(reason: str, code: int) -> str:
+    """Return the statuses of local replies with this reason, else the one that Envoy makes of the code."""
+    local = [status for status, reply in REPLIES.items() if ErrorReason.Name(reply.reason) == reason]
+    return ", ".join(map(str, local or [HTTP[code]]))
