@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 MARKED = re.compile(r"<!-- run(?:: ([\w ]+))? -->\n```(console|bash)\n(.*?)\n```", re.DOTALL)
 STACK, OWN_SERVERS, COPY = "", "own servers", "copy"
 TIMEOUT_SECONDS = 240
+STOP_SECONDS = 30
 
 
 def commands(page: str, where: str = STACK) -> list[str]:
@@ -51,17 +53,30 @@ class Shell:
                 stderr=output,
                 start_new_session=True,
             )
-            self._groups.append(process.pid)
             code = process.wait(TIMEOUT_SECONDS)
+            if has_members(process.pid):
+                self._groups.append(process.pid)
             output.seek(0)
             printed = output.read()
         assert code == 0, f"{text}\nended with {code}:\n{printed}"
         return printed
 
     def close(self) -> None:
-        """End what runs in the background."""
+        """End what runs in the background, as a service manager does: SIGTERM, and SIGKILL after a while."""
         for group in self._groups:
-            try:
-                os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            os.killpg(group, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while (left := [group for group in self._groups if has_members(group)]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for group in left:
+            os.killpg(group, signal.SIGKILL)
+        self._groups = []
+
+
+def has_members(group: int) -> bool:
+    """Return whether a process group has processes."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
