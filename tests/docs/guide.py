@@ -63,7 +63,7 @@ class Shell:
 
     def close(self) -> None:
         """End what runs in the background, as a service manager does: SIGTERM, and SIGKILL after a while."""
-        for group in self._groups:
+        for group in filter(has_members, self._groups):
             os.killpg(group, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         while (left := [group for group in self._groups if has_members(group)]) and time.monotonic() < deadline:
