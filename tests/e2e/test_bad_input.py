@@ -31,7 +31,7 @@ BODIES: list[tuple[str, object, str]] = [
     ("/orders", {"items": [ITEM]}, "customerId: must have"),
     ("/orders", {**ORDER, "customerId": "with a space"}, "customerId: must have"),
     ("/orders", {**ORDER, "customerId": "c" * 129}, "customerId: must have"),
-    ("/orders", {**ORDER, "requestId": "r" * 65}, "requestId: must have at most 64"),
+    ("/orders", {**ORDER, "requestId": "r" * 65}, "requestId: must have 1 to 64"),
     ("/orders", {**ORDER, "items": [ITEM] * 1001}, "items: must have 1 to 1000 items, has 1001"),
     ("/orders", with_item(quantity=0), "items[0].quantity: must be 1 to 1000000, is 0"),
     ("/orders", with_item(quantity=-3), "items[0].quantity: must be 1 to 1000000, is -3"),
@@ -79,8 +79,8 @@ QUERIES: list[tuple[str, str]] = [
     ("/orders?pageSize=1001", "pageSize: must be 1 to 1000"),
     ("/orders?pageSize=many", "pageSize: invalid value"),
     ("/orders?pageToken=no-token", "pageToken: is not a token of this service"),
-    ("/v1/orders?customerId=%ff", "text in UTF-8"),
-    ("/v1/analytics/metrics?metricName=%ff", "text in UTF-8"),
+    ("/v1/orders?customerId=%ff", "strings in UTF-8"),
+    ("/v1/analytics/metrics?metricName=%ff", "strings in UTF-8"),
     ("/v1/products/%ff", ""),
     ("/orders?startTime=yesterday", "startTime: invalid value"),
     ("/orders?customerId=a%20b", "customerId: must have"),
@@ -240,7 +240,7 @@ def test_the_path_wins_over_body_and_query(platform: Platform) -> None:
     assert_names(platform.post(f"/v1/orders/{first}:cancel", {"order_id": second}), "orderId")
     assert_names(platform.post(f"/v1/orders/{first}:cancel", {"orderId": second}), "orderId")
     assert_names(platform.post("/orders?customerId=cust-path", {"items": [ITEM]}), "query parameters are not allowed")
-    assert_names(platform.curl("/v1/products/p1?productId=p2"), "no field of the path")
+    assert_names(platform.curl("/v1/products/p1?productId=p2"), "not name a field of the path")
     assert platform.stored() == before
 
 

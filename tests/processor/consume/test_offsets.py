@@ -224,7 +224,7 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
     for last in (1, 4, 9, 50):
         begin = TailStart(last=last)
         reader = TopicReader(world.settings, [topics.STOCK], begin)
-        shown = list(tail.found(reader, begin, follow=False))
+        shown = list(tail.messages_from(reader, begin, follow=False))
         reader.close()
         assert sorted(one.value() for one in shown if one) == [event.SerializeToString() for event in sent[-last:]]
 
