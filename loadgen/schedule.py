@@ -42,7 +42,7 @@ class DueCall:
 
 
 def describe(profile: Profile) -> str:
-    """Return the profile in words."""
+    """Describe a profile, such as "100 to 2000 orders/s"."""
     match profile:
         case Constant(rate):
             return f"{rate:g} orders/s"

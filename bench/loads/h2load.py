@@ -37,11 +37,11 @@ def run(load: Load, port: int, calls: int, per_connection_per_second: int = 0) -
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         body, log = Path(folder) / "body", Path(folder) / "log"
         body.write_bytes(load.body())
-        words = [program(), *options(load, calls, body, log), f"http://127.0.0.1:{port}{load.path}"]
+        arguments = [program(), *options(load, calls, body, log), f"http://127.0.0.1:{port}{load.path}"]
         if per_connection_per_second:
-            words.insert(1, f"--rps={per_connection_per_second}")
+            arguments.insert(1, f"--rps={per_connection_per_second}")
         before = os.times()
-        output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
         after = os.times()
         # No other child ended in between.
         spent = after.children_user + after.children_system - before.children_user - before.children_system
@@ -59,9 +59,9 @@ def program() -> str:
 def options(load: Load, calls: int, body: Path, log: Path) -> list[str]:
     """Return the options of h2load for a load."""
     in_flight = min(load.connections, calls)
-    words = ["-n", str(calls), "-c", str(in_flight), "-m", str(load.streams), "-d", str(body), f"--log-file={log}"]
-    words += [word for header in load.headers for word in ("-H", header)]
-    return [*words, "--h1"] if load.http1 else words
+    arguments = ["-n", str(calls), "-c", str(in_flight), "-m", str(load.streams), "-d", str(body), f"--log-file={log}"]
+    arguments += [word for header in load.headers for word in ("-H", header)]
+    return [*arguments, "--h1"] if load.http1 else arguments
 
 
 def read(output: str, log: str, calls: int, cpu_us: int) -> Answers:

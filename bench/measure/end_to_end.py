@@ -71,13 +71,13 @@ def checkpoint(subject: Subject) -> None:
 def measured(subject: Subject, load: Load, calls: int) -> Run:
     """Send a number of calls; costs are measured from the first call until the last order is counted."""
     stored, counted, wal = subject.stored(), subject.counted(), subject.wal_bytes()
-    before = accounting.mark(subject.roots)
+    before = accounting.measure_cost(subject.roots)
     with Sampler(subject) as sampler:
         began = time.monotonic()
         answers = h2load.run(load, subject.port, calls)
         subject.drain(counted + subject.stored() - stored)
         seconds = time.monotonic() - began
-    after = accounting.mark(subject.roots)
+    after = accounting.measure_cost(subject.roots)
     spent = after.since(before) | {"generator": answers.cpu_us}
     orders = answers.calls * load.orders_per_call
     new = max(orders, 1)

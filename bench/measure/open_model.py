@@ -89,8 +89,16 @@ def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -
     """Run the load generator and return its result, which includes its exit code."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         output = Path(folder) / "result.json"
-        words = ["--target", f"http://127.0.0.1:{port}", "--protocol", protocol, *shape, "--duration", f"{seconds}s"]
-        command = [sys.executable, "-m", "loadgen", *words, "--reconcile-wait", "120s", "--output", str(output)]
+        arguments = [
+            "--target",
+            f"http://127.0.0.1:{port}",
+            "--protocol",
+            protocol,
+            *shape,
+            "--duration",
+            f"{seconds}s",
+        ]
+        command = [sys.executable, "-m", "loadgen", *target, *load, "--reconcile-wait", "120s", "--output", str(output)]
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         found: dict[str, Any] = json.loads(output.read_text())
         return found
@@ -149,7 +157,7 @@ class Follower:
         count = 0
         while True:
             costly = count % COST_EVERY_SAMPLES == 0
-            cost = accounting.mark(self._subject.roots) if costly else None
+            cost = accounting.measure_cost(self._subject.roots) if costly else None
             stored, counted = self._subject.stored() - zero[0], self._subject.counted() - zero[1]
             self._samples.append(Sample(round(time.monotonic() - began, 2), stored, counted, cost))
             count += 1

@@ -93,10 +93,10 @@ def followed(
         return now
 
     first = wait(1)
-    before, began = accounting.mark(roots), time.monotonic()
+    before, began = accounting.measure_cost(roots), time.monotonic()
     wait(events)
     seconds = time.monotonic() - began
-    after = accounting.mark(roots)
+    after = accounting.measure_cost(roots)
     spent = after.since(before)
     elsewhere = after.cores_elsewhere(before, sum(spent.values()))
     measured = max(events - first, 1)

@@ -40,6 +40,6 @@ def queue_schema() -> str:
     return output_of("-m", "procrastinate", "schema", "--read")
 
 
-def output_of(*words: str) -> str:
+def output_of(*arguments: str) -> str:
     """Return the output of the Python of the environment."""
-    return subprocess.run([python(), *words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([python(), *arguments], check=True, capture_output=True, text=True).stdout

@@ -43,9 +43,9 @@ def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: 
     python = str(environment.python())
     with running_servers() as servers, pipeline(servers, python, publisher, worker) as (env, connection):
         port = free_port()
-        words = ["-m", "uvicorn", f"{PROGRAMS}.{service}:app", "--port", str(port), "--workers", str(PROCESSES)]
+        arguments = ["-m", "uvicorn", f"{PROGRAMS}.{service}:app", "--port", str(port), "--workers", str(PROCESSES)]
         env |= {**publisher.env, "PEER_ALCHEMY_DSN": alchemy_dsn(env["PEER_DSN"], driver)}
-        servers.python("orders", [*words, "--no-access-log", "--log-level", "warning"], env, python)
+        servers.python("orders", [*arguments, "--no-access-log", "--log-level", "warning"], env, python)
         await_http(port)
         yield subject(name, port, servers, connection, publisher, worker)
 

@@ -99,9 +99,9 @@ def commit() -> str:
     return f"{head}+" if dirty else head
 
 
-def git(folder: Path, *words: str) -> str:
+def git(folder: Path, *arguments: str) -> str:
     """Return the output of git, empty when it fails."""
-    found = subprocess.run(["git", "-C", str(folder), *words], check=False, capture_output=True, text=True)
+    found = subprocess.run(["git", "-C", str(folder), *arguments], check=False, capture_output=True, text=True)
     return found.stdout.strip()
 
 

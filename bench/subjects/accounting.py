@@ -37,7 +37,7 @@ class Cost:
         return round(max(self.machine_us - earlier.machine_us - ours_us, 0) / 1e6 / seconds, 3)
 
 
-def mark(roots: Roots) -> Cost:
+def measure_cost(roots: Roots) -> Cost:
     """Return the cost so far; a group consists of its root processes and their descendants."""
     cpu = {name: sum(map(cpu_us, family(pids))) for name, pids in roots.items()}
     return Cost(cpu, machine_us(), time.monotonic())
@@ -47,9 +47,9 @@ def await_quiet(roots: Roots) -> None:
     """Wait until other processes are idle, for at most PATIENCE_SECONDS; the result shows their cores."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        before = mark(roots)
+        before = measure_cost(roots)
         time.sleep(QUIET_SECONDS)
-        now = mark(roots)
+        now = measure_cost(roots)
         if now.cores_elsewhere(before, sum(now.since(before).values())) < QUIET_CORES:
             return
 

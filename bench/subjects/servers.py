@@ -59,9 +59,9 @@ class Servers:
         admin = AdminClient({"bootstrap.servers": self.context.settings.bootstrap})
         admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result()
 
-    def python(self, group: str, words: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
+    def python(self, group: str, arguments: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
         """Start a Python process in a group and return its process id; it is stopped at the end."""
-        command = Command(group, [python, *words], {**inherited_env(), "PYTHONPATH": str(ROOT), **env})
+        command = Command(group, [python, *arguments], {**inherited_env(), "PYTHONPATH": str(ROOT), **env})
         process = Process(command, LogFile(self.context.state.logs / f"{group}.log"))
         process.start()
         self.held.callback(process.stop)

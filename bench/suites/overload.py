@@ -68,7 +68,7 @@ def refusal_cpu_us() -> dict[str, float]:
     """Return the CPU time of a call that the rate limit refuses, in microseconds; one call per second passes."""
     with product(rate_limit_per_second=1) as subject:
         h2load.run(CALM, subject.port, REFUSALS // 10)
-        before = accounting.mark(subject.roots)
+        before = accounting.measure_cost(subject.roots)
         answers = h2load.run(CALM, subject.port, REFUSALS)
-        spent = accounting.mark(subject.roots).since(before)
+        spent = accounting.measure_cost(subject.roots).since(before)
     return {"envoy": round(spent["envoy"] / REFUSALS, 1), "generator": round(answers.cpu_us / REFUSALS, 1)}

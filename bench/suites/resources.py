@@ -22,9 +22,9 @@ def idle() -> dict[str, Any]:
         answers = h2load.run(REST, subject.port, 1)
         first_order_seconds = time.monotonic() - began
         subject.drain(answers.calls)
-        before = accounting.mark(subject.roots)
+        before = accounting.measure_cost(subject.roots)
         time.sleep(IDLE_SECONDS)
-        used = accounting.mark(subject.roots).since(before)
+        used = accounting.measure_cost(subject.roots).since(before)
         memory = accounting.memory_bytes(subject.roots)
     return {
         "seconds_to_first_order": round(first_order_seconds, 2),

@@ -103,9 +103,9 @@ def points(subject: Subject, rows: int, what: str, calls: dict[str, Load]) -> It
         h2load.run(load, subject.port, many // 8)
         subject.drain(subject.stored())
         accounting.await_quiet(subject.roots)
-        before = accounting.mark(subject.roots)
+        before = accounting.measure_cost(subject.roots)
         answers = h2load.run(load, subject.port, many)
         subject.drain(subject.stored())
-        spent = accounting.mark(subject.roots).since(before)
+        spent = accounting.measure_cost(subject.roots).since(before)
         cpu = {group: round(us / many, 2) for group, us in spent.items()}
         yield Point(f"{what} in the table: {name}", rows, round(answers.calls / answers.seconds, 1), cpu)

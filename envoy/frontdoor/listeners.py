@@ -58,12 +58,12 @@ def connection_manager(values: EnvoyValues) -> Config:
 
 def client_identity() -> Config:
     """Return how a client is identified: by the address of its connection. Envoy's own headers are never trusted."""
-    nobody = {"address_prefix": "255.255.255.255", "prefix_len": 32}
+    no_address = {"address_prefix": "255.255.255.255", "prefix_len": 32}
     return {
         "use_remote_address": True,
         "xff_num_trusted_hops": 0,
         # Without a range, Envoy treats private addresses and loopback as internal, and those may enable retries.
-        "internal_address_config": {"cidr_ranges": [nobody]},
+        "internal_address_config": {"cidr_ranges": [no_address]},
     }
 
 

@@ -121,8 +121,8 @@ def timed_out() -> Config:
 def responded(by: str) -> Config:
     """Match a reply whose body is sent unchanged, by the filter that made it."""
     cel = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
-    words = f"response.code_details.contains('{by}')"
-    return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", cel, expression=words)}
+    condition = f"response.code_details.contains('{by}')"
+    return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", cel, expression=condition)}
 
 
 def json_reply(filters: list[Config], content: Reply) -> Config:

@@ -1,4 +1,4 @@
-"""Makes every Kafka client of the project, with the properties that it relies on."""
+"""Creates every Kafka client of the project, with the properties that it relies on."""
 
 from __future__ import annotations
 

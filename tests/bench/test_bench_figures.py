@@ -43,7 +43,7 @@ def test_a_group_costs_what_its_processes_and_their_ended_children_used() -> Non
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as process:
         roots = {"it": [process.pid]}
         before = accounting.Cost({"it": 0})
-        while accounting.mark(roots).since(before)["it"] < 100_000:
+        while accounting.measure_cost(roots).since(before)["it"] < 100_000:
             assert process.poll() is None
         assert accounting.memory_bytes(roots)["it"] > 0
         process.communicate(b"\n")
@@ -52,7 +52,7 @@ def test_a_group_costs_what_its_processes_and_their_ended_children_used() -> Non
 def test_a_group_whose_processes_are_gone_costs_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    assert accounting.mark({"gone": [process.pid]}).cpu_us == {"gone": 0}
+    assert accounting.measure_cost({"gone": [process.pid]}).cpu_us == {"gone": 0}
 
 
 def test_the_bodies_are_orders_of_the_contract_without_a_request_id() -> None:
