@@ -89,15 +89,8 @@ def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -
     """Run the load generator and return its result, which includes its exit code."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         output = Path(folder) / "result.json"
-        arguments = [
-            "--target",
-            f"http://127.0.0.1:{port}",
-            "--protocol",
-            protocol,
-            *shape,
-            "--duration",
-            f"{seconds}s",
-        ]
+        target = ["--target", f"http://127.0.0.1:{port}"]
+        load = ["--protocol", protocol, *shape, "--duration", f"{seconds}s"]
         command = [sys.executable, "-m", "loadgen", *target, *load, "--reconcile-wait", "120s", "--output", str(output)]
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         found: dict[str, Any] = json.loads(output.read_text())
