@@ -13,7 +13,6 @@ from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, Resto
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain.ids import uuid7
-from processor.counting.deltas import deltas
 from processor.events.decode import ANY_TIME, Event, decode
 from processor.settings import WorkSettings
 from processor.worker import Worker
@@ -110,11 +109,6 @@ def decoded(event: OrderEvent | StockEvent) -> Event:
     outcome = decode(topic, key, event.SerializeToString(), ANY_TIME)
     assert isinstance(outcome, Event), outcome
     return outcome
-
-
-def sums(events: Sequence[OrderEvent | StockEvent]) -> dict[tuple[str, str], int]:
-    """Return what the metrics must be after these events, each of them once."""
-    return deltas({event.event_id: decoded(event) for event in events}.values())
 
 
 class World:

@@ -14,8 +14,9 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from metrics_oracle import sums
 from processor_servers import Analytics
-from processor_world import PATIENCE_SECONDS, World, history, sums
+from processor_world import PATIENCE_SECONDS, World, history
 
 from runtime.exit_codes import ExitCode
 from stack.machine import ports

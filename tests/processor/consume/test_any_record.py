@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
-from processor_world import PATIENCE_SECONDS, TRACEPARENT, World, created, history, sums, topic_and_key
+from processor_world import PATIENCE_SECONDS, TRACEPARENT, World, created, history, topic_and_key
 from raw_producer import Record, produce
 from structlog.testing import capture_logs
 

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from confluent_kafka.admin import ResourceType
 from log_changes import Operator
+from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics, running_broker
-from processor_world import PATIENCE_SECONDS, World, history, restock, sums
+from processor_world import PATIENCE_SECONDS, World, history, restock
 from structlog.testing import capture_logs
 
 from cli.topics import tail

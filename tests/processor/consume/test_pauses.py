@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
-from processor_world import PATIENCE_SECONDS, World, created, sums
+from processor_world import PATIENCE_SECONDS, World, created
 from raw_producer import Record, produce
 
 from cli.pipeline.dead_letters import app

@@ -14,8 +14,9 @@ import pytest
 from confluent_kafka import Message
 from crashing_worker import FATAL
 from log_changes import Operator
+from metrics_oracle import sums
 from processor_servers import PARTITIONS
-from processor_world import World, created, restock, sums
+from processor_world import World, created, restock
 from raw_producer import Record, produce
 
 from processor.consume.poison_pills import PoisonPillDetector, Suspects

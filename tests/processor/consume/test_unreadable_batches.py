@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import Producer
-from processor_world import World, created, sums
+from metrics_oracle import sums
+from processor_world import World, created
 
 from cli.topics.event_lines import EventLines
 from cli.topics.topic_reader import Start, TopicReader

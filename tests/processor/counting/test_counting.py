@@ -15,9 +15,10 @@ from counted_batches import batch_of, count
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_servers import PARTITIONS, Analytics
-from processor_world import TRACEPARENT, World, created, history, new_id, sums
+from processor_world import TRACEPARENT, World, created, history, new_id
 from structlog.testing import capture_logs
 
 from orders.domain.ids import uuid7

@@ -4,7 +4,8 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processor_world import created, decoded, history, restock, sums
+from metrics_oracle import sums
+from processor_world import created, decoded, history, restock
 
 from processor.counting.deltas import Tally, deltas
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
+from metrics_oracle import sums
 from processor_servers import PARTITIONS
-from processor_world import PATIENCE_SECONDS, World, created, history, sums
+from processor_world import PATIENCE_SECONDS, World, created, history
 from topic_config import shown, topic_config
 from waiting import await_true
 

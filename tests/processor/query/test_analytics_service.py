@@ -12,6 +12,7 @@ from counted_batches import batch_of, count
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from metrics_oracle import sums
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.analytics.v1.analytics_pb2 import (
     GetSalesSummaryRequest,
@@ -29,7 +30,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamProductMetricsRequest,
 )
 from processor_servers import Analytics
-from processor_world import created, history, new_id, sums
+from processor_world import created, history, new_id
 
 from processor.counting import deltas, store, transaction
 from processor.query.analytics_service import AnalyticsServicer, Pool
