@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -150,12 +149,11 @@ def test_lag_counts_from_the_first_offset_that_is_left() -> None:
     assert lag({}, {("order-events.dlq", 0): 50}, {}) == 0
 
 
+@pytest.mark.timeout(30)
 async def test_an_unavailable_broker_is_an_error_in_time_with_the_reason() -> None:
     (port,) = ports.allocate(1)
     away = EventLog(Settings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
-    started = time.monotonic()
     with pytest.raises(KafkaException) as caught:
         await away.state(1.0)
-    assert time.monotonic() - started < 30
     assert "refused" in away.explain(caught.value)
     away.close()
