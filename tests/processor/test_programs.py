@@ -5,10 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -17,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from metrics_oracle import sums
 from processor_servers import Analytics
 from processor_world import PATIENCE_SECONDS, World, history
+from waiting import await_true
 
 from runtime.exit_codes import ExitCode
 from stack.machine import ports
@@ -36,14 +35,6 @@ def program(command: str, **settings: str) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def await_true(condition: Callable[[], object], what: str) -> None:
-    """Block until the condition holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not in time"
-        threading.Event().wait(0.05)
 
 
 def children(pid: int) -> set[int]:

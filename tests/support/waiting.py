@@ -13,7 +13,7 @@ PAUSE_SECONDS = 0.02
 What = str | Callable[[], str]
 
 
-def await_true(condition: Callable[[], object], what: What, seconds: float = PATIENCE_SECONDS) -> None:
+def await_true(condition: Callable[[], object], what: What = "it happens", seconds: float = PATIENCE_SECONDS) -> None:
     """Return as soon as the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

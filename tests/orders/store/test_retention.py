@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from orders_world import World, open_world
+from waiting import await_true
 
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import Accepted, Line, NewOrder
@@ -84,17 +85,10 @@ def next_partition(request: pytest.FixtureRequest, owner: psycopg.Connection) ->
     owner.execute(f"DROP TABLE IF EXISTS {name}; DELETE FROM order_request_default")  # type: ignore[arg-type]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while not condition():  # what is awaited happens in the database
-        assert time.monotonic() < give_up
-        await asyncio.sleep(0.02)
-
-
 async def one_waits_for_another(owner: psycopg.Connection) -> None:
     """Wait until a session waits for the end of another transaction."""
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
-    await until(lambda: owner.execute(query).fetchone() != (0,))
+    await asyncio.to_thread(await_true, lambda: owner.execute(query).fetchone() != (0,))
 
 
 def accepted(outcomes: list[Any]) -> list[Accepted]:
@@ -239,7 +233,8 @@ async def test_a_day_in_the_default_partition_gets_its_own_while_orders_are_stor
     )
     assert made == (f"event_outbox_{today:%Y%m%d}",)
     before = (owner.execute("SELECT count(*) FROM orders").fetchone() or (0,))[0]
-    await until(lambda: (owner.execute("SELECT count(*) FROM orders").fetchone() or (0,))[0] >= before + 20)
+    stored = "SELECT count(*) >= %s FROM orders"
+    await asyncio.to_thread(await_true, lambda: owner.execute(stored, (before + 20,)).fetchone() == (True,))
     stop.set()
     orders = sum(await asyncio.gather(*customers))
     assert owner.execute("SELECT count(*), count(DISTINCT id) FROM event_outbox").fetchone() == (orders + 5_007,) * 2

@@ -233,7 +233,7 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
 def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World, operator: Operator) -> None:
     worker = world.worker()
     # A member that joins while its topic is deleted waits for the next refresh of its metadata, minutes away.
-    world.settle(worker)
+    drive(world, worker, lambda: set(worker._reader.assignment.partitions) >= world.beginnings())
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffold")
     drive(world, worker, lambda: len(world.dead_letters()) == 1)

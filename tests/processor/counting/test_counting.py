@@ -20,6 +20,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_servers import PARTITIONS, Analytics
 from processor_world import TRACEPARENT, World, created, history, new_id
 from structlog.testing import capture_logs
+from waiting import await_true
 
 from orders.domain.ids import uuid7
 from processor import maintenance
@@ -204,14 +205,6 @@ def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
         inspection.show(world.settings, inspection.parse_place("order-events/3/99"))
     with pytest.raises(ValueError, match="topic/partition/offset"):
         inspection.parse_place("order-events/x")
-
-
-def await_true(condition: object, seconds: float = 20) -> None:
-    """Block until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "did not happen in time"
-        threading.Event().wait(0.02)
 
 
 def test_a_deadlock_is_retried(world: World, analytics: Analytics) -> None:
