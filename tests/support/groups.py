@@ -1,0 +1,65 @@
+"""Which tests share servers, which take long, and which need servers at all."""
+
+# Tests that share servers run in one process, one after the other. What is in no group is a group with its file.
+GROUPS = {
+    "tests/e2e/": "platform",
+    "tests/qualify/": "platform",
+    "tests/stack/supervision/test_supervisor.py": "faults",
+    "tests/faults/": "faults",
+    "tests/envoy/": "envoy",
+    "tests/orders/": "orders",
+    "tests/processor/": "processor",
+}
+# What takes long comes first, so that no process is alone at the end; `make test` shows durations.
+LONGEST_FIRST = (
+    "faults",
+    "processor",
+    "platform",
+    "tests/cli/pipeline/test_readiness.py",
+    "tests/cli/local/test_lifecycle.py",
+    "orders",
+    "tests/cli/test_cli.py",
+    "tests/stack/supervision/test_full_disk.py",
+    "tests/stack/servers/test_pooler.py",
+    "tests/gateway/watch/test_orders_stream.py",
+    "tests/runtime/process/test_child_processes.py",
+    "tests/runtime/postgres/test_connecting.py",
+    "tests/gateway/test_gateway_process.py",
+    "envoy",
+)
+# `make test-fast` leaves out what starts servers or programs: these files, and whatever uses these fixtures.
+WITH_SERVERS = (
+    "tests/bench/test_bench_pipelines.py",
+    "tests/cli/local/test_few_descriptors.py",
+    "tests/cli/local/test_lifecycle.py",
+    "tests/cli/local/test_other_ports.py",
+    "tests/cli/pipeline/",
+    "tests/cli/test_",
+    "tests/clients/",
+    "tests/cluster/",
+    "tests/dashboard/",
+    "tests/docs/test_guides.py",
+    "tests/e2e/",
+    "tests/envoy/",
+    "tests/faults/",
+    "tests/gateway/backends/test_event_log.py",
+    "tests/gateway/test_gateway_process.py",
+    "tests/gateway/watch/test_metrics_stream.py",
+    "tests/gateway/watch/test_orders_stream.py",
+    "tests/qualify/",
+    "tests/runtime/postgres/test_connecting.py",
+    "tests/runtime/process/test_child_processes.py",
+    "tests/soak/",
+    "tests/stack/servers/",
+    "tests/stack/supervision/",
+    "tests/stack/test_",
+)
+# `make test-more` runs these, and what is marked so: long forms of what `make test` shows in short.
+MORE = ("tests/bench/", "tests/clients/", "tests/cluster/", "tests/docs/test_guides.py", "tests/soak/")
+SERVER_FIXTURES = {"state", "broker", "place", "persons_place"}
+
+
+def group_of(nodeid: str) -> str:
+    """Return the name of the group in whose process a test runs."""
+    path = nodeid.partition("::")[0]
+    return next((name for start, name in GROUPS.items() if path.startswith(start)), path)
