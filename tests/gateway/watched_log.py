@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc
 from confluent_kafka import Producer
+from created_topics import make_topics
 from ordermesh.events.v1.events_pb2 import OrderCreated, OrderEvent, PaymentCompleted
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
@@ -38,7 +39,7 @@ def running_broker() -> Iterator[Settings]:
         server.start()
         server.wait_ready(60)
         settings = Settings(kafka_bootstrap=server.bootstrap)
-        topics.create_topics(clients.admin(settings, "test"), partitions=PARTITIONS, replication=1)
+        make_topics(clients.admin(settings, "test"), PARTITIONS)
         yield settings
         server.stop()
 

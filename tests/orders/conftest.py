@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from created_topics import make_topics
 from orders_world import World, open_world
 from outbox_world import publishing
 from seed import seeded_home
@@ -19,7 +20,7 @@ from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.kafka import clients
 from runtime.kafka.clients import admin
-from runtime.kafka.topics import EVENT_TOPICS, create_topics
+from runtime.kafka.topics import EVENT_TOPICS
 from runtime.settings import Settings
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
@@ -96,7 +97,7 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
     made.wait_ready(READY_SECONDS)
     settings = Settings(kafka_bootstrap=made.bootstrap)
     client = admin(settings, "tests")
-    create_topics(client, 12, 1)
+    make_topics(client, 12)
     await_true(lambda: led(client), "every partition has its leader")
     yield made
     made.stop()

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import psycopg
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from created_topics import make_topics
 from waiting import await_true
 
 from runtime.kafka.clients import admin
-from runtime.kafka.topics import EVENT_TOPICS, create_topics
+from runtime.kafka.topics import EVENT_TOPICS
 from runtime.settings import Settings
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
@@ -46,7 +47,7 @@ def running_broker(state: StateFolder) -> Iterator[Kafka]:
     made.start()
     made.wait_ready(READY_SECONDS)
     client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
-    create_topics(client, PARTITIONS, 1)
+    make_topics(client, PARTITIONS)
     await_true(lambda: None not in ends(client).values(), "every partition has its leader")
     yield made
     made.stop()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from created_topics import make_topics
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from seed import seeded_home
 
@@ -64,7 +65,7 @@ async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> 
 
 
 async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: Settings) -> None:
-    topics.create_topics(clients.admin(kafka_settings, "test"), partitions=3, replication=1)
+    make_topics(clients.admin(kafka_settings, "test"), 3)
     produce(kafka_settings, topics.ORDER_EVENTS, 20)
     produce(kafka_settings, topics.STOCK, 5)
     produce(kafka_settings, topics.ORDER_EVENTS_DLQ, 2)

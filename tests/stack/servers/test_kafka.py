@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import NewTopic
+from created_topics import make_topic
 
 from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
@@ -43,7 +43,7 @@ def read_one(broker: Kafka, group: str) -> bytes | None:
 
 def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) -> None:
     client = clients.probe(broker.bootstrap)
-    client.create_topics([NewTopic("kept", 2, 1)])["kept"].result()
+    make_topic(client, "kept", 2)
     producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0})
     producer.produce("kept", b"answer")
     assert producer.flush(10) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka.admin import NewTopic
+from created_topics import make_topic
 from seed import plant, seeded_stack
 from shared_stack import shared_stack
 from waiting import await_true
@@ -167,7 +167,7 @@ def store_something(home: Path, process: subprocess.Popen[str]) -> None:
     status = read_status(home / "stack.json")
     assert status is not None
     client = clients.probe(status.addresses["kafka"])
-    client.create_topics([NewTopic("kept", 1, 1)])["kept"].result()
+    make_topic(client, "kept")
     with psycopg.connect(admin_dsn(home)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
 
