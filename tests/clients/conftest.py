@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seed import seeded_stack
 
-from stack.running_stack import RunningStack, running_stack
+from stack.running_stack import RunningStack
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "clients" / "python"))
@@ -18,7 +19,7 @@ from faulty_server import FaultyServer  # noqa: E402 - after the path is set
 
 @pytest.fixture(scope="session")
 def client_stack() -> Iterator[RunningStack]:
-    with running_stack() as stack:
+    with seeded_stack() as stack:
         yield stack
 
 

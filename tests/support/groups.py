@@ -9,6 +9,7 @@ GROUPS = {
     "tests/envoy/": "envoy",
     "tests/orders/": "orders",
     "tests/processor/": "processor",
+    "tests/clients/": "clients",
 }
 # What takes long comes first, so that no process is alone at the end; `make test` shows durations.
 LONGEST_FIRST = (
@@ -26,6 +27,7 @@ LONGEST_FIRST = (
     "tests/runtime/postgres/test_connecting.py",
     "tests/gateway/test_gateway_process.py",
     "envoy",
+    "clients",
 )
 # `make test-fast` leaves out what starts servers or programs: these files, and whatever uses these fixtures.
 WITH_SERVERS = (
