@@ -24,20 +24,20 @@ class LogLine:
     """A line; `time` is ISO 8601 in UTC, or that of the line before, empty when there is none."""
 
     time: str
-    component: str
+    source: str
     level: str
     event: str
     fields: dict[str, Any]
 
     def as_json(self) -> str:
         """Return the line as JSON."""
-        head = {"time": self.time, "component": self.component, "level": self.level, "event": self.event}
+        head = {"time": self.time, "source": self.source, "level": self.level, "event": self.event}
         return json.dumps(head | self.fields, ensure_ascii=False)
 
     def as_text(self, name_width: int) -> str:
         """Return the line as text, with control characters escaped."""
         fields = " ".join(f"{name}={value}" for name, value in self.fields.items())
-        words = f"{self.time[:23].replace('T', ' '):<23}  {self.component:<{name_width}}  {self.event}  {fields}"
+        words = f"{self.time[:23].replace('T', ' '):<23}  {self.source:<{name_width}}  {self.event}  {fields}"
         return escaped(words.rstrip())
 
 
@@ -46,16 +46,16 @@ def escaped(text: str) -> str:
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
-def parse(component: str, lines: Iterable[str], earlier: str = "") -> Iterator[LogLine]:
-    """Parse the lines of one component in order; a line without a time has that of the one before, first `earlier`."""
+def parse(source: str, lines: Iterable[str], earlier: str = "") -> Iterator[LogLine]:
+    """Parse the lines of one log in order; a line without a time has that of the one before, first `earlier`."""
     time = earlier
     for line in lines:
-        read = parse_json(component, line) or parse_text(component, line, time)
+        read = parse_json(source, line) or parse_text(source, line, time)
         time = read.time
         yield read
 
 
-def parse_json(component: str, line: str) -> LogLine | None:
+def parse_json(source: str, line: str) -> LogLine | None:
     """Parse a line of JSON with a time; None when it is not one."""
     if not line.startswith("{"):
         return None
@@ -68,14 +68,14 @@ def parse_json(component: str, line: str) -> LogLine | None:
         return None
     fields.pop("service", None)
     event = str(fields.pop("event", "")) or " ".join(str(fields.pop(name)) for name in REQUEST_FIELDS if name in fields)
-    return LogLine(time, component, str(fields.pop("level", "info")), event, fields)
+    return LogLine(time, source, str(fields.pop("level", "info")), event, fields)
 
 
-def parse_text(component: str, line: str, earlier: str) -> LogLine:
+def parse_text(source: str, line: str, earlier: str) -> LogLine:
     """Parse a line of text."""
     found = TEXT_LINE.match(line)
     if found is None:
-        return LogLine(earlier, component, "info", line, {})
+        return LogLine(earlier, source, "info", line, {})
     level = LEVEL.search(found["rest"][:LEVEL_WITHIN_CHARACTERS])
     word = level[1].lower() if level else "info"
-    return LogLine(f"{found['day']}T{found['clock']}Z", component, LEVELS.get(word, word), found["rest"], {})
+    return LogLine(f"{found['day']}T{found['clock']}Z", source, LEVELS.get(word, word), found["rest"], {})

@@ -47,7 +47,7 @@ def logs(
 ) -> None:
     """Show the last log lines of all components, merged by time."""
     tails = [Tail(path) for path in chosen_files(component)]
-    width = max(len(tail.component) for tail in tails)
+    width = max(len(tail.source) for tail in tails)
     with until_interrupted():
         show(last_lines(tails, lines), width, as_json=as_json)
         while follow:
@@ -72,7 +72,7 @@ class Tail:
     """Reads the end of a log file and what is appended; the file may be truncated meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        self.component = path.stem
+        self.source = path.stem
         self._path = path
         self._read_bytes = 0
         self._time = ""
@@ -105,9 +105,7 @@ class Tail:
         return self._parsed(whole.splitlines())
 
     def _parsed(self, lines: Sequence[bytes]) -> list[LogLine]:
-        read = list(
-            parse(self.component, (line.decode("utf-8", "replace") for line in lines if line.strip()), self._time)
-        )
+        read = list(parse(self.source, (line.decode("utf-8", "replace") for line in lines if line.strip()), self._time))
         if read:
             self._time = read[-1].time
         return read

@@ -42,3 +42,10 @@ def test_control_characters_are_escaped() -> None:
     assert "x\\x1b[31m\\u202ey\\x9b" in text
     assert "customer_id=a\\r\\nb" in text
     assert json.loads(line.as_json())["customer_id"] == "a\r\nb"
+
+
+def test_a_field_of_a_line_does_not_hide_the_log_that_it_is_from() -> None:
+    line = '{"time": "2026-11-26T10:00:00.000Z", "event": "component ready", "component": "orders"}'
+    (read,) = parse("supervisor", [line])
+    shown = json.loads(read.as_json())
+    assert (shown["source"], shown["component"]) == ("supervisor", "orders")
