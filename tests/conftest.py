@@ -3,6 +3,7 @@
 import contextlib
 import os
 
+import hypothesis
 import pytest
 from groups import LONGEST_FIRST, MORE, SERVER_FIXTURES, WITH_SERVERS, group_of
 from seed import FOLDER_VARIABLE
@@ -11,6 +12,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from stack.machine.state_folder import temporary_home
+
+# No test asserts on time, not even by the limits that Hypothesis has for an example and for making one.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 # For the tests' own connections to PostgreSQL; without it libpq waits for two minutes.
 os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
