@@ -42,6 +42,7 @@ def stack() -> Iterator[Shell]:
         shell.run("ordermesh up --detach")
         yield shell
         shell.run("ordermesh down")
+        shell.close()
 
 
 @pytest.fixture(scope="module")

@@ -40,10 +40,13 @@ class Shell:
         self.folder = folder
         self.env = dict(env)
         self._groups: list[int] = []
+        # Of all scripts, since programs in the background go on writing.
+        self._outputs: list[int] = []
 
     def run(self, text: str) -> str:
         """Run a script to the end of its foreground and return what it printed. Fails with all that it printed."""
         with tempfile.TemporaryFile("w+") as output:
+            self._outputs.append(os.dup(output.fileno()))
             process = subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", text],
                 cwd=self.folder,
@@ -56,10 +59,13 @@ class Shell:
             code = process.wait(TIMEOUT_SECONDS)
             if has_members(process.pid):
                 self._groups.append(process.pid)
-            output.seek(0)
-            printed = output.read()
-        assert code == 0, f"{text}\nended with {code}:\n{printed}"
-        return printed
+        printed = [self._printed(output) for output in self._outputs]
+        assert code == 0, f"{text}\nended with {code}:\n" + "\n".join(printed)
+        return printed[-1]
+
+    @staticmethod
+    def _printed(output: int) -> str:
+        return os.pread(output, os.fstat(output).st_size, 0).decode(errors="replace")
 
     def close(self) -> None:
         """End what runs in the background, as a service manager does: SIGTERM, and SIGKILL after a while."""
@@ -70,7 +76,9 @@ class Shell:
             time.sleep(0.1)
         for group in left:
             os.killpg(group, signal.SIGKILL)
-        self._groups = []
+        for output in self._outputs:
+            os.close(output)
+        self._groups, self._outputs = [], []
 
 
 def has_members(group: int) -> bool:
