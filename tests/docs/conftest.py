@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from guarded_kafka import READY_SECONDS, create_acls, documented_acls, guarded_broker
-from guide import DOCS, Shell
+from guide import DOCS, ROOT, Shell, environment
 
 from stack.machine import ports
-from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import SUPERUSER, load_or_create
 from stack.servers.postgres import Postgres
-from stack.servers.postgres_binaries import locate
 from stack.settings import StackSettings
-
-ROOT = DOCS.parent
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a reader who followed `make setup`: our commands and those of PostgreSQL are found."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
-    programs = [str(Path(sys.executable).parent), str(Path(locate(None, default_cache()).program("psql")).parent)]
-    cache = {"XDG_CACHE_HOME": str(default_cache().parent), "TMPDIR": "/tmp", "PYTHONPATH": str(ROOT)}
-    return {**kept, "PATH": os.pathsep.join([*programs, kept["PATH"]]), **cache, **more}
 
 
 @pytest.fixture(scope="module")

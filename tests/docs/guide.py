@@ -6,12 +6,17 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+from stack.machine.paths import default_cache
+from stack.servers.postgres_binaries import locate
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 MARKED = re.compile(r"<!-- run(?:: ([\w ]+))? -->\n```(console|bash)\n(.*?)\n```", re.DOTALL)
 STACK, OWN_SERVERS, COPY = "", "own servers", "copy"
 TIMEOUT_SECONDS = 240
@@ -31,6 +36,14 @@ def script(kind: str, text: str) -> str:
     lines = text.splitlines()
     typed = [line for at, line in enumerate(lines) if line.startswith("$ ") or (at and lines[at - 1].endswith("\\"))]
     return "\n".join(line.removeprefix("$ ") for line in typed)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a reader who followed `make setup`: our commands and those of PostgreSQL are found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERMESH_")}
+    programs = [str(Path(sys.executable).parent), str(Path(locate(None, default_cache()).program("psql")).parent)]
+    cache = {"XDG_CACHE_HOME": str(default_cache().parent), "TMPDIR": "/tmp", "PYTHONPATH": str(ROOT)}
+    return {**kept, "PATH": os.pathsep.join([*programs, kept["PATH"]]), **cache, **more}
 
 
 class Shell:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conftest import ROOT, environment
-from guide import COPY, DOCS, MARKED, OWN_SERVERS, STACK, Shell, commands
+from guide import COPY, DOCS, MARKED, OWN_SERVERS, ROOT, STACK, Shell, commands, environment
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 pytestmark = pytest.mark.timeout(600)
