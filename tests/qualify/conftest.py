@@ -19,5 +19,5 @@ def amounts() -> Amounts:
 @pytest.fixture(scope="module")
 def lane_stack() -> RunningStack:
     made = shared_stack()
-    assert made.site.settings.orders_lane
+    assert made.context.settings.orders_lane
     return made
