@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from processor_servers import READY_SECONDS, Analytics, ends, running_broker
-from processor_world import World
+from processor_world import World, await_done
 from seed import seeded_home
+from waiting import await_true
 
 from runtime.kafka.clients import admin
 from runtime.settings import Settings
@@ -49,12 +51,19 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
     yield from running_broker(state)
 
 
+def empty(client: AdminClient) -> None:
+    """Delete the records of the topics of events."""
+    places = [TopicPartition(at.topic, at.partition, end) for at, end in ends(client).items() if end]
+    for done in client.delete_records(places).values() if places else ():
+        done.result()
+
+
 @pytest.fixture
 def world(analytics: Analytics, broker: Kafka) -> Iterator[World]:
     client = admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
-    emptied = [TopicPartition(at.topic, at.partition, end) for at, end in ends(client).items() if end]
-    for done in client.delete_records(emptied).values() if emptied else ():
-        done.result()
+    # On a slow machine a broker may be fenced for a while, and leads nothing then.
+    await_true(lambda: None not in ends(client).values(), "every partition has its leader")
+    await_done(lambda: empty(client))
     made = World(analytics.worker, broker.bootstrap, lambda: ends(client))
     yield made
     made.close()

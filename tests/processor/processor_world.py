@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
+from waiting import PAUSE_SECONDS
 
 from orders.domain.ids import uuid7
 from processor.events.decode import ANY_TIME, Event, decode
@@ -239,3 +240,4 @@ def await_done(action: Callable[[], Answer]) -> Answer:
         except KafkaException:
             if time.monotonic() > deadline:
                 raise
+        time.sleep(PAUSE_SECONDS)
