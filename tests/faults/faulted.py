@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,13 @@ class Faulted:
         """Count the lines about an event in a service's log."""
         text = (self.stack.stack.state.logs / f"{name}.log").read_text()
         return sum(json.loads(line).get("event") == event for line in text.splitlines() if line.startswith("{"))
+
+    def refusals(self) -> list[str]:
+        """Return by what orders were refused: by admission, from the metrics, or after conflicts, from the log."""
+        with urllib.request.urlopen(self.stack.component("orders").address, timeout=10) as reply:
+            counted = re.findall(r"^ordermesh_\w+_refused_total.*$", reply.read().decode(), re.MULTILINE)
+        log = (self.stack.stack.state.logs / "orders.log").read_text()
+        return [*counted, *(line for line in log.splitlines() if "orders refused" in line)]
 
     def gone(self, pids: list[int]) -> bool:
         """Say whether none of the processes runs any more."""

@@ -86,7 +86,7 @@ def test_a_rolling_restart_of_orders_fails_no_request(faulted: Faulted, protocol
                 lambda served=served: faulted.log_count("orders", "serving") > served, 30, "another process serves"
             )
             faulted.await_stored(200)
-    assert (load.result["errors"], load.result["retries"]) == ({}, {})
+    assert (load.result["errors"], load.result["retries"]) == ({}, {}), faulted.refusals()
 
 
 def test_envoy_is_killed_and_clients_come_back(faulted: Faulted) -> None:
