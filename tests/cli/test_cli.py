@@ -57,12 +57,12 @@ def test_logs_shows_the_last_lines_of_one_component_or_lists_those_available(run
 
 def test_logs_of_all_components_are_merged_by_time_as_text_and_as_json(running: Place) -> None:
     running.order()
-    lines = [json.loads(line) for line in running.run("logs", "-n", "500", "--json").stdout.splitlines()]
+    lines = [json.loads(line) for line in running.run("logs", "-n", "5000", "--json").stdout.splitlines()]
     assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {line["source"] for line in lines}
     times = [line["time"][:23] for line in lines]
     assert times == sorted(times)
     assert any(line["event"] == "publisher started" for line in lines)
-    text = running.run("logs", "-n", "500").stdout.splitlines()
+    text = running.run("logs", "-n", "5000").stdout.splitlines()
     assert any("publisher started" in line and line[:2] == "20" for line in text)
     assert running.run("logs", "access", "-n", "1").stdout.split()[2] == "access"
 

@@ -154,7 +154,8 @@ def test_lag_counts_from_the_first_offset_that_is_left() -> None:
 async def test_an_unavailable_broker_is_an_error_in_time_with_the_reason() -> None:
     (port,) = ports.allocate(1)
     away = EventLog(Settings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
-    with pytest.raises(KafkaException) as caught:
+    # On a busy machine the time is over before librdkafka says so.
+    with pytest.raises((KafkaException, TimeoutError)) as caught:
         await away.state(1.0)
     assert "refused" in away.explain(caught.value)
     away.close()
