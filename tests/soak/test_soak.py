@@ -65,4 +65,4 @@ def warm_nights(grows_mib: float) -> list[Night]:
 
 def test_a_service_that_grows_a_little_from_night_to_night_is_named_and_one_step_is_not() -> None:
     assert result.grows_on(result.slopes(warm_nights(0.1))) == []
-    assert result.grows_on(result.slopes(warm_nights(1.0))) == ["processor grows by 1.0 MiB a night"]
+    assert result.grows_on(result.slopes(warm_nights(1.0))) == ["processor grows by 1.0 MiB per night"]
