@@ -9,14 +9,14 @@ import uvloop
 from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
 
 from gateway.backends.analytics import AnalyticsBackend
-from gateway.backends.event_log import EventLog
+from gateway.backends.event_topics import EventLog
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.orders import OrdersBackend
 from gateway.pipeline.pipeline_service import PipelineServicer
 from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings
 from gateway.watch.metrics_stream import TotalsSource
-from gateway.watch.order_log import OrderLog
+from gateway.watch.order_topic import OrderLog
 from gateway.watch.watch_service import WatchServicer
 from gateway.web import contracts, pages, reflection
 from gateway.web.health import GatewayHealth

@@ -6,13 +6,10 @@ import threading
 from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]  # it is public, and not in __all__
 
+from processor import topic_retention
 from processor.consume import poison_pills
 from processor.settings import WorkSettings
-from runtime.kafka import clients
-from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres import partitions
 from runtime.postgres.connections import connect
 from runtime.postgres.partitions import Table
@@ -23,14 +20,12 @@ from runtime.telemetry.outage import Outage
 
 SQL = Queries("processor", "maintenance.sql")
 EVERY_SECONDS = 60.0
-KAFKA_SECONDS = 30.0
-DAY_MS = 86_400_000
 DAYS_AHEAD = 3
 
 
 def run(settings: WorkSettings, stop: threading.Event) -> None:
     """Run the job once a minute until `stop`; what fails is retried with the next run."""
-    compare_with_topics(settings)
+    topic_retention.warn_of_longer_topics(settings)
     outage = Outage("maintenance")
     while True:
         try:
@@ -65,25 +60,3 @@ def delete_expired(connection: psycopg.Connection[Any], retention_days: int) -> 
         pass
     connection.execute(SQL.delete_old_heartbeats, retention)
     poison_pills.delete_old_crashes(connection, retention_days)
-
-
-def compare_with_topics(settings: WorkSettings) -> None:
-    """Log a warning for each topic that keeps events longer than the processor knows whether they were counted."""
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in EVENT_TOPICS]
-    limit_ms = settings.processor_retention_days * DAY_MS
-    # Referenced until all requests are answered: garbage collection would close the client and drop them.
-    client = clients.admin(settings, "ordermesh-maintenance")
-    for resource, answer in client.describe_configs(resources).items():
-        try:
-            kept_ms = int(answer.result(KAFKA_SECONDS)["retention.ms"].value)
-        except (KafkaException, TimeoutError) as error:
-            logger().warning("topic retention unknown", topic=resource.name, error=str(error))
-            continue
-        if not 0 <= kept_ms <= limit_ms:
-            logger().warning(
-                "a topic keeps events longer than ORDERMESH_PROCESSOR_RETENTION_DAYS: a worker that reads it from the "
-                "beginning rejects the older ones as too old",
-                topic=resource.name,
-                retention_ms=kept_ms,
-                processor_retention_days=settings.processor_retention_days,
-            )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import psycopg
 
 from processor.consume import poison_pills
-from processor.counting import store
+from processor.counting import progress
 from processor.events.decode import ANY_TIME
 from processor.settings import WorkSettings
 from runtime.kafka.offsets import Partition
@@ -26,18 +26,18 @@ class Session:
         self._settings = settings
         self._worker_id = worker_id
         self._on_connect = on_connect
-        self._connection: store.Connection | None = None
+        self._connection: progress.Connection | None = None
         self._checked_last_run = False
         self.window = ANY_TIME
         # Whether no batch was counted with this window yet.
         self.window_is_new = False
         self._window_at = self._heartbeat_at = float("-inf")
 
-    def connection(self) -> store.Connection:
+    def connection(self) -> progress.Connection:
         """Return the connection, made if there is none. Raises psycopg.OperationalError."""
         if self._connection is None:
             dsn = self._settings.analytics_dsn.get_secret_value()
-            self._connection = store.connect(dsn, self._settings.postgres_pooler)
+            self._connection = progress.connect(dsn, self._settings.postgres_pooler)
             self.expire_window()
             self.expire_heartbeat()
             self._on_connect()
@@ -46,8 +46,8 @@ class Session:
             self._checked_last_run = True
         return self._connection
 
-    def _check_last_run(self, connection: store.Connection) -> None:
-        positions, most = store.positions(connection), self._settings.processor_batch_events
+    def _check_last_run(self, connection: progress.Connection) -> None:
+        positions, most = progress.positions(connection), self._settings.processor_batch_events
         if partitions := poison_pills.record_last_crash(connection, self._worker_id, positions, most):
             metrics.WORKER_CRASHES.inc()
             logger().warning("the last run of this worker crashed", partitions=partitions)
@@ -57,7 +57,7 @@ class Session:
         now = time.monotonic()
         if now - self._heartbeat_at < HEARTBEAT_SECONDS:
             return False
-        store.record_heartbeat(self.connection(), self._worker_id, assigned)
+        progress.record_heartbeat(self.connection(), self._worker_id, assigned)
         self._heartbeat_at = now
         return True
 
@@ -65,7 +65,7 @@ class Session:
         """Read the event window again when it is due: it moves with the time."""
         now = time.monotonic()
         if now - self._window_at >= WINDOW_SECONDS:
-            self.window = store.event_window(self.connection(), self._settings.processor_retention_days)
+            self.window = progress.event_window(self.connection(), self._settings.processor_retention_days)
             self.window_is_new = True
             self._window_at = now
 
@@ -81,7 +81,7 @@ class Session:
         """Delete the heartbeat: the shutdown is clean, so nothing in flight is suspect."""
         if self._connection is not None:
             try:
-                store.delete_heartbeat(self._connection, self._worker_id)
+                progress.delete_heartbeat(self._connection, self._worker_id)
             except psycopg.Error as error:
                 logger().warning("heartbeat not deleted at shutdown", error=str(error).strip())
 

@@ -17,14 +17,14 @@ from confluent_kafka import KafkaException, Message
 
 from processor import maintenance
 from processor.consume import poison_pills
-from processor.consume.log_reader import LogReader
 from processor.consume.pauses import Pauses
 from processor.consume.poison_pills import PoisonPillDetector
-from processor.counting import store
+from processor.consume.topic_reader import LogReader
+from processor.counting import progress
 from processor.counting.reporting import report
 from processor.counting.transaction import CountingTransaction, counting
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
-from processor.events import positions
+from processor.events import resume_positions
 from processor.events.batch import Batch, OffsetWentBack, Place, decode_into, reject_into
 from processor.events.decode import Reason, Rejection
 from processor.session import Session
@@ -145,7 +145,9 @@ class Worker:
         self._reader.put_back(later)
         return batch
 
-    def _transact(self, connection: store.Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
+    def _transact(
+        self, connection: progress.Connection, messages: Sequence[Message], later: Sequence[Message]
+    ) -> Batch:
         """Count messages in one transaction; `later` are counted in another."""
         started = time.perf_counter()
         with counting(connection) as transaction:
@@ -178,14 +180,14 @@ class Worker:
             transaction.record(batch.events[decoded:], batch.places[decoded:])
         return batch
 
-    def _align(self, connection: store.Connection) -> bool:
+    def _align(self, connection: progress.Connection) -> bool:
         """Seek to the positions of the database where needed; return whether what was read must be read again."""
         if not self._assignment.unaligned:
             return False
         committed = self._reader.committed()
-        recorded = store.positions(connection)
-        starts = positions.starts(recorded, self._reader.offsets(), committed)
-        store.initialize_positions(connection, starts)
+        recorded = progress.positions(connection)
+        starts = resume_positions.starts(recorded, self._reader.offsets(), committed)
+        progress.initialize_positions(connection, starts)
         moved = self._reader.align(starts, committed)
         if moved:
             self._dead_letters.forget_all()
@@ -195,7 +197,7 @@ class Worker:
         self._session.expire_heartbeat()
         return moved
 
-    def _refresh(self, connection: store.Connection) -> None:
+    def _refresh(self, connection: progress.Connection) -> None:
         """Record the heartbeat, resume paused partitions that are due, and refresh the event window, when due."""
         if self._session.record_heartbeat(self._assignment.partitions):
             if due := self._pauses.partitions_to_resume(connection):
@@ -204,7 +206,7 @@ class Worker:
             metrics.PAUSED_PARTITIONS.set(len(self._pauses))
         self._session.refresh_window()
 
-    def _record_in_flight(self, connection: store.Connection, messages: Sequence[Message]) -> None:
+    def _record_in_flight(self, connection: progress.Connection, messages: Sequence[Message]) -> None:
         """Record which suspect records are counted next; without suspects nothing is written."""
         places = self._poison_pills.suspect_places(messages)
         if places != self._in_flight:

@@ -14,7 +14,7 @@ from stack.machine.state_folder import temporary_home
 from stack.processes import proc
 from stack.processes.waiting import wait_until
 from stack.settings import StackSettings
-from stack.supervision.context import StackContext, ordermesh_env
+from stack.supervision.stack_context import StackContext, ordermesh_env
 from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import ComponentStatus, State
 from stack.supervision.status_board import StateChange

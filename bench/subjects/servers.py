@@ -28,7 +28,7 @@ from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
 from stack.supervision.component import Component
 from stack.supervision.components import servers
-from stack.supervision.context import StackContext
+from stack.supervision.stack_context import StackContext
 
 READY_SECONDS = 60.0
 PARTITIONS = 12

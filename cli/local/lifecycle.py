@@ -27,8 +27,9 @@ from stack.prepare import prepare, prepared
 from stack.running_stack import start_on_free_ports
 from stack.servers.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
+from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack
-from stack.supervision.status import StackStatus, State, read_status, stop_running
+from stack.supervision.status import StackStatus, State, read_status
 from stack.supervision.status_board import StateChange
 
 STOP_SECONDS = 60.0

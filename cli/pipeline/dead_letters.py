@@ -16,7 +16,7 @@ from cli.output.formats import clock_time, date_time
 from cli.output.terminal import console, plain_table
 from cli.target import ANALYTICS, use_local_kafka
 from processor.consume import pauses
-from processor.counting import store
+from processor.counting import progress
 from processor.dead_letters import inspection
 from processor.dead_letters.inspection import DeadLetterContent, DeadLetterEntry, DeadLetterNotFound, DeadLetterPlace
 from processor.dead_letters.redrive import NotRedriven
@@ -73,7 +73,7 @@ def dead_letters_table(entries: Sequence[DeadLetterEntry]) -> Table:
 
 def paused() -> list[pauses.Pause]:
     """Return the paused and resumed partitions."""
-    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+    with progress.connect(settings().analytics_dsn.get_secret_value()) as connection:
         return pauses.pauses(connection)
 
 
@@ -95,7 +95,7 @@ def resume(
         wanted = [pauses.parse_partition(text) for text in partitions or ()]
     except ValueError as error:
         raise SettingInvalid(str(error)) from error
-    with store.connect(settings().analytics_dsn.get_secret_value()) as connection:
+    with progress.connect(settings().analytics_dsn.get_secret_value()) as connection:
         released = pauses.release(connection, wanted)
     for topic, number in released:
         console.print(f"{topic}/{number}: resumed")

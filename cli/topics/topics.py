@@ -12,8 +12,8 @@ from pydantic import Field
 from cli.output.terminal import console, plain_table
 from cli.target import use_local_kafka
 from cli.topics.tail import tail
-from gateway.backends.event_log import EventLog
-from gateway.backends.log_state import LogState, lag
+from gateway.backends.event_topics import EventLog
+from gateway.backends.topic_state import LogState, lag
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
 from runtime.settings import Settings
 

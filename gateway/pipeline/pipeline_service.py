@@ -11,7 +11,7 @@ from ordermesh.gateway.v1 import pipeline_pb2_grpc
 
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import unavailable
-from gateway.backends.event_log import EventLog
+from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
 from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation

@@ -11,7 +11,7 @@ from ordermesh.internal.v1.ledger_pb2 import GetAnalyticsProgressResponse, GetOr
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
 from gateway.backends.grpc_backend import Process
-from gateway.backends.log_state import LogState
+from gateway.backends.topic_state import LogState
 
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING

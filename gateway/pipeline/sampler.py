@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
 from gateway.backends.analytics import AnalyticsBackend
-from gateway.backends.event_log import EventLog
+from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
 from gateway.pipeline.component_states import component_states
 from gateway.pipeline.pipeline_status import WINDOW_SECONDS, pipeline_status

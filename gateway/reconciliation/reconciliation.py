@@ -14,7 +14,7 @@ from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import requests_to, unavailable
-from gateway.backends.event_log import EventLog
+from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
 from gateway.reconciliation.comparison import Evidence, Finding, differing_minutes, from_minute
 from gateway.reconciliation.findings import audit_findings, product_findings

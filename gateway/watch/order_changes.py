@@ -15,7 +15,7 @@ from ordermesh.gateway.v1.watch_pb2 import OrderChange, SkippedRecord
 from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 
 from gateway.watch import revision
-from gateway.watch.order_log import TOPIC, LogBounds
+from gateway.watch.order_topic import TOPIC, LogBounds
 from gateway.watch.stream_end import revision_gone
 from runtime import timestamps
 from runtime.kafka import event_rules

@@ -12,7 +12,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 
 from gateway.backends.errors import unavailable
 from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_offsets
-from gateway.watch.order_log import EventsDeleted, LogBounds, OrderLog, OrderLogReader
+from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderLog, OrderLogReader
 from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
 from runtime.kafka.unreadable_batches import is_unreadable
 

@@ -12,7 +12,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
-from gateway.watch.order_log import OrderLog
+from gateway.watch.order_topic import OrderLog
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded

@@ -20,7 +20,7 @@ from orders.domain import events
 from orders.domain.clock import DatabaseClock
 from orders.domain.ids import uuid7
 from orders.stock.backorder_release import BackorderReleases
-from orders.stock.stock_rows import write_stocks
+from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
 from runtime.errors import FailedPrecondition

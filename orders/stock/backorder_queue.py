@@ -10,7 +10,8 @@ import psycopg
 from orders.domain import events
 from orders.domain.ids import uuid7
 from orders.domain.order import StoredOrder
-from orders.stock.allocation import Backorder, Decision
+from orders.stock.allocation import Decision
+from orders.stock.backorder_holds import Backorder
 from orders.store.insert_events import insert_events
 from orders.store.insert_orders import PlannedOrder
 from orders.store.order_rows import stored_order

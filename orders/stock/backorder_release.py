@@ -16,10 +16,10 @@ import psycopg
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import CREATED, StoredOrder
 from orders.domain.transitions import transition_events
-from orders.stock import allocation
-from orders.stock.allocation import Stock
+from orders.stock import allocation, stock_levels
 from orders.stock.backorder_queue import delete_backorders, find_backorders, lock_backorders
-from orders.stock.stock_rows import lock_stocks, write_stocks
+from orders.stock.stock_levels import Stock
+from orders.stock.stock_locks import lock_stocks, write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
@@ -142,7 +142,7 @@ class BackorderReleases:
             orders=len(released),
             unfinished=[]
             if finished
-            else [p for p in product_ids if stocks[p].available(allocation.LAST_POSITION, now_us) > 0],
+            else [p for p in product_ids if stocks[p].available(stock_levels.LAST_POSITION, now_us) > 0],
             last=reached[-1].position if reached else after,
             newly_available=[name for name, stock in stocks.items() if stock.hold_ended and name not in product_ids],
         )

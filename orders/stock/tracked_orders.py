@@ -12,7 +12,7 @@ from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder, Ou
 from orders.stock import allocation
 from orders.stock.allocation import Decision
 from orders.stock.backorder_queue import insert_backorders
-from orders.stock.stock_rows import lock_stocks, write_stocks
+from orders.stock.stock_locks import lock_stocks, write_stocks
 from orders.store.insert_orders import PlannedOrder, insert_orders, plan_order
 from orders.store.order_idempotency import OrderKey, find_first_results, find_first_results_after_commit, replay
 from runtime.postgres.transactions import committing

@@ -13,7 +13,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import Accepted, NewOrder, Outcome
 from orders.outbox.notifier import Notifier
-from orders.writes.batch_store import BatchStore, Entry, fail
+from orders.writes.batch_commit import BatchStore, Entry, fail
 from orders.writes.commit_delay import CommitDelay
 from orders.writes.writer_connection import WriterConnection
 from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable

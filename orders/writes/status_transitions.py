@@ -14,7 +14,7 @@ from orders.domain.transitions import transition_event
 from orders.stock.backorder_queue import delete_backorders
 from orders.stock.backorder_release import BackorderReleases
 from orders.stock.product_cache import ProductCache
-from orders.stock.stock_rows import write_stocks
+from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES

@@ -8,7 +8,7 @@ from uuid import UUID
 from confluent_kafka import Message
 
 from processor.events.batch import Batch, OffsetRange, place_of
-from processor.events.positions import Position
+from processor.events.resume_positions import Position
 from runtime.kafka.offsets import Partition
 
 

@@ -13,7 +13,7 @@ import psycopg
 from confluent_kafka import Message
 
 from processor.events.batch import OffsetRange, Place, place_of
-from processor.events.positions import Position
+from processor.events.resume_positions import Position
 from runtime.kafka.offsets import Partition
 from runtime.postgres.queries import Queries
 

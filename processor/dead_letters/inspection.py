@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from processor.counting import store
+from processor.counting import progress
 from processor.dead_letters import headers
 from processor.events.batch import Place
 from processor.settings import DatabaseSettings
@@ -86,14 +86,14 @@ def parse_place(text: str) -> DeadLetterPlace:
 
 def list_dead_letters(settings: DatabaseSettings, limit: int, *, redriven: bool = False) -> list[DeadLetterEntry]:
     """List dead letters, the latest first; `redriven` includes those that were redriven. Raises psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
+    with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         rows = connection.execute(SQL.list_dead_letters, {"limit": limit, "redriven": redriven}).fetchall()
     return [DeadLetterEntry(DeadLetterPlace(*row[:4]), *row[4:]) for row in rows]
 
 
 def show(settings: DatabaseSettings, place: Place | DeadLetterPlace) -> DeadLetterContent:
     """Return one dead letter with its bytes. Raises DeadLetterNotFound, psycopg.Error."""
-    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
+    with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         return read_content(settings, connection, DeadLetterPlace(*place))
 
 

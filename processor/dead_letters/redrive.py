@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from processor.counting import store
+from processor.counting import progress
 from processor.dead_letters.inspection import (
     CLIENT_ID,
     READ_SECONDS,
@@ -39,7 +39,7 @@ def redrive(
     done = []
     overrides = {**ONE_BY_ONE, **size_limits.AS_LARGE_AS_THE_BROKER_TAKES}
     producer: Outbound[DeadLetterPlace] = Outbound(clients.producer(settings, CLIENT_ID, overrides))
-    with store.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
+    with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         for place in (DeadLetterPlace(*each) for each in places):
             found = read_content(settings, connection, place)
             if found.entry.reason == Reason.UNREADABLE_BATCH:
@@ -63,6 +63,6 @@ def send(producer: Outbound[DeadLetterPlace], found: DeadLetterContent) -> None:
         raise NotRedriven(f"{found.entry.name} not redriven: {producer.errors[place].str()}")
 
 
-def mark_redriven(connection: store.Connection, place: DeadLetterPlace) -> None:
+def mark_redriven(connection: progress.Connection, place: DeadLetterPlace) -> None:
     """Record that the event was sent again."""
     connection.execute(SQL.mark_redriven, place._asdict())

@@ -10,7 +10,8 @@ from stack.errors import SettingInvalid
 from stack.machine.files import PRIVATE, make_folder
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
-from stack.servers.kafka_config import CLUSTER_SETTINGS, Membership, stored_cluster_id
+from stack.servers.kafka_cluster_id import stored_cluster_id
+from stack.servers.kafka_config import CLUSTER_SETTINGS, Membership
 
 BROKERS_SETTING = f"{PREFIX}KAFKA_BROKERS"
 CLUSTER_SIZE = 3

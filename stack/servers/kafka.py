@@ -21,7 +21,8 @@ from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
 from stack.servers import kafka_jars
-from stack.servers.kafka_config import Membership, cluster_id, render_properties, single_broker, stored_cluster_id
+from stack.servers.kafka_cluster_id import cluster_id, stored_cluster_id
+from stack.servers.kafka_config import Membership, render_properties, single_broker
 
 FORMAT_SECONDS = 60.0
 STOP_SECONDS = 15.0

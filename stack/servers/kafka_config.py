@@ -1,20 +1,14 @@
-"""The configuration of a Kafka broker: its properties, its membership in a cluster, and the cluster id."""
+"""The configuration of a Kafka broker: its properties, and its membership in a cluster."""
 
 from __future__ import annotations
 
-import base64
-import re
-import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.machine.files import write_private
 from stack.machine.ports import LOOPBACK
 
 NODE_ID = 1
-_id_lock = threading.Lock()
 SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -90,29 +84,3 @@ def render_properties(data: Path, port: int, controller_port: int, membership: M
     }
     lines = {**SETTINGS, **own, **membership.properties}
     return "".join(f"{name}={value}\n" for name, value in lines.items())
-
-
-def cluster_id(path: Path) -> str:
-    """Return the cluster id in a file, which is created when it is missing."""
-    # The brokers of a cluster start concurrently and must agree.
-    with _id_lock:
-        if not path.exists():
-            write_private(path, f"{new_cluster_id()}\n")
-        return path.read_text().strip()
-
-
-def new_cluster_id() -> str:
-    """Return a random cluster id without a leading dash, which Kafka's tools would parse as an option."""
-    while True:
-        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not made.startswith("-"):
-            return made
-
-
-def stored_cluster_id(data: Path) -> str | None:
-    """Return the id of the cluster that a folder is formatted for, None when it is not formatted."""
-    path = data / "meta.properties"
-    if not path.exists():
-        return None
-    found = re.search(r"^cluster\.id=(.*)$", path.read_text(), re.MULTILINE)
-    return found[1].strip() if found else None

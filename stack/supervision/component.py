@@ -13,8 +13,8 @@ from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, inherited_env
 from stack.processes.runners import Runner, Service, Task
-from stack.supervision.context import StackContext
 from stack.supervision.health_checks import CheckResult, answer_state
+from stack.supervision.stack_context import StackContext
 from stack.supervision.status import State
 
 

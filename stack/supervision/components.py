@@ -11,9 +11,9 @@ from stack.servers.brokers import brokers, replication_settings
 from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.supervision.component import Component, service, task
-from stack.supervision.context import StackContext, postgres
 from stack.supervision.front_proxy import front_proxy
 from stack.supervision.health_checks import CheckResult, answer_state, grpc_serves, kafka_answers, service_health
+from stack.supervision.stack_context import StackContext, postgres
 from stack.supervision.status import State
 
 

@@ -13,8 +13,8 @@ from stack.machine.http_probe import http_answers, http_status
 from stack.machine.ports import LOOPBACK
 from stack.servers.envoy import Envoy
 from stack.supervision.component import Component
-from stack.supervision.context import StackContext
 from stack.supervision.health_checks import CheckResult, answer_state
+from stack.supervision.stack_context import StackContext
 
 
 def front_proxy(context: StackContext) -> Component:

@@ -23,9 +23,10 @@ from stack.settings import StackSettings
 from stack.supervision.component import Component
 from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.components import components
-from stack.supervision.context import StackContext, ordermesh_env
 from stack.supervision.front_proxy import write_envoy_config
-from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, end_orphans, read_status
+from stack.supervision.orphans import end_orphans
+from stack.supervision.stack_context import StackContext, ordermesh_env
+from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, read_status
 from stack.supervision.status_board import StateChange, StatusBoard
 
 READY_SECONDS = 60.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +13,8 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from stack.errors import ServerFailed
 from stack.machine.files import write_private
-from stack.processes import proc
 from stack.processes.proc import ProcessId
-from stack.processes.waiting import wait_until
 
 HEARTBEAT_SECONDS = 2.0
 # A supervisor that has not touched its file for this long is stopped, or cannot write.
@@ -156,30 +151,3 @@ def with_actual_state(recorded: ComponentStatus) -> ComponentStatus:
     if recorded.state != State.READY or (process_id is not None and process_id.alive()):
         return recorded
     return dataclasses.replace(recorded, state=State.DOWN, detail="its process has ended")
-
-
-def end_orphans(status: StackStatus) -> None:
-    """End the processes that a killed supervisor left, if they are still the recorded ones."""
-    known = [one.process_id for one in status.components.values()]
-
-    def living() -> list[int]:
-        return [process_id.pid for process_id in known if process_id is not None and process_id.alive()]
-
-    proc.end_all(living, signal.SIGTERM, 10)
-
-
-def stop_running(path: Path, timeout_seconds: float) -> bool:
-    """Stop the stack that another process runs, and block until it has stopped; return False when none runs.
-
-    Raises ServerFailed when it does not stop in time.
-    """
-    status = read_status(path)
-    if status is None:
-        return False
-    if not status.running:
-        end_orphans(status)
-        return False
-    os.kill(status.supervisor.pid, signal.SIGTERM)
-    if not wait_until(lambda: not status.running, timeout_seconds):
-        raise ServerFailed(f"the stack (pid {status.supervisor.pid}) did not stop within {timeout_seconds:g} s")
-    return True

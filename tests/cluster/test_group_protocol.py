@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from processor.consume.log_reader import LogReader
+from processor.consume.topic_reader import LogReader
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.settings import Settings

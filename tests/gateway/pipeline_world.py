@@ -14,8 +14,8 @@ from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 
-from gateway.backends.event_log import ReadPositions
-from gateway.backends.log_state import LogState
+from gateway.backends.event_topics import ReadPositions
+from gateway.backends.topic_state import LogState
 
 MINUTE = 29_000_000 * 60
 numbers = itertools.count()

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_world import decoded, topic_and_key
 
-from processor.counting import store
+from processor.counting import progress
 from processor.counting.transaction import Counted, counting
 from processor.events.batch import Batch
-from processor.events.positions import Start
+from processor.events.resume_positions import Start
 
 Events = Sequence[OrderEvent | StockEvent]
 
 
-def count(connection: store.Connection, batch: Batch) -> Counted:
+def count(connection: progress.Connection, batch: Batch) -> Counted:
     """Count a batch in one transaction."""
-    store.initialize_positions(
+    progress.initialize_positions(
         connection, {each: Start(covered.start, covered.start, None, 0) for each, covered in batch.ranges.items()}
     )
     with counting(connection) as transaction:

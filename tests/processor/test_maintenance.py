@@ -5,7 +5,7 @@ from processor_world import World
 from structlog.testing import capture_logs
 from topic_config import topic_config
 
-from processor import maintenance
+from processor import maintenance, topic_retention
 from runtime.kafka import topics
 
 
@@ -18,5 +18,5 @@ def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: Wor
         topic_config(broker, topics.STOCK, retention_ms="1000000"),
         capture_logs() as logs,
     ):
-        maintenance.compare_with_topics(world.settings)
+        topic_retention.warn_of_longer_topics(world.settings)
     assert [line["topic"] for line in logs] == ([topics.ORDER_EVENTS] if logged else [])

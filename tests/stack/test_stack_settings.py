@@ -13,7 +13,7 @@ from stack.machine.ports import LOOPBACK
 from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
-from stack.supervision.context import StackContext
+from stack.supervision.stack_context import StackContext
 
 
 def test_an_offset_moves_every_port_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

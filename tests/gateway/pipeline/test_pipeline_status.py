@@ -12,7 +12,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 from pipeline_world import FakeLog
 
 from gateway.backends.grpc_backend import Process
-from gateway.backends.log_state import LogState
+from gateway.backends.topic_state import LogState
 from gateway.pipeline.component_states import component_states
 from gateway.pipeline.pipeline_status import pipeline_status
 from gateway.pipeline.publisher_state import HeartbeatMonitor

@@ -18,7 +18,7 @@ from gateway.watch.order_changes import (
     look_back_offsets,
     start_offsets,
 )
-from gateway.watch.order_log import LogBounds
+from gateway.watch.order_topic import LogBounds
 from gateway.watch.orders_stream import MAX_LAG_EVENTS, OrdersStream
 from gateway.watch.stream_end import TooSlow
 from orders.domain.ids import uuid7

@@ -30,7 +30,7 @@ from watched_log import (
 )
 
 from gateway.watch import revision as revisions
-from gateway.watch.order_log import EventsDeleted, OrderLogReader
+from gateway.watch.order_topic import EventsDeleted, OrderLogReader
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 

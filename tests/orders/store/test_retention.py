@@ -20,7 +20,7 @@ from orders.domain.order import Accepted, Line, NewOrder
 from orders.outbox.notifier import Notifier
 from orders.store import maintenance
 from orders.store.queries import LEDGER
-from orders.writes.batch_store import Entry
+from orders.writes.batch_commit import Entry
 from orders.writes.group_commit import Writer
 from runtime.postgres import partitions
 from runtime.postgres.connections import connect_async, migrate

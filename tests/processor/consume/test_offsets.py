@@ -22,7 +22,7 @@ from cli.topics.topic_reader import Start as TailStart
 from cli.topics.topic_reader import TopicReader
 from processor.consume.poison_pills import MAX_CRASHES
 from processor.dead_letters import inspection
-from processor.events.positions import Position, Start, start
+from processor.events.resume_positions import Position, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.kafka.offsets import NO_TOPIC, PartitionOffsets

@@ -14,7 +14,7 @@ from raw_producer import Record, produce
 from cli.pipeline.dead_letters import app
 from processor.consume import pauses
 from processor.consume.pauses import Pause, RecentRecords
-from processor.counting import store
+from processor.counting import progress
 from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.telemetry import metrics
@@ -44,7 +44,7 @@ def run_until(worker: Worker, condition: object) -> None:
 @contextmanager
 def database(world: World) -> Iterator[psycopg.Connection]:
     """Connect as the operator's command does."""
-    with store.connect(world.settings.analytics_dsn.get_secret_value()) as connection:
+    with progress.connect(world.settings.analytics_dsn.get_secret_value()) as connection:
         yield connection
 
 

@@ -24,7 +24,7 @@ from waiting import await_true
 
 from orders.domain.ids import uuid7
 from processor import maintenance
-from processor.counting import store
+from processor.counting import progress
 from processor.dead_letters import inspection, redrive
 from processor.events import decode
 from processor.query import ledger_service
@@ -233,7 +233,7 @@ def test_a_batch_whose_statement_times_out_is_counted_in_smaller_ones(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connections.connection_options("ordermesh-processor", statement_timeout_ms=300)
-    monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
+    monkeypatch.setattr(progress, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     events = history(120)
     world.send(events)
     with slow_inserts(analytics, milliseconds=5), capture_logs() as logs:
@@ -263,7 +263,7 @@ def test_a_single_event_whose_statement_times_out_is_retried_with_backoff(
     world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connections.connection_options("ordermesh-processor", statement_timeout_ms=100)
-    monkeypatch.setattr(store, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
+    monkeypatch.setattr(progress, "connect", lambda dsn, pooler: psycopg.connect(dsn, **options))
     worker, waits = world.worker(), list[float]()
     stay = worker._reader.wait
     monkeypatch.setattr(worker._reader, "wait", lambda seconds: waits.append(seconds) or stay(seconds))
@@ -385,7 +385,7 @@ def test_any_split_order_and_repetition_counts_each_event_once(analytics: Analyt
     rng = random.Random(seed)
     events = history(12)
     shuffled = rng.sample(events, len(events))
-    with store.connect(analytics.worker) as connection:
+    with progress.connect(analytics.worker) as connection:
         for first in range(cuts):
             part = shuffled[first::cuts]
             count(connection, batch_of(part))
@@ -397,7 +397,7 @@ def test_any_split_order_and_repetition_counts_each_event_once(analytics: Analyt
 def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world: World, analytics: Analytics) -> None:
     ancient = created(1, event_id="01980000-0000-7000-8000-000000000000")
     recent = created(2)
-    with store.connect(analytics.worker) as connection:
+    with progress.connect(analytics.worker) as connection:
         count(connection, batch_of([ancient, recent]))
     maintenance.run_once(world.settings)
     assert world.rows("SELECT event_id::text FROM processed_events") == [(recent.event_id,)]
@@ -417,12 +417,12 @@ def test_a_day_that_began_in_the_default_partition_gets_its_own_while_events_com
         name = f"processed_events_{today:%Y%m%d}"
         owner.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
         first, stop = [created(seed) for seed in range(5)], threading.Event()
-        with store.connect(analytics.worker) as connection:
+        with progress.connect(analytics.worker) as connection:
             count(connection, batch_of(first))
         sent: list[OrderEvent] = []
 
         def keep_counting() -> None:
-            with store.connect(analytics.worker) as connection:
+            with progress.connect(analytics.worker) as connection:
                 while not stop.is_set():
                     sent.append(created(len(sent)))
                     count(connection, batch_of(sent[-1:]))

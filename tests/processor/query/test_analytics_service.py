@@ -32,7 +32,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
 from processor_servers import Analytics
 from processor_world import created, history, new_id
 
-from processor.counting import deltas, store, transaction
+from processor.counting import deltas, progress, transaction
 from processor.query.analytics_service import AnalyticsServicer, Pool
 from processor.query.ledger_service import LedgerServicer
 from runtime.grpc.server import SyncErrors
@@ -46,9 +46,9 @@ FIRST_MINUTE = datetime(2026, 3, 11, 22, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def pool(analytics_server: Analytics) -> Iterator[Pool]:
     analytics_server.clear()
-    with store.connect(analytics_server.worker) as connection:
+    with progress.connect(analytics_server.worker) as connection:
         count(connection, batch_of(EVENTS))
-        store.record_heartbeat(connection, "host/0", [("order-events", number) for number in range(12)])
+        progress.record_heartbeat(connection, "host/0", [("order-events", number) for number in range(12)])
         connection.execute(
             'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
             " event_id, reason, detail) VALUES ('stock', 0, 1, 'stock.dlq', 0, 0, %s, 'INVALID', 'x'),"
@@ -332,7 +332,7 @@ def test_the_audit_finds_nothing_until_a_metric_is_changed(ledger: Any, analytic
 
 def test_an_event_counted_outside_of_its_transaction_is_found(ledger: Any, analytics_server: Analytics) -> None:
     doubled: list[OrderEvent] = [created(99)]
-    with store.connect(analytics_server.worker) as connection:
+    with progress.connect(analytics_server.worker) as connection:
         count(connection, batch_of(doubled))
         transaction.add_metrics(connection, sums(doubled))
         names = {one.metric_name for one in ledger.AuditMetrics(AuditMetricsRequest()).differences}

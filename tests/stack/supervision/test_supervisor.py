@@ -23,8 +23,9 @@ from stack.machine import ports
 from stack.processes import proc
 from stack.running_stack import RunningStack, temporary_home
 from stack.settings import StackSettings
+from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack
-from stack.supervision.status import State, read_status, stop_running
+from stack.supervision.status import State, read_status
 from stack.supervision.status_board import StateChange
 
 SERVING = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")

@@ -12,8 +12,8 @@ from created_topics import make_topics
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from seed import seeded_home
 
-from gateway.backends.event_log import EventLog, ReadPositions
-from gateway.backends.log_state import LogState, lag
+from gateway.backends.event_topics import EventLog, ReadPositions
+from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, topics
 from runtime.settings import Settings
 from stack.machine import ports

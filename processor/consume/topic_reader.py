@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.consume import reader_logs
+from processor.consume import reader_logging
 from processor.consume.assignment import Assignment
-from processor.consume.log_metadata import LogMetadata
+from processor.consume.topic_metadata import LogMetadata
 from processor.events.batch import OffsetRange, place_of
-from processor.events.positions import Start
+from processor.events.resume_positions import Start
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol
@@ -86,7 +86,7 @@ class LogReader:
         positions = self.assignment.positions
         moved = {each: start for each, start in starts.items() if positions.get(each) != start.read_from}
         for partition, start in moved.items():
-            reader_logs.log_start(partition, start, committed.get(partition, 0))
+            reader_logging.log_start(partition, start, committed.get(partition, 0))
         positions |= {each: start.read_from for each, start in starts.items()}
         self.assignment.unaligned.clear()
         if moved:
@@ -115,7 +115,7 @@ class LogReader:
         """Advance past ranges that are counted, and log which of their events were deleted before."""
         self.assignment.advance(ranges)
         for (topic, partition), missing in self._metadata.deleted_in_gaps(ranges).items():
-            reader_logs.log_missing_events(topic, partition, missing)
+            reader_logging.log_missing_events(topic, partition, missing)
 
     def commit(self, ranges: Mapping[Partition, OffsetRange]) -> None:
         """Commit the group's offsets without waiting; a lost commit costs a replay."""
@@ -192,7 +192,7 @@ class LogReader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.assignment.note_log_end(place_of(message)[:2], place_of(message)[2])
             else:
-                reader_logs.log_consumer_error(error)
+                reader_logging.log_consumer_error(error)
         return [message for message in messages if message.error() is None or is_unreadable(message)]
 
     def _rejoin(self, error: KafkaError) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
-from gateway.backends.log_state import LogState, lag
+from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, offsets, topics
 from runtime.settings import Settings
 

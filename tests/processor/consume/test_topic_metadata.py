@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka import TopicCollection, Uuid
 from structlog.testing import capture_logs
 
-from processor.consume import log_metadata
-from processor.consume.log_metadata import LogMetadata
+from processor.consume import topic_metadata
+from processor.consume.topic_metadata import LogMetadata
 from runtime.kafka import clients, offsets, topics
 from runtime.settings import Settings
 from stack.servers.kafka import Kafka
@@ -58,8 +58,8 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
 
 @pytest.mark.usefixtures("uncollected")
 def test_failed_requests_leak_no_memory_and_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_metadata, "PERIOD_SECONDS", 0.0)
-    monkeypatch.setattr(log_metadata, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
     metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
     with capture_logs() as logs:
         for _ in range(TIMES):
@@ -83,8 +83,8 @@ def test_log_messages_of_the_client_are_consumed_while_kafka_is_down(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An outage of a day must not end with a day's log lines in memory."""
-    monkeypatch.setattr(log_metadata, "PERIOD_SECONDS", 0.0)
-    monkeypatch.setattr(log_metadata, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
     metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
     give_up = time.monotonic() + ASK_SECONDS
     with caplog.at_level("DEBUG", logger=clients.LIBRARY_LOG.name):

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from orders.stock.allocation import Stock
+from orders.stock.stock_levels import Stock
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
 

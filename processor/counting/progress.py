@@ -9,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from processor.events.decode import EventWindow
-from processor.events.positions import Position, Start
+from processor.events.resume_positions import Position, Start
 from runtime.kafka import event_rules
 from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.postgres import connections

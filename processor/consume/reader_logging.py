@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-from processor.events.positions import Start
+from processor.events.resume_positions import Start
 from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.telemetry.logging import logger
 
