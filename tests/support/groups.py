@@ -44,7 +44,7 @@ WITH_SERVERS = (
     "tests/e2e/",
     "tests/envoy/",
     "tests/faults/",
-    "tests/gateway/backends/test_event_log.py",
+    "tests/gateway/backends/test_event_topics.py",
     "tests/gateway/test_gateway_process.py",
     "tests/gateway/watch/test_metrics_stream.py",
     "tests/gateway/watch/test_orders_stream.py",
