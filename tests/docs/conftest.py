@@ -13,17 +13,13 @@ from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import SUPERUSER, load_or_create
 from stack.servers.postgres import Postgres
-from stack.settings import StackSettings
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Shell]:
-    """A stack on free ports that the guides may stop and start."""
+    """A stack that the guides may stop and start; in a folder of its own it finds free ports each time."""
     with temporary_home() as home:
-        settings = StackSettings.with_free_ports().local_ports()
-        shell = Shell(
-            ROOT, environment(ORDERMESH_HOME=str(home), **{name: str(port) for name, port in settings.items()})
-        )
+        shell = Shell(ROOT, environment(ORDERMESH_HOME=str(home)))
         shell.run("ordermesh up --detach")
         yield shell
         shell.run("ordermesh down")

@@ -12,16 +12,20 @@ import pytest
 from guide import COPY, DOCS, MARKED, OWN_SERVERS, ROOT, STACK, Shell, commands, environment
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
+from stack.machine.state_folder import StateFolder
+from stack.supervision.status import read_status
+
 pytestmark = pytest.mark.timeout(600)
 ITEM = orders_pb2.OrderItem(product_id="p1", quantity=2, price=10)
-PORTS = {"8080": "FRONT", "9101": "ORDERS_METRICS", "9102": "PUBLISHER_METRICS"}
 ON_A_STACK = ("index.md", "how-to/tune.md", "how-to/upgrade-and-roll-back.md")
 IN_A_COPY = ("how-to/add-a-field.md", "how-to/add-an-event-type.md", "how-to/add-a-service.md")
 
 
 def at_its_ports(text: str, env: dict[str, str]) -> str:
-    """Return a script with the ports of a stack in place of the usual ones."""
-    return re.sub(r"127\.0\.0\.1:(\d{4})", lambda found: f"127.0.0.1:{env[f'ORDERMESH_{PORTS[found[1]]}_PORT']}", text)
+    """Return a script with the ports of the stack that runs in place of the usual ones."""
+    known = read_status(StateFolder(Path(env["ORDERMESH_HOME"])).status)
+    offset = 0 if known is None else known.port_offset
+    return re.sub(r"127\.0\.0\.1:(\d{4})", lambda found: f"127.0.0.1:{int(found[1]) + offset}", text)
 
 
 def follow(page: str, shell: Shell) -> list[str]:
