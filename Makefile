@@ -7,7 +7,7 @@ STAMP := .venv/.ordermesh
 # Folders in which every test starts servers.
 SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy faults qualify soak
 # More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
-PARALLEL := -n 4 --dist loadscope --durations 10
+PARALLEL := -n 3 --dist loadscope --durations 10
 # A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # Without the notice about the end of the theme's life: docs/decisions/0020-documentation-site.md.

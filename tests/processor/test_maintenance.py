@@ -5,13 +5,13 @@ from processor_world import World
 from structlog.testing import capture_logs
 from topic_config import topic_config
 
-from processor import maintenance, topic_retention
+from processor import topic_retention
 from runtime.kafka import topics
 
 
 @pytest.mark.parametrize(("days", "logged"), [(-1, True), (0, False), (1, True)])
 def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: World, days: int, logged: bool) -> None:
-    kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * maintenance.DAY_MS
+    kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * 86_400_000
     broker = world.settings.kafka_bootstrap
     with (
         topic_config(broker, topics.ORDER_EVENTS, retention_ms=str(kept_ms)),
