@@ -16,7 +16,7 @@ from runtime.postgres import connections
 from runtime.postgres.pooler import Pooler
 from runtime.postgres.queries import Queries
 
-SQL = Queries("processor.counting", "store.sql")
+SQL = Queries("processor.counting", "progress.sql")
 
 Connection = psycopg.Connection[Any]
 
