@@ -101,7 +101,7 @@ class Place:
         await_true(lambda: not left(), lambda: str([proc.command_line(pid) for pid in left()]))
 
     def ask(self, path: str, body: object = None) -> Any:
-        """Ask the front door."""
+        """Ask the front proxy."""
         data = None if body is None else json.dumps(body).encode()
         url = self.status.addresses["rest"] + path
         with urllib.request.urlopen(urllib.request.Request(url, data, JSON), timeout=20) as reply:

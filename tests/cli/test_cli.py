@@ -266,7 +266,7 @@ def test_a_killed_component_is_restarted_and_status_counts_it(running: Place) ->
 
 @pytest.fixture(scope="module")
 def letter(running: Place) -> str:
-    """Return the place of bytes that were set aside, as the list shows it."""
+    """Return the place of a dead letter, as the list shows it."""
     producer = Producer({"bootstrap.servers": running.status.addresses["kafka"]})
     sent: list[str] = []
     producer.produce(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from front_door import Platform
+from front_proxy import Platform
 from seed import seeded_stack
 from shared_stack import shared_stack
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from front_door import Platform, await_true
+from front_proxy import Platform, await_true
 from ordermesh.events.v1.events_pb2 import OrderEvent
 
 TOPICS = ("order-events", "stock")
@@ -29,8 +29,8 @@ def send(platform: Platform, topic: str, value: bytes) -> Message:
     return message  # type: ignore[no-any-return]
 
 
-def parked(platform: Platform, message: Message) -> Any:
-    """Return the record of a message that was set aside."""
+def dead_letter_row(platform: Platform, message: Message) -> Any:
+    """Return the record of a dead letter."""
     return platform.one(
         "analytics",
         "SELECT reason, detail, letter_topic, letter_partition, letter_offset FROM parked_event"
@@ -56,8 +56,8 @@ def letter(platform: Platform, topic: str, partition: int, offset: int) -> Messa
 def test_what_is_no_event_becomes_a_dead_letter_byte_for_byte(platform: Platform, topic: str, reason: str) -> None:
     before = platform.stored()
     message = send(platform, topic, BAD[reason])
-    await_true(lambda: parked(platform, message), "the message was set aside")
-    found, detail, *place = parked(platform, message)
+    await_true(lambda: dead_letter_row(platform, message), "the message became a dead letter")
+    found, detail, *place = dead_letter_row(platform, message)
     assert (found, place[0]) == (reason, f"{topic}.dlq")
     assert detail
     kept = letter(platform, *place)
@@ -88,7 +88,7 @@ def test_the_partition_moves_on_and_good_events_behind_bad_ones_are_counted(plat
 def test_the_status_counts_the_dead_letters(platform: Platform) -> None:
     before = int(platform.curl("/v1/pipeline/status").json["processing"]["deadLettersTotal"])
     message = send(platform, "order-events", b"\xff\xfeshown")
-    await_true(lambda: parked(platform, message), "the message was set aside")
+    await_true(lambda: dead_letter_row(platform, message), "the message became a dead letter")
     await_true(
         lambda: int(platform.curl("/v1/pipeline/status").json["processing"]["deadLettersTotal"]) > before,
         "the status counts it",

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from front_door import ITEM, JSON, Answer, Platform, curl
+from front_proxy import ITEM, JSON, Answer, Platform, curl
 
 ORDER = {"customerId": "cust-bad", "items": [ITEM]}
 ID = "019a0000-0000-7000-8000-000000000000"
@@ -250,7 +250,7 @@ def test_an_unknown_json_field_is_ignored_as_the_docs_say(platform: Platform) ->
     assert "colour" not in json.dumps(answer.json)
 
 
-def test_the_admin_of_envoy_is_not_behind_the_front_door(platform: Platform) -> None:
+def test_the_admin_of_envoy_is_not_behind_the_front_proxy(platform: Platform) -> None:
     for path in ("/quitquitquit", "/config_dump", "/stats"):
         assert platform.curl(path).status == 404
     assert curl(f"{platform.stack.addresses['envoy_stats']}/config_dump").status == 404

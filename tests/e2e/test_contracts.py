@@ -1,4 +1,4 @@
-"""Every public RPC, by REST and by gRPC, through what the front door says of itself; nothing internal."""
+"""Every public RPC, by REST and by gRPC, through what the front proxy says of itself; nothing internal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from front_door import ITEM, Platform, rest_form
+from front_proxy import ITEM, Platform, rest_form
 from google.protobuf import json_format
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message_factory import GetMessageClass

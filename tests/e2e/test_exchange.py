@@ -7,7 +7,7 @@ import uuid
 
 import grpc
 import pytest
-from front_door import ITEM, Platform, await_true
+from front_proxy import ITEM, Platform, await_true
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 

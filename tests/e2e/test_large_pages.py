@@ -1,4 +1,4 @@
-"""Pages of a thousand orders of a thousand lines, through the front door, over REST and gRPC."""
+"""Pages of a thousand orders of a thousand lines, through the front proxy, over REST and gRPC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import grpc
 import psycopg
 import pytest
-from front_door import Platform, curl
+from front_proxy import Platform, curl
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 # Far in the past, so that no other test's page shows them.

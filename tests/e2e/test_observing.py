@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from front_door import ITEM, JSON, Platform, await_true, curl
+from front_proxy import ITEM, JSON, Platform, await_true, curl
 
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway")
 CALLS = "ordermesh_rpc_server_call_duration_seconds"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from front_door import ITEM, Answer, Platform, await_true
+from front_proxy import ITEM, Answer, Platform, await_true
 
 FLOOD = 60
 

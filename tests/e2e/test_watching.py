@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from front_door import Platform
+from front_proxy import Platform
 
 
 @contextmanager

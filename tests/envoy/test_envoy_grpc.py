@@ -58,7 +58,7 @@ def test_an_internal_service_is_unimplemented(channel: grpc.Channel) -> None:
     assert "no such method" in error.details()
 
 
-def test_reflection_and_health_answer_for_the_front_door(channel: grpc.Channel) -> None:
+def test_reflection_and_health_answer_for_the_front_proxy(channel: grpc.Channel) -> None:
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     answer = next(stub.ServerReflectionInfo(iter([asked])))

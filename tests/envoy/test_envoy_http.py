@@ -1,4 +1,4 @@
-"""HTTP as RFC 9110 and RFC 9112 have it, on every path that the front door has."""
+"""HTTP as RFC 9110 and RFC 9112 have it, on every path that the front proxy has."""
 
 from __future__ import annotations
 

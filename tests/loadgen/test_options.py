@@ -28,7 +28,7 @@ def test_a_batch_has_a_hundred_orders_unless_told() -> None:
     assert parse(["--protocol", "grpc"]).batch_size == 1
 
 
-def test_the_defaults_are_rest_to_the_front_door_that_the_caller_knows() -> None:
+def test_the_defaults_are_rest_to_the_front_proxy_that_the_caller_knows() -> None:
     options = parse([])
     assert (options.protocol, options.target) == (Protocol.REST, Target("127.0.0.1", 18080))
     assert parse(["--target", "http://front:80"]).target == Target("front", 80)

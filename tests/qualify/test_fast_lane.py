@@ -57,7 +57,7 @@ async def test_a_message_that_unpacks_to_hundreds_of_megabytes_takes_little_memo
     assert resident_bytes(lane_stack) - before < BOMB_MIB * MIB
 
 
-async def test_a_body_without_end_is_cut_at_the_front_door(lane_stack: RunningStack) -> None:
+async def test_a_body_without_end_is_cut_at_the_front_proxy(lane_stack: RunningStack) -> None:
     before = resident_bytes(lane_stack)
     code, sent_bytes = await send_without_end(lane_stack.grpc)
     assert code != grpc.StatusCode.OK

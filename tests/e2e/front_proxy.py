@@ -53,7 +53,7 @@ def curl(url: str, *options: str, data: bytes | None = None) -> Answer:
 
 
 class Platform:
-    """A running stack with the clients of its front door."""
+    """A running stack with the clients of its front proxy."""
 
     def __init__(self, stack: RunningStack) -> None:
         self.stack = stack
@@ -61,7 +61,7 @@ class Platform:
         self.pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
 
     def curl(self, path: str, *options: str, data: bytes | None = None) -> Answer:
-        """Ask the front door with curl."""
+        """Ask the front proxy with curl."""
         return curl(self.stack.rest + path, *options, data=data)
 
     def post(self, path: str, body: object, *options: str) -> Answer:
