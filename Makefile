@@ -15,7 +15,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more coverage qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-long coverage qualify clients-test dashboard-test schemathesis bench soak bench-check compose-test lint docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -43,18 +43,21 @@ up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
 test: setup ## the tests of the platform, on real servers, about five minutes on two cores
-	@$(BIN)/pytest -q $(PARALLEL) -m "not more"
+	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
-	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers and not more" $(SERVERS:%=--ignore=tests/%)
+	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers and not more and not long" $(SERVERS:%=--ignore=tests/%)
 
 coverage: setup ## which lines `make test` runs, in all processes (measuring costs half as much again)
 	@mkdir -p .coverage && rm -f .coverage/data*
-	@$(BIN)/coverage run -m pytest -q $(PARALLEL) -m "not more"
+	@$(BIN)/coverage run -m pytest -q $(PARALLEL) -m "not more and not long"
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
-test-more: setup ## long tests, and those of a cluster of brokers, client packages, benchmarks and days
-	@$(BIN)/pytest -q $(PARALLEL) -m more
+test-more: setup ## the tests of a cluster of brokers, client packages, benchmarks, how-to guides, two midnights
+	@$(BIN)/pytest -q $(PARALLEL) -m "more and not long"
+
+test-long: setup ## the long forms of what `make test` and `make test-more` show in short
+	@$(BIN)/pytest -q $(PARALLEL) -m long
 
 qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800

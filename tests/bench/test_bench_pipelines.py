@@ -25,7 +25,9 @@ def h2load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("h2load")
-@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize(
+    "engine", [Engine.FRONT, *(pytest.param(one, marks=pytest.mark.long) for one in Engine if one != Engine.FRONT)]
+)
 def test_the_bare_pipeline_counts_every_order_over_every_protocol(engine: Engine) -> None:
     with bare(engine, processes=1) as subject:
         runs = [measured(subject, load, calls) for load, calls in ((GRPC, 200), (REST, 200), (BATCHES, 4))]

@@ -24,7 +24,7 @@ SETTLE_SECONDS = 30
 WARMING_CLIENTS = 500
 
 
-@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.more)], ids=["lane", "no lane"])
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.long)], ids=["lane", "no lane"])
 def stack(request: pytest.FixtureRequest) -> Iterator[RunningStack]:
     if request.param:
         yield request.getfixturevalue("lane_stack")

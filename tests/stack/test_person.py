@@ -22,7 +22,7 @@ def as_user(uid: int, gid: int) -> list[str]:
 
 
 # In short: cli/local/test_lifecycle.py.
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.skipif(not ROOT_WITH_SETPRIV, reason="only root can play another person, with setpriv")
 def test_an_unprivileged_user_runs_the_whole_stack() -> None:
     prepare()

@@ -56,7 +56,7 @@ WITH_SERVERS = (
     "tests/stack/supervision/",
     "tests/stack/test_",
 )
-# `make test-more` runs these, and what is marked so: long forms of what `make test` shows in short.
+# `make test-more` runs these.
 MORE = ("tests/bench/", "tests/clients/", "tests/cluster/", "tests/docs/test_guides.py", "tests/soak/")
 SERVER_FIXTURES = {"state", "broker", "place", "persons_place"}
 

@@ -45,7 +45,7 @@ def narrow_place() -> Iterator[Place]:
         place.clear()
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_with_few_descriptors_clients_are_rejected_at_worst_and_it_recovers(narrow_place: Place) -> None:
     narrow_place.start("up")
     await_true(lambda: "dashboard:" in narrow_place.said(), narrow_place.said)

@@ -29,7 +29,7 @@ def two_places() -> Iterator[list[Place]]:
 
 
 # In short: stack/test_stack_settings.py.
-@pytest.mark.more
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_two_stacks_that_start_at_once_in_two_folders_both_become_ready(two_places: list[Place]) -> None:
     ups = [place.start("up") for place in two_places]

@@ -138,7 +138,7 @@ def unrecorded() -> Iterator[RunningStack]:
             yield made
 
 
-@pytest.mark.more
+@pytest.mark.long
 def test_a_stack_with_unwritable_logs_serves_and_restarts_components(unrecorded: RunningStack) -> None:
     for name in ("kafka", "publisher", "processor", "orders"):
         restarts = unrecorded.kill(name)

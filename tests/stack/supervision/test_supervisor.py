@@ -191,7 +191,7 @@ def assert_kept(home: Path) -> None:
 
 
 # In short: cli/local/test_lifecycle.py.
-@pytest.mark.more
+@pytest.mark.long
 def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() -> None:
     with temporary_home() as home:
         plant(home)
