@@ -42,11 +42,11 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## the tests of the platform, on real servers, about five minutes on two cores
+test: setup ## the tests of the platform, on real servers, about six and a half minutes on two cores
 	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
-	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not servers and not more and not long" $(SERVERS:%=--ignore=tests/%)
+	@$(BIN)/pytest -q -n 4 --dist loadscope -m "not servers and not more and not long" $(SERVERS:%=--ignore=tests/%)
 
 coverage: setup ## which lines `make test` runs, in all processes (measuring costs half as much again)
 	@mkdir -p .coverage && rm -f .coverage/data*

@@ -5,7 +5,7 @@ import os
 
 import hypothesis
 import pytest
-from groups import LONGEST_FIRST, MORE, SERVER_FIXTURES, WITH_SERVERS, group_of
+from groups import LONGEST_FIRST, MORE, SERVER_FIXTURES, SHARING_NOTHING, WITH_SERVERS, group_of
 from seed import FOLDER_VARIABLE
 from shared_stack import stop_shared_stack
 from xdist.remote import Producer
@@ -35,7 +35,7 @@ class ByServers(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        return nodeid if nodeid.startswith(SHARING_NOTHING) else group_of(nodeid)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,6 +11,8 @@ GROUPS = {
     "tests/processor/": "processor",
     "tests/clients/": "clients",
 }
+# Tests of these files share nothing and mostly wait: each may run in any process.
+SHARING_NOTHING = ("tests/loadgen/test_session.py",)
 # What takes long comes first, so that no process is alone at the end; `make test` shows durations.
 LONGEST_FIRST = (
     "faults",
