@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from groups import GROUPS, LONGEST_FIRST, MORE, WITH_SERVERS
+from groups import GROUPS, LONGEST_FIRST, MORE, SHARING_NOTHING, WITH_SERVERS
 
 ROOT = Path(__file__).parents[2]
-PATHS = sorted({*GROUPS, *MORE, *WITH_SERVERS, *(name for name in LONGEST_FIRST if name not in GROUPS.values())})
+NAMED = {name for name in LONGEST_FIRST if name not in GROUPS.values()}
+PATHS = sorted({*GROUPS, *MORE, *WITH_SERVERS, *SHARING_NOTHING, *NAMED})
 
 
 @pytest.mark.parametrize("start", PATHS)
