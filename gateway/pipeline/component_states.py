@@ -13,13 +13,21 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
 from gateway.backends.grpc_backend import Process
 from gateway.pipeline.processor_state import processor_state
 from gateway.pipeline.publisher_state import HeartbeatMonitor, publisher_state
-from gateway.pipeline.sample import DEGRADED, DOWN, DRAINING, UNKNOWN, UP, Sample, State, call_totals
+from gateway.pipeline.sample import (
+    DEGRADED,
+    DOWN,
+    DRAINING,
+    REPORTED_SHARE,
+    SILENCE_SECONDS,
+    UNKNOWN,
+    UP,
+    Sample,
+    State,
+    call_totals,
+)
 
 ORDERS_DATABASE, ANALYTICS_DATABASE = "postgresql-orders", "postgresql-analytics"
-# Envoy is down when it has not checked the gateway's health for this long.
-SILENCE_SECONDS = 10.0
-# Refused and failed calls are reported from this share of the calls on, and this many.
-REPORTED_SHARE = 0.05
+# Refused and failed calls are reported from this many on.
 REPORTED_CALLS = 5
 SLOW_MS = 1000.0
 

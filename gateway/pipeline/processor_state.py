@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from gateway.pipeline.sample import (
     DEGRADED,
     DOWN,
+    REPORTED_SHARE,
+    SILENCE_SECONDS,
+    STALL_SECONDS,
     UNKNOWN,
     UP,
     Sample,
@@ -19,16 +22,12 @@ from gateway.pipeline.sample import (
 from runtime.kafka import topics
 from runtime.kafka.offsets import Partition
 
-SILENCE_SECONDS = 10.0
-# Counting is stalled when events wait for this long and none is counted.
-STALL_SECONDS = 10.0
-# The samples span a little less than that.
+# The samples span a little less than the time after which counting is stalled.
 STALL_SPAN_SECONDS = 0.8 * STALL_SECONDS
 NAMED_PARTITIONS = 3
 # This many crashes of workers within ten minutes are reported.
 REPORTED_CRASHES = 3
-# Dead letters are reported from this share of the records on, and this many.
-REPORTED_SHARE = 0.05
+# Dead letters are reported from this many on.
 REPORTED_RECORDS = 5
 
 

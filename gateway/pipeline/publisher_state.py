@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1.ledger_pb2 import GetOrderProgressResponse
 
-from gateway.pipeline.sample import DEGRADED, DOWN, UNKNOWN, UP, Sample, State, increase, published
+from gateway.pipeline.sample import (
+    DEGRADED,
+    DOWN,
+    SILENCE_SECONDS,
+    STALL_SECONDS,
+    UNKNOWN,
+    UP,
+    Sample,
+    State,
+    increase,
+    published,
+)
 
-# A publisher without a heartbeat for this long is down.
-SILENCE_SECONDS = 10.0
-# Publishing is stalled when events are pending for this long and none is published.
-STALL_SECONDS = 10.0
 # An event that is pending for this long is reported even if others are published.
 LATE_SECONDS = 60.0
 

@@ -16,6 +16,12 @@ from gateway.backends.topic_state import LogState
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING
 UNKNOWN = Component.STATE_UNSPECIFIED
+# A component that was not heard of for this long is down.
+SILENCE_SECONDS = 10.0
+# Work is stalled when events wait for this long and none makes progress.
+STALL_SECONDS = 10.0
+# Failures are reported from this share on.
+REPORTED_SHARE = 0.05
 
 
 @dataclass(frozen=True)

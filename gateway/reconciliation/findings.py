@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 
 from gateway.backends.ledger import EMPTY_MINUTE, Ids, Ledger, Minute
-from gateway.reconciliation.comparison import Evidence, same_ids
+from gateway.reconciliation.comparison import Evidence, Finding, same_ids
 from runtime import timestamps
 from runtime.money import major
-
-Finding = ReconcileResponse.Finding
 
 
 def all_findings(evidence: Evidence) -> list[Finding]:

@@ -44,9 +44,10 @@ class Reconciliation:
         start_time = Timestamp()
         start_time.GetCurrentTime()
         evidence = await self._read_ledgers()
-        await self._compare_ids(evidence)
+        differing = differing_minutes(evidence.published, evidence.counted)
+        await self._compare_ids(evidence, differing)
         evidence.metrics = audit_findings(await self._ask_analytics(self._analytics.audit()))
-        if evidence.complete and not differing_minutes(evidence.published, evidence.counted):
+        if evidence.complete and not differing:
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
         response.start_time.CopyFrom(start_time)
@@ -69,9 +70,8 @@ class Reconciliation:
             lag=lag,
         )
 
-    async def _compare_ids(self, evidence: Evidence) -> None:
+    async def _compare_ids(self, evidence: Evidence, differing: Sequence[int]) -> None:
         """Compare the ids of the minutes that differ, reading in the same order, since both sides have advanced."""
-        differing = differing_minutes(evidence.published, evidence.counted)
         for start in range(0, len(differing), CHUNK_MINUTES):
             minutes = differing[start : start + CHUNK_MINUTES]
             published = {minute: await self._ask_orders(self._orders.published_ids(minute)) for minute in minutes}

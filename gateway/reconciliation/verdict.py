@@ -6,8 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
 from gateway.backends.ledger import Ledger
-from gateway.reconciliation.comparison import Evidence
-from gateway.reconciliation.findings import Finding, all_findings, counted_noun
+from gateway.reconciliation.comparison import Evidence, Finding
+from gateway.reconciliation.findings import all_findings, counted_noun
 from runtime import timestamps
 from runtime.money import major
 
@@ -31,11 +31,11 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         verdict = ReconcileResponse.DIFFERS
     elif evidence.in_flight:
         verdict = ReconcileResponse.IN_FLIGHT
-    start = evidence.coverage_start
+    start, published = evidence.coverage_start, totals(evidence.published)
     return ReconcileResponse(
         verdict=verdict,
-        summary=summary(evidence, findings),
-        published=totals(evidence.published),
+        summary=summary(evidence, findings, published),
+        published=published,
         counted=totals(evidence.counted),
         in_flight=evidence.in_flight,
         dead_letters=evidence.dead_letters,
@@ -55,18 +55,16 @@ def totals(minutes: Ledger) -> Totals:
     )
 
 
-def summary(evidence: Evidence, findings: list[Finding]) -> str:
+def summary(evidence: Evidence, findings: list[Finding], published: Totals) -> str:
     """Return the comparison in one line, without the verdict."""
-    published = totals(evidence.published)
+    events = counted_noun(published.events, "published event")
     since = f" since {timestamps.minute_text(evidence.coverage_start)}" if evidence.coverage_start else ""
     dead_letters = f", {counted_noun(evidence.dead_letters, 'dead letter')}" if evidence.dead_letters else ""
     in_flight = f", {evidence.in_flight:,} in flight" if evidence.in_flight else ""
     if findings:
-        events = counted_noun(published.events, "published event")
         return f"{tally(findings)} (of {events}{since}{dead_letters}{in_flight})"
     orders = f"{counted_noun(published.orders, 'order')}, revenue {published.revenue:,.2f}"
     counted = "each counted once" if not evidence.dead_letters else "each counted once or a dead letter"
-    events = counted_noun(published.events, "published event")
     return f"{events}{since} {counted} ({orders}){dead_letters}{in_flight}"
 
 

@@ -10,6 +10,7 @@ import grpc
 from ordermesh.gateway.v1.watch_pb2 import Ended
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
+from gateway.backends.errors import unavailable
 from runtime.errors import FailedPrecondition, Overloaded, ServiceError, Unavailable
 
 Message = TypeVar("Message")
@@ -38,14 +39,12 @@ async def with_end_message(
 
 def gateway_stopping() -> Unavailable:
     """Return the error of a stream that ends because the gateway stops."""
-    message = "the gateway is stopping; resume with the revision"
-    return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "gateway"}, retry_ms=1000)
+    return unavailable("gateway", "the gateway is stopping; resume with the revision")
 
 
 def source_changed(what: str) -> Unavailable:
     """Return the error of a stream whose topic, or the counting of it, was replaced."""
-    message = f"{what} changed; resume with the revision"
-    return Unavailable(ErrorReason.COMPONENT_UNAVAILABLE, message, metadata={"component": "kafka"}, retry_ms=1000)
+    return unavailable("kafka", f"{what} changed; resume with the revision")
 
 
 def revision_gone(why: str) -> FailedPrecondition:
