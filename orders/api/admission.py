@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +42,11 @@ class Admission:
             yield
         finally:
             self._in_flight -= slots
+
+
+def wait_until(remaining: float | None, max_seconds: float) -> float:
+    """Return when a wait ends, on time.monotonic(): at the deadline of the call, and after `max_seconds` at most."""
+    return time.monotonic() + (max_seconds if remaining is None else min(remaining, max_seconds))
 
 
 def time_remaining(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ import grpc
 import psycopg
 from google.protobuf.message import Message
 
-from orders.api.admission import Admission, time_remaining
+from orders.api.admission import Admission, time_remaining, wait_until
 from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from orders.outbox.notifier import Notifier
 from orders.stock.backorder_release import BackorderReleases
@@ -73,7 +72,7 @@ class IdempotentWrites:
             return response, False
 
         remaining = time_remaining(context)
-        until = time.monotonic() + (MAX_WAIT_SECONDS if remaining is None else min(remaining, MAX_WAIT_SECONDS))
+        until = wait_until(remaining, MAX_WAIT_SECONDS)
         with self._admission.admit(1, remaining):
             async with self._scope_limiter.acquire(scope, until), self._limiter.acquire(until):
                 response, replayed = await transactions.write(self._pool, once)

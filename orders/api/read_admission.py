@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import grpc
 import psycopg
 
-from orders.api.admission import time_remaining
+from orders.api.admission import time_remaining, wait_until
 from orders.api.limiter import Limiter, Limits, MeanDuration
 from orders.api.order_pages import SLICE_ORDERS
 from runtime.errors import Expired
@@ -40,6 +39,6 @@ class ReadAdmission:
         remaining = time_remaining(context)
         if remaining is not None and remaining <= 0:
             raise Expired
-        until = time.monotonic() + (MAX_WAIT_SECONDS if remaining is None else min(remaining, MAX_WAIT_SECONDS))
+        until = wait_until(remaining, MAX_WAIT_SECONDS)
         async with self._limiter.acquire(until, 1 + rows // SLICE_ORDERS), self._pool.connection() as connection:
             yield connection
