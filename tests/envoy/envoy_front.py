@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -19,6 +18,8 @@ from frontdoor.values import LOOPBACK, EnvoyValues
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from waiting import await_true
+
+from stack.machine import ports
 
 READY_SECONDS = 20
 
@@ -49,7 +50,7 @@ class Front:
         rate_limit_per_second: int = 20_000,
         change: Callable[[str], str] = lambda text: text,
     ) -> None:
-        self.port, self.admin_port, self.stats_port = free_ports(3)
+        self.port, self.admin_port, self.stats_port = ports.allocate(3)
         self.access_log = folder / f"access-{self.port}.log"
         values = EnvoyValues.local(
             folder,
@@ -143,12 +144,3 @@ def reason_of(error: grpc.RpcError) -> str:
     assert status.details[0].Unpack(info)
     assert info.domain == "ordermesh"
     return info.reason
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports

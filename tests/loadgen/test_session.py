@@ -1,6 +1,5 @@
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from loadgen.schedule import Constant
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
+from stack.machine import ports
 
 PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
 
@@ -253,14 +253,8 @@ def test_orders_held_back_too_long_are_never_sent_and_a_silent_server_is_a_timeo
     assert result.exit_code is ExitCode.ERRORS
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def test_a_target_that_is_not_up_is_exit_code_3_and_told_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    port = free_port()
+    [port] = ports.allocate(1)
     assert main(["--target", f"http://127.0.0.1:{port}"]) == ExitCode.UNREACHABLE
     told = capfd.readouterr().err.strip().splitlines()
     assert len(told) == 1

@@ -44,12 +44,14 @@ def plant(home: Path) -> StateFolder:
 def _make(state: StateFolder) -> None:
     credentials, log = load_or_create(state.credentials), LogFile(state.logs / "seed.log")
     server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, credentials)
-    server.start()
-    server.wait_ready(READY_SECONDS)
-    provision(server.admin_dsn, credentials)
-    for service, role in (("orders", "orders_owner"), ("processor", "analytics_owner")):
-        migrate(credentials.dsn(role, "127.0.0.1", server.port), f"{service}.migrations")
-    server.stop()
+    try:
+        server.start()
+        server.wait_ready(READY_SECONDS)
+        provision(server.admin_dsn, credentials)
+        for service, role in (("orders", "orders_owner"), ("processor", "analytics_owner")):
+            migrate(credentials.dsn(role, "127.0.0.1", server.port), f"{service}.migrations")
+    finally:
+        server.stop()
     broker = Kafka(state.kafka, *ports.allocate(2), log)
     # The start formats the folder first; the broker itself is not needed.
     broker.start()
