@@ -28,6 +28,7 @@ the same port, with reflection.
 - `code` is the gRPC status code. INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9) are both HTTP status 400.
 - There is no authentication.
 """
+# As Envoy's transcoder makes the HTTP status of a gRPC code.
 HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
 # Errors of the front proxy whose HTTP status differs from the one of their gRPC code.
 FRONT_STATUS = {

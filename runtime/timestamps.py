@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+# The dimension of a minute in the metrics, and how a minute is shown.
+MINUTE_FORMAT = "%Y-%m-%dT%H:%MZ"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 10000-01-01T00:00:00Z.
 LIMIT_SECONDS = 253_402_300_800
@@ -35,7 +37,7 @@ def minute_text(minute_seconds: int) -> str:
     """Format the start of a minute, such as 2026-03-11T22:00Z; outside the valid range as seconds since 1970."""
     if not is_time(minute_seconds):
         return f"at {minute_seconds} s"
-    return (EPOCH + timedelta(seconds=minute_seconds)).strftime("%Y-%m-%dT%H:%MZ")
+    return (EPOCH + timedelta(seconds=minute_seconds)).strftime(MINUTE_FORMAT)
 
 
 def millisecond_text(milliseconds: int) -> str | None:

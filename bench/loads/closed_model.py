@@ -46,4 +46,3 @@ BATCHES = Load(
     streams=2,
     orders_per_call=BATCH,
 )
-LOADS = {load.name: load for load in (GRPC, REST, BATCHES)}

@@ -7,13 +7,12 @@ import json
 import grpc
 from contract_reader import Contracts, example, prose
 from frontdoor.replies import REPLIES
+from openapi import HTTP_STATUS
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from generator.markdown import head, table, wrapped
 
 ENUM = "ordermesh.orders.v1.ErrorReason"
-# As Envoy's transcoder makes the HTTP status of a gRPC code.
-HTTP = {3: 400, 4: 504, 5: 404, 6: 409, 8: 429, 9: 400, 13: 500, 14: 503}
 INTRO = """\
 Every error carries a `google.rpc.ErrorInfo` with the domain `ordermesh` and one of these reasons. Over REST it is the
 body `{"code","message","details"}` with the gRPC code in `code`; over gRPC it is in the status details.
@@ -39,4 +38,4 @@ def page(contracts: Contracts) -> str:
 def http_status(reason: str, code: int) -> str:
     """Return the statuses of local replies with this reason, else the one that Envoy makes of the code."""
     local = [status for status, reply in REPLIES.items() if ErrorReason.Name(reply.reason) == reason]
-    return ", ".join(map(str, local or [HTTP[code]]))
+    return ", ".join(map(str, local or [HTTP_STATUS[code]]))

@@ -48,6 +48,12 @@ def descriptor_set() -> bytes:
     return resources.files("ordermesh").joinpath("descriptor.binpb").read_bytes()
 
 
+@functools.cache
+def contracts() -> FileDescriptorSet:
+    """Return the public contracts; not to be changed."""
+    return FileDescriptorSet.FromString(descriptor_set())
+
+
 def rules(rule: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
     """Yield an HTTP rule and its additional bindings; nothing for a method without a REST binding."""
     if rule.WhichOneof("pattern"):
@@ -58,11 +64,10 @@ def rules(rule: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
 
 def bindings() -> list[Binding]:
     """Return every REST binding of the public services."""
-    image = FileDescriptorSet.FromString(descriptor_set())
     found = []
     for name in PUBLIC_SERVICES:
         for method in service(name).method:
-            fields = message(image, method.input_type).field
+            fields = message(contracts(), method.input_type).field
             for rule in rules(method.options.Extensions[annotations_pb2.http]):
                 verb = str(rule.WhichOneof("pattern"))
                 found.append(Binding(verb.upper(), getattr(rule, verb), rule.body, fields))
@@ -87,7 +92,7 @@ def public_methods() -> dict[str, list[str]]:
 def service(full_name: str) -> ServiceDescriptorProto:
     """Return a service of the contracts. Raises KeyError when there is none of that name."""
     package, _, name = full_name.rpartition(".")
-    for file in FileDescriptorSet.FromString(descriptor_set()).file:
+    for file in contracts().file:
         for found in file.service:
             if file.package == package and found.name == name:
                 return found

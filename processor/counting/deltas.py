@@ -12,6 +12,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 
 from processor.events.decode import Event
 from runtime.status_names import STATUS_NAMES
+from runtime.timestamps import MINUTE_FORMAT
 
 ORDERS_TOTAL = "orders_total"
 REVENUE_TOTAL = "revenue_total"
@@ -91,4 +92,4 @@ def deltas(events: Iterable[Event]) -> dict[MetricKey, int]:
 @lru_cache(maxsize=4_096)
 def minute_text(minute: int) -> str:
     """Return the dimension of a minute, given in minutes since 1970, such as 2026-03-11T22:00Z."""
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return datetime.fromtimestamp(minute * 60, UTC).strftime(MINUTE_FORMAT)

@@ -32,9 +32,9 @@ from runtime.grpc import page_token
 from runtime.money import major
 from runtime.postgres.queries import Queries
 from runtime.status_names import STATUS_NAMES
+from runtime.timestamps import MINUTE_FORMAT
 
 SQL = Queries("processor.query", "analytics.sql")
-MINUTE_FORMAT = "%Y-%m-%dT%H:%MZ"
 
 Pool = ConnectionPool[psycopg.Connection[Any]]
 Row = tuple[Any, ...]
