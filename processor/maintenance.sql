@@ -1,7 +1,7 @@
 -- name: delete_redriven_dead_letters
 -- Delete up to 10,000 dead letters that were redriven before the retention; those not redriven are kept.
-DELETE FROM parked_event WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM parked_event WHERE redriven_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
+DELETE FROM dead_letter WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM dead_letter WHERE redriven_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
 
 -- name: delete_old_heartbeats
 -- Delete the heartbeats of workers that were last seen before the retention.

@@ -65,7 +65,7 @@ def dead_letters_table(entries: Sequence[DeadLetterEntry]) -> Table:
     """Return dead letters as a table."""
     table = plain_table("position", "reason", "since", "redriven", "event", "detail")
     for entry in entries:
-        since = date_time(entry.parked_at)
+        since = date_time(entry.created_at)
         redriven = clock_time(entry.redriven_at) if entry.redriven_at else ""
         table.add_row(entry.name, entry.reason, since, redriven, entry.event_id or "", entry.detail)
     return table

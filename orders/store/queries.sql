@@ -106,10 +106,10 @@ WITH input AS MATERIALIZED (
     SELECT * FROM unnest(%(product_ids)s::text[], %(order_ids)s::uuid[], %(quantities)s::bigint[])
         WITH ORDINALITY AS i (product_id, order_id, quantity, number)
 ), placed AS MATERIALIZED (
-    SELECT order_id, nextval('waiting_position') AS position
+    SELECT order_id, nextval('backorder_position') AS position
     FROM (SELECT order_id FROM input GROUP BY order_id ORDER BY min(number)) AS o
 )
-INSERT INTO order_waiting (product_id, order_id, quantity, position, arrivals_before)
+INSERT INTO backorder (product_id, order_id, quantity, position, arrivals_before)
 SELECT i.product_id, i.order_id, i.quantity, o.position, p.arrivals
 FROM input i JOIN placed o USING (order_id) JOIN product p USING (product_id);
 
@@ -146,17 +146,17 @@ WHERE o.order_id = r.order_id;
 
 -- name: delete_backorders
 -- Removes orders from the queue of backorders and returns the positions that they had.
-DELETE FROM order_waiting WHERE order_id = ANY(%(order_ids)s::uuid[]) RETURNING position;
+DELETE FROM backorder WHERE order_id = ANY(%(order_ids)s::uuid[]) RETURNING position;
 
 -- name: find_backorders
 -- Returns backorders of some products by position, with everything that they need.
 SELECT p.position, w.order_id::text, w.product_id, w.quantity, w.arrivals_before
 FROM (SELECT order_id, min(position) AS position
       FROM unnest(%(product_ids)s::text[]) AS g (product_id) CROSS JOIN LATERAL (
-          SELECT c.order_id, c.position FROM order_waiting c
+          SELECT c.order_id, c.position FROM backorder c
           WHERE c.product_id = g.product_id AND c.position > %(after)s ORDER BY c.position LIMIT %(limit)s) AS first
       GROUP BY order_id ORDER BY 2 LIMIT %(limit)s) AS p
-JOIN order_waiting w USING (order_id)
+JOIN backorder w USING (order_id)
 ORDER BY p.position;
 
 -- name: schedule_release
@@ -172,7 +172,7 @@ WHERE product_id = ANY(%(product_ids)s::text[]) AND release_from = %(after)s;
 -- name: skip_backorder
 -- Advances releases behind the next backorder, and returns its order id.
 WITH next AS (
-    SELECT c.position, c.order_id FROM order_waiting c
+    SELECT c.position, c.order_id FROM backorder c
     WHERE c.product_id = ANY(%(product_ids)s::text[]) AND c.position > %(after)s ORDER BY c.position LIMIT 1
 ), moved AS (
     UPDATE product p SET release_from = next.position FROM next

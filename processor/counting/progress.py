@@ -62,7 +62,7 @@ def event_window(connection: Connection, retention_days: int) -> EventWindow:
 
 def record_heartbeat(connection: Connection, worker_id: str, assigned: Iterable[Partition]) -> None:
     """Record that a worker is alive, and its assigned partitions."""
-    connection.execute(SQL.record_heartbeat, {"worker_id": worker_id, "held": Jsonb(sorted(assigned))})
+    connection.execute(SQL.record_heartbeat, {"worker_id": worker_id, "assigned": Jsonb(sorted(assigned))})
 
 
 def delete_heartbeat(connection: Connection, worker_id: str) -> None:

@@ -17,14 +17,14 @@ WITH wanted AS (
         AND p.topic_id = w.recorded_id AND p.next_offset = w.recorded_offset
 )
 INSERT INTO partition_progress (
-    topic, partition, topic_id, next_offset, counted, parked, latency_p50_ms, latency_p99_ms, updated_at
+    topic, partition, topic_id, next_offset, counted, dead_letters, latency_p50_ms, latency_p99_ms, updated_at
 )
 SELECT topic, partition, topic_id, next_offset, 0, 0, 0, 0, clock_timestamp() FROM wanted WHERE recorded_id IS NULL
 ON CONFLICT (topic, partition) DO NOTHING;
 
 -- name: assign_topic_ids
 -- Give dead letters that were recorded without a topic id the id that their partition's position gets now.
-UPDATE parked_event d SET topic_id = w.topic_id
+UPDATE dead_letter d SET topic_id = w.topic_id
 FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[], %(recorded_ids)s::uuid[])
     AS w (topic, partition, topic_id, recorded_id)
 WHERE d.topic = w.topic AND d.partition = w.partition AND d.topic_id = %(no_topic)s AND w.recorded_id = %(no_topic)s;
@@ -43,10 +43,10 @@ DELETE FROM worker_heartbeat WHERE worker_id = %(worker_id)s;
 
 -- name: record_heartbeat
 -- Record that a worker is alive, and its assigned partitions.
-INSERT INTO worker_heartbeat (worker_id, partitions, held, seen_at)
-VALUES (%(worker_id)s, jsonb_array_length(%(held)s), %(held)s, clock_timestamp())
+INSERT INTO worker_heartbeat (worker_id, partitions, assigned, seen_at)
+VALUES (%(worker_id)s, jsonb_array_length(%(assigned)s), %(assigned)s, clock_timestamp())
 ON CONFLICT (worker_id) DO UPDATE
-SET partitions = excluded.partitions, held = excluded.held, seen_at = excluded.seen_at;
+SET partitions = excluded.partitions, assigned = excluded.assigned, seen_at = excluded.seen_at;
 
 -- name: event_window
 -- Return the smallest event id within the retention, and the id and the time from which an event is too new.

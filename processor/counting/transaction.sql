@@ -23,8 +23,8 @@ SELECT event_id::text FROM (SELECT event_id FROM incoming EXCEPT SELECT event_id
 
 -- name: insert_dead_letters
 -- Record dead letters and return the partitions of those that are new; a recorded dead letter is not changed.
-INSERT INTO parked_event (
-    topic, topic_id, partition, "offset", letter_topic, letter_partition, letter_offset, event_id, reason, detail,
+INSERT INTO dead_letter (
+    topic, topic_id, partition, "offset", dlq_topic, dlq_partition, dlq_offset, event_id, reason, detail,
     event_key, event_value, event_headers
 )
 SELECT * FROM unnest(

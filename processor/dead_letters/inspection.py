@@ -54,7 +54,7 @@ class DeadLetterEntry:
     event_id: str | None
     reason: str
     detail: str
-    parked_at: datetime
+    created_at: datetime
     redriven_at: datetime | None
 
     @property

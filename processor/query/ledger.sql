@@ -4,7 +4,7 @@ SET LOCAL statement_timeout = '60s';
 
 -- name: count_dead_letters
 -- Count the dead letters that were neither redriven nor counted since.
-SELECT count(*) FROM parked_event d
+SELECT count(*) FROM dead_letter d
 WHERE d.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
 -- name: complete_since
@@ -29,7 +29,7 @@ WHERE occur_time >= to_timestamp(%(minute)s) AND occur_time < to_timestamp(%(min
 
 -- name: dead_letter_ids
 -- List the ids of the dead letters that were neither redriven nor counted since, where an id can be read.
-SELECT DISTINCT uuid_send(d.event_id) FROM parked_event d
+SELECT DISTINCT uuid_send(d.event_id) FROM dead_letter d
 WHERE d.event_id IS NOT NULL AND d.redriven_at IS NULL
     AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
@@ -63,7 +63,7 @@ ORDER BY dimension;
 -- name: progress
 -- Return the progress of counting, with the latencies of the partitions that advanced within the last ten seconds.
 SELECT
-    coalesce(sum(counted), 0)::bigint, coalesce(sum(parked), 0)::bigint,
+    coalesce(sum(counted), 0)::bigint, coalesce(sum(dead_letters), 0)::bigint,
     coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_p50_ms) FILTER (WHERE recent), 0),
     coalesce(max(latency_p99_ms) FILTER (WHERE recent), 0)
 FROM (SELECT *, updated_at > now() - interval '10 seconds' AS recent FROM partition_progress) AS p;

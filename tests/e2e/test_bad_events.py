@@ -33,7 +33,7 @@ def dead_letter_row(platform: Platform, message: Message) -> Any:
     """Return the record of a dead letter."""
     return platform.one(
         "analytics",
-        "SELECT reason, detail, letter_topic, letter_partition, letter_offset FROM parked_event"
+        "SELECT reason, detail, dlq_topic, dlq_partition, dlq_offset FROM dead_letter"
         ' WHERE topic = %s AND partition = %s AND "offset" = %s',
         message.topic(),
         message.partition(),

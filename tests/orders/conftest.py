@@ -33,7 +33,7 @@ READY_SECONDS = 60
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
 # This takes 50 ms; copying a template database takes most of a second.
 AS_NEW = """
-    TRUNCATE orders, product, order_waiting, order_request, idempotency_request, event_outbox, progress
+    TRUNCATE orders, product, backorder, order_request, idempotency_request, event_outbox, progress
         RESTART IDENTITY;
     UPDATE outbox_shard SET floor_id = 0, candidate_id = 0, candidate_xid = '0', has_dead = false
 """

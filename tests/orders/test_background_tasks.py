@@ -96,13 +96,13 @@ async def test_a_process_whose_background_task_ends_reports_not_serving_and_exit
 async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World) -> None:
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
-    in_hand = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
+    in_flight = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
     await until_true(lambda: world.value(WAITS_FOR_LOCK), "the order waits for a lock")
     queued = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
     while world.writer._queue.empty():  # noqa: ASYNC110  # no event tells it
         await asyncio.sleep(0)
     world.writing.cancel()
-    assert ((await in_hand).reason, (await queued).reason) == ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE")
+    assert ((await in_flight).reason, (await queued).reason) == ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE")
     assert (await refusal(world.create(("p1", 1, 1)))).reason == "DATABASE_UNAVAILABLE"
     await lock.rollback()
     await lock.close()

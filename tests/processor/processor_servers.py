@@ -21,7 +21,7 @@ READY_SECONDS = 60
 PARTITIONS = 12
 # Much faster than a copy of a template database.
 AS_NEW = (
-    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, parked_event, worker_heartbeat,"
+    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, dead_letter, worker_heartbeat,"
     " worker_crash, paused_partition"
 )
 

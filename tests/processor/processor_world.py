@@ -228,7 +228,7 @@ class World:
 
     def dead_letters(self) -> list[tuple[Any, ...]]:
         """Return the reasons and event ids of the dead letters."""
-        return self.rows("SELECT reason, event_id::text FROM parked_event ORDER BY reason, event_id")
+        return self.rows("SELECT reason, event_id::text FROM dead_letter ORDER BY reason, event_id")
 
 
 def await_done(action: Callable[[], Answer]) -> Answer:

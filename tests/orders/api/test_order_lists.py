@@ -163,9 +163,9 @@ FILL = """
     INSERT INTO event_outbox (shard, event_type, status, occur_time, event_id, key, traceparent, payload)
         SELECT n %% 64, 1, CASE WHEN n %% 1000 = 0 THEN 'NEW' ELSE 'SENT' END::outbox_status, now(),
             gen_random_uuid(), 'k', 't', '' FROM generate_series(1, %(rows)s) n;
-    INSERT INTO order_waiting SELECT 'p' || 1 + n %% 100, lpad(to_hex(n), 32, '0')::uuid, 1
+    INSERT INTO backorder SELECT 'p' || 1 + n %% 100, lpad(to_hex(n), 32, '0')::uuid, 1
         FROM generate_series(1, %(rows)s) n;
-    ANALYZE orders, order_request, event_outbox, order_waiting
+    ANALYZE orders, order_request, event_outbox, backorder
 """
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 PAGE = {"lowest": as_text(0), "before": LAST, "limit": 51, "customer_id": "c7", "status": "PAID", "count_lines": True}
@@ -177,7 +177,7 @@ HOT = {
     "list_orders_in_status": ("orders_by_status", PAGE),
     "list_orders_of_customer_in_status": ("orders_by_customer", PAGE),
     "find_order_requests": ("order_request_first_pkey", {"customer_ids": "{c7,c8}", "request_ids": "{r7,r8}"}),
-    "find_backorders": ("order_waiting_by_position", {"product_ids": ["p7", "p8"], "after": 0, "limit": 500}),
+    "find_backorders": ("backorder_by_position", {"product_ids": ["p7", "p8"], "after": 0, "limit": 500}),
     "get_orders": ("orders_pkey", {"order_ids": f"{{{as_text(7)}}}"}),
 }
 
@@ -198,4 +198,4 @@ def test_the_hot_queries_use_their_indexes(owner: psycopg.Connection, orders_dsn
         plan = "\n".join(row[0] for row in owner.execute("EXPLAIN " + query, parameters))
         assert index in plan, f"{name}\n{plan}"
         # Partitions of future days are empty, and scanned without their index.
-        assert not re.search(rf"Seq Scan on (orders|order_request_\d|order_waiting|event_outbox_{today})", plan), plan
+        assert not re.search(rf"Seq Scan on (orders|order_request_\d|backorder|event_outbox_{today})", plan), plan

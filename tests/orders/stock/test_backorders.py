@@ -106,7 +106,7 @@ EXAMPLES = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-AS_NEW = "TRUNCATE order_waiting, orders, order_request, event_outbox"
+AS_NEW = "TRUNCATE backorder, orders, order_request, event_outbox"
 # Hours pass by making the times in the database older.
 PASS = (
     "UPDATE product SET arrived_at = arrived_at - %s * interval '1 second',"
@@ -157,7 +157,7 @@ class Shop:
         for status, wanted in stored.items():
             found = self.owner.execute("SELECT order_id::text FROM orders WHERE status::text = %s", (status,))
             assert {order_id for (order_id,) in found} == wanted, status
-        queue = self.owner.execute("SELECT order_id::text FROM order_waiting GROUP BY 1 ORDER BY min(position)")
+        queue = self.owner.execute("SELECT order_id::text FROM backorder GROUP BY 1 ORDER BY min(position)")
         assert [order_id for (order_id,) in queue] == [self.made[place.name] for place in page.queue]
         stock = self.owner.execute(
             "SELECT product_id, stock, awaited FROM product WHERE product_id = ANY(%s)", (PRODUCTS,)
@@ -227,7 +227,7 @@ async def test_backorders_are_released_in_queue_order_after_the_clock_went_back(
     second = await world.create(("t", 1, 1))
     assert second.order_id < first.order_id
     assert await world.restock("t", 1) == 1
-    waiting = await world.rows("SELECT order_id::text FROM order_waiting")
+    waiting = await world.rows("SELECT order_id::text FROM backorder")
     assert waiting == [(second.order_id,)]
 
 

@@ -17,6 +17,14 @@ BEFORE = """
         ('a', lpad('2', 32, '0')::uuid, 10), ('a', lpad('1', 32, '0')::uuid, 5), ('b', lpad('1', 32, '0')::uuid, 5)
 """
 
+# What a catalogue names and what its functions contain.
+OLD_NAMES = """
+    SELECT name FROM (
+        SELECT relname::text FROM pg_class UNION ALL SELECT attname FROM pg_attribute
+        UNION ALL SELECT conname FROM pg_constraint UNION ALL SELECT prosrc FROM pg_proc
+    ) AS named (name) WHERE name ~ 'waiting|release_after' AND name !~ '^pg_'
+"""
+
 
 def scripts_of(package: str) -> list[Traversable]:
     found = (script for script in files(package).iterdir() if script.name.endswith(".sql"))
@@ -35,11 +43,12 @@ def test_backorders_keep_their_positions_and_their_release_is_scheduled(postgres
                 owner.execute(BEFORE)
             owner.execute(script.read_bytes())
         places = owner.execute(
-            "SELECT right(order_id::text, 1), product_id, dense_rank() OVER (ORDER BY position) FROM order_waiting"
+            "SELECT right(order_id::text, 1), product_id, dense_rank() OVER (ORDER BY position) FROM backorder"
             " ORDER BY 1, 2"
         ).fetchall()
         assert places == [("1", "a", 1), ("1", "b", 1), ("2", "a", 2)]
         due = owner.execute("SELECT product_id FROM product WHERE release_from = 0 ORDER BY 1").fetchall()
         assert due == [("a",), ("b",)]
-        last = owner.execute("SELECT max(position) < nextval('waiting_position') FROM order_waiting").fetchone()
+        last = owner.execute("SELECT max(position) < nextval('backorder_position') FROM backorder").fetchone()
         assert last == (True,)
+        assert owner.execute(OLD_NAMES).fetchall() == []

@@ -83,7 +83,7 @@ async def test_a_cancellation_releases_the_oldest_backorder_that_fits(world: Wor
     assert await world.events(first.order_id) == [("ORDER_CREATED", 1), ("STOCK_ALLOCATED", 2)]
     assert (await act(world, CANCEL, too_big.order_id)).status == Order.CANCELLED
     assert await world.stock("t") == (0, 0)
-    assert await world.value("SELECT count(*) FROM order_waiting") == 0
+    assert await world.value("SELECT count(*) FROM backorder") == 0
 
 
 async def test_an_order_of_several_products_is_allocated_as_a_whole_or_not_at_all(world: World) -> None:
@@ -190,7 +190,7 @@ async def test_concurrent_changes_of_stock_by_two_processes_lose_no_unit(
             product,
         )
         wanted = await world.value(
-            "SELECT coalesce(sum(quantity), 0)::int FROM order_waiting WHERE product_id = %s", product
+            "SELECT coalesce(sum(quantity), 0)::int FROM backorder WHERE product_id = %s", product
         )
         stock, awaited = await world.stock(product)
         assert stock + held == added[product]

@@ -124,7 +124,7 @@ def test_any_record_is_counted_or_rejected_and_its_neighbours_are_counted(
     sent, counted = send_all(world)
     world.drain(world.worker())
     assert world.metrics() == sums(counted)
-    reasons = dict(world.rows('SELECT "offset", reason FROM parked_event'))
+    reasons = dict(world.rows('SELECT "offset", reason FROM dead_letter'))
     lines = {line["offset"]: line for line in tail(world, topics.ORDER_EVENTS)}
     # Other tests leave dead letters of other partitions.
     records = [line["headers"] for line in tail(world, f"{topics.ORDER_EVENTS}.dlq")]

@@ -31,7 +31,7 @@ from stack.servers.kafka import Kafka
 
 MISSING = "events missing from the log"
 THIS, OTHER = UUID(int=1), UUID(int=2)
-STATE_TABLES = ("processed_events", "sales_metrics", "partition_progress", "parked_event")
+STATE_TABLES = ("processed_events", "sales_metrics", "partition_progress", "dead_letter")
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: Worl
     world.send_bytes(topics.STOCK, b"k", b"\xff")
     drive(world, worker, lambda: reached(world, operator))
     world.leave(worker)
-    for table in ("partition_progress", "parked_event"):
+    for table in ("partition_progress", "dead_letter"):
         world.rows(f"UPDATE {table} SET topic_id = %s RETURNING topic", NO_TOPIC)
     # The record is read once more: it must not become another dead letter.
     world.commit({place: max(0, offset - 1) for place, offset in world.committed().items()})
@@ -201,7 +201,7 @@ def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: Worl
     after = before + len(history(1))
     drive(world, world.worker(1), lambda: counted(world) == after and reached(world, operator))
     assert len(world.dead_letters()) == 1
-    ids = world.rows("SELECT topic_id FROM parked_event UNION SELECT topic_id FROM partition_progress")
+    ids = world.rows("SELECT topic_id FROM dead_letter UNION SELECT topic_id FROM partition_progress")
     assert (NO_TOPIC,) not in ids
 
 

@@ -73,7 +73,7 @@ def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkey
     # As many as it takes to read all, with some to spare for those that a fetch does not fill.
     assert batches <= 100
     assert world.metrics() == sums(events)
-    assert world.rows("SELECT count(*), count(DISTINCT letter_offset) > 1 FROM parked_event") == [(20_000, True)]
+    assert world.rows("SELECT count(*), count(DISTINCT dlq_offset) > 1 FROM dead_letter") == [(20_000, True)]
     assert paused(world) == []
 
 
@@ -115,10 +115,10 @@ def test_a_paused_partition_resumes_by_itself_once_most_of_it_is_good_again(worl
     }
     worker = world.worker(**changes)
     run_until(worker, lambda: paused(world))
-    parked = len(world.dead_letters())
+    first_dead_letters = len(world.dead_letters())
     world.leave(worker)
     world.drain(world.worker(1, **changes))
-    assert parked < len(world.dead_letters()) == 400
+    assert first_dead_letters < len(world.dead_letters()) == 400
     assert world.metrics() == sums(behind)
     assert paused(world) == []
 

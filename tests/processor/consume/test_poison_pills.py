@@ -67,8 +67,8 @@ def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_
             threading.Event().wait(0.2)
     assert len([line for line in logged if "child ended" in line]) == 3
     assert world.metrics() == sums(good)
-    (parked,) = world.rows("SELECT reason, detail FROM parked_event")
-    assert parked == ("CRASHED_WORKER", "3 workers crashed with this record in flight")
+    (dead_letter,) = world.rows("SELECT reason, detail FROM dead_letter")
+    assert dead_letter == ("CRASHED_WORKER", "3 workers crashed with this record in flight")
     content = inspection.show(world.settings, (topics.ORDER_EVENTS, 3, first + 120))
     assert (content.key, content.value, content.headers) == (b"key", FATAL, [("name", b"\xff")])
 
@@ -157,7 +157,7 @@ def test_a_worker_that_ends_by_an_exception_leaves_its_assignment_recorded(
     with pytest.raises(KeyError):
         worker.run()
     world._workers.remove(worker)
-    assert world.rows("SELECT jsonb_array_length(held) FROM worker_heartbeat") == [(24,)]
+    assert world.rows("SELECT jsonb_array_length(assigned) FROM worker_heartbeat") == [(24,)]
 
 
 def test_what_a_killed_worker_had_in_flight_is_counted_by_the_next_and_no_longer_suspect(world: World) -> None:

@@ -47,7 +47,7 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_t
     assert lost == list(range(end - before - after - 1, end))
     world.drain(world.worker())
     assert world.metrics() == sums([first, last])
-    rows = world.rows("""SELECT "offset" FROM parked_event WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
+    rows = world.rows("""SELECT "offset" FROM dead_letter WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
     assert [offset for (offset,) in rows] == lost
     assert inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
     with pytest.raises(redrive.NotRedriven, match="could never be read"):

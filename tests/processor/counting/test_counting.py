@@ -444,8 +444,8 @@ def test_a_day_that_began_in_the_default_partition_gets_its_own_while_events_com
 def test_expired_rows_are_deleted_however_many_there_are(world: World, analytics: Analytics) -> None:
     with psycopg.connect(analytics.owner, autocommit=True) as owner:
         owner.execute(
-            'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
-            " reason, detail, parked_at, redriven_at)"
+            'INSERT INTO dead_letter (topic, partition, "offset", dlq_topic, dlq_partition, dlq_offset,'
+            " reason, detail, created_at, redriven_at)"
             " SELECT 'stock', 0, n, 'stock.dlq', 0, n, 'EMPTY', '', '2020-01-01',"
             " CASE WHEN n % 2 = 0 THEN now() - n / 1000 * interval '1 day' END FROM generate_series(0, 59999) AS n"
         )
@@ -453,7 +453,7 @@ def test_expired_rows_are_deleted_however_many_there_are(world: World, analytics
     maintenance.run_once(world.settings)
     days = world.settings.processor_retention_days
     # Letters that nobody has sent again are kept, however old.
-    left = "SELECT count(*) FILTER (WHERE redriven_at IS NULL), count(redriven_at) FROM parked_event"
+    left = "SELECT count(*) FILTER (WHERE redriven_at IS NULL), count(redriven_at) FROM dead_letter"
     assert world.rows(left) == [(30_000, days * 500)]
     assert world.rows("SELECT worker_id FROM worker_heartbeat") == [("idle",)]
 

@@ -48,7 +48,7 @@ def only_dead_letter(world: World) -> inspection.DeadLetterContent:
 
 
 def kept_in_kafka(world: World) -> list[bool]:
-    return [there for (there,) in world.rows('SELECT letter_topic IS NOT NULL FROM parked_event ORDER BY "offset"')]
+    return [there for (there,) in world.rows('SELECT dlq_topic IS NOT NULL FROM dead_letter ORDER BY "offset"')]
 
 
 @pytest.mark.parametrize("size_bytes", [1_046_800, LARGEST_BYTES])
@@ -105,7 +105,7 @@ def test_a_dead_letter_that_kafka_refuses_is_stored_and_its_partition_continues(
     assert metrics.DEAD_LETTERS_REJECTED._value.get() == refused + 1
     assert world.metrics() == sums(good)
     assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
-    (place,) = world.rows('SELECT topic, partition, "offset" FROM parked_event WHERE letter_topic IS NULL')
+    (place,) = world.rows('SELECT topic, partition, "offset" FROM dead_letter WHERE dlq_topic IS NULL')
     found = inspection.show(world.settings, place)
     assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
     assert found.headers == [("kept", b"too")]

@@ -50,17 +50,17 @@ def pool(analytics_server: Analytics) -> Iterator[Pool]:
         count(connection, batch_of(EVENTS))
         progress.record_heartbeat(connection, "host/0", [("order-events", number) for number in range(12)])
         connection.execute(
-            'INSERT INTO parked_event (topic, partition, "offset", letter_topic, letter_partition, letter_offset,'
+            'INSERT INTO dead_letter (topic, partition, "offset", dlq_topic, dlq_partition, dlq_offset,'
             " event_id, reason, detail) VALUES ('stock', 0, 1, 'stock.dlq', 0, 0, %s, 'INVALID', 'x'),"
             " ('stock', 0, 2, 'stock.dlq', 0, 1, NULL, 'UNDECODABLE', 'x'),"
             " ('stock', 0, 3, 'stock.dlq', 0, 2, %s, 'UNKNOWN_TYPE', 'counted since')",
-            (PARKED_ID, EVENTS[0].event_id),
+            (DEAD_LETTER_ID, EVENTS[0].event_id),
         )
     with sync_pool(analytics_server.reader, "tests", 4) as made:
         yield made
 
 
-PARKED_ID = new_id()
+DEAD_LETTER_ID = new_id()
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_the_ids_of_a_minute_and_of_dead_letters_are_listed(ledger: Any) -> None
     found = list(ledger.StreamCountedIds(StreamCountedIdsRequest(minute_start_time=moment(60))))
     wanted = {one.event_id for one in EVENTS if moment(60).seconds <= one.occur_time.seconds < moment(120).seconds}
     assert ids_in(b"".join(part.event_ids for part in found)) == wanted
-    assert ids_in(b"".join(part.dead_letter_ids for part in found)) == {PARKED_ID}
+    assert ids_in(b"".join(part.dead_letter_ids for part in found)) == {DEAD_LETTER_ID}
 
 
 def ids_in(packed: bytes) -> set[str]:

@@ -49,7 +49,7 @@ def test_a_server_that_is_short_of_something_is_asked_again_later(code: str) -> 
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "55006", "55P03", "57014"])
-def test_who_others_were_in_the_way_of_is_told_that_much_is_in_hand(code: str) -> None:
+def test_a_conflict_with_other_sessions_is_an_overload(code: str) -> None:
     """Deadlock, lock not available, a statement that waited for too long: the server answered."""
     found = of_code(code)
     assert found.client_error is ClientError.OVERLOADED
