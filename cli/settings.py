@@ -16,14 +16,21 @@ import gateway.settings
 import orders.settings
 import processor.settings
 from cli.topics.topics import GroupSettings
+from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.settings import StackSettings
 
-PROGRAMS: dict[str, type[Settings]] = {
+# The settings that several programs share, each shown once.
+SHARED: dict[str, type[Settings]] = {
     "every program": Settings,
+    "programs that connect to Kafka": KafkaSettings,
+}
+PROGRAMS: dict[str, type[Settings]] = {
+    "orders migrate": orders.settings.DatabaseSettings,
     "orders serve": orders.settings.ServeSettings,
     "orders publish": orders.settings.PublisherSettings,
     "orders topics": orders.settings.TopicSettings,
+    "processor migrate": processor.settings.DatabaseSettings,
     "processor work": processor.settings.WorkSettings,
     "processor serve": processor.settings.ServeSettings,
     "gateway": gateway.settings.GatewaySettings,
@@ -43,7 +50,12 @@ that names it.
 `{PREFIX}HOME` is the state folder of the local stack (`~/.local/state/ordermesh`; `/var/lib/ordermesh` for root).
 """
 # Read before the settings, or by docker-compose.yml.
-OTHER_NAMES = ("HOME", "IMAGE", "KAFKA_UI_PORT", "PGADMIN_PORT")
+OTHER_NAMES = {
+    "HOME": "ordermesh",
+    "IMAGE": "docker compose",
+    "KAFKA_UI_PORT": "docker compose",
+    "PGADMIN_PORT": "docker compose",
+}
 BOUNDS = {Ge: "at least", Gt: "greater than", Le: "at most"}
 
 
@@ -58,24 +70,41 @@ class Row:
 
 
 def settings(
-    names: Annotated[bool, typer.Option("--names", help="Print only the names.")] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Print only the names, each with the programs that have the setting.")
+    ] = False,
 ) -> None:
     """Print all settings with their defaults as Markdown."""
-    typer.echo("\n".join([*all_names(), ""]) if names else table(), nl=False)
+    typer.echo("".join(f"{line}\n" for line in names_with_programs()) if names else table(), nl=False)
 
 
 def all_names() -> list[str]:
     """Return the variables of all programs."""
-    fields = {name.upper() for kind in PROGRAMS.values() for name in kind.model_fields}
-    return sorted(f"{PREFIX}{name}" for name in fields | set(OTHER_NAMES))
+    return sorted(programs_by_name())
+
+
+def names_with_programs() -> list[str]:
+    """Return a line for each variable: its name and the programs that have it as a setting."""
+    return [f"{name}: {', '.join(programs)}" for name, programs in sorted(programs_by_name().items())]
+
+
+def programs_by_name() -> dict[str, list[str]]:
+    """Return the programs that have a setting by the name of its variable."""
+    found = {f"{PREFIX}{name}": [program] for name, program in OTHER_NAMES.items()}
+    for program, kind in PROGRAMS.items():
+        for name in kind.model_fields:
+            found.setdefault(f"{PREFIX}{name.upper()}", []).append(program)
+    return found
 
 
 def table() -> str:
     """Return the settings of every program as Markdown."""
     sections = [HEAD]
-    common = set(Settings.model_fields)
-    for program, kind in PROGRAMS.items():
-        own = [row(name, field) for name, field in kind.model_fields.items() if kind is Settings or name not in common]
+    shared: set[str] = set()
+    for program, kind in (SHARED | PROGRAMS).items():
+        own = [row(name, field) for name, field in kind.model_fields.items() if name not in shared]
+        if kind in SHARED.values():
+            shared |= kind.model_fields.keys()
         lines = [f"| `{one.variable}` | {one.default} | {one.rule} | {one.description} |" for one in own]
         sections.append(
             "\n".join(

@@ -11,6 +11,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.errors import ServerFailed, SettingInvalid
 from stack.machine.paths import HOME_SETTING, default_home
@@ -89,7 +90,7 @@ def role_dsn(role: str, database: str) -> str:
 
 def use_local_kafka() -> None:
     """Set this process's Kafka settings to the local stack's unless they are set. Raises ServerFailed."""
-    given = Settings.load().model_fields_set
+    given = KafkaSettings.load().model_fields_set
     if "kafka_bootstrap" not in given:
         servers = require_status().servers
         os.environ[f"{PREFIX}KAFKA_BOOTSTRAP"] = servers.kafka

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from runtime.addresses import Address, PortAddress
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 
 def split_targets(value: object) -> object:
@@ -18,7 +18,7 @@ def split_targets(value: object) -> object:
     return value
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(KafkaSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")

@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
+from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import Settings
@@ -17,7 +18,7 @@ class DatabaseSettings(Settings):
     postgres_pooler: Pooler = POOLER
 
 
-class TopicSettings(Settings):
+class TopicSettings(KafkaSettings):
     """The properties of topics that are created."""
 
     kafka_partitions: int = Field(
@@ -68,7 +69,7 @@ class ServeSettings(DatabaseSettings, RetentionSettings):
     metrics_address: PortAddress = Field(default="127.0.0.1:9101", description="Listen address of /metrics.")
 
 
-class PublisherSettings(DatabaseSettings):
+class PublisherSettings(DatabaseSettings, KafkaSettings):
     """The publisher."""
 
     publisher_batch_events: int = Field(

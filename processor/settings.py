@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
+from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
@@ -22,7 +23,11 @@ class DatabaseSettings(Settings):
     postgres_pooler: Pooler = POOLER
 
 
-class WorkSettings(DatabaseSettings, RetentionSettings):
+class EventSettings(DatabaseSettings, KafkaSettings):
+    """Settings of every program that reads events besides the analytics database."""
+
+
+class WorkSettings(EventSettings, RetentionSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ from runtime.exit_codes import ExitCode
 
 PREFIX = "ORDERMESH_"
 FILE_SUFFIX = "_FILE"
-# Written by `ordermesh settings --names`: the environment of a program may hold the settings of all programs.
+# Written by `ordermesh settings --names`: each variable with the programs that have it as a setting.
 ALL_NAMES = "setting_names.txt"
 
 
@@ -59,12 +59,6 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="Format of log lines: JSON for programs, console for people."
-    )
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:19092", description="Bootstrap servers of Kafka, host:port separated by commas."
-    )
-    kafka_properties: dict[str, str] = Field(
-        default={}, description="Additional librdkafka properties as a JSON object, such as for TLS and SASL."
     )
 
     @classmethod
@@ -109,12 +103,25 @@ def unknown_settings(variables: Collection[str], own: Collection[str] = ()) -> I
     known = {name.upper() for name in own}
     if given <= known:
         return
-    known |= {name.removeprefix(PREFIX) for name in files("runtime").joinpath(ALL_NAMES).read_text().split()}
+    known |= {name.removeprefix(PREFIX) for name in programs_by_setting()}
     known |= {f"{name}{FILE_SUFFIX}" for name in known}
     for name in sorted(given - known):
         near = difflib.get_close_matches(name, known, 1)
         remedy = f"did you mean {PREFIX}{near[0]}?" if near else "`ordermesh settings` lists all"
         yield f"{PREFIX}{name} does not exist; {remedy}"
+
+
+def programs_by_setting() -> dict[str, set[str]]:
+    """Return all variables, each with the programs that have it as a setting, such as `orders serve`."""
+    rows = (line.split(": ") for line in files("runtime").joinpath(ALL_NAMES).read_text().splitlines())
+    return {variable: set(programs.split(", ")) for variable, programs in rows}
+
+
+def settings_of(program: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables in `env` that are settings of a program, by value or by file: no other secret reaches it."""
+    own = {variable for variable, programs in programs_by_setting().items() if program in programs}
+    own |= {f"{variable}{FILE_SUFFIX}" for variable in own}
+    return {variable: value for variable, value in env.items() if variable in own}
 
 
 def explain(problem: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from runtime.settings import PREFIX, Settings
+from runtime.kafka.settings import KafkaSettings
+from runtime.settings import PREFIX
 from stack.errors import PortTaken
 from stack.machine import ports
 
@@ -16,7 +17,7 @@ OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
-class StackSettings(Settings):
+class StackSettings(KafkaSettings):
     """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(

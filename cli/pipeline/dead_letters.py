@@ -22,7 +22,7 @@ from processor.dead_letters.inspection import DeadLetterContent, DeadLetterEntry
 from processor.dead_letters.redrive import NotRedriven
 from processor.dead_letters.redrive import redrive as redrive_dead_letters
 from processor.events.decode import Reason
-from processor.settings import DatabaseSettings
+from processor.settings import EventSettings
 from runtime.kafka import topics
 from stack.errors import ServerFailed, SettingInvalid
 
@@ -40,10 +40,10 @@ SHOWN_CHARACTERS = 200
 ROW_BYTES = 16
 
 
-def settings() -> DatabaseSettings:
+def settings() -> EventSettings:
     """Return the database settings, those of the local stack by default; sets the Kafka settings too."""
     use_local_kafka()
-    return DatabaseSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
+    return EventSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
 
 
 @app.command("list")

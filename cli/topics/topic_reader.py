@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets
 from runtime.kafka.offsets import Partition
+from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
-from runtime.settings import Settings
 
 NAME = "ordermesh-tail"
 TIMEOUT_SECONDS = 10.0
@@ -33,7 +33,7 @@ class Start:
 class TopicReader:
     """Reads topics from a start on. Raises KafkaException when Kafka does not answer."""
 
-    def __init__(self, settings: Settings, names: list[str], start: Start) -> None:
+    def __init__(self, settings: KafkaSettings, names: list[str], start: Start) -> None:
         self._admin = clients.admin(settings, NAME)
         partitions = self._partitions(names)
         # Later messages belong to open transactions.

@@ -14,13 +14,13 @@ from cli.target import use_local_kafka
 from cli.topics.tail import tail
 from gateway.backends.event_topics import EventLog
 from gateway.backends.topic_state import LogState, lag
+from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
-from runtime.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
 
 
-class GroupSettings(Settings):
+class GroupSettings(KafkaSettings):
     """The settings of the consumer group."""
 
     processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")

@@ -13,7 +13,7 @@ from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, offsets, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 Answer = TypeVar("Answer")
 ReadPositions = Callable[[], Awaitable[Iterable[PartitionPosition]]]
@@ -42,7 +42,7 @@ class Deadline:
 class EventLog:
     """Requests to Kafka; each method raises KafkaException, or TimeoutError when Kafka does not answer in time."""
 
-    def __init__(self, settings: Settings, group: str) -> None:
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
         self._last_error = ""
         # Connection errors are reported once, as the state of a component, and not once per attempt.
         self._admin = clients.silent_admin(settings, CLIENT_ID, self._remember)

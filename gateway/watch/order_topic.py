@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets, topics
+from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
-from runtime.settings import Settings
 
 TOPIC = topics.ORDER_EVENTS
 CLIENT_ID = "gateway-watch"
@@ -38,7 +38,7 @@ class LogBounds:
 class OrderLog:
     """Reads the bounds of the log and opens readers. Raises KafkaException when Kafka does not answer."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._client = clients.silent_admin(settings, CLIENT_ID)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="order-log")
@@ -80,7 +80,7 @@ class OrderLog:
 class OrderLogReader:
     """Reads all partitions without a group, in a thread of its own; connects with the first read."""
 
-    def __init__(self, settings: Settings, next_offsets: Sequence[int]) -> None:
+    def __init__(self, settings: KafkaSettings, next_offsets: Sequence[int]) -> None:
         self._settings = settings
         self._next = list(next_offsets)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")

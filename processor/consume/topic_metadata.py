@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from processor.events.batch import OffsetRange
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition, PartitionOffsets
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry.outage import Outage
 
 TIMEOUT_SECONDS = 5.0
@@ -26,7 +26,7 @@ PERIOD_SECONDS = 5.0
 class LogMetadata:
     """Uses an admin client of its own, which connects on first use."""
 
-    def __init__(self, settings: Settings, client_id: str) -> None:
+    def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings, self._client_id = settings, client_id
         self._known_client: AdminClient | None = None
         self._gaps: dict[Partition, list[tuple[int, int]]] = {}

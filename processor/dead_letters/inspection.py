@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from processor.counting import progress
 from processor.dead_letters import headers
 from processor.events.batch import Place
-from processor.settings import DatabaseSettings
+from processor.settings import EventSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.headers import Headers, last_value, read_headers
 from runtime.kafka.offsets import NO_TOPIC
@@ -84,22 +84,20 @@ def parse_place(text: str) -> DeadLetterPlace:
     return DeadLetterPlace(found["topic"], int(found["partition"]), int(found["offset"]), topic_id)
 
 
-def list_dead_letters(settings: DatabaseSettings, limit: int, *, redriven: bool = False) -> list[DeadLetterEntry]:
+def list_dead_letters(settings: EventSettings, limit: int, *, redriven: bool = False) -> list[DeadLetterEntry]:
     """List dead letters, the latest first; `redriven` includes those that were redriven. Raises psycopg.Error."""
     with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         rows = connection.execute(SQL.list_dead_letters, {"limit": limit, "redriven": redriven}).fetchall()
     return [DeadLetterEntry(DeadLetterPlace(*row[:4]), *row[4:]) for row in rows]
 
 
-def show(settings: DatabaseSettings, place: Place | DeadLetterPlace) -> DeadLetterContent:
+def show(settings: EventSettings, place: Place | DeadLetterPlace) -> DeadLetterContent:
     """Return one dead letter with its bytes. Raises DeadLetterNotFound, psycopg.Error."""
     with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
         return read_content(settings, connection, DeadLetterPlace(*place))
 
 
-def read_content(
-    settings: DatabaseSettings, connection: psycopg.Connection, place: DeadLetterPlace
-) -> DeadLetterContent:
+def read_content(settings: EventSettings, connection: psycopg.Connection, place: DeadLetterPlace) -> DeadLetterContent:
     """Return the dead letter of a place with its bytes. Raises DeadLetterNotFound, psycopg.Error."""
     row = connection.execute(SQL.find_dead_letter, place._asdict()).fetchone()
     if row is None:
@@ -137,7 +135,7 @@ def by_name(raw: RawHeaders) -> tuple[Headers, RawHeaders]:
     return readable, as_bytes
 
 
-def read_record(settings: DatabaseSettings, at: TopicPartition) -> Message:
+def read_record(settings: EventSettings, at: TopicPartition) -> Message:
     """Read the record at an offset. Blocks; raises DeadLetterNotFound when it is not there."""
     # Nothing joins or commits to this group.
     consumer = clients.consumer(settings, CLIENT_ID, CLIENT_ID)

@@ -17,7 +17,7 @@ from processor.dead_letters.inspection import (
 )
 from processor.events.batch import Place
 from processor.events.decode import Reason
-from processor.settings import DatabaseSettings
+from processor.settings import EventSettings
 from runtime.kafka import clients, size_limits
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 
@@ -27,7 +27,7 @@ class NotRedriven(Exception):
 
 
 def redrive(
-    settings: DatabaseSettings,
+    settings: EventSettings,
     places: Sequence[Place | DeadLetterPlace],
     on_sent: Callable[[DeadLetterEntry], None] = lambda entry: None,
 ) -> list[DeadLetterEntry]:

@@ -17,7 +17,7 @@ from runtime.kafka import clients, raw_headers, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.errors import is_refused
 from runtime.kafka.raw_headers import RawHeaders
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
@@ -35,7 +35,7 @@ class DeadLetterNotWritten(Exception):
 class DeadLetterWriter:
     """Writes dead letters; connects on first use."""
 
-    def __init__(self, settings: Settings, client_id: str) -> None:
+    def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._batches: Outbound[Place] | None = None

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka.group_protocol import CLASSIC, KIP_848, GroupProtocol
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 # Longer than any outage: a producer that gives up and is asked again writes duplicates despite idempotence.
 MESSAGE_TIMEOUT_MS = 24 * 3600 * 1000
@@ -25,7 +25,7 @@ def ignore_error(error: KafkaError) -> None:
     """Drop a client's connection error: the caller reports failed requests instead."""
 
 
-def base_config(settings: Settings, client_id: str) -> Config:
+def base_config(settings: KafkaSettings, client_id: str) -> Config:
     """Return the properties of every client. The operator's (TLS, SASL) take precedence over all others."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap,
@@ -38,7 +38,7 @@ def base_config(settings: Settings, client_id: str) -> Config:
 
 
 def producer(
-    settings: Settings, client_id: str, overrides: Mapping[str, str | int | float | bool] | None = None
+    settings: KafkaSettings, client_id: str, overrides: Mapping[str, str | int | float | bool] | None = None
 ) -> Producer:
     """Return an idempotent producer that retries during an outage and assigns partitions like the Java client."""
     return Producer(
@@ -58,7 +58,7 @@ def producer(
     )
 
 
-def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProtocol = "classic") -> Consumer:
+def consumer(settings: KafkaSettings, client_id: str, group: str, protocol: GroupProtocol = "classic") -> Consumer:
     """Return a consumer of a group: no automatic commits, and an event at the end of each partition."""
     return Consumer(
         {
@@ -80,7 +80,7 @@ def consumer(settings: Settings, client_id: str, group: str, protocol: GroupProt
 
 
 def silent_consumer(
-    settings: Settings,
+    settings: KafkaSettings,
     client_id: str,
     group: str,
     overrides: Mapping[str, str | int | float | bool] | None = None,
@@ -94,12 +94,12 @@ def silent_consumer(
     return Consumer(_silent({**base_config(settings, client_id), **own}, on_error))
 
 
-def admin(settings: Settings, client_id: str) -> AdminClient:
+def admin(settings: KafkaSettings, client_id: str) -> AdminClient:
     """Return an admin client."""
     return AdminClient(base_config(settings, client_id), logger=LIBRARY_LOG)
 
 
-def silent_admin(settings: Settings, client_id: str, on_error: OnError = ignore_error) -> AdminClient:
+def silent_admin(settings: KafkaSettings, client_id: str, on_error: OnError = ignore_error) -> AdminClient:
     """Return an admin client that logs nothing; `on_error` gets connection errors."""
     return AdminClient(_silent(base_config(settings, client_id), on_error))
 

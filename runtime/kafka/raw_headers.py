@@ -11,7 +11,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, 
 from confluent_kafka import cimpl
 
 from runtime.kafka import clients
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 Place = tuple[str, int, int]
 RawHeaders = list[tuple[bytes, bytes | None]]
@@ -55,7 +55,7 @@ def library() -> ctypes.CDLL:
 
 
 def read(
-    settings: Settings, client_id: str, places: Collection[Place], patience_seconds: float
+    settings: KafkaSettings, client_id: str, places: Collection[Place], patience_seconds: float
 ) -> dict[Place, RawHeaders]:
     """Return the headers of the records at these places, as far as they can be read in time."""
     wanted, found = set(places), dict[Place, RawHeaders]()
@@ -76,7 +76,9 @@ def read(
 
 
 @contextmanager
-def consumer(settings: Settings, client_id: str, places: Collection[Place]) -> Iterator[tuple[ctypes.CDLL, c_void_p]]:
+def consumer(
+    settings: KafkaSettings, client_id: str, places: Collection[Place]
+) -> Iterator[tuple[ctypes.CDLL, c_void_p]]:
     """Open a consumer that reads from the first place of each partition. Raises OSError when it cannot be created."""
     lib = library()
     starts: dict[tuple[str, int], int] = {}
@@ -99,7 +101,7 @@ def consumer(settings: Settings, client_id: str, places: Collection[Place]) -> I
         lib.rd_kafka_destroy(handle)
 
 
-def configuration(lib: ctypes.CDLL, settings: Settings, client_id: str) -> c_void_p:
+def configuration(lib: ctypes.CDLL, settings: KafkaSettings, client_id: str) -> c_void_p:
     """Return the properties of a consumer without a group. Raises OSError for a property that librdkafka refuses."""
     quiet = {"group.id": client_id, "enable.auto.commit": False, "log_level": 0}
     made = c_void_p(lib.rd_kafka_conf_new())

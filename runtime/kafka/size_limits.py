@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from runtime.kafka import clients, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry.logging import logger
 
 MAX_MESSAGE_BYTES = "max.message.bytes"
@@ -60,7 +60,7 @@ def batches_within(size_bytes: int) -> dict[str, int]:
     return {"batch.size": size_bytes, "message.max.bytes": max(size_bytes, MIN_MESSAGE_BYTES)}
 
 
-def known_batch_bytes(settings: Settings, client_id: str, topics: Sequence[str]) -> int:
+def known_batch_bytes(settings: KafkaSettings, client_id: str, topics: Sequence[str]) -> int:
     """Return a batch size that all topics allow, librdkafka's default if the limits cannot be read."""
     try:
         return batch_bytes(read_limits(clients.admin(settings, client_id), topics).values())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.process.shutdown import STOP_SECONDS
-from runtime.settings import PREFIX
+from runtime.settings import PREFIX, settings_of
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, inherited_env
@@ -65,11 +65,12 @@ def task(
 
 
 def module_command(context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
-    """Return the command that runs one of our modules with its settings."""
+    """Return the command that runs one of our modules with its settings, and with those of no other program."""
     kafka = {
         "KAFKA_BOOTSTRAP": context.settings.bootstrap,
         "KAFKA_PROPERTIES": json.dumps(context.settings.kafka_properties),
     }
-    own = {f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}
-    environment = {**inherited_env(), **context.env, **own, "TMPDIR": str(context.temporary)}
+    given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}}
+    own = settings_of(" ".join(module), given)
+    environment = {**inherited_env(), **own, "TMPDIR": str(context.temporary)}
     return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=STOP_SECONDS)

@@ -23,7 +23,7 @@ ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 def ordermesh_env() -> dict[str, str]:
-    """Return the settings in our environment, which every service gets; the stack's own settings override them."""
+    """Return the settings in our environment, of which each service gets its own."""
     return {variable: value for variable, value in os.environ.items() if variable.startswith(PREFIX)}
 
 

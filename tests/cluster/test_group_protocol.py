@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from processor.consume.topic_reader import LogReader
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
 from stack.processes.logfile import LogFile
@@ -39,8 +39,8 @@ def older() -> Iterator[Kafka]:
 
 
 def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older: Kafka) -> None:
-    topics.create_topics(clients.admin(Settings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
-    producer = clients.producer(Settings(kafka_bootstrap=older.bootstrap), "test")
+    topics.create_topics(clients.admin(KafkaSettings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
+    producer = clients.producer(KafkaSettings(kafka_bootstrap=older.bootstrap), "test")
     producer.produce(topics.STOCK, b"anything")
     assert producer.flush(10) == 0
     settings = WorkSettings(kafka_bootstrap=older.bootstrap, analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret

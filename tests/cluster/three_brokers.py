@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka.admin import ConfigResource
 
 from runtime.kafka import clients
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
@@ -103,7 +103,7 @@ class ThreeBrokers:
 
 def assert_copies(bootstrap: str, properties: dict[str, str]) -> None:
     """Check that the topics are on every broker and are written to two at least."""
-    client = clients.admin(Settings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
+    client = clients.admin(KafkaSettings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
     topics = client.list_topics(timeout=10).topics
     assert {len(part.replicas) for part in topics["order-events"].partitions.values()} == {3}
     resource = ConfigResource("topic", "order-events")

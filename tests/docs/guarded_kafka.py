@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from runtime.kafka import clients
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
@@ -67,6 +67,6 @@ def documented_acls(page: str) -> Iterator[AclBinding]:
 
 def create_acls(broker: Kafka, acls: list[AclBinding]) -> None:
     """Create ACLs as the administrator."""
-    client: AdminClient = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "administrator")
+    client: AdminClient = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "administrator")
     for done in client.create_acls(acls).values():
         done.result(READY_SECONDS)

@@ -22,7 +22,7 @@ from seed import seeded_home
 
 from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
@@ -33,12 +33,12 @@ MAX_WATCHERS = 3
 
 
 @contextmanager
-def running_broker() -> Iterator[Settings]:
+def running_broker() -> Iterator[KafkaSettings]:
     with seeded_home() as state:
         server = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
         server.start()
         server.wait_ready(60)
-        settings = Settings(kafka_bootstrap=server.bootstrap)
+        settings = KafkaSettings(kafka_bootstrap=server.bootstrap)
         make_topics(clients.admin(settings, "test"), PARTITIONS)
         yield settings
         server.stop()
@@ -65,7 +65,7 @@ def event(order_id: str, sequence: int = 1, customer_id: str = "cust-1") -> Orde
 class Writer:
     """Writes events as the publisher does: keyed by order."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._producer: Producer = clients.producer(settings, "test")
 
     def write(self, *events: OrderEvent) -> None:
@@ -98,7 +98,7 @@ def start(environment: dict[str, str], log: Path) -> subprocess.Popen:
 
 
 @asynccontextmanager
-async def watching_gateway(settings: Settings, folder: Path, name: str = "gw") -> AsyncIterator[Watched]:
+async def watching_gateway(settings: KafkaSettings, folder: Path, name: str = "gw") -> AsyncIterator[Watched]:
     """Start a gateway of its own; the services behind it are those of the folder, if there are any."""
     (metrics_port,) = ports.allocate(1)
     environment = {

@@ -20,8 +20,8 @@ from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.kafka import clients
 from runtime.kafka.clients import admin
+from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
-from runtime.settings import Settings
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
@@ -95,7 +95,7 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
     made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
     made.start()
     made.wait_ready(READY_SECONDS)
-    settings = Settings(kafka_bootstrap=made.bootstrap)
+    settings = KafkaSettings(kafka_bootstrap=made.bootstrap)
     client = admin(settings, "tests")
     make_topics(client, 12)
     await_true(lambda: led(client), "every partition has its leader")

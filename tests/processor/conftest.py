@@ -12,7 +12,7 @@ from seed import seeded_home
 from waiting import await_true
 
 from runtime.kafka.clients import admin
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
@@ -60,7 +60,7 @@ def empty(client: AdminClient) -> None:
 
 @pytest.fixture
 def world(analytics: Analytics, broker: Kafka) -> Iterator[World]:
-    client = admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests")
     # On a slow machine a broker may be fenced for a while, and leads nothing then.
     await_true(lambda: None not in ends(client).values(), "every partition has its leader")
     await_done(lambda: empty(client))

@@ -10,8 +10,8 @@ from created_topics import make_topics
 from waiting import await_true
 
 from runtime.kafka.clients import admin
+from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
-from runtime.settings import Settings
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
@@ -46,7 +46,7 @@ def running_broker(state: StateFolder) -> Iterator[Kafka]:
     made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
     made.start()
     made.wait_ready(READY_SECONDS)
-    client = admin(Settings(kafka_bootstrap=made.bootstrap), "tests")
+    client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
     make_topics(client, PARTITIONS)
     await_true(lambda: None not in ends(client).values(), "every partition has its leader")
     yield made

@@ -5,10 +5,11 @@ import pytest
 from pydantic import Field, SecretStr
 
 from runtime.exit_codes import ExitCode
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
+from runtime.settings import settings_of
 
 
-class Example(Settings):
+class Example(KafkaSettings):
     example_dsn: SecretStr
     example_size: int = Field(default=4, ge=1, le=10)
 
@@ -111,3 +112,17 @@ def test_a_variable_that_is_no_setting_of_any_program_is_refused_with_the_neares
 def test_a_setting_of_another_program_is_let_be(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.setenv(name, "1")
     assert Example.load().example_size == 4
+
+
+def test_a_program_gets_its_own_settings_and_the_files_of_them_and_no_other() -> None:
+    own = {"ORDERMESH_ORDERS_DSN_FILE": "/run/secrets/dsn", "ORDERMESH_LOG_LEVEL": "debug"}
+    others = {
+        "ORDERMESH_POSTGRES_ADMIN_DSN": "postgresql://postgres:secret@db/postgres",
+        "ORDERMESH_ANALYTICS_DSN": "postgresql://analytics_worker:secret@db/analytics",
+        "ORDERMESH_KAFKA_PROPERTIES": '{"sasl.password": "secret"}',
+        "PATH": "/usr/bin",
+    }
+    assert settings_of("orders serve", own | others) == own
+    with_kafka = own | {"ORDERMESH_KAFKA_PROPERTIES": '{"sasl.password": "secret"}'}
+    assert settings_of("orders publish", own | others) == with_kafka
+    assert settings_of("processor serve", others) == {name: others[name] for name in ("ORDERMESH_ANALYTICS_DSN",)}

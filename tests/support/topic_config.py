@@ -7,13 +7,13 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from waiting import await_true
 
 from runtime.kafka.clients import admin
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 
 @contextmanager
 def topic_config(bootstrap: str, topic: str, **properties: str) -> Iterator[None]:
     """Set properties, named with _ for each dot, and take them away again."""
-    client = admin(Settings(kafka_bootstrap=bootstrap), "tests")
+    client = admin(KafkaSettings(kafka_bootstrap=bootstrap), "tests")
     wanted = {name.replace("_", "."): value for name, value in properties.items()}
     before = shown(client, topic)
     alter(client, topic, wanted)

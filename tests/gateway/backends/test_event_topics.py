@@ -15,7 +15,7 @@ from seed import seeded_home
 from gateway.backends.event_topics import EventLog, ReadPositions
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.processes.logfile import LogFile
 from stack.servers.kafka import Kafka
@@ -34,25 +34,25 @@ def broker() -> Iterator[Kafka]:
 
 
 @pytest.fixture(scope="module")
-def kafka_settings(broker: Kafka) -> Settings:
-    return Settings(kafka_bootstrap=broker.bootstrap)
+def kafka_settings(broker: Kafka) -> KafkaSettings:
+    return KafkaSettings(kafka_bootstrap=broker.bootstrap)
 
 
 @pytest.fixture(scope="module")
-def log(kafka_settings: Settings) -> Iterator[EventLog]:
+def log(kafka_settings: KafkaSettings) -> Iterator[EventLog]:
     made = EventLog(kafka_settings, GROUP)
     yield made
     made.close()
 
 
-def produce(kafka_settings: Settings, topic: str, count: int) -> None:
+def produce(kafka_settings: KafkaSettings, topic: str, count: int) -> None:
     producer = clients.producer(kafka_settings, "test")
     for number in range(count):
         producer.produce(topic, key=str(number), value=b"x")
     producer.flush(10)
 
 
-def commit(kafka_settings: Settings, offsets: dict[tuple[str, int], int]) -> None:
+def commit(kafka_settings: KafkaSettings, offsets: dict[tuple[str, int], int]) -> None:
     consumer: Consumer = clients.consumer(kafka_settings, "test", GROUP)
     wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
     consumer.commit(offsets=wanted, asynchronous=False)
@@ -64,7 +64,7 @@ async def test_a_broker_without_topics_has_nothing_in_its_log(log: EventLog) -> 
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 0, 0, 0)
 
 
-async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: Settings) -> None:
+async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog, kafka_settings: KafkaSettings) -> None:
     make_topics(clients.admin(kafka_settings, "test"), 3)
     produce(kafka_settings, topics.ORDER_EVENTS, 20)
     produce(kafka_settings, topics.STOCK, 5)
@@ -73,7 +73,7 @@ async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog,
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
 
 
-async def test_waiting_returns_the_lag_when_the_patience_ends(log: EventLog, kafka_settings: Settings) -> None:
+async def test_waiting_returns_the_lag_when_the_patience_ends(log: EventLog, kafka_settings: KafkaSettings) -> None:
     state = await log.state(20.0)
     first = next(partition for partition, end in state.ends.items() if partition[0] == topics.ORDER_EVENTS and end)
     counted = positions_of(state, {first: state.ends[first]})
@@ -81,7 +81,7 @@ async def test_waiting_returns_the_lag_when_the_patience_ends(log: EventLog, kaf
 
 
 async def test_waiting_ends_once_the_ends_are_counted_whatever_the_group_committed(
-    log: EventLog, kafka_settings: Settings
+    log: EventLog, kafka_settings: KafkaSettings
 ) -> None:
     state = await log.state(20.0)
     ends = {partition: end for partition, end in state.ends.items() if partition[0] in topics.EVENT_TOPICS}
@@ -98,7 +98,9 @@ async def test_positions_of_a_recreated_topic_count_nothing(log: EventLog) -> No
     assert await log.wait_until_counted(0.2, 5.0, positions_of(before, ends)) == sum(ends.values())
 
 
-async def test_an_open_transaction_is_not_waited_for_and_is_in_flight(log: EventLog, kafka_settings: Settings) -> None:
+async def test_an_open_transaction_is_not_waited_for_and_is_in_flight(
+    log: EventLog, kafka_settings: KafkaSettings
+) -> None:
     producer = Producer({**clients.base_config(kafka_settings, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
     producer.begin_transaction()
@@ -153,7 +155,7 @@ def test_lag_counts_from_the_first_offset_that_is_left() -> None:
 @pytest.mark.timeout(30)
 async def test_an_unavailable_broker_is_an_error_in_time_with_the_reason() -> None:
     (port,) = ports.allocate(1)
-    away = EventLog(Settings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
+    away = EventLog(KafkaSettings(kafka_bootstrap=f"127.0.0.1:{port}"), GROUP)
     # On a busy machine the time is over before librdkafka says so.
     with pytest.raises((KafkaException, TimeoutError)) as caught:
         await away.state(1.0)

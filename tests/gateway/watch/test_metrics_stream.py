@@ -17,7 +17,7 @@ from watched_log import START_SECONDS, Watched, watching_gateway
 
 from gateway.watch.metrics_stream import is_newer, next_offsets
 from runtime.kafka import topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 
 
@@ -40,7 +40,7 @@ async def gateway(servers: Servers, run_folder: Path) -> AsyncIterator[Watched]:
     await server.start()
     servers.analytics = server
     (kafka_port,) = ports.allocate(1)
-    async with watching_gateway(Settings(kafka_bootstrap=f"127.0.0.1:{kafka_port}"), run_folder) as started:
+    async with watching_gateway(KafkaSettings(kafka_bootstrap=f"127.0.0.1:{kafka_port}"), run_folder) as started:
         yield started
     await server.stop(None)
 

@@ -32,22 +32,22 @@ from watched_log import (
 from gateway.watch import revision as revisions
 from gateway.watch.order_topic import EventsDeleted, OrderLogReader
 from runtime.kafka import clients, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[Settings]:
+def broker() -> Iterator[KafkaSettings]:
     with running_broker() as settings:
         yield settings
 
 
 @pytest.fixture(scope="module")
-def writer(broker: Settings) -> Writer:
+def writer(broker: KafkaSettings) -> Writer:
     return Writer(broker)
 
 
 @pytest.fixture(scope="module")
-async def gateway(broker: Settings) -> AsyncIterator[Watched]:
+async def gateway(broker: KafkaSettings) -> AsyncIterator[Watched]:
     with short_folder() as folder:
         async with watching_gateway(broker, folder) as started:
             yield started
@@ -133,7 +133,7 @@ async def test_records_that_cannot_be_sent_are_reported_by_place_and_skipped(gat
 
 
 async def test_a_batch_that_no_client_can_read_is_reported_record_by_record_and_skipped(
-    gateway: Watched, writer: Writer, broker: Settings
+    gateway: Watched, writer: Writer, broker: KafkaSettings
 ) -> None:
     # Decompressed it is more than librdkafka takes.
     large = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097_151, "batch.size": 500_000_000}
@@ -154,7 +154,7 @@ async def test_a_batch_that_no_client_can_read_is_reported_record_by_record_and_
 
 
 async def test_the_revision_advances_past_offsets_without_an_event(
-    gateway: Watched, broker: Settings, writer: Writer
+    gateway: Watched, broker: KafkaSettings, writer: Writer
 ) -> None:
     producer = Producer({**clients.base_config(broker, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
@@ -176,7 +176,9 @@ def position(revision: str) -> int:
     return sum(revisions.decode(revision, OrdersRevision).next_offsets)
 
 
-async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(broker: Settings, writer: Writer) -> None:
+async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(
+    broker: KafkaSettings, writer: Writer
+) -> None:
     orders = [new_order() for _ in range(40)]
     seen: dict[str, list[int]] = defaultdict(list)
 
@@ -204,7 +206,7 @@ async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(bro
     assert dict(seen) == {order: list(range(1, 16)) for order in orders}
 
 
-async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: Settings) -> None:
+async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: KafkaSettings) -> None:
     with short_folder() as folder:
         async with watching_gateway(broker, folder) as gateway:
             stream, revision = await opened(gateway)
@@ -246,7 +248,7 @@ async def test_a_stream_above_the_limit_is_refused_until_another_one_ends(gatewa
 
 
 async def test_events_deleted_since_a_revision_are_reported_as_gone(
-    gateway: Watched, broker: Settings, writer: Writer
+    gateway: Watched, broker: KafkaSettings, writer: Writer
 ) -> None:
     stream, begin = await opened(gateway)
     stream.cancel()
@@ -265,7 +267,7 @@ async def test_events_deleted_since_a_revision_are_reported_as_gone(
     reader.close()
 
 
-async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: Settings) -> None:
+async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: KafkaSettings) -> None:
     stream, begin = await opened(gateway)
     client = clients.admin(broker, "test")
     client.delete_topics([topics.ORDER_EVENTS])[topics.ORDER_EVENTS].result(10)

@@ -22,7 +22,7 @@ from cli.topics.topic_reader import Start, TopicReader
 from processor.dead_letters import inspection, redrive
 from processor.dead_letters.headers import PREFIX
 from runtime.kafka import clients, raw_headers, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.servers.kafka import Kafka
 
 BYTES = bytes(range(256))
@@ -101,7 +101,7 @@ def any_time(broker: Kafka) -> None:
     """Let the topic take times of the future, as brokers before version 3.6 did."""
     wanted = ConfigEntry("message.timestamp.after.max.ms", str(INT64_MAX), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topics.ORDER_EVENTS, incremental_configs=[wanted])
-    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests")
     answers = client.incremental_alter_configs([resource])
     answers[resource].result()
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from processor.consume import topic_metadata
 from processor.consume.topic_metadata import LogMetadata
 from runtime.kafka import clients, offsets, topics
-from runtime.settings import Settings
+from runtime.kafka.settings import KafkaSettings
 from stack.servers.kafka import Kafka
 
 ASK_SECONDS = 10.0
@@ -39,7 +39,7 @@ def ids_in_memory() -> int:
 
 
 def test_reading_topic_ids_leaks_no_memory(broker: Kafka) -> None:
-    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     before = ids_in_memory()
     answers = [offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
     assert ids_in_memory() == before
@@ -47,7 +47,7 @@ def test_reading_topic_ids_leaks_no_memory(broker: Kafka) -> None:
 
 
 def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> None:
-    client = clients.admin(Settings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests-ids")
     asked = client.describe_topics(TopicCollection([topics.ORDER_EVENTS]), request_timeout=ASK_SECONDS)
     description = asked[topics.ORDER_EVENTS].result(ASK_SECONDS)
     assert len({offsets.read_topic(description) for _ in range(TIMES)}) == 1
@@ -60,7 +60,7 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
 def test_failed_requests_leak_no_memory_and_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
-    metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    metadata = LogMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
     with capture_logs() as logs:
         for _ in range(TIMES):
             ask_once(metadata)
@@ -85,7 +85,7 @@ def test_log_messages_of_the_client_are_consumed_while_kafka_is_down(
     """An outage of a day must not end with a day's log lines in memory."""
     monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
-    metadata = LogMetadata(Settings(kafka_bootstrap=NOBODY), "tests-ids")
+    metadata = LogMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
     give_up = time.monotonic() + ASK_SECONDS
     with caplog.at_level("DEBUG", logger=clients.LIBRARY_LOG.name):
         while not any("-metadata" in record.getMessage() for record in caplog.records):
