@@ -9,12 +9,13 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from orders.settings import TopicSettings
+from runtime.backoff import Backoff
 from runtime.kafka import clients, size_limits, topics
 from runtime.telemetry import logging
 from runtime.telemetry.logging import logger
 
 FAILURES = (OSError, ValueError, KafkaException)
-RETRY_SECONDS = 0.1
+BACKOFF = Backoff(first_seconds=0.1, max_seconds=1.0)
 # Not retriable by Kafka's protocol, but transient: until enough brokers have registered and know a topic.
 TRANSIENT = (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
@@ -44,6 +45,7 @@ def raise_dead_letter_limits(client: AdminClient) -> list[str]:
 def retried(request: Callable[[], list[str]]) -> list[str]:
     """Return the result of a request, retried while a cluster that has just started cannot serve it."""
     until = time.monotonic() + topics.ADMIN_TIMEOUT_SECONDS
+    failures = 0
     while True:
         try:
             return request()
@@ -51,4 +53,5 @@ def retried(request: Callable[[], list[str]]) -> list[str]:
             reason: KafkaError = error.args[0]
             if not (reason.retriable() or reason.code() in TRANSIENT) or time.monotonic() > until:
                 raise
-        time.sleep(RETRY_SECONDS)
+        failures += 1
+        time.sleep(BACKOFF.delay_seconds(failures))

@@ -15,6 +15,7 @@ from orders.outbox.publisher import Publisher
 from orders.outbox.sender import KafkaUnavailable
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
+from runtime.backoff import Backoff
 from runtime.postgres.connections import connect
 from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.pacing import BatchPacer
@@ -25,7 +26,7 @@ from runtime.telemetry.outage import Outage
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
-RETRY_SECONDS = 0.5
+BACKOFF = Backoff(first_seconds=0.5, max_seconds=2.0)
 MANY_EVENTS_PER_SECOND = 1500
 PENDING_LIMIT = 100_000
 
@@ -46,8 +47,7 @@ def main() -> None:
             # Whatever the error, a new connection may lead to another server or a new primary.
             metrics.PUBLISH_FAILURES.labels("postgres").inc()
             HEARTBEAT.record()
-            outage.begins(error, component="postgres")
-            stop.wait(RETRY_SECONDS)
+            stop.wait(BACKOFF.delay_seconds(outage.begins(error, component="postgres")))
     logger().info("publisher stopped")
 
 
@@ -88,9 +88,9 @@ def publish_all_shards(
             return False
     except KafkaUnavailable as error:
         HEARTBEAT.record()
-        outage.begins(error, component="kafka")
+        errors = outage.begins(error, component="kafka")
         count_pending(connection)
-        stop.wait(RETRY_SECONDS)
+        stop.wait(BACKOFF.delay_seconds(errors))
         return False
     count_pending(connection)
     return True

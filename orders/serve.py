@@ -30,6 +30,7 @@ from orders.stock.release_sweep import ReleaseSweep
 from orders.store.maintenance import maintain_partitions
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
+from runtime.backoff import Backoff
 from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
@@ -38,7 +39,7 @@ from runtime.process.child import run_child
 from runtime.process.garbage_collection import collect_rarely
 from runtime.process.health_service import AsyncProcessService
 from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
-from runtime.process.shutdown import on_signal_async
+from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage
 
@@ -51,7 +52,7 @@ HOT_METHODS = tuple(
     f"/ordermesh.orders.v1.OrderService/{name}"
     for name in ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 )
-RETRY_SECONDS = 0.2
+BACKOFF = Backoff(first_seconds=0.2, max_seconds=2.0)
 # Admitted calls per waiting read, and per waiting write of one product or order.
 ADMITTED_PER_WAITING = 2
 # Orders allocate many objects and few cycles; with the default of 700 the collector runs every few orders.
@@ -136,8 +137,7 @@ async def wait_for_database(writer: Writer, products: ProductCache, stop: asynci
             await writer.connect()
             await products.preload()
         except (psycopg.OperationalError, PoolTimeout) as error:
-            outage.begins(error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await stops_within(stop, BACKOFF.delay_seconds(outage.begins(error)))
         else:
             outage.ends()
             return True

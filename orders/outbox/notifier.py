@@ -7,12 +7,13 @@ import asyncio
 import psycopg
 
 from orders.store.queries import OUTBOX
+from runtime.backoff import Backoff
 from runtime.postgres.connections import asks_for_primary, connect_async, is_read_only
 from runtime.postgres.pooler import Pooler
 
 # A NOTIFY costs the server about as much as publishing one event, and publishers poll every 250 ms anyway.
 MIN_INTERVAL_SECONDS = 0.02
-RETRY_SECONDS = 0.5
+BACKOFF = Backoff(first_seconds=0.5, max_seconds=2.0)
 
 
 class Notifier:
@@ -29,6 +30,7 @@ class Notifier:
 
     async def run(self) -> None:
         """Send notifications until cancelled; reconnects after errors of the database."""
+        failures = 0
         wants_primary = asks_for_primary(self._dsn)
         while True:
             try:
@@ -38,6 +40,8 @@ class Notifier:
                         await self._requested.wait()
                         self._requested.clear()
                         await connection.execute(OUTBOX.notify_publishers)
+                        failures = 0
                         await asyncio.sleep(MIN_INTERVAL_SECONDS)
             except psycopg.Error:
-                await asyncio.sleep(RETRY_SECONDS)
+                failures += 1
+                await asyncio.sleep(BACKOFF.delay_seconds(failures))
