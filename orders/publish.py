@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import Any
 
 import psycopg
 from confluent_kafka import KafkaException
@@ -16,6 +15,7 @@ from orders.outbox.sender import KafkaUnavailable
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.backoff import Backoff
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.connections import connect
 from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.pacing import BatchPacer
@@ -71,7 +71,7 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
 
 def publish_all_shards(
     publisher: Publisher,
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     stop: threading.Event,
     outage: Outage,
     pacer: BatchPacer,
@@ -96,7 +96,7 @@ def publish_all_shards(
     return True
 
 
-def wait_for_notification(connection: psycopg.Connection[Any], stop: threading.Event, *, listens: bool) -> None:
+def wait_for_notification(connection: Connection, stop: threading.Event, *, listens: bool) -> None:
     """Wait for a notification, at most POLL_SECONDS; a transaction pooler forwards none."""
     if not listens:
         stop.wait(POLL_SECONDS)
@@ -105,7 +105,7 @@ def wait_for_notification(connection: psycopg.Connection[Any], stop: threading.E
         pass
 
 
-def count_pending(connection: psycopg.Connection[Any]) -> None:
+def count_pending(connection: Connection) -> None:
     """Update the metric of pending events."""
     row = connection.execute(OUTBOX.count_pending, {"limit": PENDING_LIMIT}).fetchone()
     metrics.OUTBOX_PENDING.set(row[0] if row else 0)

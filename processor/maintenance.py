@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import psycopg
 
@@ -11,6 +10,7 @@ from processor import topic_retention
 from processor.consume import poison_pills
 from processor.settings import WorkSettings
 from runtime.postgres import partitions
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.connections import connect
 from runtime.postgres.partitions import Table
 from runtime.postgres.queries import Queries
@@ -53,7 +53,7 @@ def run_once(settings: WorkSettings) -> list[str]:
     return changes
 
 
-def delete_expired(connection: psycopg.Connection[Any], retention_days: int) -> None:
+def delete_expired(connection: Connection, retention_days: int) -> None:
     """Delete the rows from before the retention."""
     retention = {"retention_days": retention_days}
     while connection.execute(SQL.delete_redriven_dead_letters, retention).rowcount:

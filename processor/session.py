@@ -12,6 +12,7 @@ from processor.counting import progress
 from processor.events.decode import ANY_TIME
 from processor.settings import WorkSettings
 from runtime.kafka.offsets import Partition
+from runtime.postgres.connection_types import Connection
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
@@ -26,14 +27,14 @@ class Session:
         self._settings = settings
         self._worker_id = worker_id
         self._on_connect = on_connect
-        self._connection: progress.Connection | None = None
+        self._connection: Connection | None = None
         self._checked_last_run = False
         self.window = ANY_TIME
         # Whether no batch was counted with this window yet.
         self.window_is_new = False
         self._window_at = self._heartbeat_at = float("-inf")
 
-    def connection(self) -> progress.Connection:
+    def connection(self) -> Connection:
         """Return the connection, made if there is none. Raises psycopg.OperationalError."""
         if self._connection is None:
             dsn = self._settings.analytics_dsn.get_secret_value()
@@ -46,7 +47,7 @@ class Session:
             self._checked_last_run = True
         return self._connection
 
-    def _check_last_run(self, connection: progress.Connection) -> None:
+    def _check_last_run(self, connection: Connection) -> None:
         positions, most = progress.positions(connection), self._settings.processor_batch_events
         if partitions := poison_pills.record_last_crash(connection, self._worker_id, positions, most):
             metrics.WORKER_CRASHES.inc()

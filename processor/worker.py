@@ -33,6 +33,7 @@ from processor.supervise import SERVICE
 from runtime.backoff import Backoff
 from runtime.batched import batched
 from runtime.exit_codes import ExitCode
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.sqlstates import Retry, classify
 from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.child import run_child
@@ -145,9 +146,7 @@ class Worker:
         self._reader.put_back(later)
         return batch
 
-    def _transact(
-        self, connection: progress.Connection, messages: Sequence[Message], later: Sequence[Message]
-    ) -> Batch:
+    def _transact(self, connection: Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
         """Count messages in one transaction; `later` are counted in another."""
         started = time.perf_counter()
         with counting(connection) as transaction:
@@ -180,7 +179,7 @@ class Worker:
             transaction.record(batch.events[decoded:], batch.places[decoded:])
         return batch
 
-    def _align(self, connection: progress.Connection) -> bool:
+    def _align(self, connection: Connection) -> bool:
         """Seek to the positions of the database where needed; return whether what was read must be read again."""
         if not self._assignment.unaligned:
             return False
@@ -197,7 +196,7 @@ class Worker:
         self._session.expire_heartbeat()
         return moved
 
-    def _refresh(self, connection: progress.Connection) -> None:
+    def _refresh(self, connection: Connection) -> None:
         """Record the heartbeat, resume paused partitions that are due, and refresh the event window, when due."""
         if self._session.record_heartbeat(self._assignment.partitions):
             if due := self._pauses.partitions_to_resume(connection):
@@ -206,7 +205,7 @@ class Worker:
             metrics.PAUSED_PARTITIONS.set(len(self._pauses))
         self._session.refresh_window()
 
-    def _record_in_flight(self, connection: progress.Connection, messages: Sequence[Message]) -> None:
+    def _record_in_flight(self, connection: Connection, messages: Sequence[Message]) -> None:
         """Record which suspect records are counted next; without suspects nothing is written."""
         places = self._poison_pills.suspect_places(messages)
         if places != self._in_flight:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
-import psycopg
 from google.protobuf.message import Message
 
 from orders.api.admission import Admission, time_remaining, wait_until
@@ -16,10 +15,10 @@ from orders.outbox.notifier import Notifier
 from orders.stock.backorder_release import BackorderReleases
 from orders.store.request_idempotency import find_first_response, save_response
 from runtime.postgres import transactions
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
 from runtime.telemetry import metrics
 
-Connection = psycopg.AsyncConnection[Any]
 Context = grpc.aio.ServicerContext[Any, Any]
 Response = TypeVar("Response", bound=Message)
 # The longest wait before a write begins, for calls without an earlier deadline.
@@ -54,7 +53,7 @@ class IdempotentWrites:
         scope: str,
         context: Context,
         response_type: type[Response],
-        write: Callable[[Connection], Awaitable[Response]],
+        write: Callable[[AsyncConnection], Awaitable[Response]],
     ) -> Response:
         """Run a write in a transaction and return its response, or the first response for the idempotency key.
 
@@ -63,7 +62,7 @@ class IdempotentWrites:
         Raises ServiceError: Overloaded or Unavailable when nothing was changed, OutcomeUnknown when perhaps it was.
         """
 
-        async def once(connection: Connection) -> tuple[Response, bool]:
+        async def once(connection: AsyncConnection) -> tuple[Response, bool]:
             first = await find_first_response(connection, request, scope)
             if first is not None:
                 return response_type.FromString(first), True

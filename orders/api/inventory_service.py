@@ -6,14 +6,13 @@ from itertools import accumulate
 from typing import Any
 
 import grpc
-import psycopg
 from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from psycopg_pool import AsyncConnectionPool
 
 from orders.api import validation
-from orders.api.idempotent_writes import Connection, IdempotentWrites
+from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.messages import product_message
 from orders.api.read_admission import ReadAdmission
 from orders.domain import events
@@ -25,6 +24,7 @@ from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
 from runtime.errors import FailedPrecondition
 from runtime.grpc import page_token
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 
 # JSON may take six times as much: escapes in names.
@@ -39,7 +39,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
     def __init__(
         self,
         reads: ReadAdmission,
-        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        pool: AsyncConnectionPool[AsyncConnection],
         clock: DatabaseClock,
         releases: BackorderReleases,
         writes: IdempotentWrites,
@@ -77,7 +77,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         """Create a product."""
         price_minor = validation.create_product(request)
 
-        async def create(connection: Connection) -> inventory_pb2.Product:
+        async def create(connection: AsyncConnection) -> inventory_pb2.Product:
             return product_message(await insert_product(connection, request, price_minor))
 
         return await self._writes.run(request, request.product_id, context, inventory_pb2.Product, create)
@@ -89,7 +89,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         validation.restock(request)
         traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
 
-        async def restock(connection: Connection) -> inventory_pb2.RestockProductResponse:
+        async def restock(connection: AsyncConnection) -> inventory_pb2.RestockProductResponse:
             return await self._restock(connection, request, traceparent)
 
         response_type = inventory_pb2.RestockProductResponse
@@ -101,7 +101,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         return response
 
     async def _restock(
-        self, connection: Connection, request: inventory_pb2.RestockProductRequest, traceparent: str
+        self, connection: AsyncConnection, request: inventory_pb2.RestockProductRequest, traceparent: str
     ) -> inventory_pb2.RestockProductResponse:
         """Add stock, insert its event, and release the backorders that it suffices for."""
         product_id, quantity = request.product_id, request.quantity

@@ -18,6 +18,7 @@ from orders.domain.events import timestamp
 from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
 from runtime.batched import batched
+from runtime.postgres.connection_types import AsyncConnection
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PENDING_LIMIT = 100_000
@@ -31,7 +32,7 @@ LEDGER_TIMEOUT = "SET LOCAL statement_timeout = '120s'"
 class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
     """The methods of OrderLedgerService. Only the gateway calls them."""
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
         self._pool = pool
 
     async def GetOrderProgress(
@@ -110,9 +111,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
             )
 
 
-async def fetch_one(
-    connection: psycopg.AsyncConnection[Any], query: Any, parameters: dict[str, Any] | None = None
-) -> Row:
+async def fetch_one(connection: AsyncConnection, query: Any, parameters: dict[str, Any] | None = None) -> Row:
     """Return the row of a query that always returns one."""
     row = await (await connection.execute(query, parameters)).fetchone()
     if row is None:

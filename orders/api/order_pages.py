@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import Any, LiteralString
 from urllib.parse import quote, urlencode
 
-import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
@@ -22,6 +21,7 @@ from orders.store.queries import QUERIES
 from runtime.batched import batched
 from runtime.grpc import page_token
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 
 # About half a megabyte of protobuf, or one of JSON. An order has up to a thousand lines.
 MAX_PAGE_LINES = 5_000
@@ -29,8 +29,6 @@ MAX_PAGE_LINES = 5_000
 SLICE_ORDERS = 64
 # Building the messages of this many long orders blocks the event loop for about ten milliseconds.
 MESSAGES_PER_YIELD = 10
-
-Connection = psycopg.AsyncConnection[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Page:
     next_page_token: str
 
 
-async def page(connection: Connection, request: ListOrdersRequest, size: int, *, count_lines: bool) -> Page:
+async def page(connection: AsyncConnection, request: ListOrdersRequest, size: int, *, count_lines: bool) -> Page:
     """Return the page of a request; with `count_lines` it has at most MAX_PAGE_LINES lines. Raises InvalidRequest."""
     filters = page_token.filters_hash(request)
     query, parameters = page_query(request)
@@ -79,7 +77,7 @@ def page_query(request: ListOrdersRequest) -> tuple[LiteralString, dict[str, Any
     }
 
 
-async def order_messages(connection: Connection, summaries: Sequence[OrderSummaryRow]) -> list[Order]:
+async def order_messages(connection: AsyncConnection, summaries: Sequence[OrderSummaryRow]) -> list[Order]:
     """Return the orders of a page with their lines; yields to other tasks in between."""
     parameters = {"order_ids": arrays.plain([order.order_id for order in summaries])}
     rows = await (await connection.execute(QUERIES.get_orders, parameters)).fetchall() if summaries else []

@@ -11,7 +11,7 @@ from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from orders.api import messages, order_pages, validation
 from orders.api.admission import Admission, time_remaining
-from orders.api.idempotent_writes import REPLAYED_METADATA, Connection, IdempotentWrites
+from orders.api.idempotent_writes import REPLAYED_METADATA, IdempotentWrites
 from orders.api.read_admission import ReadAdmission
 from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Outcome, Status
 from orders.stock.product_cache import ProductCache
@@ -22,6 +22,7 @@ from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import InvalidRequest, ServiceError, Violation
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
 
@@ -137,7 +138,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         order_id = validation.order_id(request.order_id, request.request_id)
         traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
 
-        async def transition(connection: Connection) -> orders_pb2.Order:
+        async def transition(connection: AsyncConnection) -> orders_pb2.Order:
             return messages.order_message(await self._transitions.apply(connection, order_id, target, traceparent))
 
         return await self._writes.run(request, order_id, context, orders_pb2.Order, transition)

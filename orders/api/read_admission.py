@@ -7,16 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
-import psycopg
 
 from orders.api.admission import time_remaining, wait_until
 from orders.api.limiter import Limiter, Limits, MeanDuration
 from orders.api.order_pages import SLICE_ORDERS
 from runtime.errors import Expired
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
 from runtime.telemetry import metrics
 
-Connection = psycopg.AsyncConnection[Any]
 Context = grpc.aio.ServicerContext[Any, Any]
 # The longest wait for a connection, for calls without an earlier deadline.
 MAX_WAIT_SECONDS = 10.0
@@ -34,7 +33,7 @@ class ReadAdmission:
         self._limiter = Limiter(limits, MeanDuration())
 
     @asynccontextmanager
-    async def connection(self, rows: int, context: Context) -> AsyncIterator[Connection]:
+    async def connection(self, rows: int, context: Context) -> AsyncIterator[AsyncConnection]:
         """Hold a connection for a call that reads up to `rows` rows. Raises Overloaded, Unavailable or Expired."""
         remaining = time_remaining(context)
         if remaining is not None and remaining <= 0:

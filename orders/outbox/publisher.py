@@ -10,9 +10,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 
 from orders.domain.events import SHARDS
 from orders.outbox.claim import Claim, Round
@@ -22,6 +19,7 @@ from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.kafka import topics
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import Connection
 from runtime.telemetry import metrics
 from runtime.telemetry.call_durations import observe_many
 from runtime.telemetry.logging import logger
@@ -36,7 +34,7 @@ MAX_CAUSE_CHARACTERS = 200
 class Publisher:
     """One publisher. Not thread-safe."""
 
-    def __init__(self, settings: PublisherSettings, connection: psycopg.Connection[Any], process: str) -> None:
+    def __init__(self, settings: PublisherSettings, connection: Connection, process: str) -> None:
         self._settings = settings
         self._connection = connection
         self._process = process

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 
 from orders.domain import events
 from orders.domain.ids import uuid7
@@ -17,12 +14,11 @@ from orders.store.insert_orders import PlannedOrder
 from orders.store.order_rows import stored_order
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
-
-Connection = psycopg.AsyncConnection[Any]
+from runtime.postgres.connection_types import AsyncConnection
 
 
 async def insert_backorders(
-    connection: Connection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision]
+    connection: AsyncConnection, batch: Sequence[PlannedOrder], decisions: Sequence[Decision]
 ) -> None:
     """Append the orders without allocation to the queue, with a RESTOCK_REQUESTED event per missing product."""
     needs = [
@@ -49,7 +45,7 @@ async def insert_backorders(
 
 
 async def find_backorders(
-    connection: Connection, product_ids: Sequence[str], after: int, limit: int
+    connection: AsyncConnection, product_ids: Sequence[str], after: int, limit: int
 ) -> list[Backorder]:
     """Return up to `limit` backorders of any of the products whose positions follow `after`, by position."""
     parameters = {"product_ids": list(product_ids), "after": after, "limit": limit}
@@ -62,7 +58,7 @@ async def find_backorders(
     return list(found.values())
 
 
-async def lock_backorders(connection: Connection, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
+async def lock_backorders(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Lock those of the orders that are still in PENDING_RESTOCK, and return them by id."""
     if not order_ids:
         return {}
@@ -70,7 +66,7 @@ async def lock_backorders(connection: Connection, order_ids: Sequence[str]) -> d
     return {row[0]: stored_order(row) for row in await cursor.fetchall()}
 
 
-async def delete_backorders(connection: Connection, order_ids: Sequence[str]) -> set[int]:
+async def delete_backorders(connection: AsyncConnection, order_ids: Sequence[str]) -> set[int]:
     """Remove orders from the queue and return the positions that they had."""
     cursor = await connection.execute(QUERIES.delete_backorders, {"order_ids": arrays.plain(order_ids)})
     return {row[0] for row in await cursor.fetchall()}

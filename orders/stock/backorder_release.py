@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any
 
 import psycopg
 
@@ -23,12 +22,11 @@ from orders.stock.stock_locks import lock_stocks, write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry.logging import logger
 
 MAX_ORDERS = 500
 QUEUE_START = 0
-
-Connection = psycopg.AsyncConnection[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class BackorderReleases:
         # Set when a committed transaction left a release unfinished.
         self.due = asyncio.Event()
 
-    async def schedule(self, connection: Connection, product_ids: Sequence[str], after: int = QUEUE_START) -> None:
+    async def schedule(self, connection: AsyncConnection, product_ids: Sequence[str], after: int = QUEUE_START) -> None:
         """Save that releases of locked products have to continue after a position."""
         if product_ids:
             await connection.execute(QUERIES.schedule_release, {"product_ids": list(product_ids), "after": after})
@@ -66,14 +64,14 @@ class BackorderReleases:
             self.due.set()
 
     async def lock(
-        self, connection: Connection, product_ids: Sequence[str], after: int = QUEUE_START, limit: int = MAX_ORDERS
+        self, connection: AsyncConnection, product_ids: Sequence[str], after: int = QUEUE_START, limit: int = MAX_ORDERS
     ) -> dict[str, Stock]:
         """Lock products and every other product that their first backorders need; return the stock of all."""
         found = await find_backorders(connection, product_ids, after, limit)
         return await lock_stocks(connection, [*product_ids, *(product for each in found for product in each.needs)])
 
     async def release(
-        self, connection: Connection, product_ids: Sequence[str], stocks: dict[str, Stock], traceparent: str
+        self, connection: AsyncConnection, product_ids: Sequence[str], stocks: dict[str, Stock], traceparent: str
     ) -> int:
         """Release backorders in the transaction that made stock available, and return how many were released.
 
@@ -98,7 +96,7 @@ class BackorderReleases:
 
     async def continue_release(
         self,
-        connection: Connection,
+        connection: AsyncConnection,
         product_ids: Sequence[str],
         after: int,
         traceparent: str,
@@ -120,7 +118,7 @@ class BackorderReleases:
 
     async def _release(
         self,
-        connection: Connection,
+        connection: AsyncConnection,
         product_ids: Sequence[str],
         after: int,
         stocks: dict[str, Stock],
@@ -147,7 +145,7 @@ class BackorderReleases:
             newly_available=[name for name, stock in stocks.items() if stock.hold_ended and name not in product_ids],
         )
 
-    async def _write(self, connection: Connection, released: Sequence[StoredOrder], traceparent: str) -> None:
+    async def _write(self, connection: AsyncConnection, released: Sequence[StoredOrder], traceparent: str) -> None:
         if not released:
             return
         events = transition_events(released, CREATED, self._clock.now_us(len(released)), traceparent)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Sequence
-from typing import Any
 
-import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from psycopg_pool import AsyncConnectionPool
 
@@ -13,6 +11,7 @@ from orders.domain.order import Line, Needs, NewOrder
 from orders.stock import allocation
 from orders.store.queries import QUERIES
 from runtime.errors import InvalidRequest, Violation
+from runtime.postgres.connection_types import AsyncConnection
 
 # About 20 MB; a larger cache is cleared.
 MAX_PRODUCTS = 200_000
@@ -22,7 +21,7 @@ PRELOADED_PRODUCTS = 10_000
 class ProductCache:
     """Caches products that were looked up."""
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
         self._pool = pool
         self.tracked: dict[str, bool] = {}
 
@@ -52,14 +51,14 @@ class ProductCache:
             raise unknown_products(order.lines, tracked) from None
         return order
 
-    async def needs(self, connection: psycopg.AsyncConnection[Any], lines: Sequence[Line]) -> Needs:
+    async def needs(self, connection: AsyncConnection, lines: Sequence[Line]) -> Needs:
         """Return how many units the lines of a stored order need of each tracked product."""
         product_ids = {line.product_id for line in lines}
         if not product_ids <= self.tracked.keys():
             await self._fetch(connection, product_ids)
         return allocation.needs(lines, self.tracked)
 
-    async def _fetch(self, connection: psycopg.AsyncConnection[Any], product_ids: Iterable[str]) -> None:
+    async def _fetch(self, connection: AsyncConnection, product_ids: Iterable[str]) -> None:
         cursor = await connection.execute(QUERIES.find_products, {"product_ids": list(product_ids)})
         rows = await cursor.fetchall()
         if len(self.tracked) + len(rows) > MAX_PRODUCTS:

@@ -12,10 +12,11 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from orders.outbox.notifier import Notifier
-from orders.stock.backorder_release import MAX_ORDERS, BackorderReleases, Connection
+from orders.stock.backorder_release import MAX_ORDERS, BackorderReleases
 from orders.store.queries import QUERIES
 from runtime.backoff import Backoff
 from runtime.postgres import transactions
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
@@ -35,7 +36,9 @@ class Deferral:
 class ReleaseSweep:
     """Continues the releases that any process scheduled."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], releases: BackorderReleases, notifier: Notifier) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection], releases: BackorderReleases, notifier: Notifier
+    ) -> None:
         self._pool = pool
         self._releases = releases
         self._notifier = notifier

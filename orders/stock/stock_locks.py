@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import psycopg
 
 from orders.stock.stock_levels import Stock
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 
-Connection = psycopg.AsyncConnection[Any]
 
-
-async def lock_stocks(connection: Connection, product_ids: Iterable[str]) -> dict[str, Stock]:
+async def lock_stocks(connection: AsyncConnection, product_ids: Iterable[str]) -> dict[str, Stock]:
     """Lock products by id, so that transactions cannot deadlock, and return their stock."""
     cursor = await connection.execute(QUERIES.lock_products, {"product_ids": arrays.quoted(sorted(set(product_ids)))})
     return {product_id: Stock(*columns) async for product_id, *columns in cursor}
 
 
-async def write_stocks(connection: Connection, stocks: Mapping[str, Stock]) -> None:
+async def write_stocks(connection: AsyncConnection, stocks: Mapping[str, Stock]) -> None:
     """Write the changes of locked products, one row per changed product."""
     changed = {name: s for name, s in stocks.items() if s.on_hand_change or s.awaited_change or s.hold_changed}
     if changed:

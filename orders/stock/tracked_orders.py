@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import CREATED, PENDING_RESTOCK, Accepted, NewOrder, Outcome
@@ -15,6 +12,7 @@ from orders.stock.backorder_queue import insert_backorders
 from orders.stock.stock_locks import lock_stocks, write_stocks
 from orders.store.insert_orders import PlannedOrder, insert_orders, plan_order
 from orders.store.order_idempotency import OrderKey, find_first_results, find_first_results_after_commit, replay
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.transactions import committing
 
 
@@ -23,7 +21,7 @@ class ConcurrentIdempotencyKey(Exception):
 
 
 async def store_tracked_orders(
-    connection: psycopg.AsyncConnection[Any], orders: Sequence[NewOrder], clock: DatabaseClock, process: str
+    connection: AsyncConnection, orders: Sequence[NewOrder], clock: DatabaseClock, process: str
 ) -> list[Outcome]:
     """Store orders and return the outcome of each; raises ConcurrentIdempotencyKey, and as insert_orders does."""
     async with committing(connection):

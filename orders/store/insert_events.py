@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 
 from orders.domain.events import OutboxEvent
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 
 
-async def insert_events(connection: psycopg.AsyncConnection[Any], events: Sequence[OutboxEvent]) -> None:
+async def insert_events(connection: AsyncConnection, events: Sequence[OutboxEvent]) -> None:
     """Insert events other than ORDER_CREATED, which insert_orders inserts with the order."""
     await connection.execute(QUERIES.insert_events, event_parameters(events))
 

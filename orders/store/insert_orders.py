@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 
@@ -16,10 +16,9 @@ from orders.domain.order import Accepted, NewOrder, Outcome, Status
 from orders.store.order_idempotency import find_first_results_after_commit, replay
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.transactions import execute
 from runtime.status_names import STATUS_NAMES
-
-Connection = psycopg.AsyncConnection[Any]
 
 
 class PlannedOrder(NamedTuple):
@@ -40,7 +39,7 @@ def plan_order(order: NewOrder, status: Status, created_us: int) -> PlannedOrder
 
 
 async def insert_orders(
-    connection: Connection, batch: Sequence[PlannedOrder], process: str, clock: DatabaseClock
+    connection: AsyncConnection, batch: Sequence[PlannedOrder], process: str, clock: DatabaseClock
 ) -> list[Outcome]:
     """Insert orders and return the outcome of each; an idempotency key that exists is answered by a replay.
 
@@ -77,7 +76,7 @@ def order_parameters(batch: Sequence[PlannedOrder], process: str) -> dict[str, o
 
 
 async def outcomes(
-    connection: Connection, batch: Sequence[PlannedOrder], replayed_ids: Collection[str]
+    connection: AsyncConnection, batch: Sequence[PlannedOrder], replayed_ids: Collection[str]
 ) -> list[Outcome]:
     """Return the outcome of each order; those with `replayed_ids` were not inserted, their idempotency keys exist."""
     if not replayed_ids:

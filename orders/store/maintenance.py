@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import psycopg
 
 from orders.store.queries import QUERIES
 from runtime.postgres import partitions
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.connections import connect_async
 from runtime.postgres.partitions import Table
 from runtime.postgres.pooler import Pooler
@@ -20,8 +20,6 @@ INTERVAL_SECONDS = 60.0
 DAYS_AHEAD = 2
 # How long an idempotency key is kept, as documented in the contract.
 IDEMPOTENCY_KEY_DAYS = 7
-
-Connection = psycopg.AsyncConnection[Any]
 
 
 def tables(outbox_retention_days: int) -> list[Table]:
@@ -46,7 +44,7 @@ async def maintain_partitions(dsn: str, outbox_retention_days: int, pooler: Pool
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-async def run_once(connection: Connection, outbox_retention_days: int) -> list[str]:
+async def run_once(connection: AsyncConnection, outbox_retention_days: int) -> list[str]:
     """Run maintenance once; return the created ("+name") and dropped ("-name") partitions. Raises psycopg.Error."""
     changes: list[str] = []
     for table in tables(outbox_retention_days):

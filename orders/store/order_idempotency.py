@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
@@ -14,6 +13,7 @@ from orders.store.queries import QUERIES
 from orders.store.request_idempotency import request_id_reused
 from runtime.errors import database_unavailable
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
@@ -29,9 +29,7 @@ class FirstResult:
     accepted: Accepted
 
 
-async def find_first_results(
-    connection: psycopg.AsyncConnection[Any], orders: Sequence[NewOrder]
-) -> dict[OrderKey, FirstResult]:
+async def find_first_results(connection: AsyncConnection, orders: Sequence[NewOrder]) -> dict[OrderKey, FirstResult]:
     """Return the first results of those orders whose idempotency keys exist."""
     keyed = [order for order in orders if order.request_id]
     if not keyed:
@@ -52,7 +50,7 @@ async def find_first_results(
 
 
 async def find_first_results_after_commit(
-    connection: psycopg.AsyncConnection[Any], orders: Sequence[NewOrder]
+    connection: AsyncConnection, orders: Sequence[NewOrder]
 ) -> dict[OrderKey, FirstResult]:
     """Return the first results, none after a database error: committed orders of the batch must still be confirmed."""
     try:

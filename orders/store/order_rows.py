@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from orders.domain.order import Line, StoredOrder, status_of
 from runtime.errors import NotFound
+from runtime.postgres.connection_types import AsyncConnection
 
 # One line in the text of an order_line[] value. Product ids never need quoting.
 LINE = re.compile(r"\(([^,()]+),(\d+),(\d+)\)")
@@ -43,7 +43,7 @@ def stored_order(row: Row) -> StoredOrder:
     )
 
 
-async def fetch_order(connection: psycopg.AsyncConnection[Any], query: Any, order_id: str) -> StoredOrder:
+async def fetch_order(connection: AsyncConnection, query: Any, order_id: str) -> StoredOrder:
     """Return an order, by get_order or lock_order. Raises NotFound."""
     cursor = await connection.execute(query, {"order_id": order_id})
     row = await cursor.fetchone()

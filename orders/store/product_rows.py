@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest
 
 from orders.store.queries import QUERIES
 from runtime.errors import AlreadyExists, NotFound
-
-Connection = psycopg.AsyncConnection[Any]
+from runtime.postgres.connection_types import AsyncConnection
 
 
 class ProductRow(NamedTuple):
@@ -26,7 +24,7 @@ class ProductRow(NamedTuple):
     created_at_us: int
 
 
-async def fetch_product(connection: Connection, product_id: str) -> ProductRow:
+async def fetch_product(connection: AsyncConnection, product_id: str) -> ProductRow:
     """Return a product. Raises NotFound."""
     row = await (await connection.execute(QUERIES.get_product, {"product_id": product_id})).fetchone()
     if row is None:
@@ -34,13 +32,13 @@ async def fetch_product(connection: Connection, product_id: str) -> ProductRow:
     return ProductRow(*row)
 
 
-async def list_products(connection: Connection, after: str, limit: int) -> list[ProductRow]:
+async def list_products(connection: AsyncConnection, after: str, limit: int) -> list[ProductRow]:
     """Return up to `limit` products whose ids follow `after`, by id."""
     cursor = await connection.execute(QUERIES.list_products, {"after": after, "limit": limit})
     return [ProductRow(*row) for row in await cursor.fetchall()]
 
 
-async def insert_product(connection: Connection, request: CreateProductRequest, price_minor: int) -> ProductRow:
+async def insert_product(connection: AsyncConnection, request: CreateProductRequest, price_minor: int) -> ProductRow:
     """Insert a product and return its row. Raises AlreadyExists."""
     parameters = {
         "product_id": request.product_id,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 from google.protobuf.message import Message
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from orders.domain import fingerprints
 from orders.store.queries import QUERIES
 from runtime.errors import AlreadyExists
+from runtime.postgres.connection_types import AsyncConnection
 
-Connection = psycopg.AsyncConnection[Any]
 
-
-async def find_first_response(connection: Connection, request: Any, scope: str) -> bytes | None:
+async def find_first_response(connection: AsyncConnection, request: Any, scope: str) -> bytes | None:
     """Lock the idempotency key until the transaction ends, and return its saved response, None for a new key.
 
     Raises AlreadyExists when the key was used with other content.
@@ -33,7 +31,7 @@ async def find_first_response(connection: Connection, request: Any, scope: str) 
     return bytes(response)
 
 
-async def save_response(connection: Connection, request: Any, scope: str, response: Message) -> None:
+async def save_response(connection: AsyncConnection, request: Any, scope: str, response: Message) -> None:
     """Save the response for replays, when the request has an idempotency key."""
     if request.request_id:
         parameters = key_parameters(request, scope) | {

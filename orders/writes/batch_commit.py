@@ -12,8 +12,9 @@ from orders.domain.clock import DatabaseClock
 from orders.domain.order import CREATED, NewOrder, Outcome
 from orders.stock.tracked_orders import ConcurrentIdempotencyKey, store_tracked_orders
 from orders.store.insert_orders import insert_orders, plan_order
-from orders.writes.writer_connection import Connection, WriterConnection
+from orders.writes.writer_connection import WriterConnection
 from runtime.errors import OutcomeUnknown, Overloaded, ServiceError, database_unavailable
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.sqlstates import ClientError, Retry, classify
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
@@ -93,13 +94,13 @@ class BatchStore:
         )
         return [Overloaded()] * len(entries)
 
-    async def store_untracked(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
+    async def store_untracked(self, connection: AsyncConnection, entries: Sequence[Entry]) -> list[Outcome]:
         """Store orders of untracked products, in one statement."""
         now_us = self._clock.now_us(len(entries))
         batch = [plan_order(entry.order, CREATED, now_us + n) for n, entry in enumerate(entries)]
         return await insert_orders(connection, batch, self._process, self._clock)
 
-    async def _store_tracked(self, connection: Connection, entries: Sequence[Entry]) -> list[Outcome]:
+    async def _store_tracked(self, connection: AsyncConnection, entries: Sequence[Entry]) -> list[Outcome]:
         return await store_tracked_orders(connection, [entry.order for entry in entries], self._clock, self._process)
 
 

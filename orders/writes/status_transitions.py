@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import psycopg
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from orders.domain.clock import DatabaseClock
@@ -18,8 +16,7 @@ from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
-
-Connection = psycopg.AsyncConnection[Any]
+from runtime.postgres.connection_types import AsyncConnection
 
 
 class StatusTransitions:
@@ -30,7 +27,7 @@ class StatusTransitions:
         self._clock = clock
         self._releases = releases
 
-    async def apply(self, connection: Connection, order_id: str, target: Status, traceparent: str) -> StoredOrder:
+    async def apply(self, connection: AsyncConnection, order_id: str, target: Status, traceparent: str) -> StoredOrder:
         """Change the status of an order and return it; without effect when the order has that status.
 
         Raises NotFound and FailedPrecondition.
@@ -56,7 +53,7 @@ class StatusTransitions:
             await write_stocks(connection, stocks)
         return replace(order, status=target, sequence=order.sequence + 1, updated_at_us=event.occur_us)
 
-    async def _needs(self, connection: Connection, order_id: str) -> Needs:
+    async def _needs(self, connection: AsyncConnection, order_id: str) -> Needs:
         """Return what an order needs of tracked products, which never changes."""
         order = await fetch_order(connection, QUERIES.get_order, order_id)
         return await self._products.needs(connection, order.lines)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import psycopg
 
 from orders.domain.clock import DatabaseClock
 from orders.store.queries import QUERIES
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.connections import connect_async
 from runtime.postgres.pooler import Pooler
 
 CHECK_AFTER_IDLE_SECONDS = 1.0
 # The first reply on a connection is slow, and narrows the clock's bounds little.
 INITIAL_CLOCK_READINGS = 3
-
-Connection = psycopg.AsyncConnection[Any]
 
 
 class WriterConnection:
@@ -27,10 +25,10 @@ class WriterConnection:
         self._process = process
         self._clock = clock
         self._pooler = pooler
-        self._connection: Connection | None = None
+        self._connection: AsyncConnection | None = None
         self._used_at = 0.0
 
-    async def get(self) -> Connection:
+    async def get(self) -> AsyncConnection:
         """Return an open connection, which was checked after an idle time. Raises psycopg.OperationalError."""
         if self._connection is not None and time.monotonic() - self._used_at > CHECK_AFTER_IDLE_SECONDS:
             await self._check(self._connection)
@@ -42,14 +40,14 @@ class WriterConnection:
         self._used_at = time.monotonic()
         return self._connection
 
-    async def _check(self, connection: Connection) -> None:
+    async def _check(self, connection: AsyncConnection) -> None:
         """Read the clock on an idle connection, and close it when it is broken."""
         try:
             await self._read_clock(connection)
         except psycopg.Error:
             await connection.close()
 
-    async def _read_clock(self, connection: Connection) -> None:
+    async def _read_clock(self, connection: AsyncConnection) -> None:
         """Read the database's time into the clock."""
         sent_at = time.monotonic()
         cursor = await connection.execute(QUERIES.read_clock)

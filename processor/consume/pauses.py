@@ -12,17 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import psycopg
-
 from processor.events.batch import Batch
 from processor.settings import WorkSettings
 from runtime.kafka.offsets import Partition
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 from runtime.telemetry.logging import logger
 
 SQL = Queries("processor.consume", "pauses.sql")
-
-Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)

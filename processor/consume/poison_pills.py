@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import psycopg
 from confluent_kafka import Message
 
 from processor.events.batch import OffsetRange, Place, place_of
 from processor.events.resume_positions import Position
 from runtime.kafka.offsets import Partition
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.consume", "poison_pills.sql")
@@ -22,8 +22,6 @@ SQL = Queries("processor.consume", "poison_pills.sql")
 MAX_CRASHES = 3
 # Suspect records counted in one transaction: few enough to continue one by one, enough not to be slow.
 SUSPECTS_PER_BATCH = 50
-
-Connection = psycopg.Connection[Any]
 
 
 class Suspects(NamedTuple):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from processor.events.decode import EventWindow
@@ -13,12 +11,11 @@ from processor.events.resume_positions import Position, Start
 from runtime.kafka import event_rules
 from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.postgres import connections
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.pooler import Pooler
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.counting", "progress.sql")
-
-Connection = psycopg.Connection[Any]
 
 
 def connect(dsn: str, pooler: Pooler = "none") -> Connection:

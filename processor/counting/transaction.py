@@ -16,11 +16,10 @@ from processor.events.decode import Event
 from runtime.kafka.offsets import Partition
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, topic_of
 from runtime.postgres import arrays
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.counting", "transaction.sql")
-
-Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from processor.events.decode import Reason
 from processor.settings import EventSettings
 from runtime.kafka import clients, size_limits
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
+from runtime.postgres.connection_types import Connection
 
 
 class NotRedriven(Exception):
@@ -63,6 +64,6 @@ def send(producer: Outbound[DeadLetterPlace], found: DeadLetterContent) -> None:
         raise NotRedriven(f"{found.entry.name} not redriven: {producer.errors[place].str()}")
 
 
-def mark_redriven(connection: progress.Connection, place: DeadLetterPlace) -> None:
+def mark_redriven(connection: Connection, place: DeadLetterPlace) -> None:
     """Record that the event was sent again."""
     connection.execute(SQL.mark_redriven, place._asdict())

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import grpc
-import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.analytics.v1.analytics_pb2 import (
@@ -30,13 +29,14 @@ from processor.counting import deltas
 from processor.query import validation
 from runtime.grpc import page_token
 from runtime.money import major
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 from runtime.status_names import STATUS_NAMES
 from runtime.timestamps import MINUTE_FORMAT
 
 SQL = Queries("processor.query", "analytics.sql")
 
-Pool = ConnectionPool[psycopg.Connection[Any]]
+Pool = ConnectionPool[Connection]
 Row = tuple[Any, ...]
 
 

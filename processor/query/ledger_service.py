@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import Any
 
 import grpc
-import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2_grpc
@@ -35,6 +34,7 @@ from psycopg import IsolationLevel
 from processor.query import validation
 from processor.query.analytics_service import Pool, Row, timestamp
 from runtime.batched import batched
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.query", "ledger.sql")
@@ -130,7 +130,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             yield StreamProductMetricsResponse(products=part)
 
     @contextmanager
-    def _snapshot(self) -> Iterator[psycopg.Connection[Any]]:
+    def _snapshot(self) -> Iterator[Connection]:
         """Open a transaction whose statements all read from one snapshot."""
         with self._pool.connection() as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -140,7 +140,7 @@ class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
                 yield connection
 
 
-def rows(connection: psycopg.Connection[Any], query: Any) -> list[Row]:
+def rows(connection: Connection, query: Any) -> list[Row]:
     """Return all rows of a query without parameters."""
     return connection.execute(query).fetchall()
 

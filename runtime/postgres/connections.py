@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from runtime.postgres.connection_types import AsyncConnection, Connection
 from runtime.postgres.pool import Pool
 from runtime.postgres.pooler import Pooler
 
@@ -56,14 +57,12 @@ def connection_options(
     return options | ({"prepare_threshold": 0} if hot else {})
 
 
-def connect(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> psycopg.Connection[Any]:
+def connect(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> Connection:
     """Connect within CONNECT_TIMEOUT_SECONDS, with options of `connection_options`. Raises psycopg.OperationalError."""
     return psycopg.connect(dsn, **connection_options(application, pooler, **options))
 
 
-async def connect_async(
-    dsn: str, application: str, pooler: Pooler = "none", **options: Any
-) -> psycopg.AsyncConnection[Any]:
+async def connect_async(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> AsyncConnection:
     """Connect within CONNECT_TIMEOUT_SECONDS, with options of `connection_options`. Raises psycopg.OperationalError."""
     return await psycopg.AsyncConnection.connect(dsn, **connection_options(application, pooler, **options))
 
@@ -72,27 +71,25 @@ def async_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none
     """Return a pool; the caller opens and closes it."""
     used, wants_primary = LastUse(), asks_for_primary(dsn)
 
-    async def check(connection: psycopg.AsyncConnection[Any]) -> None:
+    async def check(connection: AsyncConnection) -> None:
         if used.needs_check(connection):
             await AsyncConnectionPool.check_connection(connection)
         if wants_primary and is_read_only(connection):
             await connection.close()
             raise psycopg.OperationalError("the server became read-only")
 
-    async def returned(connection: psycopg.AsyncConnection[Any]) -> None:
+    async def returned(connection: AsyncConnection) -> None:
         used.record(connection)
 
     connect_outside = partial(connect_async, dsn, application, pooler)
     return Pool(dsn, connect_outside, check=check, reset=returned, **pool_options(application, max_size, pooler))
 
 
-def sync_pool(
-    dsn: str, application: str, max_size: int, pooler: Pooler = "none"
-) -> ConnectionPool[psycopg.Connection[Any]]:
+def sync_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none") -> ConnectionPool[Connection]:
     """Return a pool; the caller opens and closes it."""
     wants_primary = asks_for_primary(dsn)
 
-    def check(connection: psycopg.Connection[Any]) -> None:
+    def check(connection: Connection) -> None:
         ConnectionPool.check_connection(connection)
         if wants_primary and is_read_only(connection):
             connection.close()
@@ -155,7 +152,7 @@ def sql_files(package: str) -> list[Traversable]:
     return sorted((f for f in files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
 
 
-def apply_migration(connection: psycopg.Connection[Any], name: str, script: bytes) -> bool:
+def apply_migration(connection: Connection, name: str, script: bytes) -> bool:
     """Apply a script unless it was applied before; return whether it was applied now. Concurrent calls wait."""
     digest = hashlib.sha256(script).hexdigest()
     with connection.transaction():

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
+from runtime.postgres.connection_types import AsyncConnection, Connection
 
 STEP = "SELECT maintain_partition(%(name)s, %(days_ahead)s, %(retention_days)s)"
 # Before a day is dropped its totals are stored, and lock attempts have pauses: a step can take minutes.
@@ -30,7 +29,7 @@ class Table:
         return {"name": self.name, "days_ahead": self.days_ahead, "retention_days": self.retention_days}
 
 
-def maintain(connection: psycopg.Connection[Any], table: Table) -> Iterator[str]:
+def maintain(connection: Connection, table: Table) -> Iterator[str]:
     """Run all steps that are due; yield each created partition as "+name" and each dropped one as "-name".
 
     Raises psycopg.Error; the steps before it stay committed.
@@ -44,7 +43,7 @@ def maintain(connection: psycopg.Connection[Any], table: Table) -> Iterator[str]
         yield row[0]
 
 
-async def maintain_async(connection: psycopg.AsyncConnection[Any], table: Table) -> AsyncIterator[str]:
+async def maintain_async(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:
     """Do the same as `maintain` on an asynchronous connection."""
     while True:
         async with connection.transaction():

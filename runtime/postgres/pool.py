@@ -10,19 +10,18 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.sqlstates import PoolBusy
 
 PROBE_SECONDS = 2.0
 # Concurrent callers share one probe, and a connection that was just returned in order replaces it.
 FRESH_SECONDS = 2.0
 
-Connection = psycopg.AsyncConnection[Any]
 
-
-class Pool(AsyncConnectionPool[Connection]):
+class Pool(AsyncConnectionPool[AsyncConnection]):
     """Counts connections in use: when all are, a timeout raises PoolBusy, a subclass of PoolTimeout."""
 
-    def __init__(self, dsn: str, connect: Callable[[], Awaitable[Connection]], **options: Any) -> None:
+    def __init__(self, dsn: str, connect: Callable[[], Awaitable[AsyncConnection]], **options: Any) -> None:
         """`connect` opens a connection outside the pool."""
         super().__init__(dsn, **options)
         self._connect_outside = connect
@@ -30,7 +29,7 @@ class Pool(AsyncConnectionPool[Connection]):
         self._probe: asyncio.Task[bool] | None = None
         self._probed_at = self._worked_at = float("-inf")
 
-    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # as the pool has it
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109  # as the pool has it
         """Return a connection; `putconn` returns it to the pool. Raises PoolTimeout."""
         try:
             connection = await super().getconn(timeout)
@@ -41,7 +40,7 @@ class Pool(AsyncConnectionPool[Connection]):
         self._in_use += 1
         return connection
 
-    async def putconn(self, conn: Connection) -> None:
+    async def putconn(self, conn: AsyncConnection) -> None:
         """Return a connection to the pool."""
         self._in_use -= 1
         if not conn.closed:

@@ -15,17 +15,17 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from runtime.errors import OutcomeUnknown
+from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.sqlstates import Retry, classify
 from runtime.telemetry.logging import logger
 
 MAX_TRIES = 5
 
-Connection = psycopg.AsyncConnection[Any]
 Result = TypeVar("Result")
 
 
 @asynccontextmanager
-async def committing(connection: Connection) -> AsyncIterator[None]:
+async def committing(connection: AsyncConnection) -> AsyncIterator[None]:
     """Run a transaction. Raises psycopg.Error when it was not committed, OutcomeUnknown when it may have been."""
     transaction: psycopg.AsyncTransaction | None = None
     try:
@@ -44,7 +44,7 @@ def was_sent(transaction: psycopg.AsyncTransaction) -> bool:
 
 
 async def execute(
-    connection: Connection, query: LiteralString, parameters: Mapping[str, object]
+    connection: AsyncConnection, query: LiteralString, parameters: Mapping[str, object]
 ) -> psycopg.AsyncCursor[Any]:
     """Execute a statement, in autocommit mode unless a transaction is open; raises like `committing`."""
     if connection.closed:
@@ -56,7 +56,7 @@ async def execute(
         await raise_classified(connection, error, commit_sent=commits)
 
 
-async def raise_classified(connection: Connection, error: psycopg.Error, *, commit_sent: bool) -> NoReturn:
+async def raise_classified(connection: AsyncConnection, error: psycopg.Error, *, commit_sent: bool) -> NoReturn:
     """Raise OutcomeUnknown or the error itself, and close a connection that cannot be used again."""
     found = classify(error)
     if found.drops_connection:
@@ -67,7 +67,9 @@ async def raise_classified(connection: Connection, error: psycopg.Error, *, comm
     raise error
 
 
-async def write(pool: AsyncConnectionPool[Connection], work: Callable[[Connection], Awaitable[Result]]) -> Result:
+async def write(
+    pool: AsyncConnectionPool[AsyncConnection], work: Callable[[AsyncConnection], Awaitable[Result]]
+) -> Result:
     """Do work in one transaction, retried after conflicts up to MAX_TRIES times; raises like `committing`.
 
     `work` must not leave anything to do after the commit: such a failure would be reported as if nothing was changed.
@@ -81,7 +83,9 @@ async def write(pool: AsyncConnectionPool[Connection], work: Callable[[Connectio
     return await write_once(pool, work)
 
 
-async def write_once(pool: AsyncConnectionPool[Connection], work: Callable[[Connection], Awaitable[Result]]) -> Result:
+async def write_once(
+    pool: AsyncConnectionPool[AsyncConnection], work: Callable[[AsyncConnection], Awaitable[Result]]
+) -> Result:
     """Do work in one transaction; raises like `committing`."""
     try:
         async with pool.connection() as connection, committing(connection):

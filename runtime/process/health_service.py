@@ -14,6 +14,7 @@ from ordermesh.internal.v1 import process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProcessHealthResponse
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
+from runtime.postgres.connection_types import AsyncConnection, Connection
 from runtime.postgres.connections import connect, connect_async
 from runtime.telemetry.call_durations import CALL_DURATIONS
 
@@ -55,7 +56,7 @@ def describe(error: BaseException) -> str:
 class AsyncProcessService(process_pb2_grpc.ProcessServiceServicer):
     """ProcessService on an event loop."""
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], dsn: str, stop: asyncio.Event) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dsn: str, stop: asyncio.Event) -> None:
         self._pool = pool
         self._dsn = dsn
         self._stop = stop
@@ -91,7 +92,7 @@ class AsyncProcessService(process_pb2_grpc.ProcessServiceServicer):
 class SyncProcessService(process_pb2_grpc.ProcessServiceServicer):
     """ProcessService on threads."""
 
-    def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]], dsn: str, stop: threading.Event) -> None:
+    def __init__(self, pool: ConnectionPool[Connection], dsn: str, stop: threading.Event) -> None:
         self._pool = pool
         self._dsn = dsn
         self._stop = stop
