@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException
 
 # Sending the same bytes again cannot succeed. The error is for a whole batch; sent alone, the faulty record shows.
 ABOUT_RECORDS = {
@@ -30,6 +33,9 @@ ABOUT_ACCESS = {
 # All other errors, including unknown ones, are about the cluster or the time (INVALID_TIMESTAMP: a clock is wrong):
 # the record can be sent again later.
 
+# The user has no right to what was asked for.
+DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+
 
 def is_about_record(error: KafkaError) -> bool:
     """Return whether Kafka or its client refuses the record, or its batch, permanently."""
@@ -39,3 +45,14 @@ def is_about_record(error: KafkaError) -> bool:
 def is_refused(error: KafkaError) -> bool:
     """Return whether a retry cannot succeed: the record is refused, or the topic until an operator acts."""
     return error.code() in ABOUT_RECORDS or error.code() in ABOUT_ACCESS
+
+
+@contextmanager
+def denial_as_permission_error(message: str) -> Iterator[None]:
+    """Convert authorization errors of Kafka into PermissionError."""
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() in DENIED:
+            raise PermissionError(message) from error
+        raise

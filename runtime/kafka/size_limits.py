@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from runtime.kafka import clients, topics
+from runtime.kafka.errors import denial_as_permission_error
 from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry.logging import logger
 
@@ -25,8 +25,6 @@ BROKER_DECIDES = {"message.max.bytes": 1_000_000_000}
 # decompress to more than receive.message.max.bytes; gzip has no such limit.
 AS_LARGE_AS_THE_BROKER_TAKES: dict[str, str | int] = {**BROKER_DECIDES, "compression.type": "gzip"}
 
-DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
-
 
 def read_limits(client: AdminClient, topics: Sequence[str]) -> dict[str, int]:
     """Return the maximum batch size of each topic in bytes; the broker's limit if a topic has none.
@@ -37,17 +35,6 @@ def read_limits(client: AdminClient, topics: Sequence[str]) -> dict[str, int]:
     with denial_as_permission_error(f"the user may not read {MAX_MESSAGE_BYTES} of {', '.join(topics)}"):
         answers = client.describe_configs(resources, request_timeout=READ_SECONDS)
         return {each.name: int(found.result()[MAX_MESSAGE_BYTES].value) for each, found in answers.items()}
-
-
-@contextmanager
-def denial_as_permission_error(message: str) -> Iterator[None]:
-    """Convert authorization errors of Kafka into PermissionError."""
-    try:
-        yield
-    except KafkaException as error:
-        if error.args[0].code() in DENIED:
-            raise PermissionError(message) from error
-        raise
 
 
 def batch_bytes(limits: Iterable[int]) -> int:

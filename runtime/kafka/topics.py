@@ -9,6 +9,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
 
+from runtime.kafka.errors import denial_as_permission_error
+
 ORDER_EVENTS = "order-events"
 STOCK = "stock"
 ORDER_EVENTS_DLQ = "order-events.dlq"
@@ -59,12 +61,10 @@ def create_topics(client: AdminClient, partitions: int, replication: int, min_is
 def is_new(name: str, future: Future[None]) -> bool:
     """Wait for a topic's creation; return False if it existed already. Raises PermissionError and KafkaException."""
     try:
-        future.result()
+        with denial_as_permission_error(f"the topic {name} is missing, and the user may not create it"):
+            future.result()
     except KafkaException as error:
-        code = error.args[0].code()
-        if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-            raise PermissionError(f"the topic {name} is missing, and the user may not create it") from error
-        if code != KafkaError.TOPIC_ALREADY_EXISTS:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
         return False
     return True
