@@ -12,13 +12,13 @@ from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.event_topics import EventLog
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.orders import OrdersBackend
-from gateway.pipeline.pipeline_service import PipelineServicer
+from gateway.pipeline.pipeline_service import PipelineService
 from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings
 from gateway.watch.metrics_stream import TotalsSource
-from gateway.watch.order_topic import OrderLog
-from gateway.watch.watch_service import WatchServicer
-from gateway.web import contracts, pages, reflection
+from gateway.watch.order_topic import OrderTopic
+from gateway.watch.watch_service import WatchService
+from gateway.web import contract_files, pages, reflection
 from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
@@ -33,17 +33,17 @@ async def run(settings: GatewaySettings) -> None:
     orders = OrdersBackend(settings.orders_targets)
     analytics = AnalyticsBackend([settings.analytics_target])
     log = EventLog(settings, settings.processor_group)
-    backends: dict[str, Backend] = dict.fromkeys(contracts.ORDERS, orders) | dict.fromkeys(
-        contracts.ANALYTICS, analytics
+    backends: dict[str, Backend] = dict.fromkeys(contract_files.ORDERS, orders) | dict.fromkeys(
+        contract_files.ANALYTICS, analytics
     )
     health = GatewayHealth(backends, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
-    order_log, totals = OrderLog(settings), TotalsSource(analytics, settings.analytics_target)
-    servicer = PipelineServicer(sampler, orders, analytics, log, stop)
-    watching = WatchServicer(order_log, totals, settings.gateway_max_watchers, stop)
+    order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target)
+    pipeline = PipelineService(sampler, orders, analytics, log, stop)
+    watching = WatchService(order_topic, totals, settings.gateway_max_watchers, stop)
 
     def register(server: grpc.aio.Server) -> None:
-        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
         reflection.register(server)
 
@@ -51,7 +51,7 @@ async def run(settings: GatewaySettings) -> None:
     metrics_server = metrics_endpoint.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:
-        serving = server.serve_async(settings.gateway_listen, contracts.GATEWAY, register, stop, health)
+        serving = server.serve_async(settings.gateway_listen, contract_files.GATEWAY, register, stop, health)
         await serve_with_tasks({"sampler": sampler.run(stop)}, serving, stop)
     finally:
         await runner.cleanup()
@@ -59,7 +59,7 @@ async def run(settings: GatewaySettings) -> None:
         await analytics.close()
         await totals.close()
         log.close()
-        order_log.close()
+        order_topic.close()
         metrics_server.shutdown()
 
 

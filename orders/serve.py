@@ -18,7 +18,7 @@ from psycopg_pool import PoolTimeout
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
-from orders.api.ledger_service import OrderLedgerService
+from orders.api.order_ledger_service import OrderLedgerService
 from orders.api.order_service import OrderService
 from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock
@@ -37,8 +37,8 @@ from runtime.postgres.connections import async_pool
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.process.child import run_child
 from runtime.process.garbage_collection import collect_rarely
-from runtime.process.health_service import AsyncProcessService
 from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
+from runtime.process.process_service import AsyncProcessService
 from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage

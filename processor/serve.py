@@ -6,13 +6,13 @@ import grpc
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 
-from processor.query.analytics_service import AnalyticsServicer, Pool
-from processor.query.ledger_service import LedgerServicer
+from processor.query.analytics_ledger_service import AnalyticsLedgerService
+from processor.query.analytics_service import AnalyticsService, Pool
 from processor.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.postgres import connections
-from runtime.process.health_service import SyncProcessService
+from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics_endpoint
 
@@ -45,6 +45,6 @@ def main() -> int:
 
 def register(server: grpc.Server, pool: Pool, process: SyncProcessService) -> None:
     """Add the services to a server."""
-    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(pool), server)
-    ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(LedgerServicer(pool), server)
+    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsService(pool), server)
+    ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedgerService(pool), server)
     process_pb2_grpc.add_ProcessServiceServicer_to_server(process, server)

@@ -1,7 +1,7 @@
 """One counting worker: reads a batch of records, counts it in one transaction, then commits the group's offsets.
 
-The way of a batch: `LogReader.read`, `decode_into`, `CountingTransaction`, `LogReader.counted` and `commit`. Rejected
-records go to `DeadLetterWriter` before the transaction commits.
+The way of a batch: `GroupReader.read`, `decode_into`, `CountingTransaction`, `GroupReader.counted` and `commit`.
+Rejected records go to `DeadLetterWriter` before the transaction commits.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from confluent_kafka import KafkaException, Message
 
 from processor import maintenance
 from processor.consume import poison_pills
+from processor.consume.group_reader import GroupReader
 from processor.consume.pauses import Pauses
 from processor.consume.poison_pills import PoisonPillDetector
-from processor.consume.topic_reader import LogReader
 from processor.counting import progress
 from processor.counting.reporting import report
 from processor.counting.transaction import CountingTransaction, counting
@@ -69,7 +69,7 @@ class Worker:
         # The port distinguishes the processors of a host.
         self.worker_id = f"{socket.gethostname()}:{settings.metrics_address.rpartition(':')[2]}/{index}"
         client_id = f"ordermesh-processor-{index}"
-        self._reader = LogReader(settings, client_id)
+        self._reader = GroupReader(settings, client_id)
         self._assignment = self._reader.assignment
         self._session = Session(settings, self.worker_id, on_connect=self._assignment.realign_all)
         self._dead_letters = DeadLetterWriter(settings, client_id)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from field_rules import RuleReader, behaviors, sentence
+from field_rule_docs import RuleReader, behaviors, sentence
 from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf import descriptor_pb2 as pb
 
@@ -24,6 +25,12 @@ class Field:
     descriptor: pb.FieldDescriptorProto
     comment: str
     rules: Any | None = None
+
+    @property
+    def own_json_name(self) -> str:
+        """Return the JSON name if the contract states one, empty if it is the name in camelCase."""
+        json_name = self.descriptor.json_name
+        return "" if json_name == camel_case(self.descriptor.name) else json_name
 
     @property
     def repeated(self) -> bool:
@@ -166,6 +173,11 @@ def _bindings(rule: http_pb2.HttpRule) -> Iterator[tuple[str, str, str]]:
         yield verb, getattr(rule, verb), rule.body
     for further in rule.additional_bindings:
         yield from _bindings(further)
+
+
+def camel_case(name: str) -> str:
+    """Return the JSON name of a field for which the contract states none."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
 def prose(comment: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import field_rules
+import field_rule_docs
 from contract_reader import Contracts, Enum, Field, Message, prose
 from google.protobuf import descriptor_pb2 as pb
 
@@ -88,7 +88,7 @@ def field_schema(contracts: Contracts, field: Field) -> Schema:
     """Return the schema of a field, with its description and rules."""
     base = _type_schema(contracts, field)
     told: Schema = {"description": field.text} | ({"readOnly": True} if field.output_only else {})
-    rules = field_rules.schema(field.rules, is_integer_text=field.descriptor.type == Kind.TYPE_INT64)
+    rules = field_rule_docs.schema(field.rules, is_integer_text=field.descriptor.type == Kind.TYPE_INT64)
     if field.repeated:
         return {"type": "array"} | told | {"items": base} | rules
     if "$ref" in base:

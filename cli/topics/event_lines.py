@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.web.contracts import descriptor_pool
+from gateway.web.contract_files import descriptor_pool
 from runtime import timestamps
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 

@@ -65,9 +65,8 @@ def enum_part(enum: Enum) -> str:
 
 def name_of(field: Field) -> str:
     """Return the name of a field, with its JSON name if that is not the name in camelCase."""
-    name, json_name = field.descriptor.name, field.descriptor.json_name
-    camel_case = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
-    return f"`{name}`" if json_name == camel_case else f"`{name}`, in JSON `{json_name}`"
+    name = f"`{field.descriptor.name}`"
+    return f"{name}, in JSON `{field.own_json_name}`" if field.own_json_name else name
 
 
 def type_of(field: Field, contracts: Contracts) -> str:

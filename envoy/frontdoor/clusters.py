@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frontdoor import contracts, limits
+from frontdoor import limits, public_services
 from frontdoor.config import Config, millis, percent, seconds, typed
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
@@ -20,8 +20,8 @@ def clusters(values: EnvoyValues) -> list[Config]:
     return [
         orders_cluster(ORDERS, values.orders, values),
         *lanes(values),
-        grpc_cluster(ANALYTICS, values.analytics, contracts.ANALYTICS, values),
-        grpc_cluster(GATEWAY, values.gateway, contracts.PIPELINE, values),
+        grpc_cluster(ANALYTICS, values.analytics, public_services.ANALYTICS, values),
+        grpc_cluster(GATEWAY, values.gateway, public_services.PIPELINE, values),
         http1_cluster(PAGES, values.gateway_http, values),
         http1_cluster(ADMIN, [values.admin], values),
         # The tracer requires a cluster for spans. It has no endpoints: only the ids are used, in the logs.
@@ -55,7 +55,7 @@ def lanes(values: EnvoyValues) -> list[Config]:
 
 def orders_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) -> Config:
     """Return a cluster of the orders processes."""
-    return grpc_cluster(name, addresses, contracts.ORDERS, values, values.orders_active)
+    return grpc_cluster(name, addresses, public_services.ORDERS, values, values.orders_active)
 
 
 def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active: int = 0) -> Config:

@@ -27,7 +27,7 @@ RECONCILIATIONS_AT_ONCE = 2
 READING_SECONDS = 600
 
 
-class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
+class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
     """Serves the status from the sampler, and runs reconciliations."""
 
     def __init__(

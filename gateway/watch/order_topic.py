@@ -35,7 +35,7 @@ class LogBounds:
     ends: tuple[int, ...]
 
 
-class OrderLog:
+class OrderTopic:
     """Reads the bounds of the log and opens readers. Raises KafkaException when Kafka does not answer."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -59,9 +59,9 @@ class OrderLog:
                 self._known = (asked, bounds)
             return self._known[1]
 
-    def reader(self, next_offsets: Sequence[int]) -> OrderLogReader:
+    def reader(self, next_offsets: Sequence[int]) -> OrderTopicReader:
         """Return a reader that starts at these offsets of all partitions."""
-        return OrderLogReader(self._settings, next_offsets)
+        return OrderTopicReader(self._settings, next_offsets)
 
     def _read_bounds(self) -> LogBounds:
         found = offsets.describe_topics(self._client, [TOPIC], ASK_SECONDS)
@@ -77,7 +77,7 @@ class OrderLog:
         )
 
 
-class OrderLogReader:
+class OrderTopicReader:
     """Reads all partitions without a group, in a thread of its own; connects with the first read."""
 
     def __init__(self, settings: KafkaSettings, next_offsets: Sequence[int]) -> None:

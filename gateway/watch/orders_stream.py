@@ -12,7 +12,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 
 from gateway.backends.errors import unavailable
 from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_offsets
-from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderLog, OrderLogReader
+from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderTopic, OrderTopicReader
 from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
 from runtime.kafka.unreadable_batches import is_unreadable
 
@@ -26,7 +26,7 @@ MAX_LAG_EVENTS = 50_000
 class OrdersStream:
     """The stream of one client; `revision` is its position."""
 
-    def __init__(self, log: OrderLog, stop: asyncio.Event, customer_id: str, heartbeat_seconds: float) -> None:
+    def __init__(self, log: OrderTopic, stop: asyncio.Event, customer_id: str, heartbeat_seconds: float) -> None:
         self._log = log
         self._stop = stop
         self._customer_id = customer_id
@@ -56,7 +56,7 @@ class OrdersStream:
             reader.close()
         raise gateway_stopping()
 
-    async def _follow(self, reader: OrderLogReader) -> AsyncGenerator[pb.WatchOrdersResponse]:
+    async def _follow(self, reader: OrderTopicReader) -> AsyncGenerator[pb.WatchOrdersResponse]:
         sent = checked = time.monotonic()
         while not self._stop.is_set():
             with kafka_errors():

@@ -12,7 +12,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
-from gateway.watch.order_topic import OrderLog
+from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
@@ -25,10 +25,10 @@ METRICS_INTERVAL_MS = field_rules.number(pb.WatchMetricsRequest, "interval_ms")
 LAST_EVENT_ID = "last-event-id"
 
 
-class WatchServicer(watch_pb2_grpc.WatchServiceServicer):
+class WatchService(watch_pb2_grpc.WatchServiceServicer):
     """Opens a stream for each request."""
 
-    def __init__(self, log: OrderLog, totals: TotalsSource, max_watchers: int, stop: asyncio.Event) -> None:
+    def __init__(self, log: OrderTopic, totals: TotalsSource, max_watchers: int, stop: asyncio.Event) -> None:
         self._log = log
         self._totals = totals
         self._max_watchers = max_watchers

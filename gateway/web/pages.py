@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from swagger_ui_bundle import swagger_ui_path
 
-from gateway.web import contracts
+from gateway.web import contract_files
 from runtime import addresses
 
 STATIC = Path(__file__).parent / "static"
@@ -81,8 +81,8 @@ def application() -> web.Application:
     app.router.add_get("/", file(STATIC / "home.html"))
     app.router.add_get("/docs", file(STATIC / "docs.html"))
     app.router.add_get("/docs/", file(STATIC / "docs.html"))
-    app.router.add_get("/openapi.json", file(contracts.OPENAPI))
-    app.router.add_get("/descriptor.binpb", file(contracts.DESCRIPTORS, "application/x-protobuf"))
+    app.router.add_get("/openapi.json", file(contract_files.OPENAPI))
+    app.router.add_get("/descriptor.binpb", file(contract_files.DESCRIPTORS, "application/x-protobuf"))
     app.router.add_get("/healthz", healthz)
     for name in SWAGGER_FILES:
         app.router.add_get(f"/docs/{name}", file(SWAGGER / name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-from gateway.web import contracts
+from gateway.web import contract_files
 
 # The messages of v1 and v1alpha differ only in their names.
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
@@ -15,8 +15,8 @@ class PublicReflection(reflection.aio.ReflectionServicer):
     """Finds methods by name too, which the library does not."""
 
     def __init__(self) -> None:
-        pool = contracts.descriptor_pool()
-        services = [*contracts.ORDERS, *contracts.ANALYTICS, *contracts.GATEWAY, contracts.HEALTH]
+        pool = contract_files.descriptor_pool()
+        services = [*contract_files.ORDERS, *contract_files.ANALYTICS, *contract_files.GATEWAY, contract_files.HEALTH]
         super().__init__([*services, *NAMES], pool=pool)
         self._methods = {
             method.full_name: service for service in services for method in pool.FindServiceByName(service).methods

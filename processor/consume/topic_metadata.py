@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 5.0
 PERIOD_SECONDS = 5.0
 
 
-class LogMetadata:
+class TopicMetadata:
     """Uses an admin client of its own, which connects on first use."""
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:

@@ -40,7 +40,7 @@ Pool = ConnectionPool[Connection]
 Row = tuple[Any, ...]
 
 
-class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
+class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
     """Reads the metrics; every response comes from one statement, hence from one snapshot."""
 
     def __init__(self, pool: Pool) -> None:

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
-from processor.consume.topic_reader import LogReader
+from processor.consume.group_reader import GroupReader
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
@@ -44,7 +44,7 @@ def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older:
     producer.produce(topics.STOCK, b"anything")
     assert producer.flush(10) == 0
     settings = WorkSettings(kafka_bootstrap=older.bootstrap, analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret
-    reader = LogReader(settings, "test")
+    reader = GroupReader(settings, "test")
     found: list[Message] = []
     while not found:
         found = reader.read(10, 0.2)

@@ -4,6 +4,7 @@ import ast
 import base64
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from orders.domain.fingerprints import fingerprint
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "proto"))
+
+from contract_reader import camel_case  # noqa: E402  a module of proto/, which is no package
+
 GENERATED = Path(next(iter(ordermesh.__path__)))
 DESCRIPTORS = FileDescriptorSet.FromString((GENERATED / "descriptor.binpb").read_bytes())
 PUBLIC = [file for file in DESCRIPTORS.file if file.package.startswith("ordermesh.")]
@@ -46,14 +51,10 @@ def messages(file: FileDescriptorProto) -> Iterator[tuple[str, DescriptorProto]]
 def fields(file: FileDescriptorProto) -> dict[str, tuple[int, int, str]]:
     """Return number, type and JSON name of every field of a file."""
     return {
-        f"{name}.{field.name}": (field.number, field.type, field.json_name or camel(field.name))
+        f"{name}.{field.name}": (field.number, field.type, field.json_name or camel_case(field.name))
         for name, message in messages(file)
         for field in message.field
     }
-
-
-def camel(name: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
 MESSAGES = {name: message for file in PUBLIC for name, message in messages(file)}

@@ -29,14 +29,14 @@ from ordermesh.options.v1 import options_pb2
 from ordermesh.options.v1.options_pb2 import FieldRules, TextRules
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 
-from gateway.pipeline.pipeline_service import PipelineServicer
+from gateway.pipeline.pipeline_service import PipelineService
 from gateway.watch import revision
-from gateway.watch.watch_service import WatchServicer
+from gateway.watch.watch_service import WatchService
 from orders.api.inventory_service import InventoryService
 from orders.api.order_service import OrderService
 from processor.counting import deltas
 from processor.query import validation
-from processor.query.analytics_service import AnalyticsServicer
+from processor.query.analytics_service import AnalyticsService
 from runtime import timestamps
 from runtime.errors import InvalidRequest
 from runtime.grpc import page_token
@@ -112,9 +112,9 @@ def servicer(kind: type, **attributes: object) -> Any:
 SERVICERS: dict[ServiceDescriptor, Any] = {
     orders_pb2.DESCRIPTOR.services_by_name["OrderService"]: servicer(OrderService),
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]: servicer(InventoryService),
-    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsServicer),
-    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(PipelineServicer),
-    watch_pb2.DESCRIPTOR.services_by_name["WatchService"]: servicer(WatchServicer, _watchers=0, _max_watchers=1),
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsService),
+    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(PipelineService),
+    watch_pb2.DESCRIPTOR.services_by_name["WatchService"]: servicer(WatchService, _watchers=0, _max_watchers=1),
 }
 
 

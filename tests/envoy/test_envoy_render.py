@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from frontdoor import clusters, contracts, replies
+from frontdoor import clusters, public_services, replies
 from frontdoor.__main__ import TARGETS
 from frontdoor.check import validate
 from frontdoor.render import bootstrap, render
@@ -43,13 +43,13 @@ def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> N
         "typed_config"
     ]["route_config"]["virtual_hosts"][0]["routes"]
     owners = {
-        contracts.ORDERS: "orders",
-        contracts.INVENTORY: "orders",
-        contracts.ANALYTICS: "analytics",
-        contracts.PIPELINE: "gateway",
-        contracts.WATCH: "gateway",
+        public_services.ORDERS: "orders",
+        public_services.INVENTORY: "orders",
+        public_services.ANALYTICS: "analytics",
+        public_services.PIPELINE: "gateway",
+        public_services.WATCH: "gateway",
     }
-    for service, methods in contracts.public_methods().items():
+    for service, methods in public_services.public_methods().items():
         assert methods
         for method in methods:
             assert cluster_of(routes, f"/{service}/{method}") == owners[service]

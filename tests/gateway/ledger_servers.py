@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from pipeline_world import AnalyticsLedger, OrderLedger, ProcessHealth, World
 
-from gateway.web import contracts
+from gateway.web import contract_files
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -48,8 +48,8 @@ async def serve(target: str, services: tuple[str, ...]) -> grpc.aio.Server:
 async def serving_a_world(folder: Path) -> AsyncIterator[Servers]:
     world = World()
     targets = f"unix:{folder}/orders.sock", f"unix:{folder}/analytics.sock"
-    orders = await serve(targets[0], contracts.ORDERS)
-    analytics = await serve(targets[1], contracts.ANALYTICS)
+    orders = await serve(targets[0], contract_files.ORDERS)
+    analytics = await serve(targets[1], contract_files.ANALYTICS)
     ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedger(world), orders)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedger(world), analytics)
     for server, said in ((orders, lambda: world.orders_process), (analytics, lambda: world.analytics_process)):

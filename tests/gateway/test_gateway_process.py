@@ -23,7 +23,7 @@ from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
 from waiting import until_true
 
-from gateway.web import contracts
+from gateway.web import contract_files
 from runtime.exit_codes import ExitCode
 from stack.machine import ports
 
@@ -121,11 +121,11 @@ async def until(check, wanted: int) -> None:
 
 
 async def test_health_is_reported_by_service_name_and_follows_the_backends(servers, own_gateway: Gateway) -> None:
-    for service in ("", *contracts.GATEWAY, *contracts.ORDERS, *contracts.ANALYTICS):
+    for service in ("", *contract_files.GATEWAY, *contract_files.ORDERS, *contract_files.ANALYTICS):
         await until(lambda service=service: own_gateway.check(service), SERVING)
     await servers.analytics.stop(None)
-    await until(lambda: own_gateway.check(contracts.ANALYTICS[0]), NOT_SERVING)
-    assert await own_gateway.check(contracts.ORDERS[0]) == SERVING
+    await until(lambda: own_gateway.check(contract_files.ANALYTICS[0]), NOT_SERVING)
+    assert await own_gateway.check(contract_files.ORDERS[0]) == SERVING
     assert await own_gateway.check("") == SERVING
 
 
@@ -139,7 +139,7 @@ async def test_health_knows_no_internal_service(gateway: Gateway) -> None:
 
 
 async def test_watching_health_reports_each_change(servers, own_gateway: Gateway) -> None:
-    watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=contracts.ANALYTICS[0]))
+    watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=contract_files.ANALYTICS[0]))
     assert (await watching.read()).status == SERVING
     await servers.analytics.stop(None)
     assert (await watching.read()).status == NOT_SERVING
@@ -160,7 +160,7 @@ async def test_reflection_shows_the_public_services_and_only_those(gateway: Gate
     ]
     listed, service, method, internal = [answer async for answer in call(iter(asked))]
     names = {one.name for one in listed.list_services_response.service}
-    assert {*contracts.ORDERS, *contracts.ANALYTICS, *contracts.GATEWAY, contracts.HEALTH} <= names
+    assert {*contract_files.ORDERS, *contract_files.ANALYTICS, *contract_files.GATEWAY, contract_files.HEALTH} <= names
     assert not any("internal" in name for name in names)
     assert service.file_descriptor_response.file_descriptor_proto
     assert method.file_descriptor_response.file_descriptor_proto

@@ -113,7 +113,7 @@ def stored_order(order_id: str, request: orders_pb2.CreateOrderRequest) -> order
     return orders_pb2.Order(order_id=order_id, customer_id=request.customer_id, total_price=total_minor / 100)
 
 
-class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
+class OrderService(orders_pb2_grpc.OrderServiceServicer):
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
 
@@ -154,7 +154,7 @@ class OrderServicer(orders_pb2_grpc.OrderServiceServicer):
         return response
 
 
-class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
+class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
 
@@ -179,7 +179,7 @@ class PipelineServicer(pipeline_pb2_grpc.PipelineServiceServicer):
         return status
 
 
-class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
+class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
 
@@ -251,9 +251,9 @@ class RunningPlatform:
     def __init__(self) -> None:
         self.platform = Platform()
         self._grpc = grpc.server(ThreadPoolExecutor(16))
-        orders_pb2_grpc.add_OrderServiceServicer_to_server(OrderServicer(self.platform), self._grpc)
-        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineServicer(self.platform), self._grpc)
-        analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsServicer(self.platform), self._grpc)
+        orders_pb2_grpc.add_OrderServiceServicer_to_server(OrderService(self.platform), self._grpc)
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineService(self.platform), self._grpc)
+        analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsService(self.platform), self._grpc)
         self._front = Front(("127.0.0.1", 0), FrontHandler)
         self._front.platform = self.platform
         self._front.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")

@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
-from orders.api.ledger_service import OrderLedgerService
+from orders.api.order_ledger_service import OrderLedgerService
 from orders.api.order_service import OrderService
 from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock

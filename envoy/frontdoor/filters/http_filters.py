@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits
+from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, extension, header_is, percent
 from frontdoor.filters import tracing, transcoder
 from frontdoor.values import EnvoyValues
@@ -124,7 +124,7 @@ def rate_limit(per_second: int) -> Config:
 
 def grpc_statistics() -> Config:
     """Return the statistics by method, for existing methods only: clients must not be able to create new ones."""
-    services = [{"name": name, "method_names": methods} for name, methods in contracts.public_methods().items()]
+    services = [{"name": name, "method_names": methods} for name, methods in public_services.public_methods().items()]
     return extension(
         "envoy.filters.http.grpc_stats",
         f"{FILTERS}.grpc_stats.v3.FilterConfig",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frontdoor import contracts, limits
+from frontdoor import limits, public_services
 from frontdoor.config import Config, typed
 from frontdoor.filters import transcoder_image
 
@@ -23,7 +23,7 @@ def configuration(*, stream: Stream = "array") -> Config:
     return typed(
         "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor_bin=transcoder_image.encoded(),
-        services=list(contracts.PUBLIC_SERVICES),
+        services=list(public_services.PUBLIC_SERVICES),
         print_options=printing,
         convert_grpc_status=True,
         request_validation_options={

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
 )
 
-from frontdoor import contracts
+from frontdoor import public_services
 
 LAST_FIELD_NUMBER = 2**29 - 1
 ONLY_IN_THE_PATH = "only_in_the_path"
@@ -29,7 +29,7 @@ def encoded() -> str:
     The transcoder accepts both names of a field and uses the first one in errors, where a REST client expects
     `customerId`.
     """
-    image = FileDescriptorSet.FromString(contracts.descriptor_set())
+    image = FileDescriptorSet.FromString(public_services.descriptor_set())
     for file in image.file:
         for message in file.message_type:
             if not file.package.startswith("google.protobuf"):
@@ -37,7 +37,7 @@ def encoded() -> str:
     for file in image.file:
         for service in file.service:
             for method in service.method:
-                change_rules(method, contracts.message(image, method.input_type))
+                change_rules(method, public_services.message(image, method.input_type))
     closed = unfillable()
     for file in image.file:
         if not file.package.startswith("google."):
@@ -57,13 +57,13 @@ def exchange_names(message: DescriptorProto) -> None:
 def change_rules(method: MethodDescriptorProto, request: DescriptorProto) -> None:
     """Rename the path fields of a method, add HEAD to GET, and close the path fields in the body."""
     first = method.options.Extensions[annotations_pb2.http]
-    rules = list(contracts.rules(first))
+    rules = list(public_services.rules(first))
     names = {field.json_name: field.name for field in request.field}
     if any(rule.body for rule in rules):
-        in_path = {name for rule in rules for name in contracts.VARIABLE.findall(template_of(rule))}
+        in_path = {name for rule in rules for name in public_services.VARIABLE.findall(template_of(rule))}
         names |= close_in_body(request, in_path)
     for rule in rules:
-        path = contracts.VARIABLE.sub(lambda found: f"{{{names[found[1]]}}}", template_of(rule))
+        path = public_services.VARIABLE.sub(lambda found: f"{{{names[found[1]]}}}", template_of(rule))
         setattr(rule, str(rule.WhichOneof("pattern")), path)
         if rule.get:
             first.additional_bindings.add(custom=http_pb2.CustomHttpPattern(kind="HEAD", path=path))

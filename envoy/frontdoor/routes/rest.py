@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from frontdoor import contracts, limits
+from frontdoor import limits, public_services
 from frontdoor.config import Config, header_is
-from frontdoor.contracts import VARIABLE, Binding
 from frontdoor.filters.http_filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
 from frontdoor.filters.transcoder import Stream, configuration
+from frontdoor.public_services import VARIABLE, Binding
 from frontdoor.replies import JSON_ONLY
 from frontdoor.routes.actions import ON, body_limit, refusal, refuse, rest_route
 
@@ -30,7 +30,7 @@ NO_ENCODING: Config = {"name": "content-encoding", "present_match": False}
 def path_routes() -> list[Config]:
     """Return the routes of every REST path. Paths without variables come first, because they are cheaper to match."""
     by_path: dict[str, list[Binding]] = {}
-    for binding in contracts.bindings():
+    for binding in public_services.bindings():
         by_path.setdefault(VARIABLE.sub("{}", binding.template), []).append(binding)
     return [
         route

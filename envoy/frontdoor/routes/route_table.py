@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, contracts, limits
+from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, header_is, typed
 from frontdoor.filters.http_filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
 from frontdoor.replies import ORIGINAL_PATH
@@ -52,14 +52,14 @@ def over_grpc(route: Config) -> Config:
 def grpc_routes() -> list[Config]:
     """Return the routes of gRPC methods, the most specific first; internal services have none."""
     return [
-        route(method(contracts.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
-        route(methods(contracts.ORDERS), clusters.ORDERS),
-        route(methods(contracts.INVENTORY), clusters.ORDERS),
-        route(methods(contracts.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
-        route(method(contracts.PIPELINE, "Reconcile"), clusters.GATEWAY, limits.RECONCILE_SECONDS),
-        stream_route(method(contracts.PIPELINE, "WatchStatus")),
-        route(methods(contracts.PIPELINE), clusters.GATEWAY),
-        stream_route(methods(contracts.WATCH)),
+        route(method(public_services.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
+        route(methods(public_services.ORDERS), clusters.ORDERS),
+        route(methods(public_services.INVENTORY), clusters.ORDERS),
+        route(methods(public_services.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
+        route(method(public_services.PIPELINE, "Reconcile"), clusters.GATEWAY, limits.RECONCILE_SECONDS),
+        stream_route(method(public_services.PIPELINE, "WatchStatus")),
+        route(methods(public_services.PIPELINE), clusters.GATEWAY),
+        stream_route(methods(public_services.WATCH)),
         stream_route({"path": "/grpc.health.v1.Health/Watch"}),
         route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
         # The buffer waits for the end of the request, which a bidirectional stream sends last.
@@ -74,11 +74,11 @@ def lane_routes() -> list[Config]:
     transcoded = {"name": ORIGINAL_PATH, "present_match": True}
     return [
         route(
-            {**method(contracts.ORDERS, name), "headers": headers},
+            {**method(public_services.ORDERS, name), "headers": headers},
             cluster,
             filters=BATCH if name == "BatchCreateOrders" else None,
         )
-        for name in contracts.LANE_METHODS
+        for name in public_services.LANE_METHODS
         for cluster, headers in ((clusters.LANE_FOR_REST, [transcoded, plain]), (clusters.LANE, [plain]))
     ]
 
@@ -96,7 +96,7 @@ def page_routes() -> list[Config]:
 
 def wrong_grpc() -> list[Config]:
     """Return the refusals of requests to the path of a gRPC method that are not gRPC."""
-    names = [rf"{service}/({'|'.join(names)})" for service, names in contracts.public_methods().items()]
+    names = [rf"{service}/({'|'.join(names)})" for service, names in public_services.public_methods().items()]
     paths = [{"safe_regex": {"regex": "/" + name.replace(".", r"\.")}} for name in names]
     return [
         *(refusal({**path, "headers": [POST]}, 415, rest.GRPC_ONLY, headers=GRPC_ACCEPTED) for path in paths),

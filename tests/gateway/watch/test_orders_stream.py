@@ -30,7 +30,7 @@ from watched_log import (
 )
 
 from gateway.watch import revision as revisions
-from gateway.watch.order_topic import EventsDeleted, OrderLogReader
+from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 
@@ -261,7 +261,7 @@ async def test_events_deleted_since_a_revision_are_reported_as_gone(
     error = await refusal_in_time(gateway, begin)
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_GONE")
     assert "watch again without it" in error.details()
-    reader = OrderLogReader(broker, [0] * PARTITIONS)
+    reader = OrderTopicReader(broker, [0] * PARTITIONS)
     with pytest.raises(EventsDeleted):
         await forever(lambda: reader.read(0.25))
     reader.close()

@@ -20,7 +20,7 @@ from waiting import await_true, until_true
 
 from orders.outbox.notifier import Notifier
 from runtime.postgres.connections import sync_pool
-from runtime.process.health_service import AsyncProcessService, SyncProcessService
+from runtime.process.process_service import AsyncProcessService, SyncProcessService
 from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder, temporary_home

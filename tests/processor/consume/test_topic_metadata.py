@@ -13,7 +13,7 @@ from confluent_kafka import TopicCollection, Uuid
 from structlog.testing import capture_logs
 
 from processor.consume import topic_metadata
-from processor.consume.topic_metadata import LogMetadata
+from processor.consume.topic_metadata import TopicMetadata
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.settings import KafkaSettings
 from stack.servers.kafka import Kafka
@@ -60,7 +60,7 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
 def test_failed_requests_leak_no_memory_and_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
-    metadata = LogMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
+    metadata = TopicMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
     with capture_logs() as logs:
         for _ in range(TIMES):
             ask_once(metadata)
@@ -69,7 +69,7 @@ def test_failed_requests_leak_no_memory_and_are_logged_once(monkeypatch: pytest.
     assert errors == [("outage began", "reading topic ids")]
 
 
-def ask_once(metadata: LogMetadata) -> None:
+def ask_once(metadata: TopicMetadata) -> None:
     """Ask, and wait until the answer is taken."""
     give_up = time.monotonic() + ASK_SECONDS
     metadata.refreshed_topic_ids()
@@ -85,7 +85,7 @@ def test_log_messages_of_the_client_are_consumed_while_kafka_is_down(
     """An outage of a day must not end with a day's log lines in memory."""
     monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 0.01)
-    metadata = LogMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
+    metadata = TopicMetadata(KafkaSettings(kafka_bootstrap=NOBODY), "tests-ids")
     give_up = time.monotonic() + ASK_SECONDS
     with caplog.at_level("DEBUG", logger=clients.LIBRARY_LOG.name):
         while not any("-metadata" in record.getMessage() for record in caplog.records):

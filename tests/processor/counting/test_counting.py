@@ -27,7 +27,7 @@ from processor import maintenance
 from processor.counting import progress
 from processor.dead_letters import inspection, redrive
 from processor.events import decode
-from processor.query import ledger_service
+from processor.query import analytics_ledger_service
 from runtime.kafka import clients, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
@@ -402,7 +402,7 @@ def test_partitions_are_made_ahead_and_dropped_without_spoiling_the_audit(world:
     maintenance.run_once(world.settings)
     assert world.rows("SELECT event_id::text FROM processed_events") == [(recent.event_id,)]
     with psycopg.connect(analytics.reader) as reader:
-        assert reader.execute(ledger_service.SQL.metric_differences).fetchall() == []
+        assert reader.execute(analytics_ledger_service.SQL.metric_differences).fetchall() == []
     names = world.rows("SELECT count(*) FROM pg_class WHERE relname ~ '^processed_events_[0-9]{8}$' AND relkind = 'r'")
     assert names[0][0] >= 5
 

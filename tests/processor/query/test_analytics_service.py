@@ -33,8 +33,8 @@ from processor_servers import Analytics
 from processor_world import created, history, new_id
 
 from processor.counting import deltas, progress, transaction
-from processor.query.analytics_service import AnalyticsServicer, Pool
-from processor.query.ledger_service import LedgerServicer
+from processor.query.analytics_ledger_service import AnalyticsLedgerService
+from processor.query.analytics_service import AnalyticsService, Pool
 from runtime.grpc.server import SyncErrors
 from runtime.postgres.connections import sync_pool
 
@@ -69,15 +69,15 @@ def grpc_interceptors() -> list[grpc.ServerInterceptor]:
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(pool: Pool) -> AnalyticsServicer:
-    return AnalyticsServicer(pool)
+def grpc_servicer(pool: Pool) -> AnalyticsService:
+    return AnalyticsService(pool)
 
 
 @pytest.fixture(scope="module")
-def grpc_add_to_server(pool: Pool) -> Callable[[AnalyticsServicer, grpc.Server], None]:
-    def add(servicer: AnalyticsServicer, server: grpc.Server) -> None:
+def grpc_add_to_server(pool: Pool) -> Callable[[AnalyticsService, grpc.Server], None]:
+    def add(servicer: AnalyticsService, server: grpc.Server) -> None:
         analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(servicer, server)
-        ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(LedgerServicer(pool), server)
+        ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedgerService(pool), server)
 
     return add
 
@@ -182,7 +182,7 @@ def test_events_of_any_time_that_were_counted_once_stay_in_the_ledger(
             (event_id, text),
         )
         try:
-            ledger = LedgerServicer(pool)
+            ledger = AnalyticsLedgerService(pool)
             parts = list(ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest(), None))  # type: ignore[arg-type]
             last = [one.start_time for part in parts for one in part.minutes][-1]
             asked = StreamCountedIdsRequest(minute_start_time=last)

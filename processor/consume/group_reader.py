@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.consume import reader_logging
 from processor.consume.assignment import Assignment
-from processor.consume.topic_metadata import LogMetadata
+from processor.consume.topic_metadata import TopicMetadata
 from processor.events.batch import OffsetRange, place_of
 from processor.events.resume_positions import Start
 from processor.settings import WorkSettings
@@ -23,13 +23,13 @@ LINGER_SECONDS = 0.005
 COMMITTED_TIMEOUT_SECONDS = 5.0
 
 
-class LogReader:
+class GroupReader:
     """A member of the consumer group; one thread uses it, and its callbacks run in that thread."""
 
     def __init__(self, settings: WorkSettings, client_id: str) -> None:
         self._settings, self._client_id = settings, client_id
         self.assignment = Assignment()
-        self._metadata = LogMetadata(settings, client_id)
+        self._metadata = TopicMetadata(settings, client_id)
         self._returned: list[Message] = []
         self._all_paused = self._was_revoked = False
         self._join(settings.first_group_protocol)

@@ -43,7 +43,7 @@ PRODUCTS_PER_MESSAGE = 1_000
 IDS_PER_MESSAGE = 10_000
 
 
-class LedgerServicer(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
+class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     """Reads the ledger; a stream is read from one snapshot before it starts, so that no client keeps it open."""
 
     def __init__(self, pool: Pool) -> None:
