@@ -10,6 +10,7 @@ HEAD = """\
 Generated from the contracts by `make gen`. gRPC, gRPC-Web and REST share one port.
 `/docs` describes messages and errors.
 """
+COLUMNS = "| RPC | REST | roles | what it does |\n|---|---|---|---|"
 
 
 def table(image: bytes) -> str:
@@ -17,8 +18,8 @@ def table(image: bytes) -> str:
     parts = [HEAD]
     for service in Contracts(image).services:
         rows = "\n".join(row(method) for method in service.methods)
-        head = f"## {service.full_name}\n{prose(service.comment)}\n\n| RPC | REST | what it does |\n|---|---|---|"
-        parts.append(f"{head}\n{rows}\n")
+        head = f"## {service.full_name}\n{prose(service.comment)}\n"
+        parts.append(f"{head}\n{COLUMNS}\n{rows}\n")
     return "\n".join(parts)
 
 
@@ -26,4 +27,5 @@ def row(method: Method) -> str:
     """Return the row of a method."""
     rest = "<br>".join(f"`{verb.upper()} {path}`" for verb, path, _ in method.bindings)
     name = f"{method.name} (stream)" if method.server_streaming else method.name
-    return f"| {name} | {rest} | {' '.join(prose(method.comment).split())} |"
+    roles = method.access.words if method.access else ""
+    return f"| {name} | {rest} | {roles} | {' '.join(prose(method.comment).split())} |"

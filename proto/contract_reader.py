@@ -10,6 +10,7 @@ from typing import Any
 from field_rule_docs import RuleReader, behaviors, sentence
 from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf import descriptor_pb2 as pb
+from method_access import Access, AccessReader
 
 Path = tuple[int, ...]
 # Field numbers of descriptor.proto: the paths of SourceCodeInfo consist of them.
@@ -81,7 +82,7 @@ class Enum:
 
 @dataclass(frozen=True)
 class Method:
-    """A method, its comment and its REST bindings (verb, path template, body)."""
+    """A method, its comment, its REST bindings (verb, path template, body) and who may call it."""
 
     name: str
     comment: str
@@ -89,6 +90,7 @@ class Method:
     response: str
     server_streaming: bool
     bindings: tuple[tuple[str, str, str], ...]
+    access: Access | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Contracts:
         self.services: list[Service] = []
         files = pb.FileDescriptorSet.FromString(image)
         self._reader = RuleReader(files)
+        self._access = AccessReader(files)
         for file in files.file:
             if file.package.startswith("ordermesh."):
                 self._read_file(file)
@@ -123,7 +126,7 @@ class Contracts:
         for index, enum in enumerate(file.enum_type):
             self._read_enum(file.package, "", enum, (FILE_ENUM, index), comments)
         for index, service in enumerate(file.service):
-            self.services.append(_service(file.package, service, (FILE_SERVICE, index), comments))
+            self._read_service(file.package, service, (FILE_SERVICE, index), comments)
 
     def _read_message(
         self, package: str, outer: str, message: pb.DescriptorProto, path: Path, comments: dict[Path, str]
@@ -150,20 +153,23 @@ class Contracts:
         full_name = f"{package}.{short_name}"
         self.enums[full_name] = Enum(full_name, short_name, comments.get(path, ""), values)
 
-
-def _service(package: str, service: pb.ServiceDescriptorProto, path: Path, comments: dict[Path, str]) -> Service:
-    methods = tuple(
-        Method(
-            name=method.name,
-            comment=comments.get((*path, SERVICE_METHOD, index), ""),
-            request=method.input_type.removeprefix("."),
-            response=method.output_type.removeprefix("."),
-            server_streaming=method.server_streaming,
-            bindings=tuple(_bindings(method.options.Extensions[annotations_pb2.http])),
+    def _read_service(
+        self, package: str, service: pb.ServiceDescriptorProto, path: Path, comments: dict[Path, str]
+    ) -> None:
+        methods = tuple(
+            Method(
+                name=method.name,
+                comment=comments.get((*path, SERVICE_METHOD, index), ""),
+                request=method.input_type.removeprefix("."),
+                response=method.output_type.removeprefix("."),
+                server_streaming=method.server_streaming,
+                bindings=tuple(_bindings(method.options.Extensions[annotations_pb2.http])),
+                access=self._access.access(method),
+            )
+            for index, method in enumerate(service.method)
         )
-        for index, method in enumerate(service.method)
-    )
-    return Service(f"{package}.{service.name}", service.name, comments.get(path, ""), methods)
+        full_name = f"{package}.{service.name}"
+        self.services.append(Service(full_name, service.name, comments.get(path, ""), methods))
 
 
 def _bindings(rule: http_pb2.HttpRule) -> Iterator[tuple[str, str, str]]:

@@ -26,10 +26,12 @@ the same port, with reflection.
   fields.
 - Every error has the schema `Error`; `details[].reason` is one of `ErrorReason`.
 - `code` is the gRPC status code. INVALID_ARGUMENT (3) and FAILED_PRECONDITION (9) are both HTTP status 400.
-- There is no authentication.
+- With authentication on, a call needs a key or a token: `authorization: Bearer ...` or `x-api-key: ...`. The roles that
+  may call a method are in `x-roles`; with `x-own-orders`, a customer is limited to its own orders. With authentication
+  off, which is possible on loopback only, credentials are not needed.
 """
 # As Envoy's transcoder makes the HTTP status of a gRPC code.
-HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 8: "429", 9: "400", 13: "500", 14: "503"}
+HTTP_STATUS = {3: "400", 4: "504", 5: "404", 6: "409", 7: "403", 8: "429", 9: "400", 13: "500", 14: "503", 16: "401"}
 # Errors of the front proxy whose HTTP status differs from the one of their gRPC code.
 FRONT_STATUS = {
     "METHOD_NOT_ALLOWED": "405",
@@ -39,6 +41,8 @@ FRONT_STATUS = {
 }
 RESPONSES = {
     "400": "The request is invalid (code 3), or the state does not allow it (code 9, FAILED_PRECONDITION).",
+    "401": "There are no valid credentials; `WWW-Authenticate` names the scheme.",
+    "403": "The role of the caller does not allow the call, or the request names another customer.",
     "404": "There is no such resource.",
     "409": "The resource exists, or the request id was already used with other content.",
     "405": "The path does not allow this method; `Allow` lists the allowed ones.",
@@ -49,6 +53,10 @@ RESPONSES = {
     "500": "Internal error.",
     "503": "A component is unavailable; retry later.",
     "504": "The deadline was exceeded.",
+}
+SECURITY_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key (`om_...`) or a token (JWT)."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A key (`om_...`)."},
 }
 EXAMPLES: dict[str, tuple[Any, Any]] = {
     "CreateOrder": (
@@ -83,7 +91,11 @@ def document(image: bytes) -> str:
         "servers": [{"url": "/"}],
         "tags": [{"name": service.name, "description": prose(service.comment)} for service in services],
         "paths": paths(contracts, services),
-        "components": {"schemas": schemas(contracts, roots), "responses": error_responses(contracts)},
+        "components": {
+            "schemas": schemas(contracts, roots),
+            "responses": error_responses(contracts),
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
@@ -109,12 +121,21 @@ def operation(contracts: Contracts, service: Service, method: Method, number: in
         "operationId": method.name[0].lower() + method.name[1:] + (str(number) if number > 1 else ""),
         "summary": words.split(". ")[0].rstrip("."),
         "description": f"{words}\n\ngRPC: `{service.full_name}/{method.name}`",
+        **_security(method),
         "parameters": _parameters(contracts, request, in_path, in_query=not body),
     }
     if body:
         made["requestBody"] = _request_body(contracts, request, method, in_path)
     made["responses"] = {"200": _reply(contracts, method, template)} | _errors(request, method, in_path, bool(body))
     return made
+
+
+def _security(method: Method) -> Schema:
+    """Return the credentials and roles of a method."""
+    if method.access is None:
+        raise ValueError(f"{method.name} does not state who may call it (ordermesh.options.v1.access)")
+    own = {"x-own-orders": True} if method.access.own_orders else {}
+    return {"security": [{name: []} for name in SECURITY_SCHEMES], "x-roles": list(method.access.roles), **own}
 
 
 def _public_path(request: Message, template: str) -> str:
@@ -166,7 +187,7 @@ def _reply(contracts: Contracts, method: Method, template: str) -> Schema:
 
 def _errors(request: Message, method: Method, in_path: set[str], has_body: bool) -> Schema:
     """Return the error responses of a method, with a default for the others."""
-    statuses = {"400", "405", "429", "500", "503", "504"}
+    statuses = {"400", "401", "403", "405", "429", "500", "503", "504"}
     statuses |= {"404"} if in_path else set()
     statuses |= {"408", "413", "415"} if has_body else set()
     named = {field.descriptor.name for field in request.fields}

@@ -36,7 +36,7 @@ def by_name(found: dict[str, Any]) -> list[Any]:
 def service_part(service: Service, contracts: Contracts) -> str:
     """Return a service with its methods."""
     rows = [method_row(method, contracts) for method in service.methods]
-    columns = ("method", "request and response", "description")
+    columns = ("method", "request and response", "roles", "description")
     return f"### {service.full_name}\n\n{wrapped(prose(service.comment))}\n\n{table(columns, rows)}"
 
 
@@ -45,7 +45,8 @@ def method_row(method: Method, contracts: Contracts) -> tuple[str, ...]:
     stream = "stream of " if method.server_streaming else ""
     rest = "<br>".join(f"`{verb.upper()} {path}`" for verb, path, _ in method.bindings)
     request, response = (linked(name, contracts) for name in (method.request, method.response))
-    return f"`{method.name}`<br>{rest}", f"{request} → {stream}{response}", prose(method.comment)
+    roles = method.access.words if method.access else ""
+    return f"`{method.name}`<br>{rest}", f"{request} → {stream}{response}", roles, prose(method.comment)
 
 
 def message_part(message: Message, contracts: Contracts) -> str:

@@ -88,6 +88,43 @@ def test_every_public_method_is_explained_and_has_a_rest_form(contracts: Contrac
         assert method.bindings, f"{service.name}/{method.name} has no REST form"
 
 
+def test_every_method_states_who_may_call_it(contracts: Contracts) -> None:
+    for service in contracts.services:
+        internal = ".internal." in service.full_name
+        for method in service.methods:
+            name = f"{service.name}/{method.name}"
+            assert method.access is not None, f"{name}: state ordermesh.options.v1.access"
+            assert method.access.internal == internal, name
+            assert bool(method.access.roles) != internal, name
+            assert len(set(method.access.roles)) == len(method.access.roles), name
+
+
+def test_an_operator_may_call_every_public_method(contracts: Contracts) -> None:
+    assert [method.name for _, method in public_methods(contracts) if "operator" not in method.access.roles] == []
+
+
+def test_a_customer_is_limited_to_its_orders_where_a_method_knows_a_customer(contracts: Contracts) -> None:
+    of_customers = {"customer_id", "order_id", "requests"}
+    for _, method in public_methods(contracts):
+        named = {field.descriptor.name for field in contracts.messages[method.request].fields}
+        if "customer" in method.access.roles:
+            assert method.access.own_orders == bool(named & of_customers), method.name
+
+
+def test_the_openapi_document_states_the_credentials_and_roles_of_every_operation(contracts: Contracts) -> None:
+    schemes = OPENAPI["components"]["securitySchemes"]
+    for made in operations().values():
+        assert [list(one) for one in made["security"]] == [[name] for name in schemes]
+        assert {"401", "403"} <= set(made["responses"])
+    for service, method in public_methods(contracts):
+        told = {
+            tuple(made["x-roles"])
+            for made in operations().values()
+            if f"gRPC: `{service.full_name}/{method.name}`" in made["description"]
+        }
+        assert told == {method.access.roles}
+
+
 def test_every_rest_form_is_in_the_openapi_document(contracts: Contracts) -> None:
     found = operations()
     for service, method in public_methods(contracts):

@@ -22,19 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/internal/v1/process.proto\x12\x15ordermesh.internal.v1\"\x19\n\x17GetProcessHealthRequest\"\x96\x01\n\x18GetProcessHealthResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0e\n\x06p50_ms\x18\x04 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x05 \x01(\x01\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x18\n\x10\x64\x61tabase_problem\x18\x07 \x01(\t2\x85\x01\n\x0eProcessService\x12s\n\x10GetProcessHealth\x12..ordermesh.internal.v1.GetProcessHealthRequest\x1a/.ordermesh.internal.v1.GetProcessHealthResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ordermesh/internal/v1/process.proto\x12\x15ordermesh.internal.v1\x1a\"ordermesh/options/v1/options.proto\"\x19\n\x17GetProcessHealthRequest\"\x96\x01\n\x18GetProcessHealthResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0e\n\x06p50_ms\x18\x04 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x05 \x01(\x01\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x18\n\x10\x64\x61tabase_problem\x18\x07 \x01(\t2\x8d\x01\n\x0eProcessService\x12{\n\x10GetProcessHealth\x12..ordermesh.internal.v1.GetProcessHealthRequest\x1a/.ordermesh.internal.v1.GetProcessHealthResponse\"\x06\x8a\xdd\x18\x02\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.internal.v1.process_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPROCESSHEALTHREQUEST']._serialized_start=62
-  _globals['_GETPROCESSHEALTHREQUEST']._serialized_end=87
-  _globals['_GETPROCESSHEALTHRESPONSE']._serialized_start=90
-  _globals['_GETPROCESSHEALTHRESPONSE']._serialized_end=240
-  _globals['_PROCESSSERVICE']._serialized_start=243
-  _globals['_PROCESSSERVICE']._serialized_end=376
+  _globals['_PROCESSSERVICE'].methods_by_name['GetProcessHealth']._loaded_options = None
+  _globals['_PROCESSSERVICE'].methods_by_name['GetProcessHealth']._serialized_options = b'\212\335\030\002\030\001'
+  _globals['_GETPROCESSHEALTHREQUEST']._serialized_start=98
+  _globals['_GETPROCESSHEALTHREQUEST']._serialized_end=123
+  _globals['_GETPROCESSHEALTHRESPONSE']._serialized_start=126
+  _globals['_GETPROCESSHEALTHRESPONSE']._serialized_end=276
+  _globals['_PROCESSSERVICE']._serialized_start=279
+  _globals['_PROCESSSERVICE']._serialized_end=420
 # @@protoc_insertion_point(module_scope)

@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ordermesh/options/v1/options.proto\x12\x14ordermesh.options.v1\x1a google/protobuf/descriptor.proto\"\xdd\x01\n\nFieldRules\x12\x33\n\x06number\x18\x01 \x01(\x0b\x32!.ordermesh.options.v1.NumberRulesH\x00\x12/\n\x04text\x18\x02 \x01(\x0b\x32\x1f.ordermesh.options.v1.TextRulesH\x00\x12\x30\n\x05items\x18\x03 \x01(\x0b\x32\x1f.ordermesh.options.v1.ItemRulesH\x00\x12/\n\x04time\x18\x04 \x01(\x0b\x32\x1f.ordermesh.options.v1.TimeRulesH\x00\x42\x06\n\x04kind\"\x86\x01\n\x0bNumberRules\x12\x0f\n\x07minimum\x18\x01 \x01(\x03\x12\x0f\n\x07maximum\x18\x02 \x01(\x03\x12\x1a\n\rdefault_value\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cmax_decimals\x18\x04 \x01(\x05\x12\x11\n\tonly_with\x18\x05 \x01(\tB\x10\n\x0e_default_value\"\xd8\x01\n\tTextRules\x12\x12\n\nmin_length\x18\x01 \x01(\x05\x12\x12\n\nmax_length\x18\x02 \x01(\x05\x12\x12\n\ncharacters\x18\x03 \x01(\t\x12\x10\n\x08\x65xcluded\x18\x04 \x03(\t\x12\x0e\n\x06one_of\x18\x05 \x03(\t\x12\x36\n\x06\x66ormat\x18\x06 \x01(\x0e\x32&.ordermesh.options.v1.TextRules.Format\"5\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x08\n\x04UUID\x10\x01\x12\t\n\x05TOKEN\x10\x02\"J\n\tItemRules\x12\x11\n\tmin_items\x18\x01 \x01(\x05\x12\x11\n\tmax_items\x18\x02 \x01(\x05\x12\x17\n\x0fmax_total_price\x18\x03 \x01(\x03\"\xb0\x01\n\tTimeRules\x12\x10\n\x08\x65\x61rliest\x18\x01 \x01(\t\x12\x0e\n\x06latest\x18\x02 \x01(\t\x12\x37\n\x04span\x18\x03 \x01(\x0b\x32).ordermesh.options.v1.TimeRules.SpanRules\x1aH\n\tSpanRules\x12\r\n\x05start\x18\x01 \x01(\t\x12\x13\n\x0bmax_minutes\x18\x02 \x01(\x05\x12\x17\n\x0f\x64\x65\x66\x61ult_minutes\x18\x03 \x01(\x05:P\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd0\x8b\x03 \x01(\x0b\x32 .ordermesh.options.v1.FieldRulesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ordermesh/options/v1/options.proto\x12\x14ordermesh.options.v1\x1a google/protobuf/descriptor.proto\"\xa7\x01\n\x06\x41\x63\x63\x65ss\x12\x30\n\x05roles\x18\x01 \x03(\x0e\x32!.ordermesh.options.v1.Access.Role\x12\x12\n\nown_orders\x18\x02 \x01(\x08\x12\x10\n\x08internal\x18\x03 \x01(\x08\"E\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43USTOMER\x10\x01\x12\x0c\n\x08OPERATOR\x10\x02\x12\x0b\n\x07\x41NALYST\x10\x03\"\xdd\x01\n\nFieldRules\x12\x33\n\x06number\x18\x01 \x01(\x0b\x32!.ordermesh.options.v1.NumberRulesH\x00\x12/\n\x04text\x18\x02 \x01(\x0b\x32\x1f.ordermesh.options.v1.TextRulesH\x00\x12\x30\n\x05items\x18\x03 \x01(\x0b\x32\x1f.ordermesh.options.v1.ItemRulesH\x00\x12/\n\x04time\x18\x04 \x01(\x0b\x32\x1f.ordermesh.options.v1.TimeRulesH\x00\x42\x06\n\x04kind\"\x86\x01\n\x0bNumberRules\x12\x0f\n\x07minimum\x18\x01 \x01(\x03\x12\x0f\n\x07maximum\x18\x02 \x01(\x03\x12\x1a\n\rdefault_value\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cmax_decimals\x18\x04 \x01(\x05\x12\x11\n\tonly_with\x18\x05 \x01(\tB\x10\n\x0e_default_value\"\xd8\x01\n\tTextRules\x12\x12\n\nmin_length\x18\x01 \x01(\x05\x12\x12\n\nmax_length\x18\x02 \x01(\x05\x12\x12\n\ncharacters\x18\x03 \x01(\t\x12\x10\n\x08\x65xcluded\x18\x04 \x03(\t\x12\x0e\n\x06one_of\x18\x05 \x03(\t\x12\x36\n\x06\x66ormat\x18\x06 \x01(\x0e\x32&.ordermesh.options.v1.TextRules.Format\"5\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x08\n\x04UUID\x10\x01\x12\t\n\x05TOKEN\x10\x02\"J\n\tItemRules\x12\x11\n\tmin_items\x18\x01 \x01(\x05\x12\x11\n\tmax_items\x18\x02 \x01(\x05\x12\x17\n\x0fmax_total_price\x18\x03 \x01(\x03\"\xb0\x01\n\tTimeRules\x12\x10\n\x08\x65\x61rliest\x18\x01 \x01(\t\x12\x0e\n\x06latest\x18\x02 \x01(\t\x12\x37\n\x04span\x18\x03 \x01(\x0b\x32).ordermesh.options.v1.TimeRules.SpanRules\x1aH\n\tSpanRules\x12\r\n\x05start\x18\x01 \x01(\t\x12\x13\n\x0bmax_minutes\x18\x02 \x01(\x05\x12\x17\n\x0f\x64\x65\x66\x61ult_minutes\x18\x03 \x01(\x05:P\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd0\x8b\x03 \x01(\x0b\x32 .ordermesh.options.v1.FieldRules:N\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x8b\x03 \x01(\x0b\x32\x1c.ordermesh.options.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FIELDRULES']._serialized_start=95
-  _globals['_FIELDRULES']._serialized_end=316
-  _globals['_NUMBERRULES']._serialized_start=319
-  _globals['_NUMBERRULES']._serialized_end=453
-  _globals['_TEXTRULES']._serialized_start=456
-  _globals['_TEXTRULES']._serialized_end=672
-  _globals['_TEXTRULES_FORMAT']._serialized_start=619
-  _globals['_TEXTRULES_FORMAT']._serialized_end=672
-  _globals['_ITEMRULES']._serialized_start=674
-  _globals['_ITEMRULES']._serialized_end=748
-  _globals['_TIMERULES']._serialized_start=751
-  _globals['_TIMERULES']._serialized_end=927
-  _globals['_TIMERULES_SPANRULES']._serialized_start=855
-  _globals['_TIMERULES_SPANRULES']._serialized_end=927
+  _globals['_ACCESS']._serialized_start=95
+  _globals['_ACCESS']._serialized_end=262
+  _globals['_ACCESS_ROLE']._serialized_start=193
+  _globals['_ACCESS_ROLE']._serialized_end=262
+  _globals['_FIELDRULES']._serialized_start=265
+  _globals['_FIELDRULES']._serialized_end=486
+  _globals['_NUMBERRULES']._serialized_start=489
+  _globals['_NUMBERRULES']._serialized_end=623
+  _globals['_TEXTRULES']._serialized_start=626
+  _globals['_TEXTRULES']._serialized_end=842
+  _globals['_TEXTRULES_FORMAT']._serialized_start=789
+  _globals['_TEXTRULES_FORMAT']._serialized_end=842
+  _globals['_ITEMRULES']._serialized_start=844
+  _globals['_ITEMRULES']._serialized_end=918
+  _globals['_TIMERULES']._serialized_start=921
+  _globals['_TIMERULES']._serialized_end=1097
+  _globals['_TIMERULES_SPANRULES']._serialized_start=1025
+  _globals['_TIMERULES_SPANRULES']._serialized_end=1097
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 RULES_FIELD_NUMBER: _ClassVar[int]
 rules: _descriptor.FieldDescriptor
+ACCESS_FIELD_NUMBER: _ClassVar[int]
+access: _descriptor.FieldDescriptor
+
+class Access(_message.Message):
+    __slots__ = ("roles", "own_orders", "internal")
+    class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ROLE_UNSPECIFIED: _ClassVar[Access.Role]
+        CUSTOMER: _ClassVar[Access.Role]
+        OPERATOR: _ClassVar[Access.Role]
+        ANALYST: _ClassVar[Access.Role]
+    ROLE_UNSPECIFIED: Access.Role
+    CUSTOMER: Access.Role
+    OPERATOR: Access.Role
+    ANALYST: Access.Role
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    OWN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    INTERNAL_FIELD_NUMBER: _ClassVar[int]
+    roles: _containers.RepeatedScalarFieldContainer[Access.Role]
+    own_orders: bool
+    internal: bool
+    def __init__(self, roles: _Optional[_Iterable[_Union[Access.Role, str]]] = ..., own_orders: _Optional[bool] = ..., internal: _Optional[bool] = ...) -> None: ...
 
 class FieldRules(_message.Message):
     __slots__ = ("number", "text", "items", "time")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/errors.proto\x12\x13ordermesh.orders.v1*\xd0\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_FIELD\x10\x01\x12\x13\n\x0fUNKNOWN_PRODUCT\x10\x02\x12\x16\n\x12INVALID_PAGE_TOKEN\x10\x03\x12\x13\n\x0fORDER_NOT_FOUND\x10\x04\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x05\x12\x12\n\x0ePRODUCT_EXISTS\x10\x06\x12\x15\n\x11REQUEST_ID_REUSED\x10\x07\x12\x16\n\x12ILLEGAL_TRANSITION\x10\x08\x12\x17\n\x13PRODUCT_NOT_TRACKED\x10\t\x12\x0e\n\nOVERLOADED\x10\n\x12\x10\n\x0cRATE_LIMITED\x10\x0b\x12\x18\n\x14\x44\x41TABASE_UNAVAILABLE\x10\x0c\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\r\x12\x0b\n\x07\x45XPIRED\x10\x0e\x12\x12\n\x0eINTERNAL_FAULT\x10\x0f\x12\x19\n\x15\x43OMPONENT_UNAVAILABLE\x10\x10\x12\x11\n\rREVISION_GONE\x10\x11\x12\x15\n\x11MALFORMED_REQUEST\x10\x1e\x12\x12\n\x0ePATH_NOT_FOUND\x10\x1f\x12\x16\n\x12METHOD_NOT_ALLOWED\x10 \x12\x1a\n\x16UNSUPPORTED_MEDIA_TYPE\x10!\x12\x15\n\x11REQUEST_TOO_LARGE\x10\"\x12\x15\n\x11REQUEST_TIMED_OUT\x10#\x12\x15\n\x11NO_ANSWER_IN_TIME\x10$\x12\x17\n\x13SERVICE_UNAVAILABLE\x10%b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ordermesh/orders/v1/errors.proto\x12\x13ordermesh.orders.v1*\xfc\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_FIELD\x10\x01\x12\x13\n\x0fUNKNOWN_PRODUCT\x10\x02\x12\x16\n\x12INVALID_PAGE_TOKEN\x10\x03\x12\x13\n\x0fORDER_NOT_FOUND\x10\x04\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x05\x12\x12\n\x0ePRODUCT_EXISTS\x10\x06\x12\x15\n\x11REQUEST_ID_REUSED\x10\x07\x12\x16\n\x12ILLEGAL_TRANSITION\x10\x08\x12\x17\n\x13PRODUCT_NOT_TRACKED\x10\t\x12\x0e\n\nOVERLOADED\x10\n\x12\x10\n\x0cRATE_LIMITED\x10\x0b\x12\x18\n\x14\x44\x41TABASE_UNAVAILABLE\x10\x0c\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\r\x12\x0b\n\x07\x45XPIRED\x10\x0e\x12\x12\n\x0eINTERNAL_FAULT\x10\x0f\x12\x19\n\x15\x43OMPONENT_UNAVAILABLE\x10\x10\x12\x11\n\rREVISION_GONE\x10\x11\x12\x13\n\x0fUNAUTHENTICATED\x10\x12\x12\x15\n\x11PERMISSION_DENIED\x10\x13\x12\x15\n\x11MALFORMED_REQUEST\x10\x1e\x12\x12\n\x0ePATH_NOT_FOUND\x10\x1f\x12\x16\n\x12METHOD_NOT_ALLOWED\x10 \x12\x1a\n\x16UNSUPPORTED_MEDIA_TYPE\x10!\x12\x15\n\x11REQUEST_TOO_LARGE\x10\"\x12\x15\n\x11REQUEST_TIMED_OUT\x10#\x12\x15\n\x11NO_ANSWER_IN_TIME\x10$\x12\x17\n\x13SERVICE_UNAVAILABLE\x10%b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.orders.v1.errors_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=58
-  _globals['_ERRORREASON']._serialized_end=650
+  _globals['_ERRORREASON']._serialized_end=694
 # @@protoc_insertion_point(module_scope)

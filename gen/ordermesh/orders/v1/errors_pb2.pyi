@@ -24,6 +24,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL_FAULT: _ClassVar[ErrorReason]
     COMPONENT_UNAVAILABLE: _ClassVar[ErrorReason]
     REVISION_GONE: _ClassVar[ErrorReason]
+    UNAUTHENTICATED: _ClassVar[ErrorReason]
+    PERMISSION_DENIED: _ClassVar[ErrorReason]
     MALFORMED_REQUEST: _ClassVar[ErrorReason]
     PATH_NOT_FOUND: _ClassVar[ErrorReason]
     METHOD_NOT_ALLOWED: _ClassVar[ErrorReason]
@@ -50,6 +52,8 @@ EXPIRED: ErrorReason
 INTERNAL_FAULT: ErrorReason
 COMPONENT_UNAVAILABLE: ErrorReason
 REVISION_GONE: ErrorReason
+UNAUTHENTICATED: ErrorReason
+PERMISSION_DENIED: ErrorReason
 MALFORMED_REQUEST: ErrorReason
 PATH_NOT_FOUND: ErrorReason
 METHOD_NOT_ALLOWED: ErrorReason

@@ -2,12 +2,13 @@
 // @generated from file ordermesh/options/v1/options.proto (package ordermesh.options.v1, syntax proto3)
 /* eslint-disable */
 
-// The limits of request fields as data of the contracts. Validators, the OpenAPI document and the reference are tested
-// against them. Whether a field is required is said by google.api.field_behavior.
+// The limits of request fields, and who may call a method, as data of the contracts. Validators, the front proxy, the
+// OpenAPI document and the reference are made from them or tested against them. Whether a field is required is said by
+// google.api.field_behavior.
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldOptions } from "@bufbuild/protobuf/wkt";
+import type { FieldOptions, MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +16,84 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/options/v1/options.proto.
  */
 export const file_ordermesh_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("CiJvcmRlcm1lc2gvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhRvcmRlcm1lc2gub3B0aW9ucy52MSLdAQoKRmllbGRSdWxlcxIzCgZudW1iZXIYASABKAsyIS5vcmRlcm1lc2gub3B0aW9ucy52MS5OdW1iZXJSdWxlc0gAEi8KBHRleHQYAiABKAsyHy5vcmRlcm1lc2gub3B0aW9ucy52MS5UZXh0UnVsZXNIABIwCgVpdGVtcxgDIAEoCzIfLm9yZGVybWVzaC5vcHRpb25zLnYxLkl0ZW1SdWxlc0gAEi8KBHRpbWUYBCABKAsyHy5vcmRlcm1lc2gub3B0aW9ucy52MS5UaW1lUnVsZXNIAEIGCgRraW5kIoYBCgtOdW1iZXJSdWxlcxIPCgdtaW5pbXVtGAEgASgDEg8KB21heGltdW0YAiABKAMSGgoNZGVmYXVsdF92YWx1ZRgDIAEoA0gAiAEBEhQKDG1heF9kZWNpbWFscxgEIAEoBRIRCglvbmx5X3dpdGgYBSABKAlCEAoOX2RlZmF1bHRfdmFsdWUi2AEKCVRleHRSdWxlcxISCgptaW5fbGVuZ3RoGAEgASgFEhIKCm1heF9sZW5ndGgYAiABKAUSEgoKY2hhcmFjdGVycxgDIAEoCRIQCghleGNsdWRlZBgEIAMoCRIOCgZvbmVfb2YYBSADKAkSNgoGZm9ybWF0GAYgASgOMiYub3JkZXJtZXNoLm9wdGlvbnMudjEuVGV4dFJ1bGVzLkZvcm1hdCI1CgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASCAoEVVVJRBABEgkKBVRPS0VOEAIiSgoJSXRlbVJ1bGVzEhEKCW1pbl9pdGVtcxgBIAEoBRIRCgltYXhfaXRlbXMYAiABKAUSFwoPbWF4X3RvdGFsX3ByaWNlGAMgASgDIrABCglUaW1lUnVsZXMSEAoIZWFybGllc3QYASABKAkSDgoGbGF0ZXN0GAIgASgJEjcKBHNwYW4YAyABKAsyKS5vcmRlcm1lc2gub3B0aW9ucy52MS5UaW1lUnVsZXMuU3BhblJ1bGVzGkgKCVNwYW5SdWxlcxINCgVzdGFydBgBIAEoCRITCgttYXhfbWludXRlcxgCIAEoBRIXCg9kZWZhdWx0X21pbnV0ZXMYAyABKAU6VwoFcnVsZXMSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNCLAyABKAsyIC5vcmRlcm1lc2gub3B0aW9ucy52MS5GaWVsZFJ1bGVzUgVydWxlc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("CiJvcmRlcm1lc2gvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhRvcmRlcm1lc2gub3B0aW9ucy52MSKnAQoGQWNjZXNzEjAKBXJvbGVzGAEgAygOMiEub3JkZXJtZXNoLm9wdGlvbnMudjEuQWNjZXNzLlJvbGUSEgoKb3duX29yZGVycxgCIAEoCBIQCghpbnRlcm5hbBgDIAEoCCJFCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIMCghDVVNUT01FUhABEgwKCE9QRVJBVE9SEAISCwoHQU5BTFlTVBADIt0BCgpGaWVsZFJ1bGVzEjMKBm51bWJlchgBIAEoCzIhLm9yZGVybWVzaC5vcHRpb25zLnYxLk51bWJlclJ1bGVzSAASLwoEdGV4dBgCIAEoCzIfLm9yZGVybWVzaC5vcHRpb25zLnYxLlRleHRSdWxlc0gAEjAKBWl0ZW1zGAMgASgLMh8ub3JkZXJtZXNoLm9wdGlvbnMudjEuSXRlbVJ1bGVzSAASLwoEdGltZRgEIAEoCzIfLm9yZGVybWVzaC5vcHRpb25zLnYxLlRpbWVSdWxlc0gAQgYKBGtpbmQihgEKC051bWJlclJ1bGVzEg8KB21pbmltdW0YASABKAMSDwoHbWF4aW11bRgCIAEoAxIaCg1kZWZhdWx0X3ZhbHVlGAMgASgDSACIAQESFAoMbWF4X2RlY2ltYWxzGAQgASgFEhEKCW9ubHlfd2l0aBgFIAEoCUIQCg5fZGVmYXVsdF92YWx1ZSLYAQoJVGV4dFJ1bGVzEhIKCm1pbl9sZW5ndGgYASABKAUSEgoKbWF4X2xlbmd0aBgCIAEoBRISCgpjaGFyYWN0ZXJzGAMgASgJEhAKCGV4Y2x1ZGVkGAQgAygJEg4KBm9uZV9vZhgFIAMoCRI2CgZmb3JtYXQYBiABKA4yJi5vcmRlcm1lc2gub3B0aW9ucy52MS5UZXh0UnVsZXMuRm9ybWF0IjUKBkZvcm1hdBIWChJGT1JNQVRfVU5TUEVDSUZJRUQQABIICgRVVUlEEAESCQoFVE9LRU4QAiJKCglJdGVtUnVsZXMSEQoJbWluX2l0ZW1zGAEgASgFEhEKCW1heF9pdGVtcxgCIAEoBRIXCg9tYXhfdG90YWxfcHJpY2UYAyABKAMisAEKCVRpbWVSdWxlcxIQCghlYXJsaWVzdBgBIAEoCRIOCgZsYXRlc3QYAiABKAkSNwoEc3BhbhgDIAEoCzIpLm9yZGVybWVzaC5vcHRpb25zLnYxLlRpbWVSdWxlcy5TcGFuUnVsZXMaSAoJU3BhblJ1bGVzEg0KBXN0YXJ0GAEgASgJEhMKC21heF9taW51dGVzGAIgASgFEhcKD2RlZmF1bHRfbWludXRlcxgDIAEoBTpXCgVydWxlcxIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0IsDIAEoCzIgLm9yZGVybWVzaC5vcHRpb25zLnYxLkZpZWxkUnVsZXNSBXJ1bGVzOlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGLAyABKAsyHC5vcmRlcm1lc2gub3B0aW9ucy52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+
+/**
+ * Who may call a method when authentication is on.
+ *
+ * @generated from message ordermesh.options.v1.Access
+ */
+export type Access = Message<"ordermesh.options.v1.Access"> & {
+  /**
+   * The roles that may call the method. Others are refused with PERMISSION_DENIED.
+   *
+   * @generated from field: repeated ordermesh.options.v1.Access.Role roles = 1;
+   */
+  roles: Access_Role[];
+
+  /**
+   * Whether a customer is limited to its own orders: those whose customer_id is its subject. Another customer_id in the
+   * request is refused with PERMISSION_DENIED, and an order of another customer is not found.
+   *
+   * @generated from field: bool own_orders = 2;
+   */
+  ownOrders: boolean;
+
+  /**
+   * Whether only other services of the platform call the method. The front proxy does not route it.
+   *
+   * @generated from field: bool internal = 3;
+   */
+  internal: boolean;
+};
+
+/**
+ * Describes the message ordermesh.options.v1.Access.
+ * Use `create(AccessSchema)` to create a new message.
+ */
+export const AccessSchema: GenMessage<Access> = /*@__PURE__*/
+  messageDesc(file_ordermesh_options_v1_options, 0);
+
+/**
+ * What a caller may do. A credential has one role and a subject, the name of the caller.
+ *
+ * @generated from enum ordermesh.options.v1.Access.Role
+ */
+export enum Access_Role {
+  /**
+   * Not set; no credential has it.
+   *
+   * @generated from enum value: ROLE_UNSPECIFIED = 0;
+   */
+  ROLE_UNSPECIFIED = 0,
+
+  /**
+   * A customer: places, reads, watches and cancels its own orders, and reads products.
+   *
+   * @generated from enum value: CUSTOMER = 1;
+   */
+  CUSTOMER = 1,
+
+  /**
+   * An operator: calls every public method.
+   *
+   * @generated from enum value: OPERATOR = 2;
+   */
+  OPERATOR = 2,
+
+  /**
+   * An analyst: reads metrics, the status and products.
+   *
+   * @generated from enum value: ANALYST = 3;
+   */
+  ANALYST = 3,
+}
+
+/**
+ * Describes the enum ordermesh.options.v1.Access.Role.
+ */
+export const Access_RoleSchema: GenEnum<Access_Role> = /*@__PURE__*/
+  enumDesc(file_ordermesh_options_v1_options, 0, 0);
 
 /**
  * The limits of a field. A bool accepts both values, an enum accepts the values that the contract names.
@@ -68,7 +146,7 @@ export type FieldRules = Message<"ordermesh.options.v1.FieldRules"> & {
  * Use `create(FieldRulesSchema)` to create a new message.
  */
 export const FieldRulesSchema: GenMessage<FieldRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 0);
+  messageDesc(file_ordermesh_options_v1_options, 1);
 
 /**
  * Limits of a number.
@@ -117,7 +195,7 @@ export type NumberRules = Message<"ordermesh.options.v1.NumberRules"> & {
  * Use `create(NumberRulesSchema)` to create a new message.
  */
 export const NumberRulesSchema: GenMessage<NumberRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 1);
+  messageDesc(file_ordermesh_options_v1_options, 2);
 
 /**
  * Limits of a string. The empty string is an absent one.
@@ -173,7 +251,7 @@ export type TextRules = Message<"ordermesh.options.v1.TextRules"> & {
  * Use `create(TextRulesSchema)` to create a new message.
  */
 export const TextRulesSchema: GenMessage<TextRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 2);
+  messageDesc(file_ordermesh_options_v1_options, 3);
 
 /**
  * The format of a string.
@@ -207,7 +285,7 @@ export enum TextRules_Format {
  * Describes the enum ordermesh.options.v1.TextRules.Format.
  */
 export const TextRules_FormatSchema: GenEnum<TextRules_Format> = /*@__PURE__*/
-  enumDesc(file_ordermesh_options_v1_options, 2, 0);
+  enumDesc(file_ordermesh_options_v1_options, 3, 0);
 
 /**
  * Limits of a repeated field.
@@ -242,7 +320,7 @@ export type ItemRules = Message<"ordermesh.options.v1.ItemRules"> & {
  * Use `create(ItemRulesSchema)` to create a new message.
  */
 export const ItemRulesSchema: GenMessage<ItemRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 3);
+  messageDesc(file_ordermesh_options_v1_options, 4);
 
 /**
  * Limits of a time.
@@ -277,7 +355,7 @@ export type TimeRules = Message<"ordermesh.options.v1.TimeRules"> & {
  * Use `create(TimeRulesSchema)` to create a new message.
  */
 export const TimeRulesSchema: GenMessage<TimeRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 4);
+  messageDesc(file_ordermesh_options_v1_options, 5);
 
 /**
  * Limits of a time span between two fields, in whole minutes.
@@ -312,7 +390,7 @@ export type TimeRules_SpanRules = Message<"ordermesh.options.v1.TimeRules.SpanRu
  * Use `create(TimeRules_SpanRulesSchema)` to create a new message.
  */
 export const TimeRules_SpanRulesSchema: GenMessage<TimeRules_SpanRules> = /*@__PURE__*/
-  messageDesc(file_ordermesh_options_v1_options, 4, 0);
+  messageDesc(file_ordermesh_options_v1_options, 5, 0);
 
 /**
  * The limits of a field. A request with another value is refused with INVALID_FIELD and the name of the field.
@@ -321,4 +399,12 @@ export const TimeRules_SpanRulesSchema: GenMessage<TimeRules_SpanRules> = /*@__P
  */
 export const rules: GenExtension<FieldOptions, FieldRules> = /*@__PURE__*/
   extDesc(file_ordermesh_options_v1_options, 0);
+
+/**
+ * Who may call the method. Every method states it.
+ *
+ * @generated from extension: ordermesh.options.v1.Access access = 50641;
+ */
+export const access: GenExtension<MethodOptions, Access> = /*@__PURE__*/
+  extDesc(file_ordermesh_options_v1_options, 1);
 

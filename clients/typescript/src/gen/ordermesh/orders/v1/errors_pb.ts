@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file ordermesh/orders/v1/errors.proto.
  */
 export const file_ordermesh_orders_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSrQBAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIZChVDT01QT05FTlRfVU5BVkFJTEFCTEUQEBIRCg1SRVZJU0lPTl9HT05FEBESFQoRTUFMRk9STUVEX1JFUVVFU1QQHhISCg5QQVRIX05PVF9GT1VORBAfEhYKEk1FVEhPRF9OT1RfQUxMT1dFRBAgEhoKFlVOU1VQUE9SVEVEX01FRElBX1RZUEUQIRIVChFSRVFVRVNUX1RPT19MQVJHRRAiEhUKEVJFUVVFU1RfVElNRURfT1VUECMSFQoRTk9fQU5TV0VSX0lOX1RJTUUQJBIXChNTRVJWSUNFX1VOQVZBSUxBQkxFECViBnByb3RvMw");
+  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSr8BAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIZChVDT01QT05FTlRfVU5BVkFJTEFCTEUQEBIRCg1SRVZJU0lPTl9HT05FEBESEwoPVU5BVVRIRU5USUNBVEVEEBISFQoRUEVSTUlTU0lPTl9ERU5JRUQQExIVChFNQUxGT1JNRURfUkVRVUVTVBAeEhIKDlBBVEhfTk9UX0ZPVU5EEB8SFgoSTUVUSE9EX05PVF9BTExPV0VEECASGgoWVU5TVVBQT1JURURfTUVESUFfVFlQRRAhEhUKEVJFUVVFU1RfVE9PX0xBUkdFECISFQoRUkVRVUVTVF9USU1FRF9PVVQQIxIVChFOT19BTlNXRVJfSU5fVElNRRAkEhcKE1NFUlZJQ0VfVU5BVkFJTEFCTEUQJWIGcHJvdG8z");
 
 /**
  * Why a call was refused: the "reason" of the google.rpc.ErrorInfo that every error carries, with domain "ordermesh".
@@ -199,6 +199,28 @@ export enum ErrorReason {
    * @generated from enum value: REVISION_GONE = 17;
    */
   REVISION_GONE = 17,
+
+  /**
+   * The call has no valid credentials: none, a key that is unknown or revoked, or a token that is expired, of another
+   * issuer or audience, or not signed by a known key. The header www-authenticate names the scheme.
+   *   {"code":16,"message":"no valid credentials: send authorization: Bearer with a key or token",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"UNAUTHENTICATED",
+   *    "domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: UNAUTHENTICATED = 18;
+   */
+  UNAUTHENTICATED = 18,
+
+  /**
+   * The caller may not do this: its role does not allow the method, or the request names another customer than the
+   * caller.
+   *   {"code":7,"message":"the role of the caller does not allow this call",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"PERMISSION_DENIED",
+   *    "domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: PERMISSION_DENIED = 19;
+   */
+  PERMISSION_DENIED = 19,
 
   /**
    * The front proxy cannot read the request: not HTTP, not JSON, a value of another type, or an unknown query
