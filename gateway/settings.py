@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from runtime.addresses import Address, PortAddress
+from runtime.authentication import AuthenticationSettings
 from runtime.kafka.settings import KafkaSettings
 
 
@@ -18,7 +19,7 @@ def split_targets(value: object) -> object:
     return value
 
 
-class GatewaySettings(KafkaSettings):
+class GatewaySettings(KafkaSettings, AuthenticationSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from runtime.authentication import AuthenticationSettings
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX
 from stack.errors import PortTaken
@@ -17,7 +18,7 @@ OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
-class StackSettings(KafkaSettings):
+class StackSettings(KafkaSettings, AuthenticationSettings):
     """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(

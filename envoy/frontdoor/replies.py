@@ -12,7 +12,9 @@ from google.rpc.code_pb2 import (
     INVALID_ARGUMENT,
     NOT_FOUND,
     OUT_OF_RANGE,
+    PERMISSION_DENIED,
     RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
     UNAVAILABLE,
     UNIMPLEMENTED,
     Code,
@@ -32,6 +34,8 @@ TOO_LARGE = (
 HEADERS_TOO_LARGE = f"request headers too large: at most {limits.HEADERS_KIB} KiB in {limits.HEADERS_COUNT} headers"
 NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; see /docs for the paths"
 NO_METHOD = "%PATH(NQ:PATH):200% does not allow %REQ(:METHOD)%; see the allow header"
+NO_CREDENTIALS = "no valid credentials: send authorization: Bearer with a key or token"
+NOT_ALLOWED = "the role of the caller does not allow this call"
 JSON_ONLY = "the body must be JSON, with content-type: application/json and no content-encoding"
 
 
@@ -68,6 +72,8 @@ UNREACHABLE = reply(
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
     400: UNREADABLE,
+    401: reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, NO_CREDENTIALS),
+    403: reply(ErrorReason.PERMISSION_DENIED, PERMISSION_DENIED, NOT_ALLOWED),
     404: reply(
         ErrorReason.PATH_NOT_FOUND,
         NOT_FOUND,

@@ -66,11 +66,12 @@ def task(
 
 def module_command(context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
     """Return the command that runs one of our modules with its settings, and with those of no other program."""
-    kafka = {
+    shared = {
+        "AUTH": context.settings.auth,
         "KAFKA_BOOTSTRAP": context.settings.bootstrap,
         "KAFKA_PROPERTIES": json.dumps(context.settings.kafka_properties),
     }
-    given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (kafka | env).items()}}
+    given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()}}
     own = settings_of(" ".join(module), given)
     environment = {**inherited_env(), **own, "TMPDIR": str(context.temporary)}
     return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=STOP_SECONDS)
