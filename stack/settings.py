@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -27,7 +28,16 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
     front_port: int = Field(default=8080, ge=1, le=65_535, description="Envoy: REST, gRPC and gRPC-Web.")
     envoy_admin_port: int = Field(default=9901, ge=1, le=65_535, description="Envoy's admin pages.")
     envoy_stats_port: int = Field(default=9902, ge=1, le=65_535, description="Envoy's Prometheus statistics.")
-    postgres_port: int = Field(default=15_432, ge=1, le=65_535, description="The local PostgreSQL.")
+    postgres_listen: str = Field(
+        default="",
+        description="Address on which the local PostgreSQL listens on TCP besides its Unix socket, such as 127.0.0.1.",
+    )
+    postgres_port: int = Field(
+        default=15_432,
+        ge=1,
+        le=65_535,
+        description="The local PostgreSQL: the port with ORDERMESH_POSTGRES_LISTEN, and the number of its Unix socket.",
+    )
     kafka_port: int = Field(default=19_092, ge=1, le=65_535, description="The local Kafka.")
     kafka_controller_port: int = Field(default=19_093, ge=1, le=65_535, description="The local Kafka's controller.")
     kafka_2_port: int = Field(default=19_094, ge=1, le=65_535, description="The second of three local brokers.")
@@ -80,6 +90,15 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
             raise ValueError("must be 1 or 3")
         return number
 
+    @field_validator("postgres_listen")
+    @classmethod
+    def is_an_address(cls, address: str) -> str:
+        """Reject a host name: the server would listen wherever it resolves to."""
+        try:
+            return str(ipaddress.ip_address(address)) if address else ""
+        except ValueError:
+            raise ValueError("must be an IP address such as 127.0.0.1, or empty") from None
+
     @property
     def moves_ports(self) -> bool:
         """Whether a port or the offset is set."""
@@ -113,7 +132,7 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
             unused |= {"kafka_port", "kafka_controller_port"}
         if self.external_kafka or self.kafka_brokers == 1:
             unused |= {"kafka_2_port", "kafka_2_controller_port", "kafka_3_port", "kafka_3_controller_port"}
-        if self.postgres_admin_dsn is not None:
+        if self.postgres_admin_dsn is not None or not self.postgres_listen:
             unused.add("postgres_port")
         names = [name for name in self.port_fields() if name not in unused]
         return {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names}

@@ -10,7 +10,8 @@ from typing import Any
 
 # 2026-11-26T10:29:31.614Z of our services and Kafka, 2026-11-26 10:29:30.729 UTC of PostgreSQL and Envoy.
 TEXT_LINE = re.compile(
-    r"\[?(?P<day>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z| UTC)?\]?\s*(?P<rest>.*)"
+    r"\[?(?P<day>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z| UTC)?\]?\s*(?P<rest>.*)",
+    re.DOTALL,
 )
 LEVEL = re.compile(r"\b(debug|info|log|notice|warn|warning|error|fatal|panic|critical)\b", re.IGNORECASE)
 LEVELS = {"log": "info", "notice": "info", "warn": "warning", "fatal": "error", "panic": "error", "critical": "error"}
@@ -47,12 +48,29 @@ def escaped(text: str) -> str:
 
 
 def parse(source: str, lines: Iterable[str], earlier: str = "") -> Iterator[LogLine]:
-    """Parse the lines of one log in order; a line without a time has that of the one before, first `earlier`."""
+    """Parse the lines of one log in order; a line without a time has that of the one before, first `earlier`.
+
+    PostgreSQL writes a text with newlines, such as a statement, with a tab after each: it stays one line.
+    """
     time = earlier
-    for line in lines:
+    for line in whole(lines) if source == "postgres" else lines:
         read = parse_json(source, line) or parse_text(source, line, time)
         time = read.time
         yield read
+
+
+def whole(lines: Iterable[str]) -> Iterator[str]:
+    """Append to each line those that continue it."""
+    begun: str | None = None
+    for line in lines:
+        if begun is not None and line.startswith("\t"):
+            begun += f"\n{line}"
+            continue
+        if begun is not None:
+            yield begun
+        begun = line
+    if begun is not None:
+        yield begun
 
 
 def parse_json(source: str, line: str) -> LogLine | None:

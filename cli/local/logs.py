@@ -85,7 +85,7 @@ class Tail:
             with self._path.open("rb") as file:
                 file.seek(max(0, size - block))
                 content = file.read()
-            lines = content.splitlines()
+            lines = split(content)
             if block >= size or len(lines) > count + 1:
                 break
             block *= 4
@@ -102,13 +102,18 @@ class Tail:
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
-        return self._parsed(whole.splitlines())
+        return self._parsed(split(whole))
 
     def _parsed(self, lines: Sequence[bytes]) -> list[LogLine]:
         read = list(parse(self.source, (line.decode("utf-8", "replace") for line in lines if line.strip()), self._time))
         if read:
             self._time = read[-1].time
         return read
+
+
+def split(content: bytes) -> list[bytes]:
+    """Return the lines; a carriage return, which may be in the text of a client, ends none."""
+    return content.removesuffix(b"\n").split(b"\n")
 
 
 def last_lines(tails: Sequence[Tail], count: int) -> list[LogLine]:

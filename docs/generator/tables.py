@@ -73,7 +73,7 @@ def page() -> str:
             server.wait_ready(READY_SECONDS)
             provision(server.admin_dsn, server.credentials)
             for database, package in DATABASES.items():
-                dsn = server.credentials.dsn(f"{database}_owner", ports.LOOPBACK, server.port)
+                dsn = server.dsn(f"{database}_owner")
                 migrate(dsn, f"{package}.migrations")
                 with psycopg.connect(dsn) as connection:
                     parts += database_part(connection, database, notes)

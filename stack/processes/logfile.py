@@ -67,4 +67,4 @@ class LogFile:
         with self.path.open("rb") as file:
             file.seek(max(since_bytes if since_bytes <= size else 0, size - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(text.removesuffix("\n").split("\n")[-lines:])

@@ -1,11 +1,10 @@
-"""A PostgreSQL 18 server on loopback, with its cluster in the state folder."""
+"""A PostgreSQL 18 server on a Unix socket, and on TCP where that is set, with its cluster in the state folder."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -15,7 +14,7 @@ from psycopg.pq import PGconn, Ping
 from runtime.postgres.connections import connect
 from stack.errors import SettingInvalid
 from stack.machine import ports
-from stack.machine.files import PASSABLE, PRIVATE
+from stack.machine.files import PASSABLE, PRIVATE, write_private
 from stack.machine.paths import default_cache
 from stack.processes import proc
 from stack.processes.logfile import LogFile
@@ -27,10 +26,12 @@ from stack.servers.postgres_binaries import Binaries, locate
 
 INITDB_SECONDS = 60.0
 LEFTOVER_SECONDS = 10.0
-SETTINGS: Mapping[str, str] = {
-    "listen_addresses": ports.LOOPBACK,
-    "unix_socket_permissions": "0700",
+SETTINGS: dict[str, str] = {
+    # The folder of the socket is closed to others; a process that may pass any folder is stopped by the socket itself.
+    "unix_socket_permissions": "0770",
     "max_connections": "100",
+    # Over TCP, whoever reaches the port holds a connection for this long before the password is checked.
+    "authentication_timeout": "5s",
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -45,7 +46,8 @@ SETTINGS: Mapping[str, str] = {
     "autovacuum_naptime": "10s",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] %q%u@%d ",
+    # Without the names of role and database: PostgreSQL writes them as the client sent them, with newlines.
+    "log_line_prefix": "%m [%p] %q%a ",
     "log_checkpoints": "off",
 }
 
@@ -54,10 +56,20 @@ class Postgres:
     """Runs the server, and creates its cluster before the first start; as root, under an unprivileged account."""
 
     def __init__(
-        self, folder: Path, run_dir: Path, port: int, log: LogFile, credentials: Credentials, cache: Path | None = None
+        self,
+        folder: Path,
+        run_dir: Path,
+        port: int,
+        log: LogFile,
+        credentials: Credentials,
+        cache: Path | None = None,
+        *,
+        listen: str = "",
     ) -> None:
+        """`port` is in the name of the socket; `listen` is an address for TCP as well, none by default."""
         self.folder = folder
         self.port = port
+        self.listen = listen
         self.socket_dir = run_dir / "pg"
         self.credentials = credentials
         self.log = log
@@ -68,6 +80,16 @@ class Postgres:
     def data(self) -> Path:
         """The folder of the cluster."""
         return self.folder / "data"
+
+    @property
+    def socket(self) -> Path:
+        """The path of the Unix socket."""
+        return self.socket_dir / f".s.PGSQL.{self.port}"
+
+    @property
+    def access_rules(self) -> Path:
+        """The file of who may connect, written at each start."""
+        return self.folder / "pg_hba.conf"
 
     @property
     def process(self) -> Process | None:
@@ -82,7 +104,11 @@ class Postgres:
     @property
     def admin_dsn(self) -> str:
         """The superuser's connection URI over the Unix socket."""
-        return self.credentials.dsn(SUPERUSER, str(self.socket_dir), self.port)
+        return self.dsn(SUPERUSER)
+
+    def dsn(self, role: str) -> str:
+        """Return the connection URI of a role over the Unix socket."""
+        return self.credentials.dsn(role, str(self.socket_dir), self.port)
 
     def start(self) -> None:
         """Start the server, with initdb before the first start. Raises PortTaken, SettingInvalid or ServerFailed."""
@@ -92,7 +118,8 @@ class Postgres:
         if not self.data.exists():
             self._initialise(binaries, account)
         clear_leftovers(self.data, self.socket_dir)
-        ports.require_free({"PostgreSQL": self.port})
+        if self.listen:
+            ports.require_free({"PostgreSQL": self.port})
         self._process = Process(self._command(binaries, account), self.log)
         self._process.start()
 
@@ -108,6 +135,9 @@ class Postgres:
                 f"which has no access to {inaccessible}: set ORDERMESH_HOME to a folder that it can access "
                 f"(such as /var/lib/ordermesh)"
             )
+        write_private(self.access_rules, access_rules(self.listen))
+        if account is not None:
+            os.chown(self.access_rules, account.uid, account.gid, follow_symlinks=False)
 
     def _initialise(self, binaries: Binaries, account: Account | None) -> None:
         fresh, password_file = self.folder / "data.new", self.folder / "password"
@@ -131,7 +161,13 @@ class Postgres:
         os.rename(fresh, self.data)
 
     def _command(self, binaries: Binaries, account: Account | None) -> Command:
-        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.socket_dir)}
+        own = {
+            "listen_addresses": self.listen,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.socket_dir),
+            "hba_file": str(self.access_rules),
+        }
+        settings = SETTINGS | own
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
             "PostgreSQL",
@@ -166,6 +202,19 @@ class Postgres:
         """Stop the server in fast mode; blocks until it is gone."""
         if self._process is not None:
             self._process.stop()
+
+
+def access_rules(listen: str) -> str:
+    """Return pg_hba.conf: over the socket, and over TCP if it is on, with a password; nothing else is allowed."""
+    rules = [
+        "local all all scram-sha-256",
+        # For pg_basebackup.
+        f"local replication {SUPERUSER} scram-sha-256",
+        *(["host all all all scram-sha-256"] if listen else []),
+        "local all all reject",
+        "host all all all reject",
+    ]
+    return "".join(f"{rule}\n" for rule in rules)
 
 
 def server_env() -> dict[str, str]:

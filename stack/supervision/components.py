@@ -28,7 +28,7 @@ def servers(context: StackContext) -> list[Component]:
     settings = context.settings
     if settings.postgres_admin_dsn is None:
         server = postgres(context)
-        address = f"{LOOPBACK}:{settings.postgres_port}"
+        address = f"{settings.postgres_listen}:{server.port}" if settings.postgres_listen else f"unix:{server.socket}"
         logs = (context.log("postgres"),)
         found.append(
             Component("postgres", server, address=address, logs=logs, check=lambda: answer_state(server.pings()))

@@ -101,5 +101,12 @@ class StackContext:
 
 def postgres(context: StackContext) -> Postgres:
     """Return the local PostgreSQL."""
-    folder, port = context.state.postgres, context.settings.postgres_port
-    return Postgres(folder, context.run_dir, port, context.log("postgres"), context.credentials)
+    settings, log = context.settings, context.log("postgres")
+    return Postgres(
+        context.state.postgres,
+        context.run_dir,
+        settings.postgres_port,
+        log,
+        context.credentials,
+        listen=settings.postgres_listen,
+    )

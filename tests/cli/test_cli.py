@@ -205,7 +205,7 @@ def test_a_second_up_with_the_same_state_folder_is_rejected(running: Place) -> N
 def test_other_servers_on_the_default_ports_are_named_with_the_settings_of_the_ports(
     running: Place, place: Place
 ) -> None:
-    names = ("ORDERMESH_POSTGRES_PORT", "ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT")
+    names = ("ORDERMESH_FRONT_PORT", "ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT")
     taken = {name: str(running.ports[name]) for name in names}
     done = place.run("up", env=taken)
     assert done.returncode == 5

@@ -35,9 +35,8 @@ def servers() -> Iterator[Shell]:
         state = StateFolder(home)
         (home / "kafka").mkdir()
         log = LogFile(state.logs / "postgres.log")
-        postgres = Postgres(
-            state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials)
-        )
+        port, credentials = ports.allocate(1)[0], load_or_create(state.credentials)
+        postgres = Postgres(state.postgres, state.run_dir(), port, log, credentials, listen=ports.LOOPBACK)
         broker, address = guarded_broker(home / "kafka", {acl.principal.removeprefix("User:") for acl in acls})
         postgres.start()
         broker.start()

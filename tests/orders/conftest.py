@@ -48,7 +48,9 @@ def state() -> Iterator[StateFolder]:
 @pytest.fixture(scope="session")
 def postgres(state: StateFolder) -> Iterator[Postgres]:
     log = LogFile(state.logs / "postgres.log")
-    server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
+    # On TCP as well, for proxies and for clients with several hosts.
+    port, credentials = ports.allocate(1)[0], load_or_create(state.credentials)
+    server = Postgres(state.postgres, state.run_dir(), port, log, credentials, listen=ports.LOOPBACK)
     server.start()
     server.wait_ready(READY_SECONDS)
     yield server
@@ -74,7 +76,7 @@ def publisher_dsn(postgres: Postgres, orders_dsn: str) -> str:
 
 
 def dsn_of(postgres: Postgres, role: str) -> str:
-    return postgres.credentials.dsn(role, "127.0.0.1", postgres.port)
+    return postgres.dsn(role)
 
 
 @pytest.fixture

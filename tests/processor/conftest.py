@@ -33,9 +33,7 @@ def analytics_server(state: StateFolder) -> Iterator[Analytics]:
     server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
     server.start()
     server.wait_ready(READY_SECONDS)
-    roles = [
-        server.credentials.dsn(f"analytics_{role}", "127.0.0.1", server.port) for role in ("owner", "worker", "reader")
-    ]
+    roles = [server.dsn(f"analytics_{role}") for role in ("owner", "worker", "reader")]
     yield Analytics(psycopg.conninfo.make_conninfo(server.admin_dsn, dbname="analytics"), *roles)
     server.stop()
 

@@ -49,7 +49,7 @@ def _make(state: StateFolder) -> None:
         server.wait_ready(READY_SECONDS)
         provision(server.admin_dsn, credentials)
         for service, role in (("orders", "orders_owner"), ("processor", "analytics_owner")):
-            migrate(credentials.dsn(role, "127.0.0.1", server.port), f"{service}.migrations")
+            migrate(server.dsn(role), f"{service}.migrations")
     finally:
         server.stop()
     broker = Kafka(state.kafka, *ports.allocate(2), log)

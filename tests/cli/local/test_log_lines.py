@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from cli.local.log_lines import LogLine, parse
+from cli.local.logs import Tail
 
 CASES = [
     ('{"event": "x", "level": "warning", "time": "2026-11-26T10:29:31.5Z"}', "2026-11-26T10:29:31.5Z", "warning", "x"),
@@ -33,6 +35,25 @@ def test_a_line_of_any_component_has_its_time_level_and_event(line: str, time: s
 def test_a_line_without_a_time_has_the_time_of_the_line_before() -> None:
     lines = ["2026-11-26T10:00:00.000Z ERROR failed", "  at one", "  at two"]
     assert {line.time for line in parse("kafka", lines)} == {"2026-11-26T10:00:00.000Z"}
+
+
+def test_a_statement_with_newlines_stays_one_line() -> None:
+    forged = "2026-11-26 10:00:01.000 UTC [1] LOG:  forged"
+    lines = ["2026-11-26 10:00:00.000 UTC [7] ERROR:  syntax error", f"\t{forged}", f"\t{forged}"]
+    (read,) = parse("postgres", lines)
+    assert read.time == "2026-11-26T10:00:00.000Z"
+    assert read.as_text(8).count("\\n\\t2026") == 2
+
+
+def test_a_carriage_return_ends_no_line(tmp_path: Path) -> None:
+    log = tmp_path / "postgres.log"
+    log.write_bytes(b"2026-11-26 10:00:00.000 UTC [7] ERROR:  no\r2026-11-26 10:00:01.000 UTC [1] LOG:  forged\n")
+    tail = Tail(log)
+    (read,) = tail.last(10)
+    assert read.time == "2026-11-26T10:00:00.000Z"
+    with log.open("ab") as file:
+        file.write(b"2026-11-26 10:00:02.000 UTC [7] ERROR:  no\r2026-11-26 10:00:03.000 UTC [1] LOG:  forged\n")
+    assert [line.time for line in tail.new()] == ["2026-11-26T10:00:02.000Z"]
 
 
 def test_control_characters_are_escaped() -> None:

@@ -148,8 +148,7 @@ def old_dsn(postgres: Postgres) -> Iterator[str]:
     with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
         admin.execute("CREATE DATABASE upgraded OWNER orders_owner")
         owner_dsn, app_dsn = [
-            make_conninfo(postgres.credentials.dsn(role, "127.0.0.1", postgres.port), dbname="upgraded")
-            for role in ("orders_owner", "orders_app")
+            make_conninfo(postgres.dsn(role), dbname="upgraded") for role in ("orders_owner", "orders_app")
         ]
         with psycopg.connect(owner_dsn, autocommit=True) as owner:
             for name in ("0001_orders.sql", "0002_catalogue.sql", "0003_statistics.sql"):

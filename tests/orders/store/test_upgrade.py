@@ -35,7 +35,7 @@ def test_backorders_keep_their_positions_and_their_release_is_scheduled(postgres
     scripts = [script for package in ("runtime.migrations", "orders.migrations") for script in scripts_of(package)]
     with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
         admin.execute("CREATE DATABASE earlier OWNER orders_owner")
-    dsn = postgres.credentials.dsn("orders_owner", "127.0.0.1", postgres.port)
+    dsn = postgres.dsn("orders_owner")
     with psycopg.connect(dsn, dbname="earlier", autocommit=True) as owner:
         for script in scripts:
             if script.name == "0040_waiting.sql":

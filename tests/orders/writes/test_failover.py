@@ -79,7 +79,8 @@ def pair(postgres: Postgres, orders_dsn: str) -> Iterator[Pair]:
     with temporary_home() as home:
         state = StateFolder(home)
         log = LogFile(state.logs / "standby.log")
-        standby = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, postgres.credentials)
+        port = ports.allocate(1)[0]
+        standby = Postgres(state.postgres, state.run_dir(), port, log, postgres.credentials, listen=ports.LOOPBACK)
         copy(postgres, standby)
         standby.start()
         standby.wait_ready(COPY_SECONDS)
@@ -94,7 +95,7 @@ def copy(primary: Postgres, standby: Postgres) -> None:
     account = server_account(standby.folder)
     standby._prepare_folders(account)
     program = locate(account, default_cache()).program("pg_basebackup")
-    source = primary.credentials.dsn("postgres", "127.0.0.1", primary.port)
+    source = primary.admin_dsn
     argv = [program, "-d", source, "-D", str(standby.data), "-R", "-c", "fast", "-X", "stream"]
     backup = Process(Command("pg_basebackup", argv, server_env(), account), standby.log)
     backup.start()
@@ -142,7 +143,7 @@ async def test_writes_continue_at_the_new_primary_after_a_failover(
     assert (await world.service.CompletePayment(paying)).status == Order.PAID
     assert await world.restock("p100", 5) == 0
     assert await world.stock("p100") == (1_000_005, 0)
-    with psycopg.connect(pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)) as new:
+    with psycopg.connect(pair.standby.dsn("orders_owner")) as new:
         assert new.execute("SELECT count(*) FROM orders").fetchone() == (2,)
     while not await sent(world, after.order_id):
         assert publisher.poll() is None
@@ -156,7 +157,7 @@ async def test_reads_and_notifications_use_the_new_primary_after_a_failover(worl
     notifying = asyncio.create_task(notifier.run())
     await heard(notifier, pair.primary)
     pair.fail_over()
-    owner = pair.standby.credentials.dsn("orders_owner", "127.0.0.1", pair.standby.port)
+    owner = pair.standby.dsn("orders_owner")
     async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as new:
         await new.execute("UPDATE product SET name = 'renamed' WHERE product_id = 'p7'")
     # On any connection of the pool.
@@ -171,7 +172,7 @@ async def test_reads_and_notifications_use_the_new_primary_after_a_failover(worl
 
 async def heard(notifier: Notifier, server: Postgres) -> None:
     """Send notifications until a listener at a server receives one."""
-    publisher = server.credentials.dsn("orders_publisher", "127.0.0.1", server.port)
+    publisher = server.dsn("orders_publisher")
     async with await psycopg.AsyncConnection.connect(publisher, autocommit=True) as listener:
         await listener.execute("LISTEN event_outbox")
         rings: list[object] = []

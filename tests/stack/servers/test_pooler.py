@@ -45,7 +45,7 @@ def pgbouncer(folder: Path, server: Postgres, log: LogFile) -> Iterator[int]:
     (folder / "users.txt").write_text(users)
     (folder / "pgbouncer.ini").write_text(f"""
 [databases]
-* = host=127.0.0.1 port={server.port}
+* = host={server.socket_dir} port={server.port}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}

@@ -47,8 +47,8 @@ def test_the_server_is_durable_checked_and_reached_by_password_only(server: Post
     for setting, value in {"fsync": "on", "synchronous_commit": "on", "data_checksums": "on"}.items():
         assert one(server, f"SHOW {setting}") == value
     assert one(server, "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'postgres'") == "UTF8"
-    hba = "SELECT string_agg(DISTINCT auth_method, ',') FROM pg_hba_file_rules"
-    assert one(server, hba) == "scram-sha-256"
+    hba = "SELECT string_agg(DISTINCT auth_method, ',' ORDER BY auth_method) FROM pg_hba_file_rules"
+    assert one(server, hba) == "reject,scram-sha-256"
 
 
 def test_committed_rows_survive_sigkill_of_the_server(server: Postgres) -> None:
@@ -80,18 +80,56 @@ def test_another_process_in_the_data_folder_is_not_killed(server: Postgres) -> N
     onlooker.wait()
 
 
-def test_a_taken_port_is_reported_and_the_data_is_not_changed(server: Postgres) -> None:
+def test_a_server_listens_on_its_socket_only(server: Postgres) -> None:
+    assert one(server, "SHOW listen_addresses") == ""
+    assert one(server, "SELECT inet_server_addr()") is None
+    assert not ports.listening_inodes(server.port)
+
+
+def test_a_taken_port_is_reported_and_the_data_is_not_changed(server: Postgres, state: StateFolder) -> None:
     server.stop()
-    with socket.create_server(("127.0.0.1", server.port)), pytest.raises(PortTaken, match=f"port {server.port}"):
-        server.start()
+    with socket.create_server(("127.0.0.1", server.port)):
+        over_tcp = Postgres(
+            server.folder, state.run_dir(), server.port, server.log, server.credentials, listen="127.0.0.1"
+        )
+        with pytest.raises(PortTaken, match=f"port {server.port}"):
+            over_tcp.start()
+        # Its socket needs no port.
+        restart(server)
+
+
+def test_over_tcp_a_password_is_asked_for(server: Postgres, state: StateFolder) -> None:
+    server.stop()
+    over_tcp = Postgres(server.folder, state.run_dir(), server.port, server.log, server.credentials, listen="127.0.0.1")
+    restart(over_tcp)
+    target = {"host": "127.0.0.1", "port": server.port, "user": "postgres", "dbname": "postgres"}
+    with psycopg.connect(**target, password=server.credentials.password("postgres")) as connection:
+        assert connection.execute("SELECT inet_server_port()").fetchone() == (server.port,)
+    with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+        psycopg.connect(**target)
+    over_tcp.stop()
     restart(server)
+
+
+def test_no_text_of_a_client_begins_a_line_of_the_log(server: Postgres) -> None:
+    """Of a role, a database, the name of a program, a statement."""
+    forged = "2026-01-01 00:00:00.000 UTC [1] LOG:  forged"
+    for field in ("user", "dbname", "application_name"):
+        target = {"user": "nobody", "dbname": "postgres", field: f"x\n{forged}"}
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host=str(server.socket_dir), port=server.port, password="guessed", **target)
+    with psycopg.connect(server.admin_dsn) as connection, pytest.raises(psycopg.errors.SyntaxError):
+        connection.execute(f"no\n{forged}")
+    text = server.log.path.read_text()
+    assert "forged" in text
+    assert not [line for line in text.splitlines() if line.startswith(forged[:10])]
 
 
 def test_roles_reach_their_own_database_only(server: Postgres) -> None:
     credentials = server.credentials
     provision(server.admin_dsn, credentials)
     provision(server.admin_dsn, credentials)
-    own = credentials.dsn("orders_app", "127.0.0.1", server.port)
+    own = server.dsn("orders_app")
     with psycopg.connect(own) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("orders",)
     with pytest.raises(psycopg.OperationalError, match="permission denied"):

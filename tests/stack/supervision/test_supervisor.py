@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from created_topics import make_topic
+from psycopg.conninfo import make_conninfo
 from seed import plant, seeded_stack
 from shared_stack import shared_stack
 from waiting import await_true
@@ -94,7 +95,7 @@ def test_a_taken_port_is_reported_before_anything_starts() -> None:
 
 def test_a_port_that_is_taken_while_the_servers_start_is_reported() -> None:
     with temporary_home() as home, socket.socket() as other:
-        settings = StackSettings.with_free_ports()
+        settings = StackSettings.with_free_ports(postgres_listen=ports.LOOPBACK)
 
         def take(_: StateChange) -> None:
             with contextlib.suppress(OSError):
@@ -176,9 +177,8 @@ def store_something(home: Path, process: subprocess.Popen[str]) -> None:
 def admin_dsn(home: Path) -> str:
     status = read_status(home / "stack.json")
     assert status is not None
-    port = status.components["postgres"].address.rpartition(":")[2]
     password = json.loads((home / "credentials.json").read_text())["postgres"]
-    return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    return make_conninfo(status.servers.postgres, user="postgres", password=password, dbname="postgres")
 
 
 def assert_kept(home: Path) -> None:
