@@ -68,6 +68,7 @@ COMMANDS = {
     ),
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
+    "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),
     "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),
 }
 

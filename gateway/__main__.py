@@ -22,6 +22,7 @@ from gateway.web import contract_files, pages, reflection
 from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
+from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
@@ -40,7 +41,7 @@ async def run(settings: GatewaySettings) -> None:
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target)
     pipeline = PipelineService(sampler, orders, analytics, log, stop)
-    watching = WatchService(order_topic, totals, settings.gateway_max_watchers, stop)
+    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), settings.gateway_max_watchers, stop)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)

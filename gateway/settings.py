@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
 
 
@@ -19,7 +20,7 @@ def split_targets(value: object) -> object:
     return value
 
 
-class GatewaySettings(KafkaSettings, AuthenticationSettings):
+class GatewaySettings(KafkaSettings, AuthenticationSettings, TokenSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")

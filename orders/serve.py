@@ -32,6 +32,7 @@ from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
 from runtime.backoff import Backoff
 from runtime.exit_codes import ExitCode
+from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
 from runtime.process.background import BackgroundEnded, serve_with_tasks
@@ -89,8 +90,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
         max_waiting = max(1, settings.orders_max_in_flight // ADMITTED_PER_WAITING)
         writes = IdempotentWrites(pool, admission, notifier, releases, max_waiting)
         reads = ReadAdmission(pool, max_waiting)
-        orders = OrderService(reads, products, writer, transitions, admission, writes)
-        inventory = InventoryService(reads, pool, clock, releases, writes)
+        tokens = OpaqueTokens(settings.token_keys)
+        orders = OrderService(reads, products, writer, transitions, admission, writes, tokens)
+        inventory = InventoryService(reads, pool, clock, releases, writes, tokens)
         tasks = {
             "heartbeat": send_heartbeats(stop),
             "writer": writer.run(),

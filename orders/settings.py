@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
@@ -43,7 +44,7 @@ class TopicSettings(KafkaSettings):
         return min_isr
 
 
-class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings):
+class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings):
     """The serving processes; `{index}` in an address is the index of the process."""
 
     orders_listen: Address = Field(

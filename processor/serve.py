@@ -11,6 +11,7 @@ from processor.query.analytics_service import AnalyticsService, Pool
 from processor.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
+from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.postgres import connections
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
@@ -25,6 +26,7 @@ def main() -> int:
     settings = ServeSettings.load()
     logging.configure(SERVICE, settings)
     stop = on_signal()
+    tokens = OpaqueTokens(settings.token_keys)
     dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
         metrics_server = metrics_endpoint.serve(settings.metrics_address)
@@ -32,7 +34,7 @@ def main() -> int:
             server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
-                lambda server: register(server, pool, SyncProcessService(pool, dsn, stop)),
+                lambda server: register(server, pool, tokens, SyncProcessService(pool, dsn, stop)),
                 stop,
                 threads,
             )
@@ -43,8 +45,8 @@ def main() -> int:
     return ExitCode.OK
 
 
-def register(server: grpc.Server, pool: Pool, process: SyncProcessService) -> None:
+def register(server: grpc.Server, pool: Pool, tokens: OpaqueTokens, process: SyncProcessService) -> None:
     """Add the services to a server."""
-    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsService(pool), server)
+    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsService(pool, tokens), server)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedgerService(pool), server)
     process_pb2_grpc.add_ProcessServiceServicer_to_server(process, server)

@@ -25,6 +25,7 @@ dsn services orders_app orders
 dsn services orders_publisher orders
 dsn services analytics_worker analytics
 dsn services analytics_reader analytics
+secret /secrets/tokens/token_keys > /dev/null
 printf 'postgres:5432:*:viewer:%s\n' "$(secret /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 secret /secrets/pgadmin/login > /dev/null
 printf 'micronaut.security.token.jwt.signatures.secret.generator.secret: "%s"\n' "$(secret /secrets/kafka-ui/key)" |

@@ -17,7 +17,7 @@ from ordermesh.internal.v1.revision_pb2 import MetricsRevision
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import requests_to, unavailable
 from gateway.backends.grpc_backend import Backend
-from gateway.watch import revision
+from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import gateway_stopping, revision_gone, source_changed
 from runtime.errors import NoAnswer
 from runtime.kafka import topics
@@ -109,9 +109,15 @@ class MetricsStream:
     """The stream of one client; `revision` is its position."""
 
     def __init__(
-        self, source: TotalsSource, stop: asyncio.Event, interval_seconds: float, heartbeat_seconds: float
+        self,
+        source: TotalsSource,
+        revisions: Revisions[MetricsRevision],
+        stop: asyncio.Event,
+        interval_seconds: float,
+        heartbeat_seconds: float,
     ) -> None:
         self._source = source
+        self._revisions = revisions
         self._stop = stop
         self._interval_seconds = interval_seconds
         self._heartbeat_seconds = heartbeat_seconds
@@ -120,13 +126,13 @@ class MetricsStream:
     @property
     def revision(self) -> str:
         """The positions up to which the totals that were sent include the log."""
-        return revision.encode(self._counted)
+        return self._revisions.encode(self._counted)
 
-    async def messages(self, after_revision: str) -> AsyncGenerator[pb.WatchMetricsResponse]:
+    async def messages(self, after: MetricsRevision | None) -> AsyncGenerator[pb.WatchMetricsResponse]:
         """Yield totals and heartbeats, the first at once, until `stop`. Ends with a ServiceError with the reason."""
-        wanted = not after_revision
-        if after_revision:
-            self._counted = await self._resumed(after_revision)
+        wanted = after is None
+        if after is not None:
+            self._counted = await self._resumed(after)
         asked = sent = float("-inf")
         while True:
             now = time.monotonic()
@@ -143,9 +149,8 @@ class MetricsStream:
             if await stops_within(self._stop, self._wait_seconds(asked, sent)):
                 raise gateway_stopping()
 
-    async def _resumed(self, after_revision: str) -> MetricsRevision:
+    async def _resumed(self, after: MetricsRevision) -> MetricsRevision:
         """Return the positions of a revision. Raises FailedPrecondition if the totals do not include them."""
-        after = revision.decode(after_revision, MetricsRevision)
         if why := why_older((await self._source.totals()).counted, after):
             raise revision_gone(why)
         return after

@@ -14,7 +14,6 @@ from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
 from ordermesh.gateway.v1.watch_pb2 import OrderChange, SkippedRecord
 from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 
-from gateway.watch import revision
 from gateway.watch.order_topic import TOPIC, LogBounds
 from gateway.watch.stream_end import revision_gone
 from runtime import timestamps
@@ -54,9 +53,9 @@ class OrderChanges:
         self._sequences: dict[bytes, int] = {}
 
     @property
-    def revision(self) -> str:
+    def revision(self) -> OrdersRevision:
         """The position after all records that were taken."""
-        return revision.encode(OrdersRevision(topic_id=self._topic_id, next_offsets=self._next))
+        return OrdersRevision(topic_id=self._topic_id, next_offsets=self._next)
 
     def belongs_to(self, bounds: LogBounds) -> bool:
         """Return whether the topic was not recreated, and has no additional partitions."""
@@ -135,14 +134,13 @@ def change(event: OrderEvent) -> OrderChange:
     )
 
 
-def start_offsets(after_revision: str, bounds: LogBounds) -> tuple[int, ...]:
+def start_offsets(after: OrdersRevision | None, bounds: LogBounds) -> tuple[int, ...]:
     """Return the offsets where a stream starts: after a revision, or at the end of the log.
 
-    Raises InvalidRequest for an invalid revision, FailedPrecondition when events after it are not in the log.
+    Raises FailedPrecondition when events after the revision are not in the log.
     """
-    if not after_revision:
+    if after is None:
         return bounds.ends
-    after = revision.decode(after_revision, OrdersRevision)
     if after.topic_id != bounds.topic_id or len(after.next_offsets) > len(bounds.ends):
         raise revision_gone(f"{TOPIC} was recreated since")
     # Partitions that were added since are read from their first event.

@@ -9,10 +9,12 @@ from contextlib import aclosing, contextmanager
 
 from confluent_kafka import KafkaException, Message
 from ordermesh.gateway.v1 import watch_pb2 as pb
+from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 
 from gateway.backends.errors import unavailable
 from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_offsets
 from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderTopic, OrderTopicReader
+from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
 from runtime.kafka.unreadable_batches import is_unreadable
 
@@ -26,8 +28,16 @@ MAX_LAG_EVENTS = 50_000
 class OrdersStream:
     """The stream of one client; `revision` is its position."""
 
-    def __init__(self, log: OrderTopic, stop: asyncio.Event, customer_id: str, heartbeat_seconds: float) -> None:
+    def __init__(
+        self,
+        log: OrderTopic,
+        revisions: Revisions[OrdersRevision],
+        stop: asyncio.Event,
+        customer_id: str,
+        heartbeat_seconds: float,
+    ) -> None:
         self._log = log
+        self._revisions = revisions
         self._stop = stop
         self._customer_id = customer_id
         self._heartbeat_seconds = heartbeat_seconds
@@ -37,13 +47,13 @@ class OrdersStream:
     @property
     def revision(self) -> str:
         """The position of the stream."""
-        return self._changes.revision
+        return self._revisions.encode(self._changes.revision)
 
-    async def messages(self, after_revision: str) -> AsyncGenerator[pb.WatchOrdersResponse]:
+    async def messages(self, after: OrdersRevision | None) -> AsyncGenerator[pb.WatchOrdersResponse]:
         """Yield changes and heartbeats, the first at once, until `stop`. Ends with a ServiceError with the reason."""
         with kafka_errors():
             bounds = await self._log.bounds()
-        offsets = start_offsets(after_revision, bounds)
+        offsets = start_offsets(after, bounds)
         self._changes = OrderChanges(bounds.topic_id, offsets, self._customer_id)
         self._check_lag(bounds)
         reader = self._log.reader(look_back_offsets(offsets, bounds))

@@ -1,54 +1,40 @@
-"""Revisions of watch streams: the position of a stream as base64url of a private message."""
+"""Revisions of watch streams: the position of a stream as a signed token."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ordermesh.gateway.v1.watch_pb2 import WatchOrdersRequest
-from ordermesh.internal.v1.revision_pb2 import (
-    STREAM_METRICS,
-    STREAM_ORDERS,
-    STREAM_UNSPECIFIED,
-    MetricsRevision,
-    OrdersRevision,
-)
+from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc import field_rules, opaque_token
+from runtime.grpc import field_rules
+from runtime.grpc.opaque_token import OpaqueTokens
 
 Revision = TypeVar("Revision", OrdersRevision, MetricsRevision)
 
-VERSION = 1
-STREAMS = {OrdersRevision: STREAM_ORDERS, MetricsRevision: STREAM_METRICS}
-TOPIC_ID_BYTES = 16
+VERSION = 2
 # Enough for about 1,000 partitions.
 MAX_CHARACTERS = field_rules.rules(WatchOrdersRequest, "after_revision").text.max_length
+FORGED = "is not a revision of this stream, or it is from before an upgrade; watch again without it"
 
 
-def encode(revision: OrdersRevision | MetricsRevision) -> str:
-    """Return the text of a revision; sets its version and stream."""
-    revision.version = VERSION
-    revision.stream = STREAMS[type(revision)]
-    return opaque_token.to_text(revision)
+class Revisions(Generic[Revision]):
+    """The revisions of one method."""
 
+    def __init__(self, tokens: OpaqueTokens, method: str, kind: type[Revision]) -> None:
+        self._tokens = tokens
+        self._method = method
+        self._kind: type[Revision] = kind
 
-def decode(text: str, kind: type[Revision]) -> Revision:
-    """Parse the text of a revision. Raises InvalidRequest if it is invalid or of another stream."""
-    revision = opaque_token.from_text(text, kind, MAX_CHARACTERS)
-    if revision is None or not belongs(revision):
-        violation = Violation("after_revision", "is not a revision of this stream; use one of its messages unchanged")
-        raise InvalidRequest([violation])
-    return revision
+    def encode(self, revision: Revision) -> str:
+        """Return the text of a revision; sets its version."""
+        revision.version = VERSION
+        return self._tokens.to_text(self._method, revision)
 
-
-def belongs(revision: OrdersRevision | MetricsRevision) -> bool:
-    """Return whether a revision is of this kind of stream; those of earlier versions do not name their stream."""
-    if isinstance(revision, OrdersRevision):
-        ids, offsets = [revision.topic_id], [*revision.next_offsets]
-        formed = bool(offsets)
-    else:
-        ids = [name for name in (revision.order_topic_id, revision.stock_topic_id) if name]
-        offsets = [*revision.order_offsets, *revision.stock_offsets]
-        formed = True
-    formed = formed and all(len(name) == TOPIC_ID_BYTES for name in ids) and all(at >= 0 for at in offsets)
-    return formed and revision.version == VERSION and revision.stream in (STREAMS[type(revision)], STREAM_UNSPECIFIED)
+    def decode(self, text: str, field: str) -> Revision:
+        """Parse the text of a revision. Raises InvalidRequest that names the field if it is invalid."""
+        revision: Revision | None = self._tokens.from_text(text, self._method, self._kind, MAX_CHARACTERS)
+        if revision is None or revision.version != VERSION:
+            raise InvalidRequest([Violation(field, FORGED)])
+        return revision

@@ -10,15 +10,19 @@ from typing import Any
 
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
+from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
 from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
+from gateway.watch.revision import Revision, Revisions
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
 from runtime.grpc import field_rules
+from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.telemetry import metrics
 
+SERVICE = pb.DESCRIPTOR.services_by_name["WatchService"].full_name
 ORDERS_HEARTBEAT_MS = field_rules.number(pb.WatchOrdersRequest, "heartbeat_ms")
 METRICS_HEARTBEAT_MS = field_rules.number(pb.WatchMetricsRequest, "heartbeat_ms")
 METRICS_INTERVAL_MS = field_rules.number(pb.WatchMetricsRequest, "interval_ms")
@@ -28,9 +32,13 @@ LAST_EVENT_ID = "last-event-id"
 class WatchService(watch_pb2_grpc.WatchServiceServicer):
     """Opens a stream for each request."""
 
-    def __init__(self, log: OrderTopic, totals: TotalsSource, max_watchers: int, stop: asyncio.Event) -> None:
+    def __init__(
+        self, log: OrderTopic, totals: TotalsSource, tokens: OpaqueTokens, max_watchers: int, stop: asyncio.Event
+    ) -> None:
         self._log = log
         self._totals = totals
+        self._orders_revisions = Revisions(tokens, f"{SERVICE}/WatchOrders", OrdersRevision)
+        self._metrics_revisions = Revisions(tokens, f"{SERVICE}/WatchMetrics", MetricsRevision)
         self._max_watchers = max_watchers
         self._stop = stop
         self._watchers = 0
@@ -38,9 +46,9 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client disconnects or the gateway drains."""
         heartbeat_ms = ORDERS_HEARTBEAT_MS.value(request.heartbeat_ms)
-        stream = OrdersStream(self._log, self._stop, request.customer_id, heartbeat_ms / 1000)
+        stream = OrdersStream(self._log, self._orders_revisions, self._stop, request.customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders"):
-            messages = stream.messages(after_revision(request, context))
+            messages = stream.messages(after_revision(request, context, self._orders_revisions))
             end_message = partial(orders_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:
@@ -52,9 +60,11 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         """Stream the totals as they change until the client disconnects or the gateway drains."""
         interval_ms = METRICS_INTERVAL_MS.value(request.interval_ms)
         heartbeat_ms = METRICS_HEARTBEAT_MS.value(request.heartbeat_ms)
-        stream = MetricsStream(self._totals, self._stop, interval_ms / 1000, heartbeat_ms / 1000)
+        stream = MetricsStream(
+            self._totals, self._metrics_revisions, self._stop, interval_ms / 1000, heartbeat_ms / 1000
+        )
         with self._admitted("WatchMetrics"):
-            messages = stream.messages(after_revision(request, context))
+            messages = stream.messages(after_revision(request, context, self._metrics_revisions))
             end_message = partial(metrics_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:
@@ -74,10 +84,14 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
             metrics.WATCH_STREAMS.labels(method).dec()
 
 
-def after_revision(request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any) -> str:
+def after_revision(
+    request: pb.WatchOrdersRequest | pb.WatchMetricsRequest, context: Any, revisions: Revisions[Revision]
+) -> Revision | None:
     """Return the revision to resume from: EventSource clients send it in a header when they reconnect."""
     metadata = dict(context.invocation_metadata() or ())
-    return metadata.get(LAST_EVENT_ID) or request.after_revision
+    if header := metadata.get(LAST_EVENT_ID):
+        return revisions.decode(header, LAST_EVENT_ID)
+    return revisions.decode(request.after_revision, "after_revision") if request.after_revision else None
 
 
 def orders_ended(stream: OrdersStream, ended: pb.Ended) -> pb.WatchOrdersResponse:

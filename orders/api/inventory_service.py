@@ -23,10 +23,12 @@ from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
 from runtime.errors import FailedPrecondition
-from runtime.grpc import page_token
+from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.grpc.page_token import PageTokens
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 
+LIST_PRODUCTS = "ordermesh.orders.v1.InventoryService/ListProducts"
 # JSON may take six times as much: escapes in names.
 MAX_PAGE_BYTES = 256 * 1024
 
@@ -43,27 +45,28 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         clock: DatabaseClock,
         releases: BackorderReleases,
         writes: IdempotentWrites,
+        tokens: OpaqueTokens,
     ) -> None:
         self._reads = reads
         self._pool = pool
         self._clock = clock
         self._releases = releases
         self._writes = writes
+        self._page_tokens = PageTokens(tokens, LIST_PRODUCTS)
 
     async def ListProducts(
         self, request: inventory_pb2.ListProductsRequest, context: Context
     ) -> inventory_pb2.ListProductsResponse:
         """Return a page of products, by product id."""
         size = validation.PRODUCTS_PAGE_SIZE.value(request.page_size)
-        filters = page_token.filters_hash(request)
-        after = page_token.decode(request.page_token, filters).key if request.page_token else ""
+        after = self._page_tokens.decode(request.page_token, request).key if request.page_token else ""
         async with self._reads.connection(size, context) as connection:
             found = await list_products(connection, after, size + 1)
         page = within_max_bytes([product_message(row) for row in found[:size]])
-        token = PageToken(key=page[-1].product_id, filters_hash=filters) if len(found) > len(page) else None
-        return inventory_pb2.ListProductsResponse(
-            products=page, next_page_token=page_token.encode(token) if token else ""
-        )
+        response = inventory_pb2.ListProductsResponse(products=page)
+        if len(found) > len(page):
+            response.next_page_token = self._page_tokens.encode(PageToken(key=page[-1].product_id), request)
+        return response
 
     async def GetProduct(self, request: inventory_pb2.GetProductRequest, context: Context) -> inventory_pb2.Product:
         """Return one product."""

@@ -19,7 +19,7 @@ from orders.domain import ids
 from orders.store.order_rows import OrderSummaryRow, stored_order
 from orders.store.queries import QUERIES
 from runtime.batched import batched
-from runtime.grpc import page_token
+from runtime.grpc.page_token import PageTokens
 from runtime.postgres import arrays
 from runtime.postgres.connection_types import AsyncConnection
 
@@ -39,11 +39,12 @@ class Page:
     next_page_token: str
 
 
-async def page(connection: AsyncConnection, request: ListOrdersRequest, size: int, *, count_lines: bool) -> Page:
+async def page(
+    connection: AsyncConnection, request: ListOrdersRequest, size: int, tokens: PageTokens, *, count_lines: bool
+) -> Page:
     """Return the page of a request; with `count_lines` it has at most MAX_PAGE_LINES lines. Raises InvalidRequest."""
-    filters = page_token.filters_hash(request)
     query, parameters = page_query(request)
-    parameters |= {"before": upper_bound(request, filters), "count_lines": count_lines}
+    parameters |= {"before": upper_bound(request, tokens), "count_lines": count_lines}
     found: list[OrderSummaryRow] = []
     full = False
     while not full:
@@ -53,7 +54,7 @@ async def page(connection: AsyncConnection, request: ListOrdersRequest, size: in
         full = len(rows) < limit or len(found) > size or sum(order.line_count for order in found) > MAX_PAGE_LINES
         parameters["before"] = found[-1].order_id if found else ""
     fitting = found[: min(size, count_fitting(found))]
-    return Page(fitting, next_token(fitting[-1], filters) if len(fitting) < len(found) else "")
+    return Page(fitting, tokens.encode(position(fitting[-1]), request) if len(fitting) < len(found) else "")
 
 
 def count_fitting(found: Sequence[OrderSummaryRow]) -> int:
@@ -88,20 +89,16 @@ async def order_messages(connection: AsyncConnection, summaries: Sequence[OrderS
     return made
 
 
-def upper_bound(request: ListOrdersRequest, filters: bytes) -> str:
+def upper_bound(request: ListOrdersRequest, tokens: PageTokens) -> str:
     """Return the id that all orders of the page are below. Raises InvalidRequest for a wrong token."""
     if request.page_token:
-        token = page_token.decode(request.page_token, filters)
-        if len(token.order_id) != 16:
-            raise page_token.invalid("is not a token of this service")
-        return str(uuid.UUID(bytes=token.order_id))
+        return str(uuid.UUID(bytes=tokens.decode(request.page_token, request).order_id))
     return ids.lowest(microseconds(request.end_time)) if request.HasField("end_time") else ids.LAST
 
 
-def next_token(last: OrderSummaryRow, filters: bytes) -> str:
-    """Return the token of the page that begins after an order."""
-    order_id = uuid.UUID(last.order_id).bytes
-    return page_token.encode(PageToken(created_at_us=last.created_at_us, order_id=order_id, filters_hash=filters))
+def position(last: OrderSummaryRow) -> PageToken:
+    """Return the content of the token of the page that begins after an order."""
+    return PageToken(created_at_us=last.created_at_us, order_id=uuid.UUID(last.order_id).bytes)
 
 
 def microseconds(time: Timestamp) -> int:

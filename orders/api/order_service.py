@@ -22,12 +22,15 @@ from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import InvalidRequest, ServiceError, Violation
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
+from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.grpc.page_token import PageTokens
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
 
 Context = grpc.aio.ServicerContext[Any, Any]
 P = ParamSpec("P")
+SERVICE = "ordermesh.orders.v1.OrderService"
 
 
 class OrderService(orders_pb2_grpc.OrderServiceServicer):
@@ -41,6 +44,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         transitions: StatusTransitions,
         admission: Admission,
         writes: IdempotentWrites,
+        tokens: OpaqueTokens,
     ) -> None:
         self._reads = reads
         self._products = products
@@ -48,6 +52,8 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         self._transitions = transitions
         self._admission = admission
         self._writes = writes
+        self._stream_tokens = PageTokens(tokens, f"{SERVICE}/StreamOrders")
+        self._list_tokens = PageTokens(tokens, f"{SERVICE}/ListOrders")
 
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Context) -> orders_pb2.Order:
         """Store an order and return it once it is durable."""
@@ -106,7 +112,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         """Stream a page of summaries; the header "link" has the URL of the next page."""
         size = validation.list_orders(request)
         async with self._reads.connection(size, context) as connection:
-            page = await order_pages.page(connection, request, size, count_lines=False)
+            page = await order_pages.page(connection, request, size, self._stream_tokens, count_lines=False)
         if page.next_page_token:
             await context.send_initial_metadata((("link", order_pages.next_link(request, page.next_page_token)),))
         for order in page.orders:
@@ -118,7 +124,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         """Return a page of orders, newest first."""
         size = validation.list_orders(request)
         async with self._reads.connection(size, context) as connection:
-            page = await order_pages.page(connection, request, size, count_lines=True)
+            page = await order_pages.page(connection, request, size, self._list_tokens, count_lines=True)
             orders = await order_pages.order_messages(connection, page.orders)
         return orders_pb2.ListOrdersResponse(orders=orders, next_page_token=page.next_page_token)
 

@@ -27,13 +27,15 @@ from psycopg_pool import ConnectionPool
 
 from processor.counting import deltas
 from processor.query import validation
-from runtime.grpc import page_token
+from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.grpc.page_token import PageTokens
 from runtime.money import major
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 from runtime.status_names import STATUS_NAMES
 from runtime.timestamps import MINUTE_FORMAT
 
+LIST_METRICS = "ordermesh.analytics.v1.AnalyticsService/ListMetrics"
 SQL = Queries("processor.query", "analytics.sql")
 
 Pool = ConnectionPool[Connection]
@@ -43,19 +45,19 @@ Row = tuple[Any, ...]
 class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
     """Reads the metrics; every response comes from one statement, hence from one snapshot."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, tokens: OpaqueTokens) -> None:
         self._pool = pool
+        self._page_tokens = PageTokens(tokens, LIST_METRICS)
 
     def ListMetrics(self, request: ListMetricsRequest, context: grpc.ServicerContext) -> ListMetricsResponse:
         """Return a page of metrics."""
-        page = validation.metrics_page(request)
+        page = validation.metrics_page(request, self._page_tokens)
         rows = self._rows(SQL.list_metrics, {**page._asdict(), "limit": page.size + 1})
         response = ListMetricsResponse(metrics=[metric(row) for row in rows[: page.size]])
         if len(rows) > page.size:
             name, dimension = rows[page.size - 1][:2]
             key = name + validation.KEY_SEPARATOR + dimension
-            token = PageToken(key=key, filters_hash=page_token.filters_hash(request))
-            response.next_page_token = page_token.encode(token)
+            response.next_page_token = self._page_tokens.encode(PageToken(key=key), request)
         return response
 
     def GetSalesSummary(self, request: GetSalesSummaryRequest, context: grpc.ServicerContext) -> SalesSummary:

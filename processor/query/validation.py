@@ -13,7 +13,8 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from processor.counting.deltas import NAMES
 from runtime import timestamps
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc import field_rules, page_token
+from runtime.grpc import field_rules
+from runtime.grpc.page_token import PageTokens
 
 PAGE_SIZE = field_rules.number(ListMetricsRequest, "page_size")
 PRODUCTS_LIMIT = field_rules.number(TopProductsRequest, "limit")
@@ -41,7 +42,7 @@ class Minutes(NamedTuple):
     limit: datetime
 
 
-def metrics_page(request: ListMetricsRequest) -> MetricsPage:
+def metrics_page(request: ListMetricsRequest, tokens: PageTokens) -> MetricsPage:
     """Return the requested page. Raises InvalidRequest."""
     violations: list[Violation] = []
     if request.metric_name and request.metric_name not in NAMES:
@@ -51,7 +52,7 @@ def metrics_page(request: ListMetricsRequest) -> MetricsPage:
     after_name = after_dimension = ""
     if request.page_token:
         try:
-            token = page_token.decode(request.page_token, page_token.filters_hash(request))
+            token = tokens.decode(request.page_token, request)
             after_name, _, after_dimension = token.key.partition(KEY_SEPARATOR)
         except InvalidRequest as error:
             reason = reason if violations else error.reason

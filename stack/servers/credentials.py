@@ -18,7 +18,10 @@ APPS = {"orders": ("orders_app", "orders_publisher"), "analytics": ("analytics_w
 # Reads everything in both databases and writes nothing: for `ordermesh psql`.
 VIEWER = "viewer"
 DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[database], *APPS[database])}
+# The keys that sign tokens, the newest first, separated by commas.
+TOKEN_KEYS = "token-keys"  # noqa: S105  # the name of an entry
 PASSWORD_BYTES = 24
+KEPT_TOKEN_KEYS = 2
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,22 @@ def load_or_create(path: Path) -> Credentials:
     """Read the passwords, and generate the missing ones."""
     known = read(path) if path.exists() else {}
     missing = {
-        role: secrets.token_urlsafe(PASSWORD_BYTES) for role in (SUPERUSER, *DATABASE_OF, VIEWER) if role not in known
+        role: secrets.token_urlsafe(PASSWORD_BYTES)
+        for role in (SUPERUSER, *DATABASE_OF, VIEWER, TOKEN_KEYS)
+        if role not in known
     }
     if missing:
         known |= missing
         write_private(path, json.dumps(known, indent=2) + "\n")
     return Credentials(known)
+
+
+def rotate_token_keys(path: Path) -> None:
+    """Put a new key before the one that signs tokens, and forget the keys before that. Raises SettingInvalid."""
+    known = dict(load_or_create(path).passwords)
+    kept = known[TOKEN_KEYS].split(",")[: KEPT_TOKEN_KEYS - 1]
+    known[TOKEN_KEYS] = ",".join([secrets.token_urlsafe(PASSWORD_BYTES), *kept])
+    write_private(path, json.dumps(known, indent=2) + "\n")
 
 
 def read(path: Path) -> dict[str, str]:

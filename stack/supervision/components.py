@@ -8,6 +8,7 @@ from functools import partial
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import Step
 from stack.servers.brokers import brokers, replication_settings
+from stack.servers.credentials import TOKEN_KEYS
 from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.supervision.component import Component, service, task
@@ -80,6 +81,7 @@ def orders(context: StackContext) -> Component:
         "ORDERS_LISTEN": f"unix:{context.socket('orders-{index}')}",
         "ORDERS_LANE_LISTEN": f"unix:{context.socket('lane-{index}')}" if settings.orders_lane else "",
         "ORDERS_PROCESSES": str(settings.orders_processes),
+        "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
     }
     depends_on = ("migrate-orders",)
@@ -107,6 +109,7 @@ def analytics(context: StackContext) -> Component:
     env = {
         "ANALYTICS_DSN": context.dsn("analytics_reader"),
         "ANALYTICS_LISTEN": f"unix:{path}",
+        "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
     }
     depends_on = ("migrate-processor",)
@@ -132,6 +135,7 @@ def gateway(context: StackContext) -> Component:
     path = context.socket("gateway")
     env = {
         "GATEWAY_LISTEN": f"unix:{path}",
+        "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
         "GATEWAY_HTTP_LISTEN": f"unix:{context.socket('gateway-http')}",
         "ORDERS_TARGETS": ",".join(f"unix:{orders_path}" for orders_path in context.orders_sockets),
         "ANALYTICS_TARGET": f"unix:{context.socket('analytics')}",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -109,12 +110,12 @@ def test_every_password_reaches_its_container_as_a_file_that_is_made_at_the_firs
     for service in SERVICES.values():
         volumes = dict(volume.split(":")[:2] for volume in service.get("volumes", ()))
         for setting, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|_DSN|PGPASS", setting):
+            if re.search("PASSWORD|_DSN|PGPASS|_KEYS", setting):
                 assert setting.endswith("_FILE"), setting
-                (source,) = (source for source, inside in volumes.items() if inside == "/secrets")
+                (source,) = (source for source, inside in volumes.items() if inside == os.fspath(Path(value).parent))
                 assert (secrets / source.removeprefix("secrets-") / Path(value).name).read_text()
                 read += 1
-    assert read == 9
+    assert read == 12
 
 
 def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
@@ -122,9 +123,11 @@ def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
     make(secrets)
     assert {path: path.read_text() for path in secrets.glob("*/*")} == before
     passwords = [
-        text for path, text in before.items() if path.parent.name == "postgres" or path.name in {"login", "key"}
+        text
+        for path, text in before.items()
+        if path.parent.name == "postgres" or path.name in {"login", "key", "token_keys"}
     ]
-    assert len(set(passwords)) == len(passwords) == 10
+    assert len(set(passwords)) == len(passwords) == 11
     assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
 
 

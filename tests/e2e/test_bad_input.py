@@ -78,7 +78,7 @@ QUERIES: list[tuple[str, str]] = [
     ("/orders?pageSize=-1", "pageSize: must be 1 to 1000"),
     ("/orders?pageSize=1001", "pageSize: must be 1 to 1000"),
     ("/orders?pageSize=many", "pageSize: invalid value"),
-    ("/orders?pageToken=no-token", "pageToken: is not a token of this service"),
+    ("/orders?pageToken=no-token", "pageToken: is not a token of this method"),
     ("/v1/orders?customerId=%ff", "strings in UTF-8"),
     ("/v1/analytics/metrics?metricName=%ff", "strings in UTF-8"),
     ("/v1/products/%ff", ""),

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from signed_tokens import TOKEN_KEYS
 
 DSN = "postgresql://nobody:secret-word@127.0.0.1:1/none"
-GOOD = {"ORDERMESH_ORDERS_DSN": DSN, "ORDERMESH_ANALYTICS_DSN": DSN}
+GOOD = {"ORDERMESH_ORDERS_DSN": DSN, "ORDERMESH_ANALYTICS_DSN": DSN, "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS}
 CASES = [
     ("orders serve", "ORDERMESH_ORDERS_PROCESSES", "many"),
     ("orders serve", "ORDERMESH_ORDERS_PROCESSES", "0"),
@@ -21,6 +22,8 @@ CASES = [
     ("orders migrate", "ORDERMESH_ORDERS_DSN", None),
     ("processor work", "ORDERMESH_PROCESSOR_WORKERS", "65"),
     ("processor serve", "ORDERMESH_ANALYTICS_THREADS", "none"),
+    ("orders serve", "ORDERMESH_TOKEN_KEYS", "secret-word"),
+    ("gateway", "ORDERMESH_TOKEN_KEYS", None),
     ("processor migrate", "ORDERMESH_ANALYTICS_DSN", None),
     ("gateway", "ORDERMESH_LOG_FORMAT", "xml"),
     ("gateway", "ORDERMESH_ORDERS_TARGETS", ","),

@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from ledger_servers import serving_a_world, short_folder
 from ordermesh.gateway.v1 import pipeline_pb2 as pb
 from ordermesh.gateway.v1 import pipeline_pb2_grpc
+from signed_tokens import TOKEN_KEYS
 from waiting import until_true
 
 from gateway.web import contract_files
@@ -70,6 +71,7 @@ def settings(folder: Path, metrics_port: int, kafka_port: int) -> dict[str, str]
         "ORDERMESH_ANALYTICS_TARGET": f"unix:{folder}/analytics.sock",
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
         "ORDERMESH_KAFKA_BOOTSTRAP": f"127.0.0.1:{kafka_port}",
+        "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
     }
 
 

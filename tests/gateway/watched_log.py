@@ -19,6 +19,7 @@ from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 from ordermesh.orders.v1.orders_pb2 import Order
 from seed import seeded_home
+from signed_tokens import TOKEN_KEYS
 
 from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
@@ -109,6 +110,7 @@ async def watching_gateway(settings: KafkaSettings, folder: Path, name: str = "g
         "ORDERMESH_ANALYTICS_TARGET": f"unix:{folder}/analytics.sock",
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
         "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
     }
     log = folder / f"{name}.log"
     process = start(environment, log)

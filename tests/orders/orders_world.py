@@ -16,6 +16,7 @@ from ordermesh.events.v1.events_pb2 import EventType, OrderEvent
 from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
+from signed_tokens import tokens
 
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
@@ -90,11 +91,11 @@ async def open_world(dsn: str, socket: Path, max_in_flight: int = 5000, pool_siz
         await writer.connect()
         admission, reads = Admission(max_in_flight), ReadAdmission(pool, max(1, max_in_flight // 2))
         writes = IdempotentWrites(pool, admission, notifier, releases, max(1, max_in_flight // 2))
-        orders = OrderService(reads, products, writer, transitions, admission, writes)
+        orders = OrderService(reads, products, writer, transitions, admission, writes, tokens())
         server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
-            InventoryService(reads, pool, clock, releases, writes), server
+            InventoryService(reads, pool, clock, releases, writes, tokens()), server
         )
         ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedgerService(pool), server)
         server.add_insecure_port(f"unix:{socket}")

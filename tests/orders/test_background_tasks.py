@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ordermesh.orders.v1 import orders_pb2_grpc
 from orders_world import World, order, refusal
 from psycopg_pool import AsyncConnectionPool
+from signed_tokens import TOKEN_KEYS
 from structlog.testing import capture_logs
 from waiting import until_true
 
@@ -56,6 +57,7 @@ def begin(dsn: str, folder: Path, argv: list[str]) -> subprocess.Popen[bytes]:
     folder.mkdir()
     env = os.environ | {
         "ORDERMESH_ORDERS_DSN": dsn,
+        "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
         "ORDERMESH_ORDERS_LISTEN": f"unix:{folder}/orders-{{index}}.sock",
     }
     with (folder / "log").open("wb") as log:

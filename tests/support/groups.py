@@ -4,6 +4,7 @@
 GROUPS = {
     "tests/e2e/": "platform",
     "tests/qualify/": "platform",
+    "tests/security/": "platform",
     "tests/stack/supervision/test_supervisor.py": "faults",
     "tests/faults/": "faults",
     "tests/envoy/": "envoy",
@@ -51,6 +52,7 @@ WITH_SERVERS = (
     "tests/gateway/watch/test_metrics_stream.py",
     "tests/gateway/watch/test_orders_stream.py",
     "tests/qualify/",
+    "tests/security/",
     "tests/runtime/postgres/test_connecting.py",
     "tests/runtime/process/test_child_processes.py",
     "tests/soak/",

@@ -8,6 +8,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.gateway.v1.watch_pb2 import SkippedRecord
+from ordermesh.internal.v1.revision_pb2 import OrdersRevision
+from signed_tokens import tokens
 from watched_log import event, new_order
 
 from gateway.watch import orders_stream
@@ -20,11 +22,13 @@ from gateway.watch.order_changes import (
 )
 from gateway.watch.order_topic import LogBounds
 from gateway.watch.orders_stream import MAX_LAG_EVENTS, OrdersStream
+from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import TooSlow
 from orders.domain.ids import uuid7
 from runtime.errors import FailedPrecondition
 
 TOPIC_ID = b"0123456789abcdef"
+REVISIONS = Revisions(tokens(), "WatchOrders", OrdersRevision)
 
 
 class Record:
@@ -49,7 +53,7 @@ def bounds(begins: Sequence[int], ends: Sequence[int]) -> LogBounds:
 
 
 def test_a_stream_begins_now_or_after_its_revision() -> None:
-    assert start_offsets("", bounds([0, 0], [7, 9])) == (7, 9)
+    assert start_offsets(None, bounds([0, 0], [7, 9])) == (7, 9)
     assert start_offsets(OrderChanges(TOPIC_ID, [3, 9]).revision, bounds([3, 0], [7, 9])) == (3, 9)
 
 
@@ -142,8 +146,8 @@ class GrowingLog:
 async def test_a_stream_that_caught_up_once_and_falls_far_behind_ends(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     log = GrowingLog([10, 10 + MAX_LAG_EVENTS, 11 + MAX_LAG_EVENTS])
-    stream = OrdersStream(log, asyncio.Event(), "", 5)
-    messages = stream.messages("")
+    stream = OrdersStream(log, REVISIONS, asyncio.Event(), "", 5)
+    messages = stream.messages(None)
     assert (await anext(messages)).HasField("heartbeat")
     with pytest.raises(TooSlow, match="server overloaded") as caught:
         await anext(messages)
@@ -153,7 +157,7 @@ async def test_a_stream_that_caught_up_once_and_falls_far_behind_ends(monkeypatc
 async def test_a_stream_that_starts_far_behind_may_catch_up(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     far = 5 * MAX_LAG_EVENTS
-    stream = OrdersStream(GrowingLog([far]), asyncio.Event(), "", 0.01)
+    stream = OrdersStream(GrowingLog([far]), REVISIONS, asyncio.Event(), "", 0.01)
     messages = stream.messages(OrderChanges(TOPIC_ID, [0]).revision)
     assert (await anext(messages)).HasField("heartbeat")
     assert (await anext(messages)).HasField("heartbeat")

@@ -16,6 +16,7 @@ from ordermesh.events.v1.events_pb2 import ORDER_CREATED, PAYMENT_COMPLETED
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.internal.v1.revision_pb2 import OrdersRevision
 from ordermesh.orders.v1.orders_pb2 import Order
+from signed_tokens import tokens
 from watched_log import (
     MAX_WATCHERS,
     PARTITIONS,
@@ -29,10 +30,12 @@ from watched_log import (
     watching_gateway,
 )
 
-from gateway.watch import revision as revisions
 from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
+from gateway.watch.revision import Revisions
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
+
+REVISIONS = Revisions(tokens(), "ordermesh.gateway.v1.WatchService/WatchOrders", OrdersRevision)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +176,7 @@ async def test_the_revision_advances_past_offsets_without_an_event(
 
 def position(revision: str) -> int:
     """Return how many offsets a revision has passed."""
-    return sum(revisions.decode(revision, OrdersRevision).next_offsets)
+    return sum(REVISIONS.decode(revision, "after_revision").next_offsets)
 
 
 async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(

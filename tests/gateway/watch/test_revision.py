@@ -1,44 +1,47 @@
-"""A revision names its stream."""
+"""A revision belongs to its stream and is refused by the name of the field that it came in."""
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
+from signed_tokens import tokens
 
-from gateway.watch import revision
+from gateway.watch.revision import Revisions
 from runtime.errors import InvalidRequest
-from runtime.grpc import opaque_token
 
 TOPIC_ID = b"0123456789abcdef"
 ORDERS = OrdersRevision(topic_id=TOPIC_ID, next_offsets=[3, 0, 300])
 METRICS = MetricsRevision(order_offsets=[3, 300], stock_offsets=[1], order_topic_id=TOPIC_ID, stock_topic_id=TOPIC_ID)
-KINDS = [OrdersRevision, MetricsRevision]
+OF_ORDERS = Revisions(tokens(), "WatchOrders", OrdersRevision)
+OF_METRICS = Revisions(tokens(), "WatchMetrics", MetricsRevision)
 
 
-def assert_none_of(kind: type[OrdersRevision | MetricsRevision], text: str) -> None:
-    with pytest.raises(InvalidRequest, match="after_revision: is not a revision of this stream"):
-        revision.decode(text, kind)
+def assert_refused(revisions: Revisions, text: str) -> None:
+    for field in ("after_revision", "last-event-id"):
+        with pytest.raises(InvalidRequest, match=f"{field}: is not a revision of this stream.*watch again without it"):
+            revisions.decode(text, field)
 
 
-@pytest.mark.parametrize("made", [ORDERS, METRICS, MetricsRevision(), MetricsRevision(order_offsets=[1] * 16)])
-def test_a_revision_is_of_its_stream_and_no_other(made: OrdersRevision | MetricsRevision) -> None:
-    text = revision.encode(made)
-    assert revision.decode(text, type(made)) == made
-    for other in KINDS:
-        if other is not type(made):
-            assert_none_of(other, text)
+def test_a_revision_is_of_its_stream_and_no_other() -> None:
+    orders, metrics = OF_ORDERS.encode(ORDERS), OF_METRICS.encode(METRICS)
+    assert OF_ORDERS.decode(orders, "after_revision") == ORDERS
+    assert OF_METRICS.decode(metrics, "after_revision") == METRICS
+    assert_refused(OF_ORDERS, metrics)
+    assert_refused(OF_METRICS, orders)
+    empty = MetricsRevision()
+    assert OF_METRICS.decode(OF_METRICS.encode(empty), "after_revision") == empty
 
 
-@pytest.mark.parametrize("made", [ORDERS, METRICS])
-def test_a_revision_of_a_version_before_streams_were_named_still_holds(made: OrdersRevision | MetricsRevision) -> None:
-    earlier = type(made)()
-    earlier.CopyFrom(made)
-    earlier.version = revision.VERSION
-    earlier.ClearField("stream")
-    assert revision.decode(opaque_token.to_text(earlier), type(made)) == earlier
+def test_a_revision_of_before_signatures_is_refused_with_what_to_do() -> None:
+    unsigned = base64.urlsafe_b64encode(
+        OrdersRevision(version=1, topic_id=TOPIC_ID, next_offsets=[3]).SerializeToString()
+    )
+    assert_refused(OF_ORDERS, unsigned.rstrip(b"=").decode())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("revisions", [OF_ORDERS, OF_METRICS])
 @pytest.mark.parametrize("text", ["nonsense", "AA", "0", "!", "é", "CAI", "CAEQ", "42", "A" * 20_000])
-def test_an_invalid_revision_always_has_the_same_error(kind: type[OrdersRevision | MetricsRevision], text: str) -> None:
-    assert_none_of(kind, text)
+def test_an_invalid_revision_always_has_the_same_error(revisions: Revisions, text: str) -> None:
+    assert_refused(revisions, text)

@@ -31,6 +31,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
 )
 from processor_servers import Analytics
 from processor_world import created, history, new_id
+from signed_tokens import tokens
 
 from processor.counting import deltas, progress, transaction
 from processor.query.analytics_ledger_service import AnalyticsLedgerService
@@ -70,7 +71,7 @@ def grpc_interceptors() -> list[grpc.ServerInterceptor]:
 
 @pytest.fixture(scope="module")
 def grpc_servicer(pool: Pool) -> AnalyticsService:
-    return AnalyticsService(pool)
+    return AnalyticsService(pool, tokens())
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from signed_tokens import TOKEN_KEYS
 
 from runtime.postgres.connections import connect, migrate
 from stack.errors import ServerFailed
@@ -48,6 +49,7 @@ def tells(arguments: list[str], dsn: str, home: Path) -> str:
         "ORDERMESH_ORDERS_LISTEN": f"unix:{home}/{{index}}.sock",
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{ports.allocate(1)[0]}",
         "ORDERMESH_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
         "COLUMNS": "1000",
     }
     command = [sys.executable, *arguments]

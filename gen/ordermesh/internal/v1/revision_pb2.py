@@ -24,17 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordermesh/internal/v1/revision.proto\x12\x15ordermesh.internal.v1\"x\n\x0eOrdersRevision\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x10\n\x08topic_id\x18\x02 \x01(\x0c\x12\x14\n\x0cnext_offsets\x18\x03 \x03(\x03\x12-\n\x06stream\x18\x0f \x01(\x0e\x32\x1d.ordermesh.internal.v1.Stream\"\xaf\x01\n\x0fMetricsRevision\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x15\n\rorder_offsets\x18\x02 \x03(\x03\x12\x15\n\rstock_offsets\x18\x03 \x03(\x03\x12\x16\n\x0eorder_topic_id\x18\x04 \x01(\x0c\x12\x16\n\x0estock_topic_id\x18\x05 \x01(\x0c\x12-\n\x06stream\x18\x0f \x01(\x0e\x32\x1d.ordermesh.internal.v1.Stream*G\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n\rSTREAM_ORDERS\x10\x01\x12\x12\n\x0eSTREAM_METRICS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ordermesh/internal/v1/revision.proto\x12\x15ordermesh.internal.v1\"W\n\x0eOrdersRevision\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x10\n\x08topic_id\x18\x02 \x01(\x0c\x12\x14\n\x0cnext_offsets\x18\x03 \x03(\x03J\x04\x08\x0f\x10\x10R\x06stream\"\x8e\x01\n\x0fMetricsRevision\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x15\n\rorder_offsets\x18\x02 \x03(\x03\x12\x15\n\rstock_offsets\x18\x03 \x03(\x03\x12\x16\n\x0eorder_topic_id\x18\x04 \x01(\x0c\x12\x16\n\x0estock_topic_id\x18\x05 \x01(\x0cJ\x04\x08\x0f\x10\x10R\x06streamb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ordermesh.internal.v1.revision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAM']._serialized_start=363
-  _globals['_STREAM']._serialized_end=434
   _globals['_ORDERSREVISION']._serialized_start=63
-  _globals['_ORDERSREVISION']._serialized_end=183
-  _globals['_METRICSREVISION']._serialized_start=186
-  _globals['_METRICSREVISION']._serialized_end=361
+  _globals['_ORDERSREVISION']._serialized_end=150
+  _globals['_METRICSREVISION']._serialized_start=153
+  _globals['_METRICSREVISION']._serialized_end=295
 # @@protoc_insertion_point(module_scope)
