@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadgen.options import OptionError, parse
-from loadgen.report.progress import open_screen, plain_console
+from loadgen.report.progress import open_screen
 from loadgen.report.text import print_closing, print_opening
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
+from runtime.telemetry.console import EscapingConsole
 from runtime.telemetry.output import Output
 
 
@@ -19,20 +20,21 @@ def main(argv: Sequence[str], program: str = "python -m loadgen", target: Callab
     """
     # The result is the exit code and the file; an error of standard output must not end a run.
     output = Output(sys.stdout.fileno(), lambda lost, cause: f"({lost} writes lost: {cause})")
-    console = plain_console(output)  # type: ignore[arg-type]  # only write() is used
+    console = EscapingConsole(file=output)
+    errors = EscapingConsole(stderr=True)
     try:
         options = parse(argv, program, target)
         print_opening(console, options)
         result = run(options, open_screen(console))
     except OptionError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        errors.print(f"{program}: {error}", soft_wrap=True)
         return ExitCode.USAGE
     except TargetNotReady as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        errors.print(f"{program}: {error}", soft_wrap=True)
         return ExitCode.UNREACHABLE
     print_closing(console, result)
     if options.output is not None and (problem := result.write(options.output)):
-        print(f"{program}: --output: {problem}", file=sys.stderr)
+        errors.print(f"{program}: --output: {problem}", soft_wrap=True)
         return ExitCode.USAGE
     return result.exit_code
 

@@ -13,7 +13,9 @@ EXTENSION = "ordermesh.options.v1.rules"
 CHARACTERS = {
     "A-Za-z0-9._-": "characters of A-Z a-z 0-9 . _ -",
     "!-~": "printable ASCII characters without spaces",
-    "^\\x00": "characters except NUL",
+    "^\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069": (
+        "characters, no control characters, line separators or direction marks"
+    ),
 }
 
 

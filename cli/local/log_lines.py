@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.telemetry.console import escaped, shown_json
+
 # 2026-11-26T10:29:31.614Z of our services and Kafka, 2026-11-26 10:29:30.729 UTC of PostgreSQL and Envoy.
 TEXT_LINE = re.compile(
     r"\[?(?P<day>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z| UTC)?\]?\s*(?P<rest>.*)",
@@ -33,18 +35,13 @@ class LogLine:
     def as_json(self) -> str:
         """Return the line as JSON."""
         head = {"time": self.time, "source": self.source, "level": self.level, "event": self.event}
-        return json.dumps(head | self.fields, ensure_ascii=False)
+        return shown_json(head | self.fields)
 
     def as_text(self, name_width: int) -> str:
-        """Return the line as text, with control characters escaped."""
+        """Return the line as text; fields of clients cannot add lines."""
         fields = " ".join(f"{name}={value}" for name, value in self.fields.items())
         words = f"{self.time[:23].replace('T', ' '):<23}  {self.source:<{name_width}}  {self.event}  {fields}"
         return escaped(words.rstrip())
-
-
-def escaped(text: str) -> str:
-    """Return text with control and formatting characters escaped."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def parse(source: str, lines: Iterable[str], earlier: str = "") -> Iterator[LogLine]:

@@ -7,18 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runtime.telemetry.console import EscapingConsole
 from runtime.telemetry.output import Output
 
 # Without a terminal, lines are not wrapped, for programs that read them.
 WIDE_COLUMNS = 400
-# Printed strings are never parsed as markup or emoji names: paths, errors and data of clients may look like them.
-# Coloured output is a Text.
-console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE_COLUMNS)
-errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+# Paths, errors and data of clients may look like markup or control sequences. Coloured output is a Text.
+console = EscapingConsole(width=None if sys.stdout.isatty() else WIDE_COLUMNS)
+errors = EscapingConsole(stderr=True)
 
 
 def ignore_output_errors() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.web.contract_files import descriptor_pool
 from runtime import timestamps
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
+from runtime.telemetry.console import shown_json
 
 CONTENT_TYPE = "content-type"
 # Kafka's timestamp of a message without a time.
@@ -46,14 +46,14 @@ class EventLines:
             "headers": None,
         }
         if (error := message.error()) is not None:
-            return json.dumps(shown | {"event": None, "unreadable": error.str()}, separators=(",", ":"))
+            return shown_json(shown | {"event": None, "unreadable": error.str()})
         try:
             headers = read_headers(message)
             shown["headers"] = by_name(headers)
             shown["event"] = self._event(headers, value)
         except (Undecodable, UnreadableHeaders) as error:
             shown |= {"event": None, "undecodable": str(error), "bytes": encoded(value or b"")}
-        return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+        return shown_json(shown)
 
     def _event(self, headers: Headers, value: bytes | None) -> dict[str, Any]:
         name = type_name(headers)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from runtime.telemetry.console import EscapingConsole
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,9 @@ class LineScreen:
         """Do nothing."""
 
 
-def plain_console(file: IO[str] | None = None) -> Console:
-    """Return a console without markup, because responses of a target may look like markup."""
-    return Console(file=file, highlight=False, markup=False, emoji=False)
-
-
 def open_screen(console: Console | None = None) -> Screen:
     """Return the screen for a console, by default standard output."""
-    console = console or plain_console()
+    console = console or EscapingConsole()
     return LiveScreen(console) if console.is_terminal else LineScreen(console)
 
 

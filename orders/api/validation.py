@@ -42,7 +42,9 @@ NAME = field_rules.pattern(CreateProductRequest, "name")
 PRODUCT_ID_RULE = field_rules.must_have(OrderItem, "product_id", "characters of A-Z a-z 0-9 . _ -, and not be . or ..")
 CUSTOMER_ID_RULE = field_rules.must_have(CreateOrderRequest, "customer_id", "printable ASCII characters without spaces")
 REQUEST_ID_RULE = field_rules.must_have(CreateOrderRequest, "request_id", "printable ASCII characters without spaces")
-NAME_RULE = field_rules.must_have(CreateProductRequest, "name", "characters")
+NAME_RULE = field_rules.must_have(
+    CreateProductRequest, "name", "characters, no control characters, line separators or direction marks"
+)
 
 
 def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:

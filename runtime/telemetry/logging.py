@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from runtime.settings import Settings
+from runtime.telemetry.console import escaped
 from runtime.telemetry.output import Output
 
 
@@ -23,6 +24,7 @@ def configure(service: str, settings: Settings) -> None:
 
     shared: list[structlog.typing.Processor] = [
         name_service,
+        escape_event,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
@@ -41,6 +43,12 @@ def configure(service: str, settings: Settings) -> None:
     handler = logging.StreamHandler(output)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def escape_event(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape the event, which is text of others in the logs of libraries; renderers escape fields themselves."""
+    event["event"] = escaped(str(event["event"]))
+    return event
 
 
 def lost_lines(lost: int, cause: str) -> str:
