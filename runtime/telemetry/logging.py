@@ -24,14 +24,14 @@ def configure(service: str, settings: Settings) -> None:
 
     shared: list[structlog.typing.Processor] = [
         name_service,
-        escape_event,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if settings.log_format == "console" else structlog.processors.JSONRenderer()
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if settings.log_format == "console":
+        shared.append(escape_event)
+        renderer = structlog.dev.ConsoleRenderer()
     output = Output(sys.stdout.fileno(), lost_lines)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
@@ -46,7 +46,7 @@ def configure(service: str, settings: Settings) -> None:
 
 
 def escape_event(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape the event, which is text of others in the logs of libraries; renderers escape fields themselves."""
+    """Escape the event, which is text of others in the logs of libraries; the renderer escapes the fields itself."""
     event["event"] = escaped(str(event["event"]))
     return event
 
