@@ -31,7 +31,6 @@ class Comparison:
 
     missing: set[str]
     doubled: list[str]
-    unanswered_stored: int
     others: int
 
 
@@ -50,11 +49,10 @@ def compare(own: OwnOrders, stored: Mapping[str, Content]) -> Comparison:
     contents = {content: order_id for order_id, content in stored.items() if order_id in ids}
     foreign = {order_id: content for order_id, content in stored.items() if order_id not in ids}
     left = Counter(own.unanswered)
-    doubled, same, unanswered, others = [], 0, 0, 0
+    doubled, same, others = [], 0, 0
     for order_id, content in foreign.items():
         if left[content] > 0:
             left[content] -= 1
-            unanswered += 1
         elif contents.get(content) in own.retried:
             doubled.append(order_id)
         else:
@@ -62,4 +60,4 @@ def compare(own: OwnOrders, stored: Mapping[str, Content]) -> Comparison:
             same += content in contents
     if same:
         others, doubled = others + len(doubled), []
-    return Comparison(ids - stored.keys(), doubled, unanswered, others)
+    return Comparison(ids - stored.keys(), doubled, others)
