@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bench.subjects.pipeline import SQL as PROBES
 from bench.subjects.pipeline import Probe, Subject
 from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from runtime.postgres.queries import Queries
+from stack.processes.waiting import wait_until
 
 SQL = Queries("bench.bare", "bare.sql")
 POLL_SECONDS = 0.05
@@ -57,8 +57,6 @@ def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
 
 def await_sockets(sockets: list[Path]) -> None:
     """Wait until every socket exists. Raises TimeoutError after READY_SECONDS."""
-    deadline = time.monotonic() + READY_SECONDS
-    while missing := [path for path in sockets if not path.exists()]:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no process listens on {missing[0]}")
-        time.sleep(POLL_SECONDS)
+    for path in sockets:
+        if not wait_until(path.exists, READY_SECONDS, POLL_SECONDS):
+            raise TimeoutError(f"no process listens on {path}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from bench.peers.programs.queries import QUERIES
 from bench.subjects.pipeline import SQL, Probe, Subject
 from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
 from stack.machine.http_probe import http_answers
+from stack.processes.waiting import wait_until
 
 TOPIC = "peer"
 PROCESSES = 2
@@ -110,8 +110,5 @@ def alchemy_dsn(dsn: str, driver: str) -> str:
 
 def await_http(port: int) -> None:
     """Wait until FastAPI responds. Raises TimeoutError after READY_SECONDS."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not http_answers(port, "/openapi.json"):
-        if time.monotonic() > deadline:
-            raise TimeoutError("FastAPI does not respond")
-        time.sleep(POLL_SECONDS)
+    if not wait_until(lambda: http_answers(port, "/openapi.json"), READY_SECONDS, POLL_SECONDS):
+        raise TimeoutError("FastAPI does not respond")

@@ -28,6 +28,7 @@ from runtime.kafka import clients
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async
 from stack.processes.process import started_through
+from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
 
 FIRST_MIDNIGHT = date(2027, 12, 30)
@@ -207,12 +208,12 @@ async def maintain_orders(dsn: str, retention_days: int) -> None:
 def await_maintenance(stack: RunningStack, clock: MovedClock, night: Night) -> None:
     """Wait until the services have created partitions, emptied the default ones and dropped old days."""
     wanted = {"event_outbox": 2, "processed_events": 3}
-    give_up = time.monotonic() + MAINTENANCE_SECONDS
-    while left := [*pending_maintenance(stack, clock.now().astimezone(UTC).date(), wanted)]:
-        if time.monotonic() > give_up:
-            night.problems += left
-            return
-        time.sleep(1)
+
+    def pending() -> list[str]:
+        return [*pending_maintenance(stack, clock.now().astimezone(UTC).date(), wanted)]
+
+    if not wait_until(lambda: not pending(), MAINTENANCE_SECONDS, poll_seconds=1):
+        night.problems += pending()
 
 
 def pending_maintenance(stack: RunningStack, today: date, days_ahead: Mapping[str, int]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -13,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.subjects.accounting import Roots
 from runtime.postgres.queries import Queries
+from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
 
 SQL = Queries("bench.subjects", "subjects.sql")
@@ -61,11 +61,8 @@ class Subject:
 
     def drain(self, orders: int) -> None:
         """Wait until this many orders are counted. Raises NotDrained after DRAIN_SECONDS."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while (counted := self.counted()) < orders:
-            if time.monotonic() > deadline:
-                raise NotDrained(f"{self.name}: {counted} of {orders} orders counted after {DRAIN_SECONDS:g} s")
-            time.sleep(POLL_SECONDS)
+        if not wait_until(lambda: self.counted() >= orders, DRAIN_SECONDS, POLL_SECONDS):
+            raise NotDrained(f"{self.name}: {self.counted()} of {orders} orders counted after {DRAIN_SECONDS:g} s")
 
 
 @contextlib.contextmanager
