@@ -22,6 +22,6 @@ def page() -> str:
 
 def row(metric: Specification) -> tuple[str, ...]:
     """Return one metric."""
-    component = "every gRPC service" if metric.component == "any" else metric.component
+    component = "every gRPC service" if metric.component == "grpc" else metric.component
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"`{metric.name}`", metric.kind, metric.unit, labels, component, metric.help

@@ -16,6 +16,7 @@ from runtime import addresses
 from runtime.grpc.error_mapping import AsyncErrors, SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
+from runtime.telemetry import metrics
 from runtime.telemetry.call_durations import CALL_DURATIONS
 from runtime.telemetry.logging import logger
 
@@ -62,6 +63,7 @@ async def serve_async(
     The methods of a lane are served on both sockets. Raises OSError when an address cannot be bound.
     """
     descriptors.raise_or_warn()
+    metrics.create("grpc")
     server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
@@ -96,6 +98,7 @@ def serve_sync(
 ) -> None:
     """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
+    metrics.create("grpc")
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
         interceptors=[SyncErrors()],

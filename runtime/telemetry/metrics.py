@@ -14,7 +14,7 @@ SLOW_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 RPC_DURATION = histogram(
-    "any",
+    "grpc",
     "ordermesh_rpc_server_call_duration_seconds",
     "seconds",
     "Duration of gRPC calls in the handler, by method and status code.",
@@ -167,16 +167,15 @@ WATCH_STREAMS = gauge(
 
 
 def create(component: Component) -> None:
-    """Create the metrics of a component, and those of every process; the calling process belongs to the component."""
+    """Create the metrics of a component, to which the calling process belongs."""
     for metric in ComponentMetric.all:
-        if metric.specification.component in (component, "any"):
+        if metric.specification.component == component:
             metric.metric()
 
 
 def catalogue() -> list[Specification]:
     """Return every metric in the order of the table, for docs/reference/metrics.md: component, kind, name, unit, ...
 
-    A histogram is exposed as `name_bucket`, `name_sum` and `name_count`. The component "any" stands for each process
-    that serves gRPC. Nothing is created by the call.
+    A histogram is exposed as `name_bucket`, `name_sum` and `name_count`. Nothing is created.
     """
     return [metric.specification for metric in ComponentMetric.all]

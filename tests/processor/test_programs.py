@@ -90,12 +90,17 @@ def test_killed_workers_are_restarted_and_count_each_event_once(
 
 def assigned(port: int) -> float:
     """Return how many partitions the workers report as assigned, 0 while nothing answers."""
+    found = re.search(r"^ordermesh_assigned_partitions (\S+)$", scraped(port), re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+def scraped(port: int) -> str:
+    """Return the metrics, empty while nothing answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-            found = re.search(r"^ordermesh_assigned_partitions (\S+)$", answer.read().decode(), re.MULTILINE)
+            return str(answer.read().decode())
     except OSError:
-        return 0
-    return float(found[1]) if found else 0
+        return ""
 
 
 def test_a_killed_supervisor_leaves_no_worker_behind(service: "subprocess.Popen[str]") -> None:
@@ -113,6 +118,8 @@ def test_the_server_reports_serving_and_stops_on_request(analytics: Analytics, m
         analytics_listen=socket,
         metrics_address=f"127.0.0.1:{metrics_port}",
     )
+    calls = "# TYPE ordermesh_rpc_server_call_duration_seconds histogram"
+    await_true(lambda: calls in scraped(metrics_port), "the metric of calls is shown before the first call")
     with grpc.insecure_channel(socket) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service="ordermesh.analytics.v1.AnalyticsService")

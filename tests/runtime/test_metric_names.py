@@ -1,6 +1,8 @@
 """Metric names follow Prometheus' rules, and each metric says what it means."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,11 @@ def test_every_metric_is_written_to() -> None:
     declared = {name for name, value in vars(metrics).items() if isinstance(value, ComponentMetric)}
     assert declared == set(re.findall(r"\bmetrics\.([A-Z_]+)\b", code))
     assert len(declared) == len(metrics.catalogue())
+
+
+def test_a_process_without_grpc_shows_no_metric_of_calls() -> None:
+    program = "import prometheus_client as p; from runtime.telemetry import metrics; metrics.create('publisher');"
+    program += "print(p.generate_latest().decode())"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "ordermesh_outbox_pending" in shown
+    assert "rpc_server" not in shown
