@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
-from waiting import PAUSE_SECONDS
+from waiting import PAUSE_SECONDS, What
 
 from orders.domain.ids import uuid7
 from processor.events.decode import ANY_TIME, Event, decode
@@ -158,18 +158,16 @@ class World:
 
     def drain(self, *workers: Worker) -> None:
         """Drive the workers in turn until all that is in the log is counted or a dead letter."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.counted_all():
-            for worker in workers:
-                worker.run_once(0.05)
-            assert time.monotonic() < deadline, "the log was not drained in time"
+        drive(self.counted_all, *workers, what="the log is drained")
 
     def settle(self, worker: Worker) -> None:
         """Drive a worker until it knows its partitions and where to go on in them."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not worker._reader.assignment.partitions or worker._reader.assignment.unaligned:
-            worker.run_once(0.05)
-            assert time.monotonic() < deadline, "the worker got no partitions in time"
+
+        def settled() -> bool:
+            assignment = worker._reader.assignment
+            return bool(assignment.partitions) and not assignment.unaligned
+
+        drive(settled, worker, what="the worker has partitions")
 
     def beginnings(self) -> set[tuple[str, int]]:
         """Return the partitions of the topics of events."""
@@ -193,11 +191,11 @@ class World:
 
     def count_until(self, events: int, *workers: Worker) -> None:
         """Drive workers until so many events are counted."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (found := self.rows("SELECT count(*) FROM processed_events")[0][0]) != events:
-            for worker in workers:
-                worker.run_once(0.05)
-            assert time.monotonic() < deadline, f"{found} of {events} events were counted in time"
+
+        def counted() -> int:
+            return int(self.rows("SELECT count(*) FROM processed_events")[0][0])
+
+        drive(lambda: counted() == events, *workers, what=lambda: f"{counted()} of {events} events are counted")
 
     def written(self, topic: str) -> tuple[tuple[str, int], int]:
         """Return the one partition of a topic that was written to in this test, and its end."""
@@ -229,6 +227,16 @@ class World:
     def dead_letters(self) -> list[tuple[Any, ...]]:
         """Return the reasons and event ids of the dead letters."""
         return self.rows("SELECT reason, event_id::text FROM dead_letter ORDER BY reason, event_id")
+
+
+def drive(until: Callable[[], object], *workers: Worker, what: What = "it happens") -> int:
+    """Run the workers in turn until something holds; return in how many runs a worker counted events."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    batches = 0
+    while not until():
+        batches += sum(worker.run_once(0.05) > 0 for worker in workers)
+        assert time.monotonic() < deadline, what if isinstance(what, str) else what()
+    return batches
 
 
 def await_done(action: Callable[[], Answer]) -> Answer:

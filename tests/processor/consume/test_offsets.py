@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,7 @@ from confluent_kafka.admin import ResourceType
 from log_changes import Operator
 from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics, running_broker
-from processor_world import PATIENCE_SECONDS, World, history, restock
+from processor_world import World, drive, history, restock
 from structlog.testing import capture_logs
 
 from cli.topics import tail
@@ -46,13 +45,10 @@ def operator(world: World) -> Operator:
     return Operator(world, PARTITIONS)
 
 
-def drive(world: World, worker: Worker, until: Callable[[], bool]) -> list[dict[str, Any]]:
+def errors_until(until: Callable[[], bool], worker: Worker) -> list[dict[str, Any]]:
     """Drive a worker until something holds, and return the errors that it logged."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
     with capture_logs() as logs:
-        while not until():
-            worker.run_once(0.05)
-            assert time.monotonic() < deadline, [line for line in logs if line["log_level"] != "info"]
+        drive(until, worker, what=lambda: str([line for line in logs if line["log_level"] != "info"]))
     return [dict(line) for line in logs if line["log_level"] == "error"]
 
 
@@ -71,10 +67,10 @@ def test_markers_and_aborted_records_are_no_events_and_no_loss(world: World, ope
     operator.transaction(first)
     operator.transaction(aborted, abort=True)
     worker = world.worker()
-    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert errors_until(lambda: reached(world, operator), worker) == []
     operator.transaction(second)
     operator.transaction(aborted, aborted, abort=True)
-    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert errors_until(lambda: reached(world, operator), worker) == []
     assert world.metrics() == sums([*first, *second])
 
 
@@ -87,7 +83,7 @@ def test_what_an_open_transaction_holds_back_is_counted_once_it_ends(world: Worl
     worker = world.worker()
     world.count_until(1, worker)
     producer.commit_transaction(20)
-    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert errors_until(lambda: reached(world, operator), worker) == []
     assert world.metrics() == sums([before, held, after])
 
 
@@ -109,7 +105,7 @@ def test_records_that_compaction_removed_are_no_loss(world: World, operator: Ope
         # A segment ends with the first record that comes when it is old enough, and is compacted then.
         world.send([restock("p1")])
         place, begin = world.written(topics.STOCK)[0], world.written_records(topics.STOCK)
-    assert drive(world, world.worker(), lambda: reached(world, operator)) == []
+    assert errors_until(lambda: reached(world, operator), world.worker()) == []
     assert 0 < counted(world) < begin
     assert world.metrics() == {("restock_requests", ""): counted(world)}
 
@@ -122,7 +118,7 @@ def test_records_deleted_before_they_were_counted_are_logged(world: World, opera
     world.leave(worker)
     world.send([restock("p1") for _ in range(7)])
     operator.delete_records({place: end + 4})
-    errors = drive(world, world.worker(1), lambda: reached(world, operator))
+    errors = errors_until(lambda: reached(world, operator), world.worker(1))
     assert [(line["event"], line["partition"], line["missing_events"]) for line in errors] == [(MISSING, place[1], 4)]
 
 
@@ -136,7 +132,7 @@ def test_records_deleted_while_a_worker_falls_behind_are_logged(world: World, op
     world.send([restock("p1") for _ in range(7)])
     operator.delete_records({place: end + 4})
     worker._reader._consumer.resume(worker._reader._consumer.assignment())
-    errors = drive(world, worker, lambda: reached(world, operator))
+    errors = errors_until(lambda: reached(world, operator), worker)
     assert [(line["event"], line["missing_events"]) for line in errors] == [(MISSING, 4)]
 
 
@@ -146,7 +142,7 @@ def test_deleting_what_was_counted_is_no_loss(world: World, operator: Operator) 
     world.drain(worker)
     operator.delete_records(operator.ends())
     world.send(history(3))
-    assert drive(world, worker, lambda: reached(world, operator)) == []
+    assert errors_until(lambda: reached(world, operator), worker) == []
 
 
 @pytest.mark.parametrize("protocol", ["auto", "classic"])
@@ -160,7 +156,7 @@ def test_a_topic_recreated_under_a_worker_is_counted_from_its_first_event(
     world.drain(worker)
     operator.make_again(*topics.EVENT_TOPICS)
     world.send(second)
-    errors = drive(world, worker, lambda: counted(world) == len(first) + len(second) and reached(world, operator))
+    errors = errors_until(lambda: counted(world) == len(first) + len(second) and reached(world, operator), worker)
     assert world.metrics() == sums([*first, *second])
     assert {line["event"] for line in errors} <= {"topic recreated: counting its events from the first"}
     assert errors
@@ -190,7 +186,7 @@ def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: Worl
     worker = world.worker()
     world.send(history(5))
     world.send_bytes(topics.STOCK, b"k", b"\xff")
-    drive(world, worker, lambda: reached(world, operator))
+    drive(lambda: reached(world, operator), worker)
     world.leave(worker)
     for table in ("partition_progress", "dead_letter"):
         world.rows(f"UPDATE {table} SET topic_id = %s RETURNING topic", NO_TOPIC)
@@ -199,7 +195,7 @@ def test_positions_and_dead_letters_without_topic_ids_are_taken_over(world: Worl
     before = counted(world)
     world.send(history(1))
     after = before + len(history(1))
-    drive(world, world.worker(1), lambda: counted(world) == after and reached(world, operator))
+    drive(lambda: counted(world) == after and reached(world, operator), world.worker(1))
     assert len(world.dead_letters()) == 1
     ids = world.rows("SELECT topic_id FROM dead_letter UNION SELECT topic_id FROM partition_progress")
     assert (NO_TOPIC,) not in ids
@@ -233,13 +229,13 @@ def test_the_latest_events_are_shown_also_where_offsets_before_the_end_hold_none
 def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World, operator: Operator) -> None:
     worker = world.worker()
     # A member that joins while its topic is deleted waits for the next refresh of its metadata, minutes away.
-    drive(world, worker, lambda: set(worker._reader.assignment.partitions) >= world.beginnings())
+    drive(lambda: set(worker._reader.assignment.partitions) >= world.beginnings(), worker)
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffold")
-    drive(world, worker, lambda: len(world.dead_letters()) == 1)
+    drive(lambda: len(world.dead_letters()) == 1, worker)
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffnew")
-    drive(world, worker, lambda: len(world.dead_letters()) == 2)
+    drive(lambda: len(world.dead_letters()) == 2, worker)
     newer, older = inspection.list_dead_letters(world.settings, 10)
     assert newer.place[:3] == older.place[:3]
     shown = [inspection.show(world.settings, inspection.parse_place(one.name)).value for one in (newer, older)]
@@ -249,10 +245,10 @@ def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World,
 def test_a_dead_letter_is_not_confused_with_one_of_a_recreated_topic(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send_bytes(topics.STOCK, b"k", b"\xffone")
-    drive(world, worker, lambda: len(world.dead_letters()) == 1)
+    drive(lambda: len(world.dead_letters()) == 1, worker)
     operator.make_again(topics.STOCK_DLQ)
     world.send_bytes(topics.STOCK, b"k", b"\xfftwo")
-    drive(world, worker, lambda: len(world.dead_letters()) == 2)
+    drive(lambda: len(world.dead_letters()) == 2, worker)
     newer, older = inspection.list_dead_letters(world.settings, 10)
     assert inspection.show(world.settings, newer.place).value == b"\xfftwo"
     with pytest.raises(inspection.DeadLetterNotFound):

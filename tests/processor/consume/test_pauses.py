@@ -1,6 +1,5 @@
 """Many records that cannot be counted: they hold nobody up, and a partition of little else is paused."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -8,14 +7,13 @@ import psycopg
 import pytest
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
-from processor_world import PATIENCE_SECONDS, World, created
+from processor_world import World, created, drive
 from raw_producer import Record, produce
 
 from cli.pipeline.dead_letters import app
 from processor.consume import pauses
 from processor.consume.pauses import Pause, RecentRecords
 from processor.counting import progress
-from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.telemetry import metrics
 from stack.errors import ServerFailed
@@ -31,14 +29,6 @@ def write(world: World, partition: int, records: Sequence[Record]) -> None:
 def good(events: Sequence[OrderEvent]) -> list[Record]:
     """Return events as records."""
     return [Record(event.order_id.encode(), event.SerializeToString()) for event in events]
-
-
-def run_until(worker: Worker, condition: object) -> None:
-    """Drive a worker until something holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():  # type: ignore[operator]
-        worker.run_once(0.05)
-        assert time.monotonic() < deadline, "did not happen in time"
 
 
 @contextmanager
@@ -67,11 +57,8 @@ def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkey
         write(world, number % 12, [*good([event]), *[BAD] * (250 if number % 12 < 4 else 0)])
     worker = world.worker()
     monkeypatch.setattr(worker._reader, "wait", lambda seconds: pytest.fail("the worker waits"))
-    batches = 0
-    while not world.counted_all():
-        batches += worker.run_once(0.05) > 0
     # As many as it takes to read all, with some to spare for those that a fetch does not fill.
-    assert batches <= 100
+    assert drive(world.counted_all, worker) <= 100
     assert world.metrics() == sums(events)
     assert world.rows("SELECT count(*), count(DISTINCT dlq_offset) > 1 FROM dead_letter") == [(20_000, True)]
     assert paused(world) == []
@@ -85,14 +72,14 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     worker = world.worker(
         processor_batch_events=50, processor_pause_window_records=100, processor_pause_probe_seconds=3_600.0
     )
-    run_until(worker, lambda: paused(world))
+    drive(lambda: paused(world), worker)
     for partition in range(1, 7):
         write(world, partition, good(others[partition - 1 :: 6]))
-    run_until(worker, lambda: world.metrics() == sums(others))
+    drive(lambda: world.metrics() == sums(others), worker)
     (pause,) = paused(world)
     assert (pause.name, pause.bad, pause.released_at) == ("order-events/0", 100, None)
     assert 100 <= len(world.dead_letters()) < 1_000
-    run_until(worker, lambda: metrics.PAUSED_PARTITIONS._value.get() == 1)
+    drive(lambda: metrics.PAUSED_PARTITIONS._value.get() == 1, worker)
     command(world, monkeypatch, "list")
     assert "order-events/0 is paused since" in capsys.readouterr().out
     with pytest.raises(ServerFailed, match="not paused: order-events/1"):
@@ -114,7 +101,7 @@ def test_a_paused_partition_resumes_by_itself_once_most_of_it_is_good_again(worl
         "processor_pause_probe_seconds": 0.1,
     }
     worker = world.worker(**changes)
-    run_until(worker, lambda: paused(world))
+    drive(lambda: paused(world), worker)
     first_dead_letters = len(world.dead_letters())
     world.leave(worker)
     world.drain(world.worker(1, **changes))

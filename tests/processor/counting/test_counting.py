@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_servers import PARTITIONS, Analytics
-from processor_world import TRACEPARENT, World, created, history, new_id
+from processor_world import TRACEPARENT, World, created, drive, history, new_id
 from structlog.testing import capture_logs
 from waiting import await_true
 
@@ -356,16 +356,11 @@ def test_the_group_has_the_new_protocol_unless_the_setting_is_classic(world: Wor
 def test_two_workers_have_half_of_each_topic(world: World, setting: str) -> None:
     workers = [world.worker(index, kafka_group_protocol=setting) for index in range(2)]
 
-    def halves() -> bool:
-        for worker in workers:
-            worker.run_once(0.05)
-        return all(len(held) == PARTITIONS / 2 for held in of_each_topic())
-
     def of_each_topic() -> list[list[int]]:
         held = [worker._reader.assignment.partitions for worker in workers]
         return [[number for name, number in one if name == topic] for one in held for topic in topics.EVENT_TOPICS]
 
-    await_true(halves)
+    drive(lambda: all(len(held) == PARTITIONS / 2 for held in of_each_topic()), *workers)
 
 
 def test_an_event_of_a_sampled_trace_is_logged_once(world: World) -> None:
