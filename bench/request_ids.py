@@ -17,10 +17,8 @@ from psycopg import sql
 
 from runtime.postgres.connections import connect
 from runtime.postgres.queries import Queries
-from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes.logfile import LogFile
-from stack.servers.credentials import load_or_create
+from stack.processes.runners import running
 from stack.servers.postgres import Postgres
 
 SQL = Queries("bench", "request_ids.sql")
@@ -32,17 +30,12 @@ LAYOUTS = {"one table": 0, "partitions of a day": 7, "three partitions": 3, "par
 @contextlib.contextmanager
 def database() -> Iterator[psycopg.Connection[Any]]:
     """Run PostgreSQL and yield a connection with the options of a writer."""
-    with temporary_home() as home:
-        state = StateFolder(home)
-        log, credentials = LogFile(state.logs / "postgres.log"), load_or_create(state.credentials)
-        server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, credentials)
-        server.start()
-        try:
-            server.wait_ready(60)
-            with connect(server.admin_dsn, "bench", statement_timeout_ms=0, hot=True) as connection:
-                yield connection
-        finally:
-            server.stop()
+    with (
+        temporary_home() as home,
+        running(Postgres.alone(StateFolder(home))) as server,
+        connect(server.admin_dsn, "bench", statement_timeout_ms=0, hot=True) as connection,
+    ):
+        yield connection
 
 
 def query(name: str, **values: Any) -> sql.Composed:

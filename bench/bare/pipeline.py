@@ -11,8 +11,9 @@ import psycopg
 from bench.bare.settings import Engine
 from bench.subjects.pipeline import SQL as PROBES
 from bench.subjects.pipeline import Probe, Subject
-from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
+from bench.subjects.servers import Servers, free_port, plain_front, running_servers
 from runtime.postgres.queries import Queries
+from stack.processes.runners import READY_SECONDS
 from stack.processes.waiting import wait_until
 
 SQL = Queries("bench.bare", "bare.sql")

@@ -16,8 +16,9 @@ from bench.peers import environment
 from bench.peers.components import CONSUMER, FASTSTREAM, POLLER, QUEUE, Component
 from bench.peers.programs.queries import QUERIES
 from bench.subjects.pipeline import SQL, Probe, Subject
-from bench.subjects.servers import READY_SECONDS, Servers, free_port, plain_front, running_servers
+from bench.subjects.servers import Servers, free_port, plain_front, running_servers
 from stack.machine.http_probe import http_answers
+from stack.processes.runners import READY_SECONDS
 from stack.processes.waiting import wait_until
 
 TOPIC = "peer"

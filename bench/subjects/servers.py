@@ -23,6 +23,7 @@ from stack.machine.ports import LOOPBACK, allocate
 from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
+from stack.processes.runners import running
 from stack.servers.credentials import load_or_create
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
@@ -30,7 +31,6 @@ from stack.supervision.component import Component
 from stack.supervision.components import servers
 from stack.supervision.stack_context import StackContext
 
-READY_SECONDS = 60.0
 PARTITIONS = 12
 IDLE_SECONDS = 3600.0
 NO_LIMITS = ("max_connections", "max_pending_requests", "max_requests")
@@ -71,10 +71,7 @@ class Servers:
 
     def component(self, component: Component) -> None:
         """Start a component of the product and wait until it is ready."""
-        runner = component.runner
-        self.held.callback(runner.stop)
-        runner.start()
-        runner.wait_ready(READY_SECONDS)
+        runner = self.held.enter_context(running(component.runner))
         if runner.process is not None and not component.once:
             self.roots[component.name] = [runner.process.pid or 0]
 
@@ -82,10 +79,8 @@ class Servers:
         """Start an Envoy with a configuration."""
         path = self.context.state.home / f"envoy-{admin_port}.yaml"
         path.write_text(yaml.safe_dump(config))
-        envoy = Envoy(path, admin_port, LogFile(self.context.state.logs / f"envoy-{admin_port}.log"))
-        envoy.start()
-        self.held.callback(envoy.stop)
-        envoy.wait_ready(READY_SECONDS)
+        log = LogFile(self.context.state.logs / f"envoy-{admin_port}.log")
+        envoy = self.held.enter_context(running(Envoy(path, admin_port, log)))
         self.roots["envoy"] = [envoy.pid or 0]
 
 

@@ -19,8 +19,9 @@ from bench.loads.closed_model import GRPC, REST, Load
 from bench.measure import stages
 from bench.measure.end_to_end import Run, peak
 from bench.subjects.pipeline import probes, product
-from bench.subjects.servers import READY_SECONDS, free_port, plain_front
+from bench.subjects.servers import free_port, plain_front
 from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.running_stack import RunningStack, running_stack
 from stack.servers.envoy import Envoy
 
@@ -97,29 +98,27 @@ CUTS: Mapping[str, Cut] = {
 
 def envoy_filters(seconds: float) -> Iterator[Lever]:
     """Yield the costs of Envoys without one filter each, in front of the same services."""
-    with running_stack() as running, probes(running) as subject_of:
+    with running_stack() as stack, probes(stack) as subject_of:
         for load in (REST, GRPC):
-            for lever, config in variants(running).items():
-                with another_envoy(running, config) as (port, pid):
+            for lever, config in variants(stack).items():
+                with another_envoy(stack, config) as (port, pid):
                     run = peak(subject_of("product", port, pid), load, seconds)
                 own = {"envoy": run.cpu_us_per_order["envoy"]}
                 yield Lever("Envoy", lever, "everything on", run.load, run.orders_per_second, own)
 
 
-def variants(running: RunningStack) -> dict[str, Callable[[int, int], Config]]:
+def variants(stack: RunningStack) -> dict[str, Callable[[int, int], Config]]:
     """Return the configurations by what they lack, as functions of the ports."""
-    found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(running, port, admin)}
+    found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(stack, port, admin)}
     for name, cut in CUTS.items():
-        found[name] = lambda port, admin, cut=cut: trimmed(full(running, port, admin), cut)  # type: ignore[misc]  # an additional parameter with a default
-    found["nothing but transcoder and limit"] = lambda port, admin: plain_front(
-        port, admin, running.context.lane_sockets
-    )
+        found[name] = lambda port, admin, cut=cut: trimmed(full(stack, port, admin), cut)  # type: ignore[misc]  # an additional parameter with a default
+    found["nothing but transcoder and limit"] = lambda port, admin: plain_front(port, admin, stack.context.lane_sockets)
     return found
 
 
-def full(running: RunningStack, port: int, admin_port: int) -> Config:
+def full(stack: RunningStack, port: int, admin_port: int) -> Config:
     """Return the configuration of the platform on other ports."""
-    context = running.context
+    context = stack.context
     values = EnvoyValues.local(
         context.run_dir,
         front_port=port,
@@ -141,18 +140,14 @@ def trimmed(config: Config, cut: Cut) -> Config:
 
 
 @contextlib.contextmanager
-def another_envoy(running: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
+def another_envoy(stack: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
     """Run another Envoy in front of a platform; yield its port and process id."""
     port, admin_port = free_port(), free_port()
-    path = running.context.state.home / f"envoy-{admin_port}.yaml"
+    path = stack.context.state.home / f"envoy-{admin_port}.yaml"
     path.write_text(yaml.safe_dump(config(port, admin_port)))
-    envoy = Envoy(path, admin_port, LogFile(running.context.state.logs / f"envoy-{admin_port}.log"))
-    envoy.start()
-    try:
-        envoy.wait_ready(READY_SECONDS)
+    envoy = Envoy(path, admin_port, LogFile(stack.context.state.logs / f"envoy-{admin_port}.log"))
+    with running(envoy):
         yield port, envoy.pid or 0
-    finally:
-        envoy.stop()
 
 
 def processes(seconds: float) -> Iterator[Lever]:

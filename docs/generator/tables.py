@@ -11,14 +11,12 @@ import psycopg
 
 from generator.markdown import head, table, wrapped
 from runtime.postgres.connections import migrate
-from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes.logfile import LogFile
-from stack.servers.credentials import APPS, load_or_create
+from stack.processes.runners import running
+from stack.servers.credentials import APPS
 from stack.servers.databases import provision
 from stack.servers.postgres import Postgres
 
-READY_SECONDS = 60
 DATABASES = {"orders": "orders", "analytics": "processor"}
 NOTES = Path(__file__).with_name("tables.toml")
 INTRO = """\
@@ -64,22 +62,14 @@ def page() -> str:
     notes = tomllib.loads(NOTES.read_text())
     grants: list[tuple[str, str, str]] = []
     parts = [head("Tables", "the catalogue of migrated databases and `docs/generator/tables.toml`", INTRO)]
-    with temporary_home() as home:
-        state = StateFolder(home)
-        log = LogFile(state.logs / "postgres.log")
-        server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
-        server.start()
-        try:
-            server.wait_ready(READY_SECONDS)
-            provision(server.admin_dsn, server.credentials)
-            for database, package in DATABASES.items():
-                dsn = server.dsn(f"{database}_owner")
-                migrate(dsn, f"{package}.migrations")
-                with psycopg.connect(dsn) as connection:
-                    parts += database_part(connection, database, notes)
-                    grants += connection.execute(GRANTS, [list(APPS[database])]).fetchall()
-        finally:
-            server.stop()
+    with temporary_home() as home, running(Postgres.alone(StateFolder(home))) as server:
+        provision(server.admin_dsn, server.credentials)
+        for database, package in DATABASES.items():
+            dsn = server.dsn(f"{database}_owner")
+            migrate(dsn, f"{package}.migrations")
+            with psycopg.connect(dsn) as connection:
+                parts += database_part(connection, database, notes)
+                grants += connection.execute(GRANTS, [list(APPS[database])]).fetchall()
     return "\n".join([*parts, "## Privileges\n", PRIVILEGES, table(("role", "privileges", "tables"), grouped(grants))])
 
 

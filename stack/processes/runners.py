@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 from stack.errors import ServerFailed
 from stack.processes.logfile import LogFile
 from stack.processes.process import POLL_SECONDS, Command, Process
+
+READY_SECONDS = 60.0
 
 
 class Runner(Protocol):
@@ -26,6 +29,23 @@ class Runner(Protocol):
 
     def stop(self) -> None:
         """Stop it; blocks until it is gone."""
+
+
+RunnerType = TypeVar("RunnerType", bound=Runner)
+
+
+@contextlib.contextmanager
+def running(runner: RunnerType) -> Iterator[RunnerType]:
+    """Start a runner, wait until it is ready and yield it; stop it at the end, also when it fails to start.
+
+    Raises StackError.
+    """
+    try:
+        runner.start()
+        runner.wait_ready(READY_SECONDS)
+        yield runner
+    finally:
+        runner.stop()
 
 
 class Program:

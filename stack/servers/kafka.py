@@ -15,11 +15,11 @@ from runtime.kafka import clients
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.machine import ports
 from stack.machine.files import copy_into_place
-from stack.machine.state_folder import temporary_home
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
-from stack.processes.runners import await_ready
+from stack.processes.runners import await_ready, running
 from stack.servers import kafka_jars
 from stack.servers.kafka_cluster_id import cluster_id, stored_cluster_id
 from stack.servers.kafka_config import Membership, render_properties, single_broker
@@ -76,6 +76,12 @@ class Kafka:
         self.log = log
         self._cache = cache
         self._process: Process | None = None
+
+    @classmethod
+    def alone(cls, state: StateFolder) -> Kafka:
+        """Return the broker of a state folder on free ports, for use without a stack."""
+        port, controller_port = ports.allocate(2)
+        return cls(state.kafka, port, controller_port, LogFile(state.logs / "kafka.log"))
 
     @property
     def data(self) -> Path:
@@ -194,9 +200,8 @@ def create_aot_cache(jars: Path, cache: Path | None = None) -> bool:
             broker = Kafka(
                 home / "kafka", port, controller_port, LogFile(home / "kafka.log"), cache, aot_cache_output=fresh
             )
-            broker.start()
-            broker.wait_ready(FORMAT_SECONDS)
-            broker.stop()
+            with running(broker):
+                pass
             if fresh.exists():
                 copy_into_place(fresh, jars / AOT_CACHE_FILE)
     return (jars / AOT_CACHE_FILE).exists()

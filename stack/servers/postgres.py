@@ -16,12 +16,13 @@ from stack.errors import SettingInvalid
 from stack.machine import ports
 from stack.machine.files import PASSABLE, PRIVATE, write_private
 from stack.machine.paths import default_cache
+from stack.machine.state_folder import StateFolder
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
 from stack.processes.server_account import Account, first_inaccessible, server_account
-from stack.servers.credentials import SUPERUSER, Credentials
+from stack.servers.credentials import SUPERUSER, Credentials, load_or_create
 from stack.servers.postgres_binaries import Binaries, locate
 
 INITDB_SECONDS = 60.0
@@ -75,6 +76,12 @@ class Postgres:
         self.log = log
         self._cache = cache or default_cache()
         self._process: Process | None = None
+
+    @classmethod
+    def alone(cls, state: StateFolder, credentials: Credentials | None = None, *, listen: str = "") -> Postgres:
+        """Return the server of a state folder on a free port, for use without a stack."""
+        log, own = LogFile(state.logs / "postgres.log"), credentials or load_or_create(state.credentials)
+        return cls(state.postgres, state.run_dir(), ports.allocate(1)[0], log, own, listen=listen)
 
     @property
     def data(self) -> Path:

@@ -17,6 +17,7 @@ from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
+from stack.processes.runners import READY_SECONDS
 from stack.servers.brokers import require_broker_count
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
@@ -29,7 +30,6 @@ from stack.supervision.stack_context import StackContext, ordermesh_env
 from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, read_status
 from stack.supervision.status_board import StateChange, StatusBoard
 
-READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
 

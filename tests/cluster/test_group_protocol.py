@@ -16,10 +16,10 @@ from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
 from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_config import single_broker
 
-READY_SECONDS = 60.0
 GROUP = "ordermesh-metrics"
 
 
@@ -30,12 +30,8 @@ def older() -> Iterator[Kafka]:
         told = {"group.coordinator.rebalance.protocols": "classic"}
         membership = dataclasses.replace(single_broker(home, controller_port), properties=told)
         broker = Kafka(home, port, controller_port, LogFile(home / "kafka.log"), membership=membership)
-        broker.start()
-        try:
-            broker.wait_ready(READY_SECONDS)
+        with running(broker):
             yield broker
-        finally:
-            broker.stop()
 
 
 def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older: Kafka) -> None:

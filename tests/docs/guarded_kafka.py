@@ -21,13 +21,13 @@ from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
+from stack.processes.runners import READY_SECONDS
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_config import single_broker
 
 PASSWORD = "change-7"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 ROW = re.compile(r"^\| `(ordermesh-\w+)` \| (topic|group) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-READY_SECONDS = 60.0
 
 
 def guarded_broker(folder: Path, users: set[str]) -> tuple[Kafka, str]:

@@ -25,7 +25,7 @@ from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
-from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 
 START_SECONDS = 30.0
@@ -35,14 +35,10 @@ MAX_WATCHERS = 3
 
 @contextmanager
 def running_broker() -> Iterator[KafkaSettings]:
-    with seeded_home() as state:
-        server = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-        server.start()
-        server.wait_ready(60)
-        settings = KafkaSettings(kafka_bootstrap=server.bootstrap)
+    with seeded_home() as state, running(Kafka.alone(state)) as broker:
+        settings = KafkaSettings(kafka_bootstrap=broker.bootstrap)
         make_topics(clients.admin(settings, "test"), PARTITIONS)
         yield settings
-        server.stop()
 
 
 def event(order_id: str, sequence: int = 1, customer_id: str = "cust-1") -> OrderEvent:

@@ -24,12 +24,10 @@ from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
-from stack.processes.logfile import LogFile
-from stack.servers.credentials import load_or_create
+from stack.processes.runners import READY_SECONDS, running
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
-READY_SECONDS = 60
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
 # This takes 50 ms; copying a template database takes most of a second.
 AS_NEW = """
@@ -47,14 +45,9 @@ def state() -> Iterator[StateFolder]:
 
 @pytest.fixture(scope="session")
 def postgres(state: StateFolder) -> Iterator[Postgres]:
-    log = LogFile(state.logs / "postgres.log")
     # On TCP as well, for proxies and for clients with several hosts.
-    port, credentials = ports.allocate(1)[0], load_or_create(state.credentials)
-    server = Postgres(state.postgres, state.run_dir(), port, log, credentials, listen=ports.LOOPBACK)
-    server.start()
-    server.wait_ready(READY_SECONDS)
-    yield server
-    server.stop()
+    with running(Postgres.alone(state, listen=ports.LOOPBACK)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -94,15 +87,11 @@ async def world(orders_dsn: str, run_folder: Path) -> AsyncIterator[World]:
 
 @pytest.fixture(scope="session")
 def broker(state: StateFolder) -> Iterator[Kafka]:
-    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-    made.start()
-    made.wait_ready(READY_SECONDS)
-    settings = KafkaSettings(kafka_bootstrap=made.bootstrap)
-    client = admin(settings, "tests")
-    make_topics(client, 12)
-    await_true(lambda: led(client), "every partition has its leader")
-    yield made
-    made.stop()
+    with running(Kafka.alone(state)) as made:
+        client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
+        make_topics(client, 12)
+        await_true(lambda: led(client), "every partition has its leader")
+        yield made
 
 
 def led(client: AdminClient) -> bool:

@@ -6,17 +6,15 @@ import psycopg
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from processor_servers import READY_SECONDS, Analytics, ends, running_broker
+from processor_servers import Analytics, ends, running_broker
 from processor_world import World, await_done
 from seed import seeded_home
 from waiting import await_true
 
 from runtime.kafka.clients import admin
 from runtime.kafka.settings import KafkaSettings
-from stack.machine import ports
 from stack.machine.state_folder import StateFolder
-from stack.processes.logfile import LogFile
-from stack.servers.credentials import load_or_create
+from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
@@ -29,13 +27,9 @@ def state() -> Iterator[StateFolder]:
 
 @pytest.fixture(scope="session")
 def analytics_server(state: StateFolder) -> Iterator[Analytics]:
-    log = LogFile(state.logs / "postgres.log")
-    server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
-    server.start()
-    server.wait_ready(READY_SECONDS)
-    roles = [server.dsn(f"analytics_{role}") for role in ("owner", "worker", "reader")]
-    yield Analytics(psycopg.conninfo.make_conninfo(server.admin_dsn, dbname="analytics"), *roles)
-    server.stop()
+    with running(Postgres.alone(state)) as server:
+        roles = [server.dsn(f"analytics_{role}") for role in ("owner", "worker", "reader")]
+        yield Analytics(psycopg.conninfo.make_conninfo(server.admin_dsn, dbname="analytics"), *roles)
 
 
 @pytest.fixture

@@ -12,12 +12,10 @@ from waiting import await_true
 from runtime.kafka.clients import admin
 from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
-from stack.machine import ports
 from stack.machine.state_folder import StateFolder
-from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 
-READY_SECONDS = 60
 PARTITIONS = 12
 # Much faster than a copy of a template database.
 AS_NEW = (
@@ -43,14 +41,11 @@ class Analytics:
 
 def running_broker(state: StateFolder) -> Iterator[Kafka]:
     """Run a broker with the topics that the platform needs."""
-    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-    made.start()
-    made.wait_ready(READY_SECONDS)
-    client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
-    make_topics(client, PARTITIONS)
-    await_true(lambda: None not in ends(client).values(), "every partition has its leader")
-    yield made
-    made.stop()
+    with running(Kafka.alone(state)) as made:
+        client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
+        make_topics(client, PARTITIONS)
+        await_true(lambda: None not in ends(client).values(), "every partition has its leader")
+        yield made
 
 
 def ends(client: AdminClient) -> dict[TopicPartition, int | None]:

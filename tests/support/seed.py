@@ -11,21 +11,19 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runtime.postgres.connections import migrate
-from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.running_stack import RunningStack, running_stack
-from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres
 
 # Set by tests/conftest.py: the processes of pytest share one folder.
 FOLDER_VARIABLE = "TEST_SEED_FOLDER"
-READY_SECONDS = 60
 SEEDED = ("postgres", "kafka", "credentials.json")
 
 
@@ -42,17 +40,17 @@ def plant(home: Path) -> StateFolder:
 
 
 def _make(state: StateFolder) -> None:
-    credentials, log = load_or_create(state.credentials), LogFile(state.logs / "seed.log")
-    server = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, credentials)
-    try:
-        server.start()
-        server.wait_ready(READY_SECONDS)
-        provision(server.admin_dsn, credentials)
-        for service, role in (("orders", "orders_owner"), ("processor", "analytics_owner")):
-            migrate(server.dsn(role), f"{service}.migrations")
-    finally:
-        server.stop()
-    broker = Kafka(state.kafka, *ports.allocate(2), log)
+    server, broker = Postgres.alone(state), Kafka.alone(state)
+    with ThreadPoolExecutor(1) as beside:
+        formatted = beside.submit(_format, broker)
+        with running(server):
+            provision(server.admin_dsn, server.credentials)
+            for service, role in (("orders", "orders_owner"), ("processor", "analytics_owner")):
+                migrate(server.dsn(role), f"{service}.migrations")
+        formatted.result()
+
+
+def _format(broker: Kafka) -> None:
     # The start formats the folder first; the broker itself is not needed.
     broker.start()
     if broker.process is not None:

@@ -17,7 +17,7 @@ from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
-from stack.processes.logfile import LogFile
+from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 
 GROUP = "ordermesh-metrics"
@@ -25,12 +25,8 @@ GROUP = "ordermesh-metrics"
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Kafka]:
-    with seeded_home() as state:
-        server = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-        server.start()
-        server.wait_ready(60)
-        yield server
-        server.stop()
+    with seeded_home() as state, running(Kafka.alone(state)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from runtime.process.process_service import AsyncProcessService, SyncProcessServ
 from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process
+from stack.processes.runners import running
 from stack.processes.server_account import server_account
 from stack.servers.kafka import Kafka
 from stack.servers.postgres import Postgres, server_env
@@ -77,16 +77,11 @@ class Pair:
 @pytest.fixture
 def pair(postgres: Postgres, orders_dsn: str) -> Iterator[Pair]:
     with temporary_home() as home:
-        state = StateFolder(home)
-        log = LogFile(state.logs / "standby.log")
-        port = ports.allocate(1)[0]
-        standby = Postgres(state.postgres, state.run_dir(), port, log, postgres.credentials, listen=ports.LOOPBACK)
+        standby = Postgres.alone(StateFolder(home), postgres.credentials, listen=ports.LOOPBACK)
         copy(postgres, standby)
-        standby.start()
-        standby.wait_ready(COPY_SECONDS)
         made = Pair(postgres, standby)
-        yield made
-        standby.stop()
+        with running(standby):
+            yield made
         made.go_back()
 
 

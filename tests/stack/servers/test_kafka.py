@@ -16,21 +16,16 @@ from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
-from stack.processes.logfile import LogFile
+from stack.processes.runners import READY_SECONDS, running
 from stack.servers import kafka_jars
 from stack.servers.kafka import AOT_CACHE_FILE, Kafka, java_argv, known_cause
 from stack.servers.kafka_jars import Jar
 
-READY_SECONDS = 60
-
 
 @pytest.fixture(scope="module")
 def broker(state: StateFolder) -> Iterator[Kafka]:
-    made = Kafka(state.kafka, *ports.allocate(2), LogFile(state.logs / "kafka.log"))
-    made.start()
-    made.wait_ready(READY_SECONDS)
-    yield made
-    made.stop()
+    with running(Kafka.alone(state)) as made:
+        yield made
 
 
 def read_one(broker: Kafka, group: str) -> bytes | None:

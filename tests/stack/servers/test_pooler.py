@@ -16,14 +16,13 @@ from seed import seeded_home
 
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
+from stack.processes.runners import running
 from stack.processes.server_account import server_account
 from stack.running_stack import RunningStack, running_stack
 from stack.servers.credentials import load_or_create
 from stack.servers.postgres import Postgres
 
-READY_SECONDS = 60.0
 LOAD = ["--duration", "5s", "--rate", "100"]
 
 
@@ -36,7 +35,7 @@ class Pooled:
 
 
 @contextlib.contextmanager
-def pgbouncer(folder: Path, server: Postgres, log: LogFile) -> Iterator[int]:
+def pgbouncer(folder: Path, server: Postgres) -> Iterator[int]:
     """Run PgBouncer in transaction mode and give its port."""
     bouncer, port = program("pgbouncer", "usr/sbin/pgbouncer"), ports.allocate(1)[0]
     account = server_account(server.folder)
@@ -56,7 +55,8 @@ pool_mode = transaction
 default_pool_size = 20
 """)
     environment = inherited_env() | bouncer.env
-    process = Process(Command("pgbouncer", [bouncer.path, str(folder / "pgbouncer.ini")], environment, account), log)
+    command = Command("pgbouncer", [bouncer.path, str(folder / "pgbouncer.ini")], environment, account)
+    process = Process(command, server.log)
     process.start()
     yield port
     process.stop()
@@ -65,16 +65,15 @@ default_pool_size = 20
 @pytest.fixture(scope="module")
 def pooled() -> Iterator[Pooled]:
     with seeded_home() as state, temporary_home() as other:
-        log, credentials = LogFile(state.logs / "postgres.log"), load_or_create(state.credentials)
-        server = Postgres(StateFolder(other).postgres, state.run_dir(), ports.allocate(1)[0], log, credentials)
-        server.start()
-        server.wait_ready(READY_SECONDS)
-        with pgbouncer(other / "pgbouncer", server, log) as port:
+        credentials = load_or_create(state.credentials)
+        with (
+            running(Postgres.alone(StateFolder(other), credentials)) as server,
+            pgbouncer(other / "pgbouncer", server) as port,
+        ):
             dsn = credentials.dsn("postgres", "127.0.0.1", port)
             env = {"ORDERMESH_POSTGRES_POOLER": "transaction"}
-            with running_stack(state.home, env=env, postgres_admin_dsn=dsn) as running:
-                yield Pooled(running, server.admin_dsn)
-        server.stop()
+            with running_stack(state.home, env=env, postgres_admin_dsn=dsn) as stack:
+                yield Pooled(stack, server.admin_dsn)
 
 
 def test_orders_are_stored_published_and_counted_through_the_pooler(pooled: Pooled) -> None:

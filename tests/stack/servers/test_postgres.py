@@ -12,24 +12,19 @@ from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
+from stack.processes.runners import READY_SECONDS, running
 from stack.processes.server_account import unprivileged_account
 from stack.servers import postgres_binaries
-from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
 from stack.servers.postgres import Postgres
 
 ROOT = os.geteuid() == 0
-READY_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
 def server(state: StateFolder) -> Iterator[Postgres]:
-    log = LogFile(state.logs / "postgres.log")
-    made = Postgres(state.postgres, state.run_dir(), ports.allocate(1)[0], log, load_or_create(state.credentials))
-    made.start()
-    made.wait_ready(READY_SECONDS)
-    yield made
-    made.stop()
+    with running(Postgres.alone(state)) as made:
+        yield made
 
 
 def one(server: Postgres, query: str) -> object:
