@@ -7,7 +7,7 @@ import uuid
 
 import grpc
 import pytest
-from front_proxy import ITEM, Platform, await_true
+from front_proxy import ITEM, Answer, Platform, await_true
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -33,6 +33,10 @@ def test_an_order_is_answered_with_its_id_status_price_and_time(platform: Platfo
     assert uuid.UUID(reply["orderId"]).version == 7
     assert TIME.fullmatch(reply["createdAt"])
     assert platform.curl(f"/orders/{reply['orderId']}").json == reply
+
+
+def test_the_list_of_an_empty_platform_is_an_empty_array(first_list: Answer) -> None:
+    assert (first_list.status, first_list.headers["content-type"], first_list.json) == (200, "application/json", [])
 
 
 def test_the_list_is_an_array_of_exactly_five_fields_newest_first(platform: Platform) -> None:

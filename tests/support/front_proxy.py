@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from waiting import await_true
 
+from stack.machine.ports import LOOPBACK
 from stack.running_stack import RunningStack
 
 CALL_SECONDS = 15.0
@@ -53,16 +54,17 @@ def curl(url: str, *options: str, data: bytes | None = None) -> Answer:
 
 
 class Platform:
-    """A running stack with the clients of its front proxy."""
+    """A running stack with the clients of its front proxy, or of another one on this port."""
 
-    def __init__(self, stack: RunningStack) -> None:
+    def __init__(self, stack: RunningStack, port: int | None = None) -> None:
         self.stack = stack
-        self.channel = grpc.insecure_channel(stack.grpc)
+        self.rest = stack.rest if port is None else f"http://{LOOPBACK}:{port}"
+        self.channel = grpc.insecure_channel(stack.grpc if port is None else f"{LOOPBACK}:{port}")
         self.pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
 
     def curl(self, path: str, *options: str, data: bytes | None = None) -> Answer:
         """Ask the front proxy with curl."""
-        return curl(self.stack.rest + path, *options, data=data)
+        return curl(self.rest + path, *options, data=data)
 
     def post(self, path: str, body: object, *options: str) -> Answer:
         """Send JSON with curl."""
