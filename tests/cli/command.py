@@ -120,8 +120,9 @@ class Place:
         self.await_gone(pids)
 
     def clear(self) -> None:
-        """Stop what still runs."""
-        self.run("down")
+        """Stop what still runs; where no stack was started there is no status file."""
+        if (self.home / "stack.json").exists():
+            self.run("down")
         for one in self._foreground:
             if one.poll() is None:
                 one.kill()

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from command import Place, await_true
+from seed import plant
 
 # A stack starts three times here, which takes its time where others work too.
 pytestmark = pytest.mark.timeout(300)
 
 
 def test_data_survives_down_and_up_and_a_sigkill_of_everything(place: Place) -> None:
+    plant(place.home)
     assert place.run("up", "--detach").returncode == 0
     first = place.order()
     pids = place.pids()

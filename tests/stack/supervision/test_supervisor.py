@@ -95,6 +95,7 @@ def test_a_taken_port_is_reported_before_anything_starts() -> None:
 
 def test_a_port_that_is_taken_while_the_servers_start_is_reported() -> None:
     with temporary_home() as home, socket.socket() as other:
+        plant(home)
         settings = StackSettings.with_free_ports(postgres_listen=ports.LOOPBACK)
 
         def take(_: StateChange) -> None:
@@ -225,6 +226,7 @@ def test_ports_of_external_servers_are_not_reserved() -> None:
     assert not names & {"ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT", "ORDERMESH_POSTGRES_PORT"}
 
 
+@pytest.mark.more
 def test_external_servers_are_used_and_not_started(running: RunningStack) -> None:
     kafka, dsn = running.addresses["kafka"], running.context.admin_dsn
     # Of the same seed, it has the same passwords: others would replace those of the stack that runs.
