@@ -7,7 +7,7 @@ STAMP := .venv/.ordermesh
 # Folders in which every test starts servers.
 SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy faults qualify soak
 # More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
-PARALLEL := -n 3 --dist loadscope --durations 10
+PARALLEL := -n 4 --dist loadscope --durations 10
 # A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # Without the notice about the end of the theme's life: docs/decisions/0020-documentation-site.md.
@@ -42,7 +42,7 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## the tests of the platform, on real servers, about six and a half minutes on two cores
+test: setup ## the tests of the platform, on real servers, about five minutes on two cores
 	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
@@ -53,7 +53,7 @@ coverage: setup ## which lines `make test` runs, in all processes (measuring cos
 	@$(BIN)/coverage run -m pytest -q $(PARALLEL) -m "not more and not long"
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
-test-more: setup ## the tests of a cluster of brokers, client packages, benchmarks, how-to guides, two midnights
+test-more: setup ## more faults, a cluster of brokers, PgBouncer, the fast lane, client packages, benchmarks, guides, two midnights
 	@$(BIN)/pytest -q $(PARALLEL) -m "more and not long"
 
 test-long: setup ## the long forms of what `make test` and `make test-more` show in short

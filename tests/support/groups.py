@@ -9,6 +9,8 @@ GROUPS = {
     "tests/faults/": "faults",
     "tests/envoy/": "envoy",
     "tests/orders/": "orders",
+    # It has a broker of its own, and takes a third of the processor's time.
+    "tests/processor/consume/test_offsets.py": "offsets",
     "tests/processor/": "processor",
     "tests/clients/": "clients",
 }
@@ -16,15 +18,16 @@ GROUPS = {
 SHARING_NOTHING = ("tests/loadgen/test_session.py",)
 # What takes long comes first, so that no process is alone at the end; `make test` shows durations.
 LONGEST_FIRST = (
-    "faults",
-    "processor",
-    "platform",
-    "tests/cli/pipeline/test_readiness.py",
-    "tests/cli/local/test_lifecycle.py",
     "orders",
+    "processor",
+    "faults",
+    "tests/cli/pipeline/test_readiness.py",
+    "offsets",
     "tests/cli/test_cli.py",
-    "tests/stack/supervision/test_full_disk.py",
+    "platform",
+    "tests/cli/local/test_lifecycle.py",
     "tests/stack/servers/test_pooler.py",
+    "tests/stack/supervision/test_full_disk.py",
     "tests/gateway/watch/test_orders_stream.py",
     "tests/runtime/process/test_child_processes.py",
     "tests/runtime/postgres/test_connecting.py",
@@ -60,8 +63,16 @@ WITH_SERVERS = (
     "tests/stack/supervision/",
     "tests/stack/test_",
 )
-# `make test-more` runs these.
-MORE = ("tests/bench/", "tests/clients/", "tests/cluster/", "tests/docs/test_guides.py", "tests/soak/")
+# `make test-more` runs these, and the tests that are marked so.
+MORE = (
+    "tests/bench/",
+    "tests/clients/",
+    "tests/cluster/",
+    "tests/docs/test_guides.py",
+    "tests/qualify/",
+    "tests/soak/",
+    "tests/stack/servers/test_pooler.py",
+)
 SERVER_FIXTURES = {"state", "broker", "place", "persons_place"}
 
 

@@ -52,6 +52,7 @@ def supervisor(world: World, logged: list[str]) -> Iterator[None]:
         logged += made.communicate()[0].splitlines()
 
 
+@pytest.mark.more
 @pytest.mark.timeout(240)
 def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_counted(world: World) -> None:
     good = [created() for _ in range(200)]

@@ -59,6 +59,7 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_t
     assert len(lines) == len(lost) + 2
 
 
+@pytest.mark.more
 def test_a_large_readable_record_has_a_dead_letter_that_can_be_read_and_redriven(world: World) -> None:
     (offset,) = write(world, "gzip", [(b"bomb", BOMB)])
     worker = world.worker()

@@ -75,6 +75,7 @@ def close(folder: Path) -> None:
     folder.touch()
 
 
+@pytest.mark.more
 def test_a_component_is_restarted_after_any_error_of_its_start_and_of_the_status_file(kept) -> None:
     _, board, sleeper, folder = kept
     close(folder)
@@ -156,6 +157,7 @@ def test_a_stack_with_unwritable_logs_serves_and_restarts_components(unrecorded:
     unrecorded.wait_until(counted, 60, "the order is counted")
 
 
+@pytest.mark.more
 def test_kafka_recovers_after_a_full_disk() -> None:
     if os.geteuid() != 0:
         assert "CI" not in os.environ, "CI runs this as root, which may mount a small disk"
