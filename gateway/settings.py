@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic import Field
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
 from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
-
-
-def split_targets(value: object) -> object:
-    """Split a comma-separated list of gRPC targets."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+from runtime.word_lists import Words
 
 
 class GatewaySettings(KafkaSettings, AuthenticationSettings, TokenSettings):
@@ -30,7 +21,7 @@ class GatewaySettings(KafkaSettings, AuthenticationSettings, TokenSettings):
     gateway_http_listen: Address = Field(
         default="unix:/run/ordermesh/gateway-http.sock", description="HTTP for the pages: unix:/path or host:port."
     )
-    orders_targets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_targets)] = Field(
+    orders_targets: Words = Field(
         default=("unix:/run/ordermesh/orders-0.sock", "unix:/run/ordermesh/orders-1.sock"),
         min_length=1,
         description="gRPC targets of the processes of the orders service, separated by commas.",

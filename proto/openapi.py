@@ -38,6 +38,7 @@ FRONT_STATUS = {
     "REQUEST_TIMED_OUT": "408",
     "REQUEST_TOO_LARGE": "413",
     "UNSUPPORTED_MEDIA_TYPE": "415",
+    "HOST_NOT_ALLOWED": "421",
 }
 RESPONSES = {
     "400": "The request is invalid (code 3), or the state does not allow it (code 9, FAILED_PRECONDITION).",
@@ -49,6 +50,7 @@ RESPONSES = {
     "408": "The request was not received completely in time.",
     "413": "The body exceeds the limit.",
     "415": "The body is compressed, or its content type is not JSON.",
+    "421": "The host name of the request is not served.",
     "429": "Rate limit exceeded, or server overloaded; retry later.",
     "500": "Internal error.",
     "503": "A component is unavailable; retry later.",

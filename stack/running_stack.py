@@ -36,7 +36,7 @@ class RunningStack:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses: rest, grpc, envoy_admin, envoy_stats, kafka."""
+        """The addresses: rest, grpc, envoy_stats, kafka."""
         return self.stack.addresses
 
     @property

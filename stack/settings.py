@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from runtime.authentication import AuthenticationSettings
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX
+from runtime.word_lists import Words
 from stack.errors import PortTaken
 from stack.machine import ports
 
@@ -26,7 +27,11 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
         default=0, ge=0, le=40_000, description="Added to the default of each port below; a port that is set stays."
     )
     front_port: int = Field(default=8080, ge=1, le=65_535, description="Envoy: REST, gRPC and gRPC-Web.")
-    envoy_admin_port: int = Field(default=9901, ge=1, le=65_535, description="Envoy's admin pages.")
+    front_hosts: Words = Field(
+        default=(),
+        description="Host names besides localhost, 127.0.0.1 and [::1] for which requests are served, "
+        "separated by commas, without ports.",
+    )
     envoy_stats_port: int = Field(default=9902, ge=1, le=65_535, description="Envoy's Prometheus statistics.")
     postgres_listen: str = Field(
         default="",

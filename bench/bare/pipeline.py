@@ -51,8 +51,8 @@ def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
     for path in sockets:
         servers.python("orders", ["-m", f"bench.bare.{module}"], {**env, "BARE_LISTEN": f"unix:{path}"})
     await_sockets(sockets)
-    port, admin_port = free_port(), free_port()
-    servers.envoy(plain_front(port, admin_port, sockets), admin_port)
+    port, admin = free_port(), servers.context.envoy_admin
+    servers.envoy(plain_front(port, admin, sockets), admin)
     return port
 
 

@@ -59,8 +59,8 @@ def grpcio() -> Iterator[Subject]:
         for path in sockets:
             servers.python("orders", ["-m", f"{PROGRAMS}.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
         await_sockets(sockets)
-        port, admin_port = free_port(), free_port()
-        servers.envoy(plain_front(port, admin_port, sockets), admin_port)
+        port, admin = free_port(), servers.context.envoy_admin
+        servers.envoy(plain_front(port, admin, sockets), admin)
         yield subject("grpcio-plain", port, servers, connection, POLLER, CONSUMER)
 
 

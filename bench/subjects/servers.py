@@ -75,12 +75,12 @@ class Servers:
         if runner.process is not None and not component.once:
             self.roots[component.name] = [runner.process.pid or 0]
 
-    def envoy(self, config: Config, admin_port: int) -> None:
-        """Start an Envoy with a configuration."""
-        path = self.context.state.home / f"envoy-{admin_port}.yaml"
+    def envoy(self, config: Config, admin: Path) -> None:
+        """Start an Envoy with a configuration that has its admin interface on a Unix socket."""
+        path = self.context.state.home / f"{admin.stem}.yaml"
         path.write_text(yaml.safe_dump(config))
-        log = LogFile(self.context.state.logs / f"envoy-{admin_port}.log")
-        envoy = self.held.enter_context(running(Envoy(path, admin_port, log)))
+        log = LogFile(self.context.state.logs / f"{admin.stem}.log")
+        envoy = self.held.enter_context(running(Envoy(path, admin, log)))
         self.roots["envoy"] = [envoy.pid or 0]
 
 
@@ -100,7 +100,7 @@ def running_servers(env: Mapping[str, str] | None = None, **settings: object) ->
         yield started
 
 
-def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
+def plain_front(port: int, admin: Path, sockets: Sequence[Path]) -> Config:
     """Return the configuration of an Envoy with only a transcoder and a rate limit in front of gRPC sockets."""
     manager = {
         "@type": f"type.googleapis.com/{MANAGER}",
@@ -140,7 +140,7 @@ def plain_front(port: int, admin_port: int, sockets: Sequence[Path]) -> Config:
         "filter_chains": [chain],
     }
     return {
-        "admin": {"address": clusters.socket_address(Address(LOOPBACK, admin_port))},
+        "admin": {"address": clusters.socket_address(Address(str(admin)))},
         "static_resources": {"listeners": [listener], "clusters": [orders]},
     }
 

@@ -107,22 +107,22 @@ def envoy_filters(seconds: float) -> Iterator[Lever]:
                 yield Lever("Envoy", lever, "everything on", run.load, run.orders_per_second, own)
 
 
-def variants(stack: RunningStack) -> dict[str, Callable[[int, int], Config]]:
-    """Return the configurations by what they lack, as functions of the ports."""
-    found: dict[str, Callable[[int, int], Config]] = {"everything on": lambda port, admin: full(stack, port, admin)}
+def variants(stack: RunningStack) -> dict[str, Callable[[int, Path], Config]]:
+    """Return the configurations by what they lack, as functions of the port and the admin socket."""
+    found: dict[str, Callable[[int, Path], Config]] = {"everything on": lambda port, admin: full(stack, port, admin)}
     for name, cut in CUTS.items():
         found[name] = lambda port, admin, cut=cut: trimmed(full(stack, port, admin), cut)  # type: ignore[misc]  # an additional parameter with a default
     found["nothing but transcoder and limit"] = lambda port, admin: plain_front(port, admin, stack.context.lane_sockets)
     return found
 
 
-def full(stack: RunningStack, port: int, admin_port: int) -> Config:
+def full(stack: RunningStack, port: int, admin: Path) -> Config:
     """Return the configuration of the platform on other ports."""
     context = stack.context
     values = EnvoyValues.local(
         context.run_dir,
         front_port=port,
-        admin_port=admin_port,
+        admin_socket=admin,
         stats_port=free_port(),
         orders_sockets=context.orders_sockets,
         lane_sockets=context.lane_sockets,
@@ -140,12 +140,13 @@ def trimmed(config: Config, cut: Cut) -> Config:
 
 
 @contextlib.contextmanager
-def another_envoy(stack: RunningStack, config: Callable[[int, int], Config]) -> Iterator[tuple[int, int]]:
+def another_envoy(stack: RunningStack, config: Callable[[int, Path], Config]) -> Iterator[tuple[int, int]]:
     """Run another Envoy in front of a platform; yield its port and process id."""
-    port, admin_port = free_port(), free_port()
-    path = stack.context.state.home / f"envoy-{admin_port}.yaml"
-    path.write_text(yaml.safe_dump(config(port, admin_port)))
-    envoy = Envoy(path, admin_port, LogFile(stack.context.state.logs / f"envoy-{admin_port}.log"))
+    port = free_port()
+    admin = stack.context.socket(f"envoy-{port}")
+    path = stack.context.state.home / f"{admin.stem}.yaml"
+    path.write_text(yaml.safe_dump(config(port, admin)))
+    envoy = Envoy(path, admin, LogFile(stack.context.state.logs / f"{admin.stem}.log"))
     with running(envoy):
         yield port, envoy.pid or 0
 

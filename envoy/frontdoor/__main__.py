@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from frontdoor.check import validate
@@ -32,11 +33,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m frontdoor", description=__doc__)
     parser.add_argument("--target", choices=TARGETS, help="the target to render")
     parser.add_argument("--out", type=Path, help="the file to write (default: standard output)")
+    parser.add_argument("--hosts", default="", help="further host names to serve, separated by commas, without ports")
     parser.add_argument("--check", action="store_true", help="validate every target with Envoy")
     options = parser.parse_args()
     if not options.check and not options.target:
         parser.error("either --target local|compose|cluster or --check is required")
-    return check() if options.check else write(options.target, options.out)
+    hosts = tuple(filter(None, options.hosts.split(",")))
+    return check() if options.check else write(options.target, options.out, hosts)
 
 
 def check() -> int:
@@ -53,9 +56,14 @@ def check() -> int:
     return failed
 
 
-def write(target: str, out: Path | None) -> int:
-    """Write the configuration of a target."""
-    text = render(TARGETS[target]())
+def write(target: str, out: Path | None, hosts: tuple[str, ...]) -> int:
+    """Write the configuration of a target; return 1 for an invalid host name."""
+    try:
+        values = TARGETS[target]()
+        text = render(replace(values, hosts=(*values.hosts, *hosts)))
+    except EnvoyConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     if out is None:
         sys.stdout.write(text)
     else:

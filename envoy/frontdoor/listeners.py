@@ -51,7 +51,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),
         local_reply_config=local_replies(),
-        route_config=route_table.route_configuration(lane=bool(values.lane)),
+        route_config=route_table.route_configuration(values.hosts, lane=bool(values.lane)),
         http_filters=http_filters(values),
     )
 

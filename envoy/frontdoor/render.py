@@ -13,6 +13,7 @@ __all__ = ["EnvoyValues", "bootstrap", "render"]
 HEAD = "# Written by `python -m frontdoor`; change the source in envoy/, not this file.\n"
 
 # The patterns of routes come from the contracts, not from clients, so they may be larger than Envoy's default limit.
+PRIVATE = 0o700
 RUNTIME = {"re2.max_program_size.error_level": 2000}
 
 
@@ -33,7 +34,7 @@ def bootstrap(values: EnvoyValues) -> Config:
     """Return Envoy's bootstrap configuration."""
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
-        "admin": {"address": clusters.socket_address(values.admin)},
+        "admin": admin(values),
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME}]},
         "stats_config": {"stats_tags": grpc_tags()},
         "overload_manager": limits.overload_manager(values.descriptors),
@@ -42,6 +43,11 @@ def bootstrap(values: EnvoyValues) -> Config:
             "clusters": clusters.clusters(values),
         },
     }
+
+
+def admin(values: EnvoyValues) -> Config:
+    """Return the admin interface, which accepts commands from whoever reaches it: a Unix socket of its account."""
+    return {"address": {"pipe": {"path": values.admin.host, "mode": PRIVATE}}}
 
 
 def grpc_tags() -> list[Config]:

@@ -36,6 +36,8 @@ NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; see /docs for the p
 NO_METHOD = "%PATH(NQ:PATH):200% does not allow %REQ(:METHOD)%; see the allow header"
 NO_CREDENTIALS = "no valid credentials: send authorization: Bearer with a key or token"
 NOT_ALLOWED = "the role of the caller does not allow this call"
+CROSS_SITE = "this is not for pages of other sites"
+NO_HOST = "no such host: %REQ(:AUTHORITY):200%; the setting ORDERMESH_FRONT_HOSTS adds host names"
 JSON_ONLY = "the body must be JSON, with content-type: application/json and no content-encoding"
 
 
@@ -63,6 +65,12 @@ UNREADABLE = reply(
 )
 REFUSED = reply(ErrorReason.MALFORMED_REQUEST, INVALID_ARGUMENT, f"request rejected ({DETAILS})", "request rejected")
 UNSUPPORTED = reply(ErrorReason.UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT, JSON_ONLY)
+CROSS_ORIGIN = reply(
+    ErrorReason.CROSS_SITE_REQUEST,
+    PERMISSION_DENIED,
+    "a page of %REQ(ORIGIN):200% may not send this request",
+    "a page of another site may not call this",
+)
 UNREACHABLE = reply(
     ErrorReason.SERVICE_UNAVAILABLE,
     UNAVAILABLE,
@@ -84,6 +92,7 @@ REPLIES = {
     408: reply(ErrorReason.REQUEST_TIMED_OUT, DEADLINE_EXCEEDED, "request not received in time"),
     413: reply(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, TOO_LARGE),
     415: UNSUPPORTED,
+    421: reply(ErrorReason.HOST_NOT_ALLOWED, PERMISSION_DENIED, NO_HOST, "no such host"),
     429: reply(ErrorReason.RATE_LIMITED, RESOURCE_EXHAUSTED, "rate limit exceeded"),
     431: reply(ErrorReason.REQUEST_TOO_LARGE, OUT_OF_RANGE, HEADERS_TOO_LARGE),
     502: UNREACHABLE,
@@ -109,6 +118,9 @@ def local_replies() -> Config:
             grpc_reply(timed_out(), NO_ANSWER),
             *(json_reply([status_is("EQ", 400), each], reply(*UNREADABLE[:2], TEXT)) for each in refused_with_text),
             json_reply([status_is("EQ", 415), responded("lua_response")], reply(*UNSUPPORTED[:2], TEXT)),
+            json_reply([responded("csrf_origin_mismatch")], CROSS_ORIGIN),
+            grpc_reply(responded("csrf_origin_mismatch"), CROSS_ORIGIN),
+            json_reply([status_is("EQ", 403), responded("lua_response")], reply(*CROSS_ORIGIN[:2], TEXT)),
             *(json_reply([status_is("EQ", status)], each) for status, each in REPLIES.items()),
             json_reply([status_is("GE", 500)], FAULT),
             json_reply([status_is("GE", 400)], REFUSED),

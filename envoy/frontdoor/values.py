@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from frontdoor.filters.browser import LOCAL_HOSTS, NAME
+
 RATE_LIMIT_PER_SECOND = 20_000
 # The limit of open files and connections of Envoy: containers and services have at least as many.
 DESCRIPTORS = 65_536
@@ -17,8 +19,10 @@ MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
 # All interfaces, in a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
-FRONT_PORT, ADMIN_PORT, STATS_PORT = 8080, 9901, 9902
+FRONT_PORT, STATS_PORT = 8080, 9902
 GRPC_PORT, PAGES_PORT = 50051, 8081
+# In a container, where nobody else is.
+ADMIN_SOCKET = "/tmp/envoy-admin.sock"  # noqa: S108 - of the container
 
 
 class EnvoyConfigError(ValueError):
@@ -56,6 +60,8 @@ class EnvoyValues:
     # This many orders processes get the calls while they are healthy, the others are on standby; 0: all get calls.
     orders_active: int = 0
     descriptors: int = DESCRIPTORS
+    # The host names that are served, without ports.
+    hosts: tuple[str, ...] = LOCAL_HOSTS
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
@@ -69,6 +75,11 @@ class EnvoyValues:
             )
         if not 0 <= self.orders_active <= len(self.orders):
             raise EnvoyConfigError(f"orders_active must be 0 to {len(self.orders)}, is {self.orders_active}")
+        for host in self.hosts:
+            if not NAME.fullmatch(host):
+                raise EnvoyConfigError(
+                    f"front_hosts must be host names without a port and without *, or [IPv6], has {host!r}"
+                )
 
     @classmethod
     def local(
@@ -77,7 +88,7 @@ class EnvoyValues:
         *,
         front_address: str = LOOPBACK,
         front_port: int = FRONT_PORT,
-        admin_port: int = ADMIN_PORT,
+        admin_socket: Path | None = None,
         stats_port: int = STATS_PORT,
         orders_sockets: Sequence[Path],
         lane_sockets: Sequence[Path] = (),
@@ -85,6 +96,7 @@ class EnvoyValues:
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
         orders_active: int = 0,
         descriptors: int = DESCRIPTORS,
+        hosts: Sequence[str] = (),
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
@@ -93,7 +105,7 @@ class EnvoyValues:
 
         return cls(
             front=Address(front_address, checked_port(front_port, "front_port")),
-            admin=Address(LOOPBACK, checked_port(admin_port, "admin_port")),
+            admin=Address(socket_path(admin_socket or run_dir / "envoy-admin.sock", "admin_socket")),
             stats=Address(LOOPBACK, checked_port(stats_port, "stats_port")),
             orders=tuple(Address(socket_path(path, "orders_sockets")) for path in orders_sockets),
             lane=tuple(Address(socket_path(path, "lane_sockets")) for path in lane_sockets),
@@ -105,12 +117,13 @@ class EnvoyValues:
             rate_limit_per_second=rate_limit_per_second,
             orders_active=orders_active,
             descriptors=descriptors,
+            hosts=(*LOCAL_HOSTS, *hosts),
         )
 
     @classmethod
     def compose(cls) -> Self:
         """Return the values for Docker Compose, where the host names are those of the services."""
-        return cls.of_hosts(orders="orders", analytics="analytics", gateway="gateway")
+        return cls.of_hosts(orders="orders", analytics="analytics", gateway="gateway", front=("envoy",))
 
     @classmethod
     def cluster(cls) -> Self:
@@ -118,11 +131,11 @@ class EnvoyValues:
         return cls.of_hosts(orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless")
 
     @classmethod
-    def of_hosts(cls, *, orders: str, analytics: str, gateway: str) -> Self:
-        """Return the values for services that are resolved by DNS."""
+    def of_hosts(cls, *, orders: str, analytics: str, gateway: str, front: Sequence[str] = ()) -> Self:
+        """Return the values for services resolved by DNS; `front` are further host names of the front proxy."""
         return cls(
             front=Address(EVERYWHERE, FRONT_PORT),
-            admin=Address(LOOPBACK, ADMIN_PORT),
+            admin=Address(ADMIN_SOCKET),
             stats=Address(EVERYWHERE, STATS_PORT),
             orders=(Address(orders, GRPC_PORT),),
             analytics=(Address(analytics, GRPC_PORT),),
@@ -130,6 +143,7 @@ class EnvoyValues:
             gateway_http=(Address(gateway, PAGES_PORT),),
             access_log="/dev/stdout",
             health_interval_ms=400,
+            hosts=(*LOCAL_HOSTS, *front),
         )
 
 

@@ -1,8 +1,10 @@
-"""HTTP probes of servers on loopback: any error counts as no answer."""
+"""HTTP probes of servers on a loopback port or a Unix socket: any error counts as no answer."""
 
 from __future__ import annotations
 
 import http.client
+import socket
+from pathlib import Path
 
 from stack.machine.ports import LOOPBACK
 
@@ -11,9 +13,30 @@ PROBE_SECONDS = 1.0
 CHECK_SECONDS = 2.0
 
 
-def http_get(port: int, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
-    """Return status and body of GET path on a loopback port, None without an answer."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
+class SocketConnection(http.client.HTTPConnection):
+    """A connection to the server on a Unix socket."""
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        super().__init__("localhost", timeout=timeout_seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def connection_to(server: int | Path, timeout_seconds: float) -> http.client.HTTPConnection:
+    """Return a connection to the server on a loopback port or a Unix socket, not opened yet."""
+    if isinstance(server, Path):
+        return SocketConnection(server, timeout_seconds)
+    return http.client.HTTPConnection(LOOPBACK, server, timeout=timeout_seconds)
+
+
+def http_get(server: int | Path, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
+    """Return status and body of GET path on a loopback port or Unix socket, None without an answer."""
+    connection = connection_to(server, timeout_seconds)
     try:
         connection.request("GET", path)
         reply = connection.getresponse()
@@ -24,13 +47,13 @@ def http_get(port: int, path: str, timeout_seconds: float) -> tuple[int, bytes] 
         connection.close()
 
 
-def http_status(port: int, path: str) -> int | None:
-    """Return the status of GET path on a loopback port, None without an answer."""
-    answer = http_get(port, path, CHECK_SECONDS)
+def http_status(server: int | Path, path: str) -> int | None:
+    """Return the status of GET path on a loopback port or Unix socket, None without an answer."""
+    answer = http_get(server, path, CHECK_SECONDS)
     return None if answer is None else answer[0]
 
 
-def http_answers(port: int, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
-    """Return whether GET path on a loopback port answers 200."""
-    answer = http_get(port, path, timeout_seconds)
+def http_answers(server: int | Path, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+    """Return whether GET path on a loopback port or Unix socket answers 200."""
+    answer = http_get(server, path, timeout_seconds)
     return answer is not None and answer[0] == http.client.OK

@@ -28,11 +28,11 @@ def validate(config: Path) -> None:
 
 
 class Envoy:
-    """Runs Envoy with a configuration file; several can run side by side."""
+    """Runs Envoy with a configuration file that puts its admin interface on the Unix socket `admin`."""
 
-    def __init__(self, config: Path, admin_port: int, log: LogFile, serves: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, config: Path, admin: Path, log: LogFile, serves: Callable[[], bool] = lambda: True) -> None:
         self.config = config
-        self.admin_port = admin_port
+        self.admin = admin
         self.log = log
         self._serves = serves
         self._process: Process | None = None
@@ -68,7 +68,7 @@ class Envoy:
 
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until Envoy and the services behind it are ready. Raises ServerFailed."""
-        await_ready(self._process, lambda: http_answers(self.admin_port, "/ready") and self._serves(), timeout_seconds)
+        await_ready(self._process, lambda: http_answers(self.admin, "/ready") and self._serves(), timeout_seconds)
 
     def stop(self) -> None:
         """Stop Envoy; blocks until it is gone."""

@@ -27,7 +27,7 @@ def front_proxy(context: StackContext) -> Component:
     log = context.log("envoy")
     return Component(
         "envoy",
-        Envoy(context.envoy_config, settings.envoy_admin_port, log, serves),
+        Envoy(context.envoy_config, context.envoy_admin, log, serves),
         ("orders", "analytics", "gateway"),
         address=f"http://{LOOPBACK}:{settings.front_port}",
         logs=(log, context.access_log),
@@ -54,7 +54,7 @@ def envoy_values(context: StackContext) -> EnvoyValues:
     return EnvoyValues.local(
         context.run_dir,
         front_port=settings.front_port,
-        admin_port=settings.envoy_admin_port,
+        admin_socket=context.envoy_admin,
         stats_port=settings.envoy_stats_port,
         orders_sockets=context.orders_sockets,
         lane_sockets=context.lane_sockets,
@@ -62,4 +62,5 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         rate_limit_per_second=settings.rate_limit_per_second,
         orders_active=context.orders_active,
         descriptors=descriptors.raise_limit(),
+        hosts=settings.front_hosts,
     )

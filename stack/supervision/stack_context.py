@@ -76,6 +76,11 @@ class StackContext:
         return self.state.home / "envoy.yaml"
 
     @property
+    def envoy_admin(self) -> Path:
+        """The Unix socket of Envoy's admin interface."""
+        return self.socket("envoy-admin")
+
+    @property
     def access_log(self) -> LogFile:
         """Envoy's access log."""
         return LogFile(self.state.logs / "access.log", ACCESS_LOG_LIMIT_BYTES)

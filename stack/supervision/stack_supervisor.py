@@ -66,7 +66,6 @@ class Stack:
         return {
             "rest": f"http://{front}",
             "grpc": front,
-            "envoy_admin": f"http://{ports.LOOPBACK}:{self.settings.envoy_admin_port}",
             "envoy_stats": f"http://{ports.LOOPBACK}:{self.settings.envoy_stats_port}",
             "kafka": self.settings.bootstrap,
         }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import grpc
+from envoy_admin import from_admin
 from frontdoor.check import envoy_binary
 from frontdoor.render import render
 from frontdoor.values import LOOPBACK, EnvoyValues
@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 from waiting import await_true
 
 from stack.machine import ports
+from stack.machine.http_probe import http_answers
 
 READY_SECONDS = 20
 
@@ -47,20 +48,23 @@ class Front:
         *,
         processes: int = 2,
         active: int = 0,
+        hosts: Sequence[str] = (),
         rate_limit_per_second: int = 20_000,
         change: Callable[[str], str] = lambda text: text,
     ) -> None:
-        self.port, self.admin_port, self.stats_port = ports.allocate(3)
+        self.port, self.stats_port = ports.allocate(2)
+        self.admin = folder / f"admin-{self.port}.sock"
         self.access_log = folder / f"access-{self.port}.log"
         values = EnvoyValues.local(
             folder,
             front_port=self.port,
-            admin_port=self.admin_port,
+            admin_socket=self.admin,
             stats_port=self.stats_port,
             orders_sockets=[folder / f"orders-{index}.sock" for index in range(processes)],
             access_log=self.access_log,
             rate_limit_per_second=rate_limit_per_second,
             orders_active=active,
+            hosts=hosts,
         )
         self.config = folder / f"envoy-{self.port}.yaml"
         self.config.write_text(change(render(values)))
@@ -75,11 +79,7 @@ class Front:
 
     def ready(self) -> bool:
         """Say whether Envoy serves."""
-        try:
-            with urllib.request.urlopen(f"http://{LOOPBACK}:{self.admin_port}/ready", timeout=1) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
+        return http_answers(self.admin, "/ready")
 
     def failure(self) -> str:
         """Return why it is not ready."""
@@ -115,10 +115,7 @@ class Front:
 
     def statistic(self, name: str) -> int:
         """Return one of Envoy's counters or gauges."""
-        url = f"http://{LOOPBACK}:{self.admin_port}/stats?filter=^{name}$"
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            text = reply.read().decode()
-        return int(text.rpartition(": ")[2] or 0)
+        return int(from_admin(self.admin, f"/stats?filter=^{name}$").rpartition(": ")[2] or 0)
 
     def access_line(self, request_id: str) -> dict[str, Any]:
         """Return the access log's line of a request, when it is there."""

@@ -78,7 +78,7 @@ def test_random_bytes_on_the_port_end_their_connection_only(front: Front) -> Non
     for start in (
         b"",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n",
+        b"POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n",
     ):
         with socket.create_connection((LOOPBACK, front.port), timeout=10) as connection:
             connection.sendall(start + secrets.token_bytes(4096))

@@ -28,8 +28,8 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def test_only_loopback_reaches_the_front_proxy_the_admin_and_the_statistics(front: Front) -> None:
-    for port in (front.port, front.admin_port, front.stats_port):
+def test_only_loopback_reaches_the_front_proxy_and_the_statistics(front: Front) -> None:
+    for port in (front.port, front.stats_port):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((own_address(), port), timeout=5)
 

@@ -7,10 +7,10 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from urllib.request import urlopen
 
 import grpc
 import pytest
+from envoy_admin import from_admin
 from grpc_status import rpc_status
 from lane_load import (
     Amounts,
@@ -99,8 +99,7 @@ def await_replaced(stack: RunningStack, pid: int) -> None:
 
 def healthy_lanes(stack: RunningStack) -> int:
     """Return how many lanes Envoy calls healthy."""
-    with urlopen(f"{stack.addresses['envoy_admin']}/clusters", timeout=5) as reply:
-        lines = reply.read().decode().splitlines()
+    lines = from_admin(stack.context.envoy_admin, "/clusters").splitlines()
     return sum(line.startswith("orders-lane::") and line.endswith("::health_flags::healthy") for line in lines)
 
 

@@ -6,9 +6,9 @@ import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
+from envoy_admin import from_admin
 from lane_load import Amounts
 from seed import seeded_stack
 from short_clients import short_clients
@@ -49,8 +49,8 @@ def resident_bytes(stack: RunningStack) -> int:
 
 def statistic(stack: RunningStack, pattern: str) -> int:
     """Return the sum of Envoy's statistics whose names match."""
-    with urlopen(f"{stack.addresses['envoy_admin']}/stats?filter={pattern}", timeout=5) as reply:
-        return sum(int(line.rpartition(": ")[2]) for line in reply.read().decode().splitlines())
+    lines = from_admin(stack.context.envoy_admin, f"/stats?filter={pattern}").splitlines()
+    return sum(int(line.rpartition(": ")[2]) for line in lines)
 
 
 def own_connections(stack: RunningStack) -> int:

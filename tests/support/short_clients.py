@@ -25,7 +25,7 @@ def call_bytes() -> bytes:
         ":method": "POST",
         ":scheme": "http",
         ":path": CREATE,
-        ":authority": "short",
+        ":authority": "localhost",
         "content-type": "application/grpc",
         "te": "trailers",
     }

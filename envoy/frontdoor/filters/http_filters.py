@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import tracing, transcoder
+from frontdoor.filters import browser, tracing, transcoder
 from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"
@@ -59,6 +59,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
     return [
         tracing.echo(),
         extension(CORS, f"{FILTERS}.cors.v3.Cors"),
+        browser.csrf(values.hosts),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
         rate_limit(values.rate_limit_per_second),

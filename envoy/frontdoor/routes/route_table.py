@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, header_is, typed
+from frontdoor.filters import browser
 from frontdoor.filters.http_filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
-from frontdoor.replies import ORIGINAL_PATH
+from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
 from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
 
@@ -19,17 +22,19 @@ POST = header_is(":method", exact="POST")
 BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
 
 
-def route_configuration(*, lane: bool) -> Config:
-    """Return the routes of the front listener. A REST path is transcoded to a gRPC path, which is routed again."""
+def route_configuration(hosts: Sequence[str], *, lane: bool) -> Config:
+    """Return the routes for host names. A REST path is transcoded to a gRPC path, which is routed again."""
     lanes = lane_routes() if lane else []
     methods = [over_grpc(each) for each in (*lanes, *grpc_routes())]
     return {
         "name": "front",
+        "ignore_port_in_host_matching": True,
         "virtual_hosts": [
             {
                 "name": "front",
-                "domains": ["*"],
+                "domains": list(hosts),
                 "routes": [
+                    refusal({"prefix": "/", "headers": browser.cross_site_subresource()}, 403, CROSS_SITE),
                     *methods,
                     unknown_method(),
                     *rest.path_routes(),
@@ -38,9 +43,16 @@ def route_configuration(*, lane: bool) -> Config:
                     refusal({"prefix": "/"}, 404),
                 ],
                 "typed_per_filter_config": {CORS: cors_policy()},
-            }
+            },
+            {"name": "other hosts", "domains": ["*"], "routes": other_hosts()},
         ],
     }
+
+
+def other_hosts() -> list[Config]:
+    """Return the refusals of requests for another host, as of a page whose name was rebound to our address."""
+    over_grpc = {"match": {"prefix": "/", "headers": [GRPC_BODY]}, "direct_response": {"status": 421}}
+    return [over_grpc, refusal({"prefix": "/"}, 421)]
 
 
 def over_grpc(route: Config) -> Config:
@@ -125,10 +137,9 @@ def cors_policy() -> Config:
     exposed = (
         "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,idempotent-replayed"
     )
-    loopback = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
     return typed(
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
-        allow_origin_string_match=[{"safe_regex": {"regex": loopback}}],
+        allow_origin_string_match=[{"safe_regex": {"regex": browser.origins(browser.LOCAL_HOSTS)}}],
         allow_methods="GET,POST",
         allow_headers=allowed,
         expose_headers=exposed,

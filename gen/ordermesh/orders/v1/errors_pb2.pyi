@@ -34,6 +34,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REQUEST_TIMED_OUT: _ClassVar[ErrorReason]
     NO_ANSWER_IN_TIME: _ClassVar[ErrorReason]
     SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
+    HOST_NOT_ALLOWED: _ClassVar[ErrorReason]
+    CROSS_SITE_REQUEST: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_FIELD: ErrorReason
 UNKNOWN_PRODUCT: ErrorReason
@@ -62,3 +64,5 @@ REQUEST_TOO_LARGE: ErrorReason
 REQUEST_TIMED_OUT: ErrorReason
 NO_ANSWER_IN_TIME: ErrorReason
 SERVICE_UNAVAILABLE: ErrorReason
+HOST_NOT_ALLOWED: ErrorReason
+CROSS_SITE_REQUEST: ErrorReason
