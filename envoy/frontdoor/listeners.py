@@ -21,11 +21,15 @@ def front(values: EnvoyValues) -> Config:
 
 
 def listener(name: str, address: Address, manager: Config) -> Config:
-    """Return a listener. It does not reuse ports: a port of another Envoy would be shared without an error."""
+    """Return a listener.
+
+    It shares its port with sockets of the same account, so that a supervisor can hold the port while Envoy is down. To
+    find another server on the port is left to that supervisor.
+    """
     return {
         "name": name,
         "address": clusters.socket_address(address),
-        "enable_reuse_port": False,
+        "enable_reuse_port": True,
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}

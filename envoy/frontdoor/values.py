@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-
-from frontdoor.filters.browser import LOCAL_HOSTS, NAME
 
 RATE_LIMIT_PER_SECOND = 20_000
 # The limit of open files and connections of Envoy: containers and services have at least as many.
@@ -17,6 +16,8 @@ MIN_DESCRIPTORS = 512
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
+LOCAL_HOSTS = ("localhost", LOOPBACK, "[::1]")
+HOST = re.compile(r"(?i)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:]{2,45}\]")
 # All interfaces, in a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
 FRONT_PORT, STATS_PORT = 8080, 9902
@@ -76,7 +77,7 @@ class EnvoyValues:
         if not 0 <= self.orders_active <= len(self.orders):
             raise EnvoyConfigError(f"orders_active must be 0 to {len(self.orders)}, is {self.orders_active}")
         for host in self.hosts:
-            if not NAME.fullmatch(host):
+            if not HOST.fullmatch(host):
                 raise EnvoyConfigError(
                     f"front_hosts must be host names without a port and without *, or [IPv6], has {host!r}"
                 )

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import random
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 
 from stack.errors import PortTaken
 from stack.processes import proc
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_6 = "::1"
 # Below the ephemeral ports: no client connection takes one between our check and our bind.
 AUTO_RANGE = range(20_000, 32_000)
 LISTEN_STATE = "0A"
+# A client of this machine reaches the servers on these.
+REACHED = ("127.0.0.1", "0.0.0.0"), ("::1", "::", "::ffff:127.0.0.1", "::ffff:0.0.0.0")  # noqa: S104 - only compared
 COMMAND_CHARACTERS = 40
 REMEDY = "stop the process that uses it, set another port, or move all ports: `ordermesh up --port-offset 1000`"
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen on this port now; sockets in TIME_WAIT do not matter."""
-    with socket.socket() as probe:
+    """Return whether a server could listen on this port now; sockets in TIME_WAIT do not matter.
+
+    Also on [::1], where clients that connect to `localhost` ask first.
+    """
+    return is_free_at(socket.AF_INET, LOOPBACK, port) and (
+        not has_ipv6() or is_free_at(socket.AF_INET6, LOOPBACK_6, port)
+    )
+
+
+def is_free_at(family: int, host: str, port: int) -> bool:
+    """Return whether a server could listen on this address now."""
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
+
+
+@functools.cache
+def has_ipv6() -> bool:
+    """Return whether this machine has [::1]."""
+    return socket.has_ipv6 and is_free_at(socket.AF_INET6, LOOPBACK_6, 0)
 
 
 def allocate(count: int) -> list[int]:
@@ -42,39 +63,51 @@ def allocate(count: int) -> list[int]:
     raise PortTaken(f"fewer than {count} free ports between {AUTO_RANGE.start} and {AUTO_RANGE.stop - 1} on {LOOPBACK}")
 
 
-def listening_inodes(port: int) -> set[str]:
-    """Return the inodes of the sockets that listen on a port."""
+def listeners(port: int) -> set[str]:
+    """Return the sockets that a client of this machine can reach at a port, as in /proc/PID/fd."""
     found = set()
-    for table in ("tcp", "tcp6"):
+    for table, hosts in zip(("tcp", "tcp6"), REACHED, strict=True):
+        family = socket.AF_INET if table == "tcp" else socket.AF_INET6
+        wanted = {f"{in_table(family, host)}:{port:04X}" for host in hosts}
         try:
-            rows = (proc.PROC / "net" / table).read_text().splitlines()[1:]
+            text = (proc.PROC / "net" / table).read_text()
         except FileNotFoundError:
             continue
-        for row in rows:
-            fields = row.split()
-            if fields[3] == LISTEN_STATE and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
+        for row in text.splitlines():
+            # Before the row is split: there may be thousands of connections.
+            if f" {LISTEN_STATE} " in row and (fields := row.split())[1] in wanted:
+                found.add(f"socket:[{fields[9]}]")
     return found
 
 
-def holder(port: int) -> int | None:
-    """Return the pid of the process that listens on a port, None for none or one of another user."""
-    wanted = {f"socket:[{inode}]" for inode in listening_inodes(port)}
+def in_table(family: int, host: str) -> str:
+    """Return an address as in /proc/net/tcp: words of 32 bits in the byte order of the machine."""
+    packed = socket.inet_pton(family, host)
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return what the descriptors of a process are, empty for one that has ended or is of another user."""
+    folder = proc.PROC / str(pid) / "fd"
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(folder / name))
+    return found
+
+
+def holder(wanted: set[str]) -> int | None:
+    """Return the pid of a process that has one of the sockets, None for none or one of another user."""
     if not wanted:
         return None
-    for pid in proc.pids():
-        folder = proc.PROC / str(pid) / "fd"
-        try:
-            if any(os.readlink(folder / name) in wanted for name in os.listdir(folder)):
-                return pid
-        except OSError:
-            continue
-    return None
+    return next((pid for pid in proc.pids() if sockets_of(pid) & wanted), None)
 
 
-def describe_holder(port: int) -> str:
-    """Return a description of the process that listens on a port."""
-    pid = holder(port)
+def describe_holder(wanted: set[str]) -> str:
+    """Return a description of a process that has one of the sockets."""
+    pid = holder(wanted)
     if pid is None:
         return "a process of another user"
     return f"process {pid} ({shortened(proc.command_line(pid))})"
@@ -139,7 +172,7 @@ def claimed(ports: Mapping[str, int]) -> Iterator[None]:
 def require_free(ports: Mapping[str, int]) -> None:
     """Raise PortTaken with every port that is taken; the keys are their purposes."""
     taken = [
-        f"port {port} ({purpose}) is taken by {describe_holder(port)}"
+        f"port {port} ({purpose}) is taken by {describe_holder(listeners(port))}"
         for purpose, port in ports.items()
         if not is_free(port)
     ]

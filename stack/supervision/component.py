@@ -17,6 +17,8 @@ from stack.supervision.health_checks import CheckResult, answer_state
 from stack.supervision.stack_context import StackContext
 from stack.supervision.status import State
 
+CHECK_INTERVAL_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Component:
@@ -31,6 +33,8 @@ class Component:
     logs: tuple[LogFile, ...] = ()
     # The state while its process runs; blocks for at most CHECK_SECONDS.
     check: Callable[[], CheckResult] = lambda: (State.READY, "")
+    # The interval of its checks while it is ready.
+    check_seconds: float = CHECK_INTERVAL_SECONDS
 
 
 def service(

@@ -13,8 +13,7 @@ from stack.supervision.status_board import StatusBoard
 
 WATCH_SECONDS = 0.1
 ROTATE_SECONDS = 5.0
-# The interval of health checks of a ready component, and of any other.
-CHECK_SECONDS = 5.0
+# The interval of health checks of a component that is not ready.
 RECHECK_SECONDS = 1.0
 # A check without an answer may be due to a busy machine.
 TOLERATED_TIMEOUTS = 1
@@ -125,7 +124,7 @@ class ComponentSupervisor:
         state = self._board.state(self.component.name)
         now = time.monotonic()
         calm = state == State.READY and not self._timeouts
-        if now - self._checked_at < (CHECK_SECONDS if calm else RECHECK_SECONDS):
+        if now - self._checked_at < (self.component.check_seconds if calm else RECHECK_SECONDS):
             return
         found, detail = self.component.check()
         self._checked_at = time.monotonic()

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
+import contextlib
+import time
+from collections.abc import Iterator
 
 from frontdoor.render import EnvoyValues, render
 from frontdoor.values import EnvoyConfigError
 
 from runtime.process import descriptors
 from stack.errors import SettingInvalid
+from stack.machine import ports
+from stack.machine.held_port import HeldPort
 from stack.machine.http_probe import http_answers, http_status
 from stack.machine.ports import LOOPBACK
 from stack.servers.envoy import Envoy
-from stack.supervision.component import Component
+from stack.settings import StackSettings
+from stack.supervision.component import CHECK_INTERVAL_SECONDS, Component
 from stack.supervision.health_checks import CheckResult, answer_state
 from stack.supervision.stack_context import StackContext
+from stack.supervision.status import State
+
+# How often it is checked that nobody else listens on the front port.
+LISTENERS_SECONDS = 0.5
 
 
 def front_proxy(context: StackContext) -> Component:
@@ -25,14 +34,55 @@ def front_proxy(context: StackContext) -> Component:
         return http_answers(settings.front_port, "/healthz") and http_answers(settings.front_port, "/orders")
 
     log = context.log("envoy")
+    envoy = Envoy(context.envoy_config, context.envoy_admin, log, serves)
     return Component(
         "envoy",
-        Envoy(context.envoy_config, context.envoy_admin, log, serves),
+        envoy,
         ("orders", "analytics", "gateway"),
         address=f"http://{LOOPBACK}:{settings.front_port}",
         logs=(log, context.access_log),
-        check=partial(envoy_state, settings.front_port),
+        check=FrontCheck(envoy, settings.front_port, context.front_ports),
+        check_seconds=LISTENERS_SECONDS,
     )
+
+
+@contextlib.contextmanager
+def held_front_ports(settings: StackSettings) -> Iterator[tuple[HeldPort, ...]]:
+    """Hold the ports of the front proxy, so that nobody else answers there while it is down."""
+    with contextlib.ExitStack() as closing:
+        held = tuple(HeldPort(port) for port in (settings.front_port, settings.envoy_stats_port))
+        for port in held:
+            closing.callback(port.close)
+            port.hold()
+        yield held
+
+
+class FrontCheck:
+    """The check of Envoy: nobody else listens on the front port, and Envoy answers."""
+
+    def __init__(self, envoy: Envoy, front_port: int, held: tuple[HeldPort, ...]) -> None:
+        self._envoy = envoy
+        self._front_port = front_port
+        self._held = held
+        self._answer: CheckResult = (State.UNKNOWN, "")
+        self._asked_at = 0.0
+
+    def _others(self) -> set[str]:
+        return ports.listeners(self._front_port) - ports.sockets_of(self._envoy.pid or 0)
+
+    def __call__(self) -> CheckResult:
+        """Return the state; Envoy is asked less often than the kernel."""
+        for port in self._held:
+            port.hold()
+        # Twice, because Envoy may end between the two readings.
+        others = self._others()
+        if others and (others := others & self._others()):
+            who = ports.describe_holder(others)
+            return State.DEGRADED, f"{who} answers on port {self._front_port} too: stop it"
+        now = time.monotonic()
+        if self._answer[0] != State.READY or now - self._asked_at >= CHECK_INTERVAL_SECONDS:
+            self._answer, self._asked_at = envoy_state(self._front_port), now
+        return self._answer
 
 
 def envoy_state(front_port: int) -> CheckResult:

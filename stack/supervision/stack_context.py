@@ -10,6 +10,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.settings import PREFIX
+from stack.machine.held_port import HeldPort
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import DATABASE_OF, Credentials
@@ -36,6 +37,8 @@ class StackContext:
     run_dir: Path
     credentials: Credentials
     env: Mapping[str, str] = field(default_factory=ordermesh_env)
+    # The ports of the front proxy, held while it is down.
+    front_ports: tuple[HeldPort, ...] = ()
 
     def log(self, name: str) -> LogFile:
         """Return the log file of a component."""

@@ -24,7 +24,7 @@ from stack.settings import StackSettings
 from stack.supervision.component import Component
 from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.components import components
-from stack.supervision.front_proxy import write_envoy_config
+from stack.supervision.front_proxy import held_front_ports, write_envoy_config
 from stack.supervision.orphans import end_orphans
 from stack.supervision.stack_context import StackContext, ordermesh_env
 from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, read_status
@@ -101,7 +101,12 @@ class Stack:
             require_broker_count(self.state.kafka, self.settings.kafka_brokers)
         self._held.enter_context(ports.claimed(self.settings.local_ports()))
         self.context = StackContext(
-            self.settings, self.state, self.state.run_dir(), load_or_create(self.state.credentials), self._env
+            self.settings,
+            self.state,
+            self.state.run_dir(),
+            load_or_create(self.state.credentials),
+            self._env,
+            self._held.enter_context(held_front_ports(self.settings)),
         )
         make_empty(self.context.temporary)
         write_envoy_config(self.context)

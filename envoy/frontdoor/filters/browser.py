@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from frontdoor.config import Config, extension, header_is, typed
 
 CSRF = "envoy.filters.http.csrf"
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # No browser sends these to another origin without a preflight request, which CORS answers for allowed origins only.
 PREFLIGHTED = "(?i)application/(json|grpc).*"
-NAME = re.compile(r"(?i)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:]{2,45}\]")
 
 
 def origins(hosts: Iterable[str]) -> str:

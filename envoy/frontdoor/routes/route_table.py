@@ -11,6 +11,7 @@ from frontdoor.filters.http_filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
 from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor.values import LOCAL_HOSTS
 
 PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", HEALTH_PATH)
 PAGE_FOLDERS = ("/docs", "/static")
@@ -139,7 +140,7 @@ def cors_policy() -> Config:
     )
     return typed(
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
-        allow_origin_string_match=[{"safe_regex": {"regex": browser.origins(browser.LOCAL_HOSTS)}}],
+        allow_origin_string_match=[{"safe_regex": {"regex": browser.origins(LOCAL_HOSTS)}}],
         allow_methods="GET,POST",
         allow_headers=allowed,
         expose_headers=exposed,

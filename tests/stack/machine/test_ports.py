@@ -16,7 +16,7 @@ def test_allocated_ports_are_free_and_different() -> None:
 def test_a_taken_port_is_reported_with_its_purpose_and_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert ports.holder(port) == os.getpid()
+        assert ports.holder(ports.listeners(port)) == os.getpid()
         with pytest.raises(PortTaken, match=rf"port {port} \(Envoy\) is taken by process {os.getpid()} \(.*python"):
             ports.require_free({"Envoy": port, "Kafka": ports.allocate(1)[0]})
 
