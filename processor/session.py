@@ -9,7 +9,7 @@ import psycopg
 
 from processor.consume import poison_pills
 from processor.counting import progress
-from processor.events.decode import ANY_TIME
+from processor.events.event import ANY_TIME
 from processor.settings import WorkSettings
 from runtime.kafka.offsets import Partition
 from runtime.postgres.connection_types import Connection

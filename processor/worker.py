@@ -26,7 +26,7 @@ from processor.counting.transaction import CountingTransaction, counting
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
 from processor.events import resume_positions
 from processor.events.batch import Batch, OffsetWentBack, Place, decode_into, reject_into
-from processor.events.decode import Reason, Rejection
+from processor.events.event import Reason, Rejection
 from processor.session import Session
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE

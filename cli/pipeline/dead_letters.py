@@ -21,7 +21,7 @@ from processor.dead_letters import inspection
 from processor.dead_letters.inspection import DeadLetterContent, DeadLetterEntry, DeadLetterNotFound, DeadLetterPlace
 from processor.dead_letters.redrive import NotRedriven
 from processor.dead_letters.redrive import redrive as redrive_dead_letters
-from processor.events.decode import Reason
+from processor.events.event import Reason
 from processor.settings import EventSettings
 from runtime.kafka import topics
 from stack.errors import ServerFailed, SettingInvalid

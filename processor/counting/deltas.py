@@ -10,7 +10,7 @@ from functools import lru_cache
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED, ORDER_CREATED, RESTOCK_REQUESTED
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from processor.events.decode import Event
+from processor.events.event import Event
 from runtime.status_names import STATUS_NAMES
 from runtime.timestamps import MINUTE_FORMAT
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from psycopg.types.json import Jsonb
 
-from processor.events.decode import EventWindow
+from processor.events.event import EventWindow
 from processor.events.resume_positions import Position, Start
 from runtime.kafka import event_rules
 from runtime.kafka.offsets import NO_TOPIC, Partition

@@ -12,7 +12,7 @@ import psycopg
 
 from processor.counting.deltas import MetricKey, deltas
 from processor.events.batch import Batch, DeadLetter
-from processor.events.decode import Event
+from processor.events.event import Event
 from runtime.kafka.offsets import Partition
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, topic_of
 from runtime.postgres import arrays

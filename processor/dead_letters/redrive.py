@@ -16,7 +16,7 @@ from processor.dead_letters.inspection import (
     read_content,
 )
 from processor.events.batch import Place
-from processor.events.decode import Reason
+from processor.events.event import Reason
 from processor.settings import EventSettings
 from runtime.kafka import clients, size_limits
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
-from processor.events.decode import Event, EventWindow, Reason, Rejection, decode
+from processor.events.decode import decode
+from processor.events.event import Event, EventWindow, Reason, Rejection
 from processor.events.resume_positions import Position
 from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.kafka.offsets import NO_TOPIC, Partition

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -25,13 +22,12 @@ from ordermesh.events.v1.events_pb2 import (
 )
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from processor.events.event import Event, EventWindow, Line, Reason, Rejection
 from runtime import timestamps
 from runtime.kafka import event_rules
 from runtime.kafka.topics import ORDER_EVENTS
 
 SCHEMA_VERSION = 1
-# What an order adds to the sales of one product: product_id, units, revenue_minor.
-Line = tuple[str, int, int]
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Sums of this many minor units and less stay within 64 bits for 90,000 of the greatest orders.
@@ -50,58 +46,6 @@ TRANSITIONS = {
     (ORDER_CANCELLED, Order.PENDING_RESTOCK, Order.CANCELLED),
     (ORDER_CANCELLED, Order.PAID, Order.CANCELLED),
 }
-
-
-class Reason(StrEnum):
-    """Why a record was rejected. Stored with the dead letter."""
-
-    EMPTY = "EMPTY"
-    UNDECODABLE = "UNDECODABLE"
-    UNKNOWN_TYPE = "UNKNOWN_TYPE"
-    WRONG_KEY = "WRONG_KEY"
-    INVALID = "INVALID"
-    TOO_OLD = "TOO_OLD"
-    TOO_NEW = "TOO_NEW"
-    UNREADABLE_HEADERS = "UNREADABLE_HEADERS"
-    CRASHED_WORKER = "CRASHED_WORKER"
-    UNREADABLE_BATCH = "UNREADABLE_BATCH"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a record cannot be counted: the reason, the details, and the event's id where it can be read."""
-
-    reason: Reason
-    detail: str
-    event_id: str | None = None
-
-
-class Event(NamedTuple):
-    """The fields of an event that are counted; status and amounts are 0 for events of the topic stock."""
-
-    event_id: str
-    order_id: str | None
-    type: int
-    occur_us: int
-    previous_status: int
-    status: int
-    total_minor: int
-    units: int
-    lines: Sequence[Line]
-
-
-class EventWindow(NamedTuple):
-    """Which events may be counted: from the oldest id whose counting is still recorded, to before the newest.
-
-    Newer events are so far ahead of the database's clock that they cannot have happened. An id starts with its time.
-    """
-
-    oldest_event_id: str
-    newest_event_id: str
-    newest_occur_us: int
-
-
-ANY_TIME = EventWindow("", "g", timestamps.LIMIT_SECONDS * 1_000_000)
 
 
 def decode(topic: str, key: bytes | None, value: bytes | None, window: EventWindow) -> Event | Rejection:

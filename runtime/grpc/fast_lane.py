@@ -16,7 +16,8 @@ import pygrpc_native.aio as native
 from grpc_health.v1 import health, health_pb2_grpc
 
 from runtime import addresses
-from runtime.grpc.error_mapping import Handler, wrap_async
+from runtime.grpc.async_errors import wrap_async
+from runtime.grpc.call_ends import Handler
 from runtime.telemetry.logging import logger
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"

@@ -13,7 +13,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runtime import addresses
-from runtime.grpc.error_mapping import AsyncErrors, SyncErrors
+from runtime.grpc.async_errors import AsyncErrors
+from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
 from runtime.telemetry import metrics

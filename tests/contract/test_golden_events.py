@@ -7,7 +7,8 @@ import pytest
 from google.protobuf import json_format
 from ordermesh.events.v1 import events_pb2
 
-from processor.events.decode import ANY_TIME, Event, Reason, Rejection, decode
+from processor.events.decode import decode
+from processor.events.event import ANY_TIME, Event, Reason, Rejection
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -31,7 +31,7 @@ from orders.stock.product_cache import ProductCache
 from orders.stock.release_sweep import ReleaseSweep
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
-from runtime.grpc.error_mapping import AsyncErrors
+from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.server import OPTIONS
 from runtime.postgres.connections import async_pool
 

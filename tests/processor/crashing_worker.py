@@ -5,7 +5,8 @@ import resource
 
 from processor import worker
 from processor.events import batch
-from processor.events.decode import Event, EventWindow, Rejection, decode
+from processor.events.decode import decode
+from processor.events.event import Event, EventWindow, Rejection
 from runtime.process.child import run_child
 
 FATAL = b"ends the process"

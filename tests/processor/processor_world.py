@@ -14,7 +14,8 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from waiting import PAUSE_SECONDS, What
 
 from orders.domain.ids import uuid7
-from processor.events.decode import ANY_TIME, Event, decode
+from processor.events.decode import decode
+from processor.events.event import ANY_TIME, Event
 from processor.settings import WorkSettings
 from processor.worker import Worker
 from runtime.kafka import clients, topics

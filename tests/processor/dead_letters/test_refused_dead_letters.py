@@ -18,8 +18,9 @@ from waiting import await_true
 from orders import create_topics
 from processor.dead_letters import inspection, redrive, writer
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
-from processor.events import decode
 from processor.events.batch import DeadLetter, place_of
+from processor.events import decode
+from processor.events.event import Reason, Rejection
 from runtime.kafka import clients, size_limits, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
@@ -140,7 +141,7 @@ def test_a_dead_letter_that_kafka_does_not_acknowledge_is_waited_for_and_written
     reader = world.worker()._reader
     while not (messages := reader.read(1, 0.1)):
         pass
-    first = DeadLetter(messages[0], place_of(messages[0]), decode.Rejection(decode.Reason.UNDECODABLE, "bad"), [])
+    first = DeadLetter(messages[0], place_of(messages[0]), Rejection(Reason.UNDECODABLE, "bad"), [])
     second = replace(first, place=(topics.ORDER_EVENTS, 0, 1_000_000))
     dead_letters = DeadLetterWriter(world.settings, "tests")
     patiently(lambda: dead_letters.write([first]))

@@ -7,7 +7,8 @@ from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 from processor_world import created, new_id, restock
 
-from processor.events.decode import ANY_TIME, Event, EventWindow, Reason, Rejection, decode
+from processor.events.decode import decode
+from processor.events.event import ANY_TIME, Event, EventWindow, Reason, Rejection
 from runtime.kafka.topics import ORDER_EVENTS, STOCK
 
 

@@ -13,9 +13,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health
 
-from runtime.grpc import error_mapping
-from runtime.grpc.error_mapping import AsyncErrors, SyncErrors
+from runtime.grpc import call_ends
+from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.fast_lane import Lane
+from runtime.grpc.sync_errors import SyncErrors
 from runtime.telemetry import call_durations
 
 SERVICE = "test.Ends"
@@ -92,7 +93,7 @@ async def serving(kind: str, handlers: Handlers) -> AsyncIterator[grpc.aio.Chann
 def timed(monkeypatch: pytest.MonkeyPatch) -> call_durations.CallDurations:
     """The times of this test's calls only."""
     times = call_durations.CallDurations()
-    monkeypatch.setattr(error_mapping, "CALL_DURATIONS", times)
+    monkeypatch.setattr(call_ends, "CALL_DURATIONS", times)
     return times
 
 

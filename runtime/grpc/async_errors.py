@@ -1,0 +1,99 @@
+"""The interceptor of asyncio servers: maps errors to statuses and measures calls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
+
+
+class AsyncErrors(grpc.aio.ServerInterceptor):
+    """Maps errors to statuses and measures calls on asyncio servers."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler | None] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[Details], Awaitable[Handler | None]], details: Details
+    ) -> Handler | None:
+        """Return the method's handler, wrapped once."""
+        if details.method not in self._wrapped:
+            handler = await continuation(details)
+            if handler is None:
+                return None
+            self._wrapped[details.method] = wrap_async(details.method, handler)
+        return self._wrapped[details.method]
+
+
+def wrap_async(method: str, handler: Handler) -> Handler:
+    """Wrap a unary or server-streaming handler; others (reflection) are returned unchanged."""
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            unary(method, handler.unary_unary), deserializer(handler), handler.response_serializer
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            stream(method, handler.unary_stream),
+            deserializer(handler),
+            handler.response_serializer,
+        )
+    return handler
+
+
+def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the unary handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            response = await inner(decoded(request), context)
+        except asyncio.CancelledError:
+            observe_cancelled(method, context, started)
+            raise
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+        return response
+
+    return call
+
+
+def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the server-streaming handler with errors mapped."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            responses = inner(decoded(request), context)
+            # The library's health servicer writes to the context and returns no iterator.
+            if inspect.iscoroutine(responses):
+                await responses
+            else:
+                async for response in responses:
+                    yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            observe_cancelled(method, context, started)
+            raise
+        except grpc.aio.AbortError:
+            observe(method, context.code(), started)
+            raise
+        except Exception as error:
+            await abort(method, context, error, started)
+        observe(method, grpc.StatusCode.OK, started)
+
+    return call
+
+
+async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
+    """End the call with the status of the error; always raises."""
+    status = ended(method, error, context.invocation_metadata(), started)
+    await context.abort(status.code, status.details, status.trailing_metadata)

@@ -1,0 +1,71 @@
+"""How a call begins and ends: its request is decoded, its error becomes a status, and its duration is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+
+from runtime import errors
+from runtime.grpc import rest_field_names
+from runtime.grpc.error_mapping import as_service_error, to_status
+from runtime.telemetry import trace_context
+from runtime.telemetry.call_durations import CALL_DURATIONS
+
+# Quoted, because the class is generic in its stub only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Details = grpc.HandlerCallDetails
+Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
+# A client may cancel because of its deadline just before the timer of the server fires.
+DEADLINE_SLACK_SECONDS = 0.05
+
+
+class HasDeadline(Protocol):
+    """The part of a call context that asyncio and threaded servers share."""
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline, None without one."""
+
+
+def observe(method: str, code: grpc.StatusCode, started: float) -> None:
+    """Record the duration and status code of a call."""
+    CALL_DURATIONS.add(method, code.name, time.perf_counter() - started)
+
+
+def observe_cancelled(method: str, context: HasDeadline, started: float) -> None:
+    """Record a call that ended by cancellation or deadline before the handler returned."""
+    remaining = context.time_remaining()
+    late = remaining is not None and remaining < DEADLINE_SLACK_SECONDS
+    observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
+
+
+def deserializer(handler: Handler) -> Callable[[bytes], Any]:
+    """Return the deserializer with a DecodeError returned instead of raised, which gRPC would map to INTERNAL."""
+    inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return inner(data)
+        except DecodeError as error:
+            return error
+
+    return deserialize
+
+
+def decoded(request: Any) -> Any:
+    """Return the request. Raises InvalidRequest when it could not be decoded."""
+    if isinstance(request, DecodeError):
+        rule = "must be a valid message of the contract, with strings in UTF-8"
+        raise errors.InvalidRequest([errors.Violation("request", rule)]) from request
+    return request
+
+
+def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
+    """Return the status of a failed call, and record the call."""
+    mapped = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
+    observe(method, mapped.code, started)
+    return rpc_status.to_status(to_status(mapped, over_rest=rest_field_names.over_rest(metadata)))
