@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import uvloop
 
 from loadgen.options import Options
-from loadgen.reconciliation.reconciler import Baseline, Claim, NotReconciled, Reconciler, Reconciliation, Verdict
+from loadgen.reconciliation.reconciler import NotReconciled, Reconciler
+from loadgen.reconciliation.verdict import Baseline, Claim, Reconciliation, Verdict
 from loadgen.report.machine import read_machine, read_versions
 from loadgen.report.progress import Screen, Snapshot, open_screen
 from loadgen.report.result import (

@@ -16,6 +16,7 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 
 from processor import maintenance
+from processor.attempts import Attempts
 from processor.consume import poison_pills
 from processor.consume.group_reader import GroupReader
 from processor.consume.pauses import Pauses
@@ -30,11 +31,10 @@ from processor.events.event import Reason, Rejection
 from processor.session import Session
 from processor.settings import WorkSettings
 from processor.supervise import SERVICE
-from runtime.backoff import Backoff
 from runtime.batched import batched
 from runtime.exit_codes import ExitCode
 from runtime.postgres.connection_types import Connection
-from runtime.postgres.sqlstates import Retry, classify
+from runtime.postgres.sqlstates import classify
 from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.child import run_child
 from runtime.process.garbage_collection import RareCollector
@@ -42,16 +42,11 @@ from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.pacing import BatchPacer
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics
-from runtime.telemetry.logging import logger
-from runtime.telemetry.outage import Outage
 
 IDLE_SECONDS = 0.25
 MANY_EVENTS_PER_SECOND = 750
 # Events decoded at a time, while the database inserts those before.
 DECODED_EVENTS = 500
-BACKOFF = Backoff(first_seconds=0.1, max_seconds=2.0)
-# Conflicts in a row that are retried at once; further ones are handled like an outage.
-MAX_CONFLICTS = 5
 # A batch creates tens of thousands of objects without cycles; searching them for cycles took half of the time.
 COLLECT_AFTER_OBJECTS = 100_000
 
@@ -76,9 +71,7 @@ class Worker:
         self._pauses = Pauses(settings)
         self._poison_pills = PoisonPillDetector()
         self._in_flight: list[Place] = []
-        self._outage = Outage("counting")
-        self._most_events = settings.processor_batch_events
-        self._conflicts = 0
+        self._attempts = Attempts(settings.processor_batch_events)
 
     def run(self) -> None:
         """Count until asked to stop; then finish the batch in flight, or leave it to the next worker."""
@@ -121,10 +114,8 @@ class Worker:
             except (psycopg.Error, DeadLetterNotWritten, KafkaException) as error:
                 messages = self._prepare_retry(error, messages)
             else:
-                self._outage.ends()
                 self._reader.end_wait()
-                self._conflicts = 0
-                self._most_events = min(2 * self._most_events, self._settings.processor_batch_events)
+                self._attempts.succeeded()
                 return batch
         return None
 
@@ -134,7 +125,7 @@ class Worker:
         if self._align(connection):
             return None
         self._refresh(connection)
-        first = self._poison_pills.first_batch(messages[: self._most_events])
+        first = self._poison_pills.first_batch(messages[: self._attempts.most_events])
         self._record_in_flight(connection, first)
         if not first and not self._assignment.has_empty_tail:
             return None
@@ -213,31 +204,20 @@ class Worker:
             self._in_flight = places
 
     def _prepare_retry(self, error: Exception, messages: Sequence[Message]) -> Sequence[Message]:
-        """Prepare another attempt and return what to count in it. Raises the error if a retry cannot succeed."""
-        if not isinstance(error, psycopg.Error):
-            return self._wait(error, messages)
-        found = classify(error)
-        if found.retry is Retry.NEVER:
-            raise error
+        """Wait before another attempt, staying in the group, and return what to count in it.
+
+        Raises the error if no attempt can succeed.
+        """
+        delay_seconds = self._attempts.failed(error, len(messages))
         if isinstance(error, psycopg.errors.SerializationFailure):
             # A position may not be where this worker started.
             self._assignment.realign_all()
-        if found.drops_connection:
+        if isinstance(error, psycopg.Error) and classify(error).drops_connection:
             self._session.close()
-        elif found.retry is Retry.LATER:
-            # A smaller statement may not time out.
-            self._most_events = max(min(self._most_events, len(messages)) // 2, 1)
-        if found.retry is Retry.LATER or self._conflicts == MAX_CONFLICTS:
-            return self._wait(error, messages)
-        self._conflicts += 1
-        metrics.COUNTING_CONFLICTS.inc()
-        logger().warning("transaction conflict, retrying", error=type(error).__name__)
-        return messages
-
-    def _wait(self, error: Exception, messages: Sequence[Message]) -> list[Message]:
-        """Wait before the next attempt, staying in the group; return the messages that are still assigned."""
+        if not delay_seconds:
+            return messages
         HEARTBEAT.record()
-        late = self._reader.wait(BACKOFF.delay_seconds(self._outage.begins(error)))
+        late = self._reader.wait(delay_seconds)
         return self._assignment.still_assigned([*messages, *late])
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadgen.exit_codes import PRECEDENCE
 from loadgen.options import Options
-from loadgen.reconciliation.reconciler import Reconciliation, Verdict
+from loadgen.reconciliation.verdict import Reconciliation, Verdict
 from loadgen.report.machine import Machine
 from loadgen.schedule import describe
 from loadgen.sending.recorder import Recorder

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from loadgen.exit_codes import MEANING
 from loadgen.options import Options
-from loadgen.reconciliation.reconciler import Reconciliation
+from loadgen.reconciliation.verdict import Reconciliation
 from loadgen.report.progress import print_line
 from loadgen.report.result import Result
 from loadgen.schedule import count_orders, describe

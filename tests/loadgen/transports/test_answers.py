@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.reconciliation.reconciler import Claim, Totals, judge
+from loadgen.reconciliation.verdict import Claim, Totals, judge
 from loadgen.transports.answers import Outcome, classify
 from loadgen.transports.http_reply import BadReply, HttpReply, parse_reply
 from loadgen.transports.rest import read_reply

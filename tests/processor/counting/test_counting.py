@@ -447,7 +447,7 @@ def test_expired_rows_are_deleted_however_many_there_are(world: World, analytics
         owner.execute("INSERT INTO worker_heartbeat VALUES ('dead', 0, now() - interval '90 days'), ('idle', 0, now())")
     maintenance.run_once(world.settings)
     days = world.settings.processor_retention_days
-    # Letters that nobody has sent again are kept, however old.
+    # Dead letters that nobody redrove are kept, however old.
     left = "SELECT count(*) FILTER (WHERE redriven_at IS NULL), count(redriven_at) FROM dead_letter"
     assert world.rows(left) == [(30_000, days * 500)]
     assert world.rows("SELECT worker_id FROM worker_heartbeat") == [("idle",)]

@@ -18,8 +18,8 @@ from waiting import await_true
 from orders import create_topics
 from processor.dead_letters import inspection, redrive, writer
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
-from processor.events.batch import DeadLetter, place_of
 from processor.events import decode
+from processor.events.batch import DeadLetter, place_of
 from processor.events.event import Reason, Rejection
 from runtime.kafka import clients, size_limits, topics
 from runtime.postgres import connections
