@@ -59,7 +59,7 @@ test-more: setup ## more faults, a cluster of brokers, PgBouncer, the fast lane,
 test-long: setup ## the long forms of what `make test` and `make test-more` show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
 
-qualify: setup ## what the fast lane must hold to be on by default, in full (about a quarter of an hour)
+qualify: setup ## what the fast lane must hold, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800
 
 clients-test: setup ## grpcurl, ghz, Node and a page in Chromium against stacks of their own (needs Go, Node, Chromium)

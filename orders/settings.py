@@ -8,7 +8,7 @@ from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
-from runtime.settings import Settings
+from runtime.settings import Settings, require_extra
 
 
 class DatabaseSettings(Settings):
@@ -69,6 +69,14 @@ class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings,
         description="Database connections in the pool of a process, besides those of the writer and the notifier.",
     )
     metrics_address: PortAddress = Field(default="127.0.0.1:9101", description="Listen address of /metrics.")
+
+    @field_validator("orders_lane_listen")
+    @classmethod
+    def has_its_engine(cls, address: str) -> str:
+        """Reject the fast lane without its engine."""
+        if address:
+            require_extra("pygrpc_native", "lane")
+        return address
 
 
 class PublisherSettings(DatabaseSettings, KafkaSettings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 import os
 import re
@@ -122,6 +123,12 @@ def settings_of(program: str, env: Mapping[str, str]) -> dict[str, str]:
     own = {variable for variable, programs in programs_by_setting().items() if program in programs}
     own |= {f"{variable}{FILE_SUFFIX}" for variable in own}
     return {variable: value for variable, value in env.items() if variable in own}
+
+
+def require_extra(package: str, extra: str) -> None:
+    """Raise ValueError when a package is missing that comes with an extra of the distribution."""
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(f"needs a package that is not installed: pip install 'ordermesh[{extra}]'")
 
 
 def explain(problem: dict[str, Any]) -> str:

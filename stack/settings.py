@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from runtime.authentication import AuthenticationSettings
 from runtime.kafka.settings import KafkaSettings
-from runtime.settings import PREFIX
+from runtime.settings import PREFIX, require_extra
 from runtime.word_lists import Words
 from stack.errors import PortTaken
 from stack.machine import ports
@@ -67,7 +67,9 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
         description="Serving processes; at most half as many as cores receive requests, the others stand by.",
     )
     orders_lane: bool = Field(
-        default=True, description="Whether the most frequent methods are served on the fast lane."
+        default=False,
+        description="Serve the most frequent methods on the fast lane: less CPU per order by an engine that has one "
+        "maintainer (docs/decisions/0004-fast-lane.md). Needs the extra `lane`.",
     )
     processor_workers: int = Field(default=2, ge=1, le=64, description="Worker processes.")
     rate_limit_per_second: int = Field(
@@ -103,6 +105,14 @@ class StackSettings(KafkaSettings, AuthenticationSettings):
             return str(ipaddress.ip_address(address)) if address else ""
         except ValueError:
             raise ValueError("must be an IP address such as 127.0.0.1, or empty") from None
+
+    @field_validator("orders_lane")
+    @classmethod
+    def has_its_engine(cls, on: bool) -> bool:
+        """Reject the fast lane without its engine."""
+        if on:
+            require_extra("pygrpc_native", "lane")
+        return on
 
     @property
     def moves_ports(self) -> bool:

@@ -30,9 +30,9 @@ COLOURS = {
 }
 OURS, THEIRS = "#1b6ca8", "#b9c2ca"
 NAMES = {
-    "product": "ordermesh",
+    "product": "ordermesh, fast lane on",
     "bare-native": "bare pipeline",
-    "product-grpcio": "ordermesh, fast lane off",
+    "product-grpcio": "ordermesh",
     "bare-grpcio": "bare pipeline on grpcio",
     "fastapi": "FastAPI + SQLAlchemy",
     "fastapi-queue": "FastAPI, procrastinate, FastStream",

@@ -98,7 +98,7 @@ CUTS: Mapping[str, Cut] = {
 
 def envoy_filters(seconds: float) -> Iterator[Lever]:
     """Yield the costs of Envoys without one filter each, in front of the same services."""
-    with running_stack() as stack, probes(stack) as subject_of:
+    with running_stack(orders_lane=True) as stack, probes(stack) as subject_of:
         for load in (REST, GRPC):
             for lever, config in variants(stack).items():
                 with another_envoy(stack, config) as (port, pid):

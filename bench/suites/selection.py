@@ -47,9 +47,9 @@ class Plan:
 Suite = Callable[[Result, Plan], None]
 # The product and the bare pipeline, in turn.
 SUBJECTS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {
-    "product": (lambda: product(), (GRPC, REST, BATCHES)),
+    "product": (lambda: product(orders_lane=True), (GRPC, REST, BATCHES)),
     "bare-native": (lambda: bare(Engine.NATIVE), (GRPC, REST, BATCHES)),
-    "product-grpcio": (lambda: product("product-grpcio", orders_lane=False), (GRPC, REST, BATCHES)),
+    "product-grpcio": (lambda: product("product-grpcio"), (GRPC, REST, BATCHES)),
     "bare-grpcio": (lambda: bare(Engine.GRPCIO), (GRPC, REST, BATCHES)),
 }
 PEERS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[Load, ...]]] = {

@@ -1,4 +1,4 @@
-"""What the fast lane must hold to be on by default; through the production configuration of Envoy."""
+"""What the fast lane must hold; through the production configuration of Envoy."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[RunningStack]:
     if request.param:
         yield request.getfixturevalue("lane_stack")
     else:
-        with seeded_stack(orders_lane=False) as made:
+        with seeded_stack() as made:
             yield made
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 
+from orders.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import settings_of
@@ -126,3 +127,16 @@ def test_a_program_gets_its_own_settings_and_the_files_of_them_and_no_other() ->
     with_kafka = own | {"ORDERMESH_KAFKA_PROPERTIES": '{"sasl.password": "secret"}'}
     assert settings_of("orders publish", own | others) == with_kafka
     assert settings_of("processor serve", others) == {name: others[name] for name in ("ORDERMESH_ANALYTICS_DSN",)}
+
+
+def test_a_setting_that_needs_a_package_names_the_extra_that_has_it(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("ORDERMESH_ORDERS_DSN", "postgresql://orders")
+    environment.setenv("ORDERMESH_ORDERS_LANE_LISTEN", "unix:/tmp/lane.sock")
+    environment.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        ServeSettings.load()
+    told = capsys.readouterr().err
+    assert "setting ORDERMESH_ORDERS_LANE_LISTEN: " in told
+    assert "pip install 'ordermesh[lane]'" in told

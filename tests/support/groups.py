@@ -3,7 +3,7 @@
 # Tests that share servers run in one process, one after the other. What is in no group is a group with its file.
 GROUPS = {
     "tests/e2e/": "platform",
-    "tests/qualify/": "platform",
+    "tests/qualify/": "lane",
     "tests/security/": "platform",
     "tests/stack/supervision/test_supervisor.py": "faults",
     "tests/faults/": "faults",
@@ -34,6 +34,7 @@ LONGEST_FIRST = (
     "tests/gateway/test_gateway_process.py",
     "envoy",
     "clients",
+    "lane",
 )
 # `make test-fast` leaves out what starts servers or programs: these files, and whatever uses these fixtures.
 WITH_SERVERS = (
