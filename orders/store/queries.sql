@@ -181,7 +181,7 @@ SELECT order_id::text FROM next;
 
 -- name: expire_holds
 -- Ends expired holds and schedules the release of their products. A hold for longer than an hour (HOLD_US of
--- stock/allocation.py) dates from before the database's clock was set back; the minute is a tolerance for fast clocks.
+-- stock/stock_levels.py) dates from before the database's clock was set back; the minute is a tolerance for fast clocks.
 UPDATE product SET holder = 0, held = 0, release_from = 0
 WHERE product_id IN (
     SELECT product_id FROM product
