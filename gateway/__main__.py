@@ -52,7 +52,9 @@ async def run(settings: GatewaySettings) -> None:
     metrics_server = metrics_endpoint.serve(settings.metrics_address)
     runner = await pages.serve(settings.gateway_http_listen)
     try:
-        serving = server.serve_async(settings.gateway_listen, contract_files.GATEWAY, register, stop, health)
+        serving = server.serve_async(
+            settings.gateway_listen, contract_files.GATEWAY, register, stop, health, authentication=settings.auth
+        )
         await serve_with_tasks({"sampler": sampler.run(stop)}, serving, stop)
     finally:
         await runner.cleanup()

@@ -110,7 +110,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
         collect_rarely(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
-        await serve_with_tasks(tasks, serve_async(address, PUBLIC, register, stop, lane=lane), stop)
+        await serve_with_tasks(
+            tasks, serve_async(address, PUBLIC, register, stop, lane=lane, authentication=settings.auth), stop
+        )
 
 
 async def send_heartbeats(stop: asyncio.Event) -> None:

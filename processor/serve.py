@@ -37,6 +37,7 @@ def main() -> int:
                 lambda server: register(server, pool, tokens, SyncProcessService(pool, dsn, stop)),
                 stop,
                 threads,
+                settings.auth,
             )
         metrics_server.shutdown()
     except OSError as error:

@@ -2,6 +2,8 @@
 
 ServiceError
 ├── InvalidRequest        INVALID_ARGUMENT    every violation, with its field path
+├── Unauthenticated       UNAUTHENTICATED
+├── PermissionDenied      PERMISSION_DENIED
 ├── NotFound              NOT_FOUND
 ├── AlreadyExists         ALREADY_EXISTS
 ├── FailedPrecondition    FAILED_PRECONDITION
@@ -60,6 +62,18 @@ class InvalidRequest(ServiceError):
         head = "1 field is invalid" if count == 1 else f"{count} fields are invalid"
         super().__init__(reason, f"{head}: {shown}", metadata={"violations": str(count)})
         self.violations = violations
+
+
+class Unauthenticated(ServiceError):
+    """The call has no valid credentials."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDenied(ServiceError):
+    """The caller may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
 
 
 class NotFound(ServiceError):

@@ -14,6 +14,7 @@ from ordermesh.internal.v1 import process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProcessHealthResponse
 
 from gateway.backends.errors import TRY_NEXT
+from runtime.grpc import caller
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +27,8 @@ CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 LEDGER_SECONDS = 300.0
+# The services check the caller of public methods, of which the gateway calls some.
+IDENTITY = ((caller.HEADER, "analyst:gateway"),)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Backend:
         """Return the response of a unary method, an instance of `kind`."""
 
         async def call(stub: Any) -> Answer:
-            answer: Answer = await getattr(stub, method)(request, timeout=seconds)
+            answer: Answer = await getattr(stub, method)(request, timeout=seconds, metadata=IDENTITY)
             return answer
 
         return await self._call(call)

@@ -18,7 +18,7 @@ from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revision, Revisions
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
-from runtime.grpc import field_rules
+from runtime.grpc import caller, field_rules
 from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.telemetry import metrics
 
@@ -46,7 +46,8 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client disconnects or the gateway drains."""
         heartbeat_ms = ORDERS_HEARTBEAT_MS.value(request.heartbeat_ms)
-        stream = OrdersStream(self._log, self._orders_revisions, self._stop, request.customer_id, heartbeat_ms / 1000)
+        customer_id = caller.current().own_customer_id(request.customer_id)
+        stream = OrdersStream(self._log, self._orders_revisions, self._stop, customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders"):
             messages = stream.messages(after_revision(request, context, self._orders_revisions))
             end_message = partial(orders_ended, stream)

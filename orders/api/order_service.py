@@ -13,14 +13,14 @@ from orders.api import messages, order_pages, validation
 from orders.api.admission import Admission, time_remaining
 from orders.api.idempotent_writes import REPLAYED_METADATA, IdempotentWrites
 from orders.api.read_admission import ReadAdmission
-from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Outcome, Status
+from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Outcome, Status, StoredOrder
 from orders.stock.product_cache import ProductCache
 from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import InvalidRequest, ServiceError, Violation
-from runtime.grpc import rest_field_names
+from runtime.grpc import caller, rest_field_names
 from runtime.grpc.error_mapping import to_status
 from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.grpc.page_token import PageTokens
@@ -57,6 +57,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
 
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Context) -> orders_pb2.Order:
         """Store an order and return it once it is durable."""
+        caller.current().own_customer_id(request.customer_id)
         remaining = time_remaining(context)
         with self._admission.admit(1, remaining):
             trace = trace_context.from_metadata(context.invocation_metadata())
@@ -83,7 +84,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         with self._admission.admit(count, remaining):
             traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
             until = deadline(remaining)
-            valid = [result_or_error(validation.new_order, each, traceparent, until) for each in request.requests]
+            valid = [result_or_error(own_order, each, traceparent, until) for each in request.requests]
             await self._products.load([line for each in valid if isinstance(each, NewOrder) for line in each.lines])
             checked = [
                 result_or_error(self._products.with_needs, each) if isinstance(each, NewOrder) else each
@@ -102,15 +103,14 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
 
     async def GetOrder(self, request: orders_pb2.GetOrderRequest, context: Context) -> orders_pb2.Order:
         """Return one order."""
-        order_id = validation.order_id(request.order_id)
-        async with self._reads.connection(1, context) as connection:
-            return messages.order_message(await fetch_order(connection, QUERIES.get_order, order_id))
+        return messages.order_message(await self._visible_order(validation.order_id(request.order_id), context))
 
     async def StreamOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context
     ) -> AsyncIterator[orders_pb2.OrderSummary]:
         """Stream a page of summaries; the header "link" has the URL of the next page."""
         size = validation.list_orders(request)
+        request.customer_id = caller.current().own_customer_id(request.customer_id)
         async with self._reads.connection(size, context) as connection:
             page = await order_pages.page(connection, request, size, self._stream_tokens, count_lines=False)
         if page.next_page_token:
@@ -123,6 +123,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
     ) -> orders_pb2.ListOrdersResponse:
         """Return a page of orders, newest first."""
         size = validation.list_orders(request)
+        request.customer_id = caller.current().own_customer_id(request.customer_id)
         async with self._reads.connection(size, context) as connection:
             page = await order_pages.page(connection, request, size, self._list_tokens, count_lines=True)
             orders = await order_pages.order_messages(connection, page.orders)
@@ -140,8 +141,16 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         """Mark an order as shipped."""
         return await self._transition(request, SHIPPED, context)
 
+    async def _visible_order(self, order_id: str, context: Context) -> StoredOrder:
+        """Return an order of which the caller may know. Raises NotFound."""
+        async with self._reads.connection(1, context) as connection:
+            return await fetch_order(connection, QUERIES.get_order, order_id, caller.current().only_customer_id)
+
     async def _transition(self, request: Any, target: Status, context: Context) -> orders_pb2.Order:
         order_id = validation.order_id(request.order_id, request.request_id)
+        if caller.current().is_customer:
+            # Before the idempotency key and the locks of an order that may be another customer's.
+            await self._visible_order(order_id, context)
         traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
 
         async def transition(connection: AsyncConnection) -> orders_pb2.Order:
@@ -166,9 +175,15 @@ def add_result(
         response.results.add(error=to_status(outcome, over_rest=over_rest))
 
 
-def result_or_error(check: Callable[P, NewOrder], *args: P.args, **kwargs: P.kwargs) -> NewOrder | InvalidRequest:
-    """Return the result of a check, or the InvalidRequest that it raises."""
+def own_order(request: orders_pb2.CreateOrderRequest, traceparent: str, until: float | None) -> NewOrder:
+    """Return the order of a request. Raises InvalidRequest, and PermissionDenied for another customer's."""
+    caller.current().own_customer_id(request.customer_id)
+    return validation.new_order(request, traceparent, until)
+
+
+def result_or_error(check: Callable[P, NewOrder], *args: P.args, **kwargs: P.kwargs) -> NewOrder | ServiceError:
+    """Return the result of a check, or the error that it raises."""
     try:
         return check(*args, **kwargs)
-    except InvalidRequest as error:
+    except ServiceError as error:
         return error

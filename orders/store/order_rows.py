@@ -43,9 +43,11 @@ def stored_order(row: Row) -> StoredOrder:
     )
 
 
-async def fetch_order(connection: AsyncConnection, query: Any, order_id: str) -> StoredOrder:
-    """Return an order, by get_order or lock_order. Raises NotFound."""
-    cursor = await connection.execute(query, {"order_id": order_id})
+async def fetch_order(
+    connection: AsyncConnection, query: Any, order_id: str, customer_id: str | None = None
+) -> StoredOrder:
+    """Return an order, by get_order or lock_order; by get_order only one of a customer, if given. Raises NotFound."""
+    cursor = await connection.execute(query, {"order_id": order_id, "customer_id": customer_id})
     row = await cursor.fetchone()
     if row is None:
         raise NotFound(ErrorReason.ORDER_NOT_FOUND, f"no order {order_id}", metadata={"order_id": order_id})

@@ -114,10 +114,11 @@ SELECT i.product_id, i.order_id, i.quantity, o.position, p.arrivals
 FROM input i JOIN placed o USING (order_id) JOIN product p USING (product_id);
 
 -- name: get_order
--- Returns an order.
+-- Returns an order, for a customer only its own: another one costs as much as none.
 SELECT order_id::text, customer_id, status::text, sequence, total_minor, (extract(epoch FROM created_at) * 1000000)::bigint,
     (extract(epoch FROM updated_at) * 1000000)::bigint, lines::text
-FROM orders WHERE order_id = %(order_id)s;
+FROM orders
+WHERE order_id = %(order_id)s AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s::text);
 
 -- name: lock_order
 -- Locks and returns an order.

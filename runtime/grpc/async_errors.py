@@ -1,4 +1,4 @@
-"""The interceptor of asyncio servers: maps errors to statuses and measures calls."""
+"""The interceptor of asyncio servers: checks callers, maps errors to statuses and measures calls."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 
 import grpc
 
+from runtime.authentication import Authentication
+from runtime.grpc import access
 from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
 
 
 class AsyncErrors(grpc.aio.ServerInterceptor):
-    """Maps errors to statuses and measures calls on asyncio servers."""
+    """Checks callers, maps errors to statuses and measures calls on asyncio servers."""
 
-    def __init__(self) -> None:
+    def __init__(self, authentication: Authentication = "off") -> None:
+        self._authentication = authentication
         self._wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(
@@ -27,31 +30,33 @@ class AsyncErrors(grpc.aio.ServerInterceptor):
             handler = await continuation(details)
             if handler is None:
                 return None
-            self._wrapped[details.method] = wrap_async(details.method, handler)
+            self._wrapped[details.method] = wrap_async(details.method, handler, self._authentication)
         return self._wrapped[details.method]
 
 
-def wrap_async(method: str, handler: Handler) -> Handler:
+def wrap_async(method: str, handler: Handler, authentication: Authentication) -> Handler:
     """Wrap a unary or server-streaming handler; others (reflection) are returned unchanged."""
+    check = access.guard(method, authentication)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(
-            unary(method, handler.unary_unary), deserializer(handler), handler.response_serializer
+            unary(method, handler.unary_unary, check), deserializer(handler), handler.response_serializer
         )
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(
-            stream(method, handler.unary_stream),
+            stream(method, handler.unary_stream, check),
             deserializer(handler),
             handler.response_serializer,
         )
     return handler
 
 
-def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def unary(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
     """Return the unary handler with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
+            check(context.invocation_metadata)
             response = await inner(decoded(request), context)
         except asyncio.CancelledError:
             observe_cancelled(method, context, started)
@@ -67,12 +72,13 @@ def unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def stream(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
     """Return the server-streaming handler with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
+            check(context.invocation_metadata)
             responses = inner(decoded(request), context)
             # The library's health servicer writes to the context and returns no iterator.
             if inspect.iscoroutine(responses):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from runtime import errors
-from runtime.grpc import rest_field_names
+from runtime.grpc import access, rest_field_names
 from runtime.grpc.error_mapping import as_service_error, to_status
 from runtime.telemetry import trace_context
 from runtime.telemetry.call_durations import CALL_DURATIONS
@@ -19,7 +19,6 @@ from runtime.telemetry.call_durations import CALL_DURATIONS
 # Quoted, because the class is generic in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
-Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
 # A client may cancel because of its deadline just before the timer of the server fires.
 DEADLINE_SLACK_SECONDS = 0.05
 
@@ -64,7 +63,7 @@ def decoded(request: Any) -> Any:
     return request
 
 
-def ended(method: str, error: Exception, metadata: Metadata, started: float) -> grpc.Status:
+def ended(method: str, error: Exception, metadata: access.Metadata, started: float) -> grpc.Status:
     """Return the status of a failed call, and record the call."""
     mapped = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
     observe(method, mapped.code, started)

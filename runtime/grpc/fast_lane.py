@@ -16,6 +16,7 @@ import pygrpc_native.aio as native
 from grpc_health.v1 import health, health_pb2_grpc
 
 from runtime import addresses
+from runtime.authentication import Authentication
 from runtime.grpc.async_errors import wrap_async
 from runtime.grpc.call_ends import Handler
 from runtime.telemetry.logging import logger
@@ -74,6 +75,7 @@ class Lane:
         register: Callable[[grpc.aio.Server], None],
         healthy: health.aio.HealthServicer,
         options: list[tuple[str, int]],
+        authentication: Authentication = "off",
     ) -> None:
         """Bind and serve. Raises OSError when the address cannot be bound, KeyError when a method is not registered."""
         registry = HandlerRegistry()
@@ -82,7 +84,7 @@ class Lane:
         server = native.Server(options=options, io_threads=IO_THREADS)
         for path in (*self._methods, HEALTH_CHECK):
             service, method = path[1:].split("/")
-            handler = self._in_flight.counted(wrap_async(path, registry.handlers[path]))
+            handler = self._in_flight.counted(wrap_async(path, registry.handlers[path], authentication))
             server.add_registered_method_handlers(service, {method: handler})
         with addresses.binding(self._address):
             try:

@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runtime import addresses
+from runtime.authentication import Authentication
 from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
@@ -58,6 +59,7 @@ async def serve_async(
     stop: asyncio.Event,
     healthy: health.aio.HealthServicer | None = None,
     lane: Lane | None = None,
+    authentication: Authentication = "off",
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
@@ -65,7 +67,7 @@ async def serve_async(
     """
     descriptors.raise_or_warn()
     metrics.create("grpc")
-    server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
+    server = grpc.aio.server(interceptors=[AsyncErrors(authentication)], options=OPTIONS)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
@@ -73,7 +75,7 @@ async def serve_async(
         bind(server, address)
         await server.start()
     if lane is not None:
-        await lane.start(register, healthy, OPTIONS)
+        await lane.start(register, healthy, OPTIONS, authentication)
     flushing = threading.Event()
     CALL_DURATIONS.flush_until(flushing)
     await set_health(healthy, services, serving=True)
@@ -96,13 +98,14 @@ def serve_sync(
     register: Callable[[grpc.Server], None],
     stop: threading.Event,
     threads: int,
+    authentication: Authentication = "off",
 ) -> None:
     """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
     metrics.create("grpc")
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
-        interceptors=[SyncErrors()],
+        interceptors=[SyncErrors(authentication)],
         options=OPTIONS,
         maximum_concurrent_rpcs=threads * WAITING_PER_THREAD,
     )

@@ -1,4 +1,4 @@
-"""The interceptor of threaded servers: maps errors to statuses and measures calls."""
+"""The interceptor of threaded servers: checks callers, maps errors to statuses and measures calls."""
 
 from __future__ import annotations
 
@@ -8,38 +8,45 @@ from typing import Any
 
 import grpc
 
+from runtime.authentication import Authentication
+from runtime.grpc import access
 from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
 
 
 class SyncErrors(grpc.ServerInterceptor):
-    """Maps errors to statuses and measures calls on threaded servers."""
+    """Checks callers, maps errors to statuses and measures calls on threaded servers."""
+
+    def __init__(self, authentication: Authentication = "off") -> None:
+        self._authentication = authentication
 
     def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
         """Return the method's handler, wrapped."""
         handler = continuation(details)
         if handler is None:
             return None
+        check = access.guard(details.method, self._authentication)
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
-                sync_call(details.method, handler.unary_unary),
+                sync_call(details.method, handler.unary_unary, check),
                 deserializer(handler),
                 handler.response_serializer,
             )
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(
-                sync_stream(details.method, handler.unary_stream),
+                sync_stream(details.method, handler.unary_stream, check),
                 deserializer(handler),
                 handler.response_serializer,
             )
         return handler
 
 
-def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def sync_call(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
     """Return the unary handler with errors mapped."""
 
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
+            check(context.invocation_metadata)
             response = inner(decoded(request), context)
         except Exception as error:
             sync_abort(method, context, error, started)
@@ -52,12 +59,13 @@ def sync_call(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def sync_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def sync_stream(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
     """Return the server-streaming handler with errors mapped."""
 
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         try:
+            check(context.invocation_metadata)
             yield from inner(decoded(request), context)
         except GeneratorExit:
             observe_cancelled(method, context, started)

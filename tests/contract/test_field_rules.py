@@ -41,7 +41,7 @@ from processor.query import validation
 from processor.query.analytics_service import AnalyticsService
 from runtime import timestamps
 from runtime.errors import InvalidRequest
-from runtime.grpc import page_token
+from runtime.grpc import caller, page_token
 
 OPENAPI = json.loads((Path(next(iter(ordermesh.__path__))) / "openapi.json").read_text())
 # Fields of requests that accept every value of their type, with the reason.
@@ -131,6 +131,7 @@ SERVICERS: dict[ServiceDescriptor, Any] = {
 
 def call(method: Callable[..., Any], request: Message) -> None:
     """Call a method up to its first use of something else than the request."""
+    caller.set_current(caller.ANONYMOUS)
     answer = method(request, Context())
     if inspect.isasyncgen(answer):
         answer = anext(answer)

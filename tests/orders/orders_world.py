@@ -31,6 +31,7 @@ from orders.stock.product_cache import ProductCache
 from orders.stock.release_sweep import ReleaseSweep
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
+from runtime.authentication import Authentication
 from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.server import OPTIONS
 from runtime.postgres.connections import async_pool
@@ -81,7 +82,9 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(dsn: str, socket: Path, max_in_flight: int = 5000, pool_size: int = 8) -> AsyncIterator[World]:
+async def open_world(
+    dsn: str, socket: Path, max_in_flight: int = 5000, pool_size: int = 8, authentication: Authentication = "off"
+) -> AsyncIterator[World]:
     async with async_pool(dsn, "tests", pool_size) as pool:
         clock, notifier, products = DatabaseClock(), Notifier(dsn), ProductCache(pool)
         writer = Writer(dsn, f"orders@{socket.name}", clock, notifier)
@@ -92,7 +95,7 @@ async def open_world(dsn: str, socket: Path, max_in_flight: int = 5000, pool_siz
         admission, reads = Admission(max_in_flight), ReadAdmission(pool, max(1, max_in_flight // 2))
         writes = IdempotentWrites(pool, admission, notifier, releases, max(1, max_in_flight // 2))
         orders = OrderService(reads, products, writer, transitions, admission, writes, tokens())
-        server = grpc.aio.server(interceptors=[AsyncErrors()], options=OPTIONS)
+        server = grpc.aio.server(interceptors=[AsyncErrors(authentication)], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
             InventoryService(reads, pool, clock, releases, writes, tokens()), server

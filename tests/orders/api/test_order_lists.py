@@ -170,7 +170,7 @@ FILL = """
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 PAGE = {"lowest": as_text(0), "before": LAST, "limit": 51, "customer_id": "c7", "status": "PAID", "count_lines": True}
 HOT = {
-    "get_order": ("orders_pkey", {"order_id": as_text(7)}),
+    "get_order": ("orders_pkey", {"order_id": as_text(7), "customer_id": None}),
     "lock_order": ("orders_pkey", {"order_id": as_text(7)}),
     "list_orders": ("orders_pkey", PAGE),
     "list_orders_of_customer": ("orders_by_customer", PAGE),
