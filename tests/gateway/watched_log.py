@@ -95,7 +95,9 @@ def start(environment: dict[str, str], log: Path) -> subprocess.Popen:
 
 
 @asynccontextmanager
-async def watching_gateway(settings: KafkaSettings, folder: Path, name: str = "gw") -> AsyncIterator[Watched]:
+async def watching_gateway(
+    settings: KafkaSettings, folder: Path, name: str = "gw", authentication: str = "off"
+) -> AsyncIterator[Watched]:
     """Start a gateway of its own; the services behind it are those of the folder, if there are any."""
     (metrics_port,) = ports.allocate(1)
     environment = {
@@ -107,6 +109,7 @@ async def watching_gateway(settings: KafkaSettings, folder: Path, name: str = "g
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
         "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
+        "ORDERMESH_AUTH": authentication,
     }
     log = folder / f"{name}.log"
     process = start(environment, log)

@@ -32,6 +32,7 @@ from watched_log import (
 
 from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
 from gateway.watch.revision import Revisions
+from runtime.grpc import caller
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 
@@ -312,3 +313,30 @@ def reason(error: grpc.aio.AioRpcError) -> str:
     info = error_details_pb2.ErrorInfo()
     status_pb2.Status.FromString(details).details[0].Unpack(info)
     return info.reason
+
+
+async def test_a_customer_watches_its_own_orders_also_after_the_revision_of_another(
+    broker: KafkaSettings, writer: Writer
+) -> None:
+    alice, mallory = (((caller.HEADER, f"customer:{name}"),) for name in ("alice", "mallory"))
+    theirs, mine, later = new_order(), new_order(), new_order()
+    with short_folder() as folder:
+        async with watching_gateway(broker, folder, authentication="keys") as gateway:
+            begun = gateway.watch.WatchOrders(pb.WatchOrdersRequest(), metadata=alice)
+            revision = (await asyncio.wait_for(begun.read(), 30)).revision
+            writer.write(event(theirs, customer_id="alice"), event(mine, customer_id="mallory"))
+            assert (await next_change(begun)).change.order_id == theirs
+            begun.cancel()
+            resumed = gateway.watch.WatchOrders(pb.WatchOrdersRequest(after_revision=revision), metadata=mallory)
+            assert (await next_change(resumed)).change.order_id == mine
+            writer.write(event(new_order(), customer_id="alice"), event(later, customer_id="mallory"))
+            assert (await next_change(resumed)).change.order_id == later
+            resumed.cancel()
+            for request, who, code in (
+                (pb.WatchOrdersRequest(customer_id="alice"), mallory, grpc.StatusCode.PERMISSION_DENIED),
+                (pb.WatchOrdersRequest(), (), grpc.StatusCode.UNAUTHENTICATED),
+                (pb.WatchOrdersRequest(), ((caller.HEADER, "analyst:a"),), grpc.StatusCode.PERMISSION_DENIED),
+            ):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await gateway.watch.WatchOrders(request, metadata=who).read()
+                assert caught.value.code() == code

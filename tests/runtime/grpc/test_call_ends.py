@@ -13,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health
 
+from runtime.authentication import Authentication
 from runtime.grpc import call_ends
 from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.fast_lane import Lane
@@ -65,21 +66,23 @@ class Handlers:
 
 
 @asynccontextmanager
-async def serving(kind: str, handlers: Handlers) -> AsyncIterator[grpc.aio.Channel]:
+async def serving(
+    kind: str, handlers: Handlers, authentication: Authentication = "off"
+) -> AsyncIterator[grpc.aio.Channel]:
     with tempfile.TemporaryDirectory(prefix="om-ce-", dir="/tmp") as folder:
         address = f"unix:{Path(folder) / 's'}"
         if kind == "lane":
             lane = Lane(address, [f"/{SERVICE}/Unary"])
-            await lane.start(handlers.registered, health.aio.HealthServicer(), [])
+            await lane.start(handlers.registered, health.aio.HealthServicer(), [], authentication)
             stop: Callable[[], Any] = lambda: lane.drain(0, 0)  # noqa: E731  # one of three ways to stop
         elif kind == "asyncio":
-            server = grpc.aio.server(interceptors=[AsyncErrors()])
+            server = grpc.aio.server(interceptors=[AsyncErrors(authentication)])
             handlers.registered(server)
             server.add_insecure_port(address)
             await server.start()
             stop = lambda: server.stop(0)  # noqa: E731  # as above
         else:
-            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors()])
+            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors(authentication)])
             handlers.registered_on_threads(threads)
             threads.add_insecure_port(address)
             threads.start()
@@ -140,3 +143,26 @@ async def test_a_stream_that_its_client_leaves_is_timed_as_cancelled(
         await asyncio.to_thread(handlers.begun.wait, 20)
         call.cancel()
         assert await until_timed(timed) == (f"/{SERVICE}/Stream", "CANCELLED")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ((), grpc.StatusCode.UNAUTHENTICATED),
+        ((("x-ordermesh-client", "operator:o"),), grpc.StatusCode.PERMISSION_DENIED),
+    ],
+)
+async def test_with_authentication_a_method_that_the_contracts_do_not_open_is_closed_on_every_server(
+    kind: str, headers: tuple[tuple[str, str], ...], code: grpc.StatusCode
+) -> None:
+    handlers = Handlers()
+    async with serving(kind, handlers, "keys") as channel:
+        calls: list[Any] = [channel.unary_unary(f"/{SERVICE}/Unary")(b"", metadata=headers)]
+        if kind != "lane":
+            calls.append(channel.unary_stream(f"/{SERVICE}/Stream")(b"", metadata=headers).read())
+        for call in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            assert caught.value.code() == code
+    assert not handlers.begun.is_set()
