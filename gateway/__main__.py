@@ -22,10 +22,10 @@ from gateway.web import contract_files, pages, reflection
 from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
-from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
+from runtime.tokens.opaque_token import OpaqueTokens
 
 
 async def run(settings: GatewaySettings) -> None:

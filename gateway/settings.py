@@ -6,8 +6,8 @@ from pydantic import Field
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
-from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
+from runtime.tokens.token_settings import TokenSettings
 from runtime.word_lists import Words
 
 

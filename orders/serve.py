@@ -32,7 +32,6 @@ from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
 from runtime.backoff import Backoff
 from runtime.exit_codes import ExitCode
-from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
 from runtime.process.background import BackgroundEnded, serve_with_tasks
@@ -43,6 +42,7 @@ from runtime.process.process_service import AsyncProcessService
 from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage
+from runtime.tokens.opaque_token import OpaqueTokens
 
 if TYPE_CHECKING:
     from runtime.grpc.fast_lane import Lane

@@ -4,11 +4,11 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
-from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import Settings, require_extra
+from runtime.tokens.token_settings import TokenSettings
 
 
 class DatabaseSettings(Settings):

@@ -11,11 +11,11 @@ from processor.query.analytics_service import AnalyticsService, Pool
 from processor.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
-from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.postgres import connections
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics_endpoint
+from runtime.tokens.opaque_token import OpaqueTokens
 
 SERVICE = "analytics"
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")

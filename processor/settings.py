@@ -8,12 +8,12 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
-from runtime.grpc.token_settings import TokenSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
+from runtime.tokens.token_settings import TokenSettings
 
 
 class DatabaseSettings(Settings):

@@ -9,7 +9,7 @@ from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 
 from runtime.errors import InvalidRequest, Violation
 from runtime.grpc import field_rules
-from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.tokens.opaque_token import OpaqueTokens
 
 Revision = TypeVar("Revision", OrdersRevision, MetricsRevision)
 

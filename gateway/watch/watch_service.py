@@ -19,8 +19,8 @@ from gateway.watch.revision import Revision, Revisions
 from gateway.watch.stream_end import with_end_message
 from runtime.errors import Overloaded
 from runtime.grpc import caller, field_rules
-from runtime.grpc.opaque_token import OpaqueTokens
 from runtime.telemetry import metrics
+from runtime.tokens.opaque_token import OpaqueTokens
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WatchService"].full_name
 ORDERS_HEARTBEAT_MS = field_rules.number(pb.WatchOrdersRequest, "heartbeat_ms")

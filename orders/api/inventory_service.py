@@ -23,10 +23,10 @@ from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.product_rows import fetch_product, insert_product, list_products
 from runtime.errors import FailedPrecondition
-from runtime.grpc.opaque_token import OpaqueTokens
-from runtime.grpc.page_token import PageTokens
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
+from runtime.tokens.opaque_token import OpaqueTokens
+from runtime.tokens.page_token import PageTokens
 
 LIST_PRODUCTS = "ordermesh.orders.v1.InventoryService/ListProducts"
 # JSON may take six times as much: escapes in names.

@@ -19,9 +19,9 @@ from orders.domain import ids
 from orders.store.order_rows import OrderSummaryRow, stored_order
 from orders.store.queries import QUERIES
 from runtime.batched import batched
-from runtime.grpc.page_token import PageTokens
 from runtime.postgres import arrays
 from runtime.postgres.connection_types import AsyncConnection
+from runtime.tokens.page_token import PageTokens
 
 # About half a megabyte of protobuf, or one of JSON. An order has up to a thousand lines.
 MAX_PAGE_LINES = 5_000

@@ -22,11 +22,11 @@ from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import InvalidRequest, ServiceError, Violation
 from runtime.grpc import caller, rest_field_names
 from runtime.grpc.error_mapping import to_status
-from runtime.grpc.opaque_token import OpaqueTokens
-from runtime.grpc.page_token import PageTokens
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
+from runtime.tokens.opaque_token import OpaqueTokens
+from runtime.tokens.page_token import PageTokens
 
 Context = grpc.aio.ServicerContext[Any, Any]
 P = ParamSpec("P")

@@ -27,13 +27,13 @@ from psycopg_pool import ConnectionPool
 
 from processor.counting import deltas
 from processor.query import validation
-from runtime.grpc.opaque_token import OpaqueTokens
-from runtime.grpc.page_token import PageTokens
 from runtime.money import major
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 from runtime.status_names import STATUS_NAMES
 from runtime.timestamps import MINUTE_FORMAT
+from runtime.tokens.opaque_token import OpaqueTokens
+from runtime.tokens.page_token import PageTokens
 
 LIST_METRICS = "ordermesh.analytics.v1.AnalyticsService/ListMetrics"
 SQL = Queries("processor.query", "analytics.sql")

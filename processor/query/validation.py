@@ -14,7 +14,7 @@ from processor.counting.deltas import NAMES
 from runtime import timestamps
 from runtime.errors import InvalidRequest, Violation
 from runtime.grpc import field_rules
-from runtime.grpc.page_token import PageTokens
+from runtime.tokens.page_token import PageTokens
 
 PAGE_SIZE = field_rules.number(ListMetricsRequest, "page_size")
 PRODUCTS_LIMIT = field_rules.number(TopProductsRequest, "limit")

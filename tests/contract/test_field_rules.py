@@ -41,7 +41,8 @@ from processor.query import validation
 from processor.query.analytics_service import AnalyticsService
 from runtime import timestamps
 from runtime.errors import InvalidRequest
-from runtime.grpc import caller, page_token
+from runtime.grpc import caller
+from runtime.tokens import page_token
 
 OPENAPI = json.loads((Path(next(iter(ordermesh.__path__))) / "openapi.json").read_text())
 # Fields of requests that accept every value of their type, with the reason.

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.tokens.opaque_token import OpaqueTokens
 
 TOKEN_KEYS = "a-key-of-tests-" + "0" * 32
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 from pydantic import SecretStr
 
-from runtime.grpc.token_settings import split_keys
+from runtime.tokens.token_settings import split_keys
 
 Content = TypeVar("Content", bound=Message)
 

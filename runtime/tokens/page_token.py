@@ -9,7 +9,7 @@ from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc.opaque_token import OpaqueTokens
+from runtime.tokens.opaque_token import OpaqueTokens
 
 VERSION = 2
 HASH_BYTES = 16

@@ -11,8 +11,8 @@ from ordermesh.internal.v1.page_token_pb2 import PageToken
 from pydantic import SecretStr, ValidationError
 from signed_tokens import TOKEN_KEYS, tokens
 
-from runtime.grpc.opaque_token import OpaqueTokens
-from runtime.grpc.token_settings import TokenSettings
+from runtime.tokens.opaque_token import OpaqueTokens
+from runtime.tokens.token_settings import TokenSettings
 
 METHOD = "ordermesh.orders.v1.OrderService/ListOrders"
 LONGEST = 512
