@@ -22,7 +22,8 @@ from stack.processes.waiting import wait_until
 
 POLL_SECONDS = 0.02
 KILL_SECONDS = 10.0
-INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "PYTHONPATH")
+# The last one: `make coverage` measures the programs of stacks too.
+INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "PYTHONPATH", "COVERAGE_PROCESS_CONFIG")
 # The kernel sends the death signal when the thread that started the child ends, so that thread must live as long.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 # The launchers of `started_through`.

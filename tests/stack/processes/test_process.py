@@ -129,3 +129,12 @@ def test_a_log_above_its_limit_is_truncated_while_the_child_keeps_writing(tmp_pa
     os.close(descriptor)
     assert log.path.read_text() == "after\n"
     assert (tmp_path / "log.1").read_text() == "x" * 101
+
+
+def test_a_process_is_measured_where_the_tests_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make coverage` passes its settings to child processes in the environment."""
+    monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", "")
+    process = python("import os; print('measured', 'COVERAGE_PROCESS_CONFIG' in os.environ, flush=True)", tmp_path)
+    process.start()
+    await_text(process.log.path, "measured True")
+    process.stop()
