@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from front_proxy import Answer, Platform
 from frontdoor.render import render
+from frontdoor.values import Address
 from shared_stack import shared_stack
 
 from stack.machine import ports
@@ -38,10 +39,11 @@ def platform(new_stack: RunningStack, first_list: Answer) -> Platform:
 @pytest.fixture(scope="module")
 def limited_platform(platform: Platform) -> Iterator[Platform]:
     context = platform.stack.context
-    front, admin, stats = ports.allocate(3)
-    own = {"front_port": front, "envoy_admin_port": admin, "envoy_stats_port": stats}
-    settings = context.settings.model_copy(update={**own, "rate_limit_per_second": LOW_LIMIT_PER_SECOND})
+    front, stats = ports.allocate(2)
+    own = {"front_port": front, "envoy_stats_port": stats, "rate_limit_per_second": LOW_LIMIT_PER_SECOND}
+    limited = dataclasses.replace(context, settings=context.settings.model_copy(update=own))
+    admin = context.socket("limited-admin")
     config = context.state.home / "envoy-limited.yaml"
-    config.write_text(render(envoy_values(dataclasses.replace(context, settings=settings))))
+    config.write_text(render(dataclasses.replace(envoy_values(limited), admin=Address(str(admin)))))
     with running(Envoy(config, admin, context.log("envoy-limited"))):
         yield Platform(platform.stack, front)
