@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtime.process import child
 from stack.errors import ServerFailed
+from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
 from stack.processes.proc import ProcessId, identify
 from stack.processes.server_account import Account
@@ -54,6 +55,10 @@ class Command:
     env: Mapping[str, str] = field(default_factory=inherited_env)
     # None runs it as our own account.
     account: Account | None = None
+    # None leaves it everything that its account may access.
+    confinement: Confinement | None = None
+    # What it reads from its standard input: secrets, of which neither its command line nor a file tells.
+    stdin: bytes = b""
     cwd: Path = Path("/")
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
@@ -64,13 +69,27 @@ class Command:
 def wrapped(command: Command) -> list[str]:
     """Return the command line of runtime.process.child that runs a command."""
     account = command.account or Account(child.KEEP_USER, child.KEEP_USER)
-    words = (os.getpid(), int(command.death_signal), account.uid, account.gid)
+    confinement = "" if command.confinement is None else command.confinement.as_json()
+    words = (os.getpid(), int(command.death_signal), account.uid, account.gid, confinement)
     return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]
 
 
 def launched(command: Command) -> list[str]:
     """Return the arguments of a command with the prefixes of all launchers."""
     return [word for launcher in _launchers for word in launcher(command.name)] + list(command.argv)
+
+
+def filled_pipe(content: bytes) -> int:
+    """Return the end of a pipe that yields the content once, and then its end. Raises ServerFailed when it is full."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        written = os.write(writing, content) if content else 0
+    finally:
+        os.close(writing)
+    if written != len(content):
+        raise ServerFailed(f"{len(content):,} bytes are too many for the standard input of a process")
+    return reading
 
 
 def explain_exit(returncode: int) -> str:
@@ -107,11 +126,11 @@ class Process:
         self._process_id = identify(self._popen.pid)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        log = self.log.open_append_or_null()
+        log, stdin = self.log.open_append_or_null(), filled_pipe(self.command.stdin)
         try:
             return subprocess.Popen(
                 wrapped(self.command),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 env=dict(self.command.env),
@@ -121,6 +140,7 @@ class Process:
             )
         finally:
             os.close(log)
+            os.close(stdin)
 
     @property
     def pid(self) -> int | None:
