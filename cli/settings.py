@@ -15,8 +15,7 @@ from pydantic_core import PydanticUndefined
 import gateway.settings
 import orders.settings
 import processor.settings
-from cli.topics.topics import GroupSettings
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.settings import StackSettings
 

@@ -11,6 +11,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from runtime.kafka.access import OPERATOR
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.errors import ServerFailed, SettingInvalid
@@ -92,10 +93,16 @@ def use_local_kafka() -> None:
     """Set this process's Kafka settings to the local stack's unless they are set. Raises ServerFailed."""
     given = KafkaSettings.load().model_fields_set
     if "kafka_bootstrap" not in given:
-        servers = require_status().servers
-        os.environ[f"{PREFIX}KAFKA_BOOTSTRAP"] = servers.kafka
+        status = require_status()
+        os.environ[f"{PREFIX}KAFKA_BOOTSTRAP"] = status.servers.kafka
         if "kafka_properties" not in given:
-            os.environ[f"{PREFIX}KAFKA_PROPERTIES"] = json.dumps(servers.kafka_properties)
+            os.environ[f"{PREFIX}KAFKA_PROPERTIES"] = json.dumps(operator_properties(status))
+
+
+def operator_properties(status: StackStatus) -> dict[str, str]:
+    """Return the properties with which commands connect to the stack's Kafka: to a local one as its operator."""
+    own = {} if status.external_kafka else load_or_create(StateFolder(default_home()).credentials).kafka(OPERATOR)
+    return {**status.servers.kafka_properties, **own}
 
 
 ORDERS = DatabaseTarget("orders_dsn", "orders_publisher")

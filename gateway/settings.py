@@ -6,12 +6,12 @@ from pydantic import Field
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.tokens.token_settings import TokenSettings
 from runtime.word_lists import Words
 
 
-class GatewaySettings(KafkaSettings, AuthenticationSettings, TokenSettings):
+class GatewaySettings(GroupSettings, AuthenticationSettings, TokenSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")
@@ -35,4 +35,3 @@ class GatewaySettings(KafkaSettings, AuthenticationSettings, TokenSettings):
         le=10_000,
         description="Concurrent streams of WatchService; each stream of orders has its own Kafka consumer.",
     )
-    processor_group: str = Field(default="ordermesh-metrics", description="Consumer group of the processor.")

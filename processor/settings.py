@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
@@ -29,14 +29,11 @@ class EventSettings(DatabaseSettings, KafkaSettings):
     """Settings of every program that reads events besides the analytics database."""
 
 
-class WorkSettings(EventSettings, RetentionSettings):
+class WorkSettings(EventSettings, GroupSettings, RetentionSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")
     processor_workers: int = Field(default=2, ge=1, le=64, description="Number of worker processes.")
-    processor_group: str = Field(
-        default="ordermesh-metrics", min_length=1, description="Consumer group of the workers."
-    )
     kafka_group_protocol: Literal["auto", "classic", "consumer"] = Field(
         default="auto",
         description="Group protocol; auto is consumer (KIP-848) if the broker supports it, else classic.",

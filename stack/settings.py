@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from runtime.authentication import AuthenticationSettings
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.settings import PREFIX, require_extra
 from runtime.word_lists import Words
 from stack.errors import PortTaken
@@ -20,7 +20,7 @@ OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
-class StackSettings(KafkaSettings, AuthenticationSettings):
+class StackSettings(GroupSettings, AuthenticationSettings):
     """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(

@@ -26,7 +26,7 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
     with running_servers() as servers:
         dsn = servers.database("bare", SQL.create_tables.encode())
         servers.topic("bare")
-        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.context.settings.bootstrap, "BARE_ENGINE": engine}
+        env = {"BARE_DSN": dsn, **servers.kafka_env("BARE_"), "BARE_ENGINE": engine}
         env |= {f"BARE_{name.upper()}": str(value) for name, value in levers.items()}
         port = serve(servers, env, processes)
         servers.python("publisher", ["-m", "bench.bare.publisher"], env)

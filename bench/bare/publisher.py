@@ -32,7 +32,10 @@ def publish(connection: psycopg.Connection[Any], producer: Producer, settings: B
 def main() -> None:
     """Publish until the process is stopped."""
     settings = BareSettings.load()
-    producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 2})
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka_bootstrap, "enable.idempotence": True, "linger.ms": 2}
+        | settings.kafka_properties
+    )
     with psycopg.connect(settings.dsn, autocommit=True, prepare_threshold=0) as connection:
         while True:
             if not publish(connection, producer, settings):

@@ -22,7 +22,8 @@ class BareSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BARE_", frozen=True)
 
     dsn: str = ""
-    kafka: str = ""
+    kafka_bootstrap: str = ""
+    kafka_properties: dict[str, str] = {}
     topic: str = "bare"
     listen: str = ""
     engine: Engine = Engine.NATIVE

@@ -24,7 +24,7 @@ def bare_stages(events: int) -> Iterator[Stage]:
     with running_servers() as servers:
         dsn = servers.database("bare", SQL.create_tables.encode())
         servers.topic("bare")
-        env = {"BARE_DSN": dsn, "BARE_KAFKA": servers.context.settings.bootstrap}
+        env = {"BARE_DSN": dsn, **servers.kafka_env("BARE_")}
         with psycopg.connect(dsn, autocommit=True) as connection:
             fill(connection, events)
             servers.python("publisher", ["-m", "bench.bare.publisher"], env)

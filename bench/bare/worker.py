@@ -19,7 +19,8 @@ def main() -> None:
     settings = BareSettings.load()
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka,
+            "bootstrap.servers": settings.kafka_bootstrap,
+            **settings.kafka_properties,
             "group.id": "bare",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,

@@ -83,7 +83,7 @@ def prepared(servers: Servers, topic: str, *, queue: bool) -> dict[str, str]:
     servers.topic(topic)
     if queue:
         set_statistics(dsn)
-    return {"PEER_DSN": dsn, "PEER_KAFKA": servers.context.settings.bootstrap, "PEER_TOPIC": topic}
+    return {"PEER_DSN": dsn, **servers.kafka_env("PEER_"), "PEER_TOPIC": topic}
 
 
 def set_statistics(dsn: str) -> None:

@@ -17,6 +17,8 @@ from bench.peers.pipelines import prepared
 from bench.peers.programs.queries import QUERIES
 from bench.subjects.pipeline import SQL, Probe
 from bench.subjects.servers import Servers, running_servers
+from runtime.kafka import clients
+from stack.servers.credentials import KAFKA_BROKER
 
 # The process group for each stage of the product.
 GROUPS = {"publisher": "publisher", "worker": "workers"}
@@ -47,7 +49,8 @@ def peer_stages(events: int) -> Iterator[Stage]:
 def fill_topic(servers: Servers, topic: str, events: int) -> None:
     """Create a topic with a number of events."""
     servers.topic(topic)
-    settings = {"bootstrap.servers": servers.context.settings.bootstrap, "queue.buffering.max.messages": events}
+    base = clients.base_config(servers.context.kafka_settings(KAFKA_BROKER), "bench")
+    settings = {**base, "queue.buffering.max.messages": events}
     producer = Producer(settings)
     for _ in range(events):
         order_id = str(uuid.uuid4())

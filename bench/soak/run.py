@@ -25,11 +25,13 @@ from orders.store import maintenance as orders_maintenance
 from processor import maintenance as analytics_maintenance
 from processor.settings import WorkSettings
 from runtime.kafka import clients
+from runtime.kafka.access import PROCESSOR
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async
 from stack.processes.process import started_through
 from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
+from stack.servers.credentials import KAFKA_BROKER
 
 FIRST_MIDNIGHT = date(2027, 12, 30)
 BEFORE = timedelta(seconds=10)
@@ -102,7 +104,7 @@ def set_topics(stack: RunningStack, settings: Mapping[str, str]) -> None:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
     resources = [ConfigResource("topic", topic, incremental_configs=entries) for topic in EVENT_TOPICS]
-    client = clients.probe(stack.addresses["kafka"])
+    client = clients.probe(stack.context.kafka_settings(KAFKA_BROKER))
     for done in client.incremental_alter_configs(resources).values():
         done.result()
 
@@ -192,7 +194,7 @@ def run_maintenance(stack: RunningStack) -> None:
     retention: dict[str, Any] = {name.removeprefix("ORDERMESH_").lower(): int(days) for name, days in RETENTION.items()}
     processor = WorkSettings(
         analytics_dsn=SecretStr(stack.context.dsn("analytics_worker")),
-        kafka_bootstrap=stack.addresses["kafka"],
+        **stack.context.kafka_settings(PROCESSOR).model_dump(include={"kafka_bootstrap", "kafka_properties"}),
         **retention,
     )
     analytics_maintenance.run_once(processor)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import yaml
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from frontdoor import clusters
 from frontdoor.config import Config
@@ -19,12 +18,13 @@ from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
 
+from runtime.kafka import clients
 from stack.machine.ports import LOOPBACK, allocate
 from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import running
-from stack.servers.credentials import load_or_create
+from stack.servers.credentials import KAFKA_BROKER, load_or_create
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
 from stack.supervision.component import Component
@@ -56,8 +56,13 @@ class Servers:
 
     def topic(self, name: str) -> None:
         """Create a topic."""
-        admin = AdminClient({"bootstrap.servers": self.context.settings.bootstrap})
+        admin = clients.admin(self.context.kafka_settings(KAFKA_BROKER), "bench")
         admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result()
+
+    def kafka_env(self, prefix: str) -> dict[str, str]:
+        """Return the variables with which a program connects to Kafka, where it may do everything."""
+        env = self.context.kafka_env(KAFKA_BROKER)
+        return {f"{prefix}{name}": value for name, value in env.items()}
 
     def python(self, group: str, arguments: Sequence[str], env: Mapping[str, str], python: str = sys.executable) -> int:
         """Start a Python process in a group and return its process id; it is stopped at the end."""

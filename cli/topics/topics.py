@@ -7,23 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import typer
-from pydantic import Field
 
 from cli.output.terminal import console, plain_table
 from cli.target import use_local_kafka
 from cli.topics.tail import tail
 from gateway.backends.event_topics import EventLog
 from gateway.backends.topic_state import LogState, lag
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.kafka.topics import DEAD_LETTER_TOPICS, EVENT_TOPICS
 
 TIMEOUT_SECONDS = 10.0
-
-
-class GroupSettings(KafkaSettings):
-    """The settings of the consumer group."""
-
-    processor_group: str = Field(default="ordermesh-metrics", description="The consumer group of the processor.")
 
 
 @dataclass(frozen=True, slots=True)

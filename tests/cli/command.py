@@ -14,9 +14,11 @@ from typing import Any
 
 from waiting import await_true
 
+from runtime.kafka.settings import KafkaSettings
 from stack.machine.paths import default_cache
 from stack.processes import proc
 from stack.processes.server_account import Account
+from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
 from stack.supervision.status import StackStatus, read_status
 
@@ -81,6 +83,11 @@ class Place:
         known = read_status(self.home / "stack.json")
         assert known is not None
         return known
+
+    def kafka(self, user: str) -> KafkaSettings:
+        """Return the settings with which a client is a user of the stack's Kafka."""
+        properties = load_or_create(self.home / "credentials.json").kafka(user)
+        return KafkaSettings(kafka_bootstrap=self.status.addresses["kafka"], kafka_properties=properties)
 
     def ready(self) -> bool:
         """Say whether everything is ready."""

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from command import ITEM, Place, await_true
 from confluent_kafka import Producer
+from kafka_broker import config
 from typer.testing import CliRunner
 
 from cli.app import app
 from cli.local.lifecycle import examples
+from runtime.kafka.access import PUBLISHER
 from stack.processes.proc import ProcessId
 from stack.supervision.status import Servers, StackStatus, write_status
 
@@ -267,7 +269,7 @@ def test_a_killed_component_is_restarted_and_status_counts_it(running: Place) ->
 @pytest.fixture(scope="module")
 def letter(running: Place) -> str:
     """Return the place of a dead letter, as the list shows it."""
-    producer = Producer({"bootstrap.servers": running.status.addresses["kafka"]})
+    producer = Producer(config(running.kafka(PUBLISHER)))
     sent: list[str] = []
     producer.produce(
         "order-events",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from three_brokers import ThreeBrokers, assert_copies
 
+from runtime.kafka.settings import KafkaSettings
 from stack.running_stack import running_stack
 
 pytestmark = pytest.mark.timeout(240)
@@ -23,4 +24,4 @@ def test_orders_are_counted_once_by_tls_and_scram_while_one_of_three_brokers_is_
 
 
 def test_topics_have_their_copies_and_a_plain_password_opens_the_door_too(brokers: ThreeBrokers) -> None:
-    assert_copies(brokers.bootstrap, brokers.client("PLAIN"))
+    assert_copies(KafkaSettings(kafka_bootstrap=brokers.bootstrap, kafka_properties=brokers.client("PLAIN")))

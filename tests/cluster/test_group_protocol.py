@@ -8,15 +8,16 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
+from kafka_broker import config, fields
 
 from processor.consume.group_reader import GroupReader
 from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
-from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.runners import running
+from stack.servers.credentials import load_or_create
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_config import single_broker
 
@@ -29,22 +30,23 @@ def older() -> Iterator[Kafka]:
         port, controller_port = ports.allocate(2)
         told = {"group.coordinator.rebalance.protocols": "classic"}
         membership = dataclasses.replace(single_broker(home, controller_port), properties=told)
-        broker = Kafka(home, port, controller_port, LogFile(home / "kafka.log"), membership=membership)
-        with running(broker):
+        credentials = load_or_create(home / "credentials.json")
+        log = LogFile(home / "kafka.log")
+        with running(Kafka(home, port, controller_port, log, credentials, membership=membership)) as broker:
             yield broker
 
 
 def test_a_broker_without_the_new_protocol_is_joined_with_the_classic_one(older: Kafka) -> None:
-    topics.create_topics(clients.admin(KafkaSettings(kafka_bootstrap=older.bootstrap), "test"), 2, 1)
-    producer = clients.producer(KafkaSettings(kafka_bootstrap=older.bootstrap), "test")
+    topics.create_topics(clients.admin(older.client_settings(), "test"), 2, 1)
+    producer = clients.producer(older.client_settings(), "test")
     producer.produce(topics.STOCK, b"anything")
     assert producer.flush(10) == 0
-    settings = WorkSettings(kafka_bootstrap=older.bootstrap, analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret
+    settings = WorkSettings(**fields(older.client_settings()), analytics_dsn="postgresql://nowhere")  # type: ignore[arg-type]  # pydantic makes the secret
     reader = GroupReader(settings, "test")
     found: list[Message] = []
     while not found:
         found = reader.read(10, 0.2)
     assert found[0].value() == b"anything"
-    client = AdminClient({"bootstrap.servers": older.bootstrap})
+    client = AdminClient(config(older.client_settings()))
     assert client.describe_consumer_groups([GROUP])[GROUP].result(10).type.name == "CLASSIC"
     reader.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from three_brokers import assert_copies
 
+from runtime.kafka.access import OPERATOR
 from stack.errors import SettingInvalid
 from stack.machine.state_folder import temporary_home
 from stack.processes import proc
@@ -22,7 +23,7 @@ def test_three_brokers_start_lose_one_count_on_and_all_stop_together() -> None:
     with temporary_home() as home:
         with running_stack(home=home, kafka_brokers=3) as stack:
             assert set(BROKERS) <= set(stack.stack.status.components)
-            assert_copies(stack.addresses["kafka"], {})
+            assert_copies(stack.context.kafka_settings(OPERATOR))
             faulted = Faulted(stack)
             with faulted.loaded():
                 restarts = stack.kill("kafka-2")

@@ -15,15 +15,18 @@ from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.servers.brokers import brokers
+from stack.servers.credentials import load_or_create
 from stack.servers.kafka import Kafka
+from stack.servers.kafka_config import SETTINGS
 
 NODES = (1, 2, 3)
 USER, PASSWORD = "ordermesh", "a-word-for-tests"
 MODULES = "org.apache.kafka.common.security"
 READY_SECONDS = 60.0
 DOOR: dict[str, str] = {
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:PLAINTEXT",
-    "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+    "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:SASL_PLAINTEXT",
+    "listener.name.outer.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+    "super.users": f"{SETTINGS['super.users']};User:{USER}",
     "listener.name.outer.scram-sha-512.sasl.jaas.config": f"{MODULES}.scram.ScramLoginModule required;",
     "listener.name.outer.plain.sasl.jaas.config": (
         f'{MODULES}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
@@ -41,7 +44,9 @@ class ThreeBrokers:
         free = ports.allocate(3 * len(NODES))
         self._doors = dict(zip(NODES, free[::3], strict=True))
         inner = {node: (free[3 * at + 1], free[3 * at + 2]) for at, node in enumerate(NODES)}
-        plain = brokers(folder, inner, lambda name: LogFile(folder / f"{name}.log"))
+        plain = brokers(
+            folder, inner, lambda name: LogFile(folder / f"{name}.log"), load_or_create(folder / "credentials.json")
+        )
         self.brokers = {node: self._with_door(broker) for node, broker in zip(NODES, plain.values(), strict=True)}
 
     def start(self) -> None:
@@ -84,26 +89,28 @@ class ThreeBrokers:
         subprocess.run(
             ["openssl", "req", *words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
         )
-        (self._folder / "store.pem").write_text(key.read_text() + certificate.read_text())
 
     def _with_door(self, broker: Kafka) -> Kafka:
         membership = broker.membership
-        inner, outer = f"PLAINTEXT://{broker.bootstrap}", f"OUTER://{LOOPBACK}:{self._doors[membership.node_id]}"
+        inner, outer = f"CLIENTS://{broker.bootstrap}", f"OUTER://{LOOPBACK}:{self._doors[membership.node_id]}"
         own = {
             "listeners": f"{inner},{outer},CONTROLLER://{LOOPBACK}:{broker.controller_port}",
             "advertised.listeners": f"{inner},{outer}",
-            "ssl.keystore.location": str(self._folder / "store.pem"),
+            "ssl.keystore.key": (self._folder / "key.pem").read_text(),
+            "ssl.keystore.certificate.chain": (self._folder / "certificate.pem").read_text(),
         }
         words = ("-S", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
         more = dataclasses.replace(
             membership, properties={**membership.properties, **DOOR, **own}, format_arguments=words
         )
-        return Kafka(broker.folder, broker.port, broker.controller_port, broker.log, membership=more)
+        return Kafka(
+            broker.folder, broker.port, broker.controller_port, broker.log, broker.credentials, membership=more
+        )
 
 
-def assert_copies(bootstrap: str, properties: dict[str, str]) -> None:
+def assert_copies(settings: KafkaSettings) -> None:
     """Check that the topics are on every broker and are written to two at least."""
-    client = clients.admin(KafkaSettings(kafka_bootstrap=bootstrap, kafka_properties=properties), "test")
+    client = clients.admin(settings, "test")
     topics = client.list_topics(timeout=10).topics
     assert {len(part.replicas) for part in topics["order-events"].partitions.values()} == {3}
     resource = ConfigResource("topic", "order-events")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 
 import pytest
 from guarded_kafka import create_acls, documented_acls, guarded_broker
 from guide import DOCS, ROOT, Shell, environment
+from kafka_broker import config
 
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
@@ -32,7 +34,7 @@ def servers() -> Iterator[Shell]:
     acls = list(documented_acls(page))
     with temporary_home() as home:
         state = StateFolder(home)
-        made, address = guarded_broker(state.kafka, {acl.principal.removeprefix("User:") for acl in acls})
+        made, address = guarded_broker(state, {acl.principal.removeprefix("User:") for acl in acls})
         with running(Postgres.alone(state, listen=ports.LOOPBACK)) as postgres, running(made) as broker:
             create_acls(broker, acls)
             sockets = state.run_dir() / "own"
@@ -43,7 +45,7 @@ def servers() -> Iterator[Shell]:
                     ADMIN_DSN=postgres.credentials.dsn(SUPERUSER, ports.LOOPBACK, postgres.port),
                     DB=f"{ports.LOOPBACK}:{postgres.port}",
                     KAFKA=address,
-                    KAFKA_ADMIN=broker.bootstrap,
+                    KAFKA_ADMIN=json.dumps(config(broker.client_settings())),
                     RUN=str(sockets),
                     ORDERMESH_METRICS_ADDRESS="127.0.0.1:0",
                 ),

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from front_proxy import Platform, await_true
+from kafka_broker import config
 from ordermesh.events.v1.events_pb2 import OrderEvent
+
+from stack.servers.credentials import KAFKA_BROKER
 
 TOPICS = ("order-events", "stock")
 BAD = {
@@ -20,7 +23,7 @@ BAD = {
 
 def send(platform: Platform, topic: str, value: bytes) -> Message:
     """Write bytes to a topic and return the message as Kafka has it."""
-    producer = Producer({"bootstrap.servers": platform.stack.addresses["kafka"]})
+    producer = Producer(config(platform.stack.context.kafka_settings(KAFKA_BROKER)))
     sent: list[Any] = []
     producer.produce(topic, value=value, key=b"bad", on_delivery=lambda error, message: sent.append((error, message)))
     assert producer.flush(20) == 0
@@ -43,7 +46,7 @@ def dead_letter_row(platform: Platform, message: Message) -> Any:
 
 def letter(platform: Platform, topic: str, partition: int, offset: int) -> Message:
     """Read a dead letter."""
-    consumer = Consumer({"bootstrap.servers": platform.stack.addresses["kafka"], "group.id": "e2e-letters"})
+    consumer = Consumer({**config(platform.stack.context.kafka_settings(KAFKA_BROKER)), "group.id": "e2e-letters"})
     consumer.assign([TopicPartition(topic, partition, offset)])
     message = consumer.poll(20)
     consumer.close()
@@ -75,7 +78,7 @@ def test_the_partition_moves_on_and_good_events_behind_bad_ones_are_counted(plat
         "the order was counted",
     )
     row = platform.one("analytics", "SELECT partition FROM processed_events WHERE order_id = %s", made)
-    producer = Producer({"bootstrap.servers": platform.stack.addresses["kafka"]})
+    producer = Producer(config(platform.stack.context.kafka_settings(KAFKA_BROKER)))
     for _ in range(3):
         producer.produce("order-events", value=b"\xff\xffbad", key=b"bad", partition=row[0])
     assert producer.flush(20) == 0

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from front_proxy import ITEM, JSON, Platform, await_true, curl
+from kafka_broker import config
+
+from stack.servers.credentials import KAFKA_BROKER
 
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway")
 CALLS = "ordermesh_rpc_server_call_duration_seconds"
@@ -44,7 +47,7 @@ def samples(platform: Platform, name: str) -> dict[str, float]:
 
 def header(platform: Platform, partition: int, offset: int) -> str:
     """Return the traceparent of an event in Kafka."""
-    consumer = Consumer({"bootstrap.servers": platform.stack.addresses["kafka"], "group.id": "e2e-traces"})
+    consumer = Consumer({**config(platform.stack.context.kafka_settings(KAFKA_BROKER)), "group.id": "e2e-traces"})
     consumer.assign([TopicPartition("order-events", partition, offset)])
     message = consumer.poll(20)
     consumer.close()

@@ -10,6 +10,10 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from faulted import Faulted
+from kafka_broker import config
+
+from runtime.kafka.access import OPERATOR
+from runtime.kafka.settings import KafkaSettings
 
 # Each fault is waited for, then loaded on, then proved, which takes its time where others work too.
 pytestmark = pytest.mark.timeout(300)
@@ -102,26 +106,26 @@ def test_envoy_is_killed_and_clients_come_back(faulted: Faulted) -> None:
 @pytest.mark.more
 def test_the_last_events_are_sent_again_and_nothing_is_counted_twice(faulted: Faulted) -> None:
     with faulted.loaded("grpc"):
-        sent = replay(faulted.stack.addresses["kafka"], REPLAYED_EVENTS)
+        sent = replay(faulted.stack.context.kafka_settings(OPERATOR), REPLAYED_EVENTS)
         assert sent > 100
         before = faulted.counted()
         faulted.await_counted(100)
     assert faulted.counted() == faulted.stored() > before
 
 
-def replay(bootstrap: str, limit: int) -> int:
+def replay(settings: KafkaSettings, limit: int) -> int:
     """Write the last events of every partition again, as they are, and return how many."""
     topic = "order-events"
     places = [TopicPartition(topic, number) for number in range(12)]
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(config(settings))
     ends: dict[int, int] = {}
     for place, future in admin.list_offsets({place: OffsetSpec.latest() for place in places}).items():
         ends[place.partition] = future.result().offset
     each = limit // len(places)
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "replay", "enable.auto.commit": False})
+    consumer = Consumer({**config(settings), "group.id": "replay", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, number, max(0, end - each)) for number, end in ends.items()])
     wanted = sum(min(each, end) for end in ends.values())
-    producer = Producer({"bootstrap.servers": bootstrap})
+    producer = Producer(config(settings))
     sent = 0
     while sent < wanted:
         for message in consumer.consume(500, 1.0):

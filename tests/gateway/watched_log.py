@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import kafka_broker
 from confluent_kafka import Producer
 from created_topics import make_topics
+from kafka_broker import environment
 from ordermesh.events.v1.events_pb2 import OrderCreated, OrderEvent, PaymentCompleted
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
@@ -25,8 +27,6 @@ from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
-from stack.processes.runners import running
-from stack.servers.kafka import Kafka
 
 START_SECONDS = 30.0
 PARTITIONS = 4
@@ -35,8 +35,8 @@ MAX_WATCHERS = 3
 
 @contextmanager
 def running_broker() -> Iterator[KafkaSettings]:
-    with seeded_home() as state, running(Kafka.alone(state)) as broker:
-        settings = KafkaSettings(kafka_bootstrap=broker.bootstrap)
+    with seeded_home() as state, kafka_broker.running_broker(state) as broker:
+        settings = broker.client_settings()
         make_topics(clients.admin(settings, "test"), PARTITIONS)
         yield settings
 
@@ -100,19 +100,19 @@ async def watching_gateway(
 ) -> AsyncIterator[Watched]:
     """Start a gateway of its own; the services behind it are those of the folder, if there are any."""
     (metrics_port,) = ports.allocate(1)
-    environment = {
+    variables = {
         "ORDERMESH_GATEWAY_LISTEN": f"unix:{folder}/{name}.sock",
         "ORDERMESH_GATEWAY_HTTP_LISTEN": f"unix:{folder}/{name}-http.sock",
         "ORDERMESH_GATEWAY_MAX_WATCHERS": str(MAX_WATCHERS),
         "ORDERMESH_ORDERS_TARGETS": f"unix:{folder}/orders.sock",
         "ORDERMESH_ANALYTICS_TARGET": f"unix:{folder}/analytics.sock",
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
-        "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        **environment(settings),
         "ORDERMESH_TOKEN_KEYS": TOKEN_KEYS,
         "ORDERMESH_AUTH": authentication,
     }
     log = folder / f"{name}.log"
-    process = start(environment, log)
+    process = start(variables, log)
     channel = grpc.aio.insecure_channel(f"unix:{folder}/{name}.sock", options=[("grpc.max_reconnect_backoff_ms", 100)])
     await asyncio.wait_for(channel.channel_ready(), START_SECONDS)
     yield Watched(process, watch_pb2_grpc.WatchServiceStub(channel), log)

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from created_topics import make_topics
+from kafka_broker import config, fields, running_broker
 from orders_world import World, open_world
 from outbox_world import publishing
 from seed import seeded_home
@@ -19,8 +20,8 @@ from waiting import await_true
 from orders.outbox.publisher import Publisher
 from orders.settings import PublisherSettings
 from runtime.kafka import clients
+from runtime.kafka.access import PUBLISHER
 from runtime.kafka.clients import admin
-from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
@@ -87,8 +88,8 @@ async def world(orders_dsn: str, run_folder: Path) -> AsyncIterator[World]:
 
 @pytest.fixture(scope="session")
 def broker(state: StateFolder) -> Iterator[Kafka]:
-    with running(Kafka.alone(state)) as made:
-        client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
+    with running_broker(state) as made:
+        client = admin(made.client_settings(), "tests")
         make_topics(client, 12)
         await_true(lambda: led(client), "every partition has its leader")
         yield made
@@ -109,7 +110,7 @@ def writer(orders_dsn: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def settings(publisher_dsn: str, broker: Kafka) -> PublisherSettings:
-    return PublisherSettings(orders_dsn=publisher_dsn, kafka_bootstrap=broker.bootstrap, publisher_shards=64)
+    return PublisherSettings(orders_dsn=publisher_dsn, publisher_shards=64, **fields(broker.client_settings(PUBLISHER)))
 
 
 @pytest.fixture
@@ -123,8 +124,8 @@ def publisher(settings: PublisherSettings, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def log(broker: Kafka) -> Iterator[Callable[[], list[Message]]]:
     """Return a function that returns all messages since now."""
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"})
-    client = clients.probe(broker.bootstrap)
+    consumer = Consumer({**config(broker.client_settings()), "group.id": "tests"})
+    client = clients.probe(broker.client_settings())
     places = [TopicPartition(topic, partition) for topic in EVENT_TOPICS for partition in range(12)]
 
     def ends() -> dict[TopicPartition, int]:

@@ -12,7 +12,6 @@ from seed import seeded_home
 from waiting import await_true
 
 from runtime.kafka.clients import admin
-from runtime.kafka.settings import KafkaSettings
 from stack.machine.state_folder import StateFolder
 from stack.processes.runners import running
 from stack.servers.kafka import Kafka
@@ -52,10 +51,10 @@ def empty(client: AdminClient) -> None:
 
 @pytest.fixture
 def world(analytics: Analytics, broker: Kafka) -> Iterator[World]:
-    client = admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = admin(broker.client_settings(), "tests")
     # On a slow machine a broker may be fenced for a while, and leads nothing then.
     await_true(lambda: None not in ends(client).values(), "every partition has its leader")
     await_done(lambda: empty(client))
-    made = World(analytics.worker, broker.bootstrap, lambda: ends(client))
+    made = World(analytics.worker, broker, lambda: ends(client))
     yield made
     made.close()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import kafka_broker
 import psycopg
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -10,10 +11,8 @@ from created_topics import make_topics
 from waiting import await_true
 
 from runtime.kafka.clients import admin
-from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import EVENT_TOPICS
 from stack.machine.state_folder import StateFolder
-from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 
 PARTITIONS = 12
@@ -41,8 +40,8 @@ class Analytics:
 
 def running_broker(state: StateFolder) -> Iterator[Kafka]:
     """Run a broker with the topics that the platform needs."""
-    with running(Kafka.alone(state)) as made:
-        client = admin(KafkaSettings(kafka_bootstrap=made.bootstrap), "tests")
+    with kafka_broker.running_broker(state) as made:
+        client = admin(made.client_settings(), "tests")
         make_topics(client, PARTITIONS)
         await_true(lambda: None not in ends(client).values(), "every partition has its leader")
         yield made

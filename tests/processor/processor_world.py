@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 from confluent_kafka import KafkaException, TopicPartition
 from google.protobuf.timestamp_pb2 import Timestamp
+from kafka_broker import fields
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 from waiting import PAUSE_SECONDS, What
@@ -19,6 +20,8 @@ from processor.events.event import ANY_TIME, Event
 from processor.settings import WorkSettings
 from processor.worker import Worker
 from runtime.kafka import clients, topics
+from runtime.kafka.access import PROCESSOR
+from stack.servers.kafka import Kafka
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 40
@@ -116,9 +119,13 @@ def decoded(event: OrderEvent | StockEvent) -> Event:
 class World:
     """A database, a broker, and the workers of one group."""
 
-    def __init__(self, dsn: str, bootstrap: str, ends: Callable[[], dict[TopicPartition, int | None]]) -> None:
+    def __init__(self, dsn: str, broker: Kafka, ends: Callable[[], dict[TopicPartition, int | None]]) -> None:
         group = f"test-{next(groups)}"
-        self.settings = WorkSettings(analytics_dsn=dsn, kafka_bootstrap=bootstrap, processor_group=group)
+        everything = fields(broker.client_settings())
+        # Of the tests, which may do everything; the workers have their own user.
+        self.settings = WorkSettings(analytics_dsn=dsn, processor_group=group, **everything)
+        own = broker.client_settings(PROCESSOR).kafka_properties
+        self.worker_settings = self.settings.model_copy(update={"kafka_properties": own})
         self._producer = clients.producer(self.settings, "tests")
         self._ends = ends
         # The log was emptied before the test, so its ends are its beginnings.
@@ -128,7 +135,7 @@ class World:
 
     def worker(self, index: int = 0, **changes: Any) -> Worker:
         """Return a new worker of the group."""
-        made = Worker(self.settings.model_copy(update=changes), index)
+        made = Worker(self.worker_settings.model_copy(update=changes), index)
         self._workers.append(made)
         return made
 

@@ -20,7 +20,7 @@ OLD_NAMES = """
 @pytest.mark.parametrize(("days", "logged"), [(-1, True), (0, False), (1, True)])
 def test_a_topic_with_a_longer_retention_than_the_processor_is_logged(world: World, days: int, logged: bool) -> None:
     kept_ms = -1 if days < 0 else (world.settings.processor_retention_days + days) * 86_400_000
-    broker = world.settings.kafka_bootstrap
+    broker = world.settings
     with (
         topic_config(broker, topics.ORDER_EVENTS, retention_ms=str(kept_ms)),
         topic_config(broker, topics.STOCK, retention_ms="1000000"),

@@ -1,5 +1,6 @@
 """The programs as processes: signals, kills, orphans, settings."""
 
+import json
 import os
 import re
 import signal
@@ -61,6 +62,7 @@ def service(world: World, metrics_port: int) -> "Iterator[subprocess.Popen[str]]
         "work",
         analytics_dsn=world.settings.analytics_dsn.get_secret_value(),
         kafka_bootstrap=world.settings.kafka_bootstrap,
+        kafka_properties=json.dumps(world.worker_settings.kafka_properties),
         processor_group=world.settings.processor_group,
         metrics_address=f"127.0.0.1:{metrics_port}",
     )

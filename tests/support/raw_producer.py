@@ -3,8 +3,14 @@
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from sasl import authenticate, request
+
+from runtime.kafka.settings import KafkaSettings
 
 PRODUCE, PRODUCE_VERSION = 0, 3
 # A topic that was made a moment ago: unknown, or its partition has no leader yet.
@@ -23,11 +29,11 @@ class Record:
     timestamp_ms: int = -1
 
 
-def produce(bootstrap: str, topic: str, partition: int, records: Sequence[Record]) -> int:
+def produce(settings: KafkaSettings, topic: str, partition: int, records: Sequence[Record]) -> int:
     """Write records as one batch to a broker that leads the partition, and return the first one's offset."""
     give_up = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        error, offset = attempt(bootstrap, topic, partition, records)
+        error, offset = attempt(settings, topic, partition, records)
         if error not in NOT_YET or time.monotonic() > give_up:
             break
         time.sleep(0.1)
@@ -35,23 +41,28 @@ def produce(bootstrap: str, topic: str, partition: int, records: Sequence[Record
     return offset
 
 
-def attempt(bootstrap: str, topic: str, partition: int, records: Sequence[Record]) -> tuple[int, int]:
+def attempt(settings: KafkaSettings, topic: str, partition: int, records: Sequence[Record]) -> tuple[int, int]:
     """Send one request and return the broker's error code and the offset."""
-    host, _, port = bootstrap.rpartition(":")
     batch = record_batch(records)
     name = struct.pack(">h", len(topic)) + topic.encode()
     partitions = struct.pack(">iii", 1, partition, len(batch)) + batch
     # No transaction, all replicas, one topic.
     body = struct.pack(">hhii", -1, -1, TIMEOUT_SECONDS * 1000, 1) + name + partitions
-    request = struct.pack(">hhih", PRODUCE, PRODUCE_VERSION, 1, -1) + body
-    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as connection:
-        connection.sendall(struct.pack(">i", len(request)) + request)
-        with connection.makefile("rb") as answer:
-            (size,) = struct.unpack(">i", answer.read(4))
-            reply = answer.read(size)
-    # Behind the correlation id: one topic by name, one partition, its error and the offset.
-    found: tuple[int, int] = struct.unpack_from(">hq", reply, 4 + 4 + 2 + len(topic) + 4 + 4)
+    with connected(settings) as stream:
+        reply = request(stream, PRODUCE, PRODUCE_VERSION, body)
+    # One topic by name, one partition, its error and the offset.
+    found: tuple[int, int] = struct.unpack_from(">hq", reply, 4 + 2 + len(topic) + 4 + 4)
     return found
+
+
+@contextmanager
+def connected(settings: KafkaSettings) -> Iterator[Any]:
+    """Connect, and authenticate where the settings have a user."""
+    host, _, port = settings.kafka_bootstrap.rpartition(":")
+    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as connection, connection.makefile("rwb") as both:
+        if user := settings.kafka_properties.get("sasl.username"):
+            authenticate(both, user, settings.kafka_properties["sasl.password"])
+        yield both
 
 
 def record_batch(records: Sequence[Record]) -> bytes:

@@ -11,9 +11,9 @@ from runtime.kafka.settings import KafkaSettings
 
 
 @contextmanager
-def topic_config(bootstrap: str, topic: str, **properties: str) -> Iterator[None]:
+def topic_config(settings: KafkaSettings, topic: str, **properties: str) -> Iterator[None]:
     """Set properties, named with _ for each dot, and take them away again."""
-    client = admin(KafkaSettings(kafka_bootstrap=bootstrap), "tests")
+    client = admin(settings, "tests")
     wanted = {name.replace("_", "."): value for name, value in properties.items()}
     before = shown(client, topic)
     alter(client, topic, wanted)

@@ -8,6 +8,7 @@ import os
 import psycopg
 from confluent_kafka import Consumer
 
+from bench.peers.programs.kafka import KAFKA
 from bench.peers.programs.queries import QUERIES
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     """Count until the process is stopped."""
     consumer = Consumer(
         {
-            "bootstrap.servers": os.environ["PEER_KAFKA"],
+            **KAFKA,
             "group.id": "peer",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,

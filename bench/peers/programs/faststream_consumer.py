@@ -15,14 +15,16 @@ from uuid import UUID
 import uvloop
 from faststream import AckPolicy, FastStream
 from faststream.confluent import KafkaBroker
+from faststream.security import SASLScram512
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
+from bench.peers.programs.kafka import BOOTSTRAP, PASSWORD, USER
 from bench.peers.programs.queries import QUERIES
 
 BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
 
-broker = KafkaBroker(os.environ["PEER_KAFKA"], logger=None)
+broker = KafkaBroker(BOOTSTRAP, security=SASLScram512(USER, PASSWORD, use_ssl=False), logger=None)
 pool = AsyncConnectionPool(os.environ["PEER_DSN"], open=False)
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 
 from faststream.confluent import KafkaBroker
+from faststream.security import SASLScram512
 from procrastinate import App, PsycopgConnector
+
+from bench.peers.programs.kafka import BOOTSTRAP, PASSWORD, USER
 
 CONCURRENCY = int(os.environ["PEER_CONCURRENCY"])
 TOPIC = os.environ["PEER_TOPIC"]
@@ -17,7 +20,8 @@ TOPIC = os.environ["PEER_TOPIC"]
 app = App(connector=PsycopgConnector(conninfo=os.environ["PEER_DSN"], max_size=CONCURRENCY + 1))
 # `publish` awaits the acknowledgement; the asyncio producer of confluent-kafka would delay an event by 100 ms.
 # The linger is the default of librdkafka, as for the other peers.
-broker = KafkaBroker(os.environ["PEER_KAFKA"], acks="all", enable_idempotence=True, linger_ms=5, logger=None)
+security = SASLScram512(USER, PASSWORD, use_ssl=False)
+broker = KafkaBroker(BOOTSTRAP, security=security, acks="all", enable_idempotence=True, linger_ms=5, logger=None)
 
 
 @app.task(name="send", retry=True)

@@ -8,6 +8,7 @@ import time
 import psycopg
 from confluent_kafka import Producer
 
+from bench.peers.programs.kafka import KAFKA
 from bench.peers.programs.queries import QUERIES
 
 BATCH_EVENTS = int(os.environ["PEER_BATCH_EVENTS"])
@@ -16,7 +17,7 @@ IDLE_SECONDS = int(os.environ["PEER_IDLE_MS"]) / 1000
 
 def main() -> None:
     """Publish until the process is stopped."""
-    producer = Producer({"bootstrap.servers": os.environ["PEER_KAFKA"], "enable.idempotence": True})
+    producer = Producer({**KAFKA, "enable.idempotence": True})
     with psycopg.connect(os.environ["PEER_DSN"]) as connection:
         while True:
             with connection.transaction():

@@ -9,15 +9,16 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from created_topics import make_topics
+from kafka_broker import running_broker
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from seed import seeded_home
 
 from gateway.backends.event_topics import EventLog, ReadPositions
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, topics
+from runtime.kafka.access import GATEWAY
 from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
-from stack.processes.runners import running
 from stack.servers.kafka import Kafka
 
 GROUP = "ordermesh-metrics"
@@ -25,18 +26,18 @@ GROUP = "ordermesh-metrics"
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Kafka]:
-    with seeded_home() as state, running(Kafka.alone(state)) as made:
+    with seeded_home() as state, running_broker(state) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def kafka_settings(broker: Kafka) -> KafkaSettings:
-    return KafkaSettings(kafka_bootstrap=broker.bootstrap)
+    return broker.client_settings()
 
 
 @pytest.fixture(scope="module")
-def log(kafka_settings: KafkaSettings) -> Iterator[EventLog]:
-    made = EventLog(kafka_settings, GROUP)
+def log(broker: Kafka) -> Iterator[EventLog]:
+    made = EventLog(broker.client_settings(GATEWAY), GROUP)
     yield made
     made.close()
 

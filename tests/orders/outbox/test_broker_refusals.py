@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from confluent_kafka import KafkaError, Message
+from kafka_broker import with_properties
 from outbox_world import UNSENT, drain, event, in_shard, insert, order_ids, publishing, sequences, status
 from topic_config import topic_config
 
@@ -69,7 +70,10 @@ def test_batches_stay_below_the_size_limit_of_the_topic(
 ) -> None:
     orders = order_ids(ORDERS)
     fill(writer, orders)
-    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="10000"), publishing(settings) as each:
+    with (
+        topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="10000"),
+        publishing(settings) as each,
+    ):
         publish_all(each)
         assert each._sender._singles is None, "a batch was refused"
     assert writer.execute(STATUSES).fetchall() == [("SENT", 3 * ORDERS)]
@@ -82,7 +86,7 @@ def test_after_a_limit_was_lowered_only_events_above_it_are_dead(
     orders = order_ids(ORDERS)
     with publishing(settings) as publisher:
         publish_all(publisher)
-        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
+        with topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
             publish_all(publisher)
             assert publisher._sender._batch_size.max_bytes == 2000
@@ -98,7 +102,10 @@ def test_a_publisher_that_may_not_read_the_limit_finds_a_batch_size_that_fits(
 
     monkeypatch.setattr(size_limits, "read_limits", denied)
     orders = order_ids(ORDERS)
-    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"), publishing(settings) as each:
+    with (
+        topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="2000"),
+        publishing(settings) as each,
+    ):
         fill(writer, orders)
         publish_all(each)
         assert each._sender._batch_size.max_bytes < size_limits.DEFAULT_BATCH_BYTES
@@ -114,7 +121,7 @@ def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
     with publishing(settings) as publisher:
         if limit == "lowered":
             publish_all(publisher)
-        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="10000"):
+        with topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="10000"):
             fill(writer, others, 1)
             ids = insert(writer, event(big, 1), event(big, 2, 12_000), event(big, 3))
             fill(writer, others, 3)
@@ -144,7 +151,10 @@ def test_other_events_of_a_batch_with_an_invalid_record_are_sent_in_order(
         return put(sender, producer, each._replace(key=None) if each.key == bad else each)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Sender, "_put", without_key)
-    with topic_config(broker.bootstrap, topics.ORDER_EVENTS, cleanup_policy="compact"), publishing(settings) as each:
+    with (
+        topic_config(broker.client_settings(), topics.ORDER_EVENTS, cleanup_policy="compact"),
+        publishing(settings) as each,
+    ):
         fill(writer, orders)
         publish_all(each)
     dead = writer.execute("SELECT key, cause FROM event_outbox WHERE status = 'DEAD'").fetchall()
@@ -159,7 +169,7 @@ def test_a_timestamp_that_the_broker_rejects_makes_no_event_dead(
     orders = order_ids(20)
     fill(writer, orders)
     with publishing(settings) as publisher:
-        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, message_timestamp_before_max_ms="0"):
+        with topic_config(broker.client_settings(), topics.ORDER_EVENTS, message_timestamp_before_max_ms="0"):
             with pytest.raises(KafkaUnavailable, match="INVALID_TIMESTAMP"):
                 drain(publisher)
             assert writer.execute("SELECT count(*) FROM event_outbox WHERE status = 'DEAD'").fetchone() == (0,)
@@ -172,7 +182,7 @@ def test_a_full_queue_of_the_client_is_drained_and_filled_again(
 ) -> None:
     orders = order_ids(ORDERS)
     fill(writer, orders)
-    narrow = settings.model_copy(update={"kafka_properties": {"queue.buffering.max.messages": "10"}})
+    narrow = with_properties(settings, queue_buffering_max_messages="10")
     with publishing(narrow) as publisher:
         drain(publisher)
     assert in_order(log, orders)
@@ -182,8 +192,8 @@ def test_a_full_queue_that_is_not_drained_in_time_is_an_outage(
     settings: PublisherSettings, writer: psycopg.Connection
 ) -> None:
     fill(writer, order_ids(40), 1)
-    away = {"queue.buffering.max.messages": "10", "bootstrap.servers": "127.0.0.1:1"}
-    impatient = settings.model_copy(update={"publisher_ack_seconds": 0.001, "kafka_properties": away})
+    away = with_properties(settings, queue_buffering_max_messages="10", bootstrap_servers="127.0.0.1:1")
+    impatient = away.model_copy(update={"publisher_ack_seconds": 0.001})
     with (
         publishing(impatient) as publisher,
         pytest.raises(KafkaUnavailable, match=r"\d+ events not acknowledged") as told,
@@ -199,10 +209,10 @@ def test_after_a_fatal_error_a_new_client_sends_all_events(
 ) -> None:
     """For example a gap between batches, when the client is configured to report it."""
     orders = order_ids(ORDERS)
-    strict = settings.model_copy(update={"kafka_properties": {"enable.gapless.guarantee": "true"}})
+    strict = with_properties(settings, enable_gapless_guarantee="true")
     with publishing(strict) as publisher:
         drain(publisher)
-        with topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="2000"):
+        with topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="2000"):
             fill(writer, orders)
             with pytest.raises(KafkaUnavailable, match="not acknowledged"):
                 drain(publisher)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from kafka_broker import environment, with_properties
 from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
 from psycopg.pq import TransactionStatus
 
@@ -91,7 +92,7 @@ def test_a_publisher_killed_before_marking_leaves_duplicates_and_no_gap(
         insert(writer, *(event(order_id, sequence) for order_id in orders))
     env = os.environ | {
         "ORDERMESH_ORDERS_DSN": settings.orders_dsn.get_secret_value(),
-        "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        **environment(settings),
         "ORDERMESH_PUBLISHER_SHARDS": "64",
     }
     done = subprocess.run([sys.executable, "-c", DIES_BEFORE_THE_MARK], env=env)
@@ -255,7 +256,7 @@ def test_events_failed_by_an_unreachable_broker_have_a_cause_and_are_published_l
 @pytest.fixture
 def small(settings: PublisherSettings) -> PublisherSettings:
     """The producer accepts no message above 5,000 bytes."""
-    return settings.model_copy(update={"kafka_properties": {"message.max.bytes": "5000"}})
+    return with_properties(settings, message_max_bytes="5000")
 
 
 def test_a_message_too_large_is_dead_with_its_cause_and_delays_its_own_order_only(

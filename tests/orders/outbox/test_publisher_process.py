@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka import Message
+from kafka_broker import environment
 from outbox_world import UNSENT, event, insert, order_ids, sequences
 
 from orders.settings import PublisherSettings
@@ -41,7 +42,7 @@ def publishing_process(settings: PublisherSettings, program: str) -> "Iterator[s
     """Run a publisher as a process, and end it by SIGTERM."""
     env = os.environ | {
         "ORDERMESH_ORDERS_DSN": settings.orders_dsn.get_secret_value(),
-        "ORDERMESH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        **environment(settings),
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{ports.allocate(1)[0]}",
     }
     process = subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True)

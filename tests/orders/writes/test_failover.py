@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import psycopg
 import pytest
+from kafka_broker import environment
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
@@ -19,6 +20,7 @@ from orders_world import World, open_world, order, refusal
 from waiting import await_true, until_true
 
 from orders.outbox.notifier import Notifier
+from runtime.kafka.access import PUBLISHER
 from runtime.postgres.connections import sync_pool
 from runtime.process.process_service import AsyncProcessService, SyncProcessService
 from stack.machine import ports
@@ -108,7 +110,7 @@ async def world(pair: Pair, run_folder: Path) -> AsyncIterator[World]:
 def publisher(pair: Pair, broker: Kafka) -> Iterator[subprocess.Popen[bytes]]:
     env = os.environ | {
         "ORDERMESH_ORDERS_DSN": pair.dsn("orders_publisher"),
-        "ORDERMESH_KAFKA_BOOTSTRAP": broker.bootstrap,
+        **environment(broker.client_settings(PUBLISHER)),
         "ORDERMESH_METRICS_ADDRESS": f"127.0.0.1:{ports.allocate(1)[0]}",
     }
     process = subprocess.Popen([sys.executable, "-m", "orders", "publish"], env=env)

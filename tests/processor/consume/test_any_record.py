@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from kafka_broker import config, environment
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
 from processor_world import PATIENCE_SECONDS, TRACEPARENT, World, created, drive, history, topic_and_key
@@ -21,7 +22,6 @@ from cli.topics.topic_reader import Start, TopicReader
 from processor.dead_letters import inspection, redrive
 from processor.dead_letters.headers import PREFIX
 from runtime.kafka import clients, raw_headers, topics
-from runtime.kafka.settings import KafkaSettings
 from stack.servers.kafka import Kafka
 
 BYTES = bytes(range(256))
@@ -56,7 +56,7 @@ def plain(event: OrderEvent) -> Record:
 
 def write(world: World, records: Sequence[Record]) -> int:
     """Write a batch and return the first offset."""
-    return produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, PARTITION, records)
+    return produce(world.settings, topics.ORDER_EVENTS, PARTITION, records)
 
 
 def headers(*pairs: tuple[bytes, bytes | None], reason: str | None = None) -> Case:
@@ -100,7 +100,7 @@ def any_time(broker: Kafka) -> None:
     """Let the topic take times of the future, as brokers before version 3.6 did."""
     wanted = ConfigEntry("message.timestamp.after.max.ms", str(INT64_MAX), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topics.ORDER_EVENTS, incremental_configs=[wanted])
-    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = clients.admin(broker.client_settings(), "tests")
     answers = client.incremental_alter_configs([resource])
     answers[resource].result()
 
@@ -144,7 +144,8 @@ def test_a_dead_letter_of_any_size_is_shown_on_a_few_pages(
     offset = write(world, [replace(plain(created()), **CASES[name].changes)])
     world.drain(world.worker())
     monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
-    monkeypatch.setenv("ORDERMESH_KAFKA_BOOTSTRAP", world.settings.kafka_bootstrap)
+    for variable, value in environment(world.settings).items():
+        monkeypatch.setenv(variable, value)
     capsys.readouterr()
     show(f"{topics.ORDER_EVENTS}/{PARTITION}/{offset}")
     shown = capsys.readouterr().out
@@ -176,8 +177,8 @@ def test_the_last_traceparent_of_a_record_counts(world: World) -> None:
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_events_of_compressed_batches_and_of_committed_transactions_are_counted(world: World, codec: str) -> None:
-    config = {"bootstrap.servers": world.settings.kafka_bootstrap, "transactional.id": f"tests-{codec}"}
-    producer = Producer({**config, "compression.type": codec, "linger.ms": 50})
+    own = {**config(world.settings), "transactional.id": f"tests-{codec}"}
+    producer = Producer({**own, "compression.type": codec, "linger.ms": 50})
     producer.init_transactions(PATIENCE_SECONDS)
     kept, dropped = history(40), history(10)
     for events, end in ((kept, producer.commit_transaction), (dropped, producer.abort_transaction)):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from kafka_broker import environment
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
 from processor_world import World, created, drive
@@ -23,7 +24,7 @@ BAD = Record(b"key", b"\xff")
 
 def write(world: World, partition: int, records: Sequence[Record]) -> None:
     """Write records to a partition of the events of orders."""
-    produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, partition, records)
+    produce(world.settings, topics.ORDER_EVENTS, partition, records)
 
 
 def good(events: Sequence[OrderEvent]) -> list[Record]:
@@ -41,7 +42,8 @@ def database(world: World) -> Iterator[psycopg.Connection]:
 def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     """Run `ordermesh dlq`."""
     monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
-    monkeypatch.setenv("ORDERMESH_KAFKA_BOOTSTRAP", world.settings.kafka_bootstrap)
+    for variable, value in environment(world.settings).items():
+        monkeypatch.setenv(variable, value)
     app(arguments, standalone_mode=False)
 
 

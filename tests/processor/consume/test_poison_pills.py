@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 from crashing_worker import FATAL
+from kafka_broker import environment
 from log_changes import Operator
 from metrics_oracle import sums
 from processor_servers import PARTITIONS
@@ -39,7 +40,7 @@ def supervisor(world: World, logged: list[str]) -> Iterator[None]:
     env |= {
         "PYTHONPATH": f"{ROOT}:{Path(__file__).parents[1]}",
         "ORDERMESH_ANALYTICS_DSN": world.settings.analytics_dsn.get_secret_value(),
-        "ORDERMESH_KAFKA_BOOTSTRAP": world.settings.kafka_bootstrap,
+        **environment(world.worker_settings),
         "ORDERMESH_PROCESSOR_GROUP": world.settings.processor_group,
         "ORDERMESH_METRICS_ADDRESS": address,
     }
@@ -58,7 +59,7 @@ def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_
     good = [created() for _ in range(200)]
     records = [Record(event.order_id.encode(), event.SerializeToString()) for event in good]
     fatal = Record(b"key", FATAL, ((b"name", b"\xff"),))
-    first = produce(world.settings.kafka_bootstrap, topics.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
+    first = produce(world.settings, topics.ORDER_EVENTS, 3, [*records[:120], fatal, *records[120:]])
     logged: list[str] = []
     deadline = time.monotonic() + 150
     with supervisor(world, logged), supervisor(world, logged):

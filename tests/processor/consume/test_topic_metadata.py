@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from processor.consume import topic_metadata
 from processor.consume.topic_metadata import TopicMetadata
 from runtime.kafka import clients, offsets, topics
+from runtime.kafka.access import PROCESSOR
 from runtime.kafka.settings import KafkaSettings
 from stack.servers.kafka import Kafka
 
@@ -39,7 +40,7 @@ def ids_in_memory() -> int:
 
 
 def test_reading_topic_ids_leaks_no_memory(broker: Kafka) -> None:
-    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    client = clients.admin(broker.client_settings(PROCESSOR), "tests-ids")
     before = ids_in_memory()
     answers = [offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS) for _ in range(TIMES)]
     assert ids_in_memory() == before
@@ -47,7 +48,7 @@ def test_reading_topic_ids_leaks_no_memory(broker: Kafka) -> None:
 
 
 def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> None:
-    client = clients.admin(KafkaSettings(kafka_bootstrap=broker.bootstrap), "tests-ids")
+    client = clients.admin(broker.client_settings(PROCESSOR), "tests-ids")
     asked = client.describe_topics(TopicCollection([topics.ORDER_EVENTS]), request_timeout=ASK_SECONDS)
     description = asked[topics.ORDER_EVENTS].result(ASK_SECONDS)
     assert len({offsets.read_topic(description) for _ in range(TIMES)}) == 1

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import Producer
+from kafka_broker import config
 from metrics_oracle import sums
 from processor_world import World, created
 
@@ -21,8 +22,8 @@ LARGE = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097
 def write(world: World, codec: str, values: Sequence[tuple[bytes, bytes]]) -> list[int]:
     """Write records as one batch and return their offsets."""
     offsets: list[int] = []
-    config = {"bootstrap.servers": world.settings.kafka_bootstrap, "compression.type": codec, "linger.ms": 5_000}
-    producer = Producer({**config, **LARGE})
+    own = {**config(world.settings), "compression.type": codec, "linger.ms": 5_000}
+    producer = Producer({**own, **LARGE})
     for key, value in values:
         producer.produce(
             topics.ORDER_EVENTS,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
+from kafka_broker import config
 from metrics_oracle import sums
 from processor_servers import PARTITIONS
 from processor_world import PATIENCE_SECONDS, World, created, history
@@ -22,6 +23,7 @@ from processor.events import decode
 from processor.events.batch import DeadLetter, place_of
 from processor.events.event import Reason, Rejection
 from runtime.kafka import clients, size_limits, topics
+from runtime.kafka.access import OPERATOR
 from runtime.postgres import connections
 from runtime.telemetry import metrics
 from stack.servers.kafka import Kafka
@@ -36,8 +38,8 @@ LARGEST_BYTES = DEFAULT_LIMIT_BYTES - 61 - 47
 def send_large(world: World, value: bytes, **properties: str) -> KafkaError | None:
     """Write one record as any producer may, and return what the broker says to it."""
     answers: list[KafkaError | None] = []
-    config = {"bootstrap.servers": world.settings.kafka_bootstrap, "message.max.bytes": 100_000_000, **properties}
-    producer = Producer(config)
+    own = {**config(world.settings), "message.max.bytes": 100_000_000, **properties}
+    producer = Producer(own)
     producer.produce(topics.ORDER_EVENTS, value, KEY, on_delivery=lambda error, _: answers.append(error))
     assert producer.flush(PATIENCE_SECONDS) == 0
     return answers[0]
@@ -97,7 +99,7 @@ def test_a_dead_letter_that_kafka_refuses_is_stored_and_its_partition_continues(
         world.send_bytes(topics.ORDER_EVENTS, KEY, b"\xff")
         world.drain(worker)
     refused = metrics.DEAD_LETTERS_REJECTED._value.get()
-    with topic_config(broker.bootstrap, DEAD_LETTER_TOPIC, max_message_bytes="3000"):
+    with topic_config(broker.client_settings(), DEAD_LETTER_TOPIC, max_message_bytes="3000"):
         for number in range(60):
             world._producer.produce(topics.ORDER_EVENTS, b"\xff" * 100 + str(number).encode(), KEY)
         world.send([large], {"kept": "too"})
@@ -172,7 +174,7 @@ def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(world: World, bro
     world.drain(world.worker())
     found = only_dead_letter(world)
     with (
-        topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes="100"),
+        topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="100"),
         pytest.raises(redrive.NotRedriven, match="size too large"),
     ):
         redrive.redrive(world.settings, [found.entry.place])
@@ -192,11 +194,11 @@ def test_writing_dead_letters_times_out_before_the_idle_transaction() -> None:
 def test_existing_dead_letter_topics_get_a_limit_above_that_of_events(
     broker: Kafka, events_take: int, dead_letters_take: int
 ) -> None:
-    client = clients.admin(create_topics.TopicSettings(kafka_bootstrap=broker.bootstrap), "tests")
+    client = clients.admin(broker.client_settings(OPERATOR), "tests")
     events, letters = str(events_take), str(DEFAULT_LIMIT_BYTES)
     with (
-        topic_config(broker.bootstrap, topics.ORDER_EVENTS, max_message_bytes=events),
-        topic_config(broker.bootstrap, DEAD_LETTER_TOPIC, max_message_bytes=letters),
+        topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes=events),
+        topic_config(broker.client_settings(), DEAD_LETTER_TOPIC, max_message_bytes=letters),
     ):
         assert create_topics.raise_dead_letter_limits(client)[:1] == [DEAD_LETTER_TOPIC]
         limit = size_limits.MAX_MESSAGE_BYTES

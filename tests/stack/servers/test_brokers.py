@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from stack.errors import SettingInvalid
 from stack.processes.logfile import LogFile
 from stack.servers import brokers
+from stack.servers.credentials import Credentials
 from stack.settings import StackSettings
 
+PASSWORDS = Credentials({})
 THREE = {1: (20_001, 20_002), 2: (20_003, 20_004), 3: (20_005, 20_006)}
 
 
@@ -41,7 +43,7 @@ def test_two_brokers_are_rejected_and_three_have_six_ports() -> None:
 
 
 def test_each_of_three_brokers_knows_every_voter_and_the_same_file_of_the_id(tmp_path: Path) -> None:
-    made = brokers.brokers(tmp_path, THREE, lambda name: LogFile(tmp_path / f"{name}.log"))
+    made = brokers.brokers(tmp_path, THREE, lambda name: LogFile(tmp_path / f"{name}.log"), PASSWORDS)
     assert list(made) == ["kafka-1", "kafka-2", "kafka-3"]
     assert {broker.membership.cluster_id_file for broker in made.values()} == {tmp_path / "cluster.id"}
     assert {tuple(broker.membership.voters.items()) for broker in made.values()} == {

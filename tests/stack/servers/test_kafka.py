@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import Consumer, Producer
 from created_topics import make_topic
+from kafka_broker import config
 
 from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
@@ -29,7 +30,7 @@ def broker(state: StateFolder) -> Iterator[Kafka]:
 
 
 def read_one(broker: Kafka, group: str) -> bytes | None:
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer = Consumer({**config(broker.client_settings()), "group.id": group, "auto.offset.reset": "earliest"})
     consumer.subscribe(["kept"])
     message = consumer.poll(20)
     consumer.close()
@@ -37,9 +38,9 @@ def read_one(broker: Kafka, group: str) -> bytes | None:
 
 
 def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) -> None:
-    client = clients.probe(broker.bootstrap)
+    client = clients.probe(broker.client_settings())
     make_topic(client, "kept", 2)
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0})
+    producer = Producer({**config(broker.client_settings()), "acks": "all", "log_level": 0})
     producer.produce("kept", b"answer")
     assert producer.flush(10) == 0
     assert broker.pid is not None
@@ -135,7 +136,7 @@ def test_a_damaged_aot_cache_is_ignored(tmp_path: Path) -> None:
         (folder / jar.name).symlink_to(jar)
     (folder / AOT_CACHE_FILE).write_bytes(b"no cache at all")
     done = subprocess.run(
-        [*java_argv(folder), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True
+        [*java_argv(folder, tmp_path), "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True
     )
     assert done.returncode == 0
     assert len(done.stdout.strip()) == 22, done.stdout

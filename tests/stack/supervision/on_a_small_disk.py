@@ -13,11 +13,14 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
+from kafka_broker import config
 
 from runtime.kafka import clients
+from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.processes import proc
 from stack.processes.logfile import LogFile
+from stack.servers.credentials import load_or_create
 from stack.servers.kafka import Kafka
 from stack.supervision.component import Component
 from stack.supervision.component_supervisor import ComponentSupervisor
@@ -42,10 +45,10 @@ def fill(path: Path) -> None:
             file.write(CHUNK)
 
 
-def write(bootstrap: str, topic: str, value: bytes) -> bool:
+def write(settings: KafkaSettings, topic: str, value: bytes) -> bool:
     """Try to write a record; say whether the broker took it."""
     told: list[bool] = []
-    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": 2000, "log_level": 0})
+    producer = Producer({**config(settings), "message.timeout.ms": 2000, "log_level": 0})
     producer.produce(topic, value, on_delivery=lambda error, _: told.append(error is None))
     producer.flush(3)
     return told == [True]
@@ -53,7 +56,8 @@ def write(bootstrap: str, topic: str, value: bytes) -> bool:
 
 def main(home: Path) -> None:
     (home / "kafka").mkdir()
-    broker = Kafka(home / "kafka", *ports.allocate(2), LogFile(home / "kafka.log"))
+    credentials = load_or_create(home / "credentials.json")
+    broker = Kafka(home / "kafka", *ports.allocate(2), LogFile(home / "kafka.log"), credentials)
     own = proc.identify(os.getpid())
     assert own is not None
     listened = (home / "up.log").open("w")
@@ -67,18 +71,20 @@ def main(home: Path) -> None:
     supervisor = ComponentSupervisor(Component("kafka", broker, logs=(broker.log,)), board, 30)
     supervisor.start()
     await_true(lambda: board.state("kafka") == State.READY, "the broker is ready")
-    admin = clients.probe(broker.bootstrap)
+    admin = clients.probe(broker.client_settings())
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
-    assert write(broker.bootstrap, "kept", b"before")
+    assert write(broker.client_settings(), "kept", b"before")
 
     def failed_again() -> bool:
         fill(home / "filler")
-        write(broker.bootstrap, "kept", bytes(500_000))
+        write(broker.client_settings(), "kept", bytes(500_000))
         return board.status.components["kafka"].restarts >= 3
 
     await_true(failed_again, "the broker ended, and could not be started again, on the full disk")
     (home / "filler").unlink()
-    await_true(lambda: board.state("kafka") == State.READY and write(broker.bootstrap, "kept", b"after"), "it is back")
+    await_true(
+        lambda: board.state("kafka") == State.READY and write(broker.client_settings(), "kept", b"after"), "it is back"
+    )
     supervisor.stop()
     board.close()
     print("ready again")

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from created_topics import make_topic
+from kafka_broker import fields
 from psycopg.conninfo import make_conninfo
 from seed import plant, seeded_stack
 from shared_stack import shared_stack
@@ -19,14 +20,16 @@ from waiting import await_true
 
 import stack
 from runtime.kafka import clients
+from runtime.kafka.settings import KafkaSettings
 from stack.errors import PortTaken, ServerFailed, StateInUse
 from stack.machine import ports
 from stack.processes import proc
 from stack.running_stack import RunningStack, temporary_home
+from stack.servers.credentials import KAFKA_BROKER, load_or_create
 from stack.settings import StackSettings
 from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack
-from stack.supervision.status import State, read_status
+from stack.supervision.status import StackStatus, State, read_status
 from stack.supervision.status_board import StateChange
 
 SERVING = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
@@ -169,10 +172,15 @@ def await_gone(pids: list[int]) -> None:
 def store_something(home: Path, process: subprocess.Popen[str]) -> None:
     status = read_status(home / "stack.json")
     assert status is not None
-    client = clients.probe(status.addresses["kafka"])
+    client = clients.probe(everything(home, status))
     make_topic(client, "kept")
     with psycopg.connect(admin_dsn(home)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+
+
+def everything(home: Path, status: StackStatus) -> KafkaSettings:
+    properties = load_or_create(home / "credentials.json").kafka(KAFKA_BROKER)
+    return KafkaSettings(kafka_bootstrap=status.addresses["kafka"], kafka_properties=properties)
 
 
 def admin_dsn(home: Path) -> str:
@@ -185,7 +193,7 @@ def admin_dsn(home: Path) -> str:
 def assert_kept(home: Path) -> None:
     status = read_status(home / "stack.json")
     assert status is not None
-    client = clients.probe(status.addresses["kafka"])
+    client = clients.probe(everything(home, status))
     assert "kept" in client.list_topics(timeout=5).topics
     with psycopg.connect(admin_dsn(home)) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
@@ -228,9 +236,9 @@ def test_ports_of_external_servers_are_not_reserved() -> None:
 
 @pytest.mark.more
 def test_external_servers_are_used_and_not_started(running: RunningStack) -> None:
-    kafka, dsn = running.addresses["kafka"], running.context.admin_dsn
+    kafka, dsn = running.context.kafka_settings(KAFKA_BROKER), running.context.admin_dsn
     # Of the same seed, it has the same passwords: others would replace those of the stack that runs.
-    with seeded_stack(kafka_bootstrap=kafka, postgres_admin_dsn=dsn) as beside:
+    with seeded_stack(postgres_admin_dsn=dsn, **fields(kafka)) as beside:
         assert "postgres" not in beside.stack.status.components
         assert "kafka" not in beside.stack.status.components
         assert answers(beside)
