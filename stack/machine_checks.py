@@ -19,6 +19,7 @@ from stack.errors import PortTaken, StackError
 from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
+from stack.processes import confinement
 from stack.processes.server_account import server_account
 from stack.servers import kafka_jars
 from stack.servers.kafka import java
@@ -60,6 +61,7 @@ def check_machine(home: Path, settings: StackSettings) -> Iterator[MachineCheck]
         yield from disk_and_memory(home, settings)
         yield free_ports(settings)
     yield open_files()
+    yield landlock()
     curl = shutil.which("curl")
     yield MachineCheck(
         "curl", curl is not None, curl or "not found", "install curl: the examples and some tests use it"
@@ -104,6 +106,14 @@ def open_files() -> MachineCheck:
     clients = limits.client_connections(limit)
     found = f"{limit} for each process: at most {clients} concurrent client connections"
     return MachineCheck("open files", limit >= limits.DESCRIPTORS_FOR_OWN_CONNECTIONS, found, remedy)
+
+
+def landlock() -> MachineCheck:
+    """Check whether the kernel confines servers to their own files."""
+    remedy = "use a kernel from 5.13 on with lsm=landlock, and a container that allows its system calls"
+    version = confinement.version()
+    found = f"version {version}" if version else "missing, so servers may read every file that their account may read"
+    return MachineCheck("Landlock", version > 0, found, remedy)
 
 
 def disk_and_memory(home: Path, settings: StackSettings) -> Iterator[MachineCheck]:

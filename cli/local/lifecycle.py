@@ -22,7 +22,7 @@ from runtime.exit_codes import ExitCode
 from runtime.settings import PREFIX
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
-from stack.machine_checks import open_files
+from stack.machine_checks import landlock, open_files
 from stack.prepare import prepare, prepared
 from stack.running_stack import start_on_free_ports
 from stack.servers.brokers import BROKERS_SETTING
@@ -144,6 +144,8 @@ def status() -> None:
     known = require_status()
     found = list(component_rows(known, query_gateway(known)))
     console.print(components_table(found))
+    if not (check := landlock()).passed:
+        console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     if not all_healthy(found):
         sys.exit(ExitCode.DIFFERS)
 
@@ -161,9 +163,9 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     console.print(components_table(list(component_rows(known, None, queried=False))))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
     console.print(f"\nready in {seconds:.1f} s; listens on loopback only, without authentication")
-    files = open_files()
-    if not files.passed:
-        console.print(f"open files: {files.found}; {files.remedy}", soft_wrap=True)
+    for check in (open_files(), landlock()):
+        if not check.passed:
+            console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
     for line in examples(rest, grpc):
         console.print(f"  {line}", soft_wrap=True)

@@ -27,7 +27,6 @@ SYSTEM_FILES = (
     "/sys/devices/system",
     "/sys/kernel/mm",
 )
-MISSING = "this kernel has no Landlock: servers may read every file that their account may read"
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ def paths(*found: Path) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def enforced() -> bool:
-    """Return whether the kernel enforces confinements."""
-    return landlock.version() > 0
+def version() -> int:
+    """Return the version of Landlock with which the kernel enforces confinements, 0 without."""
+    return landlock.version()
 
 
 def unique(ports: Collection[int]) -> tuple[int, ...]:
