@@ -15,11 +15,11 @@ from frontdoor import limits
 from frontdoor.values import MIN_DESCRIPTORS, EnvoyConfigError
 
 from runtime.process import descriptors
+from runtime.process import landlock as kernel
 from stack.errors import PortTaken, StackError
 from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
-from stack.processes import confinement
 from stack.processes.server_account import server_account
 from stack.servers import kafka_jars
 from stack.servers.kafka import java
@@ -111,7 +111,7 @@ def open_files() -> MachineCheck:
 def landlock() -> MachineCheck:
     """Check whether the kernel confines servers to their own files."""
     remedy = "use a kernel from 5.13 on with lsm=landlock, and a container that allows its system calls"
-    version = confinement.version()
+    version = kernel.version()
     found = f"version {version}" if version else "missing, so servers may read every file that their account may read"
     return MachineCheck("Landlock", version > 0, found, remedy)
 

@@ -56,9 +56,9 @@ def paths(*found: Path) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def version() -> int:
-    """Return the version of Landlock with which the kernel enforces confinements, 0 without."""
-    return landlock.version()
+def enforced() -> bool:
+    """Return whether the kernel enforces confinements."""
+    return landlock.version() > 0
 
 
 def unique(ports: Collection[int]) -> tuple[int, ...]:
