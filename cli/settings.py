@@ -29,6 +29,7 @@ PROGRAMS: dict[str, type[Settings]] = {
     "orders serve": orders.settings.ServeSettings,
     "orders publish": orders.settings.PublisherSettings,
     "orders topics": orders.settings.TopicSettings,
+    "orders acls": orders.settings.AclSettings,
     "processor migrate": processor.settings.DatabaseSettings,
     "processor work": processor.settings.WorkSettings,
     "processor serve": processor.settings.ServeSettings,

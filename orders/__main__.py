@@ -1,4 +1,4 @@
-"""`python -m orders serve | publish | migrate | topics`."""
+"""`python -m orders serve | publish | migrate | topics | acls`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ PROGRAMS = {
     "publish": "orders.publish",
     "migrate": "orders.migrate",
     "topics": "orders.create_topics",
+    "acls": "orders.create_acls",
 }
 USAGE = f"usage: python -m orders {' | '.join(PROGRAMS)}"
 

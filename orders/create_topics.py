@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -14,6 +15,7 @@ from runtime.kafka import clients, size_limits, topics
 from runtime.telemetry import logging
 from runtime.telemetry.logging import logger
 
+Answer = TypeVar("Answer")
 FAILURES = (OSError, ValueError, KafkaException)
 BACKOFF = Backoff(first_seconds=0.1, max_seconds=1.0)
 # Not retriable by Kafka's protocol, but transient: until enough brokers have registered and know a topic.
@@ -42,7 +44,7 @@ def raise_dead_letter_limits(client: AdminClient) -> list[str]:
         return []
 
 
-def retried(request: Callable[[], list[str]]) -> list[str]:
+def retried(request: Callable[[], Answer]) -> Answer:
     """Return the result of a request, retried while a cluster that has just started cannot serve it."""
     until = time.monotonic() + topics.ADMIN_TIMEOUT_SECONDS
     failures = 0

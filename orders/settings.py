@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import Settings, require_extra
@@ -18,6 +18,10 @@ class DatabaseSettings(Settings):
         description="PostgreSQL URI of the orders database, with one host or several (docs/how-to/postgresql.md)."
     )
     postgres_pooler: Pooler = POOLER
+
+
+class AclSettings(GroupSettings):
+    """The ACLs that are created."""
 
 
 class TopicSettings(KafkaSettings):

@@ -1,0 +1,135 @@
+"""A Kafka that is reached by TLS: SASL_SSL by settings, the right certificate only."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from front_proxy import Platform, await_true
+from seed import seeded_home, seeded_stack
+from waiting import await_true as await_condition
+
+from runtime.kafka import access
+from stack.machine import ports
+from stack.machine.ports import LOOPBACK
+from stack.processes.runners import running
+from stack.servers.credentials import KAFKA_BROKER
+from stack.servers.kafka import Kafka
+from stack.servers.kafka_access import give_access
+
+pytestmark = pytest.mark.timeout(240)
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+MAP = "CLIENTS:SASL_PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:SASL_PLAINTEXT"
+PROGRAMS = {
+    ("orders", "publish"): ("ORDERS_DSN", "orders_publisher", access.PUBLISHER),
+    ("processor", "work"): ("ANALYTICS_DSN", "analytics_worker", access.PROCESSOR),
+}
+
+
+def certificate(folder: Path, name: str, *, signer: str | None = None) -> tuple[str, str]:
+    """Create a key and a certificate for the loopback address, of its own or signed; return both as PEM."""
+    key, made = folder / f"{name}.key", folder / f"{name}.pem"
+    words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words += ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(made)]
+    if signer is not None:
+        signed = ["-CA", str(folder / f"{signer}.pem"), "-CAkey", str(folder / f"{signer}.key")]
+        leaf = ["-addext", f"subjectAltName=IP:{LOOPBACK}", "-addext", "basicConstraints=critical,CA:FALSE"]
+        words += [*signed, *leaf]
+    subprocess.run(["openssl", "req", *words], check=True, capture_output=True)
+    return key.read_text(), made.read_text()
+
+
+@dataclass(frozen=True)
+class TlsKafka:
+    """A broker with a listener for TLS, and the authorities of its certificate and of others."""
+
+    broker: Kafka
+    port: int
+    folder: Path
+
+    def client(self, user: str, authority: str = "authority") -> dict[str, str]:
+        """Return the properties of a user's client that trusts an authority."""
+        own = {"security.protocol": "SASL_SSL", "ssl.ca.location": str(self.folder / f"{authority}.pem")}
+        return {**self.broker.credentials.kafka(user), **own}
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsKafka]:
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("authority", "other"):
+        certificate(folder, name)
+    key, chain = certificate(folder, "broker", signer="authority")
+    (port,) = ports.allocate(1)
+    with seeded_home() as state:
+        inner = Kafka.alone(state)
+        clients = f"CLIENTS://{inner.bootstrap},OUTER://{LOOPBACK}:{port}"
+        own = {
+            "listener.security.protocol.map": MAP,
+            "listeners": f"{clients},CONTROLLER://{LOOPBACK}:{inner.controller_port}",
+            "advertised.listeners": clients,
+            "listener.name.outer.sasl.enabled.mechanisms": access.MECHANISM,
+            "listener.name.outer.scram-sha-512.sasl.jaas.config": SCRAM,
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.key": key,
+            "ssl.keystore.certificate.chain": chain,
+        }
+        membership = dataclasses.replace(inner.membership, properties=own)
+        at = inner.port, inner.controller_port
+        with running(Kafka(inner.folder, *at, inner.log, inner.credentials, membership=membership)) as broker:
+            give_access(broker.client_settings(), broker.credentials, "ordermesh-metrics")
+            yield TlsKafka(broker, port, folder)
+
+
+@pytest.fixture(scope="module")
+def platform(kafka: TlsKafka) -> Iterator[Platform]:
+    properties = kafka.client(KAFKA_BROKER)
+    with seeded_stack(kafka_bootstrap=f"{LOOPBACK}:{kafka.port}", kafka_properties=properties) as stack:
+        yield Platform(stack)
+
+
+def test_an_order_is_published_and_counted_by_tls(platform: Platform) -> None:
+    order = platform.order("cust-tls")["orderId"]
+    query = "SELECT 1 FROM processed_events WHERE order_id = %s"
+    await_true(lambda: platform.one("analytics", query, order), "the order was counted")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("host", "authority", "said"),
+    [
+        (LOOPBACK, "other", "broker certificate could not be verified, verify that ssl.ca.location is correctly"),
+        ("localhost", "authority", "hostname mismatch"),
+    ],
+)
+def test_another_authority_or_host_name_is_refused_with_the_reason(
+    platform: Platform, kafka: TlsKafka, program: tuple[str, str], host: str, authority: str, said: str
+) -> None:
+    setting, role, user = PROGRAMS[program]
+    variables = {
+        f"ORDERMESH_{setting}": platform.stack.context.dsn(role),
+        "ORDERMESH_KAFKA_BOOTSTRAP": f"{host}:{kafka.port}",
+        "ORDERMESH_KAFKA_PROPERTIES": json.dumps(kafka.client(user, authority)),
+        "ORDERMESH_METRICS_ADDRESS": f"{LOOPBACK}:{ports.allocate(1)[0]}",
+    }
+    command = [sys.executable, "-m", *program]
+    process = subprocess.Popen(
+        command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
+    reader.start()
+    try:
+        await_condition(lambda: any(said in line for line in lines), lambda: "".join(lines))
+    finally:
+        process.terminate()
+        process.wait(30)
+        reader.join(30)
+    assert kafka.broker.credentials.password(user) not in "".join(lines)
