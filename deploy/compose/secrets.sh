@@ -18,6 +18,19 @@ dsn() { # <folder> <role> <database>
   printf 'postgresql://%s:%s@postgres/%s' "$2" "$(secret "/secrets/postgres/$2")" "$3" | put "/secrets/$1/$2"
 }
 
+properties() { # <user>: of a Kafka client
+  printf '{"security.protocol":"SASL_PLAINTEXT","sasl.mechanism":"PLAIN","sasl.username":"%s","sasl.password":"%s"}' \
+    "$1" "$(secret "/secrets/kafka/$1")"
+}
+
+section() { # <listener> <user>...: who may log in there; the broker itself logs in as the first
+  printf '%s.KafkaServer {\n  org.apache.kafka.common.security.plain.PlainLoginModule required\n' "$1"
+  printf '    username="%s" password="%s"' "$2" "$(secret "/secrets/kafka/$2")"
+  shift
+  for user; do printf '\n    user_%s="%s"' "$user" "$(secret "/secrets/kafka/$user")"; done
+  printf ';\n};\n'
+}
+
 secret /secrets/postgres/postgres > /dev/null
 dsn migrations orders_owner orders
 dsn migrations analytics_owner analytics
@@ -28,5 +41,16 @@ dsn services analytics_reader analytics
 secret /secrets/tokens/token_keys > /dev/null
 printf 'postgres:5432:*:viewer:%s\n' "$(secret /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 secret /secrets/pgadmin/login > /dev/null
+for user in operator publisher processor gateway; do
+  properties "ordermesh-$user" | put "/secrets/kafka-$user/properties"
+done
+properties ordermesh-broker | put /secrets/kafka-acls/properties
+{
+  section inner ordermesh-broker ordermesh-operator ordermesh-publisher ordermesh-processor ordermesh-gateway
+  section controller ordermesh-broker
+} | put /secrets/kafka/jaas.conf
+login='org.apache.kafka.common.security.plain.PlainLoginModule required'
+printf 'akhq.connections.ordermesh.properties.sasl.jaas.config: "%s username=ordermesh-gateway password=%s;"\n' \
+  "$login" "$(secret /secrets/kafka/ordermesh-gateway)" | put /secrets/kafka-ui/kafka.yml
 printf 'micronaut.security.token.jwt.signatures.secret.generator.secret: "%s"\n' "$(secret /secrets/kafka-ui/key)" |
   put /secrets/kafka-ui/key.yml

@@ -3,40 +3,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from compose_files import ROOT, SERVICES, make_secrets
 from google.protobuf import descriptor_pb2
 
-from runtime.kafka import topics
+from runtime.kafka import access, topics
 from runtime.process import shutdown
+from stack.servers.kafka_config import SETTINGS
 
-ROOT = Path(__file__).parents[2]
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 AKHQ = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())
 DECODING = AKHQ["akhq"]["connections"]["ordermesh"]
 MAPPINGS: list[dict[str, str]] = DECODING["deserialization"]["protobuf"]["topics-mapping"]
+KAFKA_USERS = {"ordermesh-broker", *access.USERS}
 TOPICS = {letters: topic for topic, letters in topics.DEAD_LETTER_TOPICS.items()} | {t: t for t in topics.EVENT_TOPICS}
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("secrets")
-    for volume in SERVICES["secrets"]["volumes"][1:]:
-        (folder / Path(volume.split(":")[1]).name).mkdir()
-    make(folder)
-    return folder
-
-
-def make(folder: Path) -> None:
-    """Run what the container `secrets` runs, in another folder."""
-    script = (ROOT / "deploy/compose/secrets.sh").read_text().replace("/secrets/", f"{folder}/")
-    subprocess.run(["sh"], input=script, text=True, check=True)
+    return make_secrets(tmp_path_factory.mktemp("secrets"))
 
 
 def descriptors() -> descriptor_pb2.FileDescriptorSet:
@@ -96,6 +84,18 @@ def test_a_container_that_stays_is_asked_whether_it_is_well(name: str) -> None:
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
 
 
+def test_kafka_authenticates_everybody_and_is_reached_by_the_other_containers_only(secrets: Path) -> None:
+    kafka = SERVICES["kafka"]
+    assert "ports" not in kafka
+    environment = kafka["environment"]
+    listeners = environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    assert {listener.split(":")[1] for listener in listeners} == {"SASL_PLAINTEXT"}
+    for name in ("socket.request.max.bytes", "queued.max.request.bytes", "queued.max.requests", "max.connections"):
+        assert environment[f"KAFKA_{name.replace('.', '_').upper()}"] == SETTINGS[name]
+    users = {path.name for path in (secrets / "kafka").iterdir()} - {"jaas.conf"}
+    assert users == KAFKA_USERS
+
+
 @pytest.mark.parametrize("name", sorted(OURS | {"postgres", "envoy"}))
 def test_the_file_system_of_a_container_is_read_only(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
@@ -120,14 +120,14 @@ def test_every_password_reaches_its_container_as_a_file_that_is_made_at_the_firs
 
 def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
     before = {path: path.read_text() for path in secrets.glob("*/*")}
-    make(secrets)
+    make_secrets(secrets)
     assert {path: path.read_text() for path in secrets.glob("*/*")} == before
     passwords = [
         text
         for path, text in before.items()
-        if path.parent.name == "postgres" or path.name in {"login", "key", "token_keys"}
+        if path.parent.name == "postgres" or path.name in {"login", "key", "token_keys", *KAFKA_USERS}
     ]
-    assert len(set(passwords)) == len(passwords) == 11
+    assert len(set(passwords)) == len(passwords) == 16
     assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
 
 
