@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -126,9 +127,14 @@ def test_another_authority_or_host_name_is_refused_with_the_reason(
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
     reader.start()
+    # A publisher connects once it has an event, which the stack's own would publish.
+    pid = platform.stack.pid("publisher")
+    os.kill(pid, signal.SIGSTOP)
     try:
+        platform.order("cust-refused")
         await_condition(lambda: any(said in line for line in lines), lambda: "".join(lines))
     finally:
+        os.kill(pid, signal.SIGCONT)
         process.terminate()
         process.wait(30)
         reader.join(30)
