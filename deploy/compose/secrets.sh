@@ -1,5 +1,5 @@
 #!/bin/sh
-# Generates the passwords of a new installation: random, never printed, in volumes that only their readers mount.
+# Generates the passwords of a new installation: random, never printed, each in the volume of the one that reads it.
 # Existing passwords are kept: to use your own (letters and digits), write it to its file before the first start.
 set -eu
 umask 022
@@ -32,12 +32,12 @@ section() { # <listener> <user>...: who may log in there; the broker itself logs
 }
 
 secret /secrets/postgres/postgres > /dev/null
-dsn migrations orders_owner orders
-dsn migrations analytics_owner analytics
-dsn services orders_app orders
-dsn services orders_publisher orders
-dsn services analytics_worker analytics
-dsn services analytics_reader analytics
+dsn migrate-orders orders_owner orders
+dsn migrate-analytics analytics_owner analytics
+dsn orders orders_app orders
+dsn publisher orders_publisher orders
+dsn processor analytics_worker analytics
+dsn analytics analytics_reader analytics
 secret /secrets/tokens/token_keys > /dev/null
 printf 'postgres:5432:*:viewer:%s\n' "$(secret /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 secret /secrets/pgadmin/login > /dev/null

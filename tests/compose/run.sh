@@ -19,7 +19,7 @@ base=()
 [ "${PULL:-}" = 1 ] || { files+=(-f "$here/standins.yml"); base=(--build-arg "BASE=$python"); }
 compose=("$tools/bin/podman-compose" --podman-path "$here/podman-that-waits.sh" -p ordermesh-test "${files[@]}")
 parts=(envoy publisher processor)
-export ORDERMESH_FRONT_PORT=28080 ORDERMESH_ENVOY_STATS_PORT=29902 ORDERMESH_POSTGRES_PORT=25432
+export ORDERMESH_FRONT_PORT=28080 ORDERMESH_ENVOY_STATS_PORT=29902
 export ORDERMESH_IMAGE=$image
 front=http://127.0.0.1:$ORDERMESH_FRONT_PORT
 # What this machine needs to reach its package index, which is not the image's business.

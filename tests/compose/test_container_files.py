@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2
 
 from runtime.kafka import access, topics
 from runtime.process import shutdown
+from runtime.settings import settings_of
 from stack.servers.kafka_config import SETTINGS
 
 OURS = {name for name, service in SERVICES.items() if "build" in service}
@@ -116,6 +117,33 @@ def test_every_password_reaches_its_container_as_a_file_that_is_made_at_the_firs
                 assert (secrets / source.removeprefix("secrets-") / Path(value).name).read_text()
                 read += 1
     assert read == 12
+
+
+def test_each_password_is_mounted_by_the_services_that_read_it_and_no_other() -> None:
+    """The keys of tokens are those of every service that makes or reads tokens; what makes passwords mounts all."""
+    readers: dict[str, list[str]] = {}
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", ()):
+            if volume.startswith("secrets-") and name != "secrets":
+                assert volume.endswith(":ro")
+                readers.setdefault(volume.split(":")[0], []).append(name)
+    shared = {volume: names for volume, names in readers.items() if len(names) > 1}
+    assert shared == {"secrets-tokens": ["orders", "analytics", "gateway"]}
+    assert set(readers) == {volume.split(":")[0] for volume in SERVICES["secrets"]["volumes"][1:]}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_gets_the_settings_of_its_program_only(name: str) -> None:
+    service = SERVICES[name]
+    program = " ".join(word for word in service.get("command", ())[:2] if not word.startswith("-"))
+    given = {key: str(value) for key, value in service.get("environment", {}).items() if key.startswith("ORDERMESH_")}
+    assert settings_of(program, given) == given
+
+
+def test_the_databases_are_reached_by_the_other_containers_only_and_by_password() -> None:
+    postgres = SERVICES["postgres"]
+    assert "ports" not in postgres
+    assert postgres["environment"]["POSTGRES_INITDB_ARGS"] == "--auth=scram-sha-256"
 
 
 def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
