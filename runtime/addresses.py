@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,12 +50,15 @@ PortAddress = Annotated[str, AfterValidator(checked_port)]
 
 @contextmanager
 def binding(address: str) -> Iterator[str]:
-    """Remove a stale socket, and let the body bind with mode 0600. Raises OSError when another process listens."""
+    """Remove a stale socket, and let the body bind. Raises OSError when another process listens.
+
+    The socket is for our account alone; in a folder that hands on its group (set-group-ID), for that group as well.
+    """
     path = socket_path(address)
     if path is not None:
         raise_if_in_use(path)
         path.unlink(missing_ok=True)
-    before = os.umask(0o177)
+    before = os.umask(0o117 if path is not None and path.parent.stat().st_mode & stat.S_ISGID else 0o177)
     try:
         yield address
     finally:

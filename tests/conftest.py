@@ -12,6 +12,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from stack.machine.state_folder import temporary_home
+from stack.processes.server_account import create_missing
 
 # No test asserts on time, not even by the limits that Hypothesis has for an example and for making one.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -39,8 +40,9 @@ class ByServers(LoadScopeScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder of the seed, which the processes of pytest share."""
+    """Make the folder of the seed, which the processes of pytest share, and the accounts of servers under root."""
     if FOLDER_VARIABLE not in os.environ:
+        create_missing()
         held = contextlib.ExitStack()
         os.environ[FOLDER_VARIABLE] = str(held.enter_context(temporary_home()))
         config.add_cleanup(held.close)

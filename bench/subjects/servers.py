@@ -97,6 +97,7 @@ def running_servers(env: Mapping[str, str] | None = None, **settings: object) ->
         held.enter_context(state.locked())
         chosen = StackSettings.with_free_ports(**settings)
         context = StackContext(chosen, state, state.run_dir(), load_or_create(state.credentials), env or {})
+        context.make_folders()
         roots: dict[str, list[int]] = {}
         started = Servers(context, roots)
         held.enter_context(started.held)

@@ -120,7 +120,7 @@ def full(stack: RunningStack, port: int, admin: Path) -> Config:
     """Return the configuration of the platform on other ports."""
     context = stack.context
     values = EnvoyValues.local(
-        context.run_dir,
+        context.sockets,
         front_port=port,
         admin_socket=admin,
         stats_port=free_port(),

@@ -19,7 +19,7 @@ from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.live import Live
 from rich.text import Text
 
-from cli.local.lifecycle import fetch, show_port_offset, show_state_change
+from cli.local.lifecycle import fetch, show_accounts, show_port_offset, show_state_change
 from cli.output import charts
 from cli.output.terminal import console, print_heading
 from cli.pipeline import verify
@@ -57,6 +57,7 @@ def demo(
     """Start a temporary stack, load it, verify that no event is lost, and stop it."""
     if not prepared():
         fetch()
+    show_accounts()
     with temporary_home() as home, started(home) as stack:
         address = stack.addresses["grpc"]
         print_heading(f"{rate} orders a second, {seconds} s over REST and {seconds} s over gRPC, all through Envoy")

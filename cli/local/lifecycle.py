@@ -24,6 +24,8 @@ from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.machine_checks import landlock, open_files
 from stack.prepare import prepare, prepared
+from stack.processes import privileges
+from stack.processes.server_account import create_missing
 from stack.running_stack import start_on_free_ports
 from stack.servers.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
@@ -84,6 +86,7 @@ def start(interrupted: threading.Event) -> Stack:
     """Start the stack; when it chooses free ports by itself, again with others if one is taken meanwhile."""
     # When the stack of this folder is running, the error must be about its lock and not about ports.
     moves = chooses_free_ports(StackSettings.load()) and local_status() is None
+    show_accounts()
 
     def make() -> Stack:
         settings = settings_to_start()
@@ -98,6 +101,12 @@ def start(interrupted: threading.Event) -> Stack:
     return stack
 
 
+def show_accounts() -> None:
+    """Create the accounts of the servers that are missing, when root starts a stack, and print what to know of them."""
+    for line in filter(None, (create_missing(), privileges.notice())):
+        console.print(line, soft_wrap=True)
+
+
 def show_port_offset(offset: int) -> None:
     """Print the port offset, if any."""
     if offset:
@@ -108,7 +117,8 @@ def start_detached() -> None:
     """Start `ordermesh up` in a session of its own and block until it is ready; exit with its error otherwise."""
     home = StateFolder(default_home())
     log = home.logs / "up.log"
-    with log.open("w") as file:
+    # It says what `up` says: for ourselves.
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
         child = subprocess.Popen(  # our own module
             [sys.executable, "-P", "-m", "cli", "up"],
             stdout=file,

@@ -10,6 +10,8 @@ from pathlib import Path
 from stack.errors import SettingInvalid
 
 PRIVATE, PASSABLE, PUBLIC = 0o700, 0o711, 0o755
+# For a group as well, which its files get (set-group-ID).
+SHARED = 0o2750
 
 
 def make_folder(path: Path, mode: int, setting: str) -> Path:

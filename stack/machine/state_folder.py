@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,13 +29,19 @@ class StateFolder:
     home: Path
 
     def __post_init__(self) -> None:
-        # Root's must be passable for the unprivileged account that PostgreSQL runs as; each file in it is private.
+        # Root's must be passable for the accounts of the servers; each file in it is private.
         make_folder(self.home, PASSABLE if os.geteuid() == 0 else PRIVATE, HOME_SETTING)
 
     @property
     def logs(self) -> Path:
         """The folder of log files, one for each component."""
-        return make_folder(self.home / "logs", PRIVATE, HOME_SETTING)
+        # Passable for root's Envoy, which opens its access log itself; each file is private.
+        folder = make_folder(self.home / "logs", PRIVATE, HOME_SETTING)
+        if os.geteuid() == 0 and stat.S_IMODE(folder.stat().st_mode) != PASSABLE:
+            for path in folder.iterdir():
+                path.chmod(0o600)
+            folder.chmod(PASSABLE)
+        return folder
 
     @property
     def postgres(self) -> Path:

@@ -70,7 +70,7 @@ def wrapped(command: Command) -> list[str]:
     """Return the command line of runtime.process.child that runs a command."""
     account = command.account or Account(child.KEEP_USER, child.KEEP_USER)
     confinement = "" if command.confinement is None else command.confinement.as_json()
-    words = (os.getpid(), int(command.death_signal), account.uid, account.gid, confinement)
+    words = (os.getpid(), int(command.death_signal), account.uid, account.gid, int(account.passes_modes), confinement)
     return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]
 
 

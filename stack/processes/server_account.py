@@ -1,54 +1,128 @@
-"""The account that a server runs as when we are root and the server refuses to run as root."""
+"""The accounts of servers and services when root starts the stack: one for each server, one for the services."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import ServerMissing
+from stack.processes.waiting import wait_until
 
-OWN_ACCOUNT = "ordermesh"
-FALLBACK_ACCOUNT = "nobody"
+SERVICES, POSTGRES, KAFKA, ENVOY = "ordermesh", "ordermesh-postgres", "ordermesh-kafka", "ordermesh-envoy"
+NAMES = (SERVICES, POSTGRES, KAFKA, ENVOY)
+# PostgreSQL refuses to run as root, and this account exists everywhere.
+FALLBACK = "nobody"
+USERADD = ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent")
+USERADD_SECONDS = 10.0
 READ, WRITE, SEARCH = 4, 2, 1
 
 
 @dataclass(frozen=True)
 class Account:
-    """A uid and a gid, without supplementary groups."""
+    """A uid and a gid, without supplementary groups.
+
+    `passes_modes` keeps the capability to read and enter whatever the mode bits say; for a confined process only.
+    """
 
     uid: int
     gid: int
+    passes_modes: bool = False
 
 
-def unprivileged_account() -> Account:
-    """Return the account for servers that refuse root: `ordermesh` where it exists, else `nobody`."""
-    for name in (OWN_ACCOUNT, FALLBACK_ACCOUNT):
-        try:
-            account = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(account.pw_uid, account.pw_gid)
-    raise ServerMissing(
-        f"PostgreSQL refuses to run as root: create the account {OWN_ACCOUNT} (useradd --system {OWN_ACCOUNT})"
-    )
+def find(name: str) -> Account | None:
+    """Return the account of this name, None when there is none."""
+    try:
+        known = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(known.pw_uid, known.pw_gid)
+
+
+def own_account(name: str) -> Account | None:
+    """Return the account for a server or for the services, None for ours: without root, or where it is missing."""
+    return find(name) if os.geteuid() == 0 else None
+
+
+def missing() -> list[str]:
+    """Return the names of the accounts that are missing, none without root."""
+    return [name for name in NAMES if os.geteuid() == 0 and find(name) is None]
+
+
+def create_missing() -> str:
+    """Create the accounts that are missing; return what to tell about that, an empty string for nothing."""
+    wanted = missing()
+    refusals = {refusal for name in wanted if (refusal := create(name))}
+    left = missing()
+    if left:
+        return (
+            f"cannot create the system accounts {', '.join(left)} ({'; '.join(sorted(refusals))}): without them "
+            f"PostgreSQL runs as {FALLBACK} and the others as root; create them by `useradd --system NAME`"
+        )
+    return f"created the system accounts {', '.join(wanted)}, as which the servers run" if wanted else ""
+
+
+def create(name: str) -> str:
+    """Create an account; return why that failed, an empty string when the account exists."""
+    program = shutil.which(USERADD[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None:
+        return f"{USERADD[0]} is not installed"
+    refusal = ""
+
+    def exists() -> bool:
+        # Other stacks that start now hold the lock of /etc/passwd.
+        nonlocal refusal
+        argv = [program, *USERADD[1:], f"--shell={shutil.which('nologin') or '/usr/sbin/nologin'}", name]
+        refusal = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.strip()
+        return find(name) is not None or "lock" not in refusal
+
+    wait_until(exists, USERADD_SECONDS, poll_seconds=0.2)
+    return "" if find(name) is not None else refusal
+
+
+def server_account(folder: Path) -> Account | None:
+    """Return the account of a PostgreSQL whose data is in a folder, None for our own.
+
+    The data of somebody else stays theirs; what earlier versions left to root, nobody or the services is taken over.
+    """
+    if os.geteuid() != 0:
+        return None
+    earlier = {0, *(account.uid for name in (FALLBACK, *NAMES) if (account := find(name)) is not None)}
+    owner = owner_of(folder)
+    if owner is not None and owner.uid not in earlier:
+        return owner
+    account = find(POSTGRES) or find(FALLBACK)
+    if account is None:
+        raise ServerMissing(f"PostgreSQL refuses to run as root: create an account (useradd --system {POSTGRES})")
+    return account
 
 
 def owner_of(folder: Path) -> Account | None:
-    """Return the owner of a folder unless it is root; the owner of existing data must not change."""
+    """Return the owner of a folder, None when it does not exist."""
     try:
         status = folder.stat()
     except FileNotFoundError:
         return None
-    return None if status.st_uid == 0 else Account(status.st_uid, status.st_gid)
+    return Account(status.st_uid, status.st_gid)
 
 
-def server_account(folder: Path) -> Account | None:
-    """Return the account for a server whose data is in a folder, None for our own."""
-    if os.geteuid() != 0:
-        return None
-    return owner_of(folder) or unprivileged_account()
+def give(folder: Path, account: Account | None, mode: int, group: Account | None = None) -> None:
+    """Make a folder with its owner, group and mode, or correct them; without an account it stays ours."""
+    folder.mkdir(mode=mode, exist_ok=True)
+    if account is not None:
+        os.chown(folder, account.uid, (group or account).gid, follow_symlinks=False)
+    folder.chmod(mode)
+
+
+def take_over(folder: Path, account: Account) -> None:
+    """Make the account the owner of a folder and everything beneath it; links are not followed."""
+    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files):
+            os.chown(name, account.uid, account.gid, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(folder, account.uid, account.gid, follow_symlinks=False)
 
 
 def allowed(path: Path, account: Account, wanted: int) -> bool:
@@ -67,3 +141,11 @@ def first_inaccessible(path: Path, account: Account) -> Path | None:
         if not allowed(folder, account, SEARCH):
             return folder
     return None
+
+
+def may_read(path: Path, account: Account) -> bool:
+    """Return whether the account can reach and read a path; one that does not exist needs no right."""
+    if not path.exists():
+        return True
+    wanted = READ | SEARCH if path.is_dir() else READ
+    return first_inaccessible(path, account) is None and allowed(path.resolve(), account, wanted)

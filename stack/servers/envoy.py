@@ -11,6 +11,7 @@ from frontdoor.values import EnvoyConfigError
 from stack.errors import SettingInvalid
 from stack.machine.http_probe import http_answers
 from stack.processes.logfile import LogFile
+from stack.processes.privileges import OURS, Privileges
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
 
@@ -30,7 +31,15 @@ def validate(config: Path) -> None:
 class Envoy:
     """Runs Envoy with a configuration file that puts its admin interface on the Unix socket `admin`."""
 
-    def __init__(self, config: Path, admin: Path, log: LogFile, serves: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        config: Path,
+        admin: Path,
+        log: LogFile,
+        serves: Callable[[], bool] = lambda: True,
+        granted: Privileges = OURS,
+    ) -> None:
+        self._granted = granted
         self.config = config
         self.admin = admin
         self.log = log
@@ -63,7 +72,12 @@ class Envoy:
         }
         arguments = [word for pair in options.items() for word in pair]
         return Command(
-            "Envoy", [str(check.envoy_binary()), *arguments, "--disable-hot-restart"], inherited_env(), stop_seconds=5.0
+            "Envoy",
+            [str(check.envoy_binary()), *arguments, "--disable-hot-restart"],
+            inherited_env(),
+            self._granted.account,
+            self._granted.confinement,
+            stop_seconds=5.0,
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:

@@ -14,14 +14,23 @@ from psycopg.pq import PGconn, Ping
 from runtime.postgres.connections import connect
 from stack.errors import SettingInvalid
 from stack.machine import ports
-from stack.machine.files import PASSABLE, PRIVATE, write_private
+from stack.machine.files import PRIVATE, SHARED, write_private
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
-from stack.processes.server_account import Account, first_inaccessible, server_account
+from stack.processes.server_account import (
+    SERVICES,
+    Account,
+    first_inaccessible,
+    give,
+    own_account,
+    owner_of,
+    server_account,
+    take_over,
+)
 from stack.servers.credentials import SUPERUSER, Credentials, load_or_create
 from stack.servers.postgres_binaries import Binaries, locate
 
@@ -131,10 +140,13 @@ class Postgres:
         self._process.start()
 
     def _prepare_folders(self, account: Account | None) -> None:
-        for folder, mode in ((self.folder, PRIVATE), (self.socket_dir, PASSABLE)):
-            folder.mkdir(mode=mode, exist_ok=True)
-            if account is not None:
-                os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+        give(self.folder, account, PRIVATE)
+        # The services reach the socket by the group of the folder.
+        services = own_account(SERVICES)
+        give(self.socket_dir, account, PRIVATE if services is None else SHARED, services)
+        data_owner = owner_of(self.data)
+        if account is not None and data_owner is not None and data_owner.uid != account.uid:
+            take_over(self.folder, account)
         inaccessible = first_inaccessible(self.folder, account) if account else None
         if inaccessible is not None and account is not None:
             raise SettingInvalid(

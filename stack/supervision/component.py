@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runtime.process.shutdown import STOP_SECONDS
 from runtime.settings import PREFIX, settings_of
 from stack.machine.ports import LOOPBACK
+from stack.processes import privileges
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, inherited_env
 from stack.processes.runners import Runner, Service, Task
@@ -48,7 +49,7 @@ def service(
 ) -> Component:
     """Return a component that keeps running; `probe` tells when it is ready, and is its health check by default."""
     log = context.log(name)
-    runner = Service(module_command(context, name, module, env), log, probe)
+    runner = Service(module_command(context, name, module, env, (metrics_port,)), log, probe)
     return Component(
         name,
         runner,
@@ -67,10 +68,25 @@ def task(
     return Component(name, Task(module_command(context, name, module, env), log), depends_on, once=True, logs=(log,))
 
 
-def module_command(context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str]) -> Command:
-    """Return the command that runs one of our modules with its settings, and with those of no other program."""
+def module_command(
+    context: StackContext, name: str, module: tuple[str, ...], env: dict[str, str], ports: tuple[int, ...] = ()
+) -> Command:
+    """Return the command that runs one of our modules with its settings, and with those of no other program.
+
+    It listens on the given TCP ports.
+    """
     shared = {"AUTH": context.settings.auth}
     given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()}}
     own = settings_of(" ".join(module), given)
-    environment = {**inherited_env(), **own, "TMPDIR": str(context.temporary)}
-    return Command(name, [sys.executable, "-P", "-m", *module], environment, stop_seconds=STOP_SECONDS)
+    own_folders = (context.sockets, context.temporary)
+    granted = privileges.of_service(own, own_folders, ports)
+    home = {} if granted.account is None else {"HOME": str(context.temporary)}
+    environment = {**inherited_env(), **home, **own, "TMPDIR": str(context.temporary)}
+    return Command(
+        name,
+        [sys.executable, "-P", "-m", *module],
+        environment,
+        granted.account,
+        granted.confinement,
+        stop_seconds=STOP_SECONDS,
+    )

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 
+from frontdoor import check
 from frontdoor.render import EnvoyValues, render
 from frontdoor.values import EnvoyConfigError
 
 from runtime.process import descriptors
 from stack.errors import SettingInvalid
 from stack.machine import ports
+from stack.machine.files import write_private
 from stack.machine.held_port import HeldPort
 from stack.machine.http_probe import http_answers, http_status
 from stack.machine.ports import LOOPBACK
+from stack.processes import confinement
+from stack.processes.confinement import Confinement
+from stack.processes.privileges import Privileges, privileges
+from stack.processes.server_account import ENVOY, Account, own_account
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
 from stack.supervision.component import CHECK_INTERVAL_SECONDS, Component
@@ -34,7 +41,7 @@ def front_proxy(context: StackContext) -> Component:
         return http_answers(settings.front_port, "/healthz") and http_answers(settings.front_port, "/orders")
 
     log = context.log("envoy")
-    envoy = Envoy(context.envoy_config, context.envoy_admin, log, serves)
+    envoy = Envoy(context.envoy_config, context.envoy_admin, log, serves, envoy_privileges(context))
     return Component(
         "envoy",
         envoy,
@@ -49,8 +56,10 @@ def front_proxy(context: StackContext) -> Component:
 @contextlib.contextmanager
 def held_front_ports(settings: StackSettings) -> Iterator[tuple[HeldPort, ...]]:
     """Hold the ports of the front proxy, so that nobody else answers there while it is down."""
+    # Envoy shares them only as the account that it runs as.
+    account = envoy_account()
     with contextlib.ExitStack() as closing:
-        held = tuple(HeldPort(port) for port in (settings.front_port, settings.envoy_stats_port))
+        held = tuple(HeldPort(port, account) for port in (settings.front_port, settings.envoy_stats_port))
         for port in held:
             closing.callback(port.close)
             port.hold()
@@ -92,17 +101,39 @@ def envoy_state(front_port: int) -> CheckResult:
 
 def write_envoy_config(context: StackContext) -> None:
     """Write the configuration that Envoy is started with. Raises SettingInvalid for values that Envoy would reject."""
+    account = own_account(ENVOY)
     try:
-        context.envoy_config.write_text(render(envoy_values(context)))
+        os.close(context.access_log.open_append())
+        write_private(context.envoy_config, render(envoy_values(context)))
+        for path in (context.envoy_config, context.access_log.path):
+            if account is not None:
+                os.chown(path, account.uid, account.gid)
     except EnvoyConfigError as error:
         raise SettingInvalid(str(error)) from error
+
+
+def envoy_privileges(context: StackContext) -> Privileges:
+    """Return as whom Envoy runs, and what it may access."""
+    settings = context.settings
+    allowed = Confinement(
+        readable=confinement.paths(context.envoy_config),
+        executable=confinement.paths(check.envoy_binary()),
+        writable=confinement.paths(context.access_log.path, context.envoy_admin.parent),
+        bind_ports=(settings.front_port, settings.envoy_stats_port),
+    )
+    return privileges(own_account(ENVOY), allowed, [check.envoy_binary()])
+
+
+def envoy_account() -> Account | None:
+    """Return the account that Envoy runs as, None for ours."""
+    return privileges(own_account(ENVOY), Confinement(), [check.envoy_binary()]).account
 
 
 def envoy_values(context: StackContext) -> EnvoyValues:
     """Return the values of this stack in Envoy's configuration. Raises EnvoyConfigError."""
     settings = context.settings
     return EnvoyValues.local(
-        context.run_dir,
+        context.sockets,
         front_port=settings.front_port,
         admin_socket=context.envoy_admin,
         stats_port=settings.envoy_stats_port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX
+from stack.machine.files import PRIVATE, SHARED
 from stack.machine.held_port import HeldPort
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
+from stack.processes.server_account import ENVOY, SERVICES, give, own_account
 from stack.servers.credentials import DATABASE_OF, Credentials
 from stack.servers.postgres import Postgres
 from stack.settings import StackSettings
@@ -48,12 +51,26 @@ class StackContext:
 
     def socket(self, name: str) -> Path:
         """Return the path of a service's Unix socket."""
-        return self.run_dir / f"{name}.sock"
+        return self.sockets / f"{name}.sock"
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the services' Unix sockets: theirs, and passable for Envoy."""
+        return self.run_dir / "services"
 
     @property
     def temporary(self) -> Path:
         """The folder for temporary files of the services, emptied at each start."""
         return self.run_dir / "tmp"
+
+    def make_folders(self) -> None:
+        """Make the folders of the services, with the accounts that use them."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        services, envoy = own_account(SERVICES), own_account(ENVOY)
+        give(self.envoy_admin.parent, envoy, PRIVATE)
+        give(self.temporary, services, PRIVATE)
+        # Sockets in it get its group.
+        give(self.sockets, services, PRIVATE if envoy is None else SHARED, envoy)
 
     @property
     def orders_sockets(self) -> list[Path]:
@@ -83,7 +100,7 @@ class StackContext:
     @property
     def envoy_admin(self) -> Path:
         """The Unix socket of Envoy's admin interface."""
-        return self.socket("envoy-admin")
+        return self.run_dir / "envoy" / "admin.sock"
 
     @property
     def access_log(self) -> LogFile:

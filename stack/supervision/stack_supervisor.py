@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from stack.errors import ServerFailed
 from stack.machine import ports
-from stack.machine.files import PRIVATE
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
 from stack.processes.runners import READY_SECONDS
+from stack.processes.server_account import create_missing
 from stack.servers.brokers import require_broker_count
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
@@ -99,6 +98,7 @@ class Stack:
             end_orphans(earlier)
         if not self.settings.external_kafka:
             require_broker_count(self.state.kafka, self.settings.kafka_brokers)
+        create_missing()
         self._held.enter_context(ports.claimed(self.settings.local_ports()))
         self.context = StackContext(
             self.settings,
@@ -108,7 +108,7 @@ class Stack:
             self._env,
             self._held.enter_context(held_front_ports(self.settings)),
         )
-        make_empty(self.context.temporary)
+        self.context.make_folders()
         write_envoy_config(self.context)
         found = components(self.context)
         self._board = StatusBoard(
@@ -125,7 +125,7 @@ class Stack:
             for one in found
         }
         return StackStatus(
-            own, str(self.context.run_dir), self.addresses, known, self.context.servers, self.settings.port_offset
+            own, str(self.context.sockets), self.addresses, known, self.context.servers, self.settings.port_offset
         )
 
     def _await_ready(self, interrupted: threading.Event) -> None:
@@ -153,12 +153,6 @@ class Stack:
         if self._board is not None:
             self._board.close()
         self._held.close()
-
-
-def make_empty(folder: Path) -> None:
-    """Create a private folder, after deleting one that a killed stack left."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=PRIVATE)
 
 
 def start_is_over(status: StackStatus) -> bool:

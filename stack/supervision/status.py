@@ -79,6 +79,7 @@ class StackStatus:
     """The status of a stack: its supervisor, addresses, components by name in start order, and servers."""
 
     supervisor: ProcessId
+    # The folder of the services' sockets.
     run_dir: str
     addresses: dict[str, str]
     components: dict[str, ComponentStatus] = field(default_factory=dict)

@@ -98,7 +98,7 @@ class StatusBoard:
     def _write_log(self, line: dict[str, str]) -> None:
         def append() -> None:
             self._log.try_rotate()
-            with self._log.path.open("a") as file:
+            with os.fdopen(self._log.open_append(), "a") as file:
                 file.write(json.dumps(line) + "\n")
 
         self._log_recovery(self._log_writes.attempt(append))

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from accounts import somebody
 from command import Place, as_person
 from seed import seeded_home
 
 from stack.machine.state_folder import temporary_home
 from stack.prepare import prepare
-from stack.processes.server_account import unprivileged_account
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def persons_place() -> Iterator[Place]:
         prefix: tuple[str, ...] = ()
         if os.geteuid() == 0:
             prepare()
-            person = unprivileged_account()
+            person = somebody()
             os.chown(home, person.uid, person.gid)
             prefix = as_person(person)
         made = Place(home, prefix)

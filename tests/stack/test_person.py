@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from accounts import somebody
 
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import temporary_home
 from stack.prepare import prepare
-from stack.processes.server_account import unprivileged_account
 
 ROOT_WITH_SETPRIV = os.geteuid() == 0 and shutil.which("setpriv") is not None
 
@@ -26,7 +26,7 @@ def as_user(uid: int, gid: int) -> list[str]:
 @pytest.mark.skipif(not ROOT_WITH_SETPRIV, reason="only root can play another person, with setpriv")
 def test_an_unprivileged_user_runs_the_whole_stack() -> None:
     prepare()
-    person = unprivileged_account()
+    person = somebody()
     with temporary_home() as home:
         os.chown(home, person.uid, person.gid)
         env = {

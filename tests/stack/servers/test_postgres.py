@@ -7,13 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from accounts import somebody
 
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.runners import READY_SECONDS, running
-from stack.processes.server_account import unprivileged_account
+from stack.processes.server_account import POSTGRES, find, take_over
 from stack.servers import postgres_binaries
 from stack.servers.databases import provision
 from stack.servers.postgres import Postgres
@@ -78,7 +79,7 @@ def test_another_process_in_the_data_folder_is_not_killed(server: Postgres) -> N
 def test_a_server_listens_on_its_socket_only(server: Postgres) -> None:
     assert one(server, "SHOW listen_addresses") == ""
     assert one(server, "SELECT inet_server_addr()") is None
-    assert not ports.listening_inodes(server.port)
+    assert not ports.listeners(server.port)
 
 
 def test_a_taken_port_is_reported_and_the_data_is_not_changed(server: Postgres, state: StateFolder) -> None:
@@ -146,9 +147,26 @@ def test_settings_that_the_server_rejects_are_reported_with_its_message(state: S
 
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
-def test_under_root_the_server_runs_as_an_unprivileged_user(server: Postgres) -> None:
-    assert Path(f"/proc/{server.pid}").stat().st_uid == unprivileged_account().uid
-    assert server.data.stat().st_uid == unprivileged_account().uid
+def test_under_root_the_server_has_an_account_of_its_own(server: Postgres) -> None:
+    account = find(POSTGRES)
+    assert account is not None
+    assert Path(f"/proc/{server.pid}").stat().st_uid == account.uid
+    assert server.data.stat().st_uid == account.uid
+
+
+@pytest.mark.skipif(not ROOT, reason="only root changes to another user")
+def test_under_root_data_that_nobody_owned_is_taken_over(server: Postgres, tmp_path: Path) -> None:
+    server.stop()
+    target = tmp_path / "target"
+    (server.data / "link").symlink_to(target)
+    target.touch()
+    take_over(server.data, somebody())
+    restart(server)
+    owners = {path.lstat().st_uid for path in server.data.rglob("*")}
+    assert owners == {server.data.stat().st_uid}
+    # Not what a link in the data leads to.
+    assert target.stat().st_uid == 0
+    (server.data / "link").unlink()
 
 
 @pytest.mark.skipif(not ROOT, reason="only root changes to another user")
@@ -156,7 +174,7 @@ def test_under_root_inaccessible_programs_are_copied_and_run(server: Postgres, s
     copy = postgres_binaries.copied(postgres_binaries.installed(), state.home / "cache")
     shown = subprocess.run(
         [copy.program("postgres"), "--version"],
-        user=unprivileged_account().uid,
+        user=somebody().uid,
         capture_output=True,
         text=True,
         cwd="/",
