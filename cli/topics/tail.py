@@ -21,7 +21,7 @@ from cli.topics.event_lines import EventLines
 from cli.topics.topic_reader import Start, TopicReader
 from runtime import timestamps
 from runtime.kafka import topics
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 
 LAST_EVENTS = 10
 MOST_LAST_EVENTS = 10_000
@@ -51,7 +51,7 @@ def tail(
         raise typer.BadParameter("--from end shows new events only: add --follow")
     start = start_of(begin, LAST_EVENTS if last is None else last)
     use_local_kafka()
-    reader = TopicReader(KafkaSettings.load(), list(dict.fromkeys(topic)), start)
+    reader = TopicReader(GroupSettings.load(), list(dict.fromkeys(topic)), start)
     with closing(reader), until_interrupted():
         write(islice(messages_from(reader, start, follow=follow), limit), flush=follow)
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets
 from runtime.kafka.offsets import Partition
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 
 NAME = "ordermesh-tail"
@@ -33,7 +33,7 @@ class Start:
 class TopicReader:
     """Reads topics from a start on. Raises KafkaException when Kafka does not answer."""
 
-    def __init__(self, settings: KafkaSettings, names: list[str], start: Start) -> None:
+    def __init__(self, settings: GroupSettings, names: list[str], start: Start) -> None:
         self._admin = clients.admin(settings, NAME)
         partitions = self._partitions(names)
         # Later messages belong to open transactions.
@@ -41,7 +41,8 @@ class TopicReader:
         self._firsts = offsets.log_start_offsets(self._admin, partitions, TIMEOUT_SECONDS)
         self._start = start
         own: clients.Config = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
-        self._consumer = clients.silent_consumer(settings, NAME, NAME, own)
+        # The user may describe no other group.
+        self._consumer = clients.silent_consumer(settings, NAME, settings.processor_group, own)
         self._starts: Mapping[Partition, int] = {}
         self._unreadable = UnreadableBatches(self._consumer, lambda place: self._starts.get(place, 0))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets, topics
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 
 TOPIC = topics.ORDER_EVENTS
@@ -38,7 +38,7 @@ class LogBounds:
 class OrderTopic:
     """Reads the bounds of the log and opens readers. Raises KafkaException when Kafka does not answer."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: GroupSettings) -> None:
         self._settings = settings
         self._client = clients.silent_admin(settings, CLIENT_ID)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="order-log")
@@ -80,7 +80,7 @@ class OrderTopic:
 class OrderTopicReader:
     """Reads all partitions without a group, in a thread of its own; connects with the first read."""
 
-    def __init__(self, settings: KafkaSettings, next_offsets: Sequence[int]) -> None:
+    def __init__(self, settings: GroupSettings, next_offsets: Sequence[int]) -> None:
         self._settings = settings
         self._next = list(next_offsets)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
@@ -125,7 +125,8 @@ class OrderTopicReader:
             "auto.offset.reset": "error",
             "queued.max.messages.kbytes": QUEUED_KIB,
         }
-        consumer = clients.silent_consumer(self._settings, CLIENT_ID, "ordermesh-watch", own)
+        # The user may describe no other group.
+        consumer = clients.silent_consumer(self._settings, CLIENT_ID, self._settings.processor_group, own)
         consumer.assign([TopicPartition(TOPIC, number, offset) for number, offset in enumerate(self._next)])
         return consumer
 

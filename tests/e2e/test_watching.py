@@ -85,7 +85,7 @@ def test_totals_and_status_have_event_ids_too_and_a_wrong_one_is_refused(platfor
         with source.connected() as events:
             assert next(events)["revision"] == source.last_event_id
     answer = platform.curl("/v1/analytics:watch", "-H", "Last-Event-ID: nonsense")
-    assert (answer.status, "afterRevision" in answer.json["message"]) == (400, True)
+    assert (answer.status, "last-event-id" in answer.json["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(("path", "prefix"), [("/v1/orders:watch", b"id: "), ("/v1/orders:watchLines", b"{")])
