@@ -65,9 +65,9 @@ qualify: setup ## what the fast lane must hold, in full (about a quarter of an h
 clients-test: setup ## grpcurl, ghz, Node and a page in Chromium against stacks of their own (needs Go, Node, Chromium)
 	@tests/clients/all.sh
 
-dashboard-test: setup ## drive the dashboard in Chromium; the pictures stay in DASHBOARD_PICTURES
+dashboard-test: setup ## drive the dashboard and pages of other sites in Chromium; the pictures stay in DASHBOARD_PICTURES
 	CHROMIUM=$$(command -v chromium || { echo "chromium is missing: install it with the system's package manager" >&2; exit 1; }) \
-		$(BIN)/pytest -q tests/dashboard
+		$(BIN)/pytest -q tests/dashboard tests/security/test_browser.py
 
 schemathesis: setup ## call everything in the OpenAPI document through Envoy, at random
 	$(BIN)/python tests/contract/rest_fuzz.py

@@ -103,10 +103,10 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browsing() -> AsyncIterator[Page]:
-    """Start a browser with an empty profile and give its page."""
+async def browsing(*flags: str) -> AsyncIterator[Page]:
+    """Start a browser with an empty profile and further flags, and give its page."""
     profile = Path(tempfile.mkdtemp(prefix="om-chromium-"))
-    process = start([CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"], profile / "browser.log")
+    process = start([CHROMIUM, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"], profile / "browser.log")
     try:
         async with aiohttp.ClientSession() as session:
             port = await asyncio.to_thread(devtools_port, profile / "DevToolsActivePort")
