@@ -66,6 +66,9 @@ COMMANDS = {
     "doctor": Entry(
         "cli.local.doctor:doctor", "Check whether this machine can run a stack, and how to fix what is missing."
     ),
+    "certs": Entry(
+        "cli.local.certificates:app", "Create, list or renew certificates of the stack's own authority, for TLS."
+    ),
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
     "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -31,6 +33,19 @@ class StackSettings(GroupSettings, AuthenticationSettings):
         default=(),
         description="Host names besides localhost, 127.0.0.1 and [::1] for which requests are served, "
         "separated by commas, without ports.",
+    )
+    tls: Literal["off", "on"] = Field(
+        default="off",
+        description="HTTPS at the front port, with a certificate of the stack's own authority (`ordermesh certs`) "
+        "unless ORDERMESH_TLS_CERTIFICATE names one, which turns it on.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM file of the front port's certificate with its chain, read again when it changes."
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file of the key of ORDERMESH_TLS_CERTIFICATE.")
+    tls_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities of client certificates; with it, clients need a certificate.",
     )
     envoy_stats_port: int = Field(default=9902, ge=1, le=65_535, description="Envoy's Prometheus statistics.")
     postgres_listen: str = Field(
@@ -113,6 +128,20 @@ class StackSettings(GroupSettings, AuthenticationSettings):
         if on:
             require_extra("pygrpc_native", "lane")
         return on
+
+    @model_validator(mode="after")
+    def tls_is_complete(self) -> Self:
+        """Reject a certificate without its key, and client certificates without TLS."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY are required together")
+        if self.tls_client_ca is not None and not self.tls_on:
+            raise ValueError(f"{PREFIX}TLS_CLIENT_CA requires {PREFIX}TLS=on or {PREFIX}TLS_CERTIFICATE")
+        return self
+
+    @property
+    def tls_on(self) -> bool:
+        """Whether the front port speaks TLS."""
+        return self.tls == "on" or self.tls_certificate is not None
 
     @property
     def moves_ports(self) -> bool:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from frontdoor import limits, public_services
 from frontdoor.config import Config, millis, percent, seconds, typed
+from frontdoor.tls import client_socket
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"
 LANE, LANE_FOR_REST = "orders-lane", "orders-lane-rest"
 COLLECTOR = "collector"
 CONNECT_TIMEOUT = "1s"
+HTTP1, HTTP2 = "http/1.1", "h2"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -58,7 +60,9 @@ def orders_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues)
     return grpc_cluster(name, addresses, public_services.ORDERS, values, values.orders_active)
 
 
-def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active: int = 0) -> Config:
+def cluster(
+    name: str, addresses: Sequence[Address], values: EnvoyValues, active: int = 0, protocol: str = HTTP2
+) -> Config:
     """Return a cluster, without outlier ejection, which would leave a cluster of two empty.
 
     The first `active` endpoints get the calls; the others get calls only while an active one is unhealthy. 0: all.
@@ -68,6 +72,7 @@ def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active
         "name": name,
         "connect_timeout": CONNECT_TIMEOUT,
         **discovery(addresses),
+        **transport(addresses, values, protocol),
         "lb_policy": "LEAST_REQUEST",
         "circuit_breakers": limits.circuit_breakers(limits.upstream_connections(values.descriptors)),
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
@@ -84,7 +89,7 @@ def cluster(name: str, addresses: Sequence[Address], values: EnvoyValues, active
 def http1_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) -> Config:
     """Return a cluster of HTTP/1.1 servers, with one connection for each request in flight."""
     options = protocol_options(limits.UPSTREAM_IDLE_SECONDS, http_protocol_options={})
-    return {**cluster(name, addresses, values), "typed_extension_protocol_options": options}
+    return {**cluster(name, addresses, values, protocol=HTTP1), "typed_extension_protocol_options": options}
 
 
 def http2_options(idle_seconds: float) -> Config:
@@ -104,6 +109,15 @@ def discovery(addresses: Sequence[Address]) -> Config:
     if all(address.is_socket or address.host == LOOPBACK for address in addresses):
         return {"type": "STATIC"}
     return {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "2s"}
+
+
+def transport(addresses: Sequence[Address], values: EnvoyValues, protocol: str) -> Config:
+    """Return the TLS towards services on host:port, which have certificates for their host names, if it is on."""
+    hosts = {address.host for address in addresses if not address.is_socket}
+    if values.services_tls is None or not hosts:
+        return {}
+    (host,) = hosts
+    return {"transport_socket": client_socket(values.services_tls, host, protocol)}
 
 
 def endpoint(address: Address) -> Config:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits
 from frontdoor.access_log import access_log
-from frontdoor.config import Config, extension, header_is, typed
+from frontdoor.config import Config, extension, header_is, seconds, typed
 from frontdoor.filters import tracing
 from frontdoor.filters.http_filters import http_filters, router
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.routes import route_table
+from frontdoor.tls import Tls, server_socket
 from frontdoor.values import Address, EnvoyValues
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -17,7 +18,56 @@ STATS_PATH = "/stats/prometheus"
 
 def front(values: EnvoyValues) -> Config:
     """Return the front listener, for REST, gRPC and gRPC-Web."""
-    return listener("front", values.front, connection_manager(values))
+    plain = listener("front", values.front, connection_manager(values))
+    return plain if values.tls is None else over_tls(plain, values.tls)
+
+
+def over_tls(plain: Config, tls: Tls) -> Config:
+    """Return a listener that speaks TLS, and tells those who do not that it does."""
+    (chain,) = plain["filter_chains"]
+    inspector = extension(
+        "envoy.filters.listener.tls_inspector", "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+    )
+    return {
+        **plain,
+        "listener_filters": [inspector],
+        "listener_filters_timeout": seconds(limits.REQUEST_HEADERS_SECONDS),
+        "filter_chains": [
+            {
+                "filter_chain_match": {"transport_protocol": "tls"},
+                **chain,
+                "transport_socket": server_socket(tls),
+                "transport_socket_connect_timeout": seconds(limits.REQUEST_HEADERS_SECONDS),
+            },
+            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, **http_chain(https_only())},
+        ],
+    }
+
+
+def https_only() -> Config:
+    """Return the connection manager that answers every request without TLS with 400."""
+    answer = {"status": 400, "body": {"inline_string": "this port speaks HTTPS only: use https://\n"}}
+    return typed(
+        MANAGER,
+        stat_prefix="front_without_tls",
+        **limits.connection_options(),
+        route_config={
+            "name": "https-only",
+            "virtual_hosts": [
+                {
+                    "name": "https-only",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "direct_response": answer}],
+                }
+            ],
+        },
+        http_filters=[router()],
+    )
+
+
+def http_chain(manager: Config) -> Config:
+    """Return a filter chain with an HTTP connection manager."""
+    return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
 
 
 def listener(name: str, address: Address, manager: Config) -> Config:
@@ -31,9 +81,7 @@ def listener(name: str, address: Address, manager: Config) -> Config:
         "address": clusters.socket_address(address),
         "enable_reuse_port": True,
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
+        "filter_chains": [http_chain(manager)],
     }
 
 

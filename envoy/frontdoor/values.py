@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from frontdoor.tls import Tls
+
 RATE_LIMIT_PER_SECOND = 20_000
 # The limit of open files and connections of Envoy: containers and services have at least as many.
 DESCRIPTORS = 65_536
@@ -63,6 +65,9 @@ class EnvoyValues:
     descriptors: int = DESCRIPTORS
     # The host names that are served, without ports.
     hosts: tuple[str, ...] = LOCAL_HOSTS
+    # HTTPS for clients, and TLS with client certificates towards services on host:port.
+    tls: Tls | None = None
+    services_tls: Tls | None = None
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
@@ -98,6 +103,7 @@ class EnvoyValues:
         orders_active: int = 0,
         descriptors: int = DESCRIPTORS,
         hosts: Sequence[str] = (),
+        tls: Tls | None = None,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
@@ -119,6 +125,7 @@ class EnvoyValues:
             orders_active=orders_active,
             descriptors=descriptors,
             hosts=(*LOCAL_HOSTS, *hosts),
+            tls=tls,
         )
 
     @classmethod

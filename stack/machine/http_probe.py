@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from pathlib import Path
 
 from stack.machine.ports import LOOPBACK
@@ -27,16 +28,22 @@ class SocketConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def connection_to(server: int | Path, timeout_seconds: float) -> http.client.HTTPConnection:
+def connection_to(
+    server: int | Path, timeout_seconds: float, tls: ssl.SSLContext | None = None
+) -> http.client.HTTPConnection:
     """Return a connection to the server on a loopback port or a Unix socket, not opened yet."""
     if isinstance(server, Path):
         return SocketConnection(server, timeout_seconds)
+    if tls is not None:
+        return http.client.HTTPSConnection(LOOPBACK, server, timeout=timeout_seconds, context=tls)
     return http.client.HTTPConnection(LOOPBACK, server, timeout=timeout_seconds)
 
 
-def http_get(server: int | Path, path: str, timeout_seconds: float) -> tuple[int, bytes] | None:
+def http_get(
+    server: int | Path, path: str, timeout_seconds: float, tls: ssl.SSLContext | None = None
+) -> tuple[int, bytes] | None:
     """Return status and body of GET path on a loopback port or Unix socket, None without an answer."""
-    connection = connection_to(server, timeout_seconds)
+    connection = connection_to(server, timeout_seconds, tls)
     try:
         connection.request("GET", path)
         reply = connection.getresponse()
@@ -47,13 +54,15 @@ def http_get(server: int | Path, path: str, timeout_seconds: float) -> tuple[int
         connection.close()
 
 
-def http_status(server: int | Path, path: str) -> int | None:
+def http_status(server: int | Path, path: str, tls: ssl.SSLContext | None = None) -> int | None:
     """Return the status of GET path on a loopback port or Unix socket, None without an answer."""
-    answer = http_get(server, path, CHECK_SECONDS)
+    answer = http_get(server, path, CHECK_SECONDS, tls)
     return None if answer is None else answer[0]
 
 
-def http_answers(server: int | Path, path: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+def http_answers(
+    server: int | Path, path: str, timeout_seconds: float = PROBE_SECONDS, tls: ssl.SSLContext | None = None
+) -> bool:
     """Return whether GET path on a loopback port or Unix socket answers 200."""
-    answer = http_get(server, path, timeout_seconds)
+    answer = http_get(server, path, timeout_seconds, tls)
     return answer is not None and answer[0] == http.client.OK

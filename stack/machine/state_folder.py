@@ -19,7 +19,17 @@ from stack.machine.paths import HOME_SETTING
 # The path of a Unix socket has at most 107 bytes; the longest name in the run folder takes 40 of them.
 RUN_DIR_BYTES = 64
 # The contents of a state folder besides its lock.
-CONTENTS = ("postgres", "kafka", "logs", "envoy.yaml", "credentials.json", "run-dir", "stack.json")
+CONTENTS = (
+    "postgres",
+    "kafka",
+    "logs",
+    "envoy.yaml",
+    "envoy-tls",
+    "certificates",
+    "credentials.json",
+    "run-dir",
+    "stack.json",
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,11 @@ class StateFolder:
     def credentials(self) -> Path:
         """The file of generated passwords."""
         return self.home / "credentials.json"
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of the stack's own certificate authority."""
+        return self.home / "certificates"
 
     @property
     def status(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import time
 from collections.abc import Iterator
 
@@ -38,7 +39,8 @@ def front_proxy(context: StackContext) -> Component:
     settings = context.settings
 
     def serves() -> bool:
-        return http_answers(settings.front_port, "/healthz") and http_answers(settings.front_port, "/orders")
+        tls = context.front_certificate.client_context()
+        return all(http_answers(settings.front_port, path, tls=tls) for path in ("/healthz", "/orders"))
 
     log = context.log("envoy")
     envoy = Envoy(context.envoy_config, context.envoy_admin, log, serves, envoy_privileges(context))
@@ -46,9 +48,9 @@ def front_proxy(context: StackContext) -> Component:
         "envoy",
         envoy,
         ("orders", "analytics", "gateway"),
-        address=f"http://{LOOPBACK}:{settings.front_port}",
+        address=f"{context.front_certificate.scheme}://{LOOPBACK}:{settings.front_port}",
         logs=(log, context.access_log),
-        check=FrontCheck(envoy, settings.front_port, context.front_ports),
+        check=FrontCheck(envoy, context),
         check_seconds=LISTENERS_SECONDS,
     )
 
@@ -69,10 +71,11 @@ def held_front_ports(settings: StackSettings) -> Iterator[tuple[HeldPort, ...]]:
 class FrontCheck:
     """The check of Envoy: nobody else listens on the front port, and Envoy answers."""
 
-    def __init__(self, envoy: Envoy, front_port: int, held: tuple[HeldPort, ...]) -> None:
+    def __init__(self, envoy: Envoy, context: StackContext) -> None:
         self._envoy = envoy
-        self._front_port = front_port
-        self._held = held
+        self._front_port = context.settings.front_port
+        self._held = context.front_ports
+        self._certificate = context.front_certificate
         self._answer: CheckResult = (State.UNKNOWN, "")
         self._asked_at = 0.0
 
@@ -88,20 +91,25 @@ class FrontCheck:
         if others and (others := others & self._others()):
             who = ports.describe_holder(others)
             return State.DEGRADED, f"{who} answers on port {self._front_port} too: stop it"
+        try:
+            self._certificate.refresh()
+        except SettingInvalid as error:
+            return State.DEGRADED, f"{error}; the one before is served"
         now = time.monotonic()
         if self._answer[0] != State.READY or now - self._asked_at >= CHECK_INTERVAL_SECONDS:
-            self._answer, self._asked_at = envoy_state(self._front_port), now
+            self._answer, self._asked_at = envoy_state(self._front_port, self._certificate.client_context()), now
         return self._answer
 
 
-def envoy_state(front_port: int) -> CheckResult:
+def envoy_state(front_port: int, tls: ssl.SSLContext | None) -> CheckResult:
     """Return the state of Envoy itself, which answers /healthz also when services behind it are down."""
-    return answer_state(http_status(front_port, "/healthz") is not None)
+    return answer_state(http_status(front_port, "/healthz", tls) is not None)
 
 
 def write_envoy_config(context: StackContext) -> None:
     """Write the configuration that Envoy is started with. Raises SettingInvalid for values that Envoy would reject."""
     account = own_account(ENVOY)
+    context.front_certificate.prepare()
     try:
         os.close(context.access_log.open_append())
         write_private(context.envoy_config, render(envoy_values(context)))
@@ -114,9 +122,9 @@ def write_envoy_config(context: StackContext) -> None:
 
 def envoy_privileges(context: StackContext) -> Privileges:
     """Return as whom Envoy runs, and what it may access."""
-    settings = context.settings
+    settings, secrets = context.settings, context.front_certificate.secrets
     allowed = Confinement(
-        readable=confinement.paths(context.envoy_config),
+        readable=confinement.paths(context.envoy_config, *([secrets] if context.front_certificate.on else [])),
         executable=confinement.paths(check.envoy_binary()),
         writable=confinement.paths(context.access_log.path, context.envoy_admin.parent),
         bind_ports=(settings.front_port, settings.envoy_stats_port),
@@ -144,4 +152,5 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         orders_active=context.orders_active,
         descriptors=descriptors.raise_limit(),
         hosts=settings.front_hosts,
+        tls=context.front_certificate.envoy_tls,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from stack.processes.server_account import ENVOY, SERVICES, give, own_account
 from stack.servers.credentials import DATABASE_OF, Credentials
 from stack.servers.postgres import Postgres
 from stack.settings import StackSettings
+from stack.supervision.front_certificate import FrontCertificate
 from stack.supervision.status import Servers
 
 # The parameters of a DSN that depend on the role.
@@ -101,6 +103,11 @@ class StackContext:
     def envoy_admin(self) -> Path:
         """The Unix socket of Envoy's admin interface."""
         return self.run_dir / "envoy" / "admin.sock"
+
+    @functools.cached_property
+    def front_certificate(self) -> FrontCertificate:
+        """The certificate of the front proxy."""
+        return FrontCertificate(self.settings, self.state)
 
     @property
     def access_log(self) -> LogFile:

@@ -61,9 +61,10 @@ class Stack:
     @property
     def addresses(self) -> dict[str, str]:
         """The addresses of the stack by name."""
-        front = f"{ports.LOOPBACK}:{self.settings.front_port}"
+        certificate = self.context.front_certificate
+        front = f"{certificate.host}:{self.settings.front_port}"
         return {
-            "rest": f"http://{front}",
+            "rest": f"{certificate.scheme}://{front}",
             "grpc": front,
             "envoy_stats": f"http://{ports.LOOPBACK}:{self.settings.envoy_stats_port}",
             "kafka": self.settings.bootstrap,

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 
 from frontdoor.config import Config, extension, header_is, typed
+from frontdoor.values import LOCAL_HOSTS
 
+HSTS_SECONDS = 365 * 24 * 3600
 CSRF = "envoy.filters.http.csrf"
 # No browser sends these to another origin without a preflight request, which CORS answers for allowed origins only.
 PREFLIGHTED = "(?i)application/(json|grpc).*"
@@ -37,6 +39,21 @@ def csrf(hosts: Iterable[str]) -> Config:
         extension_config={"name": CSRF, "typed_config": policy},
         xds_matcher={"matcher_list": {"matchers": [{"predicate": skipped, "on_match": {"action": skip}}]}},
     )
+
+
+def strict_transport(hosts: Iterable[str]) -> list[Config]:
+    """Return the filter that tells browsers to use HTTPS only (HSTS).
+
+    Not for the names of this machine: browsers would apply it to every other server there.
+    """
+    names = "|".join(re.escape(host) for host in hosts if host not in LOCAL_HOSTS)
+    if not names:
+        return []
+    ours = f"request.headers[':authority'].matches('(?i)^({names})(:[0-9]+)?$')".replace("\\", "\\\\")
+    header = {"key": "strict-transport-security", "value": f"%CEL({ours} ? 'max-age={HSTS_SECONDS}' : '')%"}
+    mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    kind = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    return [extension("strict-transport", kind, mutations={"response_mutations": [mutation]})]
 
 
 def header_matches(name: str, pattern: str) -> Config:

@@ -58,6 +58,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
     """Return the filters of the front listener."""
     return [
         tracing.echo(),
+        *(browser.strict_transport(values.hosts) if values.tls else []),
         extension(CORS, f"{FILTERS}.cors.v3.Cors"),
         browser.csrf(values.hosts),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),

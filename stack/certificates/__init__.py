@@ -1,0 +1,1 @@
+"""The stack's own certificate authority: certificates of the front proxy, of services and of clients."""
