@@ -31,15 +31,15 @@ from runtime.tokens.opaque_token import OpaqueTokens
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError when an address cannot be bound, and BackgroundEnded."""
     stop = shutdown.on_signal_async()
-    orders = OrdersBackend(settings.orders_targets)
-    analytics = AnalyticsBackend([settings.analytics_target])
+    orders = OrdersBackend(settings.orders_targets, settings.service_tls)
+    analytics = AnalyticsBackend([settings.analytics_target], settings.service_tls)
     log = EventLog(settings, settings.processor_group)
     backends: dict[str, Backend] = dict.fromkeys(contract_files.ORDERS, orders) | dict.fromkeys(
         contract_files.ANALYTICS, analytics
     )
     health = GatewayHealth(backends, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
-    order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target)
+    order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
     pipeline = PipelineService(sampler, orders, analytics, log, stop)
     watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), settings.gateway_max_watchers, stop)
 
@@ -50,10 +50,16 @@ async def run(settings: GatewaySettings) -> None:
 
     metrics.create("gateway")
     metrics_server = metrics_endpoint.serve(settings.metrics_address)
-    runner = await pages.serve(settings.gateway_http_listen)
+    runner = await pages.serve(settings.gateway_http_listen, settings.service_tls)
     try:
         serving = server.serve_async(
-            settings.gateway_listen, contract_files.GATEWAY, register, stop, health, authentication=settings.auth
+            settings.gateway_listen,
+            contract_files.GATEWAY,
+            register,
+            stop,
+            health,
+            authentication=settings.auth,
+            tls=settings.service_tls,
         )
         await serve_with_tasks({"sampler": sampler.run(stop)}, serving, stop)
     finally:

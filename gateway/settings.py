@@ -6,12 +6,13 @@ from pydantic import Field
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings
 from runtime.tokens.token_settings import TokenSettings
 from runtime.word_lists import Words
 
 
-class GatewaySettings(GroupSettings, AuthenticationSettings, TokenSettings):
+class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")

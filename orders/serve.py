@@ -111,7 +111,11 @@ async def serve(settings: ServeSettings, index: int) -> None:
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
         await serve_with_tasks(
-            tasks, serve_async(address, PUBLIC, register, stop, lane=lane, authentication=settings.auth), stop
+            tasks,
+            serve_async(
+                address, PUBLIC, register, stop, lane=lane, authentication=settings.auth, tls=settings.service_tls
+            ),
+            stop,
         )
 
 

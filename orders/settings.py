@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
@@ -48,7 +49,7 @@ class TopicSettings(KafkaSettings):
         return min_isr
 
 
-class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings):
+class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
     """The serving processes; `{index}` in an address is the index of the process."""
 
     orders_listen: Address = Field(

@@ -38,6 +38,7 @@ def main() -> int:
                 stop,
                 threads,
                 settings.auth,
+                settings.service_tls,
             )
         metrics_server.shutdown()
     except OSError as error:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
@@ -74,7 +75,7 @@ class WorkSettings(EventSettings, GroupSettings, RetentionSettings):
         return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
-class ServeSettings(DatabaseSettings, AuthenticationSettings, TokenSettings):
+class ServeSettings(DatabaseSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
     """The analytics server."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9104", description="Where /metrics is served.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.grpc.service_tls import ServiceTlsSettings
+from stack.certificates.authority import hosts_of
 from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
 from stack.supervision.health_checks import target_serves
@@ -29,7 +31,11 @@ def is_healthy(name: str, address: str) -> bool:
     """Check the gRPC health at an address, or the metrics endpoint of a program without a gRPC server."""
     if name == METRICS:
         return http_answers(port(address), "/metrics", TIMEOUT_SECONDS)
-    return target_serves(target(address), TIMEOUT_SECONDS)
+    tls = ServiceTlsSettings.load().service_tls
+    if tls is None or address.startswith("unix:"):
+        return target_serves(target(address), TIMEOUT_SECONDS)
+    name = hosts_of(tls.certificate.read_bytes())[0]
+    return target_serves(target(address), TIMEOUT_SECONDS, tls.channel_credentials(), name)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from frontdoor import tls
 from frontdoor.check import validate
 from frontdoor.render import render
 from frontdoor.values import EnvoyConfigError, EnvoyValues
@@ -34,12 +35,16 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, help="the target to render")
     parser.add_argument("--out", type=Path, help="the file to write (default: standard output)")
     parser.add_argument("--hosts", default="", help="further host names to serve, separated by commas, without ports")
+    for side, what in (("", "clients"), ("services-", "the services")):
+        parser.add_argument(f"--{side}certificate", type=Path, help=f"PEM file of the certificate shown to {what}")
+        parser.add_argument(f"--{side}key", type=Path, help="PEM file of its key")
+    parser.add_argument("--client-ca", type=Path, help="PEM file of the authority of clients, who need certificates")
+    parser.add_argument("--services-ca", type=Path, help="PEM file of the authority of the services")
     parser.add_argument("--check", action="store_true", help="validate every target with Envoy")
     options = parser.parse_args()
     if not options.check and not options.target:
         parser.error("either --target local|compose|cluster or --check is required")
-    hosts = tuple(filter(None, options.hosts.split(",")))
-    return check() if options.check else write(options.target, options.out, hosts)
+    return check() if options.check else write(options)
 
 
 def check() -> int:
@@ -56,11 +61,19 @@ def check() -> int:
     return failed
 
 
-def write(target: str, out: Path | None, hosts: tuple[str, ...]) -> int:
-    """Write the configuration of a target; return 1 for an invalid host name."""
+def write(options: argparse.Namespace) -> int:
+    """Write the configuration of a target; return 1 for an invalid option."""
+    out: Path | None = options.out
+    hosts = tuple(filter(None, options.hosts.split(",")))
     try:
-        values = TARGETS[target]()
-        text = render(replace(values, hosts=(*values.hosts, *hosts)))
+        values = TARGETS[options.target]()
+        own = certificates(out, "front-tls", options.certificate, options.key, options.client_ca)
+        services = certificates(
+            out, "services-tls", options.services_certificate, options.services_key, options.services_ca
+        )
+        if services is not None and not services.verifies:
+            raise EnvoyConfigError("--services-certificate requires --services-ca")
+        text = render(replace(values, hosts=(*values.hosts, *hosts), tls=own, services_tls=services))
     except EnvoyConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -69,6 +82,22 @@ def write(target: str, out: Path | None, hosts: tuple[str, ...]) -> int:
     else:
         out.write_text(text)
     return 0
+
+
+def certificates(
+    out: Path | None, name: str, certificate: Path | None, key: Path | None, authority: Path | None
+) -> tls.Tls | None:
+    """Write the files that tell Envoy where its certificates are, in a folder beside its configuration."""
+    if certificate is None and key is None and authority is None:
+        return None
+    if certificate is None or key is None or out is None:
+        raise EnvoyConfigError("a certificate requires its key, and --out")
+    folder = out.absolute().parent / name
+    folder.mkdir(exist_ok=True)
+    (folder / f"{tls.CERTIFICATE}.json").write_text(tls.certificate_files(certificate, key))
+    if authority is not None:
+        (folder / f"{tls.TRUSTED}.json").write_text(tls.trusted_files(authority))
+    return tls.Tls(str(folder), verifies=authority is not None)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from ordermesh.internal.v1 import ledger_pb2_grpc
 
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.ledger import AnalyticsLedger, by_minute, split_ids
+from runtime.grpc.service_tls import ServiceTls
 
 
 class AnalyticsBackend(Backend):
     """The analytics service."""
 
-    def __init__(self, targets: Sequence[str]) -> None:
-        super().__init__(targets, ledger_pb2_grpc.AnalyticsLedgerServiceStub)
+    def __init__(self, targets: Sequence[str], tls: ServiceTls | None = None) -> None:
+        super().__init__(targets, ledger_pb2_grpc.AnalyticsLedgerServiceStub, tls)
 
     async def progress(self, timeout_seconds: float) -> pb.GetAnalyticsProgressResponse:
         """Return the progress of counting."""

@@ -15,6 +15,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProces
 
 from gateway.backends.errors import TRY_NEXT
 from runtime.grpc import caller
+from runtime.grpc.service_tls import ServiceTls
 
 Answer = TypeVar("Answer")
 
@@ -39,11 +40,20 @@ class Process:
     problem: str = ""
 
 
+def open_channel(target: str, tls: ServiceTls | None) -> grpc.aio.Channel:
+    """Return a channel to a target, with TLS if it is on and the target is no Unix socket."""
+    if tls is None or target.startswith("unix:"):
+        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(target, tls.channel_credentials(), options=CHANNEL_OPTIONS)
+
+
 class Backend:
     """A service with one or more targets, any of which can answer."""
 
-    def __init__(self, targets: Sequence[str], stub: Callable[[grpc.aio.Channel], Any]) -> None:
-        self._channels = [grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) for target in targets]
+    def __init__(
+        self, targets: Sequence[str], stub: Callable[[grpc.aio.Channel], Any], tls: ServiceTls | None = None
+    ) -> None:
+        self._channels = [open_channel(target, tls) for target in targets]
         self._stubs = [stub(channel) for channel in self._channels]
         self._processes: list[Any] = [process_pb2_grpc.ProcessServiceStub(channel) for channel in self._channels]
         self._health: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in self._channels]

@@ -10,6 +10,7 @@ from ordermesh.internal.v1 import ledger_pb2_grpc
 
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.ledger import Ids, OrderLedger, by_minute, split_ids
+from runtime.grpc.service_tls import ServiceTls
 
 FIND_LIMIT = 10_000
 
@@ -17,8 +18,8 @@ FIND_LIMIT = 10_000
 class OrdersBackend(Backend):
     """The orders service."""
 
-    def __init__(self, targets: Sequence[str]) -> None:
-        super().__init__(targets, ledger_pb2_grpc.OrderLedgerServiceStub)
+    def __init__(self, targets: Sequence[str], tls: ServiceTls | None = None) -> None:
+        super().__init__(targets, ledger_pb2_grpc.OrderLedgerServiceStub, tls)
 
     async def progress(self, timeout_seconds: float) -> pb.GetOrderProgressResponse:
         """Return the progress of storing and publishing."""

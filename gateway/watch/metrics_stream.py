@@ -20,6 +20,7 @@ from gateway.backends.grpc_backend import Backend
 from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import gateway_stopping, revision_gone, source_changed
 from runtime.errors import NoAnswer
+from runtime.grpc.service_tls import ServiceTls
 from runtime.kafka import topics
 from runtime.process.shutdown import stops_within
 
@@ -38,9 +39,9 @@ class Totals:
 class TotalsSource:
     """Requests the totals from analytics, at most five times a second for all streams."""
 
-    def __init__(self, analytics: AnalyticsBackend, target: str) -> None:
+    def __init__(self, analytics: AnalyticsBackend, target: str, tls: ServiceTls | None = None) -> None:
         self._ledger = analytics
-        self._analytics = Backend([target], analytics_pb2_grpc.AnalyticsServiceStub)
+        self._analytics = Backend([target], analytics_pb2_grpc.AnalyticsServiceStub, tls)
         self._asking = asyncio.Lock()
         self._known: tuple[float, Totals] | None = None
 

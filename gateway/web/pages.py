@@ -10,6 +10,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from gateway.web import contract_files
 from runtime import addresses
+from runtime.grpc.service_tls import ServiceTls
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(swagger_ui_path)
@@ -91,8 +92,11 @@ def application() -> web.Application:
     return app
 
 
-async def serve(address: str) -> web.AppRunner:
-    """Serve the pages at an address until the runner is cleaned up. Raises OSError when it cannot be bound."""
+async def serve(address: str, tls: ServiceTls | None = None) -> web.AppRunner:
+    """Serve the pages at an address, with TLS on host:port if it is on, until the runner is cleaned up.
+
+    Raises OSError when it cannot be bound.
+    """
     runner = web.AppRunner(application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     with addresses.binding(address):
@@ -101,5 +105,5 @@ async def serve(address: str) -> web.AppRunner:
             await web.UnixSite(runner, str(path)).start()
         else:
             host, _, port = address.rpartition(":")
-            await web.TCPSite(runner, host, int(port)).start()
+            await web.TCPSite(runner, host, int(port), ssl_context=tls.server_context() if tls else None).start()
     return runner

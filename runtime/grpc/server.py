@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from runtime import addresses
 from runtime.authentication import Authentication
 from runtime.grpc.async_errors import AsyncErrors
+from runtime.grpc.service_tls import ServiceTls
 from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
@@ -60,6 +61,7 @@ async def serve_async(
     healthy: health.aio.HealthServicer | None = None,
     lane: Lane | None = None,
     authentication: Authentication = "off",
+    tls: ServiceTls | None = None,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
@@ -72,7 +74,7 @@ async def serve_async(
     healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     with addresses.binding(address):
-        bind(server, address)
+        bind(server, address, tls)
         await server.start()
     if lane is not None:
         await lane.start(register, healthy, OPTIONS, authentication)
@@ -99,6 +101,7 @@ def serve_sync(
     stop: threading.Event,
     threads: int,
     authentication: Authentication = "off",
+    tls: ServiceTls | None = None,
 ) -> None:
     """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
@@ -113,7 +116,7 @@ def serve_sync(
     healthy = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     with addresses.binding(address):
-        bind(server, address)
+        bind(server, address, tls)
         server.start()
     CALL_DURATIONS.flush_until(stop)
     for service in ("", *services):
@@ -130,10 +133,13 @@ def serve_sync(
     logger().info("stopped", address=address)
 
 
-def bind(server: grpc.aio.Server | grpc.Server, address: str) -> None:
-    """Bind the address of the server. Raises OSError when it is in use."""
+def bind(server: grpc.aio.Server | grpc.Server, address: str, tls: ServiceTls | None) -> None:
+    """Bind the address of the server, with TLS on host:port if it is on. Raises OSError when it is in use."""
     try:
-        bound = server.add_insecure_port(address)
+        if tls is None or addresses.socket_path(address) is not None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, tls.server_credentials())
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}") from error
     if bound == 0:

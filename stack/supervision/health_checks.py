@@ -45,9 +45,19 @@ def grpc_serves(path: Path) -> bool:
     return accepts(path) and target_serves(f"unix:{path}")
 
 
-def target_serves(target: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
-    """Return whether the gRPC server at a target is SERVING."""
-    with grpc.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
+def target_serves(
+    target: str,
+    timeout_seconds: float = PROBE_SECONDS,
+    credentials: grpc.ChannelCredentials | None = None,
+    name: str = "",
+) -> bool:
+    """Return whether the gRPC server at a target is SERVING; with credentials over TLS, as the host of that name."""
+    options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name))
+    with (
+        grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        if credentials is None
+        else grpc.secure_channel(target, credentials, options=options)
+    ) as channel:
         try:
             reply = health_call(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
         except grpc.RpcError:
