@@ -117,7 +117,7 @@ class FrontCertificate:
 
     def _give(self, name: str, text: str) -> None:
         account = own_account(ENVOY)
-        write_private(self.secrets / f"{name}.json", text, account and (account.uid, account.gid))
+        write_private(self.secrets / f"{name}.json", text, None if account is None else (account.uid, account.gid))
 
     def client_context(self) -> ssl.SSLContext | None:
         """Return how the supervisor calls the front proxy, None without TLS.
