@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 import gateway.settings
 import orders.settings
 import processor.settings
+from runtime.grpc.client_tls import ClientTlsSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.settings import StackSettings
@@ -36,6 +37,7 @@ PROGRAMS: dict[str, type[Settings]] = {
     "gateway": gateway.settings.GatewaySettings,
     "ordermesh up": StackSettings,
     "ordermesh topics": GroupSettings,
+    "ordermesh load, ordermesh verify": ClientTlsSettings,
 }
 HEAD = f"""\
 # Settings

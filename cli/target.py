@@ -19,6 +19,7 @@ from stack.machine.paths import HOME_SETTING, default_home
 from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import DATABASE_OF, load_or_create
 from stack.settings import StackSettings
+from stack.supervision.front_certificate import use_own_certificates
 from stack.supervision.status import StackStatus, read_status
 
 
@@ -49,10 +50,17 @@ def chooses_free_ports(settings: StackSettings) -> bool:
 
 
 def front_proxy_address(target: str | None) -> str:
-    """Return host:port of the front proxy: of the target if given, else of the local stack."""
+    """Return host:port of the front proxy, https://host:port over TLS: of the target, else of the local stack."""
     if target:
         return target.removeprefix("http://").rstrip("/")
-    return require_status().addresses["grpc"]
+    return local_front_proxy()
+
+
+def local_front_proxy() -> str:
+    """Return host:port of the local stack's front proxy, https://host:port over TLS. Raises ServerFailed."""
+    front = require_status().addresses["rest"]
+    use_own_certificates(StateFolder(default_home()), front)
+    return front.removeprefix("http://")
 
 
 class DatabaseSettings(Settings):

@@ -35,6 +35,17 @@ class Target:
 
     host: str
     port: int
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """Return the URL."""
+        return f"{'https' if self.tls else 'http'}://{self.address}"
+
+    @property
+    def channel_address(self) -> str:
+        """Return the address for gRPC: host:port, https://host:port over TLS."""
+        return self.url if self.tls else self.address
 
     @property
     def address(self) -> str:
@@ -224,9 +235,10 @@ def _target(text: str) -> Target:
         port = url.port
     except ValueError:
         raise _wrong("an address such as http://127.0.0.1:8080", text) from None
-    if url.scheme != "http" or not url.hostname or url.path.strip("/") or url.query or url.username:
-        raise _wrong("an address such as http://127.0.0.1:8080 (http, no path)", text)
-    return Target(url.hostname, port or 80)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path.strip("/") or url.query or url.username:
+        raise _wrong("an address such as http://127.0.0.1:8080 (http or https, no path)", text)
+    tls = url.scheme == "https"
+    return Target(url.hostname, port or (443 if tls else 80), tls)
 
 
 def _output(text: str) -> Path:

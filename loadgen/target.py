@@ -6,6 +6,7 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2
 
 from loadgen.options import Target
+from runtime.grpc.client_tls import ClientTlsSettings, open_async_channel
 
 STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"
 CONNECT_SECONDS = 5.0
@@ -27,11 +28,11 @@ async def require_front_proxy(target: Target) -> None:
         writer.close()
     except (OSError, TimeoutError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
-        raise TargetNotReady(f"http://{target.address} does not respond ({why}); is it running?") from None
+        raise TargetNotReady(f"{target.url} does not respond ({why}); is it running?") from None
     if (code := await _refused_with(target)) is not None:
         answered = await _over_http(target)
         raise TargetNotReady(
-            f"http://{target.address} is not a front proxy: PipelineService.GetStatus returned {code.name}, "
+            f"{target.url} is not a front proxy: PipelineService.GetStatus returned {code.name}, "
             f"GET /healthz returned {answered}; `ordermesh status` shows the address of envoy"
         )
 
@@ -39,7 +40,7 @@ async def require_front_proxy(target: Target) -> None:
 async def _refused_with(target: Target) -> grpc.StatusCode | None:
     """Call GetStatus; return the code of an error that is not from the front proxy, else None."""
     request = pipeline_pb2.GetStatusRequest.SerializeToString
-    async with grpc.aio.insecure_channel(target.address) as channel:
+    async with open_async_channel(target.channel_address) as channel:
         ask = channel.unary_unary(STATUS, request, pipeline_pb2.PipelineStatus.FromString)
         try:
             await ask(pipeline_pb2.GetStatusRequest(), timeout=PROBE_SECONDS)
@@ -52,7 +53,8 @@ async def _over_http(target: Target) -> str:
     """Return the status line and the server header of an HTTP/1.1 response."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(target.host, target.port)
+            context = ClientTlsSettings.load().tls.context() if target.tls else None
+            reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
             writer.write(f"GET /healthz HTTP/1.1\r\nhost: {target.address}\r\nconnection: close\r\n\r\n".encode())
             head = await reader.read(HEAD_BYTES)
             writer.close()

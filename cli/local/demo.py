@@ -24,11 +24,13 @@ from cli.output import charts
 from cli.output.terminal import console, print_heading
 from cli.pipeline import verify
 from runtime.exit_codes import ExitCode
+from runtime.grpc.client_tls import HTTPS, open_channel
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
 from stack.prepare import prepared
 from stack.running_stack import start_on_free_ports
 from stack.settings import StackSettings
+from stack.supervision.front_certificate import use_own_certificates
 from stack.supervision.stack_supervisor import Stack
 
 PHASES = ("rest", "grpc")
@@ -59,7 +61,8 @@ def demo(
         fetch()
     show_accounts()
     with temporary_home() as home, started(home) as stack:
-        address = stack.addresses["grpc"]
+        use_own_certificates(stack.state, stack.addresses["rest"])
+        address = stack.addresses["rest"].removeprefix("http://")
         print_heading(f"{rate} orders a second, {seconds} s over REST and {seconds} s over gRPC, all through Envoy")
         sent = [phase(address, protocol, rate, seconds) for protocol in PHASES]
         print_heading("metrics counted from the events")
@@ -100,7 +103,15 @@ def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
     """Load the stack over one protocol, and show the pipeline meanwhile."""
     with TemporaryDirectory(prefix="om-demo-") as folder:
         output = Path(folder) / "result.json"
-        arguments = ["--target", f"http://{address}", "--protocol", protocol, "--rate", str(rate)]
+        target = address if address.startswith(HTTPS) else f"http://{address}"
+        arguments = [
+            "--target",
+            target,
+            "--protocol",
+            protocol,
+            "--rate",
+            str(rate),
+        ]
         arguments += ["--duration", f"{seconds}s", "--no-reconcile", "--output", str(output)]
         load = subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-P", "-m", "loadgen", *arguments],
@@ -126,7 +137,7 @@ def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
 
 def watch(address: str, protocol: str, load: subprocess.Popen[str]) -> None:
     """Show the pipeline until the load generator exits."""
-    with grpc.insecure_channel(address) as channel, Live(console=console, auto_refresh=False, transient=True) as live:
+    with open_channel(address) as channel, Live(console=console, auto_refresh=False, transient=True) as live:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         while load.poll() is None:
             with contextlib.suppress(grpc.RpcError):

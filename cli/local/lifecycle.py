@@ -19,6 +19,7 @@ from cli.output.terminal import console, errors, ignore_output_errors, plain_tab
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
 from cli.target import chooses_free_ports, local_status, require_status, settings_to_start
 from runtime.exit_codes import ExitCode
+from runtime.grpc.client_tls import HTTPS
 from runtime.settings import PREFIX
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
@@ -29,6 +30,7 @@ from stack.processes.server_account import create_missing
 from stack.running_stack import start_on_free_ports
 from stack.servers.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
+from stack.supervision.front_certificate import own_certificates
 from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import StackStatus, State, read_status
@@ -177,21 +179,30 @@ def show_ready(known: StackStatus, seconds: float) -> None:
         if not check.passed:
             console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
-    for line in examples(rest, grpc):
+    for line in examples(rest, grpc, trusting(rest)):
         console.print(f"  {line}", soft_wrap=True)
     console.print()
 
 
-def examples(rest: str, grpc: str) -> list[str]:
-    """Return example commands for a shell."""
+def trusting(rest: str) -> tuple[str, str]:
+    """Return the options of curl and grpcurl for the front proxy."""
+    if not rest.startswith(HTTPS):
+        return "", "-plaintext "
+    authority = own_certificates(StateFolder(default_home())).authority_file
+    return f"--cacert {authority} ", f"-cacert {authority} "
+
+
+def examples(rest: str, grpc: str, trust: tuple[str, str] = ("", "-plaintext ")) -> list[str]:
+    """Return example commands for a shell, with the options of curl and grpcurl for TLS."""
+    curl, grpcurl = trust
     line = '{"productId":"p1","quantity":2,"price":10}'
     order = '{"customerId":"cust-123","items":[' + line + "]}"
     return [
-        f"curl -s {rest}/orders -H 'content-type: application/json' -d '{order}'",
-        f"curl -s {rest}/orders",
-        f"curl -s {rest}/v1/analytics/sales-summary",
-        f"grpcurl -plaintext {grpc} list",
-        f"grpcurl -plaintext -d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
+        f"curl -s {curl}{rest}/orders -H 'content-type: application/json' -d '{order}'",
+        f"curl -s {curl}{rest}/orders",
+        f"curl -s {curl}{rest}/v1/analytics/sales-summary",
+        f"grpcurl {grpcurl}{grpc} list",
+        f"grpcurl {grpcurl}-d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
         "ordermesh psql orders",
         f"ordermesh load --target {rest} --rate 200 --duration 30s",
     ]

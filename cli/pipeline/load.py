@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from cli.target import require_status
+from cli.target import local_front_proxy as local_target
 from loadgen.__main__ import main as loadgen
+from runtime.grpc.client_tls import HTTPS
 from stack.errors import ServerFailed
 
 app = typer.Typer(add_completion=False)
@@ -23,6 +24,7 @@ def load(context: typer.Context) -> None:
 def local_front_proxy() -> str:
     """Return the address of the local stack's front proxy. Raises ServerFailed."""
     try:
-        return require_status().addresses["rest"]
+        address = local_target()
+        return address if address.startswith(HTTPS) else f"http://{address}"
     except ServerFailed as error:
         raise ServerFailed(f"{error}, or set the front proxy with --target") from None

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import Annotated
 
-import grpc
 import typer
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.text import Text
@@ -14,6 +13,7 @@ from rich.text import Text
 from cli.output.terminal import console, plain_table
 from cli.target import front_proxy_address
 from runtime.exit_codes import ExitCode
+from runtime.grpc.client_tls import open_channel
 
 Response = pipeline_pb2.ReconcileResponse
 SPARE_SECONDS = 30
@@ -43,7 +43,7 @@ def await_verdict(address: str, wait_seconds: int) -> Response:
 
 def reconcile(address: str, wait_seconds: int) -> Response:
     """Call Reconcile. Raises grpc.RpcError."""
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address) as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         request = pipeline_pb2.ReconcileRequest(wait_seconds=wait_seconds)
         response: Response = stub.Reconcile(request, timeout=wait_seconds + SPARE_SECONDS)

@@ -24,6 +24,7 @@ from loadgen.reconciliation.verdict import (
     judge,
 )
 from loadgen.target import STATUS
+from runtime.grpc.client_tls import open_async_channel
 
 RECONCILE = "/ordermesh.gateway.v1.PipelineService/Reconcile"
 SUMMARY = "/ordermesh.analytics.v1.AnalyticsService/GetSalesSummary"
@@ -43,7 +44,7 @@ class Reconciler:
     """Queries the target: `baseline` before a run, `reconcile` after it."""
 
     def __init__(self, address: str, patience_seconds: float) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
+        self._channel = open_async_channel(address)
         self._patience_seconds = patience_seconds
         request = pipeline_pb2.ReconcileRequest.SerializeToString
         self._call_reconcile = self._channel.unary_unary(RECONCILE, request, Response.FromString)

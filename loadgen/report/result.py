@@ -127,7 +127,7 @@ def why_void(lag_ms: dict[str, float], not_sent: int, interrupted: bool) -> list
 def options_as_json(options: Options) -> dict[str, Any]:
     """Return the options as JSON values."""
     plain = asdict(options)
-    plain["target"] = f"http://{options.target.address}"
+    plain["target"] = options.target.url
     plain["profile"] = describe(options.profile)
     plain["output"] = str(options.output) if options.output else None
     return plain

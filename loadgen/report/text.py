@@ -16,7 +16,7 @@ def print_opening(console: Console, options: Options) -> None:
     """Print the load, with the seed that reproduces it."""
     total = count_orders(options.profile, options.duration_seconds)
     batch = f" of {options.batch_size}" if options.batch_size > 1 else ""
-    print_line(console, f"{total:,} orders over {options.protocol}{batch} to http://{options.target.address}")
+    print_line(console, f"{total:,} orders over {options.protocol}{batch} to {options.target.url}")
     print_line(console, f"{describe(options.profile)} for {options.duration_seconds:g} s")
     print_line(console, f"seed {options.seed} (reproduce with --seed {options.seed})")
 

@@ -23,4 +23,4 @@ _TRANSPORTS: dict[Protocol, Callable[[str, float], Transport]] = {
 
 def open_transport(options: Options) -> Transport:
     """Return the transport of the protocol; it connects on first use."""
-    return _TRANSPORTS[options.protocol](options.target.address, options.timeout_seconds)
+    return _TRANSPORTS[options.protocol](options.target.channel_address, options.timeout_seconds)

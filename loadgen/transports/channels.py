@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import grpc
 
+from runtime.grpc.client_tls import open_async_channel
+
 Reply = TypeVar("Reply")
 CHANNELS = 4
 CHANNEL_OPTIONS = (
@@ -20,7 +22,7 @@ class Channels:
     """A fixed number of channels to one address."""
 
     def __init__(self, address: str) -> None:
-        self.all = [grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
+        self.all = [open_async_channel(address, CHANNEL_OPTIONS) for _ in range(CHANNELS)]
 
     def rotate(
         self, method: str, read_reply: Callable[[bytes], Reply]

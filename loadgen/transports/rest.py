@@ -10,6 +10,7 @@ from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIME
 from loadgen.transports.http_connection import HttpConnection
 from loadgen.transports.http_reply import HttpReply
 from loadgen.workload import PlannedOrder
+from runtime.grpc.client_tls import HTTPS, ClientTlsSettings
 
 SWEEP_SECONDS = 0.1
 ORDER_ID = re.compile(rb'"orderId": ?"([0-9a-f-]{36})"')
@@ -21,6 +22,8 @@ class RestTransport:
 
     def __init__(self, address: str, timeout_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
+        self._tls = ClientTlsSettings.load().tls.context() if address.startswith(HTTPS) else None
+        address = address.removeprefix(HTTPS)
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
         self._head = (
@@ -67,7 +70,7 @@ class RestTransport:
         host = self._host.strip("[]")
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                _, connection = await self._loop.create_connection(HttpConnection, host, self._port)
+                _, connection = await self._loop.create_connection(HttpConnection, host, self._port, ssl=self._tls)
         except TimeoutError:
             return Answer(Outcome.REFUSED, TIMED_OUT.kind)
         except OSError:

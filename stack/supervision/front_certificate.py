@@ -12,6 +12,7 @@ from frontdoor import tls
 from frontdoor.tls import Tls
 from frontdoor.values import LOCAL_HOSTS
 
+from runtime.grpc.client_tls import HTTPS, use_files
 from stack.certificates import authority
 from stack.certificates.certificate_folder import CertificateFolder
 from stack.errors import SettingInvalid
@@ -132,6 +133,13 @@ class FrontCertificate:
         context.verify_mode = ssl.CERT_NONE
         context.load_cert_chain(own.certificate_file(CLIENT), own.key_file(CLIENT))
         return context
+
+
+def use_own_certificates(state: StateFolder, front: str) -> None:
+    """Have this process call the front proxy of a local stack over TLS, if it speaks it, with the stack's own files."""
+    if front.startswith(HTTPS):
+        own = own_certificates(state)
+        use_files(own.authority_file, own.certificate_file(CLIENT), own.key_file(CLIENT))
 
 
 def own_certificates(state: StateFolder) -> CertificateFolder:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,3 +245,22 @@ def test_a_broken_certificate_of_the_settings_is_told_and_the_one_before_is_serv
         given.renew("shop")
         running.wait_until(lambda: running.component("envoy").state == State.READY, 30, "it is over")
         assert ssl.get_server_certificate((LOOPBACK, running.context.settings.front_port)) != first
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc", "batch"])
+def test_the_load_generator_and_the_commands_work_over_tls(stack: RunningStack, protocol: str) -> None:
+    env = {**os.environ, "ORDERMESH_CA_FILE": str(own(stack).authority_file)}
+    options = ["--rate", "100", "--duration", "2s", "--protocol", protocol]
+    for command in (
+        ["loadgen", "--target", stack.rest, *options],
+        ["cli", "verify", "--target", stack.rest],
+    ):
+        done = subprocess.run([sys.executable, "-P", "-m", *command], capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_commands_find_the_certificates_of_a_stack_that_requires_them(closed: RunningStack) -> None:
+    env = {**os.environ, "ORDERMESH_HOME": str(closed.context.state.home)}
+    for command in (["verify"], ["load", "--rate", "50", "--duration", "1s"], ["status"]):
+        done = subprocess.run([sys.executable, "-P", "-m", "cli", *command], capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
