@@ -133,6 +133,9 @@ def require_extra(package: str, extra: str) -> None:
 
 def explain(problem: dict[str, Any]) -> str:
     """Return a message with the variable, what is required and its value."""
+    if not problem["loc"]:
+        # Of several settings, which the message names.
+        return str(problem["msg"]).removeprefix("Value error, ")
     field, *parts = map(str, problem["loc"])
     name = PREFIX + field.upper()
     if problem["type"] == "missing":

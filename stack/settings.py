@@ -29,6 +29,10 @@ class StackSettings(GroupSettings, AuthenticationSettings):
         default=0, ge=0, le=40_000, description="Added to the default of each port below; a port that is set stays."
     )
     front_port: int = Field(default=8080, ge=1, le=65_535, description="Envoy: REST, gRPC and gRPC-Web.")
+    front_address: Literal["127.0.0.1", "0.0.0.0"] = Field(  # noqa: S104 - with authentication only
+        default="127.0.0.1",
+        description="Where the front port listens: on loopback, or with authentication on all addresses.",
+    )
     front_hosts: Words = Field(
         default=(),
         description="Host names besides localhost, 127.0.0.1 and [::1] for which requests are served, "
@@ -136,6 +140,13 @@ class StackSettings(GroupSettings, AuthenticationSettings):
             raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY are required together")
         if self.tls_client_ca is not None and not self.tls_on:
             raise ValueError(f"{PREFIX}TLS_CLIENT_CA requires {PREFIX}TLS=on or {PREFIX}TLS_CERTIFICATE")
+        return self
+
+    @model_validator(mode="after")
+    def others_are_authenticated(self) -> Self:
+        """Reject a front port that other machines reach without authentication."""
+        if self.front_address != ports.LOOPBACK and self.auth == "off":
+            raise ValueError(f"{PREFIX}FRONT_ADDRESS={self.front_address} requires {PREFIX}AUTH=keys or jwt")
         return self
 
     @property

@@ -61,7 +61,8 @@ def held_front_ports(settings: StackSettings) -> Iterator[tuple[HeldPort, ...]]:
     # Envoy shares them only as the account that it runs as.
     account = envoy_account()
     with contextlib.ExitStack() as closing:
-        held = tuple(HeldPort(port, account) for port in (settings.front_port, settings.envoy_stats_port))
+        front = HeldPort(settings.front_port, account, settings.front_address)
+        held = (front, HeldPort(settings.envoy_stats_port, account))
         for port in held:
             closing.callback(port.close)
             port.hold()
@@ -142,6 +143,7 @@ def envoy_values(context: StackContext) -> EnvoyValues:
     settings = context.settings
     return EnvoyValues.local(
         context.sockets,
+        front_address=settings.front_address,
         front_port=settings.front_port,
         admin_socket=context.envoy_admin,
         stats_port=settings.envoy_stats_port,

@@ -56,3 +56,25 @@ def test_the_recorded_address_of_a_database_server_is_complete_and_has_no_secret
         "sslmode": "verify-full",
         "target_session_attrs": "read-write",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"FRONT_ADDRESS": "0.0.0.0"}, "ORDERMESH_FRONT_ADDRESS=0.0.0.0 requires ORDERMESH_AUTH=keys or jwt"),
+        ({"TLS_KEY": "front.key"}, "ORDERMESH_TLS_CERTIFICATE and ORDERMESH_TLS_KEY are required together"),
+        ({"TLS_CLIENT_CA": "ca.pem"}, "ORDERMESH_TLS_CLIENT_CA requires ORDERMESH_TLS=on"),
+    ],
+)
+def test_settings_that_need_others_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: dict[str, str], said: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"ORDERMESH_{name}", value)
+    with pytest.raises(SystemExit):
+        StackSettings.load()
+    assert said in capsys.readouterr().err
+
+
+def test_a_front_port_for_other_machines_is_possible_with_authentication() -> None:
+    assert StackSettings(auth="keys", front_address="0.0.0.0").front_address == "0.0.0.0"
