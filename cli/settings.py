@@ -120,7 +120,8 @@ def table() -> str:
 def row(name: str, field: FieldInfo) -> Row:
     """Return the row of a setting."""
     required = field.default is PydanticUndefined
-    default = "required" if required else f"`{written(field.default)}`" if field.default not in (None, "", ()) else "none"
+    unset = field.default in (None, "", ())
+    default = "required" if required else "none" if unset else f"`{written(field.default)}`"
     kind = "secret" if SecretStr in (field.annotation, *getattr(field.annotation, "__args__", ())) else ""
     rule = ", ".join(filter(None, [kind, *bounds(field), *choices(field)]))
     return Row(f"{PREFIX}{name.upper()}", default, rule, field.description or "")

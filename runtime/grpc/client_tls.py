@@ -65,7 +65,7 @@ class ClientTls:
         if self.certificate is not None and self.key is not None:
             # The library reads files only.
             with tempfile.NamedTemporaryFile("w") as file:
-                file.write(self.certificate + self.key)
+                file.write(f"{self.certificate}\n{self.key}\n")
                 file.flush()
                 context.load_cert_chain(file.name)
         return context
