@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from runtime.settings import Settings
+from runtime.settings import PREFIX, Settings
 
 Authentication = Literal["off", "keys", "jwt"]
+# The issuer and the audience of tokens that the platform signs for itself.
+OWN_ISSUER = "ordermesh"
 
 
 class AuthenticationSettings(Settings):
@@ -19,3 +21,45 @@ class AuthenticationSettings(Settings):
         description="How callers are authenticated: by API keys, by JSON web tokens (which need the settings "
         "ORDERMESH_JWT_*), or not at all, which is possible on loopback only.",
     )
+
+
+class IssuerSettings(AuthenticationSettings):
+    """The issuer of the tokens that callers send, for the front proxy."""
+
+    jwt_issuer: str = Field(default="", description="Issuer of the tokens (iss).", validate_default=True)
+    jwt_audience: str = Field(default="", description="Audience of the tokens (aud).", validate_default=True)
+    jwt_jwks: str = Field(
+        default="",
+        description="The issuer's keys (JWKS): a file, or an address that begins with https://.",
+        validate_default=True,
+    )
+    jwt_role_claim: str = Field(
+        default="role",
+        min_length=1,
+        description="Claim that holds the role: customer, operator or analyst. The subject (sub) is the caller's name.",
+    )
+
+    @field_validator("jwt_issuer", "jwt_audience", "jwt_jwks")
+    @classmethod
+    def needed_for_tokens(cls, value: str, info: ValidationInfo) -> str:
+        """Require the value when callers send tokens."""
+        if info.data.get("auth") == "jwt" and not value:
+            raise ValueError(f"is required with {PREFIX}AUTH=jwt")
+        return value
+
+    @field_validator("jwt_issuer")
+    @classmethod
+    def another_issuer(cls, issuer: str) -> str:
+        """Refuse the issuer of the platform's own tokens."""
+        if issuer == OWN_ISSUER:
+            raise ValueError(f"must not be {OWN_ISSUER}, which is the platform's own issuer")
+        return issuer
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def file_or_https(cls, jwks: str) -> str:
+        """Refuse an address without TLS: whoever answers it can make any token valid."""
+        scheme, separator, _ = jwks.partition("://")
+        if separator and scheme != "https":
+            raise ValueError("must be a file, or an address that begins with https://")
+        return jwks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from frontdoor import tls
 from frontdoor.check import validate
+from frontdoor.identity import CONTAINER_KEYS, FrontSettings, Identity, Keys, identity_of
 from frontdoor.render import render
 from frontdoor.values import EnvoyConfigError, EnvoyValues
+from runtime.exit_codes import ExitCode
 
 LOCAL_RUN_DIR = Path("/run/ordermesh")
 
@@ -24,9 +27,14 @@ def local_values() -> EnvoyValues:
 
 TARGETS: dict[str, Callable[[], EnvoyValues]] = {
     "local": local_values,
-    "compose": EnvoyValues.compose,
-    "cluster": EnvoyValues.cluster,
+    "compose": lambda: EnvoyValues.compose(of_settings()),
+    "cluster": lambda: EnvoyValues.cluster(of_settings()),
 }
+
+
+def of_settings() -> Identity:
+    """Return how callers are authenticated, from the settings."""
+    return identity_of(FrontSettings.load(), CONTAINER_KEYS)
 
 
 def main() -> int:
@@ -52,7 +60,7 @@ def check() -> int:
     failed = 0
     for name, values in TARGETS.items():
         try:
-            validate(render(values()))
+            validate(render(checkable(values())))
         except EnvoyConfigError as error:
             print(f"{name}: invalid: {error}", file=sys.stderr)
             failed = 1
@@ -61,8 +69,13 @@ def check() -> int:
     return failed
 
 
+def checkable(values: EnvoyValues) -> EnvoyValues:
+    """Return values with a file of keys that exists, as Envoy requires."""
+    return replace(values, identity=Keys(os.devnull)) if isinstance(values.identity, Keys) else values
+
+
 def write(options: argparse.Namespace) -> int:
-    """Write the configuration of a target; return 1 for an invalid option."""
+    """Write the configuration of a target; return the exit code."""
     out: Path | None = options.out
     hosts = tuple(filter(None, options.hosts.split(",")))
     try:
@@ -76,7 +89,7 @@ def write(options: argparse.Namespace) -> int:
         text = render(replace(values, hosts=(*values.hosts, *hosts), tls=own, services_tls=services))
     except EnvoyConfigError as error:
         print(error, file=sys.stderr)
-        return 1
+        return ExitCode.CONFIG
     if out is None:
         sys.stdout.write(text)
     else:

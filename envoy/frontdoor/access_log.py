@@ -24,6 +24,7 @@ FIELDS = {
     "upstream_cluster": "%UPSTREAM_CLUSTER%",
     "upstream_host": "%UPSTREAM_HOST%",
     "upstream_attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "caller": "%REQ(X-ORDERMESH-CLIENT)%",
     "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
     "user_agent": "%REQ(USER-AGENT)%",
 }

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from frontdoor import limits, public_services
 from frontdoor.config import Config, millis, percent, seconds, typed
+from frontdoor.identity import Tokens
 from frontdoor.tls import client_socket
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"
 LANE, LANE_FOR_REST = "orders-lane", "orders-lane-rest"
-COLLECTOR = "collector"
+COLLECTOR, JWKS = "collector", "jwks"
 CONNECT_TIMEOUT = "1s"
 HTTP1, HTTP2 = "http/1.1", "h2"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -28,6 +29,7 @@ def clusters(values: EnvoyValues) -> list[Config]:
         http1_cluster(ADMIN, [values.admin], values),
         # The tracer requires a cluster for spans. It has no endpoints: only the ids are used, in the logs.
         http1_cluster(COLLECTOR, [], values),
+        *issuer_keys(values),
     ]
 
 
@@ -90,6 +92,26 @@ def http1_cluster(name: str, addresses: Sequence[Address], values: EnvoyValues) 
     """Return a cluster of HTTP/1.1 servers, with one connection for each request in flight."""
     options = protocol_options(limits.UPSTREAM_IDLE_SECONDS, http_protocol_options={})
     return {**cluster(name, addresses, values, protocol=HTTP1), "typed_extension_protocol_options": options}
+
+
+def issuer_keys(values: EnvoyValues) -> list[Config]:
+    """Return the cluster of the address of an issuer's keys, whose certificate must be for that host."""
+    if not isinstance(values.identity, Tokens) or values.identity.address is None:
+        return []
+    host, port = values.identity.address
+    names = [{"san_type": kind, "matcher": {"exact": host}} for kind in ("DNS", "IP_ADDRESS")]
+    context = typed(
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        sni=host,
+        common_tls_context={
+            "validation_context": {
+                "trusted_ca": {"filename": values.identity.authorities},
+                "match_typed_subject_alt_names": names,
+            }
+        },
+    )
+    secured = {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
+    return [{**http1_cluster(JWKS, [Address(host, port)], values), **secured}]
 
 
 def http2_options(idle_seconds: float) -> Config:

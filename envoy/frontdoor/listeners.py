@@ -5,7 +5,7 @@ from __future__ import annotations
 from frontdoor import clusters, limits
 from frontdoor.access_log import access_log
 from frontdoor.config import Config, extension, header_is, seconds, typed
-from frontdoor.filters import tracing
+from frontdoor.filters import authentication, tracing
 from frontdoor.filters.http_filters import http_filters, router
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.routes import route_table
@@ -103,7 +103,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         early_header_mutation_extensions=[headers_on_arrival()],
         access_log=access_log(values.access_log),
         local_reply_config=local_replies(),
-        route_config=route_table.route_configuration(values.hosts, lane=bool(values.lane)),
+        route_config=route_table.route_configuration(values.hosts, lane=bool(values.lane), identity=values.identity),
         http_filters=http_filters(values),
     )
 
@@ -120,11 +120,11 @@ def client_identity() -> Config:
 
 
 def headers_on_arrival() -> Config:
-    """Return the removal of headers that a client must not set: replies use the original path to detect REST."""
+    """Return the removal of headers that a client must not set: an identity, and the path by which REST is detected."""
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"remove": ORIGINAL_PATH}, *tracing.malformed_ignored()],
+        mutations=[{"remove": ORIGINAL_PATH}, *authentication.forged_removed(), *tracing.malformed_ignored()],
     )
 
 

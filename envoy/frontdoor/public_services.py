@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from importlib import resources
 
 from google.api import annotations_pb2, http_pb2
+from google.api import field_behavior_pb2 as field_behavior_pb2  # so that the bytes do not depend on other imports
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FieldDescriptorProto,
     FileDescriptorSet,
     ServiceDescriptorProto,
 )
+from ordermesh.options.v1 import options_pb2
+from ordermesh.options.v1.options_pb2 import Access
 
 ORDERS = "ordermesh.orders.v1.OrderService"
 INVENTORY = "ordermesh.orders.v1.InventoryService"
@@ -87,6 +90,17 @@ def message(image: FileDescriptorSet, type_name: str) -> DescriptorProto:
 def public_methods() -> dict[str, list[str]]:
     """Return the method names of each public service."""
     return {name: [method.name for method in service(name).method] for name in PUBLIC_SERVICES}
+
+
+def methods_of_roles() -> dict[str, list[str]]:
+    """Return the paths of the methods that each role may call, by the name of the role in lower case."""
+    found: dict[str, list[str]] = {}
+    for name in PUBLIC_SERVICES:
+        for method in service(name).method:
+            access: Access = method.options.Extensions[options_pb2.access]  # type: ignore[index]  # as in its stub
+            for role in access.roles:
+                found.setdefault(Access.Role.Name(role).lower(), []).append(f"/{name}/{method.name}")
+    return found
 
 
 def service(full_name: str) -> ServiceDescriptorProto:

@@ -77,6 +77,7 @@ UNREACHABLE = reply(
     f"service unavailable, retry: {TEXT}",
     "service unavailable, retry",
 )
+BAD_TOKEN = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, f"no valid credentials: {TEXT}")
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
     400: UNREADABLE,
@@ -121,6 +122,11 @@ def local_replies() -> Config:
             json_reply([responded("csrf_origin_mismatch")], CROSS_ORIGIN),
             grpc_reply(responded("csrf_origin_mismatch"), CROSS_ORIGIN),
             json_reply([status_is("EQ", 403), responded("lua_response")], reply(*CROSS_ORIGIN[:2], TEXT)),
+            # Envoy's own 403 for a token for another audience: the token does not count here.
+            challenged({**json_reply([responded("jwt_authn")], BAD_TOKEN), "status_code": 401}),
+            challenged(grpc_reply(responded("jwt_authn"), REPLIES[401])),
+            challenged(json_reply([status_is("EQ", 401)], REPLIES[401])),
+            challenged(grpc_reply(status_is("EQ", 401), REPLIES[401])),
             *(json_reply([status_is("EQ", status)], each) for status, each in REPLIES.items()),
             json_reply([status_is("GE", 500)], FAULT),
             json_reply([status_is("GE", 400)], REFUSED),
@@ -129,6 +135,13 @@ def local_replies() -> Config:
             grpc_reply(status_is("GE", 400), REFUSED),
         ]
     }
+
+
+def challenged(mapper: Config) -> Config:
+    """Return a mapper whose reply names the authentication scheme, as RFC 9110 requires of 401."""
+    header = {"header": {"key": "www-authenticate", "value": 'Bearer realm="ordermesh"'}}
+    set_header = {**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {**mapper, "headers_to_add": [*mapper.get("headers_to_add", []), set_header]}
 
 
 def timed_out() -> Config:

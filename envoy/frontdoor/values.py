@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from frontdoor.identity import CONTAINER, Identity
 from frontdoor.tls import Tls
 
 RATE_LIMIT_PER_SECOND = 20_000
@@ -44,6 +46,16 @@ class Address:
         """Whether this is a Unix socket."""
         return self.port == 0
 
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        if self.is_socket or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
 
 @dataclass(frozen=True, slots=True)
 class EnvoyValues:
@@ -68,11 +80,18 @@ class EnvoyValues:
     # HTTPS for clients, and TLS with client certificates towards services on host:port.
     tls: Tls | None = None
     services_tls: Tls | None = None
+    # None: callers are not authenticated.
+    identity: Identity = None
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
         if self.rate_limit_per_second < 1:
             raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
+        if self.identity is None and not self.front.is_on_loopback:
+            raise EnvoyConfigError(
+                f"without authentication the front proxy listens on loopback only, not on {self.front.host}: "
+                "set ORDERMESH_AUTH to keys or jwt"
+            )
         if not self.orders:
             raise EnvoyConfigError("orders_sockets must have at least one socket, is empty")
         if self.descriptors < MIN_DESCRIPTORS:
@@ -104,6 +123,7 @@ class EnvoyValues:
         descriptors: int = DESCRIPTORS,
         hosts: Sequence[str] = (),
         tls: Tls | None = None,
+        identity: Identity = None,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
 
@@ -126,20 +146,25 @@ class EnvoyValues:
             descriptors=descriptors,
             hosts=(*LOCAL_HOSTS, *hosts),
             tls=tls,
+            identity=identity,
         )
 
     @classmethod
-    def compose(cls) -> Self:
+    def compose(cls, identity: Identity = CONTAINER) -> Self:
         """Return the values for Docker Compose, where the host names are those of the services."""
-        return cls.of_hosts(orders="orders", analytics="analytics", gateway="gateway", front=("envoy",))
+        return cls.of_hosts(identity, orders="orders", analytics="analytics", gateway="gateway", front=("envoy",))
 
     @classmethod
-    def cluster(cls) -> Self:
+    def cluster(cls, identity: Identity = CONTAINER) -> Self:
         """Return the values for Kubernetes, where headless services resolve to every pod."""
-        return cls.of_hosts(orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless")
+        return cls.of_hosts(
+            identity, orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless"
+        )
 
     @classmethod
-    def of_hosts(cls, *, orders: str, analytics: str, gateway: str, front: Sequence[str] = ()) -> Self:
+    def of_hosts(
+        cls, identity: Identity, *, orders: str, analytics: str, gateway: str, front: Sequence[str] = ()
+    ) -> Self:
         """Return the values for services resolved by DNS; `front` are further host names of the front proxy."""
         return cls(
             front=Address(EVERYWHERE, FRONT_PORT),
@@ -152,6 +177,7 @@ class EnvoyValues:
             access_log="/dev/stdout",
             health_interval_ms=400,
             hosts=(*LOCAL_HOSTS, *front),
+            identity=identity,
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from envoy_admin import from_admin
 from frontdoor.check import envoy_binary
+from frontdoor.identity import Identity
 from frontdoor.render import render
 from frontdoor.values import LOOPBACK, EnvoyValues
 from google.rpc import error_details_pb2
@@ -50,6 +51,7 @@ class Front:
         active: int = 0,
         hosts: Sequence[str] = (),
         rate_limit_per_second: int = 20_000,
+        identity: Identity = None,
         change: Callable[[str], str] = lambda text: text,
     ) -> None:
         self.port, self.stats_port = ports.allocate(2)
@@ -65,6 +67,7 @@ class Front:
             rate_limit_per_second=rate_limit_per_second,
             orders_active=active,
             hosts=hosts,
+            identity=identity,
         )
         self.config = folder / f"envoy-{self.port}.yaml"
         self.config.write_text(change(render(values)))

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import yaml
 from frontdoor import clusters, public_services, replies
-from frontdoor.__main__ import TARGETS
+from frontdoor.__main__ import TARGETS, checkable
 from frontdoor.check import validate
+from frontdoor.filters import authentication
+from frontdoor.filters.http_filters import CORS, TRANSCODER, http_filters
+from frontdoor.identity import CONTAINER
 from frontdoor.render import bootstrap, render
 from frontdoor.routes import route_table
 from frontdoor.values import EnvoyConfigError, EnvoyValues
@@ -19,7 +22,7 @@ from orders.serve import HOT_METHODS
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_envoy_accepts_every_target(target: str) -> None:
-    validate(render(TARGETS[target]()))
+    validate(render(checkable(TARGETS[target]())))
 
 
 def test_envoy_refuses_a_wrong_configuration_with_the_reason() -> None:
@@ -59,6 +62,9 @@ def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> N
     assert cluster_of(routes, "/ordermesh.internal.v1.OrderLedgerService/GetOrderProgress") is None
 
 
+RATE_LIMIT = "envoy.filters.http.local_ratelimit"
+
+
 def cluster_of(routes: list[dict[str, Any]], path: str) -> str | None:
     """Return the cluster of the first route that a gRPC call of the path matches."""
     for route in routes:
@@ -86,6 +92,32 @@ def local(**changes: Any) -> EnvoyValues:
 def test_a_value_that_cannot_work_is_named(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(EnvoyConfigError, match=said):
         local(**changes)
+
+
+@pytest.mark.parametrize(
+    ("address", "accepted"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("10.0.0.1", False)]
+)
+def test_without_authentication_the_front_proxy_listens_on_loopback_only(address: str, accepted: bool) -> None:
+    if accepted:
+        assert local(front_address=address).front.host == address
+    else:
+        with pytest.raises(EnvoyConfigError, match=f"on loopback only, not on {address}: set ORDERMESH_AUTH"):
+            local(front_address=address)
+        assert local(front_address=address, identity=CONTAINER).front.host == address
+
+
+def test_without_authentication_no_filter_of_it_is_in_the_chain() -> None:
+    off, on = ([one["name"] for one in http_filters(local(identity=each))] for each in (None, CONTAINER))
+    assert set(on) - set(off) == {authentication.CREDENTIALS, authentication.ROLES}
+    assert f"name: {authentication.CREDENTIALS}" not in render(local())
+
+
+def test_callers_are_known_before_limits_and_roles_are_compared_after_the_transcoder() -> None:
+    names = [one["name"] for one in http_filters(local(identity=CONTAINER))]
+    places = [
+        names.index(name) for name in (CORS, authentication.CREDENTIALS, RATE_LIMIT, TRANSCODER, authentication.ROLES)
+    ]
+    assert places == sorted(places)
 
 
 def test_the_command_writes_a_target_and_asks_for_one_otherwise(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import browser, tracing, transcoder
+from frontdoor.filters import authentication, browser, tracing, transcoder
 from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"
@@ -63,6 +63,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         browser.csrf(values.hosts),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
+        *authentication.credentials(values.identity),
         rate_limit(values.rate_limit_per_second),
         script(REFUSE, REFUSE_SCRIPT),
         script(HEAD, HEAD_SCRIPT),
@@ -70,6 +71,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         # Before the transcoder, so that a body that is too large is refused before it is parsed as JSON.
         extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
         {"name": TRANSCODER, "typed_config": transcoder.configuration()},
+        *authentication.roles(values.identity),
         grpc_statistics(),
         router(),
     ]

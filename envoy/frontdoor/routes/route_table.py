@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, header_is, typed
 from frontdoor.filters import browser
-from frontdoor.filters.http_filters import BUFFER, CORS, HEALTH_PATH, TRANSCODER
+from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, open_route
+from frontdoor.filters.http_filters import BUFFER, CORS, TRANSCODER
+from frontdoor.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
 from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
 from frontdoor.values import LOCAL_HOSTS
 
-PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", HEALTH_PATH)
-PAGE_FOLDERS = ("/docs", "/static")
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
 # gRPC and gRPC-Web.
 GRPC_BODY = header_is("content-type", prefix="application/grpc")
@@ -23,10 +23,11 @@ POST = header_is(":method", exact="POST")
 BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
 
 
-def route_configuration(hosts: Sequence[str], *, lane: bool) -> Config:
+def route_configuration(hosts: Sequence[str], *, lane: bool, identity: Identity = None) -> Config:
     """Return the routes for host names. A REST path is transcoded to a gRPC path, which is routed again."""
     lanes = lane_routes() if lane else []
-    methods = [over_grpc(each) for each in (*lanes, *grpc_routes())]
+    open_methods = [open_route(each, identity) for each in open_grpc_routes()]
+    methods = [over_grpc(each) for each in (*lanes, *grpc_routes(), *open_methods)]
     return {
         "name": "front",
         "ignore_port_in_host_matching": True,
@@ -39,7 +40,7 @@ def route_configuration(hosts: Sequence[str], *, lane: bool) -> Config:
                     *methods,
                     unknown_method(),
                     *rest.path_routes(),
-                    *page_routes(),
+                    *(open_route(each, identity) for each in page_routes()),
                     *wrong_grpc(),
                     refusal({"prefix": "/"}, 404),
                 ],
@@ -73,6 +74,12 @@ def grpc_routes() -> list[Config]:
         stream_route(method(public_services.PIPELINE, "WatchStatus")),
         route(methods(public_services.PIPELINE), clusters.GATEWAY),
         stream_route(methods(public_services.WATCH)),
+    ]
+
+
+def open_grpc_routes() -> list[Config]:
+    """Return the routes of gRPC methods that need no credentials: health and reflection."""
+    return [
         stream_route({"path": "/grpc.health.v1.Health/Watch"}),
         route({"prefix": "/grpc.health.v1.Health/"}, clusters.GATEWAY),
         # The buffer waits for the end of the request, which a bidirectional stream sends last.
@@ -134,9 +141,13 @@ def unknown_method() -> Config:
 
 def cors_policy() -> Config:
     """Return the CORS policy: only origins on the loopback interface are allowed."""
-    allowed = "content-type,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,last-event-id"
+    allowed = (
+        "content-type,authorization,x-api-key,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,"
+        "last-event-id"
+    )
     exposed = (
-        "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,idempotent-replayed"
+        "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,www-authenticate,"
+        "idempotent-replayed"
     )
     return typed(
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
