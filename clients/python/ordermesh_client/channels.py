@@ -21,6 +21,11 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 
 
+def bearer(api_key: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that carries a key or a token."""
+    return () if api_key is None else (("authorization", f"Bearer {api_key}"),)
+
+
 def open_sync(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
     """Return a channel; without credentials it is plain text."""
     if credentials is None:

@@ -18,7 +18,7 @@ from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
 
 from ordermesh_client import calls
 from ordermesh_client.calls import BatchResult, Call, Minute, NewOrder, Page, ProductSales, Ranking, Response
-from ordermesh_client.channels import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, open_sync
+from ordermesh_client.channels import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, bearer, open_sync
 from ordermesh_client.errors import from_call
 from ordermesh_client.retry import Attempts, RetryPolicy
 
@@ -30,11 +30,15 @@ class Client:
         self,
         target: str = DEFAULT_TARGET,
         *,
+        # A key or a token, sent with each call.
+        api_key: str | None = None,
+        # Of TLS.
         credentials: grpc.ChannelCredentials | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         retry: RetryPolicy | None = None,
     ) -> None:
         self._channel = open_sync(target, credentials)
+        self._metadata = bearer(api_key)
         self._timeout_seconds = timeout_seconds
         self._retry = retry or RetryPolicy()
 
@@ -215,7 +219,7 @@ class Client:
         method = self._channel.unary_unary(call.path, calls.encode, call.read)
         while True:
             try:
-                return method(call.request, timeout=attempts.remaining_seconds())
+                return method(call.request, timeout=attempts.remaining_seconds(), metadata=self._metadata)
             except grpc.RpcError as failure:
                 error = from_call(failure)
             time.sleep(attempts.pause_after(error))
@@ -225,7 +229,7 @@ class Client:
         method = self._channel.unary_stream(call.path, calls.encode, call.read)
         request, started = call.request, False
         while True:
-            responses = method(request, timeout=attempts.remaining_seconds())
+            responses = method(request, timeout=attempts.remaining_seconds(), metadata=self._metadata)
             try:
                 for response in responses:
                     started = True

@@ -1,3 +1,4 @@
+export * from "./credential.js";
 export * from "./errors.js";
 export * from "./gen/ordermesh/analytics/v1/analytics_pb.js";
 export * from "./gen/ordermesh/gateway/v1/pipeline_pb.js";

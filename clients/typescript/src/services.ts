@@ -19,6 +19,8 @@ export interface Ordermesh {
 export interface Options {
   /** Address of the front proxy, such as http://127.0.0.1:8080. */
   readonly baseUrl: string;
+  /** An API key or a token, sent with each call. */
+  readonly apiKey?: string;
   /** Default deadline of a call in milliseconds; a call overrides it with `timeoutMs` (0: none, as a watch needs). */
   readonly timeoutMs?: number;
   /** How often a call is attempted; `NEVER`: once. */
