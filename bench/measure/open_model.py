@@ -17,6 +17,7 @@ import psycopg
 from bench.subjects import accounting
 from bench.subjects.accounting import Cost
 from bench.subjects.pipeline import SQL, ProductProbes, Subject
+from runtime.grpc.client_credential import with_credential
 
 SAMPLE_SECONDS = 1.0
 COST_EVERY_SAMPLES = 5
@@ -62,7 +63,7 @@ def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str
     accounting.await_quiet(subject.roots)
     began, stored, wal = time.time(), subject.stored(), subject.wal_bytes()
     follower = Follower(subject)
-    generated = generate(subject.port, protocol, shape, seconds)
+    generated = generate(subject.port, protocol, shape, seconds, subject.credential)
     samples = follower.finish()
     sending = while_sending(samples)
     used, orders = sending.cpu_us, sending.orders
@@ -85,14 +86,16 @@ def run(probes: ProductProbes, subject: Subject, protocol: str, shape: tuple[str
     )
 
 
-def generate(port: int, protocol: str, shape: tuple[str, str], seconds: float) -> dict[str, Any]:
+def generate(
+    port: int, protocol: str, shape: tuple[str, str], seconds: float, credential: str | None
+) -> dict[str, Any]:
     """Run the load generator and return its result, which includes its exit code."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         output = Path(folder) / "result.json"
         target = ["--target", f"http://127.0.0.1:{port}"]
         load = ["--protocol", protocol, *shape, "--duration", f"{seconds}s"]
         command = [sys.executable, "-m", "loadgen", *target, *load, "--reconcile-wait", "120s", "--output", str(output)]
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=with_credential(credential))
         found: dict[str, Any] = json.loads(output.read_text())
         return found
 

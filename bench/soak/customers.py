@@ -35,8 +35,8 @@ class Sent(NamedTuple):
 class Customers:
     """Sends a load at a rate; `done` counts acknowledged calls, `wrong` has unexpected answers."""
 
-    def __init__(self, address: str, seed: int) -> None:
-        self._channel = grpc.insecure_channel(address)
+    def __init__(self, channel: grpc.Channel, seed: int) -> None:
+        self._channel = channel
         self._orders: Any = orders_pb2_grpc.OrderServiceStub(self._channel)
         self._inventory: Any = inventory_pb2_grpc.InventoryServiceStub(self._channel)
         self._random = random.Random(seed)

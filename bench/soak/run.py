@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
 import psycopg
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
@@ -123,7 +122,7 @@ def soak(plan: Plan) -> Iterator[Night]:
 
 def nights(stack: RunningStack, clock: MovedClock, plan: Plan, days: Sequence[date]) -> Iterator[Night]:
     """Yield the results of these midnights."""
-    with contextlib.closing(Customers(stack.grpc, seed=1)) as customers:
+    with contextlib.closing(Customers(stack.channel(), seed=1)) as customers:
         customers.create_products()
         for midnight in days:
             yield one_night(stack, clock, customers, plan, midnight)
@@ -151,7 +150,7 @@ def one_night(stack: RunningStack, clock: MovedClock, customers: Customers, plan
 
 def reconcile(stack: RunningStack, night: Night) -> None:
     """Reconcile, repeatedly while events are in flight."""
-    with grpc.insecure_channel(stack.grpc) as channel:
+    with stack.channel() as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         give_up = time.monotonic() + SETTLE_SECONDS
         while True:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from bench.loads.closed_model import Load
 from bench.subjects.accounting import Roots
+from runtime.grpc.client_credential import AUTHORIZATION, bearer
 from runtime.postgres.queries import Queries
 from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
@@ -58,6 +60,14 @@ class Subject:
     counted: Probe
     wal_bytes: Probe
     settings: Mapping[str, object] = field(default_factory=dict)
+    # An operator's key or token, None without authentication.
+    credential: str | None = None
+
+    def authenticated(self, load: Load) -> Load:
+        """Return a load whose calls carry the credential."""
+        if self.credential is None:
+            return load
+        return replace(load, headers=(*load.headers, f"{AUTHORIZATION}: {bearer(self.credential)}"))
 
     def drain(self, orders: int) -> None:
         """Wait until this many orders are counted. Raises NotDrained after DRAIN_SECONDS."""
@@ -110,6 +120,7 @@ class ProductProbes:
                 "processor_workers": self.running.context.settings.processor_workers,
                 "orders_lane": self.running.context.settings.orders_lane,
             },
+            self.running.credential,
         )
 
 
