@@ -33,10 +33,11 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="ordermesh" \
       org.opencontainers.image.description="Order processing and analytics: the services, without the servers they use" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The user owns only the folder that is shared with other containers.
+# The user owns only the folder that is shared with other containers; Envoy's user owns the one of keys.
 RUN groupadd --system --gid 10001 ordermesh \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ordermesh \
-    && install -d -o 10001 -g 10001 /config
+    && install -d -o 10001 -g 10001 /config \
+    && install -d -o 101 -g 101 -m 700 /keys
 COPY --from=build /opt/ordermesh /opt/ordermesh
 ENV PATH=/opt/ordermesh/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 USER 10001:10001

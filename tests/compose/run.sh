@@ -80,14 +80,20 @@ bring_up() {
   "$here/podman-that-waits.sh" wait --condition=healthy ordermesh-test_{envoy,publisher,processor}_1
 }
 
+ask() { # <path> <options of curl>: as an operator
+  local path=$1
+  shift
+  curl -fsS "$front$path" -H "authorization: Bearer $key" "$@"
+}
+
 order() { # <customer>
-  curl -fsS "$front/orders" -H 'content-type: application/json' \
+  ask /orders -H 'content-type: application/json' \
     -d "{\"customerId\":\"$1\",\"items\":[{\"productId\":\"p1\",\"quantity\":2,\"price\":10},{\"productId\":\"p2\",\"quantity\":1,\"price\":50}]}"
 }
 
 agrees() { # what was just accepted may be on its way
   for _ in $(seq 30); do
-    curl -fsS "$front/v1/pipeline:reconcile" -H 'content-type: application/json' -d '{}' > "$work/verdict.json"
+    ask /v1/pipeline:reconcile -H 'content-type: application/json' -d '{}' > "$work/verdict.json"
     ! grep -q AGREES "$work/verdict.json" || break
     sleep 0.5
   done
@@ -113,11 +119,13 @@ say "3 up"
 bring_up
 "${compose[@]}" ps --format '{{.Names}} {{.Status}}' 2> /dev/null || "${compose[@]}" ps
 
+key=$("${compose[@]}" run --rm -T keys operator)
 say "4 an order by REST"
 order cust-123
 echo
-curl -fsS "$front/orders"
+ask /orders
 echo
+[ "$(curl -sS -o /dev/null -w '%{http_code}' "$front/orders")" = 401 ] || { echo "orders are listed without a key"; exit 1; }
 
 say "5 our user, our file system, and passwords in files only"
 podman exec ordermesh-test_orders_1 python -c '
