@@ -69,7 +69,7 @@ dashboard-test: setup ## drive the dashboard and pages of other sites in Chromiu
 	CHROMIUM=$$(command -v chromium || { echo "chromium is missing: install it with the system's package manager" >&2; exit 1; }) \
 		$(BIN)/pytest -q tests/dashboard tests/security/test_browser.py
 
-schemathesis: setup ## call everything in the OpenAPI document through Envoy, at random
+schemathesis: setup ## call everything in the OpenAPI document through Envoy, at random, with and without a key
 	$(BIN)/python tests/contract/rest_fuzz.py
 
 bench: setup ## measure everything beside a bare pipeline; results and pictures in bench/results/

@@ -1,5 +1,7 @@
 """Lets schemathesis call everything in the OpenAPI document through Envoy: no status that it does not name, no 5xx.
 
+First without credentials, by which no service may be reached, then with an operator's key.
+
 `python tests/contract/rest_fuzz.py [seed]`. Schemathesis lives in an environment of its own, made on first use.
 """
 
@@ -22,6 +24,9 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
     "response_headers_conformance"
 )
+# Each call that succeeds is repeated without its credentials, and must be refused.
+CHECKS_OF_CREDENTIALS = f"{CHECKS},ignored_auth"
+PAGES = ("/openapi.json",)
 # Streams without an end; the end-to-end tests watch them.
 STREAMS = ":watch(Lines)?$"
 
@@ -35,15 +40,17 @@ def program() -> Path:
     return found
 
 
-def command(url: str, seed: str) -> list[str | Path]:
+def command(url: str, seed: str, credential: str | None) -> list[str | Path]:
     """Return the call of schemathesis."""
+    sent = ["--header", f"authorization: Bearer {credential}"] if credential else []
     options = [
+        *sent,
         "--checks",
-        CHECKS,
+        CHECKS_OF_CREDENTIALS if credential else CHECKS,
         "--exclude-path-regex",
         STREAMS,
         "--max-examples",
-        "50",
+        "50" if credential else "10",
         "--seed",
         seed,
         "--request-timeout",
@@ -54,9 +61,18 @@ def command(url: str, seed: str) -> list[str | Path]:
     return [program(), "run", f"{url}/openapi.json", *options]
 
 
-def verdict(url: str) -> str:
+def reached_services(access_log: Path) -> list[str]:
+    """Return the calls without credentials that reached a service; pages and health are open."""
+    lines = [json.loads(line) for line in access_log.read_text().splitlines()]
+    return [
+        line["path"] for line in lines if "upstream_host" in line and "caller" not in line and line["rpc"] not in PAGES
+    ]
+
+
+def verdict(url: str, credential: str) -> str:
     """Return what the platform says of itself after all that."""
-    request = urllib.request.Request(f"{url}/v1/pipeline:reconcile", b"{}", {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "authorization": f"Bearer {credential}"}
+    request = urllib.request.Request(f"{url}/v1/pipeline:reconcile", b"{}", headers)
     with urllib.request.urlopen(request, timeout=60) as reply:
         answer: dict[str, str] = json.load(reply)
     print(answer["summary"])
@@ -67,10 +83,15 @@ def main() -> int:
     """Run it on a stack of its own; 0 when nothing was found and nothing got lost."""
     seed = sys.argv[1] if len(sys.argv) > 1 else str(random.randrange(10**6))
     program()
-    with running_stack() as stack:
-        ended = subprocess.run(command(stack.rest, seed), check=False, cwd=HOME)
-        agrees = verdict(stack.rest) == "AGREES"
-    return ended.returncode or (0 if agrees else 1)
+    with running_stack(auth="keys") as stack:
+        key = str(stack.credential)
+        codes = [
+            subprocess.run(command(stack.rest, seed, each), check=False, cwd=HOME).returncode for each in (None, key)
+        ]
+        agrees = verdict(stack.rest, key) == "AGREES"
+        reached = reached_services(stack.context.access_log.path)
+    print(f"calls without credentials that reached a service: {', '.join(reached) or 'none'}")
+    return max(codes) or (0 if agrees and not reached else 1)
 
 
 if __name__ == "__main__":
