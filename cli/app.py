@@ -70,6 +70,7 @@ COMMANDS = {
         "cli.local.certificates:app", "Create, list or renew certificates of the stack's own authority, for TLS."
     ),
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
+    "keys": Entry("cli.keys:app", "Create, list, revoke or rotate the API keys of callers."),
     "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
     "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),
     "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from annotated_types import Ge, Gt, Le, MinLen
+from frontdoor.identity import FrontSettings
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -15,6 +16,7 @@ from pydantic_core import PydanticUndefined
 import gateway.settings
 import orders.settings
 import processor.settings
+from runtime.grpc.client_credential import CredentialSettings
 from runtime.grpc.client_tls import ClientTlsSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.settings import PREFIX, Settings
@@ -35,6 +37,8 @@ PROGRAMS: dict[str, type[Settings]] = {
     "processor work": processor.settings.WorkSettings,
     "processor serve": processor.settings.ServeSettings,
     "gateway": gateway.settings.GatewaySettings,
+    "frontdoor": FrontSettings,
+    "loadgen": CredentialSettings,
     "ordermesh up": StackSettings,
     "ordermesh topics": GroupSettings,
     "ordermesh load, ordermesh verify": ClientTlsSettings,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import grpc
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from runtime.grpc.client_credential import CredentialSettings, authenticated
+from runtime.grpc.client_tls import open_channel
 from runtime.kafka.access import OPERATOR
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.errors import ServerFailed, SettingInvalid
+from stack.identity.own_credentials import own_credential
 from stack.machine.paths import HOME_SETTING, default_home
 from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import DATABASE_OF, load_or_create
@@ -49,18 +53,27 @@ def chooses_free_ports(settings: StackSettings) -> bool:
     return HOME_SETTING in os.environ and not settings.moves_ports
 
 
-def front_proxy_address(target: str | None) -> str:
-    """Return host:port of the front proxy, https://host:port over TLS: of the target, else of the local stack."""
+@dataclass(frozen=True)
+class FrontProxy:
+    """The front proxy that a command calls: host:port, https://host:port over TLS, and the credential, if any."""
+
+    address: str
+    credential: str | None = field(default=None, repr=False)
+
+    def channel(self) -> grpc.Channel:
+        """Return a gRPC channel whose calls carry the credential."""
+        return authenticated(open_channel(self.address), self.credential)
+
+
+def front_proxy(target: str | None) -> FrontProxy:
+    """Return the target with the credential of the settings, or the local stack's with its own. Raises ServerFailed."""
+    given = CredentialSettings.load().credential
     if target:
-        return target.removeprefix("http://").rstrip("/")
-    return local_front_proxy()
-
-
-def local_front_proxy() -> str:
-    """Return host:port of the local stack's front proxy, https://host:port over TLS. Raises ServerFailed."""
-    front = require_status().addresses["rest"]
-    use_own_certificates(StateFolder(default_home()), front)
-    return front.removeprefix("http://")
+        return FrontProxy(target.removeprefix("http://").rstrip("/"), given)
+    status, state = require_status(), StateFolder(default_home())
+    address = status.addresses["rest"]
+    use_own_certificates(state, address)
+    return FrontProxy(address.removeprefix("http://"), given or own_credential(state, status.authentication))
 
 
 class DatabaseSettings(Settings):

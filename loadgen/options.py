@@ -3,13 +3,14 @@
 import argparse
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from loadgen.schedule import Constant, Profile, Ramp, Steps
+from runtime.grpc.client_credential import call_metadata
 
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 HIGHEST_RATE = 1_000_000.0
@@ -36,6 +37,12 @@ class Target:
     host: str
     port: int
     tls: bool = False
+    credential: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...] | None:
+        """Return the metadata of each gRPC call, None without a credential."""
+        return call_metadata(self.credential)
 
     @property
     def url(self) -> str:
@@ -85,10 +92,16 @@ class _Parser(argparse.ArgumentParser):
         raise OptionError(message.removeprefix("argument "))
 
 
-def parse(argv: Sequence[str], program: str = "python -m loadgen", target: Callable[[], str] | None = None) -> Options:
+def parse(
+    argv: Sequence[str],
+    program: str = "python -m loadgen",
+    target: Callable[[], tuple[str, str | None]] | None = None,
+    credential: str | None = None,
+) -> Options:
     """Parse a command line. Raises OptionError for an invalid option.
 
-    `target` returns the URL of the front proxy when none is given, and may raise.
+    `target` returns the URL of the front proxy and its credential when no URL is given, and may raise. `credential` is
+    the one of the settings.
     """
     given = _parser(program).parse_args(argv)
     protocol: Protocol = given.protocol
@@ -99,7 +112,10 @@ def parse(argv: Sequence[str], program: str = "python -m loadgen", target: Calla
     if given.target is None:
         if target is None:
             raise OptionError("--target: required, for example http://127.0.0.1:8080")
-        given.target = _target(target())
+        url, own = target()
+        given.target = _target(url)
+        credential = credential or own
+    given.target = replace(given.target, credential=given.key or credential)
     settings = {key: value for key, value in vars(given).items() if key in _PLAIN and value is not None}
     return Options(protocol=protocol, batch_size=batch_size, profile=profile, **settings)
 
@@ -118,6 +134,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _add_load_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--target", type=_target, metavar="URL", help="front proxy (ordermesh load: default is the running stack)")
+    add("--key", metavar="KEY", help="operator's key or token; others see it, so prefer ORDERMESH_API_KEY(_FILE)")
     add("--protocol", type=_protocol, default=Protocol.REST, help="rest, grpc or batch (default rest)")
     add("--batch-size", type=_whole(1, LONGEST_BATCH), metavar="N", help="orders per batch (default 100)")
     shape = parser.add_mutually_exclusive_group()

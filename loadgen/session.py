@@ -57,7 +57,7 @@ class _Session:
         """Send the load and return the result. Raises TargetNotReady when it cannot start."""
         await require_front_proxy(self._options.target)
         started_at = datetime.now(UTC)
-        async with Reconciler(self._options.target.channel_address, self._options.reconcile_seconds) as reconciler:
+        async with Reconciler(self._options.target, self._options.reconcile_seconds) as reconciler:
             before = await self._baseline(reconciler)
             recorder = await self._send()
             reconciliation = await self._reconcile(reconciler, before, recorder) if self._options.reconcile else None

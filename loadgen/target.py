@@ -6,7 +6,9 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2
 
 from loadgen.options import Target
+from runtime.grpc.client_credential import CallsWithCredential
 from runtime.grpc.client_tls import ClientTlsSettings, open_async_channel
+from runtime.settings import PREFIX
 
 STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"
 CONNECT_SECONDS = 5.0
@@ -18,6 +20,12 @@ HEAD_BYTES = 2_048
 
 class TargetNotReady(Exception):
     """The target does not respond or is not ready; the message has the reason and the remedy."""
+
+
+def open_channel(target: Target) -> grpc.aio.Channel:
+    """Return a channel whose calls carry the credential of the target."""
+    interceptors = [] if target.credential is None else [CallsWithCredential(target.credential)]
+    return open_async_channel(target.channel_address, interceptors=interceptors)
 
 
 async def require_front_proxy(target: Target) -> None:
@@ -40,12 +48,19 @@ async def require_front_proxy(target: Target) -> None:
 async def _refused_with(target: Target) -> grpc.StatusCode | None:
     """Call GetStatus; return the code of an error that is not from the front proxy, else None."""
     request = pipeline_pb2.GetStatusRequest.SerializeToString
-    async with open_async_channel(target.channel_address) as channel:
+    async with open_channel(target) as channel:
         ask = channel.unary_unary(STATUS, request, pipeline_pb2.PipelineStatus.FromString)
         try:
             await ask(pipeline_pb2.GetStatusRequest(), timeout=PROBE_SECONDS)
         except grpc.aio.AioRpcError as error:
-            return None if DETAILS in (error.trailing_metadata() or ()) else error.code()
+            refused_caller = error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+            from_front_proxy = DETAILS in (error.trailing_metadata() or ())
+            if from_front_proxy and refused_caller:
+                raise TargetNotReady(
+                    f"http://{target.address} requires an operator's key or token ({error.code().name}): "
+                    f"set {PREFIX}API_KEY or {PREFIX}API_KEY_FILE"
+                ) from None
+            return None if from_front_proxy else error.code()
     return None
 
 

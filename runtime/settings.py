@@ -141,7 +141,7 @@ def explain(problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{name} is required (or {name}_FILE)"
     # Kafka properties may contain a password.
-    secret = name.endswith(("_DSN", "_KEYS", "_PASSWORD", "_PROPERTIES"))
+    secret = name.endswith(("_DSN", "_KEY", "_KEYS", "_PASSWORD", "_PROPERTIES"))
     return ": ".join([name, *parts, problem["msg"]]) + ("" if secret else f" (is {problem['input']!r})")
 
 

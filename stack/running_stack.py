@@ -9,7 +9,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from grpc import Channel, insecure_channel
+
+from runtime.grpc.client_credential import authenticated
 from stack.errors import PortTaken, ServerFailed
+from stack.identity.own_credentials import own_credential
 from stack.machine.state_folder import temporary_home
 from stack.processes import proc
 from stack.processes.waiting import wait_until
@@ -48,6 +52,15 @@ class RunningStack:
     def grpc(self) -> str:
         """The gRPC target of the front proxy."""
         return self.addresses["grpc"]
+
+    @property
+    def credential(self) -> str | None:
+        """An operator's key or token, None without authentication."""
+        return own_credential(self.stack.state, self.stack.settings.auth)
+
+    def channel(self) -> Channel:
+        """Return a gRPC channel to the front proxy, as an operator."""
+        return authenticated(insecure_channel(self.grpc), self.credential)
 
     def component(self, name: str) -> ComponentStatus:
         """Return the status of a component."""

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from runtime.authentication import AuthenticationSettings
+from runtime.authentication import IssuerSettings
 from runtime.kafka.settings import GroupSettings
 from runtime.settings import PREFIX, require_extra
 from runtime.word_lists import Words
@@ -22,7 +22,7 @@ OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
-class StackSettings(GroupSettings, AuthenticationSettings):
+class StackSettings(GroupSettings, IssuerSettings):
     """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(

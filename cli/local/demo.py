@@ -23,8 +23,11 @@ from cli.local.lifecycle import fetch, show_accounts, show_port_offset, show_sta
 from cli.output import charts
 from cli.output.terminal import console, print_heading
 from cli.pipeline import verify
+from cli.target import FrontProxy
 from runtime.exit_codes import ExitCode
-from runtime.grpc.client_tls import HTTPS, open_channel
+from runtime.grpc.client_credential import with_credential
+from runtime.grpc.client_tls import HTTPS
+from stack.identity.own_credentials import own_credential
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
 from stack.prepare import prepared
@@ -63,12 +66,13 @@ def demo(
     with temporary_home() as home, started(home) as stack:
         use_own_certificates(stack.state, stack.addresses["rest"])
         address = stack.addresses["rest"].removeprefix("http://")
+        front = FrontProxy(address, own_credential(stack.state, stack.settings.auth))
         print_heading(f"{rate} orders a second, {seconds} s over REST and {seconds} s over gRPC, all through Envoy")
-        sent = [phase(address, protocol, rate, seconds) for protocol in PHASES]
+        sent = [phase(front, protocol, rate, seconds) for protocol in PHASES]
         print_heading("metrics counted from the events")
-        charts.show_analytics(address)
+        charts.show_analytics(front)
         print_heading("reconciliation of orders, events and metrics")
-        good = verify_counts(address, sent)
+        good = verify_counts(front, sent)
         print_heading("stopping")
     if not good:
         sys.exit(ExitCode.DIFFERS)
@@ -99,11 +103,11 @@ def usable_settings() -> StackSettings:
     return settings
 
 
-def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
+def phase(front: FrontProxy, protocol: str, rate: int, seconds: int) -> Sent:
     """Load the stack over one protocol, and show the pipeline meanwhile."""
     with TemporaryDirectory(prefix="om-demo-") as folder:
         output = Path(folder) / "result.json"
-        target = address if address.startswith(HTTPS) else f"http://{address}"
+        target = front.address if front.address.startswith(HTTPS) else f"http://{front.address}"
         arguments = [
             "--target",
             target,
@@ -118,8 +122,9 @@ def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=with_credential(front.credential),
         )
-        watch(address, protocol, load)
+        watch(front, protocol, load)
         printed = load.communicate()[0]
         if not output.exists():
             console.print(printed)
@@ -135,9 +140,9 @@ def phase(address: str, protocol: str, rate: int, seconds: int) -> Sent:
     return sent
 
 
-def watch(address: str, protocol: str, load: subprocess.Popen[str]) -> None:
+def watch(front: FrontProxy, protocol: str, load: subprocess.Popen[str]) -> None:
     """Show the pipeline until the load generator exits."""
-    with open_channel(address) as channel, Live(console=console, auto_refresh=False, transient=True) as live:
+    with front.channel() as channel, Live(console=console, auto_refresh=False, transient=True) as live:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         while load.poll() is None:
             with contextlib.suppress(grpc.RpcError):
@@ -149,9 +154,9 @@ def watch(address: str, protocol: str, load: subprocess.Popen[str]) -> None:
             time.sleep(POLL_SECONDS if console.is_terminal else 4 * POLL_SECONDS)
 
 
-def verify_counts(address: str, sent: list[Sent]) -> bool:
+def verify_counts(front: FrontProxy, sent: list[Sent]) -> bool:
     """Reconcile, and compare with the orders acknowledged to the load generator; return whether everything agrees."""
-    response = verify.await_verdict(address, WAIT_SECONDS)
+    response = verify.await_verdict(front, WAIT_SECONDS)
     verify.show_response(response)
     acknowledged = sum(one.accepted for one in sent)
     counted = response.counted.orders

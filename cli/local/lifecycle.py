@@ -37,6 +37,11 @@ from stack.supervision.status import StackStatus, State, read_status
 from stack.supervision.status_board import StateChange
 
 STOP_SECONDS = 60.0
+AUTHENTICATION = {
+    "off": "authentication: off, loopback only: every process on this machine is an operator",
+    "keys": "authentication: API keys, see `ordermesh keys`",
+    "jwt": "authentication: JSON web tokens",
+}
 POLL_SECONDS = 0.2
 LOOK = {State.READY: "green", State.DONE: "dim", State.DOWN: "red", State.FAILED: "red", State.STARTING: "yellow"}
 LOOK |= {State.WAITING: "dim", State.STOPPED: "dim", State.DRAINING: "yellow", State.DEGRADED: "yellow"}
@@ -174,12 +179,12 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     """Print the components, the addresses and example commands."""
     console.print(components_table(list(component_rows(known, None, queried=False))))
     rest, grpc = known.addresses["rest"], known.addresses["grpc"]
-    console.print(f"\nready in {seconds:.1f} s; listens on loopback only, without authentication")
+    console.print(f"\nready in {seconds:.1f} s; {AUTHENTICATION[known.authentication]}", soft_wrap=True)
     for check in (open_files(), landlock()):
         if not check.passed:
             console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
-    for line in examples(rest, grpc, trusting(rest)):
+    for line in examples(rest, grpc, trusting(rest), authenticated=known.authentication != "off"):
         console.print(f"  {line}", soft_wrap=True)
     console.print()
 
@@ -192,9 +197,12 @@ def trusting(rest: str) -> tuple[str, str]:
     return f"--cacert {authority} ", f"-cacert {authority} "
 
 
-def examples(rest: str, grpc: str, trust: tuple[str, str] = ("", "-plaintext ")) -> list[str]:
-    """Return example commands for a shell, with the options of curl and grpcurl for TLS."""
-    curl, grpcurl = trust
+def examples(
+    rest: str, grpc: str, trust: tuple[str, str] = ("", "-plaintext "), *, authenticated: bool = False
+) -> list[str]:
+    """Return example commands for a shell, with the options of curl and grpcurl for TLS and for a key."""
+    key = '-H "authorization: Bearer $(ordermesh keys operator)" ' if authenticated else ""
+    curl, grpcurl = (f"{options}{key}" for options in trust)
     line = '{"productId":"p1","quantity":2,"price":10}'
     order = '{"customerId":"cust-123","items":[' + line + "]}"
     return [
@@ -204,7 +212,7 @@ def examples(rest: str, grpc: str, trust: tuple[str, str] = ("", "-plaintext "))
         f"grpcurl {grpcurl}{grpc} list",
         f"grpcurl {grpcurl}-d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
         "ordermesh psql orders",
-        f"ordermesh load --target {rest} --rate 200 --duration 30s",
+        "ordermesh load --rate 200 --duration 30s",
     ]
 
 

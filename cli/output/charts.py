@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output.terminal import console, plain_table
-from runtime.grpc.client_tls import open_channel
+from cli.target import FrontProxy
 
 BAR_CELLS = 40
 CALL_SECONDS = 5.0
@@ -63,9 +63,9 @@ def pipeline_line(status: PipelineStatus) -> str:
     )
 
 
-def show_analytics(address: str) -> None:
+def show_analytics(front: FrontProxy) -> None:
     """Print orders per minute, the totals and the top products."""
-    with open_channel(address) as channel:
+    with front.channel() as channel:
         stub = analytics_pb2_grpc.AnalyticsServiceStub(channel)
         minutes = stub.OrdersPerMinute(analytics_pb2.OrdersPerMinuteRequest(), timeout=CALL_SECONDS).minutes
         summary = stub.GetSalesSummary(analytics_pb2.GetSalesSummaryRequest(), timeout=CALL_SECONDS)

@@ -10,9 +10,12 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
+from runtime.grpc import caller
 from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State
 
 QUERY_SECONDS = 8.0
+# On the socket of the gateway there is no front proxy that names the caller.
+IDENTITY = ((caller.HEADER, "operator:stack"),)
 Component = PipelineStatus.Component
 STATES = {
     Component.UP: State.READY,
@@ -41,7 +44,7 @@ def query_gateway(known: StackStatus) -> PipelineStatus | None:
         try:
             status: PipelineStatus
             stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
-            status = stub.GetStatus(pipeline_pb2.GetStatusRequest(), timeout=QUERY_SECONDS)
+            status = stub.GetStatus(pipeline_pb2.GetStatusRequest(), timeout=QUERY_SECONDS, metadata=IDENTITY)
         except grpc.RpcError:
             return None
     return status

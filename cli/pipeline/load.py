@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli.target import local_front_proxy as local_target
+from cli.target import front_proxy
 from loadgen.__main__ import main as loadgen
 from runtime.grpc.client_tls import HTTPS
 from stack.errors import ServerFailed
@@ -21,10 +21,11 @@ def load(context: typer.Context) -> None:
     sys.exit(loadgen(context.args, "ordermesh load", local_front_proxy))
 
 
-def local_front_proxy() -> str:
-    """Return the address of the local stack's front proxy. Raises ServerFailed."""
+def local_front_proxy() -> tuple[str, str | None]:
+    """Return the address and the credential of the local stack's front proxy. Raises ServerFailed."""
     try:
-        address = local_target()
-        return address if address.startswith(HTTPS) else f"http://{address}"
+        front = front_proxy(None)
+        address = front.address if front.address.startswith(HTTPS) else f"http://{front.address}"
+        return address, front.credential
     except ServerFailed as error:
         raise ServerFailed(f"{error}, or set the front proxy with --target") from None

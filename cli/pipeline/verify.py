@@ -11,9 +11,8 @@ from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from rich.text import Text
 
 from cli.output.terminal import console, plain_table
-from cli.target import front_proxy_address
+from cli.target import FrontProxy, front_proxy
 from runtime.exit_codes import ExitCode
-from runtime.grpc.client_tls import open_channel
 
 Response = pipeline_pb2.ReconcileResponse
 SPARE_SECONDS = 30
@@ -25,25 +24,25 @@ def verify(
     wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events in flight.")] = 30,
 ) -> None:
     """Compare orders and metrics; the exit code is 0 when they agree."""
-    response = await_verdict(front_proxy_address(target), wait)
+    response = await_verdict(front_proxy(target), wait)
     show_response(response)
     if response.verdict != Response.AGREES:
         sys.exit(ExitCode.DIFFERS)
 
 
-def await_verdict(address: str, wait_seconds: int) -> Response:
+def await_verdict(front: FrontProxy, wait_seconds: int) -> Response:
     """Reconcile, and again while events are in flight, for `wait_seconds` at most. Raises grpc.RpcError."""
     deadline = time.monotonic() + wait_seconds
     while True:
-        response = reconcile(address, max(1, round(deadline - time.monotonic())))
+        response = reconcile(front, max(1, round(deadline - time.monotonic())))
         if response.verdict != Response.IN_FLIGHT or time.monotonic() >= deadline:
             return response
         time.sleep(PAUSE_SECONDS)
 
 
-def reconcile(address: str, wait_seconds: int) -> Response:
+def reconcile(front: FrontProxy, wait_seconds: int) -> Response:
     """Call Reconcile. Raises grpc.RpcError."""
-    with open_channel(address) as channel:
+    with front.channel() as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
         request = pipeline_pb2.ReconcileRequest(wait_seconds=wait_seconds)
         response: Response = stub.Reconcile(request, timeout=wait_seconds + SPARE_SECONDS)

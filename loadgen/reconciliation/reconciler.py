@@ -12,6 +12,7 @@ import grpc
 from ordermesh.analytics.v1 import analytics_pb2
 from ordermesh.gateway.v1 import pipeline_pb2
 
+from loadgen.options import Target
 from loadgen.reconciliation.own_orders import compare, first_ms
 from loadgen.reconciliation.stored_orders import StoredOrders
 from loadgen.reconciliation.verdict import (
@@ -23,8 +24,7 @@ from loadgen.reconciliation.verdict import (
     describe_own_problems,
     judge,
 )
-from loadgen.target import STATUS
-from runtime.grpc.client_tls import open_async_channel
+from loadgen.target import STATUS, open_channel
 
 RECONCILE = "/ordermesh.gateway.v1.PipelineService/Reconcile"
 SUMMARY = "/ordermesh.analytics.v1.AnalyticsService/GetSalesSummary"
@@ -43,8 +43,8 @@ class NotReconciled(Exception):
 class Reconciler:
     """Queries the target: `baseline` before a run, `reconcile` after it."""
 
-    def __init__(self, address: str, patience_seconds: float) -> None:
-        self._channel = open_async_channel(address)
+    def __init__(self, target: Target, patience_seconds: float) -> None:
+        self._channel = open_channel(target)
         self._patience_seconds = patience_seconds
         request = pipeline_pb2.ReconcileRequest.SerializeToString
         self._call_reconcile = self._channel.unary_unary(RECONCILE, request, Response.FromString)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loadgen.options import Options, Protocol
+from loadgen.options import Options, Protocol, Target
 from loadgen.transports.answers import Transport
 from loadgen.transports.grpc_batch import BatchTransport
 from loadgen.transports.grpc_unary import UnaryTransport
@@ -14,7 +14,7 @@ ENCODERS: dict[Protocol, Encoder] = {
     Protocol.GRPC: encode_message,
     Protocol.BATCH: encode_batch_entry,
 }
-_TRANSPORTS: dict[Protocol, Callable[[str, float], Transport]] = {
+_TRANSPORTS: dict[Protocol, Callable[[Target, float], Transport]] = {
     Protocol.REST: RestTransport,
     Protocol.GRPC: UnaryTransport,
     Protocol.BATCH: BatchTransport,
@@ -23,4 +23,4 @@ _TRANSPORTS: dict[Protocol, Callable[[str, float], Transport]] = {
 
 def open_transport(options: Options) -> Transport:
     """Return the transport of the protocol; it connects on first use."""
-    return _TRANSPORTS[options.protocol](options.target.channel_address, options.timeout_seconds)
+    return _TRANSPORTS[options.protocol](options.target, options.timeout_seconds)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import grpc
 from ordermesh.orders.v1 import orders_pb2
 
+from loadgen.options import Target
 from loadgen.transports.answers import ACCEPTED, BAD_REPLY, Answer, classify_call, classify_status
 from loadgen.transports.channels import Channels
 from loadgen.workload import PlannedOrder, join_batch
@@ -15,8 +16,9 @@ METHOD = "/ordermesh.orders.v1.OrderService/BatchCreateOrders"
 class BatchTransport:
     """Creates orders in batches over gRPC, spread over a few connections."""
 
-    def __init__(self, address: str, timeout_seconds: float) -> None:
-        self._channels = Channels(address)
+    def __init__(self, target: Target, timeout_seconds: float) -> None:
+        self._channels = Channels(target.channel_address)
+        self._metadata = target.metadata
         self._calls = self._channels.rotate(METHOD, orders_pb2.BatchCreateOrdersResponse.FromString)
         self._timeout_seconds = timeout_seconds
 
@@ -24,7 +26,7 @@ class BatchTransport:
         """Send one batch."""
         try:
             reply: orders_pb2.BatchCreateOrdersResponse
-            reply = await next(self._calls)(join_batch(orders), timeout=self._timeout_seconds)
+            reply = await next(self._calls)(join_batch(orders), timeout=self._timeout_seconds, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             return [classify_call(error)] * len(orders)
         if len(reply.results) != len(orders):

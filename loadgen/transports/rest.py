@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from loadgen.options import Target
 from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIMED_OUT, Answer, Outcome, classify
 from loadgen.transports.http_connection import HttpConnection
 from loadgen.transports.http_reply import HttpReply
 from loadgen.workload import PlannedOrder
-from runtime.grpc.client_tls import HTTPS, ClientTlsSettings
+from runtime.grpc.client_credential import AUTHORIZATION, bearer
+from runtime.grpc.client_tls import ClientTlsSettings
 
 SWEEP_SECONDS = 0.1
 ORDER_ID = re.compile(rb'"orderId": ?"([0-9a-f-]{36})"')
@@ -20,14 +22,13 @@ ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 class RestTransport:
     """Creates orders over REST; opens a connection when none is idle."""
 
-    def __init__(self, address: str, timeout_seconds: float) -> None:
+    def __init__(self, target: Target, timeout_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tls = ClientTlsSettings.load().tls.context() if address.startswith(HTTPS) else None
-        address = address.removeprefix(HTTPS)
-        self._host, _, port = address.rpartition(":")
-        self._port = int(port)
+        self._tls = ClientTlsSettings.load().tls.context() if target.tls else None
+        self._host, self._port = target.host, target.port
+        credential = "" if target.credential is None else f"{AUTHORIZATION}: {bearer(target.credential)}\r\n"
         self._head = (
-            f"POST /orders HTTP/1.1\r\nhost: {address}\r\nuser-agent: ordermesh-loadgen\r\n"
+            f"POST /orders HTTP/1.1\r\nhost: {target.address}\r\nuser-agent: ordermesh-loadgen\r\n{credential}"
             "content-type: application/json\r\ncontent-length: "
         ).encode()
         self._timeout_seconds = timeout_seconds
@@ -67,10 +68,11 @@ class RestTransport:
         return None
 
     async def _connect(self) -> HttpConnection | Answer:
-        host = self._host.strip("[]")
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                _, connection = await self._loop.create_connection(HttpConnection, host, self._port, ssl=self._tls)
+                _, connection = await self._loop.create_connection(
+                    HttpConnection, self._host, self._port, ssl=self._tls
+                )
         except TimeoutError:
             return Answer(Outcome.REFUSED, TIMED_OUT.kind)
         except OSError:

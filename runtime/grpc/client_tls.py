@@ -78,11 +78,14 @@ def open_channel(address: str, options: Options = ()) -> grpc.Channel:
     return grpc.secure_channel(address.removeprefix(HTTPS), ClientTlsSettings.load().tls.credentials(), options)
 
 
-def open_async_channel(address: str, options: Options = ()) -> grpc.aio.Channel:
+def open_async_channel(
+    address: str, options: Options = (), interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+) -> grpc.aio.Channel:
     """Return a channel of the running event loop to host:port in plain text, or to https://host:port over TLS."""
     if not address.startswith(HTTPS):
-        return grpc.aio.insecure_channel(address, options)
-    return grpc.aio.secure_channel(address.removeprefix(HTTPS), ClientTlsSettings.load().tls.credentials(), options)
+        return grpc.aio.insecure_channel(address, options, interceptors=interceptors)
+    credentials = ClientTlsSettings.load().tls.credentials()
+    return grpc.aio.secure_channel(address.removeprefix(HTTPS), credentials, options, interceptors=interceptors)
 
 
 def use_files(authority: Path, certificate: Path, key: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from stack.machine.ports import LOOPBACK
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PROBE_SECONDS = 1.0
 # For components that were ready before: longer, to tolerate a busy machine.
 CHECK_SECONDS = 2.0
@@ -40,12 +43,16 @@ def connection_to(
 
 
 def http_get(
-    server: int | Path, path: str, timeout_seconds: float, tls: ssl.SSLContext | None = None
+    server: int | Path,
+    path: str,
+    timeout_seconds: float,
+    tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> tuple[int, bytes] | None:
     """Return status and body of GET path on a loopback port or Unix socket, None without an answer."""
     connection = connection_to(server, timeout_seconds, tls)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         reply = connection.getresponse()
         return reply.status, reply.read()
     except (OSError, http.client.HTTPException):
@@ -61,8 +68,12 @@ def http_status(server: int | Path, path: str, tls: ssl.SSLContext | None = None
 
 
 def http_answers(
-    server: int | Path, path: str, timeout_seconds: float = PROBE_SECONDS, tls: ssl.SSLContext | None = None
+    server: int | Path,
+    path: str,
+    timeout_seconds: float = PROBE_SECONDS,
+    tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> bool:
     """Return whether GET path on a loopback port or Unix socket answers 200."""
-    answer = http_get(server, path, timeout_seconds, tls)
+    answer = http_get(server, path, timeout_seconds, tls, headers)
     return answer is not None and answer[0] == http.client.OK

@@ -18,6 +18,8 @@ from stack.machine.paths import HOME_SETTING
 
 # The path of a Unix socket has at most 107 bytes; the longest name in the run folder takes 40 of them.
 RUN_DIR_BYTES = 64
+# Keys of callers and of the stack's own commands, and what Envoy reads of them.
+IDENTITY = ("keys.json", "keys.lock", "operator-key", "token-key", "envoy")
 # The contents of a state folder besides its lock.
 CONTENTS = (
     "postgres",
@@ -29,6 +31,7 @@ CONTENTS = (
     "credentials.json",
     "run-dir",
     "stack.json",
+    *IDENTITY,
 )
 
 
@@ -72,6 +75,31 @@ class StateFolder:
     def certificates(self) -> Path:
         """The folder of the stack's own certificate authority."""
         return self.home / "certificates"
+
+    @property
+    def api_keys(self) -> Path:
+        """The registry of API keys."""
+        return self.home / "keys.json"
+
+    @property
+    def operator_key(self) -> Path:
+        """The key of the stack's own commands."""
+        return self.home / "operator-key"
+
+    @property
+    def token_key(self) -> Path:
+        """The key that signs the stack's own tokens."""
+        return self.home / "token-key"
+
+    @property
+    def envoy(self) -> Path:
+        """The folder of the files that Envoy reads again while it runs."""
+        return make_folder(self.home / "envoy", PRIVATE, HOME_SETTING)
+
+    @property
+    def envoy_keys(self) -> Path:
+        """Envoy's file of API keys."""
+        return self.envoy / "keys.json"
 
     @property
     def status(self) -> Path:

@@ -69,6 +69,8 @@ class Envoy:
             "--concurrency": "1",
             "--file-flush-interval-msec": str(FLUSH_INTERVAL_MS),
             "-l": "warning",
+            # Else it warns of every API key: docs/decisions/0024-authentication.md.
+            "--component-log-level": "misc:error",
         }
         arguments = [word for pair in options.items() for word in pair]
         return Command(

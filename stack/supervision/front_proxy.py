@@ -12,8 +12,11 @@ from frontdoor import check
 from frontdoor.render import EnvoyValues, render
 from frontdoor.values import EnvoyConfigError
 
+from runtime.grpc.client_credential import AUTHORIZATION, bearer
 from runtime.process import descriptors
 from stack.errors import SettingInvalid
+from stack.identity.front_identity import prepare_identity
+from stack.identity.own_credentials import own_credential
 from stack.machine import ports
 from stack.machine.files import write_private
 from stack.machine.held_port import HeldPort
@@ -21,7 +24,7 @@ from stack.machine.http_probe import http_answers, http_status
 from stack.machine.ports import LOOPBACK
 from stack.processes import confinement
 from stack.processes.confinement import Confinement
-from stack.processes.privileges import Privileges, privileges
+from stack.processes.privileges import CERTIFICATES, Privileges, privileges
 from stack.processes.server_account import ENVOY, Account, own_account
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
@@ -39,8 +42,10 @@ def front_proxy(context: StackContext) -> Component:
     settings = context.settings
 
     def serves() -> bool:
-        tls = context.front_certificate.client_context()
-        return all(http_answers(settings.front_port, path, tls=tls) for path in ("/healthz", "/orders"))
+        tls, headers = context.front_certificate.client_context(), own_headers(context)
+        return all(
+            http_answers(settings.front_port, path, tls=tls, headers=headers) for path in ("/healthz", "/orders")
+        )
 
     log = context.log("envoy")
     envoy = Envoy(context.envoy_config, context.envoy_admin, log, serves, envoy_privileges(context))
@@ -102,6 +107,12 @@ class FrontCheck:
         return self._answer
 
 
+def own_headers(context: StackContext) -> dict[str, str]:
+    """Return the headers of the stack's own requests."""
+    credential = own_credential(context.state, context.settings.auth)
+    return {} if credential is None else {AUTHORIZATION: bearer(credential)}
+
+
 def envoy_state(front_port: int, tls: ssl.SSLContext | None) -> CheckResult:
     """Return the state of Envoy itself, which answers /healthz also when services behind it are down."""
     return answer_state(http_status(front_port, "/healthz", tls) is not None)
@@ -124,8 +135,9 @@ def write_envoy_config(context: StackContext) -> None:
 def envoy_privileges(context: StackContext) -> Privileges:
     """Return as whom Envoy runs, and what it may access."""
     settings, secrets = context.settings, context.front_certificate.secrets
+    files = [context.envoy_config, context.state.envoy, *([secrets] if context.front_certificate.on else [])]
     allowed = Confinement(
-        readable=confinement.paths(context.envoy_config, *([secrets] if context.front_certificate.on else [])),
+        readable=(*confinement.paths(*files), *CERTIFICATES),
         executable=confinement.paths(check.envoy_binary()),
         writable=confinement.paths(context.access_log.path, context.envoy_admin.parent),
         bind_ports=(settings.front_port, settings.envoy_stats_port),
@@ -155,4 +167,5 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         descriptors=descriptors.raise_limit(),
         hosts=settings.front_hosts,
         tls=context.front_certificate.envoy_tls,
+        identity=prepare_identity(settings, context.state),
     )

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stack.errors import ServerFailed
+from stack.identity.expiry import KeyExpiry
+from stack.identity.key_registry import KeyRegistry
 from stack.machine import ports
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
@@ -116,6 +118,10 @@ class Stack:
             self._initial_status(found), self.state.status, LogFile(self.state.logs / "supervisor.log"), self._on_event
         )
         self._supervisors = [ComponentSupervisor(component, self._board, READY_SECONDS) for component in found]
+        if self.settings.auth == "keys":
+            expiry = KeyExpiry(KeyRegistry(self.state))
+            expiry.start()
+            self._held.callback(expiry.stop)
 
     def _initial_status(self, found: list[Component]) -> StackStatus:
         own = identify(os.getpid())
@@ -126,7 +132,13 @@ class Stack:
             for one in found
         }
         return StackStatus(
-            own, str(self.context.sockets), self.addresses, known, self.context.servers, self.settings.port_offset
+            own,
+            str(self.context.sockets),
+            self.addresses,
+            known,
+            self.context.servers,
+            self.settings.port_offset,
+            self.settings.auth,
         )
 
     def _await_ready(self, interrupted: threading.Event) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
+from runtime.authentication import Authentication
 from stack.machine.files import write_private
 from stack.processes.proc import ProcessId
 
@@ -86,6 +87,7 @@ class StackStatus:
     servers: Servers = field(default_factory=lambda: Servers())
     # Added to all default ports.
     port_offset: int = 0
+    authentication: Authentication = "off"
     # Since the supervisor last touched the file, when it was read.
     age_seconds: float = 0.0
 
@@ -146,7 +148,10 @@ def read_status(path: Path) -> StackStatus | None:
         servers = Servers(**known.get("servers", {}))
         supervisor = ProcessId(**known["supervisor"])
         offset = known.get("port_offset", 0)
-        return StackStatus(supervisor, known["run_dir"], known["addresses"], components, servers, offset, age_seconds)
+        auth = known.get("authentication", "off")
+        return StackStatus(
+            supervisor, known["run_dir"], known["addresses"], components, servers, offset, auth, age_seconds
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

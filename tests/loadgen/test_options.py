@@ -8,7 +8,7 @@ from loadgen.schedule import Constant, Ramp, Steps
 
 
 def parse(argv: list[str]) -> Options:
-    return load_options.parse(argv, target=lambda: "http://127.0.0.1:18080")
+    return load_options.parse(argv, target=lambda: ("http://127.0.0.1:18080", None))
 
 
 def test_rate_and_duration_are_read_with_units() -> None:

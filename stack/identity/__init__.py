@@ -1,0 +1,1 @@
+"""Who may call the stack: API keys, and the credentials of the stack's own commands."""
