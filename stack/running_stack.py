@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from grpc import Channel, insecure_channel
+from grpc import Channel
 
 from runtime.grpc.client_credential import authenticated
+from runtime.grpc.client_tls import open_channel
 from stack.errors import PortTaken, ServerFailed
 from stack.identity.own_credentials import own_credential
 from stack.machine.state_folder import temporary_home
@@ -60,7 +61,7 @@ class RunningStack:
 
     def channel(self) -> Channel:
         """Return a gRPC channel to the front proxy, as an operator."""
-        return authenticated(insecure_channel(self.grpc), self.credential)
+        return authenticated(open_channel(self.rest.removeprefix("http://")), self.credential)
 
     def component(self, name: str) -> ComponentStatus:
         """Return the status of a component."""
