@@ -10,7 +10,7 @@ from typing import Any
 from contract_reader import Contracts, Message, Method, Service, example, prose
 from openapi_schemas import Schema, field_schema, message_schema, schemas
 
-# Swagger UI 4, which is the version with a package, supports 3.0 and not 3.1.
+# More generators of clients support 3.0 than 3.1.
 OPENAPI_VERSION = "3.0.3"
 INTRODUCTION = """\
 Order processing, and metrics in which every event is counted exactly once. The same services are available over gRPC on

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
-from swagger_ui_bundle import swagger_ui_path
 
 from gateway.web import contract_files
 from runtime import addresses
 from runtime.grpc.service_tls import ServiceTls
 
 STATIC = Path(__file__).parent / "static"
-SWAGGER = Path(swagger_ui_path)
+# Written by scripts/swagger_ui.py.
+SWAGGER = Path(__file__).parent / "swagger_ui"
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 HOME_FILES = (
     "home.css",
