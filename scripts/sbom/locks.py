@@ -1,0 +1,87 @@
+"""Reads the lock files: the packages of PyPI, Kafka's jars, the container images, Swagger UI."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
+HASH = re.compile(r"--hash=(sha256):([0-9a-f]{64})")
+VIA = re.compile(r"^    #(?: via|  ) +(\S+)", re.MULTILINE)
+IMAGE = re.compile(r"^(?P<name>[^:@]+):(?P<tag>[^@]+)(?:@sha256:(?P<sha256>[0-9a-f]{64}))?$")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A locked package: its name, version, the sha256 of each of its files, and which packages require it."""
+
+    name: str
+    version: str
+    sha256: tuple[str, ...]
+    required_by: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A program or library inside a package."""
+
+    name: str
+    version: str
+    inside: str
+    license: str
+    cpe: str
+
+
+def normalized(name: str) -> str:
+    """Return the name of a package as lock files have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def packages(lock: Path) -> list[Package]:
+    """Read a lock file of pip: one package per version."""
+    entries = re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)
+    return [package(entry) for entry in entries if REQUIREMENT.match(entry)]
+
+
+def package(entry: str) -> Package:
+    """Read one entry of a lock file of pip."""
+    found = REQUIREMENT.match(entry)
+    if found is None:
+        raise ValueError(f"not an entry of a lock file: {entry.splitlines()[0]}")
+    via = tuple(sorted(normalized(name) for name in VIA.findall(entry)))
+    return Package(normalized(found["name"]), found["version"], tuple(h for _, h in HASH.findall(entry)), via)
+
+
+def jars() -> list[tuple[str, str, str, str]]:
+    """Return group, artifact, version and sha256 of each of Kafka's jars."""
+    lines = (ROOT / "stack/servers/kafka_jars.lock").read_text().split()
+    return [(group, artifact, version, digest) for group, artifact, version, digest in (x.split(":") for x in lines)]
+
+
+def images() -> list[tuple[str, str, str | None]]:
+    """Return name, tag and sha256 (None when it is not pinned) of each image that the containers start from."""
+    texts = re.findall(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    texts += re.findall(r"^    image: ([^\s$]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    found = [IMAGE.match(text) for text in dict.fromkeys(texts)]
+    return [(image["name"], image["tag"], image["sha256"]) for image in found if image]
+
+
+def swagger_ui() -> tuple[str, str]:
+    """Return version and integrity (sha512, base64) of the npm package that the files of Swagger UI are from."""
+    first = (ROOT / "gateway/web/swagger_ui/swagger-ui.lock").read_text().splitlines()[0]
+    _, version, integrity = first.split(":")
+    return version, integrity
+
+
+def bundled() -> list[Bundled]:
+    """Return the programs and libraries inside packages."""
+    return [Bundled(**entry) for entry in tomllib.loads((HERE / "bundled.toml").read_text())["bundled"]]
+
+
+def licenses() -> dict[str, dict[str, str]]:
+    """Return the SPDX expressions of the packages by ecosystem (`pypi`, `maven`) and name."""
+    return tomllib.loads((HERE / "licenses.toml").read_text())
