@@ -16,7 +16,7 @@ def pypi(package: locks.Package, inside: list[locks.Bundled], spdx: dict[str, st
     """Return the component of a package, with what is inside it; its hashes are those of all its files."""
     return component(
         PackageURL("pypi", None, package.name, package.version),
-        spdx[package.name],
+        license_of(package.name, spdx),
         [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in package.sha256],
         components=[bundled(one) for one in inside if one.inside == f"{package.name}=={package.version}"],
     )
@@ -30,7 +30,9 @@ def bundled(one: locks.Bundled) -> Component:
 def jar(group: str, artifact: str, version: str, sha256: str, spdx: dict[str, str]) -> Component:
     """Return the component of a jar."""
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=sha256)]
-    return component(PackageURL("maven", group, artifact, version), spdx[f"{group}:{artifact}"], hashes, group=group)
+    return component(
+        PackageURL("maven", group, artifact, version), license_of(f"{group}:{artifact}", spdx), hashes, group=group
+    )
 
 
 def swagger_ui() -> Component:
@@ -53,6 +55,13 @@ def image(name: str, tag: str, sha256: str | None) -> Component:
 def own(name: str, version: str, kind: ComponentType = ComponentType.LIBRARY) -> Component:
     """Return the component of one of our own distributions."""
     return component(PackageURL("pypi", None, name, version), "Apache-2.0", kind=kind)
+
+
+def license_of(name: str, spdx: dict[str, str]) -> str:
+    """Return the licence of a package. Raises ValueError for one that the table does not have."""
+    if name not in spdx:
+        raise ValueError(f"{name} has no licence in scripts/sbom/licenses.toml: add it as an SPDX expression")
+    return spdx[name]
 
 
 def component(

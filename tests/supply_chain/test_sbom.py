@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import yaml
 from license_expression import get_spdx_licensing
+from sbom import components as components_of
 from sbom import documents, locks
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,11 @@ def test_licences_of_the_table_are_used_and_what_packages_say_of_themselves() ->
         name = locks.normalized(distribution.metadata["Name"])
         if said and name in table["pypi"]:
             assert table["pypi"][name] == said, name
+
+
+def test_a_package_without_a_licence_is_named() -> None:
+    with pytest.raises(ValueError, match=r"left-pad has no licence in scripts/sbom/licenses\.toml"):
+        components_of.pypi(locks.Package("left-pad", "1.0", ()), [], {})
 
 
 def test_each_image_of_the_containers_is_there() -> None:
