@@ -53,8 +53,8 @@ class ThreeBrokers:
         """Format and start all three; blocks until each is registered."""
         with ThreadPoolExecutor(len(NODES)) as pool:
             list(pool.map(Kafka.start, self.brokers.values()))
-        for broker in self.brokers.values():
-            broker.wait_ready(READY_SECONDS)
+            # At once, as a stack does: which of them sets the password of their user shows only then.
+            list(pool.map(lambda broker: broker.wait_ready(READY_SECONDS), self.brokers.values()))
 
     def stop(self) -> None:
         """Stop all three at once: a single one would wait for the others."""

@@ -29,6 +29,7 @@ from stack.servers.kafka_access import give_access
 pytestmark = pytest.mark.timeout(240)
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 MAP = "CLIENTS:SASL_PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:SASL_PLAINTEXT"
+REFUSED = "broker certificate could not be verified, verify that ssl.ca.location is correctly"
 PROGRAMS = {
     ("orders", "publish"): ("ORDERS_DSN", "orders_publisher", access.PUBLISHER),
     ("processor", "work"): ("ANALYTICS_DSN", "analytics_worker", access.PROCESSOR),
@@ -103,15 +104,9 @@ def test_an_order_is_published_and_counted_by_tls(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize(
-    ("host", "authority", "said"),
-    [
-        (LOOPBACK, "other", "broker certificate could not be verified, verify that ssl.ca.location is correctly"),
-        ("localhost", "authority", "hostname mismatch"),
-    ],
-)
+@pytest.mark.parametrize(("host", "authority"), [(LOOPBACK, "other"), ("localhost", "authority")])
 def test_another_authority_or_host_name_is_refused_with_the_reason(
-    platform: Platform, kafka: TlsKafka, program: tuple[str, str], host: str, authority: str, said: str
+    platform: Platform, kafka: TlsKafka, program: tuple[str, str], host: str, authority: str
 ) -> None:
     setting, role, user = PROGRAMS[program]
     variables = {
@@ -132,7 +127,7 @@ def test_another_authority_or_host_name_is_refused_with_the_reason(
     os.kill(pid, signal.SIGSTOP)
     try:
         platform.order("cust-refused")
-        await_condition(lambda: any(said in line for line in lines), lambda: "".join(lines))
+        await_condition(lambda: any(REFUSED in line for line in lines), lambda: "".join(lines))
     finally:
         os.kill(pid, signal.SIGCONT)
         process.terminate()

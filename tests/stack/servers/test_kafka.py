@@ -1,3 +1,4 @@
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -9,18 +10,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from created_topics import make_topic
 from kafka_broker import config
+from waiting import await_true
 
 from runtime.kafka import clients
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
-from stack.machine.state_folder import StateFolder
+from stack.machine.state_folder import StateFolder, temporary_home
+from stack.processes import proc
 from stack.processes.runners import READY_SECONDS, running
 from stack.servers import kafka_jars
+from stack.servers.credentials import KAFKA_BROKER, NAMES, Credentials
 from stack.servers.kafka import AOT_CACHE_FILE, Kafka, java_argv, known_cause
 from stack.servers.kafka_jars import Jar
+from stack.supervision.health_checks import kafka_answers
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +157,50 @@ def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -
 def test_a_full_disk_is_reported_as_the_cause() -> None:
     assert known_cause("ERROR java.io.IOException: No space left on device") == "the disk is full"
     assert known_cause("all is well") is None
+
+
+def listed(broker: Kafka) -> set[str]:
+    """Return the topics, as a user with the passwords that the broker has now."""
+    return set(clients.probe(broker.client_settings()).list_topics(timeout=READY_SECONDS).topics)
+
+
+def test_other_passwords_replace_those_of_a_folder(broker: Kafka) -> None:
+    make_topic(clients.probe(broker.client_settings()), "stays")
+    broker.stop()
+    lost, broker.credentials = broker.credentials, Credentials({name: f"new-{name}" for name in NAMES})
+    broker.start()
+    broker.wait_ready(READY_SECONDS)
+    assert "stays" in listed(broker)
+    refused = {**config(broker.client_settings()), **lost.kafka(KAFKA_BROKER), "log_level": 0}
+    told: list[KafkaError] = []
+    with pytest.raises(KafkaException):
+        AdminClient({**refused, "error_cb": told.append}).list_topics(timeout=2)
+    assert KafkaError._AUTHENTICATION in [error.code() for error in told]
+
+
+def test_the_folder_of_a_version_without_users_is_taken_over() -> None:
+    with temporary_home() as home:
+        state = StateFolder(home)
+        new = Kafka.alone(state)
+        open_to_all = {
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "authorizer.class.name": "",
+        }
+        at = new.port, new.controller_port
+        membership = dataclasses.replace(new.membership, properties=open_to_all)
+        old = Kafka(new.folder, *at, new.log, new.credentials, membership=membership)
+        old.start()
+        anybody = AdminClient({"bootstrap.servers": old.bootstrap, "log_level": 0})
+        await_true(lambda: kafka_answers(old.port), "the broker of the earlier version answers")
+        make_topic(anybody, "stays")
+        old.stop()
+        with running(new):
+            assert "stays" in listed(new)
+
+
+def test_a_password_is_sent_to_a_port_of_the_broker_only() -> None:
+    (port,) = ports.allocate(1)
+    assert not proc.listens(os.getpid(), port)
+    with socket.create_server((ports.LOOPBACK, port)):
+        assert proc.listens(os.getpid(), port)
+        assert not proc.listens(os.getppid(), port)
