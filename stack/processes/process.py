@@ -79,10 +79,13 @@ def launched(command: Command) -> list[str]:
     return [word for launcher in _launchers for word in launcher(command.name)] + list(command.argv)
 
 
-def filled_pipe(content: bytes) -> int:
-    """Return the end of a pipe that yields the content once, and then its end. Raises ServerFailed when it is full."""
-    reading, writing = os.pipe()
+def filled_pipe(command: Command) -> int:
+    """Return the end of a pipe that yields the standard input once. Raises ServerFailed when that is too long."""
+    content, (reading, writing) = command.stdin, os.pipe()
     try:
+        if command.account is not None:
+            # A program may open its standard input by name.
+            os.fchown(reading, command.account.uid, command.account.gid)
         os.set_blocking(writing, False)
         written = os.write(writing, content) if content else 0
     finally:
@@ -126,7 +129,7 @@ class Process:
         self._process_id = identify(self._popen.pid)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        log, stdin = self.log.open_append_or_null(), filled_pipe(self.command.stdin)
+        log, stdin = self.log.open_append_or_null(), filled_pipe(self.command)
         try:
             return subprocess.Popen(
                 wrapped(self.command),

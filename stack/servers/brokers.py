@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
-from stack.machine.files import PRIVATE, make_folder
+from stack.machine.files import PASSABLE, PRIVATE, make_folder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import Credentials
 from stack.servers.kafka import Kafka
@@ -28,6 +29,9 @@ def brokers(
         (one,) = ports.values()
         return {"kafka": Kafka(home, *one, log("kafka"), credentials)}
     voters = {node: controller for node, (_, controller) in ports.items()}
+    if os.geteuid() == 0:
+        # For the account of the brokers, each of which has its own folder; the file of the id is private.
+        home.chmod(PASSABLE)
     broker_ports = tuple(port for port, _ in ports.values())
     found = {}
     for node, own in ports.items():

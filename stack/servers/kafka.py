@@ -20,8 +20,10 @@ from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes import confinement, proc
 from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
+from stack.processes.privileges import privileges
 from stack.processes.process import Command, Process
 from stack.processes.runners import await_ready, running
+from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
 from stack.servers import kafka_jars
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
 from stack.servers.kafka_cluster_id import cluster_id, stored_cluster_id
@@ -129,9 +131,7 @@ class Kafka:
         jars = kafka_jars.ensure(self._cache)
         proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
-        # Rules of Landlock are for paths that exist.
-        for folder in (self.data, self.folder / TEMPORARY):
-            folder.mkdir(mode=PRIVATE, exist_ok=True)
+        self._prepare_folders()
         id_file = self.membership.cluster_id_file
         stored, wanted = stored_cluster_id(self.data), cluster_id(id_file)
         if stored is None:
@@ -143,6 +143,14 @@ class Kafka:
             )
         self._process = Process(self._broker(jars), self.log)
         self._process.start()
+
+    def _prepare_folders(self) -> None:
+        account, owner = own_account(KAFKA), owner_of(self.data)
+        # Rules of Landlock are for paths that exist.
+        for folder in (self.folder, self.data, self.folder / TEMPORARY):
+            give(folder, account, PRIVATE)
+        if account is not None and owner is not None and owner.uid != account.uid:
+            take_over(self.folder, account)
 
     @property
     def properties(self) -> dict[str, str]:
@@ -165,11 +173,14 @@ class Kafka:
         return self._command("Kafka", argv, jars)
 
     def _command(self, name: str, argv: list[str], jars: Path) -> Command:
+        confined = self._confinement(jars)
+        needed = [*map(Path, (*confined.readable, *confined.executable)), self.folder]
         return Command(
             name,
             argv,
             {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-            confinement=self._confinement(jars),
+            privileges(own_account(KAFKA), confined, needed).account,
+            confined,
             stdin=rendered(self.properties).encode(),
             cwd=self.folder,
             stop_seconds=STOP_SECONDS if self._aot_cache_output is None else AOT_CACHE_STOP_SECONDS,
@@ -178,13 +189,12 @@ class Kafka:
 
     def _confinement(self, jars: Path) -> Confinement:
         runtime = Path(java()).resolve().parents[1]
-        output = () if self._aot_cache_output is None else (self._aot_cache_output.parent,)
         own = listener_ports(self.properties)
         membership = self.membership
         return Confinement(
             readable=confinement.paths(jars, LOGGING),
             executable=confinement.paths(runtime),
-            writable=confinement.paths(self.data, self.folder / TEMPORARY, *output),
+            writable=confinement.paths(self.data, self.folder / TEMPORARY),
             bind_ports=confinement.unique(own),
             connect_ports=confinement.unique([*own, *membership.voters.values(), *membership.broker_ports]),
         )
@@ -264,7 +274,7 @@ def create_aot_cache(jars: Path, cache: Path | None = None) -> bool:
     """Create the AOT cache by a run of a temporary broker, in about 10 s; return whether the cache exists."""
     if not (jars / AOT_CACHE_FILE).exists() and os.access(jars, os.W_OK):
         with temporary_home() as home:
-            fresh = home / AOT_CACHE_FILE
+            fresh = home / "kafka" / TEMPORARY / AOT_CACHE_FILE
             (home / "kafka").mkdir()
             log, credentials = LogFile(home / "kafka.log"), load_or_create(home / "credentials.json")
             port, controller_port = ports.allocate(2)

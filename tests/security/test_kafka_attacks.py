@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from raw_producer import Record, attempt, connected
 
 from runtime.kafka import access, topics
 from runtime.kafka.settings import KafkaSettings
+from stack.processes.server_account import KAFKA, own_account
 from stack.servers.credentials import KAFKA_BROKER
 
 DENIED = KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -97,6 +99,15 @@ def test_the_environment_of_the_broker_holds_no_secret(platform: Platform) -> No
     assert "password" not in Path(f"/proc/{pid}/cmdline").read_text()
     said = resolved(as_user(platform, access.GATEWAY), "EnvVarConfigProvider", "HOME")
     assert str(Path.home()) not in said
+
+
+def test_the_broker_and_its_log_belong_to_an_account_of_its_own(platform: Platform) -> None:
+    """Where root starts the stack; a person's servers run as that person."""
+    account = own_account(KAFKA)
+    expected = os.geteuid() if account is None else account.uid
+    assert os.stat(f"/proc/{platform.stack.pid('kafka')}").st_uid == expected
+    folder = platform.stack.context.state.kafka / "data"
+    assert {path.lstat().st_uid for path in (folder, *folder.rglob("*"))} == {expected}
 
 
 def ends(settings: KafkaSettings, topic: str) -> int:
