@@ -17,7 +17,8 @@ from stack.machine import ports
 from stack.machine.files import PRIVATE, SHARED, write_private
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
-from stack.processes import proc
+from stack.processes import confinement, proc
+from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import await_ready
@@ -32,10 +33,12 @@ from stack.processes.server_account import (
     take_over,
 )
 from stack.servers.credentials import SUPERUSER, Credentials, load_or_create
-from stack.servers.postgres_binaries import Binaries, locate
+from stack.servers.postgres_binaries import LIBRARIES, Binaries, locate
 
 INITDB_SECONDS = 60.0
 LEFTOVER_SECONDS = 10.0
+# Of parallel queries.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the memory, not a place for files
 SETTINGS: dict[str, str] = {
     # The folder of the socket is closed to others; a process that may pass any folder is stopped by the socket itself.
     "unix_socket_permissions": "0770",
@@ -193,10 +196,21 @@ class Postgres:
             [binaries.program("postgres"), "-D", str(self.data), *arguments],
             server_env(),
             account,
+            self._confinement(binaries),
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGINT,
             stop_seconds=30.0,
             clean_codes=frozenset({0}),
+        )
+
+    def _confinement(self, binaries: Binaries) -> Confinement:
+        # Its libraries are beside the package that contains the programs.
+        package = binaries.folder.parent
+        return Confinement(
+            readable=confinement.paths(self.access_rules),
+            executable=confinement.paths(binaries.folder, package.parent / LIBRARIES),
+            writable=(*confinement.paths(self.data, self.socket_dir), SHARED_MEMORY),
+            bind_ports=(self.port,) if self.listen else (),
         )
 
     def wait_ready(self, timeout_seconds: float) -> None:

@@ -95,7 +95,9 @@ def test_a_folder_of_another_node_is_explained(broker: Kafka) -> None:
 def test_a_folder_that_another_broker_uses_is_explained(broker: Kafka) -> None:
     broker.stop()
     # Held as Kafka holds it. A second broker would write to the metadata log of the first before it looks for the lock.
+    owner = broker.data.stat()
     with (broker.data / ".lock").open("w") as lock:
+        os.fchown(lock.fileno(), owner.st_uid, owner.st_gid)
         fcntl.lockf(lock, fcntl.LOCK_EX)
         broker.start()
         with pytest.raises(ServerFailed, match="another broker uses Kafka's folder"):
@@ -164,18 +166,21 @@ def listed(broker: Kafka) -> set[str]:
     return set(clients.probe(broker.client_settings()).list_topics(timeout=READY_SECONDS).topics)
 
 
-def test_other_passwords_replace_those_of_a_folder(broker: Kafka) -> None:
-    make_topic(clients.probe(broker.client_settings()), "stays")
-    broker.stop()
-    lost, broker.credentials = broker.credentials, Credentials({name: f"new-{name}" for name in NAMES})
-    broker.start()
-    broker.wait_ready(READY_SECONDS)
-    assert "stays" in listed(broker)
-    refused = {**config(broker.client_settings()), **lost.kafka(KAFKA_BROKER), "log_level": 0}
-    told: list[KafkaError] = []
-    with pytest.raises(KafkaException):
-        AdminClient({**refused, "error_cb": told.append}).list_topics(timeout=2)
-    assert KafkaError._AUTHENTICATION in [error.code() for error in told]
+def test_other_passwords_replace_those_of_a_folder() -> None:
+    with temporary_home() as home:
+        broker = Kafka.alone(StateFolder(home))
+        with running(broker):
+            make_topic(clients.probe(broker.client_settings()), "stays")
+        lost, broker.credentials = broker.credentials, Credentials({name: f"new-{name}" for name in NAMES})
+        with running(broker):
+            assert "stays" in listed(broker)
+            refused = {**config(broker.client_settings()), **lost.kafka(KAFKA_BROKER), "log_level": 0}
+            told: list[KafkaError] = []
+            client = AdminClient({**refused, "error_cb": told.append})
+            with pytest.raises(KafkaException):
+                client.list_topics(timeout=2)
+            client.poll(1)
+            assert KafkaError._AUTHENTICATION in [error.code() for error in told]
 
 
 def test_the_folder_of_a_version_without_users_is_taken_over() -> None:
