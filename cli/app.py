@@ -72,6 +72,7 @@ COMMANDS = {
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "keys": Entry("cli.keys:app", "Create, list, revoke or rotate the API keys of callers."),
     "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
+    "audit": Entry("cli.pipeline.audit:audit", "Show what operators changed, when and from where."),
     "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),
     "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),
 }

@@ -26,6 +26,8 @@ from stack.settings import StackSettings
 from stack.supervision.front_certificate import use_own_certificates
 from stack.supervision.status import StackStatus, read_status
 
+DsnSetting = Literal["orders_dsn", "analytics_dsn"]
+
 
 def local_status() -> StackStatus | None:
     """Return the status of the local stack, None when none runs."""
@@ -87,14 +89,16 @@ class DatabaseSettings(Settings):
 class DatabaseTarget:
     """A database that a command works on."""
 
-    setting: Literal["orders_dsn", "analytics_dsn"]
+    setting: DsnSetting
     role: str
+    # The role's own by default; the viewer reads both.
+    database: str = ""
 
     def dsn(self) -> str:
         """Return the DSN in the settings, else that of the role in the local stack. Raises StackError."""
         given: SecretStr | None = getattr(DatabaseSettings.load(), self.setting)
         if given is None:
-            return role_dsn(self.role, DATABASE_OF[self.role])
+            return role_dsn(self.role, self.database or DATABASE_OF[self.role])
         try:
             conninfo_to_dict(given.get_secret_value())
         except ProgrammingError:

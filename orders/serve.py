@@ -98,7 +98,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
             "writer": writer.run(),
             "notifier": notifier.run(),
             "release sweep": ReleaseSweep(pool, releases, notifier).run(),
-            "partition maintenance": maintain_partitions(dsn, settings.outbox_retention_days, pooler),
+            "partition maintenance": maintain_partitions(dsn, settings, pooler),
         }
 
         def register(server: grpc.aio.Server) -> None:

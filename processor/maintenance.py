@@ -40,15 +40,19 @@ def run(settings: WorkSettings, stop: threading.Event) -> None:
 def run_once(settings: WorkSettings) -> list[str]:
     """Run the job; return which partitions were created and dropped. Raises psycopg.Error."""
     # One day more than workers accept: no event is added to a partition while its sums are being kept.
-    table = Table("processed_events", DAYS_AHEAD, settings.processor_retention_days + 1)
+    tables = (
+        Table("processed_events", DAYS_AHEAD, settings.processor_retention_days + 1),
+        Table("audit_log", DAYS_AHEAD, settings.audit_retention_days),
+    )
     changes = []
     with connect(
         settings.analytics_dsn.get_secret_value(), "ordermesh-maintenance", settings.postgres_pooler
     ) as connection:
-        for change in partitions.maintain(connection, table):
-            logger().info("partition changed", change=change)
-            changes.append(change)
-        metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
+        for table in tables:
+            for change in partitions.maintain(connection, table):
+                logger().info("partition changed", change=change)
+                changes.append(change)
+            metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
         delete_expired(connection, settings.processor_retention_days)
     return changes
 

@@ -27,6 +27,7 @@ from runtime.kafka import clients
 from runtime.kafka.access import PROCESSOR
 from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connections import connect_async
+from runtime.postgres.retention import RetentionSettings
 from stack.processes.process import started_through
 from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
@@ -197,13 +198,13 @@ def run_maintenance(stack: RunningStack) -> None:
         **retention,
     )
     analytics_maintenance.run_once(processor)
-    asyncio.run(maintain_orders(stack.context.dsn("orders_app"), processor.outbox_retention_days))
+    asyncio.run(maintain_orders(stack.context.dsn("orders_app"), processor))
 
 
-async def maintain_orders(dsn: str, retention_days: int) -> None:
+async def maintain_orders(dsn: str, retention: RetentionSettings) -> None:
     """Run the maintenance of the orders database."""
     async with await connect_async(dsn, "soak") as connection:
-        await orders_maintenance.run_once(connection, retention_days)
+        await orders_maintenance.run_once(connection, retention)
 
 
 def await_maintenance(stack: RunningStack, clock: MovedClock, night: Night) -> None:

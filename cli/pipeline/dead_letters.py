@@ -12,6 +12,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from pydantic import SecretStr
 from rich.table import Table
 
+from cli.operator import origin
 from cli.output.formats import clock_time, date_time
 from cli.output.terminal import console, plain_table
 from cli.target import ANALYTICS, use_local_kafka
@@ -96,7 +97,7 @@ def resume(
     except ValueError as error:
         raise SettingInvalid(str(error)) from error
     with progress.connect(settings().analytics_dsn.get_secret_value()) as connection:
-        released = pauses.release(connection, wanted)
+        released = pauses.release(connection, wanted, origin())
     for topic, number in released:
         console.print(f"{topic}/{number}: resumed")
     if missed := set(wanted) - set(released):
@@ -127,7 +128,7 @@ def show(position: Position) -> None:
 def redrive(positions: Annotated[list[str], POSITION]) -> None:
     """Send dead letters back to their topics, such as after an upgrade that can decode them."""
     try:
-        redrive_dead_letters(settings(), [parsed(position) for position in positions], print_redriven)
+        redrive_dead_letters(settings(), [parsed(position) for position in positions], origin(), print_redriven)
     except (DeadLetterNotFound, NotRedriven) as error:
         raise ServerFailed(str(error)) from error
 

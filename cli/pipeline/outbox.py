@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from ordermesh.events.v1.events_pb2 import EventType
 
+from cli.operator import origin
 from cli.output.formats import date_time, event_count
 from cli.output.terminal import console, errors, plain_table
 from cli.target import ORDERS
@@ -86,7 +87,7 @@ def retry(
 ) -> None:
     """Publish dead events again, and then the later events of their orders."""
     event_ids = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
-    print_result(ids, event_ids, admin.retry(ORDERS.dsn(), event_ids), "will be published again")
+    print_result(ids, event_ids, admin.retry(ORDERS.dsn(), event_ids, origin()), "will be published again")
 
 
 @app.command()
@@ -103,7 +104,7 @@ def discard(
     event_ids = dead_events(ids, event_filter(key, event_type, cause, older_minutes), every=every)
     if event_ids and not yes:
         typer.confirm(f"{event_count(len(event_ids))} will never be counted. Discard?", abort=True)
-    print_result(ids, event_ids, admin.discard(ORDERS.dsn(), event_ids), "discarded")
+    print_result(ids, event_ids, admin.discard(ORDERS.dsn(), event_ids, origin()), "discarded")
 
 
 def event_filter(key: str | None, event_type: str | None, cause: str | None, older_minutes: int | None) -> EventFilter:

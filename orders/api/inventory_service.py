@@ -21,8 +21,10 @@ from orders.domain.ids import uuid7
 from orders.stock.backorder_release import BackorderReleases
 from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
-from orders.store.product_rows import fetch_product, insert_product, list_products
+from orders.store.product_rows import ProductRow, fetch_product, insert_product, list_products
+from runtime.audit.entries import Action, Origin, record_async
 from runtime.errors import FailedPrecondition
+from runtime.grpc import origin
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.tokens.opaque_token import OpaqueTokens
@@ -79,9 +81,13 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.Product:
         """Create a product."""
         price_minor = validation.create_product(request)
+        metadata = context.invocation_metadata()
+        operator = origin.of_operator(metadata, trace_context.from_metadata(metadata))
 
         async def create(connection: AsyncConnection) -> inventory_pb2.Product:
-            return product_message(await insert_product(connection, request, price_minor))
+            row = await insert_product(connection, request, price_minor)
+            await self._record(connection, operator, Action("CreateProduct", row.product_id, None, row._asdict()))
+            return product_message(row)
 
         return await self._writes.run(request, request.product_id, context, inventory_pb2.Product, create)
 
@@ -90,10 +96,12 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.RestockProductResponse:
         """Add stock and release backorders."""
         validation.restock(request)
-        traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
+        metadata = context.invocation_metadata()
+        trace = trace_context.from_metadata(metadata)
+        operator = origin.of_operator(metadata, trace)
 
         async def restock(connection: AsyncConnection) -> inventory_pb2.RestockProductResponse:
-            return await self._restock(connection, request, traceparent)
+            return await self._restock(connection, request, trace.traceparent, operator)
 
         response_type = inventory_pb2.RestockProductResponse
         response = await self._writes.run(request, request.product_id, context, response_type, restock)
@@ -104,11 +112,16 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         return response
 
     async def _restock(
-        self, connection: AsyncConnection, request: inventory_pb2.RestockProductRequest, traceparent: str
+        self,
+        connection: AsyncConnection,
+        request: inventory_pb2.RestockProductRequest,
+        traceparent: str,
+        operator: Origin | None,
     ) -> inventory_pb2.RestockProductResponse:
         """Add stock, insert its event, and release the backorders that it suffices for."""
         product_id, quantity = request.product_id, request.quantity
-        if not (await fetch_product(connection, product_id)).tracked:
+        before = await fetch_product(connection, product_id)
+        if not before.tracked:
             raise FailedPrecondition(
                 ErrorReason.PRODUCT_NOT_TRACKED,
                 f'product "{product_id}" does not track stock',
@@ -121,8 +134,19 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         await insert_events(connection, [event])
         released = await self._releases.release(connection, [product_id], stocks, traceparent)
         await write_stocks(connection, stocks)
-        product = product_message(await fetch_product(connection, product_id))
-        return inventory_pb2.RestockProductResponse(product=product, released_orders=released)
+        after = await fetch_product(connection, product_id)
+        changes = (stock_of(before), {**stock_of(after), "released_orders": released})
+        await self._record(connection, operator, Action("RestockProduct", product_id, *changes))
+        return inventory_pb2.RestockProductResponse(product=product_message(after), released_orders=released)
+
+    async def _record(self, connection: AsyncConnection, operator: Origin | None, action: Action) -> None:
+        if operator is not None:
+            await record_async(connection, operator, action)
+
+
+def stock_of(row: ProductRow) -> dict[str, object]:
+    """Return what a restock changes of a product."""
+    return {"stock": row.stock, "awaited": row.awaited}
 
 
 def within_max_bytes(products: list[inventory_pb2.Product]) -> list[inventory_pb2.Product]:

@@ -20,7 +20,7 @@ from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import InvalidRequest, ServiceError, Violation
-from runtime.grpc import caller, rest_field_names
+from runtime.grpc import caller, origin, rest_field_names
 from runtime.grpc.error_mapping import to_status
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
@@ -131,30 +131,34 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
 
     async def CancelOrder(self, request: orders_pb2.CancelOrderRequest, context: Context) -> orders_pb2.Order:
         """Cancel an order."""
-        return await self._transition(request, CANCELLED, context)
+        return await self._transition("CancelOrder", request, CANCELLED, context)
 
     async def CompletePayment(self, request: orders_pb2.CompletePaymentRequest, context: Context) -> orders_pb2.Order:
         """Mark an order as paid."""
-        return await self._transition(request, PAID, context)
+        return await self._transition("CompletePayment", request, PAID, context)
 
     async def ShipOrder(self, request: orders_pb2.ShipOrderRequest, context: Context) -> orders_pb2.Order:
         """Mark an order as shipped."""
-        return await self._transition(request, SHIPPED, context)
+        return await self._transition("ShipOrder", request, SHIPPED, context)
 
     async def _visible_order(self, order_id: str, context: Context) -> StoredOrder:
         """Return an order of which the caller may know. Raises NotFound."""
         async with self._reads.connection(1, context) as connection:
             return await fetch_order(connection, QUERIES.get_order, order_id, caller.current().only_customer_id)
 
-    async def _transition(self, request: Any, target: Status, context: Context) -> orders_pb2.Order:
+    async def _transition(self, name: str, request: Any, target: Status, context: Context) -> orders_pb2.Order:
         order_id = validation.order_id(request.order_id, request.request_id)
         if caller.current().is_customer:
             # Before the idempotency key and the locks of an order that may be another customer's.
             await self._visible_order(order_id, context)
-        traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
+        metadata = context.invocation_metadata()
+        trace = trace_context.from_metadata(metadata)
+        operator = origin.of_operator(metadata, trace)
+        recorded = None if operator is None else (name, operator)
 
         async def transition(connection: AsyncConnection) -> orders_pb2.Order:
-            return messages.order_message(await self._transitions.apply(connection, order_id, target, traceparent))
+            order = await self._transitions.apply(connection, order_id, target, trace.traceparent, recorded)
+            return messages.order_message(order)
 
         return await self._writes.run(request, order_id, context, orders_pb2.Order, transition)
 

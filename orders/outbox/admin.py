@@ -9,6 +9,7 @@ from datetime import datetime
 from ordermesh.events.v1.events_pb2 import EventType
 
 from orders.store.queries import OUTBOX
+from runtime.audit.entries import Action, Origin, record
 from runtime.postgres.connections import connect
 from runtime.postgres.pooler import Pooler
 
@@ -58,22 +59,26 @@ def find_dead(dsn: str, event_filter: EventFilter) -> list[int]:
         return [row[0] for row in connection.execute(OUTBOX.find_dead, asdict(event_filter))]
 
 
-def retry(dsn: str, ids: Sequence[int]) -> list[int]:
+def retry(dsn: str, ids: Sequence[int], origin: Origin) -> list[int]:
     """Publish DEAD events again; return the ids of those that were DEAD."""
-    return _change_status(dsn, ids, "NEW")
+    return _change_status(dsn, ids, "NEW", "outbox retry", origin)
 
 
-def discard(dsn: str, ids: Sequence[int]) -> list[int]:
+def discard(dsn: str, ids: Sequence[int], origin: Origin) -> list[int]:
     """Discard DEAD events, so that later events of their orders are published; return the ids of those that were."""
-    return _change_status(dsn, ids, "DISCARDED")
+    return _change_status(dsn, ids, "DISCARDED", "outbox discard", origin)
 
 
-def _change_status(dsn: str, ids: Sequence[int], status: str) -> list[int]:
+def _change_status(dsn: str, ids: Sequence[int], status: str, command: str, origin: Origin) -> list[int]:
     with connect(dsn, APPLICATION, POOLER) as connection, connection.transaction():
         shards = [row[0] for row in connection.execute(OUTBOX.lock_dead_shards, {"ids": list(ids)})]
         selected = {"shards": shards, "ids": list(ids)}
         connection.execute(OUTBOX.lower_floors, selected)
         rows = connection.execute(OUTBOX.change_dead_status, {**selected, "status": status}).fetchall()
+        for number, key, event_id, cause in rows:
+            event = {"key": key, "event_id": event_id, "cause": cause}
+            entry = Action(command, str(number), {"status": "DEAD", **event}, {"status": status})
+            record(connection, origin, entry)
         connection.execute(OUTBOX.refresh_has_dead, {"shards": shards})
         connection.execute(OUTBOX.notify_publishers)
     return sorted(row[0] for row in rows)

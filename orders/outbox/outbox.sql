@@ -112,9 +112,10 @@ FROM (
 WHERE s.shard = d.shard;
 
 -- name: change_dead_status
--- Changes the status of DEAD events of locked shards and returns their ids.
+-- Changes the status of DEAD events of locked shards and returns what they are.
 UPDATE event_outbox SET status = %(status)s::outbox_status
-WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD' RETURNING id;
+WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD'
+RETURNING id, key, event_id::text, cause;
 
 -- name: refresh_has_dead
 -- Updates which of the locked shards have DEAD events.

@@ -12,6 +12,7 @@ from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.connections import connect_async
 from runtime.postgres.partitions import Table
 from runtime.postgres.pooler import Pooler
+from runtime.postgres.retention import RetentionSettings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
@@ -22,32 +23,33 @@ DAYS_AHEAD = 2
 IDEMPOTENCY_KEY_DAYS = 7
 
 
-def tables(outbox_retention_days: int) -> list[Table]:
+def tables(retention: RetentionSettings) -> list[Table]:
     """Return the tables that are partitioned by time."""
     return [
-        Table("event_outbox", DAYS_AHEAD, outbox_retention_days),
+        Table("event_outbox", DAYS_AHEAD, retention.outbox_retention_days),
         Table("order_request", DAYS_AHEAD, IDEMPOTENCY_KEY_DAYS),
         Table("idempotency_request", DAYS_AHEAD, IDEMPOTENCY_KEY_DAYS),
+        Table("audit_log", DAYS_AHEAD, retention.audit_retention_days),
     ]
 
 
-async def maintain_partitions(dsn: str, outbox_retention_days: int, pooler: Pooler) -> None:
+async def maintain_partitions(dsn: str, retention: RetentionSettings, pooler: Pooler) -> None:
     """Run maintenance now and every minute until cancelled, on its own connection, because it may wait for locks."""
     outage = Outage("partition maintenance")
     while True:
         try:
             async with await connect_async(dsn, "ordermesh-maintenance", pooler) as connection:
-                await run_once(connection, outbox_retention_days)
+                await run_once(connection, retention)
             outage.ends()
         except psycopg.Error as error:
             outage.begins(error)
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-async def run_once(connection: AsyncConnection, outbox_retention_days: int) -> list[str]:
+async def run_once(connection: AsyncConnection, retention: RetentionSettings) -> list[str]:
     """Run maintenance once; return the created ("+name") and dropped ("-name") partitions. Raises psycopg.Error."""
     changes: list[str] = []
-    for table in tables(outbox_retention_days):
+    for table in tables(retention):
         async for change in partitions.maintain_async(connection, table):
             logger().info("partition changed", change=change)
             changes.append(change)

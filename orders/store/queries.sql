@@ -138,6 +138,17 @@ UPDATE orders SET status = %(status)s::order_status, sequence = sequence + 1,
     updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
 WHERE order_id = %(order_id)s;
 
+-- name: update_status_on_record
+-- Changes the status of a locked order, with its entry of the audit log.
+WITH changed AS (
+    UPDATE orders SET status = %(status)s::order_status, sequence = sequence + 1,
+        updated_at = 'epoch'::timestamptz + %(occur_us)s * interval '1 microsecond'
+    WHERE order_id = %(order_id)s
+)
+INSERT INTO audit_log (role, subject, client_address, request_id, trace_id, action, target, before, after)
+VALUES (%(role)s, %(subject)s, %(client_address)s, %(request_id)s, %(trace_id)s, %(action)s, %(target)s,
+    %(before)s::jsonb, %(after)s::jsonb);
+
 -- name: release_orders
 -- Changes the status of locked backorders to CREATED.
 UPDATE orders o SET status = 'CREATED', sequence = sequence + 1,

@@ -16,6 +16,8 @@ from orders.stock.stock_locks import write_stocks
 from orders.store.insert_events import insert_events
 from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
+from runtime.audit import entries
+from runtime.audit.entries import Action, Origin
 from runtime.postgres.connection_types import AsyncConnection
 
 
@@ -27,10 +29,17 @@ class StatusTransitions:
         self._clock = clock
         self._releases = releases
 
-    async def apply(self, connection: AsyncConnection, order_id: str, target: Status, traceparent: str) -> StoredOrder:
+    async def apply(
+        self,
+        connection: AsyncConnection,
+        order_id: str,
+        target: Status,
+        traceparent: str,
+        recorded: tuple[str, Origin] | None = None,
+    ) -> StoredOrder:
         """Change the status of an order and return it; without effect when the order has that status.
 
-        Raises NotFound and FailedPrecondition.
+        `recorded` is the name of the action and its origin, for the audit log. Raises NotFound and FailedPrecondition.
         """
         needs = await self._needs(connection, order_id) if target == CANCELLED else {}
         # Products are locked before the order, as everywhere.
@@ -40,7 +49,11 @@ class StatusTransitions:
             return order
         event = transition_event(order, target, self._clock.now_us(), traceparent)
         parameters = {"order_id": order_id, "status": Order.Status.Name(target), "occur_us": event.occur_us}
-        await connection.execute(QUERIES.update_status, parameters)
+        if recorded is None:
+            await connection.execute(QUERIES.update_status, parameters)
+        else:
+            entry = entries.parameters(recorded[1], transition_action(recorded[0], order, target))
+            await connection.execute(QUERIES.update_status_on_record, parameters | entry)
         await insert_events(connection, [event])
         if needs:
             positions = await delete_backorders(connection, [order_id])
@@ -57,3 +70,10 @@ class StatusTransitions:
         """Return what an order needs of tracked products, which never changes."""
         order = await fetch_order(connection, QUERIES.get_order, order_id)
         return await self._products.needs(connection, order.lines)
+
+
+def transition_action(name: str, order: StoredOrder, target: Status) -> Action:
+    """Return the entry of the audit log for a transition of an order."""
+    before = {"status": Order.Status.Name(order.status), "sequence": order.sequence}
+    after = {"status": Order.Status.Name(target), "sequence": order.sequence + 1}
+    return Action(name, order.order_id, before, after)

@@ -14,6 +14,7 @@ from typing import Any
 
 from processor.events.batch import Batch
 from processor.settings import WorkSettings
+from runtime.audit.entries import Action, Origin, record
 from runtime.kafka.offsets import Partition
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
@@ -152,10 +153,15 @@ def pauses(connection: Connection) -> list[Pause]:
     return [Pause((topic, partition), *rest) for topic, partition, *rest in connection.execute(SQL.list_pauses)]
 
 
-def release(connection: Connection, partitions: Sequence[Partition]) -> list[Partition]:
+def release(connection: Connection, partitions: Sequence[Partition], origin: Origin) -> list[Partition]:
     """Release paused partitions, all of them if none is given; return which. Raises psycopg.Error."""
     parameters = {"topics": [topic for topic, _ in partitions], "partitions": [number for _, number in partitions]}
-    return [(topic, number) for topic, number in connection.execute(SQL.release, parameters)]
+    with connection.transaction():
+        released = [(topic, number) for topic, number in connection.execute(SQL.release, parameters)]
+        for topic, number in released:
+            entry = Action("dlq resume", f"{topic}/{number}", {"paused": True}, {"paused": False})
+            record(connection, origin, entry)
+    return released
 
 
 def parse_partition(text: str) -> Partition:

@@ -18,6 +18,7 @@ from processor.dead_letters.inspection import (
 from processor.events.batch import Place
 from processor.events.event import Reason
 from processor.settings import EventSettings
+from runtime.audit.entries import Action, Origin, record
 from runtime.kafka import clients, size_limits
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.postgres.connection_types import Connection
@@ -30,6 +31,7 @@ class NotRedriven(Exception):
 def redrive(
     settings: EventSettings,
     places: Sequence[Place | DeadLetterPlace],
+    origin: Origin,
     on_sent: Callable[[DeadLetterEntry], None] = lambda entry: None,
 ) -> list[DeadLetterEntry]:
     """Send events again to the topics they came from, call `on_sent` after each, and return their dead letters.
@@ -45,8 +47,10 @@ def redrive(
             found = read_content(settings, connection, place)
             if found.entry.reason == Reason.UNREADABLE_BATCH:
                 raise NotRedriven(f"{found.entry.name} not redriven: its bytes could never be read")
-            send(producer, found)
-            mark_redriven(connection, place._replace(topic_id=found.topic_id))
+            # Before it is sent, so that nothing is sent that cannot be recorded.
+            with connection.transaction():
+                mark_redriven(connection, place._replace(topic_id=found.topic_id), found.entry, origin)
+                send(producer, found)
             done.append(found.entry)
             on_sent(found.entry)
     return done
@@ -64,6 +68,8 @@ def send(producer: Outbound[DeadLetterPlace], found: DeadLetterContent) -> None:
         raise NotRedriven(f"{found.entry.name} not redriven: {producer.errors[place].str()}")
 
 
-def mark_redriven(connection: Connection, place: DeadLetterPlace) -> None:
-    """Record that the event was sent again."""
+def mark_redriven(connection: Connection, place: DeadLetterPlace, entry: DeadLetterEntry, origin: Origin) -> None:
+    """Record that the event was sent again, and by whom."""
     connection.execute(SQL.mark_redriven, place._asdict())
+    before = {"redriven_at": entry.redriven_at, "reason": entry.reason, "event_id": entry.event_id}
+    record(connection, origin, Action("dlq redrive", entry.name, before, {"redriven": True}))

@@ -43,8 +43,9 @@ class Caller:
         return self.subject
 
 
+OPERATOR = Access.OPERATOR
 # Who calls while authentication is off.
-ANONYMOUS = Caller(Access.OPERATOR, "anonymous")
+ANONYMOUS = Caller(OPERATOR, "anonymous")
 _CURRENT: ContextVar[Caller] = ContextVar("caller")
 
 

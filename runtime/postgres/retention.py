@@ -21,6 +21,10 @@ class RetentionSettings(Settings):
         description="Retention of counted event ids for deduplication, in days; longer than that of the outbox.",
     )
 
+    audit_retention_days: int = Field(
+        default=400, ge=90, le=3650, description="Retention of the audit log, in days, in both databases."
+    )
+
     @field_validator("processor_retention_days")
     @classmethod
     def outlives_the_outbox(cls, days: int, info: ValidationInfo) -> int:

@@ -25,6 +25,7 @@ from orders.writes.group_commit import Writer
 from runtime.postgres import partitions
 from runtime.postgres.connections import connect_async, migrate
 from runtime.postgres.partitions import Table
+from runtime.postgres.retention import RetentionSettings
 from stack.servers.postgres import Postgres
 
 PATIENCE_SECONDS = 8
@@ -277,7 +278,7 @@ async def test_counts_of_stopped_processes_are_merged_into_one_row(owner: psycop
     )
     async with await maintenance.Connection.connect(orders_dsn, autocommit=True) as connection:
         for _ in range(2):
-            await maintenance.run_once(connection, 7)
+            await maintenance.run_once(connection, RetentionSettings())
     assert owner.execute("SELECT count(*), sum(orders), sum(published) FROM progress").fetchone() == (3, 60, 21)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from auditing import TESTER
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka_broker import config, environment
@@ -159,7 +160,7 @@ def test_a_dead_letter_with_unreadable_headers_is_counted_once_it_is_redriven(wo
     worker = world.worker()
     world.drain(worker)
     assert world.dead_letters() == [("UNREADABLE_HEADERS", None)]
-    redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)])
+    redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)], TESTER)
     world.drain(worker)
     assert world.metrics() == sums([event])
     assert {"kept": "2"} in [line["headers"] for line in tail(world, topics.ORDER_EVENTS)]

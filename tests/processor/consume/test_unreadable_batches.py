@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from auditing import TESTER
 from confluent_kafka import Producer
 from kafka_broker import config
 from metrics_oracle import sums
@@ -52,7 +53,7 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_t
     assert [offset for (offset,) in rows] == lost
     assert inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
     with pytest.raises(redrive.NotRedriven, match="could never be read"):
-        redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])])
+        redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])], TESTER)
     reader = TopicReader(world.settings, [topics.ORDER_EVENTS], Start())
     lines = [EventLines().line(message) for message in reader.existing()]
     reader.close()
@@ -67,6 +68,6 @@ def test_a_large_readable_record_has_a_dead_letter_that_can_be_read_and_redriven
     world.drain(worker)
     place = (topics.ORDER_EVENTS, PARTITION, offset)
     assert inspection.show(world.settings, place).value == BOMB
-    redrive.redrive(world.settings, [place])
+    redrive.redrive(world.settings, [place], TESTER)
     world.drain(worker)
     assert world.dead_letters() == [("UNDECODABLE", None)] * 2

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from auditing import TESTER
 from confluent_kafka import Consumer, TopicPartition
 from counted_batches import batch_of, count
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -184,7 +185,7 @@ def test_a_dead_letter_redriven_after_an_upgrade_is_counted(world: World, monkey
     assert world.dead_letters() == [("UNKNOWN_TYPE", newer.event_id)]
     (entry,) = inspection.list_dead_letters(world.settings, 10)
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    assert redrive.redrive(world.settings, [entry.place]) == [entry]
+    assert redrive.redrive(world.settings, [entry.place], TESTER) == [entry]
     world.drain(worker)
     assert world.metrics() == sums([newer])
     assert inspection.list_dead_letters(world.settings, 10) == []

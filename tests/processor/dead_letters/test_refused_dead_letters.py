@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from auditing import TESTER
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 from kafka_broker import config
@@ -64,7 +65,7 @@ def test_a_record_as_large_as_its_topic_allows_becomes_a_dead_letter_and_is_redr
     world.drain(worker)
     found = only_dead_letter(world)
     assert (found.key, found.value) == (KEY, value)
-    redrive.redrive(world.settings, [found.entry.place])
+    redrive.redrive(world.settings, [found.entry.place], TESTER)
     world.drain(worker)
     assert len(world.dead_letters()) == 2, "it came again"
     assert only_dead_letter(world).value == value
@@ -84,7 +85,7 @@ def test_a_record_that_fits_only_compressed_becomes_a_dead_letter_and_is_redrive
     world.drain(worker)
     found = only_dead_letter(world)
     assert found.value == value
-    redrive.redrive(world.settings, [found.entry.place])
+    redrive.redrive(world.settings, [found.entry.place], TESTER)
     world.drain(worker)
     assert kept_in_kafka(world) == [True, True]
 
@@ -113,7 +114,7 @@ def test_a_dead_letter_that_kafka_refuses_is_stored_and_its_partition_continues(
     assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
     assert found.headers == [("kept", b"too")]
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    redrive.redrive(world.settings, [place])
+    redrive.redrive(world.settings, [place], TESTER)
     world.drain(worker)
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
 
@@ -177,7 +178,7 @@ def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(world: World, bro
         topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="100"),
         pytest.raises(redrive.NotRedriven, match="size too large"),
     ):
-        redrive.redrive(world.settings, [found.entry.place])
+        redrive.redrive(world.settings, [found.entry.place], TESTER)
     assert only_dead_letter(world) == found
 
 
