@@ -7,7 +7,9 @@ from runtime.grpc import caller
 from runtime.grpc.access import Metadata
 from runtime.telemetry.trace_context import TraceContext
 
-FORWARDED_FOR = "x-forwarded-for"
+# The address that the front proxy saw: it replaces what a client sent. In x-forwarded-for it has the machine's own
+# address in place of loopback.
+ADDRESS = "x-envoy-external-address"
 REQUEST_ID = "x-request-id"
 # Of values that a client chooses.
 MAX_CHARACTERS = 128
@@ -20,9 +22,8 @@ def of_operator(metadata: Metadata, trace: TraceContext) -> Origin | None:
         return None
     address = request_id = ""
     for key, value in metadata or ():
-        if key == FORWARDED_FOR:
-            # The front proxy appends the address that it saw to what the client sent.
-            address = str(value).rpartition(",")[2].strip()
+        if key == ADDRESS:
+            address = str(value)
         elif key == REQUEST_ID:
             request_id = str(value)[:MAX_CHARACTERS]
     return Origin(caller.ROLE_NAMES[who.role], who.subject, address, request_id, trace.trace_id)

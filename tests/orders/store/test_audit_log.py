@@ -14,8 +14,12 @@ from orders.store import maintenance
 from runtime.audit.entries import parameters
 from runtime.postgres.retention import RetentionSettings
 
-# As the front proxy sends them: it appends the address that it saw, and the client wrote the first one.
-HEADERS = (("x-forwarded-for", "10.9.8.7, 192.0.2.1"), ("x-request-id", "request-7"))
+# As the front proxy sends them; the client wrote the first address of x-forwarded-for.
+HEADERS = (
+    ("x-forwarded-for", "10.9.8.7, 192.0.2.2"),
+    ("x-envoy-external-address", "192.0.2.1"),
+    ("x-request-id", "request-7"),
+)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ENTRIES = "SELECT role, subject, client_address, request_id, action, target, before, after FROM audit_log ORDER BY id"
 WHO = ("operator", "anonymous", "192.0.2.1", "request-7")
@@ -77,12 +81,12 @@ async def test_each_change_of_an_operator_is_an_entry_with_what_was_before_and_a
 
 async def test_a_change_that_cannot_be_recorded_is_not_made(world: World, owner: psycopg.Connection) -> None:
     made = await world.create(("p1", 1, 1))
-    owner.execute("ALTER TABLE audit_log ADD CONSTRAINT full CHECK (action <> 'CompletePayment')")
+    owner.execute("ALTER TABLE audit_log ADD CONSTRAINT is_full CHECK (action <> 'CompletePayment')")
     try:
         with pytest.raises(grpc.aio.AioRpcError):
             await world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=made.order_id))
     finally:
-        owner.execute("ALTER TABLE audit_log DROP CONSTRAINT full")
+        owner.execute("ALTER TABLE audit_log DROP CONSTRAINT is_full")
     assert await world.value("SELECT status::text FROM orders WHERE order_id = %s", made.order_id) == "CREATED"
     assert await world.events(made.order_id) == [("ORDER_CREATED", 1)]
 
@@ -98,12 +102,17 @@ async def test_nobody_changes_an_entry(
     await world.service.CompletePayment(orders_pb2.CompletePaymentRequest(order_id=made.order_id))
     before = owner.execute(ENTRIES).fetchall()
     assert len(before) == 1
-    for table in ("audit_log", *(name for (name,) in partitions(owner))):
-        for connect in (lambda: owner, lambda: psycopg.connect(orders_dsn, autocommit=True)):
+    # The triggers of rows refuse nothing where there is none.
+    filled = [name for (name,) in partitions(owner) if owner.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()]
+    with psycopg.connect(orders_dsn, autocommit=True) as service:
+        for table in ("audit_log", *filled):
+            for connection in (owner, service):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.format(table))
+    if statement.startswith("TRUNCATE"):
+        for (name,) in partitions(owner):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connect().execute(statement.format(table))
-            if statement.startswith(("UPDATE", "DELETE")):
-                owner.rollback()
+                owner.execute(statement.format(name))
     assert owner.execute(ENTRIES).fetchall() == before
 
 
