@@ -78,7 +78,6 @@ def test_switches_can_be_turned_off() -> None:
         ("--max-error-share", "1.5"),
         ("--reconcile-wait", "10m"),
         ("--target", "127.0.0.1:8080"),
-        ("--target", "https://127.0.0.1"),
         ("--target", "http://127.0.0.1:8080/orders"),
         ("--target", "http://127.0.0.1:port"),
         ("--target", "http://127.0.0.1:99999"),
