@@ -16,7 +16,11 @@ from stack.machine.state_folder import StateFolder
 
 Folder = Annotated[Path | None, typer.Option(help="The folder of the authority; that of the local stack by default.")]
 Days = Annotated[float, typer.Option(min=0.01, max=3650, help="Days until it expires.")]
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Create, list or renew certificates of the stack's own authority, for TLS.",
+)
 
 
 def chosen(folder: Path | None) -> CertificateFolder:

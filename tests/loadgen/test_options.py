@@ -32,6 +32,7 @@ def test_the_defaults_are_rest_to_the_front_proxy_that_the_caller_knows() -> Non
     options = parse([])
     assert (options.protocol, options.target) == (Protocol.REST, Target("127.0.0.1", 18080))
     assert parse(["--target", "http://front:80"]).target == Target("front", 80)
+    assert parse(["--target", "https://front"]).target == Target("front", 443, tls=True)
     assert options.reconcile
     assert options.exclusive
 
@@ -78,6 +79,7 @@ def test_switches_can_be_turned_off() -> None:
         ("--max-error-share", "1.5"),
         ("--reconcile-wait", "10m"),
         ("--target", "127.0.0.1:8080"),
+        ("--target", "ftp://127.0.0.1"),
         ("--target", "http://127.0.0.1:8080/orders"),
         ("--target", "http://127.0.0.1:port"),
         ("--target", "http://127.0.0.1:99999"),
