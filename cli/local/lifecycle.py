@@ -30,7 +30,6 @@ from stack.processes.server_account import create_missing
 from stack.running_stack import start_on_free_ports
 from stack.servers.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
-from stack.supervision.front_certificate import own_certificates
 from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import StackStatus, State, read_status
@@ -193,7 +192,9 @@ def trusting(rest: str) -> tuple[str, str]:
     """Return the options of curl and grpcurl for the front proxy."""
     if not rest.startswith(HTTPS):
         return "", "-plaintext "
-    authority = own_certificates(StateFolder(default_home())).authority_file
+    authority = StateFolder(default_home()).front_authority
+    if not authority.exists():
+        return "", ""
     return f"--cacert {authority} ", f"-cacert {authority} "
 
 

@@ -28,6 +28,7 @@ CONTENTS = (
     "envoy.yaml",
     "envoy-tls",
     "certificates",
+    "front-ca.pem",
     "credentials.json",
     "run-dir",
     "stack.json",
@@ -100,6 +101,11 @@ class StateFolder:
     def envoy_keys(self) -> Path:
         """Envoy's file of API keys."""
         return self.envoy / "keys.json"
+
+    @property
+    def front_authority(self) -> Path:
+        """The authority of the front proxy's certificate; no such file when it is not the stack's own."""
+        return self.home / "front-ca.pem"
 
     @property
     def status(self) -> Path:

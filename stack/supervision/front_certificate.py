@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class FrontCertificate:
         """The scheme of the front proxy's addresses."""
         return "https" if self.on else "http"
 
-    @property
+    @functools.cached_property
     def host(self) -> str:
         """The host of the front proxy's addresses: one that its certificate is for."""
         if self.settings.tls_certificate is None:
@@ -77,6 +78,9 @@ class FrontCertificate:
         own = own_certificates(self.state)
         if self.settings.tls_certificate is None:
             own.ensure(FRONT, [*LOCAL_HOSTS, *self.settings.front_hosts])
+            write_private(self.state.front_authority, own.authority_file.read_text())
+        else:
+            self.state.front_authority.unlink(missing_ok=True)
         # The certificate with which the commands of this account call the front proxy.
         own.ensure(CLIENT, [])
 
@@ -84,10 +88,10 @@ class FrontCertificate:
         """Renew certificates of our own that expire soon, and give Envoy changed ones. Raises SettingInvalid."""
         if not self.on:
             return
-        if time.monotonic() - self._ensured_at > ENSURE_SECONDS:
-            self._ensure()
-        files = [path for path in self._files() if path is not None]
         try:
+            if time.monotonic() - self._ensured_at > ENSURE_SECONDS:
+                self._ensure()
+            files = [path for path in self._files() if path is not None]
             seen = tuple((path, (status := path.stat()).st_mtime_ns, status.st_ino) for path in files)
             if seen != self._written:
                 self._write()
@@ -139,7 +143,7 @@ def use_own_certificates(state: StateFolder, front: str) -> None:
     """Have this process call the front proxy of a local stack over TLS, if it speaks it, with the stack's own files."""
     if front.startswith(HTTPS):
         own = own_certificates(state)
-        use_files(own.authority_file, own.certificate_file(CLIENT), own.key_file(CLIENT))
+        use_files(state.front_authority, own.certificate_file(CLIENT), own.key_file(CLIENT))
 
 
 def own_certificates(state: StateFolder) -> CertificateFolder:

@@ -232,12 +232,17 @@ async def connect(stack: RunningStack, done: asyncio.Event) -> int:
     return count
 
 
-def test_a_broken_certificate_of_the_settings_is_told_and_the_one_before_is_served(tmp_path: Path) -> None:
+def test_a_certificate_of_the_settings_is_served_and_a_broken_one_is_told(tmp_path: Path) -> None:
     given = CertificateFolder(tmp_path)
     given.create("shop", ["localhost", LOOPBACK])
     files = {"tls_certificate": given.certificate_file("shop"), "tls_key": given.key_file("shop")}
     with seeded_stack(**files) as running:
         first = ssl.get_server_certificate((LOOPBACK, running.context.settings.front_port))
+        env = {**os.environ, "ORDERMESH_HOME": str(running.context.state.home)}
+        command = [sys.executable, "-P", "-m", "cli", "verify"]
+        assert subprocess.run(command, env=env, check=False).returncode != 0
+        env["ORDERMESH_CA_FILE"] = str(given.authority_file)
+        assert subprocess.run(command, env=env, check=False).returncode == 0
         given.key_file("shop").write_text("no key")
         running.wait_until(lambda: running.component("envoy").state == State.DEGRADED, 30, "it is told")
         assert "the certificate of the front proxy cannot be read" in running.component("envoy").detail
