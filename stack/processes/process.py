@@ -68,8 +68,12 @@ class Command:
 
 def wrapped(command: Command) -> list[str]:
     """Return the command line of runtime.process.child that runs a command."""
-    account = command.account or Account(child.KEEP_USER, child.KEEP_USER)
-    confinement = "" if command.confinement is None else command.confinement.as_json()
+    granted, allowed = command.account, command.confinement
+    if _launchers:
+        # A launcher is where the program may not read.
+        granted, allowed = (None if granted is not None and granted.passes_modes else granted), None
+    account = granted or Account(child.KEEP_USER, child.KEEP_USER)
+    confinement = "" if allowed is None else allowed.as_json()
     words = (os.getpid(), int(command.death_signal), account.uid, account.gid, int(account.passes_modes), confinement)
     return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]
 
