@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from certificates import certificate
 from front_proxy import Platform, await_true
 from seed import seeded_home, seeded_stack
 from waiting import await_true as await_condition
@@ -34,19 +35,6 @@ PROGRAMS = {
     ("orders", "publish"): ("ORDERS_DSN", "orders_publisher", access.PUBLISHER),
     ("processor", "work"): ("ANALYTICS_DSN", "analytics_worker", access.PROCESSOR),
 }
-
-
-def certificate(folder: Path, name: str, *, signer: str | None = None) -> tuple[str, str]:
-    """Create a key and a certificate for the loopback address, of its own or signed; return both as PEM."""
-    key, made = folder / f"{name}.key", folder / f"{name}.pem"
-    words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    words += ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(made)]
-    if signer is not None:
-        signed = ["-CA", str(folder / f"{signer}.pem"), "-CAkey", str(folder / f"{signer}.key")]
-        leaf = ["-addext", f"subjectAltName=IP:{LOOPBACK}", "-addext", "basicConstraints=critical,CA:FALSE"]
-        words += [*signed, *leaf]
-    subprocess.run(["openssl", "req", *words], check=True, capture_output=True)
-    return key.read_text(), made.read_text()
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,20 @@ from collections.abc import Sequence
 import pytest
 
 STRANGER = 65_534
+# An account that no file of the machine names.
+UNKNOWN = 54_321
 # Readable for everybody, unlike root's own Python.
 PYTHON = "/usr/bin/python3"
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
 
 
-def start_as_stranger(*command: str) -> subprocess.Popen[str]:
+def start_as_stranger(*command: str, account: int = STRANGER) -> subprocess.Popen[str]:
     """Start a program as the other account."""
     return subprocess.Popen(
         command,
-        user=STRANGER,
-        group=STRANGER,
+        user=account,
+        group=account,
         extra_groups=[],
         cwd="/",
         env={"PATH": "/usr/bin:/bin"},
@@ -31,10 +33,12 @@ def start_as_stranger(*command: str) -> subprocess.Popen[str]:
     )
 
 
-def as_stranger(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a program as the other account until it ends."""
-    process = start_as_stranger(*command)
-    out, err = process.communicate(timeout=seconds)
+def as_stranger(
+    *command: str, seconds: float = 60, account: int = STRANGER, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a program as the other account until it ends; `given` is its input."""
+    process = start_as_stranger(*command, account=account)
+    out, err = process.communicate(given, timeout=seconds)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 

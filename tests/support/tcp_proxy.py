@@ -48,10 +48,12 @@ class Link:
     def cut(self, *, reset: bool = True) -> None:
         """End both connections, with RST or with FIN."""
         for writer in self.writers.values():
-            if reset and writer.get_extra_info("socket").family in (socket.AF_INET, socket.AF_INET6):
+            # None once a connection by TLS has ended.
+            own = writer.get_extra_info("socket")
+            if reset and own is not None and own.family in (socket.AF_INET, socket.AF_INET6):
                 linger = struct.pack("ii", 1, 0)
                 with contextlib.suppress(OSError):
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort() if reset else writer.close()
 
 
