@@ -14,7 +14,9 @@ import typer
 
 from cli.output.formats import date_time
 from cli.output.terminal import console, plain_table
+from cli.recording import recorded
 from cli.target import local_status
+from runtime.audit.entries import Action
 from stack.errors import SettingInvalid
 from stack.identity.api_key import ROLES
 from stack.identity.key_registry import KeyRegistry
@@ -42,7 +44,9 @@ def create(
     """Make a key and print it. It is shown this once."""
     if subject is None and role == "customer":
         raise SettingInvalid("--subject is required for a customer: its customer id")
-    show_once(registry().create(role, subject or role, name))
+    with recorded(Action("keys create", f"{role}:{subject or role}", None, {"name": name})):
+        made = registry().create(role, subject or role, name)
+    show_once(made)
 
 
 @app.command("list")
@@ -58,7 +62,8 @@ def list_keys() -> None:
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """Make a key invalid within a second."""
-    revoked = registry().revoke(key_id)
+    with recorded(Action("keys revoke", key_id, known(key_id), None)):
+        revoked = registry().revoke(key_id)
     console.print(f"{revoked.id} of {revoked.client} is revoked")
 
 
@@ -75,7 +80,9 @@ def rotate(
         raise SettingInvalid(
             "--grace needs a running stack, which ends it: create a new key, and revoke the old one later"
         )
-    show_once(registry().rotate(key_id, seconds))
+    with recorded(Action("keys rotate", key_id, known(key_id), {"grace_seconds": seconds})):
+        made = registry().rotate(key_id, seconds)
+    show_once(made)
 
 
 @app.command()
@@ -93,6 +100,12 @@ def operator(
 def registry() -> KeyRegistry:
     """Return the registry of the state folder."""
     return KeyRegistry(StateFolder(default_home()))
+
+
+def known(key_id: str) -> dict[str, object] | None:
+    """Return what is known of a key, without the key; None if there is none."""
+    found = next((key for key in registry().current() if key.id == key_id), None)
+    return None if found is None else {"client": found.client, "name": found.name, "created": found.created}
 
 
 def show_once(secret: str) -> None:

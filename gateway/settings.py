@@ -30,6 +30,9 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
     analytics_target: str = Field(
         default="unix:/run/ordermesh/analytics.sock", description="gRPC target of the analytics service."
     )
+    gateway_sessions: str = Field(
+        default="", description="Unix socket on which the stack makes sessions of the dashboard; empty: none."
+    )
     gateway_max_watchers: int = Field(
         default=64,
         ge=1,

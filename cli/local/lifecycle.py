@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from cli.local.session_link import dashboard_link
 from cli.output.terminal import console, errors, ignore_output_errors, plain_table
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
 from cli.target import chooses_free_ports, local_status, require_status, settings_to_start
@@ -182,7 +183,8 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     for check in (open_files(), landlock()):
         if not check.passed:
             console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
-    console.print(f"dashboard: {rest}/   (`ordermesh open`)\nAPI documentation: {rest}/docs\n\nTry:\n")
+    console.print(f"dashboard: {dashboard_link(known)}   (`ordermesh open`)", soft_wrap=True)
+    console.print(f"API documentation: {rest}/docs\n\nTry:\n")
     for line in examples(rest, grpc, trusting(rest), authenticated=known.authentication != "off"):
         console.print(f"  {line}", soft_wrap=True)
     console.print()

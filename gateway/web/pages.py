@@ -8,6 +8,8 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.web import contract_files
+from gateway.web.sessions import PATH as SESSION_PATH
+from gateway.web.sessions import SessionPages
 from runtime import addresses
 from runtime.grpc.service_tls import ServiceTls
 
@@ -26,7 +28,8 @@ HOME_FILES = (
     "reconciliation.js",
     "format.js",
 )
-STATIC_FILES = (*HOME_FILES, "icon.svg", "docs.js")
+LOGIN_FILES = ("login.js",)
+STATIC_FILES = (*HOME_FILES, *LOGIN_FILES, "icon.svg", "docs.js")
 # Pages load resources only from this origin.
 POLICY = {
     "default-src": "'none'",
@@ -75,11 +78,15 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers.update(HEADERS)
 
 
-def application() -> web.Application:
-    """Return the application with all pages."""
+def application(sessions_socket: str) -> web.Application:
+    """Return the application with all pages; the stack makes sessions on a socket, empty without one."""
     app = web.Application()
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", file(STATIC / "home.html"))
+    app.router.add_get("/login", file(STATIC / "login.html"))
+    sessions = SessionPages(sessions_socket)
+    app.router.add_post(SESSION_PATH, sessions.begin)
+    app.router.add_delete(SESSION_PATH, sessions.end)
     app.router.add_get("/docs", file(STATIC / "docs.html"))
     app.router.add_get("/docs/", file(STATIC / "docs.html"))
     app.router.add_get("/openapi.json", file(contract_files.OPENAPI))
@@ -92,12 +99,12 @@ def application() -> web.Application:
     return app
 
 
-async def serve(address: str, tls: ServiceTls | None = None) -> web.AppRunner:
+async def serve(address: str, sessions_socket: str, tls: ServiceTls | None = None) -> web.AppRunner:
     """Serve the pages at an address, with TLS on host:port if it is on, until the runner is cleaned up.
 
     Raises OSError when it cannot be bound.
     """
-    runner = web.AppRunner(application(), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application(sessions_socket), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     with addresses.binding(address):
         path = addresses.socket_path(address)

@@ -32,6 +32,7 @@ CONTENTS = (
     "credentials.json",
     "run-dir",
     "stack.json",
+    "open-dashboard.html",
     *IDENTITY,
 )
 

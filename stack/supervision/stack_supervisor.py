@@ -12,13 +12,15 @@ from pathlib import Path
 from stack.errors import ServerFailed
 from stack.identity.expiry import KeyExpiry
 from stack.identity.key_registry import KeyRegistry
+from stack.identity.session_credentials import session_credentials
+from stack.identity.sessions import COMMANDS_SOCKET, GATEWAY_SOCKET, Sessions, SessionServer
 from stack.machine import ports
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
 from stack.processes.runners import READY_SECONDS
-from stack.processes.server_account import create_missing
+from stack.processes.server_account import SERVICES, create_missing, own_account
 from stack.servers.brokers import require_broker_count
 from stack.servers.credentials import load_or_create
 from stack.settings import StackSettings
@@ -122,6 +124,17 @@ class Stack:
             expiry = KeyExpiry(KeyRegistry(self.state))
             expiry.start()
             self._held.callback(expiry.stop)
+        self._serve_sessions()
+
+    def _serve_sessions(self) -> None:
+        """Make sessions of the dashboard, with authentication; they end with the stack."""
+        credentials = session_credentials(self.settings.auth, self.state)
+        if credentials is None:
+            return
+        account = own_account(SERVICES)
+        owner = None if account is None else (account.uid, account.gid)
+        commands, gateway = self.context.run_dir / COMMANDS_SOCKET, self.context.run_dir / GATEWAY_SOCKET
+        self._held.callback(SessionServer(Sessions(credentials), commands, gateway, owner).close)
 
     def _initial_status(self, found: list[Component]) -> StackStatus:
         own = identify(os.getpid())

@@ -12,7 +12,9 @@ from frontdoor.identity import CLIENT_HEADER, KEY_HEADER, SESSION_COOKIE, Identi
 CREDENTIALS, ROLES = "credentials", "roles"
 API_KEYS = "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"
 # Open to everybody: pages, health and reflection.
-PAGE_PATHS = ("/", "/openapi.json", "/descriptor.binpb", "/healthz")
+PAGE_PATHS = ("/", "/login", "/openapi.json", "/descriptor.binpb", "/healthz")
+# Begins and ends a session of the dashboard.
+SESSION_PATH = "/session"
 PAGE_FOLDERS = ("/docs", "/static")
 OPEN_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
@@ -66,7 +68,7 @@ def roles(identity: Identity) -> list[Config]:
         return []
     open_to_all = {
         "permissions": [
-            *(called(exact=path) for path in (*PAGE_PATHS, *PAGE_FOLDERS)),
+            *(called(exact=path) for path in (*PAGE_PATHS, SESSION_PATH, *PAGE_FOLDERS)),
             *(called(prefix=prefix) for prefix in (*(f"{folder}/" for folder in PAGE_FOLDERS), *OPEN_METHODS)),
         ],
         "principals": [{"any": True}],

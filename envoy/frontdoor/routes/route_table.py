@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, header_is, typed
 from frontdoor.filters import browser
-from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, open_route
+from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, SESSION_PATH, open_route
 from frontdoor.filters.http_filters import BUFFER, CORS, TRANSCODER
 from frontdoor.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
@@ -111,7 +111,18 @@ def page_routes() -> list[Config]:
         route({**match, "headers": [READS]}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
         for match in matches
     ]
-    return [*reads, *(refusal(match, 405, headers={"allow": "GET, HEAD"}) for match in matches)]
+    refusals = [refusal(match, 405, headers={"allow": "GET, HEAD"}) for match in matches]
+    return [*session_routes(), *reads, *refusals]
+
+
+def session_routes() -> list[Config]:
+    """Return the routes that begin and end a session of the dashboard."""
+    match: Config = {"path": SESSION_PATH}
+    writes = {**match, "headers": [header_is(":method", safe_regex={"regex": "POST|DELETE"})]}
+    return [
+        route(writes, clusters.PAGES, filters={TRANSCODER: OFF}),
+        refusal(match, 405, headers={"allow": "POST, DELETE"}),
+    ]
 
 
 def wrong_grpc() -> list[Config]:

@@ -14,9 +14,14 @@ const last = new LastOrders(byId("last"), byId("last-read"));
 const names = new Map();
 let status = null;
 let lost = null;
+let signedOut = false;
 
 function showNotice() {
   const line = byId("notice");
+  if (signedOut) {
+    line.dataset.state = "DOWN";
+    return write(line, "This page needs a session: run ordermesh open, and use the link.");
+  }
   if (lost) {
     line.dataset.state = "DOWN";
     const when = `${ago(lost.since)} ago, at ${timeOfDay(lost.since)}`;
@@ -71,6 +76,10 @@ function showTotals(summary) {
 
 async function ask(path) {
   const reply = await fetch(path, { cache: "no-store" });
+  if (signedOut !== (reply.status === 401)) {
+    signedOut = reply.status === 401;
+    showNotice();
+  }
   if (!reply.ok) throw new Error(`${path} returned ${reply.status}`);
   return reply.json();
 }
@@ -126,5 +135,12 @@ new Stream("/v1/orders:watch", {
 });
 setInterval(showNotice, 1000);
 setInterval(() => (due = true), 30000);
+const signOut = byId("sign-out");
+signOut.hidden = !localStorage.getItem("ordermesh-session");
+signOut.addEventListener("click", async () => {
+  await fetch("/session", { method: "DELETE" }).catch(() => null);
+  localStorage.removeItem("ordermesh-session");
+  location.reload();
+});
 last.begin(ask);
 refresh();

@@ -1,0 +1,78 @@
+"""Sessions of the dashboard: exchanges the code of a link for a cookie. The stack makes codes and sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from aiohttp import web
+
+# The front proxy takes the credential of a call from it.
+COOKIE = "ordermesh_session"
+MAX_CODE_CHARACTERS = 200
+ANSWER_SECONDS = 5.0
+PATH = "/session"
+NO_SESSION = "the link was used, is older than five minutes, or is of a stack that stopped: run `ordermesh open`"
+
+
+class SessionPages:
+    """POST /session begins a session, DELETE /session ends it."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """Set the cookie for a code; 403 for a code that is not valid."""
+        code = await code_of(request)
+        session, _, lifetime_seconds = (await self._ask(f"begin {code}") if code else "").partition(" ")
+        if not session:
+            return web.json_response({"message": NO_SESSION}, status=403)
+        response = web.Response(status=204)
+        response.set_cookie(
+            COOKIE,
+            session,
+            max_age=int(lifetime_seconds),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            # Set by the front proxy from the connection.
+            secure=request.headers.get("x-forwarded-proto") == "https",
+        )
+        return response
+
+    async def end(self, request: web.Request) -> web.Response:
+        """End the session of the cookie, and remove the cookie."""
+        session = request.cookies.get(COOKIE, "")
+        if session and session.isascii() and session.isprintable() and " " not in session:
+            await self._ask(f"end {session}")
+        response = web.Response(status=204)
+        response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        return response
+
+    async def _ask(self, line: str) -> str:
+        """Return the answer of the stack, empty when it gives none."""
+        if not self._socket:
+            return ""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(f"{line}\n".encode())
+                    return (await reader.readline()).decode().strip()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return ""
+
+
+async def code_of(request: web.Request) -> str:
+    """Return the code in the body, empty if there is none."""
+    try:
+        body = await request.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return ""
+    code = body.get("code", "") if isinstance(body, dict) else ""
+    valid = (
+        isinstance(code, str) and len(code) <= MAX_CODE_CHARACTERS and code.replace("-", "").replace("_", "").isalnum()
+    )
+    return code if valid and code.isascii() else ""

@@ -1,0 +1,54 @@
+"""What the front proxy accepts as a session of the dashboard: an operator's API key or token, for a limited time."""
+
+from __future__ import annotations
+
+from runtime.authentication import Authentication
+from stack.identity.api_key import digest_of
+from stack.identity.key_registry import KeyRegistry
+from stack.identity.own_credentials import own_token
+from stack.identity.sessions import Credentials
+from stack.machine.state_folder import StateFolder
+
+SUBJECT, NAME = "dashboard", "session of the dashboard"
+
+
+class KeySessions:
+    """API keys as sessions; those that a killed stack left are revoked."""
+
+    def __init__(self, registry: KeyRegistry) -> None:
+        self._registry = registry
+        for key in registry.current():
+            if key.name == NAME and key.expires is not None:
+                registry.revoke(key.id)
+
+    def create(self, lifetime_seconds: float) -> str:
+        """Return a new key."""
+        return self._registry.create("operator", SUBJECT, NAME, lifetime_seconds)
+
+    def end(self, credential: str) -> None:
+        """Revoke a key."""
+        digest = digest_of(credential)
+        for key in self._registry.current():
+            if key.digest == digest:
+                self._registry.revoke(key.id)
+
+
+class TokenSessions:
+    """Tokens as sessions. A token is valid until its time is over, also after the browser has forgotten it."""
+
+    def __init__(self, state: StateFolder) -> None:
+        self._state = state
+
+    def create(self, lifetime_seconds: float) -> str:
+        """Return a new token."""
+        return own_token(self._state, subject=SUBJECT, lifetime_seconds=lifetime_seconds)
+
+    def end(self, credential: str) -> None:
+        """Leave the token to its end."""
+
+
+def session_credentials(authentication: Authentication, state: StateFolder) -> Credentials | None:
+    """Return what makes sessions, None without authentication."""
+    if authentication == "off":
+        return None
+    return KeySessions(KeyRegistry(state)) if authentication == "keys" else TokenSessions(state)

@@ -1,0 +1,129 @@
+"""The session of the dashboard: from a link that works once, for one browser, until it is ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from front_proxy import Answer, Platform
+from seed import seeded_stack
+from waiting import await_true
+
+from stack.identity.sessions import COMMANDS_SOCKET, GATEWAY_SOCKET
+
+STATUS, CONTENT = "/v1/pipeline/status", "content-type: application/json"
+NOBODY = 65_534
+CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[Platform]:
+    with seeded_stack(auth="keys") as stack:
+        yield Platform(stack)
+
+
+def command(platform: Platform, *words: str) -> str:
+    env = {**os.environ, "ORDERMESH_HOME": str(platform.stack.context.state.home), "BROWSER": "true", "COLUMNS": "400"}
+    done = subprocess.run([sys.executable, "-m", "cli", *words], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def code_of_link(platform: Platform) -> str:
+    link = command(platform, "open").splitlines()[0]
+    address, _, code = link.partition("#")
+    assert address == f"{platform.stack.rest}/login"
+    return code
+
+
+def begun(platform: Platform, code: str, *options: str) -> Answer:
+    return platform.post("/session", {"code": code}, *options)
+
+
+def cookie_of(answer: Answer) -> tuple[str, ...]:
+    assert answer.status == 204, answer
+    return ("-H", f"cookie: {answer.headers['set-cookie'].partition(';')[0]}")
+
+
+def test_a_link_opens_one_session_and_its_code_is_in_no_log(closed: Platform) -> None:
+    assert closed.curl("/login").status == 200
+    code = code_of_link(closed)
+    answer = begun(closed, code, "-H", "x-request-id: session-test")
+    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"):
+        assert attribute in answer.headers["set-cookie"]
+    cookie = cookie_of(answer)
+    assert closed.curl(STATUS).status == 401
+    assert closed.curl(STATUS, *cookie).status == 200
+    order = {"customerId": "any", "items": [{"productId": "p1", "quantity": 1, "price": 1}]}
+    assert closed.post("/orders", order, *cookie).status == 200
+    assert closed.post("/v1/pipeline:reconcile", {}, *cookie).status == 200
+    again = begun(closed, code)
+    assert (again.status, "set-cookie" in again.headers) == (403, False)
+    assert begun(closed, "guessed").status == 403
+    logs = closed.stack.context.state.logs
+    await_true(lambda: "/session" in (logs / "access.log").read_text(), "the calls are logged")
+    session = cookie[1].partition("=")[2]
+    for log in logs.iterdir():
+        text = log.read_text(errors="replace")
+        assert code not in text, log
+        assert session not in text, log
+
+
+def test_streams_of_the_dashboard_go_with_the_session(closed: Platform) -> None:
+    cookie = cookie_of(begun(closed, code_of_link(closed)))
+    watch = ["curl", "-sN", "--max-time", "30", *cookie, closed.stack.rest + "/v1/orders:watchLines"]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE) as curl:
+        assert curl.stdout is not None
+        assert json.loads(curl.stdout.readline())["revision"]
+        curl.terminate()
+
+
+def test_sessions_end_one_by_one(closed: Platform) -> None:
+    first, second = (cookie_of(begun(closed, code_of_link(closed))) for _ in range(2))
+    ended = closed.curl("/session", "-X", "DELETE", *first)
+    assert ended.status == 204
+    assert "Max-Age=0" in ended.headers["set-cookie"]
+    await_true(lambda: closed.curl(STATUS, *first).status == 401, "the session is refused")
+    assert closed.curl(STATUS, *second).status == 200
+
+
+def test_a_page_of_another_site_begins_and_ends_no_session(closed: Platform) -> None:
+    code = code_of_link(closed)
+    foreign = ("-H", "origin: http://evil.example")
+    assert begun(closed, code, *foreign).status == 403
+    cookie = cookie_of(begun(closed, code))
+    assert closed.curl("/session", "-X", "DELETE", *cookie, *foreign).status == 403
+    assert closed.curl(STATUS, *cookie).status == 200
+
+
+def test_what_is_no_session_gets_no_further(closed: Platform) -> None:
+    for path, method in (("/session", "GET"), ("/session", "PUT"), ("/login", "POST")):
+        assert closed.curl(path, "-X", method, "-H", CONTENT).status in {405, 403}
+    for cookie in ("ordermesh_session=", "ordermesh_session=operator:dashboard", "ordermesh_session=" + "x" * 4000):
+        assert closed.curl(STATUS, "-H", f"cookie: {cookie}").status == 401
+
+
+@pytest.mark.parametrize("name", [COMMANDS_SOCKET, GATEWAY_SOCKET])
+def test_another_account_gets_no_code(closed: Platform, name: str) -> None:
+    if os.geteuid() != 0:
+        assert (closed.stack.context.run_dir / name).stat().st_mode & 0o077 == 0
+        return
+    tried = subprocess.run(
+        ["/usr/bin/python3", "-c", CONNECT, str(closed.stack.context.run_dir / name)],
+        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True,
+    )  # fmt: skip
+    assert "PermissionError" in tried.stderr
+
+
+def test_what_is_done_with_keys_is_in_the_audit_log(closed: Platform) -> None:
+    command(closed, "keys", "create", "--role", "analyst", "--name", "for the test")
+    listed = command(closed, "keys", "list")
+    (key_id,) = (line.split()[0] for line in listed.splitlines() if "for the test" in line)
+    command(closed, "keys", "revoke", key_id)
+    entries = [json.loads(line) for line in command(closed, "audit", "--json", "--since", "1h").splitlines()]
+    actions = [(each["action"], each["target"]) for each in entries if each["action"].startswith("keys")]
+    assert actions == [("keys create", "analyst:analyst"), ("keys revoke", key_id)]

@@ -1,0 +1,120 @@
+"""Sessions of the dashboard: a code is valid once and for minutes, a session until it is ended."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.identity.sessions import (
+    CODE_SECONDS,
+    COMMANDS_SOCKET,
+    GATEWAY_SOCKET,
+    MAX_CODES,
+    MAX_SESSIONS,
+    SESSION_SECONDS,
+    Sessions,
+    SessionServer,
+)
+
+
+class Made:
+    """Credentials that count."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ended: list[str] = []
+
+    def create(self, lifetime_seconds: float) -> str:
+        assert lifetime_seconds == SESSION_SECONDS
+        self.count += 1
+        return f"session-{self.count}"
+
+    def end(self, credential: str) -> None:
+        self.ended.append(credential)
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_code_opens_one_session_within_its_time() -> None:
+    clock = Clock()
+    sessions = Sessions(Made(), clock)
+    code, late = sessions.code(), sessions.code()
+    assert code != late
+    assert len(code) >= 43
+    assert sessions.begin(code) == "session-1"
+    assert sessions.begin(code) == ""
+    assert sessions.begin("guessed") == ""
+    clock.seconds = CODE_SECONDS + 1
+    assert sessions.begin(late) == ""
+
+
+def test_several_sessions_end_one_by_one_and_all_with_the_stack() -> None:
+    made = Made()
+    sessions = Sessions(made)
+    first, second, third = (sessions.begin(sessions.code()) for _ in range(3))
+    sessions.end(second)
+    sessions.end(second)
+    sessions.end("an API key of somebody else")
+    assert made.ended == [second]
+    waiting = sessions.code()
+    sessions.end_all()
+    assert sorted(made.ended) == sorted([first, second, third])
+    assert sessions.begin(waiting) == ""
+
+
+def test_what_is_kept_is_bounded() -> None:
+    made = Made()
+    sessions = Sessions(made)
+    codes = [sessions.code() for _ in range(MAX_CODES + 1)]
+    assert sessions.begin(codes[0]) == ""
+    for _ in range(MAX_SESSIONS + 1):
+        sessions.begin(sessions.code())
+    assert made.ended == ["session-1"]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, Made]]:
+    made = Made()
+    server = SessionServer(Sessions(made), tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET, None)
+    yield tmp_path, made
+    server.close()
+
+
+def ask(path: Path, line: bytes) -> str:
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(10)
+        asking.connect(str(path))
+        asking.sendall(line)
+        return asking.makefile().readline().strip()
+
+
+def test_commands_get_codes_and_the_gateway_sessions_and_neither_the_other(served: tuple[Path, Made]) -> None:
+    folder, made = served
+    code = ask(folder / COMMANDS_SOCKET, b"code\n")
+    assert ask(folder / GATEWAY_SOCKET, b"code\n") == ""
+    assert ask(folder / COMMANDS_SOCKET, f"begin {code}\n".encode()) == ""
+    assert ask(folder / GATEWAY_SOCKET, f"begin {code}\n".encode()) == f"session-1 {SESSION_SECONDS}"
+    assert ask(folder / GATEWAY_SOCKET, f"begin {code}\n".encode()) == ""
+    ask(folder / GATEWAY_SOCKET, b"end session-1\n")
+    assert made.ended == ["session-1"]
+    for socket_name in (COMMANDS_SOCKET, GATEWAY_SOCKET):
+        assert (folder / socket_name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("line", [b"\n", b"begin\n", b"\xff\n", b"begin a b\n", b"x" * 5000 + b"\n", b"end \x00\n"])
+def test_anything_else_gets_nothing(served: tuple[Path, Made], line: bytes) -> None:
+    folder, made = served
+    for socket_name in (COMMANDS_SOCKET, GATEWAY_SOCKET):
+        try:
+            assert ask(folder / socket_name, line) == ""
+        except ConnectionError:
+            continue
+    assert made.count == 0
