@@ -14,6 +14,7 @@ from cli.local.session_link import dashboard_link
 from stack.running_stack import RunningStack, running_stack
 
 PICTURES = Path(os.environ.get("DASHBOARD_PICTURES") or tempfile.mkdtemp(prefix="ordermesh-dashboard-"))
+PICTURES.mkdir(parents=True, exist_ok=True)
 UP = "document.querySelector('#notice')?.dataset.state === 'UP'"
 
 
@@ -38,8 +39,10 @@ async def test_test_order_reconciliation_and_streams_work_with_the_session(page:
     await page.get("document.querySelector('#order button').click()")
     await page.until("/in the Kafka log/.test(document.querySelector('#travel').innerText)", "it is seen in the log")
     await page.until("/seen-by-browser/.test(document.querySelector('#last').innerText)", "it is among the last orders")
-    await page.get("document.querySelector('#reconcile').click()")
-    await page.until("/agree/i.test(document.body.innerText)", "the reconciliation answers")
+    await page.get("document.querySelector('#verify').click()")
+    await page.until(
+        "/AGREES|IN_FLIGHT/.test(document.querySelector('#verdict').dataset.verdict)", "the reconciliation answers"
+    )
     assert not await page.get("/ordermesh_session|om_/.test(document.cookie)")
     assert await page.get("location.href") == await page.get("location.origin + '/'")
     await page.shoot(PICTURES / "session.png")
@@ -63,13 +66,13 @@ async def test_a_link_that_was_used_says_what_to_do_and_a_session_can_be_ended(s
         async with browsing() as second:
             await second.look(width=1360, height=1000)
             await second.open(link)
-            await second.until("/ordermesh open/.test(document.body.innerText)", "the page says what to do")
+            await second.until("/ordermesh open/.test(document.body?.innerText)", "the page says what to do")
             await second.shoot(PICTURES / "session-used.png")
             await second.open(f"{stack.rest}/")
-            await second.until("/needs a session/.test(document.querySelector('#notice').innerText)", "it says why")
+            await second.until("/needs a session/.test(document.querySelector('#notice')?.innerText)", "it says why")
             await second.shoot(PICTURES / "session-none.png")
         await first.get("document.querySelector('#sign-out').click()")
         await first.until(
-            "/needs a session/.test(document.querySelector('#notice').innerText)", "the session has ended"
+            "/needs a session/.test(document.querySelector('#notice')?.innerText)", "the session has ended"
         )
         assert await first.get("document.querySelector('#sign-out').hidden")
