@@ -12,7 +12,7 @@ COOKIE = "ordermesh_session"
 MAX_CODE_CHARACTERS = 200
 ANSWER_SECONDS = 5.0
 PATH = "/session"
-NO_SESSION = "the link was used, is older than five minutes, or is of a stack that stopped: run `ordermesh open`"
+NO_SESSION = "the link was used, is older than five minutes, or is of a stack that stopped: run ordermesh open"
 
 
 class SessionPages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -65,11 +66,19 @@ def set_current(caller: Caller) -> None:
 def from_metadata(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
     """Return the caller that the front proxy names. Raises Unauthenticated unless it names exactly one."""
     values = [value for key, value in metadata or () if key == HEADER]
-    if len(values) == 1 and isinstance(values[0], str):
-        role, _, subject = values[0].partition(":")
-        if role in ROLES and subject:
-            return Caller(ROLES[role], subject)
-    raise unauthenticated()
+    found = named(values[0]) if len(values) == 1 else None
+    if found is None:
+        raise unauthenticated()
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def named(value: str | bytes) -> Caller | None:
+    """Return the caller of a value of the header, None if it names nobody."""
+    if not isinstance(value, str):
+        return None
+    role, _, subject = value.partition(":")
+    return Caller(ROLES[role], subject) if role in ROLES and subject else None
 
 
 def unauthenticated() -> Unauthenticated:
