@@ -10,6 +10,7 @@ from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
 from stack.machine.files import PASSABLE, PRIVATE, make_folder
 from stack.processes.logfile import LogFile
+from stack.servers import controller_tls
 from stack.servers.credentials import Credentials
 from stack.servers.kafka import Kafka
 from stack.servers.kafka_cluster_id import stored_cluster_id
@@ -32,10 +33,13 @@ def brokers(
     if os.geteuid() == 0:
         # For the account of the brokers, each of which has its own folder; the file of the id is private.
         home.chmod(PASSABLE)
+    # The port of a controller that is down may be somebody else's, who would learn the password of PLAIN.
+    tls = controller_tls.load_or_create(home / "controllers.json")
     broker_ports = tuple(port for port, _ in ports.values())
     found = {}
     for node, own in ports.items():
-        membership = Membership(node, voters, home / "cluster.id", broker_ports, CLUSTER_SETTINGS)
+        properties = {**CLUSTER_SETTINGS, **tls.properties()}
+        membership = Membership(node, voters, home / "cluster.id", broker_ports, tls.authority, properties)
         name = f"kafka-{node}"
         found[name] = Kafka(broker_folder(home, node), *own, log(name), credentials, membership=membership)
     return found

@@ -228,9 +228,8 @@ class Kafka:
             return False
         login = (KAFKA_CONTROLLER, self.credentials.password(KAFKA_CONTROLLER))
         try:
-            self._user_known = set_password(
-                self.controller_port, login, KAFKA_BROKER, self.credentials.password(KAFKA_BROKER)
-            )
+            own = KAFKA_BROKER, self.credentials.password(KAFKA_BROKER)
+            self._user_known = set_password(self.controller_port, self.membership.authority, login, *own)
         except (OSError, ControllerError):
             return False
         # Elsewhere the active controller is another node, and that one's is set.

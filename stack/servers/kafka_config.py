@@ -79,14 +79,16 @@ CLUSTER_SETTINGS: Mapping[str, str] = {
 class Membership:
     """A broker's membership: its node id, the controller ports of all voters by node id, the file of the cluster id.
 
-    `broker_ports` are the ports for clients of the other brokers. `properties` override the defaults;
-    `format_arguments` are further arguments of the format tool, as for SCRAM users.
+    `broker_ports` are the ports for clients of the other brokers, `authority` that of the controllers' certificate, as
+    PEM, empty without TLS. `properties` override the defaults; `format_arguments` are further arguments of the format
+    tool, as for SCRAM users.
     """
 
     node_id: int
     voters: Mapping[int, int]
     cluster_id_file: Path
     broker_ports: tuple[int, ...] = ()
+    authority: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     format_arguments: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import socket
+import ssl
 import struct
 from io import BufferedRWPair
 
@@ -23,13 +24,13 @@ class ControllerError(Exception):
     """The controller refused a request."""
 
 
-def set_password(port: int, login: tuple[str, str], user: str, password: str) -> bool:
+def set_password(port: int, authority: str, login: tuple[str, str], user: str, password: str) -> bool:
     """Set the SCRAM password of a user; return False where another node is the active controller.
 
-    `login` is a user with its password, sent as it is: make sure that the port is the broker's. Raises OSError,
-    ControllerError.
+    `authority` is that of the controller's certificate, as PEM, empty without TLS. `login` is a user with its password,
+    sent as it is: make sure that the port is the broker's. Raises OSError, ControllerError.
     """
-    with socket.create_connection((LOOPBACK, port), TIMEOUT_SECONDS) as connection, connection.makefile("rwb") as file:
+    with connected(port, authority) as connection, connection.makefile("rwb") as file:
         request(file, SASL_HANDSHAKE, 1, string("PLAIN"))
         token = "\0".join(("", *login)).encode()
         (error,) = struct.unpack_from(">h", request(file, SASL_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token))
@@ -41,6 +42,14 @@ def set_password(port: int, login: tuple[str, str], user: str, password: str) ->
     if error not in (0, NOT_CONTROLLER):
         raise ControllerError(f"the controller refuses a password with error {error}")
     return error == 0
+
+
+def connected(port: int, authority: str) -> socket.socket:
+    """Return a connection to a controller, by TLS with an authority. Raises OSError."""
+    plain = socket.create_connection((LOOPBACK, port), TIMEOUT_SECONDS)
+    if not authority:
+        return plain
+    return ssl.create_default_context(cadata=authority).wrap_socket(plain, server_hostname=LOOPBACK)
 
 
 def request(file: BufferedRWPair, key: int, version: int, body: bytes, *, flexible: bool = False) -> bytes:

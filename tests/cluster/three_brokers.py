@@ -24,7 +24,7 @@ USER, PASSWORD = "ordermesh", "a-word-for-tests"
 MODULES = "org.apache.kafka.common.security"
 READY_SECONDS = 60.0
 DOOR: dict[str, str] = {
-    "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:SASL_PLAINTEXT",
+    "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,OUTER:SASL_SSL,CONTROLLER:SASL_SSL",
     "listener.name.outer.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
     "super.users": f"{SETTINGS['super.users']};User:{USER}",
     "listener.name.outer.scram-sha-512.sasl.jaas.config": f"{MODULES}.scram.ScramLoginModule required;",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -58,10 +59,14 @@ def resolved(settings: KafkaSettings, provider: str, place: str) -> str:
 
 
 @pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    path = tmp_path / "secret"
-    path.write_text(SECRET)
-    return path
+def secret() -> Iterator[Path]:
+    """A file that every account may read, so that only the confinement of the broker keeps it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "secret"
+        path.write_text(SECRET)
+        path.chmod(0o644)
+        yield path
 
 
 def test_nobody_without_a_user_is_answered(anonymous: KafkaSettings, platform: Platform, secret: Path) -> None:

@@ -51,6 +51,16 @@ def test_each_of_three_brokers_knows_every_voter_and_the_same_file_of_the_id(tmp
     }
 
 
+def test_controllers_of_a_cluster_use_tls_with_one_certificate_that_is_kept(tmp_path: Path) -> None:
+    made = [brokers.brokers(tmp_path, THREE, lambda name: LogFile(tmp_path / name), PASSWORDS) for _ in range(2)]
+    memberships = [broker.membership for each in made for broker in each.values()]
+    assert {membership.properties["listener.security.protocol.map"] for membership in memberships} == {
+        "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_SSL"
+    }
+    assert len({membership.authority for membership in memberships}) == 1
+    assert (tmp_path / "controllers.json").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     ("number", "env", "added"),
     [
