@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -112,7 +113,7 @@ def test_further_hosts_are_served_with_their_pages(start_front: Callable[..., Fr
 @pytest.mark.parametrize("host", ["*", "*.example", "shop.example:8080", "", "http://shop.example", "a b"])
 def test_a_host_that_is_no_name_is_refused_by_its_setting(host: str) -> None:
     with pytest.raises(EnvoyConfigError, match="front_hosts must be host names without a port and without"):
-        EnvoyValues.of_hosts(orders="orders", analytics="analytics", gateway="gateway", front=[host])
+        replace(EnvoyValues.compose(), hosts=(host,))
 
 
 def test_the_words_of_a_refusal_are_json_whatever_the_host(front: Front) -> None:
