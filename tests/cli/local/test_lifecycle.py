@@ -41,7 +41,7 @@ def test_data_survives_down_and_up_and_a_sigkill_of_everything(place: Place) -> 
 def test_an_unprivileged_user_runs_it_and_ctrl_c_leaves_no_process(persons_place: Place) -> None:
     place = persons_place
     up = place.start("up")
-    await_true(lambda: "listens on loopback only" in place.said() or up.poll() is not None, place.said)
+    await_true(lambda: "authentication: off, loopback only" in place.said() or up.poll() is not None, place.said)
     assert "curl -s http://127.0.0.1:" in place.said()
     assert "grpcurl -plaintext" in place.said()
     assert place.order()
