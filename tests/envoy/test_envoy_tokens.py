@@ -105,6 +105,13 @@ def test_clocks_may_differ_by_less_than_a_minute(issuer: Issuer, skew: int) -> N
     assert status_of(issuer.front, token(issuer.keys["ES256"], shifted)) == 200
 
 
+def test_a_token_ends_although_its_signature_was_verified_before(issuer: Issuer) -> None:
+    """Within the minute by which clocks may differ."""
+    sent = token(issuer.keys["ES256"], claims(exp=int(time.time()) - 54))
+    assert [status_of(issuer.front, sent) for _ in range(3)] == [200, 200, 200]
+    await_true(lambda: status_of(issuer.front, sent) == 401, lambda: "the token is still accepted")
+
+
 def test_a_token_that_the_issuer_did_not_sign_is_refused(issuer: Issuer, tmp_path: Path) -> None:
     rsa = issuer.keys["RS256"]
     assert isinstance(rsa, OpensslKey)

@@ -12,6 +12,7 @@ CALLER = "caller"
 ROLE_HEADER, SUBJECT_HEADER = "x-ordermesh-role", "x-ordermesh-subject"
 CLOCK_SKEW_SECONDS = 60
 JWKS_CACHE = "300s"
+CACHED_TOKENS = 10_000
 
 
 def verification(name: str, identity: Tokens) -> Config:
@@ -38,6 +39,8 @@ def provider(issuer: str, audience: str, role_claim: str, keys: Config) -> Confi
         **keys,
         "require_expiration": True,
         "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        # A signature is verified once; the times of a token are compared at each call.
+        "jwt_cache_config": {"jwt_cache_size": CACHED_TOKENS},
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
         "from_cookies": [SESSION_COOKIE],
         "claim_to_headers": [
