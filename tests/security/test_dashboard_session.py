@@ -6,11 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from front_proxy import Answer, Platform
-from seed import seeded_stack
 from waiting import await_true
 
 from stack.identity.sessions import COMMANDS_SOCKET, GATEWAY_SOCKET
@@ -18,12 +16,6 @@ from stack.identity.sessions import COMMANDS_SOCKET, GATEWAY_SOCKET
 STATUS, CONTENT = "/v1/pipeline/status", "content-type: application/json"
 NOBODY = 65_534
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-
-
-@pytest.fixture(scope="module")
-def closed() -> Iterator[Platform]:
-    with seeded_stack(auth="keys") as stack:
-        yield Platform(stack)
 
 
 def command(platform: Platform, *words: str) -> str:
