@@ -15,7 +15,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-long coverage qualify clients-test dashboard-test schemathesis fuzz bench soak bench-check compose-test lint sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-long coverage qualify clients-test dashboard-test schemathesis fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -107,6 +107,9 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 docs: setup ## build the documentation site into build/site, with every link and anchor checked
 	$(MKDOCS)
 	@echo "open build/site/index.html; with search: $(BIN)/python -m http.server -d build/site 8000"
+
+scan: setup ## bandit, semgrep with our own rules, hadolint; trivy where it is installed (the tools come at the first run)
+	@$(BIN)/python scripts/make_scan.py
 
 sbom: setup ## bills of materials (CycloneDX) of the image, of one machine and of the containers, in build/sbom
 	@$(BIN)/python scripts/make_sbom.py build/sbom

@@ -1,0 +1,120 @@
+"""Scans the sources: bandit, semgrep with our own rules (scripts/scan/rules), hadolint, and trivy where it is there.
+
+A finding fails the scan unless scripts/scan/accepted.toml has it with a reason; so does an entry that nothing finds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "scripts" / "scan"
+RULES = HERE / "rules"
+TOOLS = Path(sys.prefix) / "scan"
+SOURCES = ("runtime", "gateway", "orders", "processor", "loadgen", "stack", "cli", "envoy/frontdoor")
+DEPLOYED = ("docker-compose.yml", "deploy")
+CONTAINER_FILES = ("Dockerfile", *map(str, sorted((ROOT / "tests/compose/standins").glob("*/Containerfile"))))
+QUIET = {"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"}
+# Ruff checks the same in `make lint`, with a reason on each line that is excepted: flake8-bandit's S rules.
+SKIPPED = "B101,B311,B404,B603,B606,B607"
+
+# A rule and a path.
+Finding = tuple[str, str]
+
+
+def main() -> int:
+    """Run the scan; return 1 when it finds what is not accepted."""
+    install()
+    run("semgrep", "--test", "--metrics", "off", "--config", str(RULES), str(RULES))
+    found = Counter([*bandit(), *semgrep(), *hadolint(), *trivy()])
+    problems = differences(found, accepted(tomllib.loads((HERE / "accepted.toml").read_text())))
+    print("\n".join(problems) or f"{found.total()} findings, all of them accepted with a reason")
+    return 1 if problems else 0
+
+
+def install() -> None:
+    """Make the environment of the tools, which have requirements of their own, where it is missing."""
+    lock = HERE / "requirements.lock"
+    done = TOOLS / lock.name
+    if not done.exists() or done.read_text() != lock.read_text():
+        venv.create(TOOLS, with_pip=True, clear=True)
+        run("pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock))
+        shutil.copy(lock, done)
+
+
+def run(program: str, *arguments: str, codes: Sequence[int] = (0,)) -> str:
+    """Run one of the tools in the repository and return what it prints; exit when it fails."""
+    done = subprocess.run(  # noqa: S603 - a tool of the lock file with arguments of ours
+        [TOOLS / "bin" / program, *arguments], cwd=ROOT, env=os.environ | QUIET, capture_output=True, text=True
+    )
+    if done.returncode not in codes:
+        sys.exit(f"{program} failed with code {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def bandit() -> Iterator[Finding]:
+    """Yield what bandit finds in the sources."""
+    for result in json.loads(run("bandit", "-q", "-r", "-f", "json", "-s", SKIPPED, *SOURCES, codes=(0, 1)))["results"]:
+        yield f"bandit.{result['test_id']}", result["filename"]
+
+
+def semgrep() -> Iterator[Finding]:
+    """Yield what our own rules find in the sources and in what is deployed."""
+    text = run("semgrep", "scan", "--json", "--metrics", "off", "--config", str(RULES), *SOURCES, *DEPLOYED)
+    report = json.loads(text)
+    if report["errors"]:
+        sys.exit(f"semgrep could not read all: {report['errors'][0]['message']}")
+    for result in report["results"]:
+        yield f"semgrep.{result['check_id'].rpartition('.')[2]}", result["path"]
+
+
+def hadolint() -> Iterator[Finding]:
+    """Yield what hadolint finds in the Dockerfile and in those of the tests."""
+    for result in json.loads(run("hadolint", "-f", "json", *CONTAINER_FILES, codes=(0, 1))):
+        yield f"hadolint.{result['code']}", os.path.relpath(ROOT / result["file"], ROOT)
+
+
+def trivy() -> Iterator[Finding]:
+    """Yield what trivy finds in the Dockerfile, with the checks that it contains; say so when it is not installed."""
+    program = shutil.which("trivy")
+    if program is None:
+        print("trivy config did not run: trivy is not installed")
+        return
+    command = [program, "config", "--quiet", "--skip-check-update", "--format", "json", "Dockerfile"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our arguments
+    for result in json.loads(done.stdout).get("Results", []):
+        for one in result.get("Misconfigurations", []):
+            yield f"trivy.{one['ID']}", result["Target"]
+
+
+def accepted(table: dict[str, Any]) -> Counter[Finding]:
+    """Return how often each finding is accepted. Exits when one has no reason."""
+    for entry in table.get("accepted", []):
+        if not entry.get("reason"):
+            sys.exit(f"accepted.toml: {entry['rule']} in {entry['path']} has no reason")
+    return Counter({(entry["rule"], entry["path"]): entry.get("times", 1) for entry in table.get("accepted", [])})
+
+
+def differences(found: Counter[Finding], accepted: Counter[Finding]) -> list[str]:
+    """Return what was found and is not accepted, and what is accepted and was not found."""
+    more = [f"{path}: {rule}, {times} more than accepted" for (rule, path), times in sorted((found - accepted).items())]
+    stale = [
+        f"{path}: {rule} is accepted and was not found, {times} times"
+        for (rule, path), times in sorted((accepted - found).items())
+        if not rule.startswith("trivy.") or shutil.which("trivy")
+    ]
+    return more + stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
