@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gateway.web.sessions import PATH as SESSION_PATH
 from gateway.web.sessions import SessionPages
 from runtime import addresses
 from runtime.grpc.service_tls import ServiceTls
+from runtime.limited_connections import ConnectionLimits
 
 STATIC = Path(__file__).parent / "static"
 # Written by scripts/swagger_ui.py.
@@ -43,6 +45,11 @@ POLICY = {
 }
 # Swagger UI sets inline styles and draws its icons from data.
 DOCS_POLICY = POLICY | {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
+# Twice as many as Envoy opens. One that is in use when its time is over is a request that Envoy sends again.
+MAX_CONNECTIONS = 512
+CONNECTION_SECONDS = 600.0
+# What is in memory of a file for a client that does not read.
+CHUNK_BYTES = 16 * 1024
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -56,7 +63,7 @@ def file(path: Path, content_type: str | None = None) -> Handler:
     """Return a handler that serves a file."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.FileResponse(path)
+        response = web.FileResponse(path, chunk_size=CHUNK_BYTES)
         if content_type:
             response.content_type = content_type
         return response
@@ -104,13 +111,35 @@ async def serve(address: str, sessions_socket: str, tls: ServiceTls | None = Non
 
     Raises OSError when it cannot be bound.
     """
-    runner = web.AppRunner(application(sessions_socket), access_log=None, shutdown_timeout=1.0)
+    listening: list[asyncio.Server] = []
+
+    async def stop_listening(_: web.Application) -> None:
+        for each in listening:
+            each.close()
+
+    app = application(sessions_socket)
+    app.on_shutdown.append(stop_listening)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    limited = ConnectionLimits(server_of(runner), MAX_CONNECTIONS, CONNECTION_SECONDS)
+    listening.append(await listen(address, limited, tls))
+    return runner
+
+
+def server_of(runner: web.AppRunner) -> web.Server:
+    """Return the server of a runner that was set up."""
+    server = runner.server
+    if server is None:
+        raise RuntimeError("the runner was not set up")
+    return server
+
+
+async def listen(address: str, protocols: ConnectionLimits, tls: ServiceTls | None) -> asyncio.Server:
+    """Listen on unix:/path or host:port, the latter with TLS if it is on. Raises OSError when it cannot be bound."""
+    loop = asyncio.get_running_loop()
     with addresses.binding(address):
         path = addresses.socket_path(address)
         if path is not None:
-            await web.UnixSite(runner, str(path)).start()
-        else:
-            host, _, port = address.rpartition(":")
-            await web.TCPSite(runner, host, int(port), ssl_context=tls.server_context() if tls else None).start()
-    return runner
+            return await loop.create_unix_server(protocols, str(path))
+        host, _, port = address.rpartition(":")
+        return await loop.create_server(protocols, host, int(port), ssl=tls.server_context() if tls else None)

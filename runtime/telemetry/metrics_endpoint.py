@@ -1,38 +1,104 @@
-"""The HTTP endpoint that serves /metrics and /health.
+"""The HTTP endpoint that serves /metrics and /health, on an event loop in a thread of its own.
 
 A service of one process serves its own registry. A service with child processes gives them a folder (see
-runtime/process/process_supervisor.py) and serves the sum.
+runtime/process/process_supervisor.py) and serves the sum. A connection carries one request. Not aiohttp: it would cost
+four services that need nothing else of it 14 MiB each.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import socket
 import threading
 from collections.abc import Callable
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from concurrent.futures import ThreadPoolExecutor
 
-from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from runtime.limited_connections import ConnectionLimits
+
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+MAX_CONNECTIONS = 64
+# For the whole connection: longer than a scrape takes.
+CONNECTION_SECONDS = 15.0
+HEADERS_BYTES = 8 * 1024
+BACKLOG = 128
+READ_ONLY = "405 Method Not Allowed\r\nallow: GET, HEAD"
+# The client disconnected or sent no request that ends within the limits, or the server stops.
+NOT_READ = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError, OSError)
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Writes no access log."""
+class MetricsServer:
+    """Serves on a listening socket until `shutdown`."""
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Do nothing."""
+    def __init__(
+        self, listening: socket.socket, registry: CollectorRegistry, health: Callable[[], bytes] | None
+    ) -> None:
+        self._listening = listening
+        self._registry = registry
+        self._health = health
+        # Apart from the event loop: a slow scrape must not delay a health check.
+        self._scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread.start()
+
+    def shutdown(self) -> None:
+        """Stop serving."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+        self._scrapes.shutdown(wait=False, cancel_futures=True)
+
+    async def _serve(self) -> None:
+        limited = ConnectionLimits(self._protocol, MAX_CONNECTIONS, CONNECTION_SECONDS)
+        server = await asyncio.get_running_loop().create_server(limited, sock=self._listening, backlog=BACKLOG)
+        await self._stop.wait()
+        server.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(HEADERS_BYTES), self._connected)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(*NOT_READ), contextlib.closing(writer):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            status, content_type, body = await self._reply(head)
+            fields = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\nconnection: close"
+            writer.write(f"HTTP/1.1 {status}\r\n{fields}\r\n\r\n".encode())
+            if not head.startswith("HEAD "):
+                writer.write(body)
+            await writer.drain()
+
+    async def _reply(self, head: str) -> tuple[str, str, bytes]:
+        """Return the status line, the content type and the body of the reply to a request."""
+        method, _, rest = head.partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        if method not in ("GET", "HEAD"):
+            return READ_ONLY, "text/plain", b"read-only: use GET or HEAD\n"
+        if path == "/health" and self._health is not None:
+            return "200 OK", "application/json", self._health()
+        if path not in ("/", "/metrics"):
+            return "404 Not Found", "text/plain", b"not found: only /metrics and /health are served\n"
+        encode, content_type = choose_encoder(header(head, "accept"))
+        body = await asyncio.get_running_loop().run_in_executor(self._scrapes, encode, self._registry)
+        return "200 OK", content_type, body
 
 
-class ThreadingServer(ThreadingMixIn, WSGIServer):
-    """Answers each request on its own thread: a slow scrape must not delay a health check."""
+def header(head: str, name: str) -> str:
+    """Return the value of a header of a request, empty without it."""
+    fields = (line.partition(":") for line in head.split("\r\n")[1:])
+    return next((value.strip() for key, _, value in fields if key.strip().lower() == name), "")
 
-    daemon_threads = True
 
-
-def serve(address: str, health: Callable[[], bytes] | None = None) -> WSGIServer:
+def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
     """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken."""
     host, _, port = address.rpartition(":")
     folder = os.environ.get(MULTIPROCESS_FOLDER)
@@ -40,14 +106,4 @@ def serve(address: str, health: Callable[[], bytes] | None = None) -> WSGIServer
     if folder:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    metrics_app = make_wsgi_app(registry)
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        if health is None or environ.get("PATH_INFO") != "/health":
-            return metrics_app(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [health()]
-
-    server = make_server(host, int(port), answer, ThreadingServer, QuietHandler)
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
+    return MetricsServer(socket.create_server((host, int(port)), backlog=BACKLOG), registry, health)
