@@ -115,6 +115,8 @@ def _item_words(rules: Any) -> str:
     made = f"{rules.min_items:,} to {rules.max_items:,} elements"
     if rules.max_total_price:
         made += f" with a total price of at most {rules.max_total_price:,}"
+    if rules.max_total_items:
+        made += f" with at most {rules.max_total_items:,} items together"
     return f"{made}."
 
 

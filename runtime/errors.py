@@ -25,6 +25,8 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 DOMAIN = "ordermesh"
 # gRPC limits metadata to 8 KiB, so a reply lists this many violations and the total.
 SHOWN_VIOLATIONS = 20
+# Validation ends with this many violations: a request of a million invalid fields must not cost a million objects.
+MAX_VIOLATIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class InvalidRequest(ServiceError):
     def __init__(self, violations: Sequence[Violation], reason: ErrorReason = ErrorReason.INVALID_FIELD) -> None:
         count = len(violations)
         shown = "; ".join(f"{v.field}: {v.description}" for v in violations[:3]) + ("; ..." if count > 3 else "")
-        head = "1 field is invalid" if count == 1 else f"{count} fields are invalid"
+        least = "at least " if count >= MAX_VIOLATIONS else ""
+        head = "1 field is invalid" if count == 1 else f"{least}{count} fields are invalid"
         super().__init__(reason, f"{head}: {shown}", metadata={"violations": str(count)})
         self.violations = violations
 

@@ -20,28 +20,43 @@ NO_DEADLINE_SECONDS = 1e9
 
 
 class Admission:
-    """Admits a limited number of calls at a time, and refuses the rest before any work is done for them."""
+    """Admits a limited number of calls at a time, and refuses the rest before any work is done for them.
+
+    The last quarter is for clients of which no call is in progress; calls that name no client are not limited by it.
+    """
 
     def __init__(self, max_in_flight: int, refused: Counter = metrics.ORDERS_REFUSED) -> None:
         self._max_in_flight = max_in_flight
         self._refused = refused
         self._in_flight = 0
+        self._of_client: dict[str, int] = {}
 
     @contextmanager
-    def admit(self, orders: int, time_remaining: float | None) -> Iterator[None]:
+    def admit(self, orders: int, time_remaining: float | None, client: str = "") -> Iterator[None]:
         """Admit a call with a number of orders until it ends. Raises Overloaded or Expired."""
         if time_remaining is not None and time_remaining <= 0:
             raise Expired
         slots = 1 + (orders - 1) // BATCHED_ORDERS_PER_CALL
+        own = self._of_client.get(client, 0)
+        most = self._max_in_flight - (self._max_in_flight // 4 if own and client else 0)
         # A batch above the limit is admitted when no other call is in flight.
-        if self._in_flight and self._in_flight + slots > self._max_in_flight:
+        if self._in_flight and self._in_flight + slots > most:
             self._refused.inc(orders)
             raise Overloaded
         self._in_flight += slots
+        self._of_client[client] = own + slots
         try:
             yield
         finally:
             self._in_flight -= slots
+            self._leave(client, slots)
+
+    def _leave(self, client: str, slots: int) -> None:
+        left = self._of_client[client] - slots
+        if left:
+            self._of_client[client] = left
+        else:
+            del self._of_client[client]
 
 
 def wait_until(remaining: float | None, max_seconds: float) -> float:

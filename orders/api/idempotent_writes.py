@@ -14,6 +14,7 @@ from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from orders.outbox.notifier import Notifier
 from orders.stock.backorder_release import BackorderReleases
 from orders.store.request_idempotency import find_first_response, save_response
+from runtime.grpc.client_key import client_key
 from runtime.postgres import transactions
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
@@ -72,8 +73,10 @@ class IdempotentWrites:
 
         remaining = time_remaining(context)
         until = wait_until(remaining, MAX_WAIT_SECONDS)
-        with self._admission.admit(1, remaining):
-            async with self._scope_limiter.acquire(scope, until), self._limiter.acquire(until):
+        client = client_key(context.invocation_metadata())
+        with self._admission.admit(1, remaining, client):
+            slots = self._scope_limiter.acquire(scope, until, client), self._limiter.acquire(until, client=client)
+            async with slots[0], slots[1]:
                 response, replayed = await transactions.write(self._pool, once)
         if replayed:
             await context.send_initial_metadata(REPLAYED_METADATA)

@@ -1,14 +1,15 @@
-"""Limits concurrent work: calls above the limit wait in order, and those that would wait too long are refused."""
+"""Limits concurrent work: calls above the limit wait, clients in turn; those that would wait too long are refused."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prometheus_client import Counter
+import prometheus_client
 
 from runtime.errors import Overloaded, database_unavailable
 
@@ -37,27 +38,74 @@ class Limits:
 
     max_concurrent: int
     max_waiting: int
-    refused: Counter
+    refused: prometheus_client.Counter
     database_answers: Callable[[], Awaitable[bool]]
 
 
+class FairSlots:
+    """Slots that waiting clients get in turn, each in the order of its calls: the calls of one do not delay another."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    def locked(self) -> bool:
+        """Return whether a call would have to wait."""
+        return not self._free
+
+    async def acquire(self, client: str) -> None:
+        """Take a slot, when it is the client's turn."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot to the next client that waits."""
+        while self._waiting:
+            client, turns = next(iter(self._waiting.items()))
+            turn = turns.popleft()
+            del self._waiting[client]
+            if turns:
+                self._waiting[client] = turns
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class Limiter:
-    """Admits a limited number of calls at a time, and refuses at once those that would wait beyond their deadline."""
+    """Admits a limited number of calls at a time, and refuses at once those that would wait beyond their deadline.
+
+    The last quarter of the places to wait is for clients of which no call waits.
+    """
 
     def __init__(self, limits: Limits, duration: MeanDuration) -> None:
         self._limits = limits
         self._duration = duration
-        self._slots = asyncio.Semaphore(limits.max_concurrent)
-        self._waiting = 0
-        self._waiting_cost = 0
+        self._slots = FairSlots(limits.max_concurrent)
+        self._waiting: Counter[str] = Counter()
+        self._waiting_cost: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return self._waiting.total()
 
     @asynccontextmanager
-    async def acquire(self, until: float, cost: int = 1) -> AsyncIterator[None]:
+    async def acquire(self, until: float, cost: int = 1, client: str = "") -> AsyncIterator[None]:
         """Hold a slot, acquired before a time on time.monotonic(). Raises Overloaded or Unavailable."""
         if self._slots.locked():
-            await self._wait(until, cost)
+            await self._wait(until, cost, client)
         else:
-            await self._slots.acquire()
+            await self._slots.acquire(client)
         started = time.monotonic()
         try:
             yield
@@ -65,22 +113,35 @@ class Limiter:
             self._slots.release()
             self._duration.observe((time.monotonic() - started) / cost)
 
-    async def _wait(self, until: float, cost: int) -> None:
-        expected = self._waiting_cost * self._duration.seconds / self._limits.max_concurrent
-        if self._waiting >= self._limits.max_waiting or (self._waiting and time.monotonic() + expected > until):
+    def _expected_seconds(self, cost: int, client: str) -> float:
+        """Return how long a call would wait: of each other client, no more comes first than of its own."""
+        own = self._waiting_cost[client]
+        others = (min(each, own + cost) for name, each in self._waiting_cost.items() if name != client)
+        return (own + sum(others)) * self._duration.seconds / self._limits.max_concurrent
+
+    async def _wait(self, until: float, cost: int, client: str) -> None:
+        reserved = self._limits.max_waiting // 4 if client and self._waiting[client] else 0
+        too_many = self.waiting >= self._limits.max_waiting - reserved
+        if too_many or (self.waiting and time.monotonic() + self._expected_seconds(cost, client) > until):
+            self._forget(client)
             self._limits.refused.inc()
             raise Overloaded
-        self._waiting += 1
-        self._waiting_cost += cost
+        self._waiting[client] += 1
+        self._waiting_cost[client] += cost
         try:
             async with asyncio.timeout(until - time.monotonic()):
-                await self._slots.acquire()
+                await self._slots.acquire(client)
         except TimeoutError:
             self._limits.refused.inc()
             raise Overloaded if await self._limits.database_answers() else database_unavailable() from None
         finally:
-            self._waiting -= 1
-            self._waiting_cost -= cost
+            self._waiting[client] -= 1
+            self._waiting_cost[client] -= cost
+            self._forget(client)
+
+    def _forget(self, client: str) -> None:
+        if not self._waiting[client]:
+            del self._waiting[client], self._waiting_cost[client]
 
 
 class KeyedLimiter:
@@ -93,12 +154,12 @@ class KeyedLimiter:
         self._users: dict[str, int] = {}
 
     @asynccontextmanager
-    async def acquire(self, key: str, until: float) -> AsyncIterator[None]:
+    async def acquire(self, key: str, until: float, client: str = "") -> AsyncIterator[None]:
         """Hold a slot of a key; raises as `Limiter.acquire` does."""
         limiter = self._limiters.setdefault(key, Limiter(self._limits, self._duration))
         self._users[key] = self._users.get(key, 0) + 1
         try:
-            async with limiter.acquire(until):
+            async with limiter.acquire(until, client=client):
                 yield
         finally:
             self._users[key] -= 1

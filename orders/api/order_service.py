@@ -13,14 +13,16 @@ from orders.api import messages, order_pages, validation
 from orders.api.admission import Admission, time_remaining
 from orders.api.idempotent_writes import REPLAYED_METADATA, IdempotentWrites
 from orders.api.read_admission import ReadAdmission
+from orders.api.slices import in_slices
 from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Outcome, Status, StoredOrder
 from orders.stock.product_cache import ProductCache
 from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
-from runtime.errors import InvalidRequest, ServiceError, Violation
+from runtime.errors import ServiceError
 from runtime.grpc import caller, origin, rest_field_names
+from runtime.grpc.client_key import client_key
 from runtime.grpc.error_mapping import to_status
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
@@ -59,7 +61,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         """Store an order and return it once it is durable."""
         caller.current().own_customer_id(request.customer_id)
         remaining = time_remaining(context)
-        with self._admission.admit(1, remaining):
+        with self._admission.admit(1, remaining, client_key(context.invocation_metadata())):
             trace = trace_context.from_metadata(context.invocation_metadata())
             order = validation.new_order(request, trace.traceparent, deadline(remaining))
             await self._products.load(order.lines)
@@ -76,15 +78,15 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         self, request: orders_pb2.BatchCreateOrdersRequest, context: Context
     ) -> orders_pb2.BatchCreateOrdersResponse:
         """Store up to a thousand orders; each has an outcome of its own."""
-        count = len(request.requests)
-        if not 1 <= count <= validation.MAX_BATCH:
-            rule = f"must have 1 to {validation.MAX_BATCH} orders, has {count}"
-            raise InvalidRequest([Violation("requests", rule)])
+        count = validation.batch(request)
         remaining = time_remaining(context)
-        with self._admission.admit(count, remaining):
+        with self._admission.admit(count, remaining, client_key(context.invocation_metadata())):
             traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
             until = deadline(remaining)
-            valid = [result_or_error(own_order, each, traceparent, until) for each in request.requests]
+            valid = [
+                result_or_error(own_order, each, traceparent, until)
+                async for each in in_slices(request.requests, lambda each: 1 + len(each.items))
+            ]
             await self._products.load([line for each in valid if isinstance(each, NewOrder) for line in each.lines])
             checked = [
                 result_or_error(self._products.with_needs, each) if isinstance(each, NewOrder) else each
@@ -94,7 +96,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
             outcomes = iter(await self._writer.submit(orders)) if orders else iter(())
         response = orders_pb2.BatchCreateOrdersResponse()
         over_rest = rest_field_names.over_rest(context.invocation_metadata())
-        for each in checked:
+        async for each in in_slices(checked, result_cost):
             if isinstance(each, NewOrder):
                 add_result(response, each, next(outcomes), over_rest)
             else:
@@ -183,6 +185,11 @@ def own_order(request: orders_pb2.CreateOrderRequest, traceparent: str, until: f
     """Return the order of a request. Raises InvalidRequest, and PermissionDenied for another customer's."""
     caller.current().own_customer_id(request.customer_id)
     return validation.new_order(request, traceparent, until)
+
+
+def result_cost(result: NewOrder | ServiceError) -> int:
+    """Return what the result of an order costs to write, in items of an order."""
+    return 1 + len(result.lines if isinstance(result, NewOrder) else result.violations)
 
 
 def result_or_error(check: Callable[P, NewOrder], *args: P.args, **kwargs: P.kwargs) -> NewOrder | ServiceError:

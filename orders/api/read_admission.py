@@ -12,6 +12,7 @@ from orders.api.admission import time_remaining, wait_until
 from orders.api.limiter import Limiter, Limits, MeanDuration
 from orders.api.order_pages import SLICE_ORDERS
 from runtime.errors import Expired
+from runtime.grpc.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
 from runtime.telemetry import metrics
@@ -39,5 +40,9 @@ class ReadAdmission:
         if remaining is not None and remaining <= 0:
             raise Expired
         until = wait_until(remaining, MAX_WAIT_SECONDS)
-        async with self._limiter.acquire(until, 1 + rows // SLICE_ORDERS), self._pool.connection() as connection:
+        client = client_key(context.invocation_metadata())
+        async with (
+            self._limiter.acquire(until, 1 + rows // SLICE_ORDERS, client),
+            self._pool.connection() as connection,
+        ):
             yield connection

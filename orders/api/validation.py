@@ -21,13 +21,15 @@ from ordermesh.orders.v1.orders_pb2 import (
 from orders.domain.fingerprints import fingerprint
 from orders.domain.order import Line, NewOrder, Status
 from runtime import timestamps
-from runtime.errors import InvalidRequest, Violation
+from runtime.errors import MAX_VIOLATIONS, InvalidRequest, Violation
 from runtime.grpc import field_rules
 
 ITEMS = field_rules.rules(CreateOrderRequest, "items").items
 MAX_ITEMS = ITEMS.max_items
 MAX_TOTAL_MINOR = ITEMS.max_total_price * 100
-MAX_BATCH = field_rules.rules(BatchCreateOrdersRequest, "requests").items.max_items
+BATCH = field_rules.rules(BatchCreateOrdersRequest, "requests").items
+MAX_BATCH = BATCH.max_items
+MAX_BATCH_ITEMS = BATCH.max_total_items
 MAX_QUANTITY = field_rules.number(OrderItem, "quantity").maximum
 MAX_PRICE = field_rules.number(OrderItem, "price").maximum
 MAX_STOCK = field_rules.number(CreateProductRequest, "stock").maximum
@@ -45,6 +47,18 @@ REQUEST_ID_RULE = field_rules.must_have(CreateOrderRequest, "request_id", "print
 NAME_RULE = field_rules.must_have(
     CreateProductRequest, "name", "characters, no control characters, line separators or direction marks"
 )
+
+
+def batch(request: BatchCreateOrdersRequest) -> int:
+    """Return the number of orders of a batch. Raises InvalidRequest for too many orders or items."""
+    count = len(request.requests)
+    if not 1 <= count <= MAX_BATCH:
+        raise InvalidRequest([Violation("requests", f"must have 1 to {MAX_BATCH} orders, has {count}")])
+    items = sum(len(each.items) for each in request.requests)
+    if items > MAX_BATCH_ITEMS:
+        rule = f"must have at most {MAX_BATCH_ITEMS} items in all orders together, has {items}"
+        raise InvalidRequest([Violation("requests", rule)])
+    return count
 
 
 def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:
@@ -94,6 +108,9 @@ def order_lines(items: Sequence[OrderItem], violations: list[Violation]) -> tupl
             or not item.HasField("price")
         ):
             violations.extend(item_violations(index, item))
+            if len(violations) >= MAX_VIOLATIONS:
+                del violations[MAX_VIOLATIONS:]
+                break
         elif not price_minor:
             # Minus zero is the same price, also in responses and fingerprints.
             item.price = 0.0

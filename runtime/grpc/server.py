@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     # The lane is optional: its engine is imported only when it is enabled.
     from runtime.grpc.fast_lane import Lane
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+# A batch with as many items as the contracts allow; the front proxy refuses larger bodies before.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 MAX_PENDING_CALLS = 100_000
 OPTIONS: list[tuple[str, int]] = [
     # Enabled by default in gRPC, which then binds a port in use without an error.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 from waiting import until_true
 
+from orders.api.admission import Admission
 from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from runtime.errors import Overloaded, Unavailable
 from runtime.postgres.connections import async_pool
@@ -102,7 +103,7 @@ async def test_waiting_reads_cause_refusals_of_reads_and_delay_no_order(orders_d
         limiter = world.orders._reads._limiter
         async with limiter.acquire(FAR), limiter.acquire(FAR), limiter.acquire(FAR), limiter.acquire(FAR):
             calls = [world.service.ListOrders(ListOrdersRequest(page_size=1)) for _ in range(2)]
-            await condition(lambda: limiter._waiting == 2)
+            await condition(lambda: limiter.waiting == 2)
             refused = await refusal(world.service.ListOrders(ListOrdersRequest(page_size=1)))
             assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
             assert refused.retry_seconds
@@ -201,16 +202,54 @@ async def test_slots_are_acquired_in_the_order_of_arrival() -> None:
     assert seen == list(range(20))
 
 
+async def test_clients_get_slots_in_turn() -> None:
+    limiter, seen = Limiter(limits(), MeanDuration()), []
+
+    async def work(client: str) -> None:
+        async with limiter.acquire(FAR, client=client):
+            seen.append(client)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work(client) for client in ["flood"] * 20 + ["other"] * 2))
+    assert seen[:5] == ["flood", "flood", "other", "flood", "other"]
+    assert limiter.waiting == 0
+
+
+async def test_the_last_quarter_of_the_places_to_wait_is_for_clients_that_do_not_wait() -> None:
+    limiter = Limiter(limits(max_waiting=8), MeanDuration(0.0))
+    async with limiter.acquire(FAR, client="flood"):
+        waiting = [asyncio.create_task(limiter.acquire(FAR, client="flood").__aenter__()) for _ in range(20)]
+        await condition(lambda: sum(each.done() for each in waiting) == 14)
+        assert limiter.waiting == 6
+        other = asyncio.create_task(limiter.acquire(FAR, client="other").__aenter__())
+        await condition(lambda: limiter.waiting == 7)
+        for each in (*waiting, other):
+            each.cancel()
+        await asyncio.gather(*waiting, other, return_exceptions=True)
+    assert (limiter.waiting, limiter._slots._free, limiter._slots._waiting) == (0, 1, {})
+
+
+async def test_a_client_with_calls_in_progress_leaves_a_quarter_to_others() -> None:
+    admission = Admission(8)
+    with ExitStack() as held:
+        for _ in range(6):
+            held.enter_context(admission.admit(1, None, "flood"))
+        with pytest.raises(Overloaded):
+            held.enter_context(admission.admit(1, None, "flood"))
+        held.enter_context(admission.admit(1, None, "other"))
+    assert (admission._in_flight, admission._of_client) == (0, {})
+
+
 async def test_a_call_that_would_wait_beyond_its_deadline_is_refused_at_once() -> None:
     """Two calls wait for work of 10 s: the third would begin after 20 s."""
     limiter = Limiter(limits(), MeanDuration(10.0))
     async with limiter.acquire(FAR):
         waiting = [asyncio.create_task(limiter.acquire(FAR).__aenter__()) for _ in range(2)]
-        await condition(lambda: limiter._waiting == 2)
+        await condition(lambda: limiter.waiting == 2)
         with pytest.raises(Overloaded):
             await limiter.acquire(time.monotonic() + 19).__aenter__()
         patient = asyncio.create_task(limiter.acquire(time.monotonic() + 25).__aenter__())
-        await condition(lambda: limiter._waiting == 3)
+        await condition(lambda: limiter.waiting == 3)
     for each in (*waiting, patient):
         each.cancel()
 
@@ -224,7 +263,7 @@ async def test_the_error_after_a_timeout_tells_whether_the_database_answers(
         with pytest.raises(told):
             await limiter.acquire(time.monotonic()).__aenter__()
     async with limiter.acquire(FAR):
-        assert limiter._waiting == 0
+        assert limiter.waiting == 0
 
 
 async def test_keys_have_limiters_of_their_own_which_are_removed() -> None:

@@ -1,5 +1,6 @@
 """Which requests are valid, and the violations of the others."""
 
+import asyncio
 import math
 import re
 
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
-from ordermesh.orders.v1.orders_pb2 import CreateOrderRequest, OrderItem
+from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, OrderItem
 
 from orders.api import validation
+from orders.api.slices import SLICE_COST, in_slices
 from orders.domain.order import Line
-from runtime.errors import InvalidRequest
+from runtime.errors import MAX_VIOLATIONS, InvalidRequest
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 
@@ -138,3 +140,30 @@ def test_all_fields_of_a_product_and_a_restock_are_checked() -> None:
         validation.restock(RestockProductRequest(product_id="", quantity=0, request_id="a b"))
     assert [v.field for v in restock.value.violations] == ["product_id", "quantity", "request_id"]
     assert validation.create_product(CreateProductRequest(product_id="a", name="x", price=1.23, stock=0)) == 123
+
+
+def test_validation_ends_with_a_hundred_violations() -> None:
+    assert len(wrong(request(*[OrderItem()] * 1000))) == MAX_VIOLATIONS
+
+
+def test_the_items_of_a_batch_are_limited_in_all() -> None:
+    orders = [request(*[item()] * 1000)] * (validation.MAX_BATCH_ITEMS // 1000)
+    assert validation.batch(BatchCreateOrdersRequest(requests=orders)) == len(orders)
+    with pytest.raises(InvalidRequest) as caught:
+        validation.batch(BatchCreateOrdersRequest(requests=[*orders, request(item())]))
+    assert [violation.field for violation in caught.value.violations] == ["requests"]
+
+
+async def test_long_loops_let_other_tasks_run() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    assert [each async for each in in_slices(range(10), lambda _: SLICE_COST)] == list(range(10))
+    task.cancel()
+    assert turns >= 9

@@ -17,7 +17,7 @@ def test_twenty_violations_are_shown_all_are_counted_and_the_reply_fits_into_met
     assert status.details[1].Unpack(bad)
     assert (info.reason, info.domain, info.metadata["violations"]) == ("INVALID_FIELD", "ordermesh", "3000")
     assert [v.field for v in bad.field_violations] == [v.field for v in many[:20]]
-    assert status.message.startswith("3000 fields are invalid: items[0].product_id: ")
+    assert status.message.startswith("at least 3000 fields are invalid: items[0].product_id: ")
     assert len(status.SerializeToString()) + len(status.message) < 8192
 
 

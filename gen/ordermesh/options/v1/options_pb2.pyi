@@ -83,14 +83,16 @@ class TextRules(_message.Message):
     def __init__(self, min_length: _Optional[int] = ..., max_length: _Optional[int] = ..., characters: _Optional[str] = ..., excluded: _Optional[_Iterable[str]] = ..., one_of: _Optional[_Iterable[str]] = ..., format: _Optional[_Union[TextRules.Format, str]] = ...) -> None: ...
 
 class ItemRules(_message.Message):
-    __slots__ = ("min_items", "max_items", "max_total_price")
+    __slots__ = ("min_items", "max_items", "max_total_price", "max_total_items")
     MIN_ITEMS_FIELD_NUMBER: _ClassVar[int]
     MAX_ITEMS_FIELD_NUMBER: _ClassVar[int]
     MAX_TOTAL_PRICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOTAL_ITEMS_FIELD_NUMBER: _ClassVar[int]
     min_items: int
     max_items: int
     max_total_price: int
-    def __init__(self, min_items: _Optional[int] = ..., max_items: _Optional[int] = ..., max_total_price: _Optional[int] = ...) -> None: ...
+    max_total_items: int
+    def __init__(self, min_items: _Optional[int] = ..., max_items: _Optional[int] = ..., max_total_price: _Optional[int] = ..., max_total_items: _Optional[int] = ...) -> None: ...
 
 class TimeRules(_message.Message):
     __slots__ = ("earliest", "latest", "span")

@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file ordermesh/orders/v1/errors.proto.
  */
 export const file_ordermesh_orders_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSr8BAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIZChVDT01QT05FTlRfVU5BVkFJTEFCTEUQEBIRCg1SRVZJU0lPTl9HT05FEBESEwoPVU5BVVRIRU5USUNBVEVEEBISFQoRUEVSTUlTU0lPTl9ERU5JRUQQExIVChFNQUxGT1JNRURfUkVRVUVTVBAeEhIKDlBBVEhfTk9UX0ZPVU5EEB8SFgoSTUVUSE9EX05PVF9BTExPV0VEECASGgoWVU5TVVBQT1JURURfTUVESUFfVFlQRRAhEhUKEVJFUVVFU1RfVE9PX0xBUkdFECISFQoRUkVRVUVTVF9USU1FRF9PVVQQIxIVChFOT19BTlNXRVJfSU5fVElNRRAkEhcKE1NFUlZJQ0VfVU5BVkFJTEFCTEUQJWIGcHJvdG8z");
+  fileDesc("CiBvcmRlcm1lc2gvb3JkZXJzL3YxL2Vycm9ycy5wcm90bxITb3JkZXJtZXNoLm9yZGVycy52MSqqBQoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9GSUVMRBABEhMKD1VOS05PV05fUFJPRFVDVBACEhYKEklOVkFMSURfUEFHRV9UT0tFThADEhMKD09SREVSX05PVF9GT1VORBAEEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAUSEgoOUFJPRFVDVF9FWElTVFMQBhIVChFSRVFVRVNUX0lEX1JFVVNFRBAHEhYKEklMTEVHQUxfVFJBTlNJVElPThAIEhcKE1BST0RVQ1RfTk9UX1RSQUNLRUQQCRIOCgpPVkVSTE9BREVEEAoSEAoMUkFURV9MSU1JVEVEEAsSGAoUREFUQUJBU0VfVU5BVkFJTEFCTEUQDBITCg9PVVRDT01FX1VOS05PV04QDRILCgdFWFBJUkVEEA4SEgoOSU5URVJOQUxfRkFVTFQQDxIZChVDT01QT05FTlRfVU5BVkFJTEFCTEUQEBIRCg1SRVZJU0lPTl9HT05FEBESEwoPVU5BVVRIRU5USUNBVEVEEBISFQoRUEVSTUlTU0lPTl9ERU5JRUQQExIVChFNQUxGT1JNRURfUkVRVUVTVBAeEhIKDlBBVEhfTk9UX0ZPVU5EEB8SFgoSTUVUSE9EX05PVF9BTExPV0VEECASGgoWVU5TVVBQT1JURURfTUVESUFfVFlQRRAhEhUKEVJFUVVFU1RfVE9PX0xBUkdFECISFQoRUkVRVUVTVF9USU1FRF9PVVQQIxIVChFOT19BTlNXRVJfSU5fVElNRRAkEhcKE1NFUlZJQ0VfVU5BVkFJTEFCTEUQJRIUChBIT1NUX05PVF9BTExPV0VEECYSFgoSQ1JPU1NfU0lURV9SRVFVRVNUECdiBnByb3RvMw");
 
 /**
  * Why a call was refused: the "reason" of the google.rpc.ErrorInfo that every error carries, with domain "ordermesh".
@@ -51,7 +51,7 @@ export enum ErrorReason {
   UNKNOWN_PRODUCT = 2,
 
   /**
-   * The page token is not one of this service, or it belongs to other filters.
+   * The page token is not one of this method, it is from before an upgrade, or it belongs to other filters.
    *   {"code":3,"message":"1 field is invalid: pageToken: belongs to other filters",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_PAGE_TOKEN",
    *    "domain":"ordermesh","metadata":{"violations":"1"}},{"@type":"type.googleapis.com/google.rpc.BadRequest",
@@ -265,7 +265,7 @@ export enum ErrorReason {
 
   /**
    * The body or the headers exceed the limit that the message states.
-   *   {"code":11,"message":"request body too large: at most 1048576 bytes, 8388608 bytes for a batch of orders",
+   *   {"code":11,"message":"request body too large: at most 262144 bytes, 2097152 bytes for a batch of orders",
    *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"REQUEST_TOO_LARGE",
    *    "domain":"ordermesh","metadata":{}}]}
    *
@@ -303,6 +303,26 @@ export enum ErrorReason {
    * @generated from enum value: SERVICE_UNAVAILABLE = 37;
    */
   SERVICE_UNAVAILABLE = 37,
+
+  /**
+   * The front proxy does not serve the host name of the request; ORDERMESH_FRONT_HOSTS adds host names.
+   *   {"code":7,"message":"no such host: shop.example:8080; the setting ORDERMESH_FRONT_HOSTS adds host names",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"HOST_NOT_ALLOWED",
+   *    "domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: HOST_NOT_ALLOWED = 38;
+   */
+  HOST_NOT_ALLOWED = 38,
+
+  /**
+   * A web page of another site sent the request, and is not allowed to.
+   *   {"code":7,"message":"a page of https://site.example may not send this request",
+   *    "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"CROSS_SITE_REQUEST",
+   *    "domain":"ordermesh","metadata":{}}]}
+   *
+   * @generated from enum value: CROSS_SITE_REQUEST = 39;
+   */
+  CROSS_SITE_REQUEST = 39,
 }
 
 /**
