@@ -22,6 +22,7 @@ from gateway.web import contract_files, pages, reflection
 from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
+from runtime.grpc.shares import Shares
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
@@ -37,16 +38,17 @@ async def run(settings: GatewaySettings) -> None:
     backends: dict[str, Backend] = dict.fromkeys(contract_files.ORDERS, orders) | dict.fromkeys(
         contract_files.ANALYTICS, analytics
     )
-    health = GatewayHealth(backends, stop)
+    places = Shares(settings.gateway_max_watchers, settings.gateway_max_watchers_per_client)
+    health = GatewayHealth(backends, places, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
-    pipeline = PipelineService(sampler, orders, analytics, log, stop)
-    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), settings.gateway_max_watchers, stop)
+    pipeline = PipelineService(sampler, orders, analytics, log, places, stop)
+    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), places, stop)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
-        reflection.register(server)
+        reflection.register(server, places)
 
     metrics.create("gateway")
     metrics_server = metrics_endpoint.serve(settings.metrics_address)

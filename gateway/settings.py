@@ -37,5 +37,9 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
         default=64,
         ge=1,
         le=10_000,
-        description="Concurrent streams of WatchService; each stream of orders has its own Kafka consumer.",
+        description="Concurrent streams: watches of orders, each with its own Kafka consumer, of totals, of the status "
+        "and of health, and reflection. A quarter is for clients without one.",
+    )
+    gateway_max_watchers_per_client: int = Field(
+        default=16, ge=1, le=10_000, description="Concurrent streams of one client."
     )

@@ -17,6 +17,8 @@ from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import Overloaded
 from runtime.grpc import field_rules
+from runtime.grpc.client_key import client_key
+from runtime.grpc.shares import Shares
 from runtime.process.shutdown import stops_within
 
 INTERVAL_MS = field_rules.number(pb.WatchStatusRequest, "interval_ms")
@@ -36,10 +38,12 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         orders: OrdersBackend,
         analytics: AnalyticsBackend,
         log: EventLog,
+        places: Shares,
         stop: asyncio.Event,
     ) -> None:
         self._sampler = sampler
         self._backends = (orders, analytics, log)
+        self._places = places
         self._stop = stop
         self._reconciling = asyncio.Semaphore(RECONCILIATIONS_AT_ONCE)
 
@@ -51,11 +55,12 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         """Stream the status until the client disconnects or the gateway drains."""
         interval_ms = INTERVAL_MS.value(request.interval_ms)
         revision = 0
-        while True:
-            revision += 1
-            yield pb.WatchStatusResponse(revision=revision, status=await self._sampler.status())
-            if await stops_within(self._stop, interval_ms / 1000):
-                return
+        with self._places.hold(client_key(context.invocation_metadata())):
+            while True:
+                revision += 1
+                yield pb.WatchStatusResponse(revision=revision, status=await self._sampler.status())
+                if await stops_within(self._stop, interval_ms / 1000):
+                    return
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:
         """Compare orders with metrics."""

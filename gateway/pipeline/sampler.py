@@ -63,6 +63,7 @@ class Sampler:
         self._fresh_seconds = fresh_seconds
         self._publisher_heartbeat = HeartbeatMonitor()
         self._samples: deque[Sample] = deque()
+        self._status = PipelineStatus()
         self._components: dict[str, Component] = {}
         self._taking = asyncio.Lock()
 
@@ -73,12 +74,13 @@ class Sampler:
         self._draining = True
 
     async def status(self) -> PipelineStatus:
-        """Return the current status; concurrent callers share a sample."""
+        """Return the current status; concurrent callers share a sample and the message, which they must not change."""
         async with self._taking:
             now = time.monotonic()
             if not self._samples or now - self._samples[-1].taken_seconds > self._fresh_seconds:
                 self._keep(await self._take())
-            return pipeline_status(self._samples, list(self._components.values()))
+                self._status = pipeline_status(self._samples, list(self._components.values()))
+            return self._status
 
     async def _take(self) -> Sample:
         problems: dict[str, str] = {}

@@ -17,8 +17,9 @@ from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revision, Revisions
 from gateway.watch.stream_end import with_end_message
-from runtime.errors import Overloaded
 from runtime.grpc import caller, field_rules
+from runtime.grpc.client_key import client_key
+from runtime.grpc.shares import Shares
 from runtime.telemetry import metrics
 from runtime.tokens.opaque_token import OpaqueTokens
 
@@ -33,22 +34,21 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     """Opens a stream for each request."""
 
     def __init__(
-        self, log: OrderTopic, totals: TotalsSource, tokens: OpaqueTokens, max_watchers: int, stop: asyncio.Event
+        self, log: OrderTopic, totals: TotalsSource, tokens: OpaqueTokens, places: Shares, stop: asyncio.Event
     ) -> None:
         self._log = log
         self._totals = totals
         self._orders_revisions = Revisions(tokens, f"{SERVICE}/WatchOrders", OrdersRevision)
         self._metrics_revisions = Revisions(tokens, f"{SERVICE}/WatchMetrics", MetricsRevision)
-        self._max_watchers = max_watchers
+        self._places = places
         self._stop = stop
-        self._watchers = 0
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client disconnects or the gateway drains."""
         heartbeat_ms = ORDERS_HEARTBEAT_MS.value(request.heartbeat_ms)
         customer_id = caller.current().own_customer_id(request.customer_id)
         stream = OrdersStream(self._log, self._orders_revisions, self._stop, customer_id, heartbeat_ms / 1000)
-        with self._admitted("WatchOrders"):
+        with self._admitted("WatchOrders", context):
             messages = stream.messages(after_revision(request, context, self._orders_revisions))
             end_message = partial(orders_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
@@ -64,7 +64,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         stream = MetricsStream(
             self._totals, self._metrics_revisions, self._stop, interval_ms / 1000, heartbeat_ms / 1000
         )
-        with self._admitted("WatchMetrics"):
+        with self._admitted("WatchMetrics", context):
             messages = stream.messages(after_revision(request, context, self._metrics_revisions))
             end_message = partial(metrics_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
@@ -72,17 +72,14 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
                     yield message
 
     @contextmanager
-    def _admitted(self, method: str) -> Iterator[None]:
-        """Count a stream. Raises Overloaded when the limit is reached."""
-        if self._watchers >= self._max_watchers:
-            raise Overloaded
-        self._watchers += 1
-        metrics.WATCH_STREAMS.labels(method).inc()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            metrics.WATCH_STREAMS.labels(method).dec()
+    def _admitted(self, method: str, context: Any) -> Iterator[None]:
+        """Count a stream. Raises Overloaded when its client has its share, or no place is left."""
+        with self._places.hold(client_key(context.invocation_metadata())):
+            metrics.WATCH_STREAMS.labels(method).inc()
+            try:
+                yield
+            finally:
+                metrics.WATCH_STREAMS.labels(method).dec()
 
 
 def after_revision(

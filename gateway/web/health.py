@@ -11,6 +11,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from gateway.backends.grpc_backend import Backend
+from runtime.grpc.client_key import client_key
+from runtime.grpc.shares import Shares
 from runtime.process.shutdown import stops_within
 
 HealthCheckResponse = health_pb2.HealthCheckResponse
@@ -23,10 +25,11 @@ ENVOY = "Envoy/HC"
 class GatewayHealth(health.aio.HealthServicer):
     """Health by service name; the empty name is the gateway itself."""
 
-    def __init__(self, backends: Mapping[str, Backend], stop: asyncio.Event) -> None:
+    def __init__(self, backends: Mapping[str, Backend], places: Shares, stop: asyncio.Event) -> None:
         super().__init__()
         self._backends = backends
         self._own: dict[str, int] = {}
+        self._places = places
         self._stop = stop
         self._known: dict[str, tuple[float, bool]] = {}
         self._envoy_at: float | None = None
@@ -55,14 +58,15 @@ class GatewayHealth(health.aio.HealthServicer):
         """Stream the status of a service and its changes."""
         last: object = object()
         stopped = False
-        while True:
-            status = await self._status(request.service)
-            if status != last:
-                yield HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN if status is None else status)
-            last = status
-            if stopped:
-                return
-            stopped = await stops_within(self._stop, CACHE_SECONDS)
+        with self._places.hold(client_key(context.invocation_metadata())):
+            while True:
+                status = await self._status(request.service)
+                if status != last:
+                    yield HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN if status is None else status)
+                last = status
+                if stopped:
+                    return
+                stopped = await stops_within(self._stop, CACHE_SECONDS)
 
     async def _status(self, service: str) -> int | None:
         if service not in self._backends:

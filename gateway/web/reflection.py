@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
+
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from gateway.web import contract_files
+from runtime.errors import Overloaded
+from runtime.grpc.async_errors import abort
+from runtime.grpc.client_key import client_key
+from runtime.grpc.shares import Shares
 
 # The messages of v1 and v1alpha differ only in their names.
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
@@ -14,13 +22,26 @@ NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 class PublicReflection(reflection.aio.ReflectionServicer):
     """Finds methods by name too, which the library does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Shares) -> None:
+        self._places = places
         pool = contract_files.descriptor_pool()
         services = [*contract_files.ORDERS, *contract_files.ANALYTICS, *contract_files.GATEWAY, contract_files.HEALTH]
         super().__init__([*services, *NAMES], pool=pool)
         self._methods = {
             method.full_name: service for service in services for method in pool.FindServiceByName(service).methods
         }
+
+    async def ServerReflectionInfo(  # type: ignore[override]  # the stub has a coroutine, the library a generator
+        self, requests: AsyncIterable[reflection_pb2.ServerReflectionRequest], context: Any
+    ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
+        """Answer the requests of a stream, of which a client has as many as of watches."""
+        started = time.perf_counter()
+        try:
+            with self._places.hold(client_key(context.invocation_metadata())):
+                async for answer in super().ServerReflectionInfo(requests, context):  # type: ignore[attr-defined]  # as above
+                    yield answer
+        except Overloaded as error:
+            await abort(f"/{NAMES[0]}/ServerReflectionInfo", context, error, started)
 
     def _file_containing_symbol(
         self, request: reflection_pb2.ServerReflectionRequest, name: str
@@ -31,9 +52,9 @@ class PublicReflection(reflection.aio.ReflectionServicer):
         return found
 
 
-def register(server: grpc.aio.Server) -> None:
+def register(server: grpc.aio.Server, places: Shares) -> None:
     """Add both versions to a server."""
-    servicer = PublicReflection()
+    servicer = PublicReflection(places)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

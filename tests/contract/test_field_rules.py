@@ -42,6 +42,7 @@ from processor.query.analytics_service import AnalyticsService
 from runtime import timestamps
 from runtime.errors import InvalidRequest
 from runtime.grpc import caller
+from runtime.grpc.shares import Shares
 from runtime.tokens import page_token
 
 OPENAPI = json.loads((Path(next(iter(ordermesh.__path__))) / "openapi.json").read_text())
@@ -119,11 +120,10 @@ SERVICERS: dict[ServiceDescriptor, Any] = {
     ),
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]: servicer(InventoryService, _page_tokens=PAGES),
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsService, _page_tokens=PAGES),
-    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(PipelineService),
+    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(PipelineService, _places=Shares(1, 1)),
     watch_pb2.DESCRIPTOR.services_by_name["WatchService"]: servicer(
         WatchService,
-        _watchers=0,
-        _max_watchers=1,
+        _places=Shares(1, 1),
         _orders_revisions=Revisions(tokens(), "WatchOrders", OrdersRevision),
         _metrics_revisions=Revisions(tokens(), "WatchMetrics", MetricsRevision),
     ),
