@@ -92,8 +92,14 @@ class StackSettings(GroupSettings, IssuerSettings):
     )
     processor_workers: int = Field(default=2, ge=1, le=64, description="Worker processes.")
     rate_limit_per_second: int = Field(
-        default=20_000, ge=1, description="Requests per second allowed for each client address."
+        default=20_000,
+        ge=1,
+        description="Requests per second of each operator; without authentication, of each client address.",
     )
+    customer_rate_limit_per_second: int = Field(
+        default=1_000, ge=1, description="Requests per second of each customer."
+    )
+    analyst_rate_limit_per_second: int = Field(default=200, ge=1, description="Requests per second of each analyst.")
     postgres_admin_dsn: SecretStr | None = Field(
         default=None, description="The superuser's DSN of an external PostgreSQL server, instead of the local one."
     )

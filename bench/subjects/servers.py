@@ -13,7 +13,7 @@ import yaml
 from confluent_kafka.cimpl import NewTopic
 from frontdoor import clusters
 from frontdoor.config import Config
-from frontdoor.filters import http_filters, transcoder
+from frontdoor.filters import http_filters, rate_limits, transcoder
 from frontdoor.listeners import MANAGER
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
@@ -122,7 +122,7 @@ def plain_front(port: int, admin: Path, sockets: Sequence[Path]) -> Config:
             ]
         },
         "http_filters": [
-            http_filters.rate_limit(1_000_000),
+            rate_limits.rate_limit({rate_limits.NOBODY: 1_000_000}),
             {"name": http_filters.TRANSCODER, "typed_config": transcoder.configuration()},
             http_filters.router(),
         ],

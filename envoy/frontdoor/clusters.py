@@ -25,7 +25,7 @@ def clusters(values: EnvoyValues) -> list[Config]:
         *lanes(values),
         grpc_cluster(ANALYTICS, values.analytics, public_services.ANALYTICS, values),
         grpc_cluster(GATEWAY, values.gateway, public_services.PIPELINE, values),
-        http1_cluster(PAGES, values.gateway_http, values),
+        pages_cluster(values),
         http1_cluster(ADMIN, [values.admin], values),
         # The tracer requires a cluster for spans. It has no endpoints: only the ids are used, in the logs.
         http1_cluster(COLLECTOR, [], values),
@@ -114,9 +114,17 @@ def issuer_keys(values: EnvoyValues) -> list[Config]:
     return [{**http1_cluster(JWKS, [Address(host, port)], values), **secured}]
 
 
+def pages_cluster(values: EnvoyValues) -> Config:
+    """Return the cluster of pages; what clients do not read of them is in the memory of the gateway."""
+    breakers = limits.circuit_breakers(min(limits.PAGE_CONNECTIONS, limits.upstream_connections(values.descriptors)))
+    return {**http1_cluster(PAGES, values.gateway_http, values), "circuit_breakers": breakers}
+
+
 def http2_options(idle_seconds: float) -> Config:
     """Return the protocol options of gRPC servers, with the idle timeout of connections."""
-    return protocol_options(idle_seconds, http2_protocol_options={"initial_stream_window_size": 1024 * 1024})
+    return protocol_options(
+        idle_seconds, http2_protocol_options={"initial_stream_window_size": limits.UPSTREAM_WINDOW_BYTES}
+    )
 
 
 def protocol_options(idle_seconds: float, **explicit: Config) -> Config:

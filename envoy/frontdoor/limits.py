@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from frontdoor.config import Config, seconds
+from frontdoor.config import Config, seconds, typed
 
-BODY_BYTES = 1024 * 1024
+# Twice an order with as many items as the contracts allow, and a batch with as many.
+BODY_BYTES = 256 * 1024
 # The limit of the services (runtime.grpc.server.MAX_MESSAGE_BYTES).
-BATCH_BODY_BYTES = 8 * 1024 * 1024
+BATCH_BODY_BYTES = 2 * 1024 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
 # Below the limit of the services (16 KiB), because Envoy adds headers.
 HEADERS_KIB = 12
 HEADERS_COUNT = 100
-CONNECTIONS = 4_096
+CONNECTIONS = 16_384
 # For everything except connections: listeners, logs, health checks.
 RESERVED_DESCRIPTORS = 128
-CONNECTION_BUFFER_BYTES = 1024 * 1024
-STREAMS_PER_CONNECTION = 4_096
+# What a connection may buffer in each direction before the side that sends has to wait, and each of its streams.
+CONNECTION_BUFFER_BYTES = 64 * 1024
+STREAMS_PER_CONNECTION = 512
 # Above the admission limit of the services: they answer RESOURCE_EXHAUSTED with a delay, Envoy UNAVAILABLE.
 REQUESTS_IN_FLIGHT = 8_192
+# Of a reply that its client does not read, this much is in Envoy, and the rest waits in the service.
+UPSTREAM_WINDOW_BYTES = 64 * 1024
 UPSTREAM_CONNECTIONS = 1_024
 # Separate upstream connections per client need as many again, and for a moment those of clients that disconnected.
 DESCRIPTORS_FOR_OWN_CONNECTIONS = 16_384
 OWN_CONNECTION_IDLE_SECONDS = 0.5
 UPSTREAM_IDLE_SECONDS = 60.0
+# Requests of a connection that are handled before those of others, and how soon a connection of resets is closed.
+REQUESTS_PER_CYCLE = 4
+RESETS_PER_CONNECTION = 200
 HEAP_BYTES = 512 * 1024 * 1024
+# Streams that hold 8 KiB or more are told apart by size: from a tenth of the heap on, the largest are reset first.
+TRACKED_STREAM_POWER_OF_TWO = 13
 # Clients with their own rate limit; the least recently used is evicted first.
 RATE_LIMITED_CLIENTS = 10_000
+
+# Of a client's downloads of pages; one that is not read ends after PAGE_IDLE_SECONDS.
+PAGES_AT_ONCE = 100
+PAGES_PER_SECOND = 20
+PAGE_CONNECTIONS = 256
+PAGE_IDLE_SECONDS = 5.0
 
 ROUTE_SECONDS = 15.0
 # Reconcile waits for the processor up to the requested time: at most 300 s.
@@ -33,8 +48,14 @@ RECONCILE_SECONDS = 330.0
 # Every watch stream sends a message at least every 60 s.
 WATCH_IDLE_SECONDS = 90.0
 STREAM_IDLE_SECONDS = 60.0
+# For the end of a reply that a client does not read.
+STREAM_FLUSH_SECONDS = 5.0
 CONNECTION_IDLE_SECONDS = 300.0
-REQUEST_HEADERS_SECONDS = 10.0
+# The idle timeout while nearly all connections are in use.
+BUSY_IDLE_SECONDS = 1.0
+# Between the two GOAWAY frames of a connection that is closed.
+DRAIN_SECONDS = 1.0
+REQUEST_HEADERS_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 DEFAULT_HOST = "localhost"
 
@@ -43,7 +64,7 @@ def http2_options() -> Config:
     """Return the limits of a client's HTTP/2 connection; the limits of frames protect against floods."""
     return {
         "max_concurrent_streams": STREAMS_PER_CONNECTION,
-        "initial_stream_window_size": 256 * 1024,
+        "initial_stream_window_size": 64 * 1024,
         "initial_connection_window_size": 1024 * 1024,
         "max_outbound_frames": 10_000,
         "max_outbound_control_frames": 1_000,
@@ -67,6 +88,8 @@ def connection_options() -> Config:
         "request_headers_timeout": seconds(REQUEST_HEADERS_SECONDS),
         "request_timeout": seconds(REQUEST_SECONDS),
         "stream_idle_timeout": seconds(STREAM_IDLE_SECONDS),
+        "drain_timeout": seconds(DRAIN_SECONDS),
+        "stream_flush_timeout": seconds(STREAM_FLUSH_SECONDS),
     }
 
 
@@ -78,6 +101,14 @@ def client_connections(descriptors: int) -> int:
 def upstream_connections(descriptors: int) -> int:
     """Return the maximum of connections of a cluster."""
     return min(UPSTREAM_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 8)
+
+
+def runtime_values() -> Config:
+    """Return Envoy's runtime values that limit what one connection may ask in a row, and reset."""
+    return {
+        "http.max_requests_per_io_cycle": REQUESTS_PER_CYCLE,
+        "overload.premature_reset_total_stream_count": RESETS_PER_CONNECTION,
+    }
 
 
 def circuit_breakers(connections: int) -> Config:
@@ -107,7 +138,10 @@ def overload_manager(descriptors: int) -> Config:
                 max_active_downstream_connections=client_connections(descriptors),
             ),
         ],
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": TRACKED_STREAM_POWER_OF_TWO},
         "actions": [
+            scaled_action("envoy.overload_actions.reset_high_memory_stream", "fixed_heap", 0.10, 0.40),
+            reduced_timeouts(),
             heap_action("envoy.overload_actions.shrink_heap", 0.90),
             heap_action("envoy.overload_actions.stop_accepting_requests", 0.95),
         ],
@@ -118,6 +152,20 @@ def monitor(name: str, package: str, message: str, **fields: int) -> Config:
     """Return a resource monitor."""
     kind = f"type.googleapis.com/envoy.extensions.resource_monitors.{package}.v3.{message}"
     return {"name": f"envoy.resource_monitors.{name}", "typed_config": {"@type": kind, **fields}}
+
+
+def reduced_timeouts() -> Config:
+    """Return the overload action that closes idle connections sooner the fewer connections are left."""
+    timers = [{"timer": "HTTP_DOWNSTREAM_CONNECTION_IDLE", "min_timeout": seconds(BUSY_IDLE_SECONDS)}]
+    message = "envoy.config.overload.v3.ScaleTimersOverloadActionConfig"
+    action = scaled_action("envoy.overload_actions.reduce_timeouts", "global_downstream_max_connections", 0.10, 0.25)
+    return {**action, "typed_config": typed(message, timer_scale_factors=timers)}
+
+
+def scaled_action(name: str, resource: str, start: float, full: float) -> Config:
+    """Return the overload action that grows from a share of a resource to another, both from 0 to 1."""
+    scaled = {"scaling_threshold": start, "saturation_threshold": full}
+    return {"name": name, "triggers": [{"name": f"envoy.resource_monitors.{resource}", "scaled": scaled}]}
 
 
 def heap_action(name: str, share: float) -> Config:

@@ -35,7 +35,7 @@ def bootstrap(values: EnvoyValues) -> Config:
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": admin(values),
-        "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values()}]},
         "stats_config": {"stats_tags": grpc_tags()},
         "overload_manager": limits.overload_manager(values.descriptors),
         "static_resources": {

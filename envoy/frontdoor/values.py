@@ -13,7 +13,10 @@ from typing import Self
 from frontdoor.identity import CONTAINER, Identity
 from frontdoor.tls import Tls
 
+# Requests per second of a client by its role; without authentication all are one.
 RATE_LIMIT_PER_SECOND = 20_000
+CUSTOMER_RATE_LIMIT_PER_SECOND = 1_000
+ANALYST_RATE_LIMIT_PER_SECOND = 200
 # The limit of open files and connections of Envoy: containers and services have at least as many.
 DESCRIPTORS = 65_536
 MIN_DESCRIPTORS = 512
@@ -71,6 +74,8 @@ class EnvoyValues:
     access_log: str
     health_interval_ms: int
     rate_limit_per_second: int = RATE_LIMIT_PER_SECOND
+    customer_rate_limit_per_second: int = CUSTOMER_RATE_LIMIT_PER_SECOND
+    analyst_rate_limit_per_second: int = ANALYST_RATE_LIMIT_PER_SECOND
     lane: tuple[Address, ...] = ()
     # This many orders processes get the calls while they are healthy, the others are on standby; 0: all get calls.
     orders_active: int = 0
@@ -85,8 +90,9 @@ class EnvoyValues:
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
-        if self.rate_limit_per_second < 1:
-            raise EnvoyConfigError(f"rate_limit_per_second must be 1 or more, is {self.rate_limit_per_second}")
+        for name in ("rate_limit_per_second", "customer_rate_limit_per_second", "analyst_rate_limit_per_second"):
+            if getattr(self, name) < 1:
+                raise EnvoyConfigError(f"{name} must be 1 or more, is {getattr(self, name)}")
         if self.identity is None and not self.front.is_on_loopback:
             raise EnvoyConfigError(
                 f"without authentication the front proxy listens on loopback only, not on {self.front.host}: "
@@ -106,6 +112,16 @@ class EnvoyValues:
                     f"front_hosts must be host names without a port and without *, or [IPv6], has {host!r}"
                 )
 
+    @property
+    def rate_limits(self) -> dict[str, int]:
+        """The requests per second of a client by its role; `none` without authentication."""
+        return {
+            "none": self.rate_limit_per_second,
+            "operator": self.rate_limit_per_second,
+            "customer": self.customer_rate_limit_per_second,
+            "analyst": self.analyst_rate_limit_per_second,
+        }
+
     @classmethod
     def local(
         cls,
@@ -119,6 +135,8 @@ class EnvoyValues:
         lane_sockets: Sequence[Path] = (),
         access_log: Path,
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
+        customer_rate_limit_per_second: int = CUSTOMER_RATE_LIMIT_PER_SECOND,
+        analyst_rate_limit_per_second: int = ANALYST_RATE_LIMIT_PER_SECOND,
         orders_active: int = 0,
         descriptors: int = DESCRIPTORS,
         hosts: Sequence[str] = (),
@@ -142,6 +160,8 @@ class EnvoyValues:
             access_log=str(access_log),
             health_interval_ms=250,
             rate_limit_per_second=rate_limit_per_second,
+            customer_rate_limit_per_second=customer_rate_limit_per_second,
+            analyst_rate_limit_per_second=analyst_rate_limit_per_second,
             orders_active=orders_active,
             descriptors=descriptors,
             hosts=(*LOCAL_HOSTS, *hosts),

@@ -163,6 +163,8 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         lane_sockets=context.lane_sockets,
         access_log=context.access_log.path,
         rate_limit_per_second=settings.rate_limit_per_second,
+        customer_rate_limit_per_second=settings.customer_rate_limit_per_second,
+        analyst_rate_limit_per_second=settings.analyst_rate_limit_per_second,
         orders_active=context.orders_active,
         descriptors=descriptors.raise_limit(),
         hosts=settings.front_hosts,

@@ -134,7 +134,7 @@ def test_a_write_that_may_have_arrived_is_not_sent_again_but_a_read_is(start_fro
 
 def test_when_clients_hold_all_connections_the_statistics_still_answer(start_front: Start) -> None:
     most = "max_active_downstream_connections: "
-    front = start_front(change=lambda text: text.replace(f"{most}4096", f"{most}2"))
+    front = start_front(change=lambda text: text.replace(f"{most}16384", f"{most}2"))
     held = [socket.create_connection((LOOPBACK, front.port), timeout=10) for _ in range(2)]
     await_true(lambda: front.statistic("http.front.downstream_cx_active") == 2, lambda: "two connections")
     with socket.create_connection((LOOPBACK, front.port), timeout=10) as refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, limits, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import authentication, browser, tracing, transcoder
+from frontdoor.filters import authentication, browser, rate_limits, tracing, transcoder
 from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"
@@ -64,7 +64,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
         *authentication.credentials(values.identity),
-        rate_limit(values.rate_limit_per_second),
+        rate_limits.rate_limit(values.rate_limits),
         script(REFUSE, REFUSE_SCRIPT),
         script(HEAD, HEAD_SCRIPT),
         script(EVENT_IDS, EVENT_IDS_SCRIPT),
@@ -103,26 +103,6 @@ def health_check() -> Config:
         cluster_min_healthy_percentages={
             name: percent(1) for name in (clusters.ORDERS, clusters.ANALYTICS, clusters.GATEWAY)
         },
-    )
-
-
-def rate_limit(per_second: int) -> Config:
-    """Return the rate limit, one token bucket per client address; Envoy enforces it only if told to."""
-    bucket = {"max_tokens": per_second, "tokens_per_fill": per_second, "fill_interval": "1s"}
-    return extension(
-        "envoy.filters.http.local_ratelimit",
-        f"{FILTERS}.local_ratelimit.v3.LocalRateLimit",
-        stat_prefix="front",
-        token_bucket=bucket,
-        always_consume_default_token_bucket=False,
-        filter_enabled={"default_value": {"numerator": 100}},
-        filter_enforced={"default_value": {"numerator": 100}},
-        rate_limits=[{"actions": [{"remote_address": {}}]}],
-        descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
-        max_dynamic_descriptors=limits.RATE_LIMITED_CLIENTS,
-        rate_limited_as_resource_exhausted=True,
-        enable_x_ratelimit_headers="DRAFT_VERSION_03",
-        enable_retry_after_header=True,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frontdoor import clusters, limits, public_services
-from frontdoor.config import Config, header_is, typed
-from frontdoor.filters import browser
+from frontdoor.config import Config, header_is, seconds, typed
+from frontdoor.filters import browser, rate_limits
 from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, SESSION_PATH, open_route
 from frontdoor.filters.http_filters import BUFFER, CORS, TRANSCODER
 from frontdoor.identity import Identity
@@ -105,12 +105,10 @@ def lane_routes() -> list[Config]:
 
 def page_routes() -> list[Config]:
     """Return the routes of pages, which are read-only and not transcoded."""
+    filters = {TRANSCODER: OFF, **rate_limits.of_pages()}
     matches: list[Config] = [{"path": path} for path in PAGE_PATHS]
     matches += [{"path_separated_prefix": path} for path in PAGE_FOLDERS]
-    reads = [
-        route({**match, "headers": [READS]}, clusters.PAGES, retry_on=READ_RETRIES, filters={TRANSCODER: OFF})
-        for match in matches
-    ]
+    reads = [page_route({**match, "headers": [READS]}, filters) for match in matches]
     refusals = [refusal(match, 405, headers={"allow": "GET, HEAD"}) for match in matches]
     return [*session_routes(), *reads, *refusals]
 
@@ -123,6 +121,12 @@ def session_routes() -> list[Config]:
         route(writes, clusters.PAGES, filters={TRANSCODER: OFF}),
         refusal(match, 405, headers={"allow": "POST, DELETE"}),
     ]
+
+
+def page_route(match: Config, filters: Config) -> Config:
+    """Return the route of a page; a reply that the client does not read ends soon."""
+    made = route(match, clusters.PAGES, retry_on=READ_RETRIES, filters=filters)
+    return {**made, "route": {**made["route"], "idle_timeout": seconds(limits.PAGE_IDLE_SECONDS)}}
 
 
 def wrong_grpc() -> list[Config]:
