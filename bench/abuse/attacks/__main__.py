@@ -1,0 +1,63 @@
+"""Runs one attack: `python -m bench.abuse.attacks NAME --front PORT --metrics PORT`; prints its counts as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+
+from bench.abuse.attacks import bodies, connections, streams
+from bench.abuse.attacks.target import Attack, Target
+
+ATTACKS: Mapping[str, Attack] = {
+    attack.__name__.replace("_", "-"): attack
+    for attack in (
+        bodies.empty_lines,
+        bodies.empty_lines_rest,
+        bodies.slow_batches,
+        bodies.slow_orders,
+        bodies.nested_json,
+        bodies.unknown_fields,
+        streams.unread_pages,
+        streams.unread_lists,
+        streams.status_streams,
+        streams.order_watches,
+        streams.metric_watches,
+        streams.health_watches,
+        streams.reflections,
+        streams.rapid_reset,
+        connections.idle_connections,
+        connections.answered_and_idle,
+        connections.half_open_headers,
+        connections.half_open_metrics,
+    )
+}
+LOOPBACK = "127.0.0.1"
+# Beside the servers on the same cores, an attack gets what they leave.
+NICE = 10
+
+
+def main() -> int:
+    """Run the attack and print its counts."""
+    parser = argparse.ArgumentParser(prog="python -m bench.abuse.attacks", description=__doc__)
+    parser.add_argument("name", choices=ATTACKS)
+    parser.add_argument("--front", type=int, required=True, help="port of the front proxy")
+    parser.add_argument("--metrics", type=int, default=0, help="a metrics port")
+    parser.add_argument("--source", default="127.0.0.2", help="the attacker's address (default: 127.0.0.2)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long it lasts (default: 5)")
+    given = parser.parse_args()
+    os.nice(NICE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16_384), most))
+    until = time.monotonic() + given.seconds
+    target = Target((LOOPBACK, given.front), (LOOPBACK, given.metrics), given.source, until)
+    print(json.dumps(ATTACKS[given.name](target)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
