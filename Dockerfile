@@ -1,6 +1,5 @@
 # One image for all services; the command selects one: `orders serve`, `orders publish`, `processor work`, `gateway`, ...
-# To pin the base by digest: docker buildx imagetools inspect python:3.11-slim-bookworm, then
-# --build-arg BASE=python:3.11-slim-bookworm@sha256:<digest>.
+# To pin the base by digest: scripts/pin_images.py.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
