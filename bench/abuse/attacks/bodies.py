@@ -6,7 +6,7 @@ import json
 import socket
 import time
 
-from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest
+from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, OrderItem
 
 from bench.abuse.attacks import frames
 from bench.abuse.attacks.frames import Connection, connect
@@ -23,12 +23,9 @@ BATCH_PAUSE_SECONDS = 0.5
 
 def empty_lines_message(orders: int = 1_000, lines: int = 1_000) -> bytes:
     """Return a batch of orders with empty lines."""
-    request = BatchCreateOrdersRequest()
-    for _ in range(orders):
-        made = request.requests.add()
-        for _ in range(lines):
-            made.items.add()
-    return request.SerializeToString()
+    order = CreateOrderRequest(items=[OrderItem()] * lines)
+    # Messages in a row are one message with the elements of all.
+    return BatchCreateOrdersRequest(requests=[order]).SerializeToString() * orders
 
 
 def empty_lines(target: Target) -> Counts:
