@@ -23,6 +23,7 @@ class Load:
     connections: int
     streams: int
     http1: bool = False
+    tls: bool = False
     orders_per_call: int = 1
 
 

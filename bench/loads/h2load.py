@@ -37,7 +37,8 @@ def run(load: Load, port: int, calls: int, per_connection_per_second: int = 0) -
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         body, log = Path(folder) / "body", Path(folder) / "log"
         body.write_bytes(load.body())
-        arguments = [program(), *options(load, calls, body, log), f"http://127.0.0.1:{port}{load.path}"]
+        scheme = "https" if load.tls else "http"
+        arguments = [program(), *options(load, calls, body, log), f"{scheme}://127.0.0.1:{port}{load.path}"]
         if per_connection_per_second:
             arguments.insert(1, f"--rps={per_connection_per_second}")
         before = os.times()

@@ -55,9 +55,9 @@ class Run:
 def peak(subject: Subject, load: Load, seconds: float) -> Run:
     """Warm up, calibrate the rate, send for about `seconds`, and measure until all orders are counted."""
     checkpoint(subject)
-    first = h2load.run(subject.authenticated(load), subject.port, WARM_UP_CALLS)
+    first = h2load.run(subject.accepted(load), subject.port, WARM_UP_CALLS)
     calls = max(WARM_UP_CALLS, round(first.calls / max(first.seconds, 0.01) * CALIBRATION_SECONDS))
-    second = h2load.run(subject.authenticated(load), subject.port, calls)
+    second = h2load.run(subject.accepted(load), subject.port, calls)
     subject.drain(subject.stored())
     accounting.await_quiet(subject.roots)
     return measured(subject, load, max(1, round(second.calls / second.seconds * seconds)))
@@ -74,7 +74,7 @@ def measured(subject: Subject, load: Load, calls: int) -> Run:
     before = accounting.measure_cost(subject.roots)
     with Sampler(subject) as sampler:
         began = time.monotonic()
-        answers = h2load.run(subject.authenticated(load), subject.port, calls)
+        answers = h2load.run(subject.accepted(load), subject.port, calls)
         subject.drain(counted + subject.stored() - stored)
         seconds = time.monotonic() - began
     after = accounting.measure_cost(subject.roots)

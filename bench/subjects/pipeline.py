@@ -62,12 +62,14 @@ class Subject:
     settings: Mapping[str, object] = field(default_factory=dict)
     # An operator's key or token, None without authentication.
     credential: str | None = None
+    tls: bool = False
 
-    def authenticated(self, load: Load) -> Load:
-        """Return a load whose calls carry the credential."""
-        if self.credential is None:
-            return load
-        return replace(load, headers=(*load.headers, f"{AUTHORIZATION}: {bearer(self.credential)}"))
+    def accepted(self, load: Load) -> Load:
+        """Return a load as the front proxy wants it: over TLS, and with a credential."""
+        headers = load.headers
+        if self.credential is not None:
+            headers = (*headers, f"{AUTHORIZATION}: {bearer(self.credential)}")
+        return replace(load, headers=headers, tls=self.tls)
 
     def drain(self, orders: int) -> None:
         """Wait until this many orders are counted. Raises NotDrained after DRAIN_SECONDS."""
@@ -121,6 +123,7 @@ class ProductProbes:
                 "orders_lane": self.running.context.settings.orders_lane,
             },
             self.running.credential,
+            self.running.context.settings.tls_on,
         )
 
 

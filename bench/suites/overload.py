@@ -48,7 +48,7 @@ def flood(seconds: float) -> Overload:
         stored, counted = subject.stored(), subject.counted()
         each = round(most * TIMES / FLOOD.connections)
         calls = round(each * FLOOD.connections * seconds)
-        answers = h2load.run(subject.authenticated(FLOOD), subject.port, calls, each)
+        answers = h2load.run(subject.accepted(FLOOD), subject.port, calls, each)
         subject.drain(counted + subject.stored() - stored)
         return Overload(
             peak_per_second=most,
@@ -67,8 +67,8 @@ def flood(seconds: float) -> Overload:
 def refusal_cpu_us() -> dict[str, float]:
     """Return the CPU time of a call that the rate limit refuses, in microseconds; one call per second passes."""
     with product(rate_limit_per_second=1) as subject:
-        h2load.run(subject.authenticated(CALM), subject.port, REFUSALS // 10)
+        h2load.run(subject.accepted(CALM), subject.port, REFUSALS // 10)
         before = accounting.measure_cost(subject.roots)
-        answers = h2load.run(subject.authenticated(CALM), subject.port, REFUSALS)
+        answers = h2load.run(subject.accepted(CALM), subject.port, REFUSALS)
         spent = accounting.measure_cost(subject.roots).since(before)
     return {"envoy": round(spent["envoy"] / REFUSALS, 1), "generator": round(answers.cpu_us / REFUSALS, 1)}

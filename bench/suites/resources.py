@@ -19,7 +19,7 @@ def idle() -> dict[str, Any]:
     began = time.monotonic()
     with running_stack() as running, probes(running) as subject_of:
         subject = subject_of("product", running.context.settings.front_port)
-        answers = h2load.run(subject.authenticated(REST), subject.port, 1)
+        answers = h2load.run(subject.accepted(REST), subject.port, 1)
         first_order_seconds = time.monotonic() - began
         subject.drain(answers.calls)
         before = accounting.measure_cost(subject.roots)

@@ -14,13 +14,13 @@ from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
 from bench.loads.closed_model import BATCHES, GRPC, REST, Load
 from bench.measure import open_model, stages
-from bench.measure.end_to_end import peak
+from bench.measure.end_to_end import Run, peak
 from bench.measure.stages import Stage
 from bench.peers import environment, pipelines
 from bench.peers.stages import peer_stages
 from bench.report.result import Result
 from bench.subjects.pipeline import NotDrained, Subject, probes, product
-from bench.suites import growth, levers, overload, resources, tables
+from bench.suites import growth, levers, overload, resources, security, tables
 from stack.errors import StackError
 from stack.running_stack import running_stack
 
@@ -90,13 +90,24 @@ def measure_peaks(
     """Measure a subject under its loads; a failure is recorded in the result."""
     with problems_recorded(result, name), run() as subject:
         for load in loads:
-            found = peak(subject, load, seconds)
-            result.peaks.append(found.as_json())
-            note = "" if found.reconciled else ", NOT RECONCILED"
-            plan.say(
-                f"{name:15} {load.name:6} {found.orders_per_second:9,.0f} orders/s"
-                f" {found.cpu_us_per_order_total:7.0f} µs/order, others {found.cores_elsewhere:.2f} cores{note}"
-            )
+            add_peak(result, plan, peak(subject, load, seconds))
+
+
+def add_peak(result: Result, plan: Plan, found: Run) -> None:
+    """Add a peak to the result."""
+    result.peaks.append(found.as_json())
+    note = "" if found.reconciled else ", NOT RECONCILED"
+    plan.say(
+        f"{found.subject:15} {found.load:6} {found.orders_per_second:9,.0f} orders/s"
+        f" {found.cpu_us_per_order_total:7.0f} µs/order, others {found.cores_elsewhere:.2f} cores{note}"
+    )
+
+
+def priced(result: Result, plan: Plan) -> None:
+    """Measure the price of authentication and TLS, in several rounds."""
+    with problems_recorded(result, "security"):
+        for found in security.prices(plan.rounds, plan.seconds):
+            add_peak(result, plan, found)
 
 
 def steady(result: Result, plan: Plan) -> None:
@@ -202,6 +213,7 @@ def problems_recorded(result: Result, name: str) -> Iterator[None]:
 SUITES: Mapping[str, Suite] = {
     "resources": at_rest,
     "peaks": peaks,
+    "security": priced,
     "steady": steady,
     "long": long,
     "stages": alone,

@@ -100,11 +100,11 @@ def points(subject: Subject, rows: int, what: str, calls: dict[str, Load]) -> It
     """Yield the cost of each call, including the cost until new orders are counted."""
     for name, load in calls.items():
         many = CALLS // 8 if name.endswith("products") else CALLS
-        h2load.run(subject.authenticated(load), subject.port, many // 8)
+        h2load.run(subject.accepted(load), subject.port, many // 8)
         subject.drain(subject.stored())
         accounting.await_quiet(subject.roots)
         before = accounting.measure_cost(subject.roots)
-        answers = h2load.run(subject.authenticated(load), subject.port, many)
+        answers = h2load.run(subject.accepted(load), subject.port, many)
         subject.drain(subject.stored())
         spent = accounting.measure_cost(subject.roots).since(before)
         cpu = {group: round(us / many, 2) for group, us in spent.items()}
