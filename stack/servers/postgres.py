@@ -43,8 +43,6 @@ SETTINGS: dict[str, str] = {
     # The folder of the socket is closed to others; a process that may pass any folder is stopped by the socket itself.
     "unix_socket_permissions": "0770",
     "max_connections": "100",
-    # Over TCP, whoever reaches the port holds a connection for this long before the password is checked.
-    "authentication_timeout": "5s",
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -63,6 +61,9 @@ SETTINGS: dict[str, str] = {
     "log_line_prefix": "%m [%p] %q%a ",
     "log_checkpoints": "off",
 }
+
+# Whoever reaches the port holds a connection for this long before the password is checked.
+OVER_TCP = {"authentication_timeout": "5s"}
 
 
 class Postgres:
@@ -189,7 +190,7 @@ class Postgres:
             "unix_socket_directories": str(self.socket_dir),
             "hba_file": str(self.access_rules),
         }
-        settings = SETTINGS | own
+        settings = SETTINGS | own | (OVER_TCP if self.listen else {})
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
             "PostgreSQL",
