@@ -7,7 +7,7 @@ import pwd
 import socket
 
 from runtime.audit.entries import Origin
-from runtime.grpc import caller
+from runtime.identity import caller
 
 
 def origin() -> Origin:

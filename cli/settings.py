@@ -16,8 +16,8 @@ from pydantic_core import PydanticUndefined
 import gateway.settings
 import orders.settings
 import processor.settings
-from runtime.grpc.client_credential import CredentialSettings
 from runtime.grpc.client_tls import ClientTlsSettings
+from runtime.identity.client_credential import CredentialSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.settings import PREFIX, Settings
 from stack.settings import StackSettings

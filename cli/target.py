@@ -12,8 +12,8 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from runtime.grpc.client_credential import CredentialSettings, authenticated
 from runtime.grpc.client_tls import open_channel
+from runtime.identity.client_credential import CredentialSettings, authenticated
 from runtime.kafka.access import OPERATOR
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings

@@ -22,7 +22,7 @@ from gateway.web import contract_files, pages, reflection
 from gateway.web.health import GatewayHealth
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
-from runtime.grpc.shares import Shares
+from runtime.identity.shares import Shares
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint

@@ -9,7 +9,7 @@ from loadgen.report.text import print_closing, print_opening
 from loadgen.session import run
 from loadgen.target import TargetNotReady
 from runtime.exit_codes import ExitCode
-from runtime.grpc.client_credential import CredentialSettings
+from runtime.identity.client_credential import CredentialSettings
 from runtime.telemetry.console import EscapingConsole
 from runtime.telemetry.output import Output
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from loadgen.schedule import Constant, Profile, Ramp, Steps
-from runtime.grpc.client_credential import call_metadata
+from runtime.identity.client_credential import call_metadata
 
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 HIGHEST_RATE = 1_000_000.0

@@ -6,8 +6,8 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2
 
 from loadgen.options import Target
-from runtime.grpc.client_credential import CallsWithCredential
 from runtime.grpc.client_tls import ClientTlsSettings, open_async_channel
+from runtime.identity.client_credential import CallsWithCredential
 from runtime.settings import PREFIX
 
 STATUS = "/ordermesh.gateway.v1.PipelineService/GetStatus"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from stack.machine.paths import default_cache, default_home
 from stack.processes.server_account import server_account
-from stack.servers import kafka, kafka_jars
-from stack.servers.kafka_jars import Progress
+from stack.servers.kafka import broker as kafka
+from stack.servers.kafka import jars as kafka_jars
+from stack.servers.kafka.jars import Progress
 from stack.servers.postgres_binaries import locate
 
 LATER_STEPS = 2

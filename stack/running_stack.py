@@ -11,8 +11,8 @@ from pathlib import Path
 
 from grpc import Channel
 
-from runtime.grpc.client_credential import authenticated
 from runtime.grpc.client_tls import open_channel
+from runtime.identity.client_credential import authenticated
 from stack.errors import PortTaken, ServerFailed
 from stack.identity.own_credentials import own_credential
 from stack.machine.state_folder import temporary_home

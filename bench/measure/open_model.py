@@ -17,7 +17,7 @@ import psycopg
 from bench.subjects import accounting
 from bench.subjects.accounting import Cost
 from bench.subjects.pipeline import SQL, ProductProbes, Subject
-from runtime.grpc.client_credential import with_credential
+from runtime.identity.client_credential import with_credential
 
 SAMPLE_SECONDS = 1.0
 COST_EVERY_SAMPLES = 5

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from bench.loads.closed_model import Load
 from bench.subjects.accounting import Roots
-from runtime.grpc.client_credential import AUTHORIZATION, bearer
+from runtime.identity.client_credential import AUTHORIZATION, bearer
 from runtime.postgres.queries import Queries
 from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack

@@ -25,8 +25,8 @@ from cli.output.terminal import console, print_heading
 from cli.pipeline import verify
 from cli.target import FrontProxy
 from runtime.exit_codes import ExitCode
-from runtime.grpc.client_credential import with_credential
 from runtime.grpc.client_tls import HTTPS
+from runtime.identity.client_credential import with_credential
 from stack.identity.own_credentials import own_credential
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home

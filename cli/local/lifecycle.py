@@ -29,7 +29,7 @@ from stack.prepare import prepare, prepared
 from stack.processes import privileges
 from stack.processes.server_account import create_missing
 from stack.running_stack import start_on_free_ports
-from stack.servers.brokers import BROKERS_SETTING
+from stack.servers.kafka.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
 from stack.supervision.orphans import stop_running
 from stack.supervision.stack_supervisor import Stack

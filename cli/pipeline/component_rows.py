@@ -10,7 +10,7 @@ import grpc
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 
-from runtime.grpc import caller
+from runtime.identity import caller
 from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State
 
 QUERY_SECONDS = 8.0

@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.web.contract_files import descriptor_pool
 from runtime import timestamps
-from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
+from runtime.kafka.records.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.telemetry.console import shown_json
 
 CONTENT_TYPE = "content-type"

@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets
 from runtime.kafka.offsets import Partition
+from runtime.kafka.records.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.kafka.settings import GroupSettings
-from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 
 NAME = "ordermesh-tail"
 TIMEOUT_SECONDS = 10.0

@@ -14,8 +14,8 @@ from ordermesh.internal.v1 import process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProcessHealthResponse
 
 from gateway.backends.errors import TRY_NEXT
-from runtime.grpc import caller
 from runtime.grpc.service_tls import ServiceTls
+from runtime.identity import caller
 
 Answer = TypeVar("Answer")
 

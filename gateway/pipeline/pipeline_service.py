@@ -17,8 +17,8 @@ from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import Overloaded
 from runtime.grpc import field_rules
-from runtime.grpc.client_key import client_key
-from runtime.grpc.shares import Shares
+from runtime.identity.client_key import client_key
+from runtime.identity.shares import Shares
 from runtime.process.shutdown import stops_within
 
 INTERVAL_MS = field_rules.number(pb.WatchStatusRequest, "interval_ms")

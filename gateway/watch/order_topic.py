@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka import clients, offsets, topics
+from runtime.kafka.records.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.kafka.settings import GroupSettings
-from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
 
 TOPIC = topics.ORDER_EVENTS
 CLIENT_ID = "gateway-watch"

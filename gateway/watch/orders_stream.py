@@ -16,7 +16,7 @@ from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_o
 from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderTopic, OrderTopicReader
 from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
-from runtime.kafka.unreadable_batches import is_unreadable
+from runtime.kafka.records.unreadable_batches import is_unreadable
 
 POLL_SECONDS = 0.25
 # How often a stream checks that Kafka answers and that the topic was not recreated.

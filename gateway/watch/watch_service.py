@@ -17,9 +17,10 @@ from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revision, Revisions
 from gateway.watch.stream_end import with_end_message
-from runtime.grpc import caller, field_rules
-from runtime.grpc.client_key import client_key
-from runtime.grpc.shares import Shares
+from runtime.grpc import field_rules
+from runtime.identity import caller
+from runtime.identity.client_key import client_key
+from runtime.identity.shares import Shares
 from runtime.telemetry import metrics
 from runtime.tokens.opaque_token import OpaqueTokens
 

@@ -11,8 +11,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from gateway.backends.grpc_backend import Backend
-from runtime.grpc.client_key import client_key
-from runtime.grpc.shares import Shares
+from runtime.identity.client_key import client_key
+from runtime.identity.shares import Shares
 from runtime.process.shutdown import stops_within
 
 HealthCheckResponse = health_pb2.HealthCheckResponse

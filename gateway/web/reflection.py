@@ -12,8 +12,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from gateway.web import contract_files
 from runtime.errors import Overloaded
 from runtime.grpc.async_errors import abort
-from runtime.grpc.client_key import client_key
-from runtime.grpc.shares import Shares
+from runtime.identity.client_key import client_key
+from runtime.identity.shares import Shares
 
 # The messages of v1 and v1alpha differ only in their names.
 NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)

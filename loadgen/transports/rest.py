@@ -11,8 +11,8 @@ from loadgen.transports.answers import ACCEPTED, BAD_REPLY, CONNECT_FAILED, TIME
 from loadgen.transports.http_connection import HttpConnection
 from loadgen.transports.http_reply import HttpReply
 from loadgen.workload import PlannedOrder
-from runtime.grpc.client_credential import AUTHORIZATION, bearer
 from runtime.grpc.client_tls import ClientTlsSettings
+from runtime.identity.client_credential import AUTHORIZATION, bearer
 
 SWEEP_SECONDS = 0.1
 ORDER_ID = re.compile(rb'"orderId": ?"([0-9a-f-]{36})"')

@@ -14,7 +14,7 @@ from orders.api.limiter import KeyedLimiter, Limiter, Limits, MeanDuration
 from orders.outbox.notifier import Notifier
 from orders.stock.backorder_release import BackorderReleases
 from orders.store.request_idempotency import find_first_response, save_response
-from runtime.grpc.client_key import client_key
+from runtime.identity.client_key import client_key
 from runtime.postgres import transactions
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool

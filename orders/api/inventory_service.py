@@ -24,7 +24,7 @@ from orders.store.insert_events import insert_events
 from orders.store.product_rows import ProductRow, fetch_product, insert_product, list_products
 from runtime.audit.entries import Action, Origin, record_async
 from runtime.errors import FailedPrecondition
-from runtime.grpc import origin
+from runtime.identity import origin
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.tokens.opaque_token import OpaqueTokens

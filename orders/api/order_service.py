@@ -21,9 +21,10 @@ from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import ServiceError
-from runtime.grpc import caller, origin, rest_field_names
-from runtime.grpc.client_key import client_key
+from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
+from runtime.identity import caller, origin
+from runtime.identity.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger

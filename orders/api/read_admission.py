@@ -12,7 +12,7 @@ from orders.api.admission import time_remaining, wait_until
 from orders.api.limiter import Limiter, Limits, MeanDuration
 from orders.api.order_pages import SLICE_ORDERS
 from runtime.errors import Expired
-from runtime.grpc.client_key import client_key
+from runtime.identity.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
 from runtime.telemetry import metrics

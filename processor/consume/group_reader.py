@@ -15,7 +15,7 @@ from processor.settings import WorkSettings
 from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol
 from runtime.kafka.offsets import Partition, PartitionOffsets, committed_offsets
-from runtime.kafka.unreadable_batches import UnreadableBatches, is_unreadable
+from runtime.kafka.records.unreadable_batches import UnreadableBatches, is_unreadable
 from runtime.telemetry.logging import logger
 
 # How long a first event waits for more events of the last fetch.

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 
 from processor.events.batch import DeadLetter, Place
-from runtime.kafka.headers import Headers
-from runtime.kafka.raw_headers import RawHeaders
+from runtime.kafka.records.headers import Headers
+from runtime.kafka.records.raw_headers import RawHeaders
 
 PREFIX = "dlq-"
 # The first of a dead letter's own headers: everything before it belongs to the event.

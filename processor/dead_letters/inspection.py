@@ -16,9 +16,9 @@ from processor.dead_letters import headers
 from processor.events.batch import Place
 from processor.settings import EventSettings
 from runtime.kafka import clients, topics
-from runtime.kafka.headers import Headers, last_value, read_headers
 from runtime.kafka.offsets import NO_TOPIC
-from runtime.kafka.raw_headers import RawHeaders
+from runtime.kafka.records.headers import Headers, last_value, read_headers
+from runtime.kafka.records.raw_headers import RawHeaders
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.dead_letters", "dead_letters.sql")

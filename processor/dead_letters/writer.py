@@ -13,10 +13,11 @@ from confluent_kafka import Message
 
 from processor.dead_letters import headers
 from processor.events.batch import DeadLetter, Place, StoredRecord
-from runtime.kafka import clients, raw_headers, size_limits, topics
+from runtime.kafka import clients, size_limits, topics
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.errors import is_refused
-from runtime.kafka.raw_headers import RawHeaders
+from runtime.kafka.records import raw_headers
+from runtime.kafka.records.raw_headers import RawHeaders
 from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger

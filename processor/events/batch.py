@@ -11,8 +11,8 @@ from confluent_kafka import Message
 from processor.events.decode import decode
 from processor.events.event import Event, EventWindow, Reason, Rejection
 from processor.events.resume_positions import Position
-from runtime.kafka.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.kafka.offsets import NO_TOPIC, Partition
+from runtime.kafka.records.headers import Headers, UnreadableHeaders, last_value, read_headers
 from runtime.telemetry import trace_context
 from runtime.telemetry.trace_context import TraceContext
 

@@ -1,1 +1,1 @@
-"""gRPC servers: lifecycle, the fast lane, error mapping, page tokens."""
+"""gRPC servers: lifecycle, TLS, the fast lane, error mapping."""

@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 
 from runtime.authentication import Authentication
-from runtime.grpc import access
 from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
+from runtime.identity import access
 
 
 class AsyncErrors(grpc.aio.ServerInterceptor):

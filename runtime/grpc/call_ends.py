@@ -11,8 +11,9 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from runtime import errors
-from runtime.grpc import access, rest_field_names
+from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import as_service_error, to_status
+from runtime.identity import access
 from runtime.telemetry import trace_context
 from runtime.telemetry.call_durations import CALL_DURATIONS
 

@@ -1,1 +1,1 @@
-"""Kafka: clients, topics, offsets, delivery, headers, and batches that cannot be read."""
+"""Kafka: clients, topics, users, offsets, delivery."""

@@ -58,7 +58,7 @@ def package(entry: str) -> Package:
 
 def jars() -> list[tuple[str, str, str, str]]:
     """Return group, artifact, version and sha256 of each of Kafka's jars."""
-    lines = (ROOT / "stack/servers/kafka_jars.lock").read_text().split()
+    lines = (ROOT / "stack/servers/kafka/jars.lock").read_text().split()
     return [(group, artifact, version, digest) for group, artifact, version, digest in (x.split(":") for x in lines)]
 
 

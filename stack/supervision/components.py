@@ -9,11 +9,11 @@ from runtime.kafka import access
 from stack.identity.sessions import GATEWAY_SOCKET
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import Step
-from stack.servers.brokers import brokers, replication_settings
 from stack.servers.credentials import KAFKA_BROKER, TOKEN_KEYS
 from stack.servers.databases import provision
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_access import give_access
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.brokers import brokers, replication_settings
+from stack.servers.kafka.users import give_access
 from stack.supervision.component import Component, service, task
 from stack.supervision.front_proxy import front_proxy
 from stack.supervision.health_checks import CheckResult, answer_state, grpc_serves, kafka_answers, service_health

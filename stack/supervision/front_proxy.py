@@ -12,7 +12,7 @@ from frontdoor import check
 from frontdoor.render import EnvoyValues, render
 from frontdoor.values import EnvoyConfigError
 
-from runtime.grpc.client_credential import AUTHORIZATION, bearer
+from runtime.identity.client_credential import AUTHORIZATION, bearer
 from runtime.process import descriptors
 from stack.errors import SettingInvalid
 from stack.identity.front_identity import prepare_identity

@@ -21,8 +21,8 @@ from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
 from stack.processes.runners import READY_SECONDS
 from stack.processes.server_account import SERVICES, create_missing, own_account
-from stack.servers.brokers import require_broker_count
 from stack.servers.credentials import load_or_create
+from stack.servers.kafka.brokers import require_broker_count
 from stack.settings import StackSettings
 from stack.supervision.component import Component
 from stack.supervision.component_supervisor import ComponentSupervisor

@@ -18,8 +18,8 @@ from stack.machine.state_folder import temporary_home
 from stack.processes.logfile import LogFile
 from stack.processes.runners import running
 from stack.servers.credentials import load_or_create
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_config import single_broker
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.config import single_broker
 
 GROUP = "ordermesh-metrics"
 

@@ -14,10 +14,10 @@ from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
-from stack.servers.brokers import brokers
 from stack.servers.credentials import load_or_create
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_config import SETTINGS
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.brokers import brokers
+from stack.servers.kafka.config import SETTINGS
 
 NODES = (1, 2, 3)
 USER, PASSWORD = "ordermesh", "a-word-for-tests"

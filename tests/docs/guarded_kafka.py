@@ -20,7 +20,7 @@ from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.machine.state_folder import StateFolder
 from stack.processes.runners import READY_SECONDS
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 PASSWORD = "change-7"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"

@@ -26,7 +26,7 @@ from runtime.kafka.topics import EVENT_TOPICS
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder
 from stack.processes.runners import READY_SECONDS, running
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 from stack.servers.postgres import Postgres
 
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()

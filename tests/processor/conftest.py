@@ -14,7 +14,7 @@ from waiting import await_true
 from runtime.kafka.clients import admin
 from stack.machine.state_folder import StateFolder
 from stack.processes.runners import running
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 from stack.servers.postgres import Postgres
 
 

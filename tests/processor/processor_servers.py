@@ -13,7 +13,7 @@ from waiting import await_true
 from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS
 from stack.machine.state_folder import StateFolder
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 PARTITIONS = 12
 # Much faster than a copy of a template database.

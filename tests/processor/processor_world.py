@@ -21,7 +21,7 @@ from processor.settings import WorkSettings
 from processor.worker import Worker
 from runtime.kafka import clients, topics
 from runtime.kafka.access import PROCESSOR
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 40

@@ -24,8 +24,8 @@ from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import running
 from stack.servers.credentials import KAFKA_BROKER
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_access import give_access
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.users import give_access
 
 pytestmark = pytest.mark.timeout(240)
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"

@@ -44,7 +44,7 @@ def test_each_locked_package_is_there_with_the_digests_of_all_its_files(name: st
 
 def test_each_jar_is_there_with_its_digest() -> None:
     listed = components("local")
-    lines = (ROOT / "stack/servers/kafka_jars.lock").read_text().split()
+    lines = (ROOT / "stack/servers/kafka/jars.lock").read_text().split()
     assert lines
     for line in lines:
         group, artifact, version, digest = line.split(":")

@@ -19,8 +19,8 @@ from runtime.kafka import access, clients
 from runtime.kafka.settings import KafkaSettings
 from stack.machine.state_folder import StateFolder
 from stack.processes.runners import READY_SECONDS, running
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_access import give_access
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.users import give_access
 
 GROUP = "ordermesh-metrics"
 # Tests with a group of their own have names that start so.

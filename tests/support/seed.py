@@ -19,7 +19,7 @@ from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.runners import running
 from stack.running_stack import RunningStack, running_stack
 from stack.servers.databases import provision
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 from stack.servers.postgres import Postgres
 
 # Set by tests/conftest.py: the processes of pytest share one folder.

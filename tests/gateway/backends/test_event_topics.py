@@ -19,7 +19,7 @@ from runtime.kafka import clients, topics
 from runtime.kafka.access import GATEWAY
 from runtime.kafka.settings import KafkaSettings
 from stack.machine import ports
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 GROUP = "ordermesh-metrics"
 

@@ -32,7 +32,7 @@ from watched_log import (
 
 from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
 from gateway.watch.revision import Revisions
-from runtime.grpc import caller
+from runtime.identity import caller
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import KafkaSettings
 

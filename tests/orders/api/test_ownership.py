@@ -15,7 +15,7 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
 from orders_world import World, open_world, order
 
-from runtime.grpc.caller import HEADER
+from runtime.identity.caller import HEADER
 
 ALICE, MALLORY = ((HEADER, "customer:alice"),), ((HEADER, "customer:mallory"),)
 OPERATOR, ANALYST = ((HEADER, "operator:olga"),), ((HEADER, "analyst:anna"),)

@@ -18,7 +18,7 @@ from orders.settings import PublisherSettings
 from runtime.kafka import size_limits, topics
 from runtime.kafka.delivery import Outbound
 from runtime.kafka.errors import ABOUT_ACCESS, ABOUT_RECORDS
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 ORDERS = 400
 STATUSES = "SELECT status::text, count(*) FROM event_outbox GROUP BY 1"

@@ -19,7 +19,7 @@ from orders.outbox import admin
 from orders.outbox.publisher import Publisher
 from orders.outbox.sender import KafkaUnavailable, Sender
 from orders.settings import PublisherSettings
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 
 def test_an_event_arrives_byte_for_byte_with_its_headers(

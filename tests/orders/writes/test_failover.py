@@ -29,7 +29,7 @@ from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes.process import Command, Process
 from stack.processes.runners import running
 from stack.processes.server_account import server_account
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 from stack.servers.postgres import Postgres, server_env
 from stack.servers.postgres_binaries import locate
 

@@ -22,8 +22,9 @@ from cli.topics.event_lines import EventLines
 from cli.topics.topic_reader import Start, TopicReader
 from processor.dead_letters import inspection, redrive
 from processor.dead_letters.headers import PREFIX
-from runtime.kafka import clients, raw_headers, topics
-from stack.servers.kafka import Kafka
+from runtime.kafka import clients, topics
+from runtime.kafka.records import raw_headers
+from stack.servers.kafka.broker import Kafka
 
 BYTES = bytes(range(256))
 MILLION = 1_000_000

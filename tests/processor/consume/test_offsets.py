@@ -26,7 +26,7 @@ from processor.worker import Worker
 from runtime.kafka import topics
 from runtime.kafka.offsets import NO_TOPIC, PartitionOffsets
 from stack.machine.state_folder import StateFolder, temporary_home
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 MISSING = "events missing from the log"
 THIS, OTHER = UUID(int=1), UUID(int=2)

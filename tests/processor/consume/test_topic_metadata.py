@@ -17,7 +17,7 @@ from processor.consume.topic_metadata import TopicMetadata
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.access import PROCESSOR
 from runtime.kafka.settings import KafkaSettings
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 ASK_SECONDS = 10.0
 TIMES = 50

@@ -27,7 +27,7 @@ from runtime.kafka import clients, size_limits, topics
 from runtime.kafka.access import OPERATOR
 from runtime.postgres import connections
 from runtime.telemetry import metrics
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 
 DEAD_LETTER_TOPIC = topics.DEAD_LETTER_TOPICS[topics.ORDER_EVENTS]
 KEY = b"k" * 36

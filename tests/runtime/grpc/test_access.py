@@ -9,7 +9,7 @@ from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 
 from runtime.errors import PermissionDenied, Unauthenticated
-from runtime.grpc import access, caller
+from runtime.identity import access, caller
 
 CREATE, SHIP = "/ordermesh.orders.v1.OrderService/CreateOrder", "/ordermesh.orders.v1.OrderService/ShipOrder"
 REGISTERED = (orders_pb2_grpc, inventory_pb2_grpc, ledger_pb2_grpc)

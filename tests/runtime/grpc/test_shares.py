@@ -5,8 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from runtime.errors import Overloaded
-from runtime.grpc.client_key import client_key
-from runtime.grpc.shares import Shares
+from runtime.identity.client_key import client_key
+from runtime.identity.shares import Shares
 
 
 def taken(shares: Shares, held: ExitStack, client: str, tries: int) -> int:

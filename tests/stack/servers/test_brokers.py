@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from stack.errors import SettingInvalid
 from stack.processes.logfile import LogFile
-from stack.servers import brokers
 from stack.servers.credentials import Credentials
+from stack.servers.kafka import brokers
 from stack.settings import StackSettings
 
 PASSWORDS = Credentials({})

@@ -22,10 +22,10 @@ from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes import proc
 from stack.processes.runners import READY_SECONDS, running
-from stack.servers import kafka_jars
 from stack.servers.credentials import KAFKA_BROKER, NAMES, Credentials
-from stack.servers.kafka import AOT_CACHE_FILE, Kafka, java_argv, known_cause
-from stack.servers.kafka_jars import Jar
+from stack.servers.kafka import jars as kafka_jars
+from stack.servers.kafka.broker import AOT_CACHE_FILE, Kafka, java_argv, known_cause
+from stack.servers.kafka.jars import Jar
 from stack.supervision.health_checks import kafka_answers
 
 

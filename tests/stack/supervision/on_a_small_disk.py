@@ -21,7 +21,7 @@ from stack.machine import ports
 from stack.processes import proc
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import load_or_create
-from stack.servers.kafka import Kafka
+from stack.servers.kafka.broker import Kafka
 from stack.supervision.component import Component
 from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.status import ComponentStatus, StackStatus, State

@@ -16,7 +16,7 @@ from runtime.kafka import access, clients
 from runtime.kafka.settings import KafkaSettings
 from stack.errors import ServerFailed
 from stack.servers.credentials import Credentials
-from stack.servers.kafka_controller import ITERATIONS
+from stack.servers.kafka.controller import ITERATIONS
 
 TIMEOUT_SECONDS = 30.0
 

@@ -1,6 +1,6 @@
 """The jars of Apache Kafka, locked by sha256 and downloaded once.
 
-`python -m stack.servers.kafka_jars lock` updates the lock file.
+`python -m stack.servers.kafka.jars lock` updates the lock file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stack.errors import ServerFailed, ServerMissing
 from stack.machine.files import PUBLIC, put_in_place
 from stack.machine.paths import default_cache
 
-LOCK = Path(__file__).with_name("kafka_jars.lock")
+LOCK = Path(__file__).with_name("jars.lock")
 VERSION = "4.3.1"
 # The exclamation mark keeps the logging binding from changing the versions of other jars.
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!")
@@ -154,7 +154,7 @@ def main(arguments: list[str]) -> int:
         case ["fetch"]:
             print(ensure(progress=lambda done, total, name: print(f"{done}/{total} {name}", file=sys.stderr)))
         case _:
-            print("usage: python -m stack.servers.kafka_jars lock|fetch", file=sys.stderr)
+            print("usage: python -m stack.servers.kafka.jars lock|fetch", file=sys.stderr)
             return 2
     return 0
 

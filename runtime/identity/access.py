@@ -12,7 +12,7 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime.authentication import Authentication
 from runtime.errors import PermissionDenied
-from runtime.grpc import caller
+from runtime.identity import caller
 
 Metadata: TypeAlias = "Iterable[tuple[str, str | bytes]] | None"
 # Sets the caller of a call from its metadata, or raises Unauthenticated or PermissionDenied.

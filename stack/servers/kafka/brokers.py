@@ -10,11 +10,11 @@ from runtime.settings import PREFIX
 from stack.errors import SettingInvalid
 from stack.machine.files import PASSABLE, PRIVATE, make_folder
 from stack.processes.logfile import LogFile
-from stack.servers import controller_tls
 from stack.servers.credentials import Credentials
-from stack.servers.kafka import Kafka
-from stack.servers.kafka_cluster_id import stored_cluster_id
-from stack.servers.kafka_config import CLUSTER_SETTINGS, Membership
+from stack.servers.kafka import controller_tls
+from stack.servers.kafka.broker import Kafka
+from stack.servers.kafka.cluster_id import stored_cluster_id
+from stack.servers.kafka.config import CLUSTER_SETTINGS, Membership
 
 BROKERS_SETTING = f"{PREFIX}KAFKA_BROKERS"
 CLUSTER_SIZE = 3

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runtime.audit.entries import Origin
-from runtime.grpc import caller
-from runtime.grpc.access import Metadata
+from runtime.identity import caller
+from runtime.identity.access import Metadata
 from runtime.telemetry.trace_context import TraceContext
 
 # The address that the front proxy saw: it replaces what a client sent. In x-forwarded-for it has the machine's own

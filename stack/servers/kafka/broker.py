@@ -24,11 +24,11 @@ from stack.processes.privileges import privileges
 from stack.processes.process import Command, Process
 from stack.processes.runners import await_ready, running
 from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
-from stack.servers import kafka_jars
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
-from stack.servers.kafka_cluster_id import cluster_id, stored_cluster_id
-from stack.servers.kafka_config import Membership, broker_properties, listener_ports, rendered, single_broker
-from stack.servers.kafka_controller import ControllerError, set_password
+from stack.servers.kafka import jars as kafka_jars
+from stack.servers.kafka.cluster_id import cluster_id, stored_cluster_id
+from stack.servers.kafka.config import Membership, broker_properties, listener_ports, rendered, single_broker
+from stack.servers.kafka.controller import ControllerError, set_password
 
 FORMAT_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -37,7 +37,7 @@ AOT_CACHE_STOP_SECONDS = 120.0
 LEFTOVER_SECONDS = 10.0
 AOT_CACHE_FILE = "kafka.aot"
 TEMPORARY = "tmp"
-LOGGING = Path(__file__).with_name("kafka_log4j2.xml")
+LOGGING = Path(__file__).with_name("log4j2.xml")
 # The configuration contains passwords, and the broker shows files that it can read to its clients: a pipe is read once.
 CONFIGURATION = "/dev/stdin"
 ENVIRONMENT = ("LANG", "TZ", "LD_LIBRARY_PATH")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.grpc import caller, origin
-from runtime.grpc.access import Metadata
+from runtime.identity import caller, origin
+from runtime.identity.access import Metadata
 
 
 def client_key(metadata: Metadata) -> str:

@@ -1,0 +1,1 @@
+"""Records as they are: headers, and batches that no client can read."""
