@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from annotated_types import Ge, Gt, Le, MinLen
-from frontdoor.identity import FrontSettings
+from frontdoor.policies.identity import FrontSettings
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frontdoor import check as frontdoor_check
-from frontdoor import limits
+from frontdoor.policies import limits
 from frontdoor.values import MIN_DESCRIPTORS, EnvoyConfigError
 
 from runtime.process import descriptors

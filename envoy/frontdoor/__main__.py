@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from frontdoor import tls
 from frontdoor.check import validate
-from frontdoor.identity import CONTAINER_KEYS, FrontSettings, Identity, Keys, identity_of
+from frontdoor.policies import tls
+from frontdoor.policies.identity import CONTAINER_KEYS, FrontSettings, Identity, Keys, identity_of
 from frontdoor.render import render
 from frontdoor.values import EnvoyConfigError, EnvoyValues
 from runtime.exit_codes import ExitCode

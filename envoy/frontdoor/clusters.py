@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frontdoor import limits, public_services
+from frontdoor import public_services
 from frontdoor.config import Config, millis, percent, seconds, typed
-from frontdoor.identity import Tokens
-from frontdoor.tls import client_socket
+from frontdoor.policies import limits
+from frontdoor.policies.identity import Tokens
+from frontdoor.policies.tls import client_socket
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
 ORDERS, ANALYTICS, GATEWAY, PAGES, ADMIN = "orders", "analytics", "gateway", "gateway-http", "admin"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, limits
+from frontdoor import clusters
 from frontdoor.access_log import access_log
 from frontdoor.config import Config, extension, header_is, seconds, typed
 from frontdoor.filters import authentication, tracing
 from frontdoor.filters.http_filters import http_filters, router
+from frontdoor.policies import limits
+from frontdoor.policies.tls import Tls, server_socket
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.routes import route_table
-from frontdoor.tls import Tls, server_socket
 from frontdoor.values import Address, EnvoyValues
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

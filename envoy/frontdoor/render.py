@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import yaml
 
-from frontdoor import clusters, limits, listeners
+from frontdoor import clusters, listeners
 from frontdoor.config import Config
+from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
 __all__ = ["EnvoyValues", "bootstrap", "render"]

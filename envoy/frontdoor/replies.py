@@ -23,8 +23,8 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
-from frontdoor import limits
 from frontdoor.config import Config, extension, header_is
+from frontdoor.policies import limits
 
 TEXT = "%LOCAL_REPLY_BODY%"
 DETAILS = "%RESPONSE_CODE_DETAILS%"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from frontdoor.identity import CONTAINER, Identity
-from frontdoor.tls import Tls
+from frontdoor.policies.identity import CONTAINER, Identity
+from frontdoor.policies.tls import Tls
 
 # Requests per second of a client by its role; without authentication all are one.
 RATE_LIMIT_PER_SECOND = 20_000

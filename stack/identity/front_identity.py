@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from frontdoor.identity import Identity, identity_of
+from frontdoor.policies.identity import Identity, identity_of
 
 from runtime.settings import PREFIX
 from stack.errors import SettingInvalid

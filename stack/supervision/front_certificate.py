@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from frontdoor import tls
-from frontdoor.tls import Tls
+from frontdoor.policies import tls
+from frontdoor.policies.tls import Tls
 from frontdoor.values import LOCAL_HOSTS
 
 from runtime.grpc.client_tls import HTTPS, use_files

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from frontdoor import check
-from frontdoor.identity import CONTAINER_KEYS
+from frontdoor.policies.identity import CONTAINER_KEYS
 
 from stack.certificates.certificate_folder import CertificateFolder
 

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from envoy_admin import from_admin
 from frontdoor.check import envoy_binary
-from frontdoor.identity import Identity
+from frontdoor.policies.identity import Identity
 from frontdoor.render import render
 from frontdoor.values import LOOPBACK, EnvoyValues
 from google.rpc import error_details_pb2

@@ -14,7 +14,7 @@ import pytest
 from envoy_backend import ORDERS, Backend
 from envoy_front import Answer, Front, reason_of
 from frontdoor.filters.authentication import keys_resource
-from frontdoor.identity import CLIENT_HEADER, Keys
+from frontdoor.policies.identity import CLIENT_HEADER, Keys
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from ordermesh.analytics.v1 import analytics_pb2, analytics_pb2_grpc

@@ -12,7 +12,7 @@ from frontdoor.__main__ import TARGETS, checkable
 from frontdoor.check import validate
 from frontdoor.filters import authentication
 from frontdoor.filters.http_filters import CORS, TRANSCODER, http_filters
-from frontdoor.identity import CONTAINER
+from frontdoor.policies.identity import CONTAINER
 from frontdoor.render import bootstrap, render
 from frontdoor.routes import route_table
 from frontdoor.values import EnvoyConfigError, EnvoyValues

@@ -16,7 +16,7 @@ import grpc
 import pytest
 from envoy_backend import Backend
 from envoy_front import Front, reason_of
-from frontdoor.identity import CLIENT_HEADER, Tokens
+from frontdoor.policies.identity import CLIENT_HEADER, Tokens
 from json_web_tokens import AUDIENCE, ISSUER, HmacKey, OpensslKey, claims, token
 from ordermesh.analytics.v1 import analytics_pb2, analytics_pb2_grpc
 from waiting import await_true

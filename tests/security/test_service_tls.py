@@ -15,10 +15,10 @@ from pathlib import Path
 import grpc
 import pytest
 from envoy_admin import from_admin
-from frontdoor import tls
 from frontdoor.check import envoy_binary
+from frontdoor.policies import tls
+from frontdoor.policies.tls import Tls
 from frontdoor.render import render
-from frontdoor.tls import Tls
 from frontdoor.values import Address, EnvoyValues
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from waiting import await_true

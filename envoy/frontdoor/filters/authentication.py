@@ -7,7 +7,7 @@ from pathlib import PurePath
 from frontdoor import public_services
 from frontdoor.config import Config, extension, header_is, typed
 from frontdoor.filters import tokens
-from frontdoor.identity import CLIENT_HEADER, KEY_HEADER, SESSION_COOKIE, Identity, Keys
+from frontdoor.policies.identity import CLIENT_HEADER, KEY_HEADER, SESSION_COOKIE, Identity, Keys
 
 CREDENTIALS, ROLES = "credentials", "roles"
 API_KEYS = "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, limits, public_services
+from frontdoor import clusters, public_services
 from frontdoor.config import Config, extension, header_is, percent
 from frontdoor.filters import authentication, browser, rate_limits, tracing, transcoder
+from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
 FILTERS = "envoy.extensions.filters.http"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from frontdoor import limits
 from frontdoor.config import Config, header_is, typed
-from frontdoor.identity import CLIENT_HEADER
+from frontdoor.policies import limits
+from frontdoor.policies.identity import CLIENT_HEADER
 
 NAME = "envoy.filters.http.local_ratelimit"
 MESSAGE = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"

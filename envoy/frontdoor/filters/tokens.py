@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters
 from frontdoor.config import Config, extension
-from frontdoor.identity import CLIENT_HEADER, SESSION_COOKIE, Tokens
+from frontdoor.policies.identity import CLIENT_HEADER, SESSION_COOKIE, Tokens
 from runtime.authentication import OWN_ISSUER
 
 CALLER = "caller"

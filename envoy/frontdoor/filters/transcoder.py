@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frontdoor import limits, public_services
+from frontdoor import public_services
 from frontdoor.config import Config, typed
 from frontdoor.filters import transcoder_image
+from frontdoor.policies import limits
 
 Stream = Literal["array", "lines", "events"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, limits
+from frontdoor import clusters
 from frontdoor.config import Config, seconds, typed
 from frontdoor.filters.http_filters import HEADERS, REFUSE, TRANSCODER
+from frontdoor.policies import limits
 
 # Envoy cannot tell whether a request is idempotent, so a write is retried only when no server has received it.
 SAFE_RETRIES = "connect-failure,refused-stream"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from frontdoor import limits, public_services
+from frontdoor import public_services
 from frontdoor.config import Config, header_is
 from frontdoor.filters.http_filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
 from frontdoor.filters.transcoder import Stream, configuration
+from frontdoor.policies import limits
 from frontdoor.public_services import VARIABLE, Binding
 from frontdoor.replies import JSON_ONLY
 from frontdoor.routes.actions import ON, body_limit, refusal, refuse, rest_route

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frontdoor import clusters, limits, public_services
+from frontdoor import clusters, public_services
 from frontdoor.config import Config, header_is, seconds, typed
 from frontdoor.filters import browser, rate_limits
 from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, SESSION_PATH, open_route
 from frontdoor.filters.http_filters import BUFFER, CORS, TRANSCODER
-from frontdoor.identity import Identity
+from frontdoor.policies import limits
+from frontdoor.policies.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
 from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route

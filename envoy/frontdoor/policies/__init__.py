@@ -1,0 +1,1 @@
+"""What holds for every client: limits, TLS, and how callers are authenticated."""
