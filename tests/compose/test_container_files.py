@@ -132,7 +132,7 @@ def test_each_password_is_mounted_by_the_services_that_read_it_and_no_other() ->
     assert set(readers) == {volume.split(":")[0] for volume in SERVICES["secrets"]["volumes"][1:]}
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", sorted(OURS))
 def test_a_container_gets_the_settings_of_its_program_only(name: str) -> None:
     service = SERVICES[name]
     program = " ".join(word for word in service.get("command", ())[:2] if not word.startswith("-"))
