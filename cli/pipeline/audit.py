@@ -39,7 +39,7 @@ def audit(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line.")] = False,
 ) -> None:
-    """Show what operators changed, from the audit logs of both databases, the latest last."""
+    """Show what operators changed, when and from where."""
     dsns = {name: DatabaseTarget(setting, VIEWER, name).dsn() for name, setting in DATABASES.items()}
     show = print_json if as_json else print_line
     matching = EntryFilter(parse_since(since), actor, action)

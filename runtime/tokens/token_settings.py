@@ -32,5 +32,5 @@ class TokenSettings(Settings):
 
     token_keys: Annotated[SecretStr, AfterValidator(checked_keys)] = Field(
         description="Keys that sign page tokens and revisions, separated by commas: the newest first, which signs; "
-        "tokens of the others stay valid (docs/how-to/keys.md)."
+        "tokens of the others stay valid (docs/how-to/tokens.md)."
     )

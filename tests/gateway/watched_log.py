@@ -25,7 +25,7 @@ from signed_tokens import TOKEN_KEYS
 
 from orders.domain.ids import uuid7
 from runtime.kafka import clients, topics
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from stack.machine import ports
 
 START_SECONDS = 30.0
@@ -34,9 +34,9 @@ MAX_WATCHERS = 3
 
 
 @contextmanager
-def running_broker() -> Iterator[KafkaSettings]:
+def running_broker() -> Iterator[GroupSettings]:
     with seeded_home() as state, kafka_broker.running_broker(state) as broker:
-        settings = broker.client_settings()
+        settings = GroupSettings(**kafka_broker.fields(broker.client_settings()))
         make_topics(clients.admin(settings, "test"), PARTITIONS)
         yield settings
 
@@ -62,7 +62,7 @@ def event(order_id: str, sequence: int = 1, customer_id: str = "cust-1") -> Orde
 class Writer:
     """Writes events as the publisher does: keyed by order."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: GroupSettings) -> None:
         self._producer: Producer = clients.producer(settings, "test")
 
     def write(self, *events: OrderEvent) -> None:
@@ -96,7 +96,7 @@ def start(environment: dict[str, str], log: Path) -> subprocess.Popen:
 
 @asynccontextmanager
 async def watching_gateway(
-    settings: KafkaSettings, folder: Path, name: str = "gw", authentication: str = "off"
+    settings: GroupSettings, folder: Path, name: str = "gw", authentication: str = "off"
 ) -> AsyncIterator[Watched]:
     """Start a gateway of its own; the services behind it are those of the folder, if there are any."""
     (metrics_port,) = ports.allocate(1)

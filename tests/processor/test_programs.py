@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -118,6 +119,7 @@ def test_the_server_reports_serving_and_stops_on_request(analytics: Analytics, m
         "serve",
         analytics_dsn=analytics.reader,
         analytics_listen=socket,
+        token_keys=secrets.token_hex(32),
         metrics_address=f"127.0.0.1:{metrics_port}",
     )
     calls = "# TYPE ordermesh_rpc_server_call_duration_seconds histogram"

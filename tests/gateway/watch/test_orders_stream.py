@@ -34,24 +34,24 @@ from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
 from gateway.watch.revision import Revisions
 from runtime.identity import caller
 from runtime.kafka import clients, topics
-from runtime.kafka.settings import KafkaSettings
+from runtime.kafka.settings import GroupSettings
 
 REVISIONS = Revisions(tokens(), "ordermesh.gateway.v1.WatchService/WatchOrders", OrdersRevision)
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaSettings]:
+def broker() -> Iterator[GroupSettings]:
     with running_broker() as settings:
         yield settings
 
 
 @pytest.fixture(scope="module")
-def writer(broker: KafkaSettings) -> Writer:
+def writer(broker: GroupSettings) -> Writer:
     return Writer(broker)
 
 
 @pytest.fixture(scope="module")
-async def gateway(broker: KafkaSettings) -> AsyncIterator[Watched]:
+async def gateway(broker: GroupSettings) -> AsyncIterator[Watched]:
     with short_folder() as folder:
         async with watching_gateway(broker, folder) as started:
             yield started
@@ -137,7 +137,7 @@ async def test_records_that_cannot_be_sent_are_reported_by_place_and_skipped(gat
 
 
 async def test_a_batch_that_no_client_can_read_is_reported_record_by_record_and_skipped(
-    gateway: Watched, writer: Writer, broker: KafkaSettings
+    gateway: Watched, writer: Writer, broker: GroupSettings
 ) -> None:
     # Decompressed it is more than librdkafka takes.
     large = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_097_151, "batch.size": 500_000_000}
@@ -158,7 +158,7 @@ async def test_a_batch_that_no_client_can_read_is_reported_record_by_record_and_
 
 
 async def test_the_revision_advances_past_offsets_without_an_event(
-    gateway: Watched, broker: KafkaSettings, writer: Writer
+    gateway: Watched, broker: GroupSettings, writer: Writer
 ) -> None:
     producer = Producer({**clients.base_config(broker, "test"), "transactional.id": "test"})
     producer.init_transactions(20)
@@ -181,7 +181,7 @@ def position(revision: str) -> int:
 
 
 async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(
-    broker: KafkaSettings, writer: Writer
+    broker: GroupSettings, writer: Writer
 ) -> None:
     orders = [new_order() for _ in range(40)]
     seen: dict[str, list[int]] = defaultdict(list)
@@ -210,7 +210,7 @@ async def test_another_gateway_resumes_a_stream_without_a_gap_or_a_duplicate(
     assert dict(seen) == {order: list(range(1, 16)) for order in orders}
 
 
-async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: KafkaSettings) -> None:
+async def test_a_drain_ends_a_stream_with_a_last_message_that_says_so(broker: GroupSettings) -> None:
     with short_folder() as folder:
         async with watching_gateway(broker, folder) as gateway:
             stream, revision = await opened(gateway)
@@ -252,7 +252,7 @@ async def test_a_stream_above_the_limit_is_refused_until_another_one_ends(gatewa
 
 
 async def test_events_deleted_since_a_revision_are_reported_as_gone(
-    gateway: Watched, broker: KafkaSettings, writer: Writer
+    gateway: Watched, broker: GroupSettings, writer: Writer
 ) -> None:
     stream, begin = await opened(gateway)
     stream.cancel()
@@ -271,7 +271,7 @@ async def test_events_deleted_since_a_revision_are_reported_as_gone(
     reader.close()
 
 
-async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: KafkaSettings) -> None:
+async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: GroupSettings) -> None:
     stream, begin = await opened(gateway)
     client = clients.admin(broker, "test")
     client.delete_topics([topics.ORDER_EVENTS])[topics.ORDER_EVENTS].result(10)
@@ -316,7 +316,7 @@ def reason(error: grpc.aio.AioRpcError) -> str:
 
 
 async def test_a_customer_watches_its_own_orders_also_after_the_revision_of_another(
-    broker: KafkaSettings, writer: Writer
+    broker: GroupSettings, writer: Writer
 ) -> None:
     alice, mallory = (((caller.HEADER, f"customer:{name}"),) for name in ("alice", "mallory"))
     theirs, mine, later = new_order(), new_order(), new_order()

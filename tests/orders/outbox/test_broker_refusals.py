@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from auditing import TESTER
 from confluent_kafka import KafkaError, Message
 from kafka_broker import with_properties
 from outbox_world import UNSENT, drain, event, in_shard, insert, order_ids, publishing, sequences, status
@@ -134,7 +135,7 @@ def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
             (dead,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
             assert "size too large" in dead.cause
             assert "the topic allows 10,000" in dead.cause
-        assert admin.retry(publisher_dsn, [ids[1]]) == [ids[1]]
+        assert admin.retry(publisher_dsn, [ids[1]], TESTER) == [ids[1]]
         publish_all(publisher)
     assert sequences(log(), big) == [1, 2, 3]
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
+from auditing import TESTER
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from kafka_broker import environment, with_properties
 from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
@@ -281,10 +282,10 @@ def test_a_message_too_large_is_dead_with_its_cause_and_delays_its_own_order_onl
         (listed,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
         assert (listed.id, listed.event_type, listed.key) == (ids[1], "PAYMENT_COMPLETED", big)
         assert "size" in listed.cause.lower()
-        assert admin.retry(publisher_dsn, [ids[0], ids[1]]) == [ids[1]]
+        assert admin.retry(publisher_dsn, [ids[0], ids[1]], TESTER) == [ids[1]]
         drain(publisher)
         assert status(writer, ids[1], ids[3]) == ["DEAD", "NEW"]
-    admin.retry(publisher_dsn, [ids[1]])
+    admin.retry(publisher_dsn, [ids[1]], TESTER)
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1, 2, 3, 4]
@@ -297,8 +298,8 @@ def test_after_a_dead_event_is_discarded_later_events_of_its_order_are_published
     ids = insert(writer, event(big, 1, 9000), event(big, 2))
     with publishing(small) as publisher:
         drain(publisher)
-        assert admin.discard(publisher_dsn, ids) == [ids[0]]
-        assert admin.discard(publisher_dsn, ids) == []
+        assert admin.discard(publisher_dsn, ids, TESTER) == [ids[0]]
+        assert admin.discard(publisher_dsn, ids, TESTER) == []
         drain(publisher)
     assert status(writer, *ids) == ["DISCARDED", "SENT"]
     assert sequences(log(), big) == [2]
@@ -320,7 +321,7 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
             insert(writer, event(order_id, 1))
             drain(publisher)
         assert floor(writer, 5) > dead
-    admin.retry(publisher_dsn, [dead])
+    admin.retry(publisher_dsn, [dead], TESTER)
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1]

@@ -276,7 +276,7 @@ async def test_counts_of_stopped_processes_are_merged_into_one_row(owner: psycop
         "INSERT INTO progress (process, orders, published, seen_at) SELECT 'orders@pod-' || n, 10, n,"
         " now() - n * interval '9 hours' FROM generate_series(1, 6) AS n"
     )
-    async with await maintenance.Connection.connect(orders_dsn, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(orders_dsn, autocommit=True) as connection:
         for _ in range(2):
             await maintenance.run_once(connection, RetentionSettings())
     assert owner.execute("SELECT count(*), sum(orders), sum(published) FROM progress").fetchone() == (3, 60, 21)
