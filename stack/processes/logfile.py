@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAIL_BYTES = 16 * 1024
+PRIVATE_FILE = 0o600
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class LogFile:
     def open_append(self) -> int:
         """Return a descriptor for a child, in append mode so that the file can be truncated. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
 
     def open_append_or_null(self) -> int:
         """Return a descriptor for a child, of /dev/null when the file cannot be opened."""
@@ -40,7 +41,10 @@ class LogFile:
         older = self.path.with_name(self.path.name + ".1")
         older.unlink(missing_ok=True)
         try:
-            shutil.copyfile(self.path, older)
+            # Root's folder of logs is passable: each file in it is private.
+            descriptor = os.open(older, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+            with self.path.open("rb") as log, os.fdopen(descriptor, "wb") as copy:
+                shutil.copyfileobj(log, copy)
         except OSError:
             older.unlink(missing_ok=True)
         os.truncate(self.path, 0)

@@ -1,5 +1,6 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -129,6 +130,16 @@ def test_a_log_above_its_limit_is_truncated_while_the_child_keeps_writing(tmp_pa
     os.close(descriptor)
     assert log.path.read_text() == "after\n"
     assert (tmp_path / "log.1").read_text() == "x" * 101
+
+
+def test_the_older_copy_of_a_log_is_private_too(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log", limit_bytes=1)
+    (tmp_path / "log.1").write_text("of before")
+    (tmp_path / "log.1").chmod(0o644)
+    os.write(descriptor := log.open_append(), b"who ordered what\n")
+    os.close(descriptor)
+    assert log.rotate()
+    assert stat.S_IMODE((tmp_path / "log.1").stat().st_mode) == 0o600
 
 
 def test_a_process_is_measured_where_the_tests_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
