@@ -38,8 +38,11 @@ async def run(settings: GatewaySettings) -> None:
     backends: dict[str, Backend] = dict.fromkeys(contract_files.ORDERS, orders) | dict.fromkeys(
         contract_files.ANALYTICS, analytics
     )
-    places = Shares(settings.gateway_max_watchers, settings.gateway_max_watchers_per_client)
-    health = GatewayHealth(backends, places, stop)
+    places, open_places = (
+        Shares(settings.gateway_max_watchers, settings.gateway_max_watchers_per_client) for _ in range(2)
+    )
+    # Health and reflection need no credentials: who has none takes no place of a caller.
+    health = GatewayHealth(backends, open_places, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
     pipeline = PipelineService(sampler, orders, analytics, log, places, stop)
@@ -48,7 +51,7 @@ async def run(settings: GatewaySettings) -> None:
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
-        reflection.register(server, places)
+        reflection.register(server, open_places)
 
     metrics.create("gateway")
     metrics_server = metrics_endpoint.serve(settings.metrics_address)

@@ -37,8 +37,8 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
         default=64,
         ge=1,
         le=10_000,
-        description="Concurrent streams: watches of orders, each with its own Kafka consumer, of totals, of the status "
-        "and of health, and reflection. A quarter is for clients without one.",
+        description="Concurrent streams: watches of orders, each with its own Kafka consumer, of totals and of the "
+        "status. A quarter is for clients without one. As many again of health and reflection, which are open to all.",
     )
     gateway_max_watchers_per_client: int = Field(
         default=16, ge=1, le=10_000, description="Concurrent streams of one client."

@@ -190,6 +190,18 @@ async def test_watched_statuses_are_numbered(gateway: Gateway) -> None:
     watching.cancel()
 
 
+async def test_streams_that_need_no_credentials_take_no_place_of_those_that_do(gateway: Gateway) -> None:
+    request = health_pb2.HealthCheckRequest(service="nothing")
+    addresses = [(("x-envoy-external-address", f"127.0.1.{number}"),) for number in range(100)]
+    health = [gateway.health.Watch(request, metadata=address) for address in addresses]
+    answers = await asyncio.gather(*(one.read() for one in health), return_exceptions=True)
+    assert any(isinstance(answer, grpc.aio.AioRpcError) for answer in answers)
+    watching = gateway.pipeline.WatchStatus(pb.WatchStatusRequest())
+    assert (await watching.read()).revision == 1
+    for one in (watching, *health):
+        one.cancel()
+
+
 async def test_a_reconciliation_without_kafka_reports_kafka_as_unavailable(gateway: Gateway) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.pipeline.Reconcile(pb.ReconcileRequest(wait_seconds=1))
