@@ -55,6 +55,13 @@ def test_downloads_of_pages_are_limited_by_client(start_front: Start) -> None:
     assert front.curl("/docs", "--interface", "127.0.0.3").status == 200
 
 
+def test_attempts_to_begin_a_session_are_limited_by_client(start_front: Start) -> None:
+    front = start_front()
+    statuses = {front.ask("POST", "/session", {"host": "localhost"}).status for _ in range(200)}
+    assert 429 in statuses
+    assert front.curl("/session", "--interface", "127.0.0.3", "-X", "POST").status != 429
+
+
 def first_refused(front: Front, *options: str) -> Answer:
     answers = (front.curl("/orders", *options) for _ in range(1_000))
     return next(answer for answer in answers if answer.status != 200)

@@ -119,7 +119,8 @@ def session_routes() -> list[Config]:
     match: Config = {"path": SESSION_PATH}
     writes = {**match, "headers": [header_is(":method", safe_regex={"regex": "POST|DELETE"})]}
     return [
-        route(writes, clusters.PAGES, filters={TRANSCODER: OFF}),
+        # Open to everybody, and each asks the process that runs the stack.
+        route(writes, clusters.PAGES, filters={TRANSCODER: OFF, **rate_limits.of_pages()}),
         refusal(match, 405, headers={"allow": "POST, DELETE"}),
     ]
 
