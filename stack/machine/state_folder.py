@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.errors import StateInUse
+from stack.errors import SettingInvalid, StateInUse
 from stack.machine.files import PASSABLE, PRIVATE, make_folder, write_private
 from stack.machine.paths import HOME_SETTING
 
@@ -46,6 +46,7 @@ class StateFolder:
     def __post_init__(self) -> None:
         # Root's must be passable for the accounts of the servers; each file in it is private.
         make_folder(self.home, PASSABLE if os.geteuid() == 0 else PRIVATE, HOME_SETTING)
+        require_own(self.home)
 
     @property
     def logs(self) -> Path:
@@ -157,6 +158,17 @@ def short_base() -> str:
     base = tempfile.gettempdir()
     short = len(os.fsencode(base)) <= RUN_DIR_BYTES - len("/ordermesh-xxxxxxxx")
     return base if short and os.stat(base).st_mode & 0o001 else "/tmp"  # noqa: S108  # mkdtemp creates our folder in it
+
+
+def require_own(home: Path) -> None:
+    """Raise SettingInvalid for a folder that another account can change: it could put its own keys there."""
+    status = home.stat()
+    if status.st_uid != os.geteuid():
+        raise SettingInvalid(f"{home} belongs to uid {status.st_uid}: set {HOME_SETTING} to a folder of your own")
+    if status.st_mode & 0o022:
+        raise SettingInvalid(
+            f"other accounts may write to {home}: `chmod go-w {home}`, or set {HOME_SETTING} to another folder"
+        )
 
 
 def is_own_folder(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from stranger import only_root
 
 import stack
 from stack.errors import SettingInvalid, StateInUse
@@ -58,7 +59,7 @@ def test_passwords_are_generated_once_and_private(tmp_path: Path) -> None:
     first = credentials.load_or_create(path)
     assert mode(path) == 0o600
     assert credentials.load_or_create(path) == first
-    assert set(first.passwords) == {credentials.SUPERUSER, credentials.VIEWER, *credentials.DATABASE_OF}
+    assert set(first.passwords) == set(credentials.NAMES)
     assert len({*first.passwords.values()}) == len(first.passwords)
     assert first.password("orders_app") not in repr(first)
 
@@ -87,6 +88,26 @@ def test_a_state_folder_that_is_a_file_names_the_setting(tmp_path: Path) -> None
         StateFolder(tmp_path / "file")
     with pytest.raises(SettingInvalid, match="ORDERMESH_HOME"):
         StateFolder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("extra", [0o002, 0o020], ids=["others", "group"])
+def test_a_state_folder_that_others_may_change_is_refused(tmp_path: Path, extra: int) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o700 | extra)
+    with pytest.raises(SettingInvalid, match=f"chmod go-w {home}"):
+        StateFolder(home)
+    assert list(home.iterdir()) == []
+
+
+@only_root
+def test_the_state_folder_of_another_account_is_refused(tmp_path: Path) -> None:
+    """As one that somebody made in /tmp before, with keys of its own in it."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, 54_321, 54_321)
+    with pytest.raises(SettingInvalid, match="belongs to uid 54321: set ORDERMESH_HOME"):
+        StateFolder(home)
 
 
 def test_the_setting_chooses_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
