@@ -45,8 +45,10 @@ async def run(settings: GatewaySettings) -> None:
     health = GatewayHealth(backends, open_places, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
-    pipeline = PipelineService(sampler, orders, analytics, log, places, stop)
-    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), places, stop)
+    pipeline = PipelineService(sampler, orders, analytics, log, places, stop, settings.stream_seconds)
+    watching = WatchService(
+        order_topic, totals, OpaqueTokens(settings.token_keys), places, stop, settings.stream_seconds
+    )
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from runtime.addresses import Address, PortAddress
@@ -10,6 +12,8 @@ from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings
 from runtime.tokens.token_settings import TokenSettings
 from runtime.word_lists import Words
+
+STREAM_SECONDS = 900.0
 
 
 class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings):
@@ -43,3 +47,8 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
     gateway_max_watchers_per_client: int = Field(
         default=16, ge=1, le=10_000, description="Concurrent streams of one client."
     )
+
+    @property
+    def stream_seconds(self) -> float:
+        """How long a stream lasts: with a revoked key or an expired token, none goes on for longer."""
+        return math.inf if self.auth == "off" else STREAM_SECONDS

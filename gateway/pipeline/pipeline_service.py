@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,11 +41,13 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         log: EventLog,
         places: Shares,
         stop: asyncio.Event,
+        stream_seconds: float,
     ) -> None:
         self._sampler = sampler
         self._backends = (orders, analytics, log)
         self._places = places
         self._stop = stop
+        self._stream_seconds = stream_seconds
         self._reconciling = asyncio.Semaphore(RECONCILIATIONS_AT_ONCE)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.PipelineStatus:
@@ -52,14 +55,14 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         return await self._sampler.status()
 
     async def WatchStatus(self, request: pb.WatchStatusRequest, context: Any) -> AsyncIterator[pb.WatchStatusResponse]:
-        """Stream the status until the client disconnects or the gateway drains."""
+        """Stream the status until the client disconnects, has to show its credentials again or the gateway drains."""
         interval_ms = INTERVAL_MS.value(request.interval_ms)
-        revision = 0
+        revision, end = 0, time.monotonic() + self._stream_seconds
         with self._places.hold(client_key(context.invocation_metadata())):
             while True:
                 revision += 1
                 yield pb.WatchStatusResponse(revision=revision, status=await self._sampler.status())
-                if await stops_within(self._stop, interval_ms / 1000):
+                if await stops_within(self._stop, interval_ms / 1000) or time.monotonic() >= end:
                     return
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -35,6 +36,18 @@ async def with_end_message(
         if started:
             yield end_message(Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
         raise
+
+
+async def at_most(
+    messages: AsyncGenerator[Message], seconds: float, now: Callable[[], float] = time.monotonic
+) -> AsyncGenerator[Message]:
+    """Yield the messages up to the first after so many seconds. Raises Unavailable then."""
+    end = now() + seconds
+    async with aclosing(messages):
+        async for message in messages:
+            yield message
+            if now() >= end:
+                raise unavailable("gateway", "credentials are to be shown again; resume with the revision")
 
 
 def gateway_stopping() -> Unavailable:

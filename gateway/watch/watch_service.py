@@ -16,7 +16,7 @@ from gateway.watch.metrics_stream import MetricsStream, TotalsSource
 from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revision, Revisions
-from gateway.watch.stream_end import with_end_message
+from gateway.watch.stream_end import at_most, with_end_message
 from runtime.grpc import field_rules
 from runtime.identity import caller
 from runtime.identity.client_key import client_key
@@ -35,7 +35,13 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     """Opens a stream for each request."""
 
     def __init__(
-        self, log: OrderTopic, totals: TotalsSource, tokens: OpaqueTokens, places: Shares, stop: asyncio.Event
+        self,
+        log: OrderTopic,
+        totals: TotalsSource,
+        tokens: OpaqueTokens,
+        places: Shares,
+        stop: asyncio.Event,
+        stream_seconds: float,
     ) -> None:
         self._log = log
         self._totals = totals
@@ -43,14 +49,16 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         self._metrics_revisions = Revisions(tokens, f"{SERVICE}/WatchMetrics", MetricsRevision)
         self._places = places
         self._stop = stop
+        self._stream_seconds = stream_seconds
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
-        """Stream order changes until the client disconnects or the gateway drains."""
+        """Stream order changes until the client leaves, has to show its credentials again, or the gateway drains."""
         heartbeat_ms = ORDERS_HEARTBEAT_MS.value(request.heartbeat_ms)
         customer_id = caller.current().own_customer_id(request.customer_id)
         stream = OrdersStream(self._log, self._orders_revisions, self._stop, customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders", context):
             messages = stream.messages(after_revision(request, context, self._orders_revisions))
+            messages = at_most(messages, self._stream_seconds)
             end_message = partial(orders_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:
@@ -59,7 +67,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
     async def WatchMetrics(
         self, request: pb.WatchMetricsRequest, context: Any
     ) -> AsyncIterator[pb.WatchMetricsResponse]:
-        """Stream the totals as they change until the client disconnects or the gateway drains."""
+        """Stream the totals as they change, until an end as that of WatchOrders."""
         interval_ms = METRICS_INTERVAL_MS.value(request.interval_ms)
         heartbeat_ms = METRICS_HEARTBEAT_MS.value(request.heartbeat_ms)
         stream = MetricsStream(
@@ -67,6 +75,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         )
         with self._admitted("WatchMetrics", context):
             messages = stream.messages(after_revision(request, context, self._metrics_revisions))
+            messages = at_most(messages, self._stream_seconds)
             end_message = partial(metrics_ended, stream)
             async with aclosing(with_end_message(messages, end_message)) as sending:
                 async for message in sending:

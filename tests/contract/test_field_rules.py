@@ -120,10 +120,13 @@ SERVICERS: dict[ServiceDescriptor, Any] = {
     ),
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]: servicer(InventoryService, _page_tokens=PAGES),
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsService, _page_tokens=PAGES),
-    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(PipelineService, _places=Shares(1, 1)),
+    pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(
+        PipelineService, _places=Shares(1, 1), _stream_seconds=1.0
+    ),
     watch_pb2.DESCRIPTOR.services_by_name["WatchService"]: servicer(
         WatchService,
         _places=Shares(1, 1),
+        _stream_seconds=1.0,
         _orders_revisions=Revisions(tokens(), "WatchOrders", OrdersRevision),
         _metrics_revisions=Revisions(tokens(), "WatchMetrics", MetricsRevision),
     ),
