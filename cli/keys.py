@@ -18,7 +18,7 @@ from cli.recording import recorded
 from cli.target import local_status
 from runtime.audit.entries import Action
 from stack.errors import SettingInvalid
-from stack.identity.api_key import ROLES
+from stack.identity.api_key import ROLES, new_id
 from stack.identity.key_registry import KeyRegistry
 from stack.identity.own_credentials import own_key, own_token
 from stack.machine.paths import default_home
@@ -44,8 +44,9 @@ def create(
     """Make a key and print it. It is shown this once."""
     if subject is None and role == "customer":
         raise SettingInvalid("--subject is required for a customer: its customer id")
-    with recorded(Action("keys create", f"{role}:{subject or role}", None, {"name": name})):
-        made = registry().create(role, subject or role, name)
+    made_id = new_id()
+    with recorded(Action("keys create", f"{role}:{subject or role}", None, {"id": made_id, "name": name})):
+        made = registry().create(role, subject or role, name, key_id=made_id)
     show_once(made)
 
 
@@ -80,8 +81,9 @@ def rotate(
         raise SettingInvalid(
             "--grace needs a running stack, which ends it: create a new key, and revoke the old one later"
         )
-    with recorded(Action("keys rotate", key_id, known(key_id), {"grace_seconds": seconds})):
-        made = registry().rotate(key_id, seconds)
+    made_id = new_id()
+    with recorded(Action("keys rotate", key_id, known(key_id), {"id": made_id, "grace_seconds": seconds})):
+        made = registry().rotate(key_id, seconds, made_id)
     show_once(made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 from rich.text import Text
 
 from cli.output.terminal import console, plain_table
+from cli.recording import recorded
+from runtime.audit.entries import Action
 from stack.certificates.certificate_folder import AUTHORITY, DAYS, Certificate, CertificateFolder
 from stack.errors import SettingInvalid
 from stack.machine.paths import default_home
@@ -30,6 +33,11 @@ def chosen(folder: Path | None) -> CertificateFolder:
     return CertificateFolder(StateFolder(default_home()).certificates)
 
 
+def recorded_of(folder: Path | None, action: Action) -> AbstractContextManager[None]:
+    """Record what is done with the stack's own authority; another folder is no business of the stack."""
+    return recorded(action) if folder is None else nullcontext()
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="The name of its files: NAME.pem and NAME.key.")],
@@ -41,7 +49,9 @@ def create(
 ) -> None:
     """Create a certificate for a server or a client, and the authority when there is none."""
     certificates = chosen(folder)
-    show(certificates, certificates.create(name, host or [], days))
+    with recorded_of(folder, Action("certs create", name, None, {"hosts": host or [name], "days": days})):
+        made = certificates.create(name, host or [], days)
+    show(certificates, made)
 
 
 @app.command("list")
@@ -68,7 +78,11 @@ def renew(
     if not names:
         raise SettingInvalid(f"no certificates in {certificates.path}: `ordermesh certs create` makes one")
     for each in names:
-        show(certificates, certificates.renew(each, days=days))
+        before = certificates.find(each)
+        changed = {"hosts": list(before.hosts), "expires": before.expires}, {"days": days}
+        with recorded_of(folder, Action("certs renew", each, *changed)):
+            made = certificates.renew(each, days=days)
+        show(certificates, made)
 
 
 def show(certificates: CertificateFolder, one: Certificate) -> None:

@@ -41,7 +41,12 @@ class ApiKey:
         return f"{self.role}:{self.subject}"
 
 
-def new_key(role: str, subject: str, name: str, expires: float | None = None) -> tuple[ApiKey, str]:
+def new_id() -> str:
+    """Return the id of a new key."""
+    return f"key-{secrets.token_hex(4)}"
+
+
+def new_key(role: str, subject: str, name: str, expires: float | None = None, key_id: str = "") -> tuple[ApiKey, str]:
     """Return a key as it is known, and the key itself. Raises SettingInvalid."""
     if role not in ROLES:
         raise SettingInvalid(f"--role must be one of {', '.join(ROLES)}, is {role!r}")
@@ -51,8 +56,7 @@ def new_key(role: str, subject: str, name: str, expires: float | None = None) ->
         raise SettingInvalid(f"--name must have at most {MAX_NAME} printable characters, is {name!r}")
     secret = f"{PREFIX}{secrets.token_urlsafe(KEY_BYTES)}"
     created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    key_id = f"key-{secrets.token_hex(4)}"
-    return ApiKey(key_id, role, subject, name, created, digest_of(secret), secret[-4:], expires), secret
+    return ApiKey(key_id or new_id(), role, subject, name, created, digest_of(secret), secret[-4:], expires), secret
 
 
 def digest_of(secret: str) -> str:

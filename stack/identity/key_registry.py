@@ -34,10 +34,12 @@ class KeyRegistry:
         """Return the keys that are in force, the oldest first. Raises SettingInvalid."""
         return [key for key in self._read() if not expired(key)]
 
-    def create(self, role: str, subject: str, name: str = "", lifetime_seconds: float | None = None) -> str:
-        """Make a key and return it; it cannot be read again. Raises SettingInvalid."""
+    def create(
+        self, role: str, subject: str, name: str = "", lifetime_seconds: float | None = None, key_id: str = ""
+    ) -> str:
+        """Make a key, by default with a new id, and return it; it cannot be read again. Raises SettingInvalid."""
         expires = None if lifetime_seconds is None else time.time() + lifetime_seconds
-        made, secret = new_key(role, subject, name, expires)
+        made, secret = new_key(role, subject, name, expires, key_id)
         with self._locked():
             self._write([*self.current(), made], secret)
         return secret
@@ -49,11 +51,11 @@ class KeyRegistry:
             self._keep([key for key in self.current() if key.id != key_id])
         return found
 
-    def rotate(self, key_id: str, grace_seconds: float = 0) -> str:
+    def rotate(self, key_id: str, grace_seconds: float = 0, made_id: str = "") -> str:
         """Replace a key by a new one and return that; the old one is valid for the grace. Raises SettingInvalid."""
         with self._locked():
             old = self._find(key_id)
-            made, secret = new_key(old.role, old.subject, old.name, old.expires)
+            made, secret = new_key(old.role, old.subject, old.name, old.expires, made_id)
             others = [key for key in self.current() if key.id != key_id]
             until = min(time.time() + grace_seconds, old.expires or float("inf"))
             self._write([*others, dataclasses.replace(old, expires=until), made], secret)

@@ -119,3 +119,15 @@ def test_what_is_done_with_keys_is_in_the_audit_log(closed: Platform) -> None:
     entries = [json.loads(line) for line in command(closed, "audit", "--json", "--since", "1h").splitlines()]
     actions = [(each["action"], each["target"]) for each in entries if each["action"].startswith("keys")]
     assert actions == [("keys create", "analyst:analyst"), ("keys revoke", key_id)]
+    assert [each["after"]["id"] for each in entries if each["action"] == "keys create"] == [key_id]
+
+
+def test_what_is_done_with_certificates_and_the_key_of_tokens_is_in_the_audit_log(closed: Platform) -> None:
+    command(closed, "certs", "create", "shop", "--host", "shop.example")
+    command(closed, "certs", "renew", "shop", "--days", "1")
+    command(closed, "tokens", "rotate")
+    entries = [json.loads(line) for line in command(closed, "audit", "--json", "--since", "1h").splitlines()]
+    found = [each for each in entries if each["action"].startswith(("certs", "tokens"))]
+    assert [each["action"] for each in found] == ["certs create", "certs renew", "tokens rotate"]
+    assert [each["target"] for each in found[:2]] == ["shop", "shop"]
+    assert found[0]["after"]["hosts"] == found[1]["before"]["hosts"] == ["shop.example"]
