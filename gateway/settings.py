@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -18,6 +19,8 @@ STREAM_SECONDS = 900.0
 
 class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings):
     """The addresses of the gateway and of the services that it calls."""
+
+    listens: ClassVar[tuple[str, ...]] = ("gateway_listen",)
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9105", description="Where /metrics is served.")
     gateway_listen: Address = Field(

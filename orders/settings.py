@@ -1,5 +1,7 @@
 """The settings of the orders service, the publisher and the creation of topics."""
 
+from typing import ClassVar
+
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
@@ -51,6 +53,8 @@ class TopicSettings(KafkaSettings):
 
 class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
     """The serving processes; `{index}` in an address is the index of the process."""
+
+    listens: ClassVar[tuple[str, ...]] = ("orders_listen", "orders_lane_listen")
 
     orders_listen: Address = Field(
         default="unix:/run/ordermesh/orders-{index}.sock",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -77,6 +77,8 @@ class WorkSettings(EventSettings, GroupSettings, RetentionSettings):
 
 class ServeSettings(DatabaseSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
     """The analytics server."""
+
+    listens: ClassVar[tuple[str, ...]] = ("analytics_listen",)
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9104", description="Where /metrics is served.")
     analytics_listen: Address = Field(

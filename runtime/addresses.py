@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import stat
@@ -27,6 +28,17 @@ def socket_path(address: str) -> Path | None:
     if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         raise ValueError(f"socket path {path} is longer than {MAX_SOCKET_PATH_BYTES} bytes")
     return path
+
+
+def is_on_this_machine(address: str) -> bool:
+    """Return whether only this machine can reach an address: a Unix socket, or a port on loopback."""
+    if socket_path(address) is not None:
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def checked_address(address: str) -> str:

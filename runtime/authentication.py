@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from runtime.addresses import is_on_this_machine
 from runtime.settings import PREFIX, Settings
 
 Authentication = Literal["off", "keys", "jwt"]
@@ -21,6 +22,19 @@ class AuthenticationSettings(Settings):
         description="How callers are authenticated: by API keys, by JSON web tokens (which need the settings "
         "ORDERMESH_JWT_*), or not at all, which is possible on loopback only.",
     )
+    # The fields of the addresses at which a service takes calls.
+    listens: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def off_on_one_machine_only(self) -> Self:
+        """Refuse calls of other machines without authentication: every caller would be an operator."""
+        for name in self.listens if self.auth == "off" else ():
+            if (address := getattr(self, name)) and not is_on_this_machine(address):
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} must be a Unix socket or a port on loopback without authentication, is "
+                    f"{address}: set {PREFIX}AUTH to keys or jwt, as for the front proxy"
+                )
+        return self
 
 
 class IssuerSettings(AuthenticationSettings):

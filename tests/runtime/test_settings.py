@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 
+from gateway.settings import GatewaySettings
 from orders.settings import ServeSettings
+from processor.settings import ServeSettings as AnalyticsSettings
 from runtime.exit_codes import ExitCode
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import settings_of
@@ -140,3 +142,44 @@ def test_a_setting_that_needs_a_package_names_the_extra_that_has_it(
     told = capsys.readouterr().err
     assert "setting ORDERMESH_ORDERS_LANE_LISTEN: " in told
     assert "pip install 'ordermesh[lane]'" in told
+
+
+LISTENERS = {
+    "ORDERMESH_ORDERS_LISTEN": ServeSettings,
+    "ORDERMESH_ORDERS_LANE_LISTEN": ServeSettings,
+    "ORDERMESH_ANALYTICS_LISTEN": AnalyticsSettings,
+    "ORDERMESH_GATEWAY_LISTEN": GatewaySettings,
+}
+
+
+@pytest.fixture
+def complete(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    for name in ("ORDERS", "ANALYTICS"):
+        environment.setenv(f"ORDERMESH_{name}_DSN", "postgresql://somewhere")
+    environment.setenv("ORDERMESH_TOKEN_KEYS", "k" * 32)
+    return environment
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_a_service_takes_no_calls_of_other_machines_without_authentication(
+    complete: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    # As if the engine of the fast lane was there.
+    complete.setattr("importlib.util.find_spec", lambda name: object())
+    complete.setenv(name, "0.0.0.0:50051")
+    with pytest.raises(SystemExit):
+        LISTENERS[name].load()
+    told = capsys.readouterr().err
+    assert f"setting {name} must be a Unix socket or a port on loopback without authentication" in told
+    assert "is 0.0.0.0:50051: set ORDERMESH_AUTH to keys or jwt" in told
+    complete.setenv("ORDERMESH_AUTH", "keys")
+    LISTENERS[name].load()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:50051", "localhost:50051", "[::1]:50051", "unix:/tmp/service.sock"])
+def test_a_service_of_this_machine_may_take_calls_without(complete: pytest.MonkeyPatch, address: str) -> None:
+    complete.setattr("importlib.util.find_spec", lambda name: object())
+    for name, kind in LISTENERS.items():
+        complete.setenv(name, address)
+        assert kind.load().auth == "off"
