@@ -5,7 +5,7 @@ GROUPS = {
     "tests/e2e/": "platform",
     "tests/qualify/": "lane",
     # Each of these starts one stack of its own, or shares that of the tests with keys.
-    "tests/security/test_ownership.py": "keys",
+    "tests/security/test_order_ownership.py": "keys",
     "tests/security/test_dashboard_session.py": "keys",
     "tests/security/test_api_keys.py": "keys",
     "tests/security/test_authorisation_matrix.py": "keys",
