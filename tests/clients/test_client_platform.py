@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ordermesh_client import (
+    AsyncClient,
     Client,
     ErrorReason,
     FailedPrecondition,
@@ -19,8 +20,10 @@ from ordermesh_client import (
     NotFound,
     Order,
     OrderItem,
+    OrdermeshError,
     ReconcileResponse,
 )
+from seed import seeded_stack
 from waiting import await_true
 
 from stack.running_stack import RunningStack
@@ -125,6 +128,19 @@ def test_pages_of_products_and_metrics_have_no_duplicates(client: Client):
 def test_the_pipeline_can_be_watched(client: Client):
     assert [update.revision for update in islice(client.watch_status(interval_ms=200), 2)] == [1, 2]
     assert {component.name for component in client.status().components} >= {"orders", "kafka"}
+
+
+async def test_a_key_is_sent_with_every_call_and_one_without_is_refused_by_reason():
+    with seeded_stack(auth="keys") as stack:
+        with Client(stack.grpc, api_key=stack.credential) as known:
+            order = known.create_order("cust-key", BOOK)
+            assert [one.order_id for one in known.stream_orders(customer_id="cust-key")] == [order.order_id]
+        async with AsyncClient(stack.grpc, api_key=stack.credential) as known:
+            assert await known.get_order(order.order_id) == order
+        for wrong in (None, f"om_{'A' * 43}"):
+            with Client(stack.grpc, api_key=wrong) as stranger, pytest.raises(OrdermeshError) as raised:
+                stranger.get_order(order.order_id)
+            assert (raised.value.reason, raised.value.attempts) == (ErrorReason.UNAUTHENTICATED, 1)
 
 
 def test_an_order_can_be_watched(client: Client):
