@@ -78,7 +78,9 @@ def listens(pid: int, port: int) -> bool:
     """Return whether a process is the one that listens on a TCP port, over IPv4 or IPv6."""
     sockets = {f"socket:[{inode}]" for inode in listening_inodes(port)}
     try:
-        held = {os.readlink(entry) for entry in os.scandir(PROC / str(pid) / "fd")}
+        # Closed also when a descriptor is gone before it is read.
+        with os.scandir(PROC / str(pid) / "fd") as entries:
+            held = {os.readlink(entry) for entry in entries}
     except OSError:
         return False
     return bool(sockets) and sockets <= held
