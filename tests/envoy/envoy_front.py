@@ -72,7 +72,8 @@ class Front:
         self.config = folder / f"envoy-{self.port}.yaml"
         self.config.write_text(change(render(values)))
         self.log = folder / f"envoy-{self.port}.log"
-        self.process = subprocess.Popen(self.command(), stdout=self.log.open("w"), stderr=subprocess.STDOUT)
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(self.command(), stdout=output, stderr=output)
         await_true(self.ready, self.failure)
 
     def command(self) -> list[str]:

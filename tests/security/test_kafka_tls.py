@@ -121,4 +121,6 @@ def test_another_authority_or_host_name_is_refused_with_the_reason(
         process.terminate()
         process.wait(30)
         reader.join(30)
+        if process.stdout is not None:
+            process.stdout.close()
     assert kafka.broker.credentials.password(user) not in "".join(lines)

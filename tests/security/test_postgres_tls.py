@@ -106,6 +106,8 @@ def test_another_authority_or_host_name_is_refused_with_the_reason(
         process.terminate()
         process.wait(30)
         reader.join(30)
+        if process.stdout is not None:
+            process.stdout.close()
     assert "Traceback" not in "".join(lines)
     assert postgres.server.credentials.password(role) not in "".join(lines)
 

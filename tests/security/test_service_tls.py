@@ -118,7 +118,7 @@ async def test_the_gateway_calls_its_backends_with_its_certificate(folder: Certi
 
 async def test_the_pages_need_a_certificate_too(folder: CertificateFolder) -> None:
     (port,) = ports.allocate(1)
-    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, "analytics"))
+    runner = await pages.serve(f"127.0.0.1:{port}", tls_of(folder, "analytics"))
     url = f"https://localhost:{port}/healthz"
     client = ("--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other")))
     try:
@@ -154,7 +154,8 @@ def envoy_before(port: int, folder: CertificateFolder, name: str) -> Iterator[Pa
         config.write_text(render(values))
         flags = ["--concurrency", "1", "-l", "warning", "--disable-hot-restart"]
         command = [str(envoy_binary()), "-c", str(config), *flags]
-        process = subprocess.Popen(command, stdout=(home / "log").open("w"), stderr=subprocess.STDOUT)
+        with (home / "log").open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             admin = home / "envoy-admin.sock"
             await_true(lambda: http_answers(admin, "/ready"), lambda: (home / "log").read_text()[-2000:])

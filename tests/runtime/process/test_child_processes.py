@@ -95,12 +95,14 @@ def test_a_stop_lets_the_children_finish(service: Service) -> None:
 
 def test_one_port_serves_the_metrics_of_all(service: Service) -> None:
     service.child(0)
-    assert urllib.request.urlopen(f"http://{service.address}/metrics").status == 200
+    with urllib.request.urlopen(f"http://{service.address}/metrics") as reply:
+        assert reply.status == 200
 
 
 def metric(service: Service, name: str) -> float | None:
     """Return the value of a metric without labels, None when there is none."""
-    text = urllib.request.urlopen(f"http://{service.address}/metrics").read().decode()
+    with urllib.request.urlopen(f"http://{service.address}/metrics") as reply:
+        text = reply.read().decode()
     return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), None)
 
 

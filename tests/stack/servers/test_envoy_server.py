@@ -44,7 +44,8 @@ def test_several_envoys_serve_side_by_side_and_stop_cleanly(state: StateFolder, 
         envoy.wait_ready(20)
         running.append((word, port, envoy))
     for word, port, envoy in running:
-        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode() == word
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as reply:
+            assert reply.read().decode() == word
         envoy.stop()
         assert envoy.process is not None
         assert envoy.process.ended_cleanly()

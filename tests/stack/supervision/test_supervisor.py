@@ -208,7 +208,8 @@ def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() ->
         store_something(home, first)
         pids = recorded_pids(home)
         assert stop_running(home / "stack.json", 60)
-        assert first.wait(10) == 0
+        first.communicate(timeout=10)
+        assert first.returncode == 0
         await_gone(pids)
         assert not stop_running(home / "stack.json", 1)
 
@@ -217,13 +218,13 @@ def test_data_survives_down_from_another_terminal_and_sigkill_of_everything() ->
         for pid in (second.pid, *recorded_pids(home)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        second.wait(10)
+        second.communicate(timeout=10)
 
         third = start_elsewhere(home)
         assert_kept(home)
         pids = recorded_pids(home)
         third.kill()
-        third.wait(10)
+        third.communicate(timeout=10)
         await_gone(pids)
 
 
