@@ -71,6 +71,13 @@ MORE = (
     "tests/cluster/",
     "tests/docs/test_guides.py",
     "tests/qualify/",
+    "tests/security/test_api_keys.py",
+    "tests/security/test_authorisation_tokens.py",
+    "tests/security/test_host_attacks.py",
+    "tests/security/test_kafka_tls.py",
+    "tests/security/test_limits.py",
+    "tests/security/test_postgres_tls.py",
+    "tests/security/test_tls.py",
     "tests/soak/",
     "tests/stack/servers/test_pooler.py",
 )
