@@ -8,6 +8,7 @@ import pytest
 from kafka_broker import environment
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
+from processor_servers import Analytics
 from processor_world import World, created, drive
 from raw_producer import Record, produce
 
@@ -53,6 +54,13 @@ def paused(world: World) -> list[Pause]:
         return pauses.pauses(connection)
 
 
+def resumed(analytics: Analytics) -> list[tuple[object, ...]]:
+    """Return what the audit log has of resumed partitions; it keeps the entries of earlier tests."""
+    query = "SELECT role, target, before, after FROM audit_log WHERE action = 'dlq resume' ORDER BY id"
+    with psycopg.connect(analytics.owner) as connection:
+        return connection.execute(query).fetchall()
+
+
 def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [created() for _ in range(240)]
     for number, event in enumerate(events):
@@ -67,7 +75,7 @@ def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkey
 
 
 def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     others, behind = [created() for _ in range(300)], [created() for _ in range(300)]
     write(world, 0, [*[BAD] * 1_000, *good(behind)])
@@ -86,8 +94,11 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     assert "order-events/0 is paused since" in capsys.readouterr().out
     with pytest.raises(ServerFailed, match="not paused: order-events/1"):
         command(world, monkeypatch, "resume", "order-events/1")
+    assert "order-events/1" not in [target for _, target, *_ in resumed(analytics)]
+    recorded = resumed(analytics)
     command(world, monkeypatch, "resume")
     assert "order-events/0: resumed" in capsys.readouterr().out
+    assert resumed(analytics) == [*recorded, ("operator", "order-events/0", {"paused": True}, {"paused": False})]
     world.drain(worker)
     assert len(world.dead_letters()) == 1_000
     assert world.metrics() == sums([*others, *behind])

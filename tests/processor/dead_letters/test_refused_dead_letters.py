@@ -6,13 +6,14 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
+import psycopg
 import pytest
 from auditing import TESTER
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 from kafka_broker import config
 from metrics_oracle import sums
-from processor_servers import PARTITIONS
+from processor_servers import PARTITIONS, Analytics
 from processor_world import PATIENCE_SECONDS, World, created, history
 from topic_config import shown, topic_config
 from waiting import await_true
@@ -170,16 +171,27 @@ def patiently(write: Callable[[], None]) -> None:
             continue
 
 
-def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(world: World, broker: Kafka) -> None:
+def redrives(analytics: Analytics) -> int:
+    """Return how many entries the audit log has of redriven dead letters."""
+    with psycopg.connect(analytics.owner) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM audit_log WHERE action = 'dlq redrive'").fetchall()[0]
+    return int(number)
+
+
+def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(
+    world: World, analytics: Analytics, broker: Kafka
+) -> None:
     send_large(world, os.urandom(9_000))
     world.drain(world.worker())
     found = only_dead_letter(world)
+    before = redrives(analytics)
     with (
         topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="100"),
         pytest.raises(redrive.NotRedriven, match="size too large"),
     ):
         redrive.redrive(world.settings, [found.entry.place], TESTER)
     assert only_dead_letter(world) == found
+    assert redrives(analytics) == before
 
 
 def test_writing_dead_letters_times_out_before_the_idle_transaction() -> None:
