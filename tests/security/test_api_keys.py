@@ -7,12 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from front_proxy import Answer, curl
-from seed import seeded_stack
+from front_proxy import Answer, Platform, curl
 from stranger import as_stranger, only_root
 
 from stack.running_stack import RunningStack
@@ -21,9 +19,8 @@ ORDERS = "/orders"
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[RunningStack]:
-    with seeded_stack(auth="keys") as running:
-        yield running
+def stack(closed: Platform) -> RunningStack:
+    return closed.stack
 
 
 def keys(stack: RunningStack, *words: str) -> str:

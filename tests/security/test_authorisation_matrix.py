@@ -25,9 +25,9 @@ from authorisation import (
     over_rest,
     rules,
 )
+from front_proxy import Platform
 from google.protobuf.descriptor import MethodDescriptor
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
-from seed import seeded_stack
 
 from stack.identity.key_registry import KeyRegistry
 from stack.running_stack import RunningStack
@@ -49,8 +49,9 @@ def bearer(key: str) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with seeded_stack(auth="keys") as stack, stack.channel() as channel:
+def world(closed: Platform) -> Iterator[World]:
+    stack = closed.stack
+    with stack.channel() as channel:
         registry = KeyRegistry(stack.stack.state)
         revoked = registry.create("operator", "gone")
         registry.revoke(next(key.id for key in registry.current() if key.subject == "gone"))

@@ -118,7 +118,7 @@ async def test_the_gateway_calls_its_backends_with_its_certificate(folder: Certi
 
 async def test_the_pages_need_a_certificate_too(folder: CertificateFolder) -> None:
     (port,) = ports.allocate(1)
-    runner = await pages.serve(f"127.0.0.1:{port}", tls_of(folder, "analytics"))
+    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, "analytics"))
     url = f"https://localhost:{port}/healthz"
     client = ("--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other")))
     try:

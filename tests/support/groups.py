@@ -4,6 +4,12 @@
 GROUPS = {
     "tests/e2e/": "platform",
     "tests/qualify/": "lane",
+    # Each of these starts one stack of its own, or shares that of the tests with keys.
+    "tests/security/test_order_ownership.py": "keys",
+    "tests/security/test_dashboard_session.py": "keys",
+    "tests/security/test_api_keys.py": "keys",
+    "tests/security/test_authorisation_matrix.py": "keys",
+    "tests/security/test_host_attacks.py": "host",
     "tests/security/": "platform",
     "tests/stack/supervision/test_supervisor.py": "faults",
     "tests/faults/": "faults",
@@ -25,6 +31,8 @@ LONGEST_FIRST = (
     "offsets",
     "tests/cli/test_cli.py",
     "platform",
+    "keys",
+    "host",
     "tests/cli/local/test_lifecycle.py",
     "tests/stack/servers/test_pooler.py",
     "tests/stack/supervision/test_full_disk.py",
