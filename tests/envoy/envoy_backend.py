@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent import futures
@@ -188,6 +189,11 @@ class Pages(socketserver.ThreadingUnixStreamServer):
     def get_request(self) -> tuple[Any, Any]:
         request, _ = super().get_request()
         return request, ("unix", 0)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing of a client that went away before its answer, as those of h2spec do."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Breaking(socketserver.ThreadingUnixStreamServer):
