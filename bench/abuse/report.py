@@ -44,7 +44,7 @@ def page(path: Path, command: str) -> Path:
     lines = [
         f"# Attacks beside a victim: {document['name']}",
         "",
-        f"`{command}`, {document['machine'].get('cpus', '?')} cores, each attack {document['seconds']:g} s. The victim",
+        f"`{command}`, {document['machine']['cores']} cores, each attack {document['seconds']:g} s. The victim",
         "creates and lists orders, 40 requests a second, a fifth of them on a new connection. Its latencies without",
         "and with the attack are from the time at which a request was due. Memory is of the component that grew most.",
         "",
@@ -93,8 +93,11 @@ def draw(path: Path) -> Path:
         axes.set_yticks([number + 0.2 for number in range(len(attacks))], [each["attack"] for each in attacks])
         axes.invert_yaxis()
         axes.set_xscale("log")
+        # The lengths of bars compare only when all runs begin at the same value.
+        axes.set_xlim(left=1)
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("the victim's p99, ms")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
         axes.set_title("Another client's p99 beside an attack")
         figure.tight_layout()
         picture = path.with_suffix(".png")
