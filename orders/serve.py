@@ -15,6 +15,7 @@ from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
+from orders.api import batch_items
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
@@ -113,7 +114,14 @@ async def serve(settings: ServeSettings, index: int) -> None:
         await serve_with_tasks(
             tasks,
             serve_async(
-                address, PUBLIC, register, stop, lane=lane, authentication=settings.auth, tls=settings.service_tls
+                address,
+                PUBLIC,
+                register,
+                stop,
+                lane=lane,
+                authentication=settings.auth,
+                tls=settings.service_tls,
+                checks=batch_items.CHECKS,
             ),
             stop,
         )

@@ -13,7 +13,6 @@ from orders.api import messages, order_pages, validation
 from orders.api.admission import Admission, time_remaining
 from orders.api.idempotent_writes import REPLAYED_METADATA, IdempotentWrites
 from orders.api.read_admission import ReadAdmission
-from orders.api.slices import in_slices
 from orders.domain.order import CANCELLED, PAID, SHIPPED, Accepted, NewOrder, Outcome, Status, StoredOrder
 from orders.stock.product_cache import ProductCache
 from orders.store.order_rows import fetch_order
@@ -23,6 +22,7 @@ from orders.writes.status_transitions import StatusTransitions
 from runtime.errors import ServiceError
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
+from runtime.grpc.slices import in_slices
 from runtime.identity import caller, origin
 from runtime.identity.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection

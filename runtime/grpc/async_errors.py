@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
 
 from runtime.authentication import Authentication
-from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
+from runtime.grpc.call_ends import Check, Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
 from runtime.identity import access
 
 
 class AsyncErrors(grpc.aio.ServerInterceptor):
-    """Checks callers, maps errors to statuses and measures calls on asyncio servers."""
+    """Checks callers, maps errors to statuses and measures calls on asyncio servers.
 
-    def __init__(self, authentication: Authentication = "off") -> None:
+    `checks` are those of requests before they are decoded, by the path of the method.
+    """
+
+    def __init__(self, authentication: Authentication = "off", checks: Mapping[str, Check] | None = None) -> None:
         self._authentication = authentication
+        self._checks = checks or {}
         self._wrapped: dict[str, Handler | None] = {}
 
     async def intercept_service(
@@ -30,33 +34,34 @@ class AsyncErrors(grpc.aio.ServerInterceptor):
             handler = await continuation(details)
             if handler is None:
                 return None
-            self._wrapped[details.method] = wrap_async(details.method, handler, self._authentication)
+            check = self._checks.get(details.method)
+            self._wrapped[details.method] = wrap_async(details.method, handler, self._authentication, check)
         return self._wrapped[details.method]
 
 
-def wrap_async(method: str, handler: Handler, authentication: Authentication) -> Handler:
+def wrap_async(method: str, handler: Handler, authentication: Authentication, check: Check | None = None) -> Handler:
     """Wrap a unary or server-streaming handler; others (reflection) are returned unchanged."""
-    check = access.guard(method, authentication)
+    guard = access.guard(method, authentication)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(
-            unary(method, handler.unary_unary, check), deserializer(handler), handler.response_serializer
+            unary(method, handler.unary_unary, guard), deserializer(handler, check), handler.response_serializer
         )
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(
-            stream(method, handler.unary_stream, check),
-            deserializer(handler),
+            stream(method, handler.unary_stream, guard),
+            deserializer(handler, check),
             handler.response_serializer,
         )
     return handler
 
 
-def unary(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
+def unary(method: str, inner: Callable[..., Any], guard: access.Guard) -> Callable[..., Any]:
     """Return the unary handler with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            check(context.invocation_metadata)
+            guard(context.invocation_metadata)
             response = await inner(decoded(request), context)
         except asyncio.CancelledError:
             observe_cancelled(method, context, started)
@@ -72,13 +77,13 @@ def unary(method: str, inner: Callable[..., Any], check: access.Guard) -> Callab
     return call
 
 
-def stream(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:
+def stream(method: str, inner: Callable[..., Any], guard: access.Guard) -> Callable[..., Any]:
     """Return the server-streaming handler with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
         try:
-            check(context.invocation_metadata)
+            guard(context.invocation_metadata)
             responses = inner(decoded(request), context)
             # The library's health servicer writes to the context and returns no iterator.
             if inspect.iscoroutine(responses):

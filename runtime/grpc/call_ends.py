@@ -20,6 +20,8 @@ from runtime.telemetry.call_durations import CALL_DURATIONS
 # Quoted, because the class is generic in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
+# Checks a request before it is decoded. Raises InvalidRequest.
+Check: TypeAlias = Callable[[bytes], None]
 # A client may cancel because of its deadline just before the timer of the server fires.
 DEADLINE_SLACK_SECONDS = 0.05
 
@@ -43,21 +45,25 @@ def observe_cancelled(method: str, context: HasDeadline, started: float) -> None
     observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
 
 
-def deserializer(handler: Handler) -> Callable[[bytes], Any]:
-    """Return the deserializer with a DecodeError returned instead of raised, which gRPC would map to INTERNAL."""
+def deserializer(handler: Handler, check: Check | None = None) -> Callable[[bytes], Any]:
+    """Return the deserializer with its error returned instead of raised, which gRPC would map to INTERNAL."""
     inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
 
     def deserialize(data: bytes) -> Any:
         try:
+            if check is not None:
+                check(data)
             return inner(data)
-        except DecodeError as error:
+        except (DecodeError, errors.InvalidRequest) as error:
             return error
 
     return deserialize
 
 
 def decoded(request: Any) -> Any:
-    """Return the request. Raises InvalidRequest when it could not be decoded."""
+    """Return the request. Raises InvalidRequest when it could not be decoded or was refused before."""
+    if isinstance(request, errors.InvalidRequest):
+        raise request
     if isinstance(request, DecodeError):
         rule = "must be a valid message of the contract, with strings in UTF-8"
         raise errors.InvalidRequest([errors.Violation("request", rule)]) from request

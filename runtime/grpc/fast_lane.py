@@ -18,7 +18,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from runtime import addresses
 from runtime.authentication import Authentication
 from runtime.grpc.async_errors import wrap_async
-from runtime.grpc.call_ends import Handler
+from runtime.grpc.call_ends import Check, Handler
 from runtime.telemetry.logging import logger
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
@@ -76,6 +76,7 @@ class Lane:
         healthy: health.aio.HealthServicer,
         options: list[tuple[str, int]],
         authentication: Authentication = "off",
+        checks: Mapping[str, Check] | None = None,
     ) -> None:
         """Bind and serve. Raises OSError when the address cannot be bound, KeyError when a method is not registered."""
         registry = HandlerRegistry()
@@ -84,7 +85,8 @@ class Lane:
         server = native.Server(options=options, io_threads=IO_THREADS)
         for path in (*self._methods, HEALTH_CHECK):
             service, method = path[1:].split("/")
-            handler = self._in_flight.counted(wrap_async(path, registry.handlers[path], authentication))
+            wrapped = wrap_async(path, registry.handlers[path], authentication, (checks or {}).get(path))
+            handler = self._in_flight.counted(wrapped)
             server.add_registered_method_handlers(service, {method: handler})
         with addresses.binding(self._address):
             try:

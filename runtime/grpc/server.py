@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from runtime import addresses
 from runtime.authentication import Authentication
 from runtime.grpc.async_errors import AsyncErrors
+from runtime.grpc.call_ends import Check
 from runtime.grpc.service_tls import ServiceTls
 from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
@@ -63,14 +64,16 @@ async def serve_async(
     lane: Lane | None = None,
     authentication: Authentication = "off",
     tls: ServiceTls | None = None,
+    checks: Mapping[str, Check] | None = None,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
-    The methods of a lane are served on both sockets. Raises OSError when an address cannot be bound.
+    The methods of a lane are served on both sockets. `checks` are those of requests before they are decoded, by the
+    path of the method. Raises OSError when an address cannot be bound.
     """
     descriptors.raise_or_warn()
     metrics.create("grpc")
-    server = grpc.aio.server(interceptors=[AsyncErrors(authentication)], options=OPTIONS)
+    server = grpc.aio.server(interceptors=[AsyncErrors(authentication, checks)], options=OPTIONS)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
@@ -78,7 +81,7 @@ async def serve_async(
         bind(server, address, tls)
         await server.start()
     if lane is not None:
-        await lane.start(register, healthy, OPTIONS, authentication)
+        await lane.start(register, healthy, OPTIONS, authentication, checks)
     flushing = threading.Event()
     CALL_DURATIONS.flush_until(flushing)
     await set_health(healthy, services, serving=True)

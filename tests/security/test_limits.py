@@ -68,7 +68,7 @@ def test_a_batch_with_too_many_items_is_refused_before_any_is_read(platform: Pla
     order = {"customerId": "cust-many", "items": [{}] * 101}
     answer = platform.post("/v1/orders:batchCreate", {"requests": [order] * 100})
     assert answer.status == 400
-    assert "must have at most 10000 items in all orders together, has 10100" in answer.json["message"]
+    assert "must have at most 10000 items in all orders together, has at least 10100" in answer.json["message"]
 
 
 def test_validation_ends_with_a_hundred_violations(platform: Platform) -> None:

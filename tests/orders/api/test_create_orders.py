@@ -124,6 +124,14 @@ async def test_a_batch_of_no_orders_or_too_many_is_refused(world: World, count: 
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["requests"])
 
 
+async def test_a_batch_of_too_many_items_is_refused_before_it_is_decoded(world: World) -> None:
+    empty = orders_pb2.CreateOrderRequest(items=[orders_pb2.OrderItem()] * 1000)
+    refused = await refusal(world.service.BatchCreateOrders(BatchRequest(requests=[empty] * 1000)))
+    assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
+    rule = "must have at most 10000 items in all orders together, has at least 11000"
+    assert refused.violations == [("requests", rule)]
+
+
 async def test_an_unknown_product_is_reported_with_its_index_and_nothing_is_stored(world: World) -> None:
     refused = await refusal(world.create(("p1", 1, 1), ("nope", 1, 1), ("p2", 1, 1), ("nix", 1, 1)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_PRODUCT")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, OrderItem
 
-from orders.api import validation
-from orders.api.slices import SLICE_COST, in_slices
+from orders.api import batch_items, validation
 from orders.domain.order import Line
 from runtime.errors import MAX_VIOLATIONS, InvalidRequest
+from runtime.grpc.slices import SLICE_COST, in_slices
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 
@@ -146,12 +146,16 @@ def test_validation_ends_with_a_hundred_violations() -> None:
     assert len(wrong(request(*[OrderItem()] * 1000))) == MAX_VIOLATIONS
 
 
-def test_the_items_of_a_batch_are_limited_in_all() -> None:
-    orders = [request(*[item()] * 1000)] * (validation.MAX_BATCH_ITEMS // 1000)
-    assert validation.batch(BatchCreateOrdersRequest(requests=orders)) == len(orders)
+@pytest.mark.parametrize("one", [item(), OrderItem()])
+def test_the_items_of_a_batch_are_limited_in_all(one: OrderItem) -> None:
+    orders = [request(*[one] * 1000)] * (batch_items.MAX_BATCH_ITEMS // 1000)
+    batch_items.check(BatchCreateOrdersRequest(requests=orders).SerializeToString())
+    too_many = BatchCreateOrdersRequest(requests=[*orders, CreateOrderRequest(items=[one])])
     with pytest.raises(InvalidRequest) as caught:
-        validation.batch(BatchCreateOrdersRequest(requests=[*orders, request(item())]))
+        batch_items.check(too_many.SerializeToString())
     assert [violation.field for violation in caught.value.violations] == ["requests"]
+    with pytest.raises(InvalidRequest):
+        batch_items.check(BatchCreateOrdersRequest(requests=[request(*[one] * 10_001)]).SerializeToString())
 
 
 async def test_long_loops_let_other_tasks_run() -> None:
