@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -25,13 +26,15 @@ MAX_WAIT_SECONDS = 10.0
 class ReadAdmission:
     """Admits reads to at most half of the pool's connections; a limited number of others wait.
 
-    A waiting call holds nothing but its request, so at most as many pages are in memory as reads are admitted.
+    A waiting call holds nothing but its request, so at most as many pages are in memory as reads are admitted. Reads
+    of more than a slice of a page leave one of these connections to shorter ones.
     """
 
     def __init__(self, pool: Pool, max_waiting: int) -> None:
         self._pool = pool
         limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.READS_REFUSED, pool.answers)
         self._limiter = Limiter(limits, MeanDuration())
+        self._long_limiter = Limiter(replace(limits, max_concurrent=max(1, limits.max_concurrent - 1)), MeanDuration())
 
     @asynccontextmanager
     async def connection(self, rows: int, context: Context) -> AsyncIterator[AsyncConnection]:
@@ -41,8 +44,9 @@ class ReadAdmission:
             raise Expired
         until = wait_until(remaining, MAX_WAIT_SECONDS)
         client = client_key(context.invocation_metadata())
-        async with (
-            self._limiter.acquire(until, 1 + rows // SLICE_ORDERS, client),
-            self._pool.connection() as connection,
-        ):
-            yield connection
+        cost = 1 + rows // SLICE_ORDERS
+        async with AsyncExitStack() as held:
+            if cost > 1:
+                await held.enter_async_context(self._long_limiter.acquire(until, cost, client))
+            await held.enter_async_context(self._limiter.acquire(until, cost, client))
+            yield await held.enter_async_context(self._pool.connection())

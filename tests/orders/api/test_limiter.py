@@ -112,6 +112,17 @@ async def test_waiting_reads_cause_refusals_of_reads_and_delay_no_order(orders_d
             assert (await call).orders
 
 
+async def test_long_reads_leave_a_connection_to_short_ones(usual: World) -> None:
+    async with await psycopg.AsyncConnection.connect(usual.dsn) as connection:
+        await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        long = [usual.service.ListOrders(ListOrdersRequest(page_size=1000)) for _ in range(8)]
+        await until_true(lambda: usual.value(WAITERS), "a list waits for the table")
+        assert (await usual.inventory.ListProducts(inventory_pb2.ListProductsRequest(page_size=1))).products
+        assert await usual.value(WAITERS) == 1
+        await connection.rollback()
+    assert [len(page.orders) for page in await asyncio.gather(*long)] == [0] * 8
+
+
 async def outcomes(calls: Sequence[Any]) -> list[Refusal]:
     """Await calls and return the errors of those that were refused."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
