@@ -28,8 +28,8 @@ DESCRIPTORS_FOR_OWN_CONNECTIONS = 16_384
 OWN_CONNECTION_IDLE_SECONDS = 0.5
 UPSTREAM_IDLE_SECONDS = 60.0
 # Requests of a connection that are handled before those of others, and how soon a connection of resets is closed.
-REQUESTS_PER_CYCLE = 4
-RESETS_PER_CONNECTION = 200
+REQUESTS_PER_CYCLE = 1
+RESETS_PER_CONNECTION = 50
 HEAP_BYTES = 512 * 1024 * 1024
 # Streams that hold 8 KiB or more are told apart by size: from a tenth of the heap on, the largest are reset first.
 TRACKED_STREAM_POWER_OF_TWO = 13
