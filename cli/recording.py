@@ -16,8 +16,8 @@ from runtime.postgres.connections import connect
 def recorded(action: Action) -> Iterator[None]:
     """Write the entry, let the body make the change, and commit. Raises psycopg.Error before the change is made."""
     if local_status() is None:
-        errors.print(f"{action.action}: not in the audit log, which needs the running stack")
         yield
+        errors.print(f"{action.action}: not in the audit log, which needs the running stack")
         return
     with connect(ORDERS.dsn(), "ordermesh-audit", "transaction") as connection, connection.transaction():
         record(connection, origin(), action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ DAYS = 90
 # Certificates that expire within this time are renewed at `ordermesh up` and while it runs.
 RENEW_BEFORE = timedelta(days=30)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+HOST = re.compile(r"(?i)(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class CertificateFolder:
             raise SettingInvalid(
                 f"the name of a certificate must match {NAME.pattern} and not be {AUTHORITY}: {name!r}"
             )
+        for host in hosts:
+            if not is_host(host):
+                raise SettingInvalid(f"--host must be a host name, *.NAME or an IP address, is {host!r}")
         if self.certificate_file(name).exists():
             raise SettingInvalid(f"{self.certificate_file(name)} exists: renew it with `ordermesh certs renew {name}`")
         return self._issue(name, hosts, days)
@@ -105,3 +110,12 @@ class CertificateFolder:
         # The key first: whoever sees the new certificate finds its key.
         write_private(self.key_file(name), pair.key.decode())
         write_private(self.certificate_file(name), pair.certificate.decode())
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text is a host name, one with a wildcard in front, or an address."""
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return HOST.fullmatch(text) is not None
+    return True

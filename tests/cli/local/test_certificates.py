@@ -42,6 +42,9 @@ def test_a_key_is_readable_for_its_account_only(tmp_path: Path) -> None:
     [
         (["create", "ca"], "and not be ca"),
         (["create", "../shop"], "the name of a certificate must match"),
+        (["create", "shop", "--host", "b\u00e4d host"], "--host must be a host name, *.NAME or an IP address"),
+        (["create", "shop", "--host", "shop\x1b[31m"], "is 'shop\\x1b[31m'"),
+        (["create", "shop", "--host", ""], "is ''"),
         (["renew", "nobody"], "no certificate 'nobody'"),
         (["renew", "ca"], "the authority is not renewed"),
         (["renew"], "no certificates in"),
