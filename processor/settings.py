@@ -10,7 +10,7 @@ from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
-from runtime.kafka.settings import GroupSettings, KafkaSettings
+from runtime.kafka.settings import GroupSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
@@ -26,11 +26,11 @@ class DatabaseSettings(Settings):
     postgres_pooler: Pooler = POOLER
 
 
-class EventSettings(DatabaseSettings, KafkaSettings):
+class EventSettings(DatabaseSettings, GroupSettings):
     """Settings of every program that reads events besides the analytics database."""
 
 
-class WorkSettings(EventSettings, GroupSettings, RetentionSettings):
+class WorkSettings(EventSettings, RetentionSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")

@@ -10,10 +10,16 @@ SQL
 done
 
 psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
-GRANT pg_read_all_data TO viewer;
 CREATE DATABASE orders OWNER orders_owner;
 CREATE DATABASE analytics OWNER analytics_owner;
 REVOKE ALL ON DATABASE orders, analytics FROM PUBLIC;
 GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;
 GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader, viewer;
 SQL
+
+# The tables come later: those that the owner will create.
+for database in orders analytics; do
+  psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$database" -v owner="${database}_owner" <<'SQL'
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT SELECT ON TABLES TO viewer;
+SQL
+done

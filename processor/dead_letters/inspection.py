@@ -137,8 +137,8 @@ def by_name(raw: RawHeaders) -> tuple[Headers, RawHeaders]:
 
 def read_record(settings: EventSettings, at: TopicPartition) -> Message:
     """Read the record at an offset. Blocks; raises DeadLetterNotFound when it is not there."""
-    # Nothing joins or commits to this group.
-    consumer = clients.consumer(settings, CLIENT_ID, CLIENT_ID)
+    # Nothing joins or commits to this group, and the user may describe no other.
+    consumer = clients.consumer(settings, CLIENT_ID, settings.processor_group)
     try:
         consumer.assign([at])
         message = consumer.poll(READ_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from runtime.postgres.connections import connect
 from runtime.postgres.queries import Queries
@@ -14,6 +15,7 @@ from stack.servers.credentials import APPS, DATABASE_OF, VIEWER, Credentials
 SQL = Queries("stack.servers", "databases.sql")
 CREATE = {"orders": SQL.create_orders, "analytics": SQL.create_analytics}
 SERVING = {role for roles in APPS.values() for role in roles}
+VIEWED = {"orders": SQL.grant_orders_to_viewer, "analytics": SQL.grant_analytics_to_viewer}
 PRIVILEGES = {
     "orders": (SQL.revoke_orders, SQL.grant_orders),
     "analytics": (SQL.revoke_analytics, SQL.grant_analytics),
@@ -33,7 +35,13 @@ def provision(admin_dsn: str, credentials: Credentials) -> None:
                     connection.execute(privilege)
             # The administrator of an external server may not be allowed to grant this; only `ordermesh psql` needs it.
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute(SQL.grant_viewer)
+                connection.execute(SQL.limit_viewer)
+        for name, grants in VIEWED.items():
+            with (
+                connect(make_conninfo(admin_dsn, dbname=name), "ordermesh-provision", "transaction") as connection,
+                contextlib.suppress(psycopg.errors.InsufficientPrivilege),
+            ):
+                connection.execute(grants)
     except psycopg.Error as error:
         raise ServerFailed(f"PostgreSQL cannot create the databases and roles: {error}".rstrip()) from error
 

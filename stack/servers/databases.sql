@@ -52,7 +52,17 @@ GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;
 -- Let the roles of the processor and the viewer connect.
 GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader, viewer;
 
--- name: grant_viewer
--- Let the viewer read all tables and write nothing.
+-- name: limit_viewer
+-- Let the viewer write nothing. pg_read_all_data, which it had, also shows the password verifiers of all roles.
 ALTER ROLE viewer SET default_transaction_read_only = on;
-GRANT pg_read_all_data TO viewer;
+REVOKE pg_read_all_data FROM viewer;
+
+-- name: grant_orders_to_viewer
+-- Let the viewer read the tables of the orders database, and those that migrations will create.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO viewer;
+ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public GRANT SELECT ON TABLES TO viewer;
+
+-- name: grant_analytics_to_viewer
+-- Let the viewer read the tables of the analytics database, and those that migrations will create.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO viewer;
+ALTER DEFAULT PRIVILEGES FOR ROLE analytics_owner IN SCHEMA public GRANT SELECT ON TABLES TO viewer;

@@ -79,6 +79,23 @@ def test_psql_reads_both_databases_and_writes_to_neither(running: Place) -> None
         assert "DELETE" in wrote.stderr or "permission denied" in wrote.stderr
 
 
+def test_psql_shows_no_password_of_a_role(running: Place) -> None:
+    for database in ("orders", "analytics"):
+        read = running.run("psql", database, "-Xc", "SELECT rolpassword FROM pg_authid")
+        assert read.returncode == 1
+        assert "permission denied" in read.stderr
+
+
+def test_psql_reads_every_table_and_those_that_are_made_later(running: Place) -> None:
+    tables = "SELECT string_agg(format('%I.%I', schemaname, tablename), ' ') FROM pg_tables WHERE schemaname = 'public'"
+    for database in ("orders", "analytics"):
+        names = running.run("psql", database, "-XAtc", tables).stdout.split()
+        assert len(names) > 5
+        unread = " ".join(f"SELECT FROM {name} LIMIT 0;" for name in names)
+        read = running.run("psql", database, "-XAtc", unread)
+        assert (read.returncode, read.stderr) == (0, "")
+
+
 def test_psql_accepts_options_without_a_database(running: Place) -> None:
     read = running.run("psql", "-XAtc", "SELECT current_database(), current_user")
     assert (read.returncode, read.stdout) == (0, "orders|viewer\n"), read.stderr
