@@ -20,6 +20,8 @@ LEFT_DESCRIPTORS, LEFT_THREADS = 40, 12
 MOST_WATCHES = 16
 
 
+# They take the whole machine: not beside other tests.
+@pytest.mark.long
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_neither_locks_others_out_nor_stays_in_memory(platform: Platform, name: str) -> None:
     stack = platform.stack
