@@ -13,7 +13,7 @@ from matplotlib import pyplot
 from bench.abuse.footprint import COMPONENTS
 from bench.abuse.run import Outcome
 from bench.report.plots import OURS, STYLE, THEIRS
-from bench.report.result import Result, now
+from bench.report.result import Result
 
 SCHEMA = "ordermesh.abuse/1"
 MIB = 1024 * 1024
@@ -23,13 +23,7 @@ COLUMNS = "| attack | victim p50, ms | p99, ms | failures | most memory, of befo
 def write(machine: Result, seconds: float, outcomes: Sequence[Outcome]) -> Path:
     """Write the file of a run and return its path."""
     document = {
-        "schema": SCHEMA,
-        "name": machine.name,
-        "machine": machine.machine,
-        "versions": machine.versions,
-        "commit": machine.commit,
-        "started_at": machine.started_at,
-        "finished_at": now(),
+        **machine.heading(SCHEMA),
         "seconds": seconds,
         "attacks": [each.as_json() for each in outcomes],
     }

@@ -50,6 +50,18 @@ class Result:
         """The path of the file, from its date and name."""
         return RESULTS / f"{self.started_at[:10]}-{self.name}.json"
 
+    def heading(self, schema: str) -> dict[str, Any]:
+        """Return what a result file of another schema begins with: of which run it is, until now."""
+        return {
+            "schema": schema,
+            "name": self.name,
+            "machine": self.machine,
+            "versions": self.versions,
+            "commit": self.commit,
+            "started_at": self.started_at,
+            "finished_at": now(),
+        }
+
     def write(self) -> Path:
         """Write the file and return its path."""
         self.finished_at = now()

@@ -14,7 +14,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from bench.report.plots import COLOURS, STYLE, panels
-from bench.report.result import Result, now
+from bench.report.result import Result
 from bench.soak.run import RETENTION, Night, Plan
 
 SCHEMA = "ordermesh.soak/1"
@@ -48,13 +48,7 @@ LINES = ("#1b6ca8", "#d1495b", "#2a9d8f", "#e9a23b", "#a0a7ae")
 def document(machine: Result, plan: Plan, nights: Sequence[Night]) -> dict[str, Any]:
     """Return the content of the file."""
     return {
-        "schema": SCHEMA,
-        "name": machine.name,
-        "machine": machine.machine,
-        "versions": machine.versions,
-        "commit": machine.commit,
-        "started_at": machine.started_at,
-        "finished_at": now(),
+        **machine.heading(SCHEMA),
         "plan": {
             "midnights": plan.midnights,
             "orders_per_second": plan.orders_per_second,

@@ -68,6 +68,27 @@ class Program:
         self._process.stop()
 
 
+class Server:
+    """Runs a process whose command is known at its start only; a server defines `start` and `wait_ready`."""
+
+    _process: Process | None = None
+
+    @property
+    def process(self) -> Process | None:
+        """The process, None before the first start."""
+        return self._process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    def stop(self) -> None:
+        """Stop the process if it runs; blocks until it is gone."""
+        if self._process is not None:
+            self._process.stop()
+
+
 class Service(Program):
     """Runs a process that keeps running, with a probe that tells when it is ready."""
 

@@ -13,7 +13,7 @@ from stack.machine.http_probe import http_answers
 from stack.processes.logfile import LogFile
 from stack.processes.privileges import OURS, Privileges
 from stack.processes.process import Command, Process, inherited_env
-from stack.processes.runners import await_ready
+from stack.processes.runners import Server, await_ready
 
 FLUSH_INTERVAL_MS = 200
 
@@ -28,7 +28,7 @@ def validate(config: Path) -> None:
         raise SettingInvalid(f"Envoy rejects {config}: {reason}") from error
 
 
-class Envoy:
+class Envoy(Server):
     """Runs Envoy with a configuration file that puts its admin interface on the Unix socket `admin`."""
 
     def __init__(
@@ -44,17 +44,6 @@ class Envoy:
         self.admin = admin
         self.log = log
         self._serves = serves
-        self._process: Process | None = None
-
-    @property
-    def process(self) -> Process | None:
-        """The process, None before the first start."""
-        return self._process
-
-    @property
-    def pid(self) -> int | None:
-        """The process id, None before the first start."""
-        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         """Validate the configuration and start Envoy. Raises SettingInvalid or ServerFailed."""
@@ -85,8 +74,3 @@ class Envoy:
     def wait_ready(self, timeout_seconds: float) -> None:
         """Block until Envoy and the services behind it are ready. Raises ServerFailed."""
         await_ready(self._process, lambda: http_answers(self.admin, "/ready") and self._serves(), timeout_seconds)
-
-    def stop(self) -> None:
-        """Stop Envoy; blocks until it is gone."""
-        if self._process is not None:
-            self._process.stop()

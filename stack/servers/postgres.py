@@ -21,7 +21,7 @@ from stack.processes import confinement, proc
 from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process, inherited_env
-from stack.processes.runners import await_ready
+from stack.processes.runners import Server, await_ready
 from stack.processes.server_account import (
     SERVICES,
     Account,
@@ -66,7 +66,7 @@ SETTINGS: dict[str, str] = {
 OVER_TCP = {"authentication_timeout": "5s"}
 
 
-class Postgres:
+class Postgres(Server):
     """Runs the server, and creates its cluster before the first start; as root, under an unprivileged account."""
 
     def __init__(
@@ -88,7 +88,6 @@ class Postgres:
         self.credentials = credentials
         self.log = log
         self._cache = cache or default_cache()
-        self._process: Process | None = None
 
     @classmethod
     def alone(cls, state: StateFolder, credentials: Credentials | None = None, *, listen: str = "") -> Postgres:
@@ -110,16 +109,6 @@ class Postgres:
     def access_rules(self) -> Path:
         """The file of who may connect, written at each start."""
         return self.folder / "pg_hba.conf"
-
-    @property
-    def process(self) -> Process | None:
-        """The server process, None before the first start."""
-        return self._process
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the postmaster, None before the first start."""
-        return None if self._process is None else self._process.pid
 
     @property
     def admin_dsn(self) -> str:
@@ -231,11 +220,6 @@ class Postgres:
         """Return whether the server accepts connections now, without a session; blocks for two seconds at most."""
         target = make_conninfo(host=str(self.socket_dir), port=str(self.port), connect_timeout="2")
         return PGconn.ping(target.encode()) == Ping.OK
-
-    def stop(self) -> None:
-        """Stop the server in fast mode; blocks until it is gone."""
-        if self._process is not None:
-            self._process.stop()
 
 
 def access_rules(listen: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import grpc
 from envoy_admin import from_admin
+from front_proxy import Answer, curl
 from frontdoor.check import envoy_binary
 from frontdoor.policies.identity import Identity
 from frontdoor.render import render
@@ -24,20 +24,6 @@ from stack.machine import ports
 from stack.machine.http_probe import http_answers
 
 READY_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What curl got."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
 
 
 class Front:
@@ -96,13 +82,7 @@ class Front:
 
     def curl(self, path: str, *options: str, port: int | None = None) -> Answer:
         """Ask with curl."""
-        url = f"http://{LOOPBACK}:{port or self.port}{path}"
-        command = ["curl", "-sS", "-g", "-i", "--max-time", "15", "-H", "expect:", *options, url]
-        output = subprocess.run(command, capture_output=True, check=True).stdout
-        head, _, body = output.partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
-        pairs = (line.split(": ", 1) for line in lines)
-        return Answer(int(first.split()[1]), {name.lower(): value for name, value in pairs}, body)
+        return curl(f"http://{LOOPBACK}:{port or self.port}{path}", "--max-time", "15", *options)
 
     def post(self, path: str, body: str, *options: str) -> Answer:
         """Send JSON with curl."""

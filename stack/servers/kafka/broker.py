@@ -22,7 +22,7 @@ from stack.processes.confinement import Confinement
 from stack.processes.logfile import LogFile
 from stack.processes.privileges import privileges
 from stack.processes.process import Command, Process
-from stack.processes.runners import await_ready, running
+from stack.processes.runners import Server, await_ready, running
 from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
 from stack.servers.kafka import jars as kafka_jars
@@ -64,7 +64,7 @@ FAILURES = (
 )
 
 
-class Kafka:
+class Kafka(Server):
     """Runs the broker, and formats its folder before the first start."""
 
     def __init__(
@@ -87,7 +87,6 @@ class Kafka:
         self.log = log
         self.credentials = credentials
         self._cache = cache
-        self._process: Process | None = None
         self._user_known = False
 
     @classmethod
@@ -115,16 +114,6 @@ class Kafka:
     def membership(self) -> Membership:
         """The broker's membership in its cluster."""
         return self._membership or single_broker(self.folder, self.controller_port)
-
-    @property
-    def process(self) -> Process | None:
-        """The broker process, None before the first start."""
-        return self._process
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the broker, None before the first start."""
-        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         """Start the broker; download its jars and format its folder when needed. Raises StackError."""
@@ -238,11 +227,6 @@ class Kafka:
     def _with_cause(self, error: ServerFailed) -> ServerFailed:
         cause = None if self._process is None else known_cause(self._process.recent_log())
         return error if cause is None else ServerFailed(f"{cause}: {error}")
-
-    def stop(self) -> None:
-        """Stop the broker cleanly; blocks until it is gone."""
-        if self._process is not None:
-            self._process.stop()
 
 
 def java() -> str:
