@@ -84,11 +84,6 @@ def settings(
     typer.echo("".join(f"{line}\n" for line in names_with_programs()) if names else table(), nl=False)
 
 
-def all_names() -> list[str]:
-    """Return the variables of all programs."""
-    return sorted(programs_by_name())
-
-
 def names_with_programs() -> list[str]:
     """Return a line for each variable: its name and the programs that have it as a setting."""
     return [f"{name}: {', '.join(programs)}" for name, programs in sorted(programs_by_name().items())]

@@ -16,7 +16,7 @@ from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from cli.app import COMMANDS
-from cli.settings import all_names
+from cli.settings import programs_by_name
 from orders.domain.order import TRANSITIONS
 from runtime.telemetry.metrics import catalogue
 
@@ -91,7 +91,7 @@ def test_a_named_file_exists(name: str) -> None:
 def test_a_named_metric_setting_or_command_exists(name: str) -> None:
     text = (ROOT / name).read_text()
     metrics = {metric.name for metric in catalogue()}
-    known = {*all_names(), *(f"{one}_FILE" for one in all_names())}
+    known = {*programs_by_name(), *(f"{one}_FILE" for one in programs_by_name())}
     assert set(NAMED_METRIC.findall(text)) - metrics == set()
     assert set(NAMED_SETTING.findall(text)) - known == set()
     assert set(NAMED_COMMAND.findall(text)) - set(COMMANDS) == set()
