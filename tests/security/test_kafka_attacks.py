@@ -154,7 +154,11 @@ def test_twenty_thousand_bad_records_are_refused(platform: Platform) -> None:
 
     producer = Producer({**config(as_user(platform, access.GATEWAY)), "queue.buffering.max.messages": 100_000})
     for _ in range(20_000):
-        producer.produce(topics.ORDER_EVENTS, b"\xff", b"key", on_delivery=note)
+        # Once the client knows that the topic is refused, it refuses a record itself.
+        try:
+            producer.produce(topics.ORDER_EVENTS, b"\xff", b"key", on_delivery=note)
+        except KafkaException as error:
+            refused.append(error.args[0].code())
     assert producer.flush(60) == 0
     assert set(refused) == {DENIED}
     assert len(refused) == 20_000
