@@ -42,7 +42,7 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## the tests of the platform, on real servers, about eleven minutes on two cores
+test: setup ## the tests of the platform, on real servers, about ten minutes on two cores
 	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
