@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 from waiting import await_true
 
 from runtime.kafka.settings import KafkaSettings
@@ -58,9 +59,12 @@ class Place:
     def run(
         self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command to its end; what starts a stack or is another person's has a process of its own."""
+        environment = {**self.env, **(env or {})}
+        if not self._prefix and words[:1] != ("up",):
+            return forked_programs.run("cli", *words, env=environment, cwd=cwd)
         return subprocess.run(
-            self.command(*words), env={**self.env, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=110
+            self.command(*words), env=environment, cwd=cwd, capture_output=True, text=True, timeout=110
         )
 
     def start(self, *words: str) -> subprocess.Popen[str]:

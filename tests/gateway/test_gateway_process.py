@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import forked_programs
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -289,9 +290,7 @@ async def test_metrics_show_which_components_are_up(gateway: Gateway) -> None:
     ],
 )
 def test_a_setting_that_is_wrong_is_named_before_anything_starts(name: str, value: str, said: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "gateway"], env={**os.environ, name: value}, capture_output=True, text=True, timeout=30
-    )
+    ended = forked_programs.run("gateway", env={**os.environ, name: value})
     assert ended.returncode == 78
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr

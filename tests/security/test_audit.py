@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
+import forked_programs
 import psycopg
 from front_proxy import Platform
 
@@ -26,7 +26,7 @@ def audit(platform: Platform, *options: str) -> list[dict[str, Any]]:
 
 def run(platform: Platform, *words: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "ORDERMESH_HOME": str(platform.stack.context.state.home), "COLUMNS": "400"}
-    return subprocess.run([sys.executable, "-m", "cli", *words], env=env, capture_output=True, text=True, timeout=120)
+    return forked_programs.run("cli", *words, env=env)
 
 
 def test_the_address_is_the_one_that_the_front_proxy_saw(platform: Platform) -> None:

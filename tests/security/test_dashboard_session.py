@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
+import forked_programs
 import pytest
 from front_proxy import Answer, Platform
 from waiting import await_true
@@ -20,7 +20,7 @@ CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1]
 
 def command(platform: Platform, *words: str) -> str:
     env = {**os.environ, "ORDERMESH_HOME": str(platform.stack.context.state.home), "BROWSER": "true", "COLUMNS": "400"}
-    done = subprocess.run([sys.executable, "-m", "cli", *words], env=env, capture_output=True, text=True, timeout=120)
+    done = forked_programs.run("cli", *words, env=env)
     assert done.returncode == 0, done
     return done.stdout
 

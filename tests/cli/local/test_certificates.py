@@ -1,9 +1,9 @@
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
+import forked_programs
 import pytest
 
 from stack.certificates import authority
@@ -12,9 +12,8 @@ from stack.errors import SettingInvalid
 
 
 def certs(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "cli", "certs", *arguments, "--folder", str(folder)]
     env = {**os.environ, "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    return forked_programs.run("cli", "certs", *arguments, "--folder", str(folder), env=env)
 
 
 def test_certificates_are_created_listed_and_renewed(tmp_path: Path) -> None:
