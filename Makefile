@@ -42,7 +42,7 @@ demo: setup ## start everything, load it, watch it, prove that nothing was lost,
 up: setup ## start everything and stay (Ctrl-C stops)
 	@$(BIN)/ordermesh up
 
-test: setup ## the tests of the platform, on real servers, about ten minutes on two cores
+test: setup ## each capability on one healthy platform of real servers, and the rules of each package
 	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
 test-fast: setup ## the tests that start no server, in 20 seconds
@@ -53,10 +53,10 @@ coverage: setup ## which lines `make test` runs, in all processes (measuring cos
 	@$(BIN)/coverage run -m pytest -q $(PARALLEL) -m "not more and not long"
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
-test-more: setup ## more faults, a cluster of brokers, PgBouncer, the fast lane, client packages, benchmarks, guides, two midnights
+test-more: setup ## faults, restarts, attacks by other accounts, other modes (TLS, JWT, own servers, a cluster), client packages, guides
 	@$(BIN)/pytest -q $(PARALLEL) -m "more and not long"
 
-test-long: setup ## the long forms of what `make test` and `make test-more` show in short
+test-long: setup ## the long forms of what both show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
 
 qualify: setup ## what the fast lane must hold, in full (about a quarter of an hour)

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.timeout(300)
 REPLAYED_EVENTS = 2_000
 
 
-@pytest.mark.more
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_an_orders_process_is_killed(faulted: Faulted, protocol: str) -> None:
     with faulted.loaded(protocol):
@@ -54,7 +53,6 @@ def test_a_worker_is_killed(faulted: Faulted) -> None:
         faulted.await_counted(100)
 
 
-@pytest.mark.more
 def test_the_supervisor_of_the_workers_is_killed_and_leaves_no_orphan(faulted: Faulted) -> None:
     with faulted.loaded("grpc"):
         workers = faulted.stack.children("processor")
@@ -82,7 +80,7 @@ def test_postgres_is_killed_and_what_was_acknowledged_is_there(faulted: Faulted)
         faulted.await_stored(200)
 
 
-@pytest.mark.parametrize("protocol", ["grpc", pytest.param("rest", marks=pytest.mark.more)])
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_a_rolling_restart_of_orders_fails_no_request(faulted: Faulted, protocol: str) -> None:
     with faulted.loaded(protocol) as load:
         for victim in faulted.serving():
@@ -95,7 +93,6 @@ def test_a_rolling_restart_of_orders_fails_no_request(faulted: Faulted, protocol
     assert (load.result["errors"], load.result["retries"]) == ({}, {}), faulted.refusals()
 
 
-@pytest.mark.more
 def test_envoy_is_killed_and_clients_come_back(faulted: Faulted) -> None:
     with faulted.loaded():
         restarts = faulted.stack.kill("envoy")
@@ -103,7 +100,6 @@ def test_envoy_is_killed_and_clients_come_back(faulted: Faulted) -> None:
         faulted.await_stored(100)
 
 
-@pytest.mark.more
 def test_the_last_events_are_sent_again_and_nothing_is_counted_twice(faulted: Faulted) -> None:
     with faulted.loaded("grpc"):
         sent = replay(faulted.stack.context.kafka_settings(OPERATOR), REPLAYED_EVENTS)

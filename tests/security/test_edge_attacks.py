@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from envoy_admin import from_admin
 from front_proxy import Platform
-from seed import seeded_stack
+from shared_stack import shared_stack
 from stranger import as_stranger, only_root, script_of_stranger, start_as_stranger
 
 from stack.machine import ports
@@ -52,9 +51,8 @@ ORDER = '{"customerId":"cust-edge","items":[{"productId":"p1","quantity":1,"pric
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[RunningStack]:
-    with seeded_stack() as running:
-        yield running
+def stack() -> RunningStack:
+    return shared_stack()
 
 
 def order(stack: RunningStack) -> subprocess.CompletedProcess[str]:

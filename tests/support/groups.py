@@ -10,6 +10,7 @@ GROUPS = {
     "tests/security/test_api_keys.py": "keys",
     "tests/security/test_authorisation_matrix.py": "keys",
     "tests/security/test_host_attacks.py": "host",
+    "tests/security/test_edge_attacks.py": "faults",
     "tests/security/": "platform",
     "tests/stack/supervision/test_supervisor.py": "faults",
     "tests/faults/": "faults",
@@ -72,22 +73,33 @@ WITH_SERVERS = (
     "tests/stack/supervision/",
     "tests/stack/test_",
 )
-# `make test-more` runs these, and the tests that are marked so.
+# `make test` shows each capability on one healthy platform, and the rules of each package. `make test-more` runs these,
+# and the tests that are marked so: faults and restarts, attacks by other accounts, other modes, client packages.
 MORE = (
     "tests/bench/",
+    "tests/cli/local/test_lifecycle.py",
+    "tests/cli/pipeline/test_readiness.py",
     "tests/clients/",
     "tests/cluster/",
+    "tests/compose/test_compose_kafka.py",
+    "tests/compose/test_tls_files.py",
     "tests/docs/test_guides.py",
+    "tests/faults/",
+    "tests/orders/writes/test_failover.py",
+    "tests/processor/consume/test_offsets.py",
     "tests/qualify/",
     "tests/security/test_api_keys.py",
     "tests/security/test_authorisation_tokens.py",
+    "tests/security/test_edge_attacks.py",
     "tests/security/test_host_attacks.py",
     "tests/security/test_kafka_tls.py",
     "tests/security/test_limits.py",
     "tests/security/test_postgres_tls.py",
+    "tests/security/test_service_tls.py",
     "tests/security/test_tls.py",
     "tests/soak/",
     "tests/stack/servers/test_pooler.py",
+    "tests/stack/supervision/test_supervisor.py",
 )
 SERVER_FIXTURES = {"state", "broker", "place", "persons_place"}
 

@@ -65,6 +65,7 @@ def tells(arguments: list[str], dsn: str, home: Path) -> str:
     return said
 
 
+@pytest.mark.more
 def test_each_program_says_so_in_time(silent_dsn: str, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(PROGRAMS)) as threads:
         running = {}

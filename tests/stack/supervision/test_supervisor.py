@@ -235,7 +235,6 @@ def test_ports_of_external_servers_are_not_reserved() -> None:
     assert not names & {"ORDERMESH_KAFKA_PORT", "ORDERMESH_KAFKA_CONTROLLER_PORT", "ORDERMESH_POSTGRES_PORT"}
 
 
-@pytest.mark.more
 def test_external_servers_are_used_and_not_started(running: RunningStack) -> None:
     kafka, dsn = running.context.kafka_settings(KAFKA_BROKER), running.context.admin_dsn
     # Of the same seed, it has the same passwords: others would replace those of the stack that runs.
