@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.web import contract_files
+from gateway.web.error_replies import unknown_paths
 from gateway.web.sessions import PATH as SESSION_PATH
 from gateway.web.sessions import SessionPages
 from runtime import addresses
@@ -87,7 +88,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 def application(sessions_socket: str) -> web.Application:
     """Return the application with all pages; the stack makes sessions on a socket, empty without one."""
-    app = web.Application()
+    app = web.Application(middlewares=[unknown_paths])
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", file(STATIC / "home.html"))
     app.router.add_get("/login", file(STATIC / "login.html"))

@@ -6,6 +6,10 @@ import asyncio
 import json
 
 from aiohttp import web
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
+
+from gateway.web.error_replies import error_reply
+from runtime.errors import PermissionDenied
 
 # The front proxy takes the credential of a call from it.
 COOKIE = "ordermesh_session"
@@ -26,7 +30,7 @@ class SessionPages:
         code = await code_of(request)
         session, _, lifetime_seconds = (await self._ask(f"begin {code}") if code else "").partition(" ")
         if not session:
-            return web.json_response({"message": NO_SESSION}, status=403)
+            return error_reply(PermissionDenied(ErrorReason.PERMISSION_DENIED, NO_SESSION), 403)
         response = web.Response(status=204)
         response.set_cookie(
             COOKIE,

@@ -51,7 +51,9 @@ async def test_a_code_becomes_a_cookie_once(served: tuple[TestClient[Any, Any], 
     assert "Secure" not in cookie
     again = await client.post("/session", json={"code": code})
     assert (again.status, "set-cookie" in again.headers) == (403, False)
-    assert "ordermesh open" in (await again.json())["message"]
+    error = await again.json()
+    assert (error["code"], error["details"][0]["reason"]) == (7, "PERMISSION_DENIED")
+    assert "ordermesh open" in error["message"]
 
 
 async def test_with_tls_the_cookie_is_sent_over_tls_only(served: tuple[TestClient[Any, Any], Sessions, Keys]) -> None:
