@@ -3,6 +3,7 @@
 StackError
 ├── SettingInvalid   a setting or an address is invalid
 ├── ServerMissing    a program or package is not installed
+├── DownloadFailed   a jar cannot be downloaded, or is not the locked one
 ├── StateInUse       another stack uses the state folder
 ├── PortTaken        another process listens on a port
 └── ServerFailed     a process ended or did not become ready
@@ -21,6 +22,10 @@ class SettingInvalid(StackError):
 
 class ServerMissing(StackError):
     """Names the missing program and how to install it."""
+
+
+class DownloadFailed(StackError):
+    """Names the jar, and what is wrong with it."""
 
 
 class StateInUse(StackError):

@@ -16,12 +16,13 @@ from frontdoor.values import MIN_DESCRIPTORS, EnvoyConfigError
 
 from runtime.process import descriptors
 from runtime.process import landlock as kernel
+from stack.downloads.jar_sets import JAR_SETS
+from stack.downloads.jars import JarSet
 from stack.errors import PortTaken, StackError
 from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
 from stack.processes.server_account import server_account
-from stack.servers.kafka import jars as kafka_jars
 from stack.servers.kafka.broker import java
 from stack.servers.postgres_binaries import locate
 from stack.settings import StackSettings
@@ -53,7 +54,7 @@ def check_machine(home: Path, settings: StackSettings) -> Iterator[MachineCheck]
     yield check_call("Envoy", lambda: first_line(str(frontdoor_check.envoy_binary()), "--version"))
     yield check_call("PostgreSQL", lambda: first_line(postgres_program(home), "--version"))
     yield check_call("Java", lambda: first_line(java(), "--version"))
-    yield kafka_installation()
+    yield from map(downloaded, JAR_SETS)
     status = read_status(home / "stack.json")
     if status is not None and status.running:
         yield running_stack(status)
@@ -89,11 +90,11 @@ def postgres_program(home: Path) -> str:
     return locate(server_account(home / "postgres"), default_cache()).program("postgres")
 
 
-def kafka_installation() -> MachineCheck:
-    """Check whether Kafka's jars are downloaded."""
-    folder = kafka_jars.cached()
-    remedy = "`ordermesh fetch` downloads them once from Maven Central (45 MB)"
-    return MachineCheck("Apache Kafka", folder is not None, str(folder or "jars not downloaded yet"), remedy)
+def downloaded(jars: JarSet) -> MachineCheck:
+    """Check whether a set of jars is downloaded."""
+    folder = jars.cached()
+    remedy = "`ordermesh fetch` downloads what is missing once from Maven Central (47 MB in all)"
+    return MachineCheck(jars.title, folder is not None, str(folder or "not downloaded yet"), remedy)
 
 
 def open_files() -> MachineCheck:

@@ -48,9 +48,9 @@ LOOK |= {State.WAITING: "dim", State.STOPPED: "dim", State.DRAINING: "yellow", S
 
 
 def fetch() -> None:
-    """Download the local servers; `up` does it when needed."""
+    """Download Apache Kafka and Swagger UI; `up` does it when there is no Kafka."""
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("Apache Kafka", total=None)
+        task = bar.add_task("downloads", total=None)
         prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
 
 

@@ -16,12 +16,12 @@ from confluent_kafka.admin import AdminClient
 from waiting import await_true
 
 from runtime.kafka import topics
+from stack.downloads.jar_sets import KAFKA_JARS
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.processes.logfile import LogFile
 from stack.processes.process import Command, Process
 from stack.processes.runners import READY_SECONDS
-from stack.servers.kafka import jars as kafka_jars
 from stack.servers.kafka.broker import java_argv
 from stack.servers.kafka.cluster_id import new_cluster_id
 
@@ -57,7 +57,7 @@ def bootstrap(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     file = folder / "server.properties"
     file.write_text(configuration(folder, port, controller_port))
     options = SERVICES["kafka"]["environment"]["KAFKA_OPTS"].replace("/secrets/", f"{secrets}/kafka/")
-    java = [*java_argv(kafka_jars.ensure(), folder), options]
+    java = [*java_argv(KAFKA_JARS.ensure(), folder), options]
     subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(file)],
         check=True,

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import clients
 from runtime.kafka.settings import KafkaSettings
+from stack.downloads.jar_sets import KAFKA_JARS
 from stack.errors import ServerFailed, ServerMissing, SettingInvalid
 from stack.machine import ports
 from stack.machine.files import PRIVATE, copy_into_place
@@ -25,7 +26,6 @@ from stack.processes.process import Command, Process
 from stack.processes.runners import Server, await_ready, running
 from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
-from stack.servers.kafka import jars as kafka_jars
 from stack.servers.kafka.cluster_id import cluster_id, stored_cluster_id
 from stack.servers.kafka.config import Membership, broker_properties, listener_ports, rendered, single_broker
 from stack.servers.kafka.controller import ControllerError, set_password
@@ -117,7 +117,7 @@ class Kafka(Server):
 
     def start(self) -> None:
         """Start the broker; download its jars and format its folder when needed. Raises StackError."""
-        jars = kafka_jars.ensure(self._cache)
+        jars = KAFKA_JARS.ensure(self._cache)
         proc.end_all(lambda: proc.working_in(self.folder, "java"), signal.SIGTERM, LEFTOVER_SECONDS)
         ports.require_free({"Kafka": self.port, "Kafka's controller": self.controller_port})
         self._prepare_folders()

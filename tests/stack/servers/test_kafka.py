@@ -1,13 +1,11 @@
 import dataclasses
 import fcntl
-import hashlib
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -17,15 +15,14 @@ from kafka_broker import config
 from waiting import await_true
 
 from runtime.kafka import clients
+from stack.downloads.jar_sets import KAFKA_JARS
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.state_folder import StateFolder, temporary_home
 from stack.processes import proc
 from stack.processes.runners import READY_SECONDS, running
 from stack.servers.credentials import KAFKA_BROKER, NAMES, Credentials
-from stack.servers.kafka import jars as kafka_jars
 from stack.servers.kafka.broker import AOT_CACHE_FILE, Kafka, java_argv, known_cause
-from stack.servers.kafka.jars import Jar
 from stack.supervision.health_checks import kafka_answers
 
 
@@ -104,43 +101,10 @@ def test_a_folder_that_another_broker_uses_is_explained(broker: Kafka) -> None:
             broker.wait_ready(READY_SECONDS)
 
 
-def fake_maven(content: bytes, folder: Path) -> SimpleNamespace:
-    path = folder / "downloaded"
-
-    def resolve() -> Path:
-        path.write_bytes(content)
-        return path
-
-    artifact = SimpleNamespace(resolve=resolve)
-    version = SimpleNamespace(artifact=lambda classifier, packaging: artifact)
-    return SimpleNamespace(project=lambda group, name: SimpleNamespace(at_version=lambda wanted: version))
-
-
-def test_a_jar_that_differs_from_the_lock_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"evil", tmp_path))
-    good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
-    monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
-    with pytest.raises(ServerFailed, match=r"thing-1\.jar differs from the lock"):
-        kafka_jars.ensure(tmp_path / "cache")
-    assert kafka_jars.cached(tmp_path / "cache") is None
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_jars_are_downloaded_once_with_progress(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kafka_jars, "maven", lambda repository: fake_maven(b"good", tmp_path))
-    good = Jar("org.example", "thing", "1", hashlib.sha256(b"good").hexdigest())
-    monkeypatch.setattr(kafka_jars, "read_lock", lambda: [good])
-    seen: list[tuple[int, int, str]] = []
-    for _ in range(2):
-        folder = kafka_jars.ensure(tmp_path / "cache", lambda *step: seen.append(step))
-    assert (folder / "thing-1.jar").read_bytes() == b"good"
-    assert seen == [(1, 1, "thing-1.jar")]
-
-
 def test_a_damaged_aot_cache_is_ignored(tmp_path: Path) -> None:
     folder = tmp_path / "jars"
     folder.mkdir()
-    for jar in kafka_jars.ensure().glob("*.jar"):
+    for jar in KAFKA_JARS.ensure().glob("*.jar"):
         (folder / jar.name).symlink_to(jar)
     (folder / AOT_CACHE_FILE).write_bytes(b"no cache at all")
     done = subprocess.run(
@@ -148,12 +112,6 @@ def test_a_damaged_aot_cache_is_ignored(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert len(done.stdout.strip()) == 22, done.stdout
-
-
-def test_the_lock_holds_the_broker_its_client_and_the_logging_of_one_version() -> None:
-    versions = {jar.artifact: jar.version for jar in kafka_jars.read_lock()}
-    assert versions["kafka_2.13"] == versions["kafka-clients"] == kafka_jars.VERSION
-    assert versions["log4j-slf4j-impl"] == versions["log4j-core"] == versions["log4j-api"]
 
 
 def test_a_full_disk_is_reported_as_the_cause() -> None:

@@ -1,0 +1,29 @@
+"""The sets of jars: Apache Kafka for the local broker, and Swagger UI for the gateway's API documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stack.downloads.jars import JarSet
+
+KAFKA_VERSION = "4.3.1"
+SWAGGER_UI_VERSION = "5.34.1"
+KAFKA_JARS = JarSet(
+    "kafka",
+    "Apache Kafka",
+    KAFKA_VERSION,
+    # The exclamation mark keeps the logging binding from changing the versions of other jars.
+    (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!"),
+)
+# One jar with the files of the npm package swagger-ui-dist.
+SWAGGER_UI_JARS = JarSet(
+    "swagger-ui", "Swagger UI", SWAGGER_UI_VERSION, (f"org.webjars:swagger-ui:{SWAGGER_UI_VERSION}",)
+)
+JAR_SETS = (KAFKA_JARS, SWAGGER_UI_JARS)
+
+
+def swagger_ui_jar() -> Path | None:
+    """Return the jar of Swagger UI, None when it is not downloaded."""
+    folder = SWAGGER_UI_JARS.cached()
+    (jar,) = SWAGGER_UI_JARS.locked()
+    return None if folder is None else folder / jar.filename
