@@ -7,6 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY deploy/image/build.lock deploy/image/core.lock ./
 # Only the packages of the services: no local servers, no engine of the fast lane, no tools.
+# What builds and downloads is in an environment of its own, which the image does not get.
 RUN python -m venv /build/tools \
     && /build/tools/bin/pip install --quiet --require-hashes -r build.lock \
     && python -m venv /opt/ordermesh \
@@ -23,6 +24,8 @@ COPY cli ./cli
 COPY envoy ./envoy
 RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir wheels ./gen . \
     && /opt/ordermesh/bin/pip install --quiet --no-deps wheels/*.whl \
+    && install -D -m 644 "$(/build/tools/bin/python -m stack.downloads fetch swagger-ui)"/*.jar \
+        /opt/ordermesh/share/swagger-ui.jar \
     && /opt/ordermesh/bin/pip uninstall --quiet --yes pip setuptools \
     && find /opt/ordermesh/lib -name '*.js.map' -delete -o -name '*.css.map' -delete \
     && /opt/ordermesh/bin/python -m compileall -q -j 2 /opt/ordermesh/lib
@@ -38,7 +41,8 @@ RUN groupadd --system --gid 10001 ordermesh \
     && install -d -o 10001 -g 10001 /config \
     && install -d -o 101 -g 101 -m 700 /keys
 COPY --from=build /opt/ordermesh /opt/ordermesh
-ENV PATH=/opt/ordermesh/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
+ENV PATH=/opt/ordermesh/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 \
+    ORDERMESH_GATEWAY_SWAGGER_UI_JAR=/opt/ordermesh/share/swagger-ui.jar
 USER 10001:10001
 WORKDIR /tmp
 STOPSIGNAL SIGTERM

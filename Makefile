@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml gen/pyproject.toml
 	@$(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock \
 		| sed -u -n -E 's/^ *Downloading ([^ ]*) (\(.*\))/  \1 \2/p; s/^Installing collected.*/  installing/p'
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e gen -e .
-	@echo "3/3 Apache Kafka's jars"
+	@echo "3/3 Apache Kafka and Swagger UI"
 	@$(BIN)/ordermesh fetch
 	@touch $@
 
@@ -127,7 +127,7 @@ lock: ## resolve pyproject.toml again: everything into requirements.lock, the im
 	grep -v '"ordermesh-contracts",' pyproject.toml > .venv/pyproject.toml
 	cd .venv && bin/uv pip compile $(UV_FLAGS) --all-extras pyproject.toml -o ../requirements.lock
 	sed -n '/^dependencies = \[/,/^\]/s/^ *"\(.*\)",$$/\1/p' pyproject.toml | grep -v ordermesh-contracts > .venv/core.in
-	echo 'hatchling>=1.27' > .venv/build.in
+	printf '%s\n' 'hatchling>=1.27' 'jgo>=3.2,<4' > .venv/build.in
 	for part in core build; do \
 		$(BIN)/uv pip compile $(UV_FLAGS) --no-annotate -c requirements.lock .venv/$$part.in -o deploy/image/$$part.lock; done
 

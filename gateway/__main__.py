@@ -57,7 +57,12 @@ async def run(settings: GatewaySettings) -> None:
 
     metrics.create("gateway")
     metrics_server = metrics_endpoint.serve(settings.metrics_address)
-    runner = await pages.serve(settings.gateway_http_listen, settings.gateway_sessions, settings.service_tls)
+    runner = await pages.serve(
+        settings.gateway_http_listen,
+        settings.gateway_sessions,
+        settings.service_tls,
+        settings.gateway_swagger_ui_jar,
+    )
     try:
         serving = server.serve_async(
             settings.gateway_listen,

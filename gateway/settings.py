@@ -40,6 +40,9 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
     gateway_sessions: str = Field(
         default="", description="Unix socket on which the stack makes sessions of the dashboard; empty: none."
     )
+    gateway_swagger_ui_jar: str = Field(
+        default="", description="The jar of Swagger UI, which shows the API documentation at /docs; empty: none."
+    )
     gateway_max_watchers: int = Field(
         default=64,
         ge=1,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.web import contract_files
+from gateway.web import contract_files, swagger_ui
 from gateway.web.error_replies import unknown_paths
 from gateway.web.sessions import PATH as SESSION_PATH
 from gateway.web.sessions import SessionPages
@@ -17,9 +17,6 @@ from runtime.grpc.service_tls import ServiceTls
 from runtime.limited_connections import ConnectionLimits
 
 STATIC = Path(__file__).parent / "static"
-# Written by scripts/swagger_ui.py.
-SWAGGER = Path(__file__).parent / "swagger_ui"
-SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 HOME_FILES = (
     "home.css",
     "home.js",
@@ -57,14 +54,12 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-
-def file(path: Path, content_type: str | None = None) -> Handler:
+def file(path: Path, content_type: str | None = None, status: int = 200) -> Handler:
     """Return a handler that serves a file."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.FileResponse(path, chunk_size=CHUNK_BYTES)
+        response = web.FileResponse(path, chunk_size=CHUNK_BYTES, status=status)
         if content_type:
             response.content_type = content_type
         return response
@@ -86,7 +81,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers.update(HEADERS)
 
 
-def application(sessions_socket: str) -> web.Application:
+def application(sessions_socket: str, swagger_ui_jar: str = "") -> web.Application:
     """Return the application with all pages; the stack makes sessions on a socket, empty without one."""
     app = web.Application(middlewares=[unknown_paths])
     app.on_response_prepare.append(add_headers)
@@ -95,19 +90,28 @@ def application(sessions_socket: str) -> web.Application:
     sessions = SessionPages(sessions_socket)
     app.router.add_post(SESSION_PATH, sessions.begin)
     app.router.add_delete(SESSION_PATH, sessions.end)
-    app.router.add_get("/docs", file(STATIC / "docs.html"))
-    app.router.add_get("/docs/", file(STATIC / "docs.html"))
+    add_docs(app, swagger_ui_jar)
     app.router.add_get("/openapi.json", file(contract_files.OPENAPI))
     app.router.add_get("/descriptor.binpb", file(contract_files.DESCRIPTORS, "application/x-protobuf"))
     app.router.add_get("/healthz", healthz)
-    for name in SWAGGER_FILES:
-        app.router.add_get(f"/docs/{name}", file(SWAGGER / name))
     for name in STATIC_FILES:
         app.router.add_get(f"/static/{name}", file(STATIC / name))
     return app
 
 
-async def serve(address: str, sessions_socket: str, tls: ServiceTls | None = None) -> web.AppRunner:
+def add_docs(app: web.Application, swagger_ui_jar: str) -> None:
+    """Add the API documentation; without Swagger UI a page that says how to get it."""
+    files = swagger_ui.read_files(swagger_ui_jar)
+    page = file(STATIC / "docs.html") if files else file(STATIC / "no-docs.html", status=503)
+    for path in ("/docs", "/docs/"):
+        app.router.add_get(path, page)
+    for name, body in files.items():
+        app.router.add_get(f"/docs/{name}", swagger_ui.served(name, body, CHUNK_BYTES))
+
+
+async def serve(
+    address: str, sessions_socket: str, tls: ServiceTls | None = None, swagger_ui_jar: str = ""
+) -> web.AppRunner:
     """Serve the pages at an address, with TLS on host:port if it is on, until the runner is cleaned up.
 
     Raises OSError when it cannot be bound.
@@ -118,7 +122,7 @@ async def serve(address: str, sessions_socket: str, tls: ServiceTls | None = Non
         for each in listening:
             each.close()
 
-    app = application(sessions_socket)
+    app = application(sessions_socket, swagger_ui_jar)
     app.on_shutdown.append(stop_listening)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

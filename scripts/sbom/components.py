@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.component import Component, ComponentType
@@ -33,14 +31,6 @@ def jar(group: str, artifact: str, version: str, sha256: str, spdx: dict[str, st
     return component(
         PackageURL("maven", group, artifact, version), license_of(f"{group}:{artifact}", spdx), hashes, group=group
     )
-
-
-def swagger_ui() -> Component:
-    """Return the component of Swagger UI."""
-    version, integrity = locks.swagger_ui()
-    digest = base64.b64decode(integrity.removeprefix("sha512-")).hex()
-    hashes = [HashType(alg=HashAlgorithm.SHA_512, content=digest)]
-    return component(PackageURL("npm", None, "swagger-ui-dist", version), "Apache-2.0", hashes)
 
 
 def image(name: str, tag: str, sha256: str | None) -> Component:

@@ -21,14 +21,18 @@ def documents() -> dict[str, str]:
 
 def image_bom() -> Bom:
     """Return what the image of the services holds above its base."""
-    return distribution(locks.packages(locks.ROOT / "deploy/image/core.lock"), [])
+    return distribution(locks.packages(locks.ROOT / "deploy/image/core.lock"), jars("swagger-ui"))
 
 
 def local_bom() -> Bom:
-    """Return what `make setup` brings onto a machine: every extra, and Kafka's jars."""
+    """Return what `make setup` brings onto a machine: every extra, and the jars."""
+    return distribution(locks.packages(locks.ROOT / "requirements.lock"), [*jars("kafka"), *jars("swagger-ui")])
+
+
+def jars(name: str) -> list[Component]:
+    """Return the components of a set of jars."""
     spdx = locks.licenses()["maven"]
-    jars = [components.jar(*jar, spdx) for jar in locks.jars()]
-    return distribution(locks.packages(locks.ROOT / "requirements.lock"), jars)
+    return [components.jar(*jar, spdx) for jar in locks.jars(name)]
 
 
 def containers_bom() -> Bom:
@@ -43,7 +47,7 @@ def distribution(packages: list[locks.Package], more: list[Component]) -> Bom:
     """Return our distributions with these packages, and how they depend on each other."""
     spdx, inside = locks.licenses()["pypi"], locks.bundled()
     made = [components.pypi(package, inside, spdx) for package in packages]
-    more = [components.own("ordermesh-contracts", version("gen")), components.swagger_ui(), *more]
+    more = [components.own("ordermesh-contracts", version("gen")), *more]
     root = platform()
     bom = Bom(components=[*made, *more])
     bom.metadata.component = root

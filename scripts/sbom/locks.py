@@ -1,4 +1,4 @@
-"""Reads the lock files: the packages of PyPI, Kafka's jars, the container images, Swagger UI."""
+"""Reads the lock files: the packages of PyPI, the jars and the container images."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def package(entry: str) -> Package:
     return Package(normalized(found["name"]), found["version"], tuple(h for _, h in HASH.findall(entry)), via)
 
 
-def jars() -> list[tuple[str, str, str, str]]:
-    """Return group, artifact, version and sha256 of each of Kafka's jars."""
-    lines = (ROOT / "stack/servers/kafka/jars.lock").read_text().split()
+def jars(name: str) -> list[tuple[str, str, str, str]]:
+    """Return group, artifact, version and sha256 of each jar of a set (`kafka`, `swagger-ui`)."""
+    lines = (ROOT / f"stack/downloads/{name}.lock").read_text().split()
     return [(group, artifact, version, digest) for group, artifact, version, digest in (x.split(":") for x in lines)]
 
 
@@ -68,13 +68,6 @@ def images() -> list[tuple[str, str, str | None]]:
     texts += re.findall(r"^    image: ([^\s$]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
     found = [IMAGE.match(text) for text in dict.fromkeys(texts)]
     return [(image["name"], image["tag"], image["sha256"]) for image in found if image]
-
-
-def swagger_ui() -> tuple[str, str]:
-    """Return version and integrity (sha512, base64) of the npm package that the files of Swagger UI are from."""
-    first = (ROOT / "gateway/web/swagger_ui/swagger-ui.lock").read_text().splitlines()[0]
-    _, version, integrity = first.split(":")
-    return version, integrity
 
 
 def bundled() -> list[Bundled]:

@@ -107,7 +107,7 @@ def packages() -> list[Path]:
 
 
 def files_of(settings: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the files that settings name: secrets, certificates and keys."""
+    """Yield the files that settings name: secrets, certificates, keys and jars."""
     for variable, value in settings.items():
         if variable.endswith(FILE_SUFFIX):
             yield Path(value)
@@ -126,6 +126,8 @@ def files_in(variable: str, value: str) -> Iterator[Path]:
             found = [parameters.get(name) for name in FILES_OF_A_DSN]
         elif variable.endswith("_PROPERTIES"):
             found = [text for name, text in json.loads(value or "{}").items() if name.endswith(FILE_OF_KAFKA)]
+        elif variable.endswith("_JAR"):
+            found = [value]
         else:
             return
     except (ProgrammingError, ValueError, AttributeError):

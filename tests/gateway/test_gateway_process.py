@@ -27,6 +27,7 @@ from waiting import until_true
 
 from gateway.web import contract_files
 from runtime.exit_codes import ExitCode
+from stack.downloads.jar_sets import SWAGGER_UI_JARS
 from stack.machine import ports
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -65,7 +66,9 @@ class Gateway:
 
 
 def settings(folder: Path, metrics_port: int, kafka_port: int) -> dict[str, str]:
+    (jar,) = SWAGGER_UI_JARS.ensure().glob("*.jar")
     return {
+        "ORDERMESH_GATEWAY_SWAGGER_UI_JAR": str(jar),
         "ORDERMESH_GATEWAY_LISTEN": f"unix:{folder}/gateway.sock",
         "ORDERMESH_GATEWAY_HTTP_LISTEN": f"unix:{folder}/gateway-http.sock",
         "ORDERMESH_ORDERS_TARGETS": f"unix:{folder}/nobody.sock, unix:{folder}/orders.sock",

@@ -65,10 +65,11 @@ def test_a_service_may_read_the_files_that_its_settings_name(tmp_path: Path) -> 
         "ORDERMESH_ORDERS_DSN_FILE": str(secret),
         "ORDERMESH_ANALYTICS_DSN": "host=db sslrootcert=system",
         "ORDERMESH_KAFKA_PROPERTIES": json.dumps({"ssl.ca.location": "/etc/kafka.pem", "acks": "all"}),
+        "ORDERMESH_GATEWAY_SWAGGER_UI_JAR": "/var/cache/swagger-ui.jar",
         "ORDERMESH_LOG_LEVEL": "debug",
     }
     found = {str(path) for path in privileges.files_of(settings)} - {os.environ.get("SSL_CERT_FILE")}
-    assert found == {str(secret), "/etc/ca.pem", "/etc/client.key", "/etc/kafka.pem"}
+    assert found == {str(secret), "/etc/ca.pem", "/etc/client.key", "/etc/kafka.pem", "/var/cache/swagger-ui.jar"}
 
 
 @pytest.mark.parametrize("value", ["{broken", "[1]", "host='"])
