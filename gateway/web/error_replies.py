@@ -16,7 +16,7 @@ SHOWN_PATH_CHARACTERS = 200
 def error_reply(error: ServiceError, status: int) -> web.Response:
     """Return the reply with an HTTP status."""
     body = MessageToJson(to_status(error), always_print_fields_with_no_presence=True, indent=None)
-    return web.Response(text=body, status=status, content_type="application/json")
+    return web.Response(body=body.encode(), status=status, content_type="application/json")
 
 
 @web.middleware

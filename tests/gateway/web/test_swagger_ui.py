@@ -116,7 +116,7 @@ async def assert_says_how(jar: str) -> None:
 async def test_an_unknown_name_is_answered_as_the_front_proxy_answers(path: str) -> None:
     async with client("") as asked:
         reply = await asked.get(path)
-        assert (reply.status, reply.content_type) == (404, "application/json")
+        assert (reply.status, reply.headers["content-type"]) == (404, "application/json")
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "PATH_NOT_FOUND", "domain": "ordermesh"}
         message = f"no such path: GET {path.partition('?')[0]}; see /docs for the paths"
         assert await reply.json() == {"code": 5, "message": message, "details": [{**info, "metadata": {}}]}
