@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -20,13 +21,22 @@ from sbom import components as components_of
 from sbom import documents, locks
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = {name: json.loads(text) for name, text in documents.documents().items()}
-SPDX = get_spdx_licensing()
+
+
+@functools.cache
+def parsed() -> dict[str, dict[str, Any]]:
+    """Return all documents by the names of their files; not as this is imported, which each process of pytest does."""
+    return {name: json.loads(text) for name, text in documents.documents().items()}
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a document."""
+    return parsed()[f"{name}.cdx.json"]
 
 
 def components(name: str) -> dict[str, dict[str, Any]]:
     """Return the components of a document by their package URL, with those inside others."""
-    top = DOCUMENTS[f"{name}.cdx.json"]["components"]
+    top = read(name)["components"]
     return {one["purl"]: one for component in top for one in (component, *component.get("components", ()))}
 
 
@@ -55,14 +65,15 @@ def test_each_jar_is_there_with_its_digest(name: str, lock: str) -> None:
 @pytest.mark.parametrize("name", ["local", "image"])
 def test_our_own_distributions_are_there(name: str) -> None:
     assert "pkg:pypi/ordermesh-contracts@0.1.0" in components(name)
-    assert DOCUMENTS[f"{name}.cdx.json"]["metadata"]["component"]["name"] == "ordermesh"
+    assert read(name)["metadata"]["component"]["name"] == "ordermesh"
 
 
 def test_every_component_of_a_package_has_a_licence_of_spdx() -> None:
+    spdx = get_spdx_licensing()
     for name in ("local", "image"):
         for url, one in components(name).items():
             (choice,) = one["licenses"]
-            SPDX.parse(choice.get("expression") or choice["license"]["id"], validate=True)
+            spdx.parse(choice.get("expression") or choice["license"]["id"], validate=True)
             assert url
 
 
@@ -88,7 +99,7 @@ def test_each_image_of_the_containers_is_there() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     (base,) = re.findall(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     wanted = {service["image"] for service in services.values() if "build" not in service} | {base}
-    listed = DOCUMENTS["images.cdx.json"]["components"]
+    listed = read("images")["components"]
     assert {one["name"] for one in listed} == {re.split("[:@]", image)[0].rsplit("/")[-1] for image in wanted}
     assert {one["type"] for one in listed} == {"container"}
 
@@ -122,7 +133,7 @@ def test_what_is_bundled_is_inside_a_component() -> None:
 
 def test_dependencies_lead_from_the_platform_to_every_package() -> None:
     for name in ("local", "image"):
-        document = DOCUMENTS[f"{name}.cdx.json"]
+        document = read(name)
         edges = {one["ref"]: one.get("dependsOn", []) for one in document["dependencies"]}
         reached: set[str] = set()
         waiting = [document["metadata"]["component"]["bom-ref"]]
