@@ -96,8 +96,17 @@ STATEMENT_POINTS: dict[str, tuple[Matches, bool, str, bool]] = {
     "before the statement": (INSERT, False, UNKNOWN, False),
     "after the statement": (INSERT, True, UNKNOWN, True),
 }
+# A write of each kind: one statement, a step of an order, a product. The others are for `make test-more`.
+OF_EACH_KIND = {"CreateOrder", "CancelOrder of stock", "RestockProduct"}
+
+
+def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Return the marks of the tests of a write."""
+    return () if name in OF_EACH_KIND else (pytest.mark.more,)
+
+
 MATRIX = [
-    pytest.param(write, *point, id=f"{name}, {where}")
+    pytest.param(write, *point, id=f"{name}, {where}", marks=marks(name))
     for name, write in WRITES.items()
     for where, point in (STATEMENT_POINTS if name in ONE_STATEMENT else POINTS).items()
 ]
@@ -163,7 +172,7 @@ async def test_a_broken_write_has_a_true_result_and_a_retry_applies_it_once(
         assert ("idempotent-replayed", "true") in tuple(await again.initial_metadata())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("write", [pytest.param(write, id=name) for name, write in WRITES.items()])
+@pytest.mark.parametrize("write", [pytest.param(write, id=name, marks=marks(name)) for name, write in WRITES.items()])
 async def test_a_session_that_ends_during_the_commit_has_an_unknown_outcome(
     proxied: World, proxy: PostgresProxy, orders_dsn: str, write: Write
 ) -> None:
@@ -190,6 +199,7 @@ async def test_a_write_without_a_pool_connection_is_refused_and_changes_nothing(
     assert owner.execute(WRITES["RestockProduct"].happened).fetchone() == (0,)
 
 
+@pytest.mark.more
 async def test_each_of_two_thousand_concurrent_restocks_is_answered_truthfully(world: World) -> None:
     await world.tracked("busy", 0)
 
