@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bench.abuse import report
 from bench.abuse.attacks.__main__ import ATTACKS
-from bench.abuse.run import figures, outcomes
+from bench.abuse.run import outcomes
 from bench.report.result import begin
 from runtime.exit_codes import ExitCode
 from stack.running_stack import running_stack
@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="python -m bench.abuse", description=__doc__)
     found.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"{', '.join(ATTACKS)} (default: all)")
     found.add_argument("--seconds", type=float, default=10, help="duration of each attack (default 10)")
+    found.add_argument("--rounds", type=int, default=3, help="how often each attack runs (default 3)")
     found.add_argument("--name", default="abuse", help="name of the result file (default abuse)")
     return found
 
@@ -32,13 +33,13 @@ def main(argv: Sequence[str]) -> int:
         return ExitCode.USAGE
     machine, done = begin(given.name), []
     with running_stack() as stack:
-        for outcome in outcomes(stack, given.attacks or list(ATTACKS), given.seconds):
+        for outcome in outcomes(stack, given.attacks or list(ATTACKS), given.seconds, given.rounds):
             done.append(outcome)
             path = report.write(machine, given.seconds, done)
-            print(f"{outcome.name:20} {figures(outcome.calm)} {figures(outcome.attacked)} {outcome.counts}", flush=True)
+            print(report.row(outcome.as_json()), flush=True)
     command = " ".join(["python -m bench.abuse", *argv])
     print(f"{path}\n{report.draw(path)}\n{report.page(path, command)}")
-    return ExitCode.DIFFERS if any(each.attacked.failures for each in done) else ExitCode.OK
+    return ExitCode.DIFFERS if any(each.failures for each in done) else ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from bench.abuse.attacks import bodies, connections, streams
 from bench.abuse.attacks.target import Attack, Target
@@ -37,8 +38,9 @@ ATTACKS: Mapping[str, Attack] = {
     )
 }
 LOOPBACK = "127.0.0.1"
-# Beside the servers on the same cores, an attack gets what they leave.
-NICE = 10
+LEAST_PRIORITY = 19
+# Where Linux ranks sessions among each other: a nice value then counts within its session only.
+SESSION_PRIORITY = Path("/proc/self/autogroup")
 
 
 def main() -> int:
@@ -50,13 +52,21 @@ def main() -> int:
     parser.add_argument("--source", default="127.0.0.2", help="the attacker's address (default: 127.0.0.2)")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long it lasts (default: 5)")
     given = parser.parse_args()
-    os.nice(NICE)
+    give_way()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16_384), most))
     until = time.monotonic() + given.seconds
     target = Target((LOOPBACK, given.front), (LOOPBACK, given.metrics), given.source, until)
-    print(json.dumps(ATTACKS[given.name](target)))
+    counts = ATTACKS[given.name](target)
+    print(json.dumps({**counts, "cpu_ms": round(time.process_time() * 1000)}))
     return 0
+
+
+def give_way() -> None:
+    """Take only the CPU that the platform and the victim leave: on the same cores, an attack costs them no more."""
+    os.nice(LEAST_PRIORITY)
+    if SESSION_PRIORITY.exists() and os.getsid(0) == os.getpid():
+        SESSION_PRIORITY.write_text(str(LEAST_PRIORITY))
 
 
 if __name__ == "__main__":
