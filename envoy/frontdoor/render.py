@@ -38,6 +38,7 @@ def bootstrap(values: EnvoyValues) -> Config:
         "admin": admin(values),
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values()}]},
         "stats_config": {"stats_tags": grpc_tags()},
+        "memory_allocator_manager": limits.memory_release(),
         "overload_manager": limits.overload_manager(values.descriptors),
         "static_resources": {
             "listeners": [listeners.front(values), listeners.stats(values)],

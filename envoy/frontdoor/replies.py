@@ -77,6 +77,12 @@ UNREACHABLE = reply(
     f"service unavailable, retry: {TEXT}",
     "service unavailable, retry",
 )
+BODIES_AT_ONCE = reply(
+    ErrorReason.RATE_LIMITED,
+    RESOURCE_EXHAUSTED,
+    f"too many large bodies at a time: those of {limits.LARGE_BODY_BYTES} bytes or more may have at most"
+    f" {limits.LARGE_BODIES_BYTES} bytes together",
+)
 BAD_TOKEN = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, f"no valid credentials: {TEXT}")
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
@@ -119,6 +125,8 @@ def local_replies() -> Config:
             grpc_reply(timed_out(), NO_ANSWER),
             *(json_reply([status_is("EQ", 400), each], reply(*UNREADABLE[:2], TEXT)) for each in refused_with_text),
             json_reply([status_is("EQ", 415), responded("lua_response")], reply(*UNSUPPORTED[:2], TEXT)),
+            json_reply([status_is("EQ", 429), responded("lua_response")], BODIES_AT_ONCE),
+            grpc_reply(responded("lua_response"), BODIES_AT_ONCE),
             json_reply([responded("csrf_origin_mismatch")], CROSS_ORIGIN),
             grpc_reply(responded("csrf_origin_mismatch"), CROSS_ORIGIN),
             json_reply([status_is("EQ", 403), responded("lua_response")], reply(*CROSS_ORIGIN[:2], TEXT)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import authentication, browser, rate_limits, tracing, transcoder
+from frontdoor.filters import authentication, browser, large_bodies, rate_limits, tracing, transcoder
 from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
@@ -66,6 +66,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         health_check(),
         *authentication.credentials(values.identity),
         rate_limits.rate_limit(values.rate_limits),
+        large_bodies.large_bodies(),
         script(REFUSE, REFUSE_SCRIPT),
         script(HEAD, HEAD_SCRIPT),
         script(EVENT_IDS, EVENT_IDS_SCRIPT),

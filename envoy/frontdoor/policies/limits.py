@@ -8,6 +8,11 @@ from frontdoor.config import Config, seconds, typed
 BODY_BYTES = 256 * 1024
 # The limit of the services (runtime.grpc.server.MAX_MESSAGE_BYTES).
 BATCH_BODY_BYTES = 2 * 1024 * 1024
+# From this size on, bodies of a client are counted while they arrive. Small ones have at most five digits (rest.py).
+LARGE_BODY_BYTES = 100_000
+# Of a client at a time. The transcoder needs about four times as much.
+LARGE_BODIES_BYTES = 8 * 1024 * 1024
+UNKNOWN_BODY_BYTES = 512 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
 # Below the limit of the services (16 KiB), because Envoy adds headers.
 HEADERS_KIB = 12
@@ -31,8 +36,12 @@ UPSTREAM_IDLE_SECONDS = 60.0
 REQUESTS_PER_CYCLE = 1
 RESETS_PER_CONNECTION = 50
 HEAP_BYTES = 512 * 1024 * 1024
-# Streams that hold 8 KiB or more are told apart by size: from a tenth of the heap on, the largest are reset first.
+# Streams that hold 8 KiB or more are told apart by size: beyond a share of the heap, the largest are reset first. The
+# bodies of one client stay below it, because Envoy leaves an HTTP/1.1 connection open whose stream was reset that way.
 TRACKED_STREAM_POWER_OF_TWO = 13
+RESETS_FROM, RESETS_ALL = 0.50, 0.80
+# What Envoy gives back of its free memory each second, so that the most that it needed once does not stay.
+RELEASED_BYTES = 8 * 1024 * 1024
 # Clients with their own rate limit; the least recently used is evicted first.
 RATE_LIMITED_CLIENTS = 10_000
 
@@ -111,6 +120,11 @@ def runtime_values() -> Config:
     }
 
 
+def memory_release() -> Config:
+    """Return how free memory is given back to the operating system."""
+    return {"bytes_to_release": RELEASED_BYTES, "memory_release_interval": "1s"}
+
+
 def circuit_breakers(connections: int) -> Config:
     """Return the circuit breakers of a cluster; retries are at most a fifth of the requests in flight."""
     return {
@@ -140,7 +154,7 @@ def overload_manager(descriptors: int) -> Config:
         ],
         "buffer_factory_config": {"minimum_account_to_track_power_of_two": TRACKED_STREAM_POWER_OF_TWO},
         "actions": [
-            scaled_action("envoy.overload_actions.reset_high_memory_stream", "fixed_heap", 0.10, 0.40),
+            scaled_action("envoy.overload_actions.reset_high_memory_stream", "fixed_heap", RESETS_FROM, RESETS_ALL),
             reduced_timeouts(),
             heap_action("envoy.overload_actions.shrink_heap", 0.90),
             heap_action("envoy.overload_actions.stop_accepting_requests", 0.95),

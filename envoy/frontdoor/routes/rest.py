@@ -6,6 +6,7 @@ import re
 
 from frontdoor import public_services
 from frontdoor.config import Config, header_is
+from frontdoor.filters import large_bodies
 from frontdoor.filters.http_filters import BUFFER, EVENT_IDS, HEAD, REFUSE, TRANSCODER
 from frontdoor.filters.transcoder import Stream, configuration
 from frontdoor.policies import limits
@@ -25,6 +26,7 @@ BAD_QUERY = "a query parameter must be name=value with a plain name, occur once 
 GRPC_ONLY = "gRPC method: content-type must be application/grpc; see /docs for its REST path"
 JSON_PLAIN = {"accept": "application/json", "accept-encoding": "identity"}
 NO_QUERY_SIGN: Config = {**header_is(":path", contains="?"), "invert_match": True}
+SMALL_BODY = header_is("content-length", safe_regex={"regex": "[0-9]{1,5}"})
 NO_ENCODING: Config = {"name": "content-encoding", "present_match": False}
 
 
@@ -83,12 +85,13 @@ def writes(match: Config, binding: Binding) -> list[Config]:
     typed = header_is("content-type", safe_regex={"regex": JSON_TYPE})
     untyped = {"name": "content-type", "present_match": False}
     batch = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)} if binding.template == BATCH_PATH else {}
+    counted = {**batch, large_bodies.NAME: ON}
     # The common case; the following routes match regular expressions.
-    usual = [method, NO_QUERY_SIGN, header_is("content-type", exact="application/json"), NO_ENCODING]
+    usual = [method, NO_QUERY_SIGN, header_is("content-type", exact="application/json"), NO_ENCODING, SMALL_BODY]
     return [
         rest_route({**match, "headers": usual}, batch),
         refusal({**match, "headers": [method, *query(r"[^?]*\?.*[^&].*")]}, 400, NO_QUERY),
-        rest_route({**match, "headers": [method, typed, plain]}, batch),
+        rest_route({**match, "headers": [method, typed, plain]}, counted),
         rest_route(
             {**match, "headers": [method, untyped, plain]}, {REFUSE: refuse(415, JSON_ONLY, only_with_body=True)}
         ),

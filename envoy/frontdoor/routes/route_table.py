@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from frontdoor import clusters, public_services
 from frontdoor.config import Config, header_is, seconds, typed
-from frontdoor.filters import browser, rate_limits
+from frontdoor.filters import browser, large_bodies, rate_limits
 from frontdoor.filters.authentication import PAGE_FOLDERS, PAGE_PATHS, SESSION_PATH, open_route
 from frontdoor.filters.http_filters import BUFFER, CORS, TRANSCODER
 from frontdoor.policies import limits
 from frontdoor.policies.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
-from frontdoor.routes.actions import OFF, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor.routes.actions import OFF, ON, READ_RETRIES, body_limit, refusal, route, stream_route
 from frontdoor.values import LOCAL_HOSTS
 
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
@@ -21,7 +21,7 @@ READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
 GRPC_BODY = header_is("content-type", prefix="application/grpc")
 GRPC_ACCEPTED = {"accept": "application/grpc"}
 POST = header_is(":method", exact="POST")
-BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)}
+BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES), large_bodies.NAME: ON}
 
 
 def route_configuration(hosts: Sequence[str], *, lane: bool, identity: Identity = None) -> Config:

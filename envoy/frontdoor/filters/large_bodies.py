@@ -1,0 +1,82 @@
+"""The large bodies that a client may send at a time: Envoy and the transcoder hold each as a whole."""
+
+from __future__ import annotations
+
+from frontdoor.config import Config, extension
+from frontdoor.policies import limits
+from frontdoor.policies.identity import CLIENT_HEADER
+
+# Disabled except on routes that enable it.
+NAME = "large-bodies"
+# A body counts until its response begins. One without a length, as gRPC clients send it, counts as UNKNOWN_BODY_BYTES
+# while it arrives, then as what it was. Of a stream that was reset a script learns nothing: its handle is garbage then,
+# and weak keys forget it when it is collected, which is done at most ten times a second.
+SCRIPT = f"""\
+local held, handle_of, last_id, collected_ms = {{}}, setmetatable({{}}, {{__mode = "v"}}), 0, 0
+
+local function is_full(client, size)
+  local sum = size
+  for _, each in pairs(held[client] or {{}}) do
+    sum = sum + each
+  end
+  return sum > {limits.LARGE_BODIES_BYTES}
+end
+
+local function collect(now_ms)
+  if now_ms - collected_ms < 100 then
+    return
+  end
+  collected_ms = now_ms
+  -- Once for the finalizers of handles, once for the keys.
+  collectgarbage()
+  collectgarbage()
+  for client, sizes in pairs(held) do
+    if next(sizes) == nil then
+      held[client] = nil
+    end
+  end
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local size = headers:get("content-length")
+  size = size and tonumber(size)
+  if size and size < {limits.LARGE_BODY_BYTES} then
+    return
+  end
+  size = math.min(size or {limits.UNKNOWN_BODY_BYTES}, {limits.BATCH_BODY_BYTES})
+  local client = headers:get("{CLIENT_HEADER}")
+  client = client or handle:streamInfo():downstreamDirectRemoteAddress():gsub(":%d+$", "")
+  if is_full(client, size) then
+    collect(handle:timestamp())
+  end
+  if is_full(client, size) then
+    handle:respond({{[":status"] = "429", ["retry-after"] = "1"}}, "")
+    return
+  end
+  local sizes = held[client] or setmetatable({{}}, {{__mode = "k"}})
+  held[client], sizes[handle] = sizes, size
+  last_id = last_id + 1
+  handle_of[last_id] = handle
+  handle:streamInfo():dynamicMetadata():set("{NAME}", "body", {{client = client, id = last_id}})
+  local received = 0
+  for chunk in handle:bodyChunks() do
+    received = received + chunk:length()
+    sizes[handle] = math.max(sizes[handle] or 0, received)
+  end
+  sizes[handle] = received >= {limits.LARGE_BODY_BYTES} and received or nil
+end
+
+function envoy_on_response(handle)
+  local body = (handle:streamInfo():dynamicMetadata():get("{NAME}") or {{}}).body
+  if body and held[body.client] and handle_of[body.id] then
+    held[body.client][handle_of[body.id]] = nil
+  end
+end
+"""
+
+
+def large_bodies() -> Config:
+    """Return the filter that counts the large bodies of each client and refuses those beyond the limit with 429."""
+    message = "envoy.extensions.filters.http.lua.v3.Lua"
+    return {**extension(NAME, message, default_source_code={"inline_string": SCRIPT}), "disabled": True}
