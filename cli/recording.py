@@ -1,24 +1,38 @@
-"""Records what a command changes outside of a database, in the audit log of the running stack."""
+"""Records what a command changes outside of a database: first in a file, from there in the audit log of the stack."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from cli.operator import origin
 from cli.output.terminal import errors
-from cli.target import ORDERS, local_status
-from runtime.audit.entries import Action, record
+from cli.target import local_status, role_dsn
+from runtime.audit.entries import Action
+from runtime.audit.spool import Spool
 from runtime.postgres.connections import connect
+from stack.machine.paths import default_home
+from stack.machine.state_folder import StateFolder
+from stack.servers.credentials import DATABASE_OF, OWNERS
+
+OWNER = OWNERS["orders"]
 
 
 @contextmanager
 def recorded(action: Action) -> Iterator[None]:
-    """Write the entry, let the body make the change, and commit. Raises psycopg.Error before the change is made."""
+    """Record an action durably, let the body do it, and move the entry into the database of a running stack.
+
+    A stack that starts moves what is left.
+    """
+    spool = Spool(StateFolder(default_home()).audit_spool)
+    with spool.recording(origin(), action):
+        yield
     if local_status() is None:
-        yield
-        errors.print(f"{action.action}: not in the audit log, which needs the running stack")
         return
-    with connect(ORDERS.dsn(), "ordermesh-audit", "transaction") as connection, connection.transaction():
-        record(connection, origin(), action)
-        yield
+    try:
+        with connect(role_dsn(OWNER, DATABASE_OF[OWNER]), "ordermesh-audit", "transaction") as connection:
+            spool.move(connection)
+    except psycopg.Error:
+        errors.print(f"{action.action}: in the audit log once its database answers: with the next command or start")

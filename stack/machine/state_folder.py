@@ -33,6 +33,7 @@ CONTENTS = (
     "run-dir",
     "stack.json",
     "open-dashboard.html",
+    "audit-spool.jsonl",
     *IDENTITY,
 )
 
@@ -103,6 +104,11 @@ class StateFolder:
     def envoy_keys(self) -> Path:
         """Envoy's file of API keys."""
         return self.envoy / "keys.json"
+
+    @property
+    def audit_spool(self) -> Path:
+        """The entries of the audit log that wait for the database."""
+        return self.home / "audit-spool.jsonl"
 
     @property
     def front_authority(self) -> Path:

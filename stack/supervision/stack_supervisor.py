@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
+
+from runtime.audit.spool import Spool
+from runtime.postgres.connections import connect
 from stack.errors import ServerFailed
 from stack.identity.expiry import KeyExpiry
 from stack.identity.key_registry import KeyRegistry
@@ -21,7 +25,7 @@ from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
 from stack.processes.runners import READY_SECONDS
 from stack.processes.server_account import SERVICES, create_missing, own_account
-from stack.servers.credentials import load_or_create
+from stack.servers.credentials import OWNERS, load_or_create
 from stack.servers.kafka.brokers import require_broker_count
 from stack.settings import StackSettings
 from stack.supervision.component import Component
@@ -85,6 +89,7 @@ class Stack:
             for supervisor in self._supervisors:
                 supervisor.start()
             self._await_ready(interrupted or threading.Event())
+            self._complete_audit_log()
         except ServerFailed:
             self.down()
             # When a port was taken after it was checked, report that as the cause.
@@ -125,6 +130,14 @@ class Stack:
             expiry.start()
             self._held.callback(expiry.stop)
         self._serve_sessions()
+
+    def _complete_audit_log(self) -> None:
+        """Move the entries of commands that ran while no stack did. Later commands see the running stack."""
+        with (
+            contextlib.suppress(psycopg.Error),  # the next command or start moves them
+            connect(self.context.dsn(OWNERS["orders"]), "ordermesh-audit", "transaction") as connection,
+        ):
+            Spool(self.state.audit_spool).move(connection)
 
     def _serve_sessions(self) -> None:
         """Make sessions of the dashboard, with authentication; they end with the stack."""

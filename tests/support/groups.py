@@ -7,6 +7,7 @@ GROUPS = {
     # Each of these starts one stack of its own, or shares that of the tests with keys.
     "tests/security/test_order_ownership.py": "keys",
     "tests/security/test_dashboard_session.py": "keys",
+    "tests/security/test_audit_with_keys.py": "keys",
     "tests/security/test_api_keys.py": "keys",
     "tests/security/test_authorisation_matrix.py": "keys",
     "tests/security/test_host_attacks.py": "host",
