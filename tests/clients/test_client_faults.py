@@ -17,8 +17,11 @@ from ordermesh_client import (
     DeadlineExceeded,
     ErrorReason,
     OrderItem,
+    OrdermeshError,
     Overloaded,
+    PermissionDenied,
     RetryPolicy,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -71,6 +74,20 @@ def test_after_the_last_attempt_the_last_error_is_raised_with_its_trace_id(
     assert raised.value.reason == ErrorReason.OUTCOME_UNKNOWN
     assert raised.value.attempts == faulty.calls == 4
     assert raised.value.trace_id == TRACEPARENT.split("-")[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(grpc.StatusCode.UNAUTHENTICATED, Unauthenticated), (grpc.StatusCode.PERMISSION_DENIED, PermissionDenied)],
+)
+def test_credentials_that_do_not_suffice_are_an_error_of_their_own_and_not_sent_again(
+    faulty: FaultyServer, call: Callable[..., Any], code: grpc.StatusCode, kind: type[OrdermeshError]
+):
+    faulty.refusals.append(refusal(code, code.name))
+    with pytest.raises(kind) as raised:
+        call("create_order", "cust-1", BOOK)
+    assert raised.value.reason == getattr(ErrorReason, code.name)
+    assert (raised.value.attempts, faulty.calls) == (1, 1)
 
 
 def test_retry_never_makes_one_attempt(faulty: FaultyServer, call: Callable[..., Any]):

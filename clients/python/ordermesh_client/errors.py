@@ -2,7 +2,9 @@
 
 OrdermeshError
 ├── InvalidRequest        INVALID_ARGUMENT     violations name every invalid field
-├── NotFound              NOT_FOUND
+├── Unauthenticated       UNAUTHENTICATED      no credentials, or invalid, expired or revoked ones
+├── PermissionDenied      PERMISSION_DENIED    the caller's role does not allow the call, or the customer is another one
+├── NotFound              NOT_FOUND            also an order of another customer
 ├── AlreadyExists         ALREADY_EXISTS       also a request_id used before with other content
 ├── FailedPrecondition    FAILED_PRECONDITION  the order's or product's state does not allow it
 ├── Overloaded            RESOURCE_EXHAUSTED   nothing was changed; retry after retry_after_seconds
@@ -101,6 +103,14 @@ class InvalidRequest(OrdermeshError):
     """One or more fields of the request are invalid."""
 
 
+class Unauthenticated(OrdermeshError):
+    """The call had no valid credentials: none, or one that expired or was revoked."""
+
+
+class PermissionDenied(OrdermeshError):
+    """The credentials are valid, but their role or customer may not do this."""
+
+
 class NotFound(OrdermeshError):
     """A resource named in the request does not exist."""
 
@@ -132,6 +142,8 @@ class ServerFault(OrdermeshError):
 REASONS: dict[str, ErrorReason] = {name: getattr(errors_pb2, name) for name in errors_pb2.ErrorReason.keys()}  # noqa: SIM118 - no dict
 CLASSES: dict[grpc.StatusCode, type[OrdermeshError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
