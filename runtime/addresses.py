@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+# The names of this machine, as a Host header has them without the port.
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # The kernel's limit for the path of a Unix socket, without its terminating zero byte.
 MAX_SOCKET_PATH_BYTES = 107
 

@@ -12,9 +12,14 @@ from frontdoor.policies.tls import Tls, server_socket
 from frontdoor.replies import ORIGINAL_PATH, local_replies
 from frontdoor.routes import route_table
 from frontdoor.values import Address, EnvoyValues
+from runtime.addresses import LOCAL_HOSTS
 
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 STATS_PATH = "/stats/prometheus"
+OTHER_HOST = {
+    "match": {"prefix": "/"},
+    "direct_response": {"status": 421, "body": {"inline_string": "no such host: use localhost or 127.0.0.1\n"}},
+}
 
 
 def front(values: EnvoyValues) -> Config:
@@ -130,7 +135,11 @@ def headers_on_arrival() -> Config:
 
 
 def stats(values: EnvoyValues) -> Config:
-    """Return the listener that exposes the statistics and no other path of the admin interface."""
+    """Return the listener that exposes the statistics and no other path of the admin interface.
+
+    On loopback it serves the names of this machine only: another one may be a page's that was rebound to us.
+    """
+    hosts = LOCAL_HOSTS if values.stats.is_on_loopback else ("*",)
     read = {"path": STATS_PATH, "headers": [header_is(":method", safe_regex={"regex": "GET|HEAD"})]}
     shown = {"match": read, "route": {"cluster": clusters.ADMIN, "timeout": "10s"}}
     read_only = {
@@ -142,13 +151,17 @@ def stats(values: EnvoyValues) -> Config:
         "match": {"prefix": "/"},
         "direct_response": {"status": 404, "body": {"inline_string": f"not found: only {STATS_PATH} is served\n"}},
     }
+    found = [{"name": "stats", "domains": list(hosts), "routes": [shown, read_only, hidden]}]
+    if values.stats.is_on_loopback:
+        found.append({"name": "other hosts", "domains": ["*"], "routes": [OTHER_HOST]})
     manager = typed(
         MANAGER,
         stat_prefix="stats",
         **limits.connection_options(),
         route_config={
             "name": "stats",
-            "virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [shown, read_only, hidden]}],
+            "ignore_port_in_host_matching": True,
+            "virtual_hosts": found,
         },
         http_filters=[router()],
     )

@@ -12,6 +12,7 @@ from typing import Self
 
 from frontdoor.policies.identity import CONTAINER, Identity
 from frontdoor.policies.tls import Tls
+from runtime.addresses import LOCAL_HOSTS
 
 # Requests per second of a client by its role; without authentication all are one.
 RATE_LIMIT_PER_SECOND = 20_000
@@ -23,7 +24,6 @@ MIN_DESCRIPTORS = 512
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
-LOCAL_HOSTS = ("localhost", LOOPBACK, "[::1]")
 HOST = re.compile(r"(?i)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:]{2,45}\]")
 # All interfaces, in a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback

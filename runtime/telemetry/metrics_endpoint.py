@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from runtime.addresses import LOCAL_HOSTS, is_on_this_machine
 from runtime.limited_connections import ConnectionLimits
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,9 +38,15 @@ class MetricsServer:
     """Serves on a listening socket until `shutdown`."""
 
     def __init__(
-        self, listening: socket.socket, registry: CollectorRegistry, health: Callable[[], bytes] | None
+        self,
+        listening: socket.socket,
+        registry: CollectorRegistry,
+        health: Callable[[], bytes] | None,
+        hosts: Collection[str] | None = None,
     ) -> None:
+        """Serve requests for the given hosts, None for any."""
         self._listening = listening
+        self._hosts = hosts
         self._registry = registry
         self._health = health
         # Apart from the event loop: a slow scrape must not delay a health check.
@@ -79,6 +87,8 @@ class MetricsServer:
 
     async def _reply(self, head: str) -> tuple[str, str, bytes]:
         """Return the status line, the content type and the body of the reply to a request."""
+        if self._hosts is not None and host_of(header(head, "host")) not in self._hosts:
+            return "421 Misdirected Request", "text/plain", b"no such host: use localhost or 127.0.0.1\n"
         method, _, rest = head.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method not in ("GET", "HEAD"):
@@ -98,12 +108,21 @@ def header(head: str, name: str) -> str:
     return next((value.strip() for key, _, value in fields if key.strip().lower() == name), "")
 
 
+def host_of(authority: str) -> str:
+    """Return the host of `host:port` or `host`."""
+    return re.sub(r":\d*$", "", authority).lower()
+
+
 def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
-    """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken."""
+    """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken.
+
+    On loopback, requests for other names are refused: a page whose name was rebound to our address would read them.
+    """
     host, _, port = address.rpartition(":")
     folder = os.environ.get(MULTIPROCESS_FOLDER)
     registry = REGISTRY
     if folder:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    return MetricsServer(socket.create_server((host, int(port)), backlog=BACKLOG), registry, health)
+    listening = socket.create_server((host, int(port)), backlog=BACKLOG)
+    return MetricsServer(listening, registry, health, LOCAL_HOSTS if is_on_this_machine(address) else None)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from frontdoor.policies import tls
 from frontdoor.policies.tls import Tls
-from frontdoor.values import LOCAL_HOSTS
 
+from runtime.addresses import LOCAL_HOSTS
 from runtime.grpc.client_tls import HTTPS, use_files
 from stack.certificates import authority
 from stack.certificates.certificate_folder import CertificateFolder

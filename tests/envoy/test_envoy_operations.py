@@ -49,6 +49,12 @@ def test_the_statistics_listener_shows_nothing_else(front: Front) -> None:
         assert front.curl(path, "--path-as-is", "-X", "POST", port=front.stats_port).status == 404
 
 
+def test_the_statistics_listener_serves_the_names_of_this_machine_only(front: Front) -> None:
+    for host, status in (("evil.example", 421), ("evil.example:9902", 421), ("10.0.0.1", 421), ("localhost:1", 200)):
+        answer = front.curl("/stats/prometheus", "-H", f"host: {host}", port=front.stats_port)
+        assert (answer.status, b"envoy_" in answer.body) == (status, status == 200), host
+
+
 def test_a_service_that_is_down_is_unavailable_in_json_and_in_grpc(start_front: Start, tmp_path: Path) -> None:
     front = start_front(
         change=lambda text: text.replace("orders-0.sock", "none-0.sock").replace("orders-1.sock", "none-1.sock")

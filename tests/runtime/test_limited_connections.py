@@ -86,5 +86,38 @@ def test_only_what_is_served_is_answered(address: str, request_line: bytes, stat
     assert bool(body) == (not request_line.startswith(b"HEAD"))
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"localhost", b"200"),
+        (b"LocalHost:9101", b"200"),
+        (b"127.0.0.1:1", b"200"),
+        (b"[::1]:9101", b"200"),
+        (b"[::1]", b"200"),
+        (b"evil.example", b"421"),
+        (b"evil.example:9101", b"421"),
+        (b"127.0.0.1.nip.example:9101", b"421"),
+        (b"localhost.", b"421"),
+        (b"10.0.0.1", b"421"),
+        (b"::1", b"421"),
+        (b"", b"421"),
+    ],
+)
+def test_a_name_that_was_rebound_to_our_address_gets_no_metrics(address: str, host: bytes, status: bytes) -> None:
+    for path in (b"/metrics", b"/health", b"/other"):
+        head, _, body = ask(address, b"GET " + path + b" HTTP/1.1\r\nhost: " + host + b"\r\n\r\n").partition(
+            b"\r\n\r\n"
+        )
+        assert head.split()[1] == (b"404" if (status, path) == (b"200", b"/other") else status)
+        assert b"ordermesh" not in body or status == b"200"
+
+
+def test_a_port_for_other_machines_is_asked_by_any_name() -> None:
+    port = ports.allocate(1)[0]
+    server = metrics_endpoint.serve(f"0.0.0.0:{port}")
+    assert ask(f"127.0.0.1:{port}", b"GET /metrics HTTP/1.1\r\nhost: orders:9101\r\n\r\n").split()[1] == b"200"
+    server.shutdown()
+
+
 def test_headers_that_are_too_large_end_the_connection(address: str) -> None:
     assert ask(address, ENDLESS + b"x" * metrics_endpoint.HEADERS_BYTES * 2) == b""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from frontdoor.config import Config, extension, header_is, typed
-from frontdoor.values import LOCAL_HOSTS
+from runtime.addresses import LOCAL_HOSTS
 
 HSTS_SECONDS = 365 * 24 * 3600
 CSRF = "envoy.filters.http.csrf"

@@ -14,7 +14,7 @@ from frontdoor.policies.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
 from frontdoor.routes.actions import OFF, ON, READ_RETRIES, body_limit, refusal, route, stream_route
-from frontdoor.values import LOCAL_HOSTS
+from runtime.addresses import LOCAL_HOSTS
 
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
 # gRPC and gRPC-Web.
