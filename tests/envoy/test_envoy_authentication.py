@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,6 +17,8 @@ from envoy_backend import ORDERS, Backend
 from envoy_front import Answer, Front, reason_of
 from frontdoor.filters.authentication import keys_resource
 from frontdoor.policies.identity import CLIENT_HEADER, Keys
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from ordermesh.analytics.v1 import analytics_pb2, analytics_pb2_grpc
@@ -286,11 +290,23 @@ def test_a_page_of_this_machine_may_ask_before_it_sends_a_key(closed: Front) -> 
     assert denied.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
+def trailers_of(headers: dict[str, str], body: bytes) -> dict[str, str]:
+    """Return what tells the outcome of a gRPC-Web call: headers, or the frame of trailers at the end of the body."""
+    lines = body[5:].decode().splitlines() if body[:1] == b"\x80" else []
+    return headers | {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
 def test_grpc_web_is_refused_in_its_own_form(closed: Front) -> None:
     path = f"/{ORDERS}/CreateOrder"
     framed = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
-    assert ask_raw(closed, "POST", path, framed)[2]["grpc-status"] == "16"
-    assert ask_raw(closed, "POST", path, framed | bearer(ANALYST))[2]["grpc-status"] == "7"
+    for sent, code, reason in ((framed, 16, "UNAUTHENTICATED"), (framed | bearer(ANALYST), 7, "PERMISSION_DENIED")):
+        status, body, headers = ask_raw(closed, "POST", path, sent)
+        told = trailers_of(headers, body)
+        assert (status, told["grpc-status"]) == (200, str(code))
+        rich = Status.FromString(base64.b64decode(told["grpc-status-details-bin"] + "=="))
+        info = ErrorInfo()
+        assert rich.details[0].Unpack(info)
+        assert (rich.code, info.reason, info.domain) == (code, reason, "ordermesh")
     status, body, _ = ask_raw(closed, "POST", path, framed | bearer(CUSTOMER))
     assert (status, b"grpc-status:0" in body) == (200, True)
 
@@ -346,3 +362,39 @@ def test_the_access_log_names_the_caller_and_no_key(closed: Front) -> None:
     line = closed.access_line("of-grace")
     assert line["caller"] == "customer:grace"
     assert CUSTOMER not in json.dumps(line)
+
+
+IN_QUERIES = [
+    "/orders?api_key={}",
+    "/orders?token={}&pageSize=1",
+    "/v1/analytics/sales-summary?access_token={}",
+    "/docs?key={}#{}",
+    "/nope?{}",
+    "/?a=?{}",
+    "http://127.0.0.1/orders?api_key={}",
+    f"/{ORDERS}/GetOrder?authorization=Bearer%20{{}}",
+    "/ordermesh.internal.v1.OrderLedgerService/GetOrderProgress?{}",
+    "/orders/\tx?{}",
+]
+
+
+@pytest.mark.parametrize("number", range(len(IN_QUERIES)))
+@pytest.mark.parametrize("key", [None, CUSTOMER], ids=["no key", "a customer's key"])
+def test_the_access_log_holds_no_credential_of_a_query_or_a_referrer(
+    closed: Front, number: int, key: str | None
+) -> None:
+    secret = f"om_in-a-query-{number}"
+    marked = {"x-request-id": f"query-{number}-{key}", "referer": f"https://shop.example/?{secret}"}
+    path = IN_QUERIES[number].replace("{}", secret)
+    connection = socket.create_connection(("127.0.0.1", closed.port), 15)
+    with connection:
+        lines = [f"GET {path} HTTP/1.1", "host: localhost", "connection: close"]
+        lines += [f"{name}: {value}" for name, value in (marked | ({} if key is None else bearer(key))).items()]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    # Each connection is logged, in the order of their ends, also what is no HTTP.
+    closed.ask("GET", "/orders", {"x-request-id": f"after-{number}-{key}"})
+    closed.access_line(f"after-{number}-{key}")
+    assert secret not in closed.access_log.read_text()
+    assert secret not in closed.log.read_text()
+    assert secret.encode() not in answer
