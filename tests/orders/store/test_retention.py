@@ -334,3 +334,34 @@ def test_a_future_day_from_before_the_clock_went_back_does_not_hide_the_present_
         owner.execute("UPDATE partitioned_table SET complete_since = current_date + 400 WHERE name = 'event_outbox'")
         (since,) = owner.execute(LEDGER.complete_since).fetchone() or (None,)
     assert 0 < since <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("days_ahead", "retention_days", "named"),
+    [
+        (32, 7, "days_ahead must be 0 to 31, is 32"),
+        (-1, 7, "days_ahead must be 0 to 31, is -1"),
+        (None, 7, "days_ahead must be 0 to 31"),
+        (2, 0, "retention_days must be 1 to 3651, is 0"),
+        (2, -100_000, "retention_days must be 1 to 3651, is -100000"),
+        (2, 3652, "retention_days must be 1 to 3651, is 3652"),
+        (2, None, "retention_days must be 1 to 3651"),
+    ],
+)
+async def test_a_service_asks_for_no_upkeep_without_limits(
+    orders_dsn: str, days_ahead: int | None, retention_days: int | None, named: str
+) -> None:
+    async with await connect_async(orders_dsn, "tests") as service:
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match=named):
+            await service.execute(partitions.STEP, Table("event_outbox", days_ahead, retention_days).parameters)  # type: ignore[arg-type]  # what a database may be sent
+
+
+# Of the schema that the migrations leave. Functions of extensions are not ours.
+WITH_OWNERS_RIGHTS = """
+    SELECT p.oid::regprocedure::text FROM pg_proc p
+    WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace ORDER BY 1
+"""
+
+
+def test_one_function_runs_with_the_rights_of_its_owner(owner: psycopg.Connection) -> None:
+    assert owner.execute(WITH_OWNERS_RIGHTS).fetchall() == [("maintain_partition(text,integer,integer)",)]
