@@ -32,8 +32,9 @@ class Answers:
 class Victim:
     """Sends requests in threads of its own, one connection each, until it is stopped."""
 
-    def __init__(self, port: int, threads: int = 4) -> None:
+    def __init__(self, port: int, threads: int = 4, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._port = port
+        self._timeout_seconds = timeout_seconds
         self._threads = threads
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
@@ -68,7 +69,7 @@ class Victim:
                 self.answers.failures.append(f"{type(error).__name__}: {error}")
                 connection.close()
             count += 1
-            due = max(due + interval, time.monotonic() - TIMEOUT_SECONDS)
+            due = max(due + interval, time.monotonic() - self._timeout_seconds)
         connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, count: int) -> None:
@@ -82,4 +83,4 @@ class Victim:
             raise http.client.HTTPException(f"status {reply.status}")
 
     def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(SOURCE, self._port, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPConnection(SOURCE, self._port, timeout=self._timeout_seconds)
