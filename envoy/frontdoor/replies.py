@@ -80,8 +80,8 @@ UNREACHABLE = reply(
 BODIES_AT_ONCE = reply(
     ErrorReason.RATE_LIMITED,
     RESOURCE_EXHAUSTED,
-    f"too many large bodies at a time: those of {limits.LARGE_BODY_BYTES} bytes or more may have at most"
-    f" {limits.LARGE_BODIES_BYTES} bytes together",
+    f"too many large bodies or long lists at a time: bodies of {limits.LARGE_BODY_BYTES} bytes or more may have at most"
+    f" {limits.LARGE_BODIES_BYTES} bytes together; a list of 100 or more counts as {limits.LONG_LIST_BYTES}",
 )
 BAD_TOKEN = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, f"no valid credentials: {TEXT}")
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.

@@ -1,4 +1,4 @@
-"""The large bodies of a client, of which Envoy holds a limited sum at a time."""
+"""The large bodies and long lists of a client, of which Envoy holds a limited sum at a time."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_client_that_sends_too_much_at_once_is_told_so(full: tuple[Front, Exit
     refused = post(front, f"@{large}")
     assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (429, 8, "1")
     assert refused.json["details"][0]["reason"] == "RATE_LIMITED"
-    assert refused.json["message"].endswith(f"at most {limits.LARGE_BODIES_BYTES} bytes together")
+    assert refused.json["message"].startswith("too many large bodies or long lists at a time: ")
     with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
         orders_pb2_grpc.OrderServiceStub(channel).BatchCreateOrders(orders_pb2.BatchCreateOrdersRequest())
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -123,3 +123,24 @@ def test_large_bodies_are_counted_by_caller_where_callers_are_known(start_front:
             held.enter_context(unfinished(front, limits.BATCH_BODY_BYTES))
         await_true(lambda: in_progress(front) == AT_ONCE, "all bodies are on their way")
         assert post(front, f"@{large}", *caller).status == 200
+
+
+def test_lists_that_are_not_read_are_limited_and_short_ones_go_on(start_front: Start) -> None:
+    front = start_front()
+    with ExitStack() as held:
+        for _ in range(limits.LARGE_BODIES_BYTES // limits.LONG_LIST_BYTES):
+            connection = held.enter_context(socket.create_connection((LOOPBACK, front.port), 10))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /v1/orders?pageSize=1000 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await_true(lambda: front.curl("/v1/orders?pageSize=100").status == 429, "the client has all lists it may have")
+        assert front.curl("/v1/orders?pageSize=99").status == 200
+        assert front.curl("/v1/orders?pageSize=100", "--interface", "127.0.0.3").status == 200
+    await_true(lambda: front.curl("/v1/orders?pageSize=100").status == 200, "the client is served again")
+
+
+def test_lists_that_are_read_are_answered(start_front: Start) -> None:
+    front = start_front()
+    count = limits.LARGE_BODIES_BYTES // limits.LONG_LIST_BYTES
+    with ThreadPoolExecutor(count // 2) as pool:
+        answers = list(pool.map(lambda _: front.curl("/v1/orders?pageSize=100"), range(4 * count)))
+    assert [answer.status for answer in answers] == [200] * len(answers)

@@ -1,16 +1,17 @@
-"""The large bodies that a client may send at a time: Envoy and the transcoder hold each as a whole."""
+"""The large bodies and long lists of a client at a time: Envoy and the transcoder hold each as a whole."""
 
 from __future__ import annotations
 
-from frontdoor.config import Config, extension
+from frontdoor.config import Config, extension, typed
 from frontdoor.policies import limits
 from frontdoor.policies.identity import CLIENT_HEADER
 
 # Disabled except on routes that enable it.
 NAME = "large-bodies"
-# A body counts until its response begins. One without a length, as gRPC clients send it, counts as UNKNOWN_BODY_BYTES
-# while it arrives, then as what it was. Of a stream that was reset a script learns nothing: its handle is garbage then,
-# and weak keys forget it when it is collected, which is done at most ten times a second.
+LIST_BYTES = "list_bytes"
+# A list counts until its client has read it, a body until its response begins. A body without a length, as gRPC clients
+# send it, counts as UNKNOWN_BODY_BYTES while it arrives, then as what it was. Of a stream that ended a script learns
+# nothing: its handle is garbage then, and weak keys forget it when it is collected, at most ten times a second.
 SCRIPT = f"""\
 local held, handle_of, last_id, collected_ms = {{}}, setmetatable({{}}, {{__mode = "v"}}), 0, 0
 
@@ -39,9 +40,10 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local size = headers:get("content-length")
+  local list = handle:filterContext():get("{LIST_BYTES}")
+  local size = list or headers:get("content-length")
   size = size and tonumber(size)
-  if size and size < {limits.LARGE_BODY_BYTES} then
+  if not list and size and size < {limits.LARGE_BODY_BYTES} then
     return
   end
   size = math.min(size or {limits.UNKNOWN_BODY_BYTES}, {limits.BATCH_BODY_BYTES})
@@ -56,6 +58,9 @@ function envoy_on_request(handle)
   end
   local sizes = held[client] or setmetatable({{}}, {{__mode = "k"}})
   held[client], sizes[handle] = sizes, size
+  if list then
+    return
+  end
   last_id = last_id + 1
   handle_of[last_id] = handle
   handle:streamInfo():dynamicMetadata():set("{NAME}", "body", {{client = client, id = last_id}})
@@ -77,6 +82,13 @@ end
 
 
 def large_bodies() -> Config:
-    """Return the filter that counts the large bodies of each client and refuses those beyond the limit with 429."""
+    """Return the filter that counts what it is enabled for by client, and refuses with 429 what is beyond the limit."""
     message = "envoy.extensions.filters.http.lua.v3.Lua"
     return {**extension(NAME, message, default_source_code={"inline_string": SCRIPT}), "disabled": True}
+
+
+def long_list() -> Config:
+    """Return the setting of a route that counts its replies instead of its requests."""
+    context = {LIST_BYTES: limits.LONG_LIST_BYTES}
+    per_route = typed("envoy.extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context)
+    return {NAME: typed("envoy.config.route.v3.FilterConfig", config=per_route)}

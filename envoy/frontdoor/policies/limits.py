@@ -13,6 +13,8 @@ LARGE_BODY_BYTES = 100_000
 # Of a client at a time. The transcoder needs about four times as much.
 LARGE_BODIES_BYTES = 8 * 1024 * 1024
 UNKNOWN_BODY_BYTES = 512 * 1024
+# Of 100 orders or more.
+LONG_LIST_BYTES = 512 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
 # Below the limit of the services (16 KiB), because Envoy adds headers.
 HEADERS_KIB = 12

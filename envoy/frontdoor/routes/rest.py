@@ -20,6 +20,7 @@ STREAMS: dict[str, tuple[Stream, str]] = {
     ":watch": ("events", "text/event-stream"),
     ":watchLines": ("lines", "application/json"),
 }
+LONG_LIST = r"[^?]*\?(.*&)?(pageSize|page_size)=0*[1-9][0-9]{2,}(&.*)?"
 JSON_TYPE = r"(?i)application/json\s*(;.*)?"
 NO_QUERY = "query parameters are not allowed: put every field that is not in the path into the body"
 BAD_QUERY = "a query parameter must be name=value with a plain name, occur once and not name a field of the path"
@@ -74,7 +75,11 @@ def reads(match: Config, binding: Binding) -> list[Config]:
             answer = refusal(head, 200, headers={"content-type": content_type})
             ids = {EVENT_IDS: ON} if stream == "events" else {}
             return [refused, rest_route(asked, {TRANSCODER: configuration(stream=stream), **ids}), answer]
-    return [refused, rest_route(asked, {}), rest_route(head, {HEAD: ON})]
+    long = {**match, "headers": [*asked["headers"], *query(LONG_LIST)]}
+    lists = (
+        [rest_route(long, large_bodies.long_list())] if "page_size" in {field.name for field in binding.fields} else []
+    )
+    return [refused, *lists, rest_route(asked, {}), rest_route(head, {HEAD: ON})]
 
 
 def writes(match: Config, binding: Binding) -> list[Config]:
