@@ -40,6 +40,7 @@ def read_one(broker: Kafka, group: str) -> bytes | None:
     return None if message is None else message.value()
 
 
+@pytest.mark.more
 def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) -> None:
     client = clients.probe(broker.client_settings())
     make_topic(client, "kept", 2)
@@ -56,18 +57,21 @@ def test_acknowledged_messages_survive_sigkill_and_other_ports(broker: Kafka) ->
     assert read_one(broker, "after") == b"answer"
 
 
+@pytest.mark.more
 def test_a_stop_is_clean(broker: Kafka) -> None:
     broker.stop()
     assert broker.process is not None
     assert broker.process.ended_cleanly()
 
 
+@pytest.mark.more
 def test_a_taken_port_is_reported_before_the_broker_starts(broker: Kafka) -> None:
     broker.stop()
     with socket.create_server(("127.0.0.1", broker.controller_port)), pytest.raises(PortTaken, match="controller"):
         broker.start()
 
 
+@pytest.mark.more
 def test_an_edited_cluster_id_is_rejected(broker: Kafka) -> None:
     broker.stop()
     path = broker.folder / "cluster.id"
@@ -78,6 +82,7 @@ def test_an_edited_cluster_id_is_rejected(broker: Kafka) -> None:
     path.write_text(kept)
 
 
+@pytest.mark.more
 def test_a_folder_of_another_node_is_explained(broker: Kafka) -> None:
     broker.stop()
     meta = broker.data / "meta.properties"
@@ -89,6 +94,7 @@ def test_a_folder_of_another_node_is_explained(broker: Kafka) -> None:
     meta.write_text(kept)
 
 
+@pytest.mark.more
 def test_a_folder_that_another_broker_uses_is_explained(broker: Kafka) -> None:
     broker.stop()
     # Held as Kafka holds it. A second broker would write to the metadata log of the first before it looks for the lock.
@@ -124,6 +130,7 @@ def listed(broker: Kafka) -> set[str]:
     return set(clients.probe(broker.client_settings()).list_topics(timeout=READY_SECONDS).topics)
 
 
+@pytest.mark.more
 def test_other_passwords_replace_those_of_a_folder() -> None:
     with temporary_home() as home:
         broker = Kafka.alone(StateFolder(home))
@@ -141,6 +148,7 @@ def test_other_passwords_replace_those_of_a_folder() -> None:
             assert KafkaError._AUTHENTICATION in [error.code() for error in told]
 
 
+@pytest.mark.more
 def test_the_folder_of_a_version_without_users_is_taken_over() -> None:
     with temporary_home() as home:
         state = StateFolder(home)
