@@ -51,5 +51,5 @@ def read_files(jar: str) -> dict[str, bytes]:
         reason = f"no file {error}"
     except (OSError, BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         reason = str(error)
-    logger().warning("no API documentation: the webjar of Swagger UI is unreadable", path=jar, error=reason)
+    logger().warning("no API documentation: the webjar of Swagger UI is unreadable", error=f"{jar}: {reason}")
     return {}
