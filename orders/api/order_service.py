@@ -19,6 +19,7 @@ from orders.store.order_rows import fetch_order
 from orders.store.queries import QUERIES
 from orders.writes.group_commit import Writer
 from orders.writes.status_transitions import StatusTransitions
+from runtime.audit.entries import Origin
 from runtime.errors import ServiceError
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import to_status
@@ -63,8 +64,10 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         caller.current().own_customer_id(request.customer_id)
         remaining = time_remaining(context)
         with self._admission.admit(1, remaining, client_key(context.invocation_metadata())):
-            trace = trace_context.from_metadata(context.invocation_metadata())
-            order = validation.new_order(request, trace.traceparent, deadline(remaining))
+            metadata = context.invocation_metadata()
+            trace = trace_context.from_metadata(metadata)
+            operator = origin.of_named_operator(metadata, trace)
+            order = validation.new_order(request, trace.traceparent, deadline(remaining), operator)
             await self._products.load(order.lines)
             (outcome,) = await self._writer.submit([self._products.with_needs(order)])
         if isinstance(outcome, ServiceError):
@@ -82,10 +85,12 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         count = validation.batch(request)
         remaining = time_remaining(context)
         with self._admission.admit(count, remaining, client_key(context.invocation_metadata())):
-            traceparent = trace_context.from_metadata(context.invocation_metadata()).traceparent
+            metadata = context.invocation_metadata()
+            trace = trace_context.from_metadata(metadata)
+            operator = origin.of_named_operator(metadata, trace)
             until = deadline(remaining)
             valid = [
-                result_or_error(own_order, each, traceparent, until)
+                result_or_error(own_order, each, trace.traceparent, until, operator)
                 async for each in in_slices(request.requests, lambda each: 1 + len(each.items))
             ]
             await self._products.load([line for each in valid if isinstance(each, NewOrder) for line in each.lines])
@@ -182,10 +187,12 @@ def add_result(
         response.results.add(error=to_status(outcome, over_rest=over_rest))
 
 
-def own_order(request: orders_pb2.CreateOrderRequest, traceparent: str, until: float | None) -> NewOrder:
+def own_order(
+    request: orders_pb2.CreateOrderRequest, traceparent: str, until: float | None, operator: Origin | None
+) -> NewOrder:
     """Return the order of a request. Raises InvalidRequest, and PermissionDenied for another customer's."""
     caller.current().own_customer_id(request.customer_id)
-    return validation.new_order(request, traceparent, until)
+    return validation.new_order(request, traceparent, until, operator)
 
 
 def result_cost(result: NewOrder | ServiceError) -> int:

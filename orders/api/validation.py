@@ -21,6 +21,7 @@ from ordermesh.orders.v1.orders_pb2 import (
 from orders.domain.fingerprints import fingerprint
 from orders.domain.order import Line, NewOrder, Status
 from runtime import timestamps
+from runtime.audit.entries import Origin
 from runtime.errors import MAX_VIOLATIONS, InvalidRequest, Violation
 from runtime.grpc import field_rules
 
@@ -59,7 +60,9 @@ def batch(request: BatchCreateOrdersRequest) -> int:
     return count
 
 
-def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | None) -> NewOrder:
+def new_order(
+    request: CreateOrderRequest, traceparent: str, deadline: float | None, operator: Origin | None = None
+) -> NewOrder:
     """Return the order of a request. Raises InvalidRequest with all violations."""
     violations: list[Violation] = []
     if not CUSTOMER_ID.fullmatch(request.customer_id):
@@ -77,7 +80,15 @@ def new_order(request: CreateOrderRequest, traceparent: str, deadline: float | N
         raise InvalidRequest(violations)
     content = fingerprint(request) if request_id else b""
     return NewOrder(
-        request.customer_id, lines, total_minor, units, request_id, traceparent, deadline, fingerprint=content
+        request.customer_id,
+        lines,
+        total_minor,
+        units,
+        request_id,
+        traceparent,
+        deadline,
+        fingerprint=content,
+        operator=operator,
     )
 
 

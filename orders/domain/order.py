@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
 
+from runtime.audit.entries import Origin
 from runtime.errors import ServiceError
 
 Status = Order.Status
@@ -56,6 +57,8 @@ class NewOrder(NamedTuple):
     needs: Needs = NO_NEEDS
     # Of the whole request; empty without a request_id.
     fingerprint: bytes = b""
+    # Who places it on behalf of the customer, for the audit log; None for the customer itself.
+    operator: Origin | None = None
 
 
 class Accepted(NamedTuple):

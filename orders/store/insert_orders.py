@@ -1,9 +1,11 @@
-"""Inserts new orders with their idempotency keys and ORDER_CREATED events, a batch in one statement."""
+"""Inserts new orders with their idempotency keys, ORDER_CREATED events and audit entries, a batch in one statement."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 import psycopg
@@ -19,6 +21,11 @@ from runtime.postgres import arrays
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.transactions import execute
 from runtime.status_names import STATUS_NAMES
+
+# In the same statement. It is not in that of customers' orders, which would take a tenth longer with nothing to record.
+INSERT_ON_RECORD = QUERIES.insert_orders.replace(
+    "), counted AS (", "), recorded AS (\n" + QUERIES.record_orders + "\n), counted AS ("
+)
 
 
 class PlannedOrder(NamedTuple):
@@ -47,7 +54,11 @@ async def insert_orders(
     open. Raises psycopg.Error when nothing was stored, OutcomeUnknown when the outcome of the commit is unknown.
     """
     sent_at = time.monotonic()
-    cursor = await execute(connection, QUERIES.insert_orders, order_parameters(batch, process))
+    parameters = order_parameters(batch, process)
+    if recorded := operators_of(batch):
+        cursor = await execute(connection, INSERT_ON_RECORD, parameters | {"recorded": json.dumps(recorded)})
+    else:
+        cursor = await execute(connection, QUERIES.insert_orders, parameters)
     row = await cursor.fetchone()
     if row is None:
         raise psycopg.DataError("insert_orders returned no row")
@@ -73,6 +84,11 @@ def order_parameters(batch: Sequence[PlannedOrder], process: str) -> dict[str, o
         "traceparents": arrays.plain([p.order.traceparent for p in batch]),
         "payloads": arrays.binary([p.event.payload for p in batch]),
     }
+
+
+def operators_of(batch: Sequence[PlannedOrder]) -> list[dict[str, str]]:
+    """Return who places those orders that operators place."""
+    return [{"order_id": p.order_id, **asdict(p.order.operator)} for p in batch if p.order.operator is not None]
 
 
 async def outcomes(

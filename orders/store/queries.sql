@@ -53,6 +53,14 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     CASE WHEN (SELECT last <> first FROM period) AND (SELECT count(*) FROM claimed) <> (SELECT count(*) FROM claimed_too)
         THEN refuse_split_claim() END;
 
+-- name: record_orders
+-- Appends an entry of the audit log for each order of an operator: a part of insert_orders.
+INSERT INTO audit_log (role, subject, client_address, request_id, trace_id, action, target, after)
+SELECT o.role, o.subject, o.client_address, o.request_id, o.trace_id, 'CreateOrder', order_id::text,
+    jsonb_build_object('customer_id', a.customer_id, 'status', a.status, 'total_minor', a.total_minor)
+FROM jsonb_to_recordset(%(recorded)s::jsonb) AS o (order_id uuid, role text, subject text, client_address text,
+    request_id text, trace_id text) JOIN accepted a USING (order_id) ORDER BY position;
+
 -- name: find_order_requests
 -- Returns the first results of those idempotency keys of orders that exist.
 SELECT r.customer_id, r.request_id, r.fingerprint, r.order_id::text, r.status::text,
