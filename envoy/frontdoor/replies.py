@@ -196,20 +196,25 @@ def transcoded(wanted: bool) -> Config:
 
 
 def grpc_reply(matched: Config, content: Reply, code: int | None = None) -> Config:
-    """Return the mapper for replies to gRPC clients, with the same details."""
+    """Return the mapper for replies to gRPC clients, with the same details.
+
+    The status is 200 and there is no body: otherwise Envoy makes another code of the HTTP status for gRPC-Web, whose
+    clients read no details of what is not 200.
+    """
     status = Status(code=code or content.code, message=content.grpc)
     info = AnyMessage()
     info.Pack(ErrorInfo(reason=ErrorReason.Name(content.reason), domain=DOMAIN))
     status.details.append(info)
     details = base64.b64encode(status.SerializeToString()).decode()
-    headers = {"grpc-status": str(status.code), "grpc-status-details-bin": details}
+    headers = {"grpc-status": str(status.code), "grpc-message": content.grpc, "grpc-status-details-bin": details}
     return {
         "filter": {"and_filter": {"filters": [matched, asked_over_grpc()]}},
         "headers_to_add": [
             {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
             for key, value in headers.items()
         ],
-        "body_format_override": {"text_format_source": {"inline_string": content.grpc}},
+        "status_code": 200,
+        "body_format_override": {"text_format_source": {"inline_string": ""}},
     }
 
 
