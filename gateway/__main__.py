@@ -12,6 +12,7 @@ from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.event_topics import EventLog
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.orders import OrdersBackend
+from gateway.backends.stream_credentials import StreamCredentials
 from gateway.pipeline.pipeline_service import PipelineService
 from gateway.pipeline.sampler import Sampler
 from gateway.settings import GatewaySettings
@@ -45,10 +46,9 @@ async def run(settings: GatewaySettings) -> None:
     health = GatewayHealth(backends, open_places, stop)
     sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
-    pipeline = PipelineService(sampler, orders, analytics, log, places, stop, settings.stream_seconds)
-    watching = WatchService(
-        order_topic, totals, OpaqueTokens(settings.token_keys), places, stop, settings.stream_seconds
-    )
+    credentials = StreamCredentials(settings.gateway_sessions, settings.stream_seconds)
+    pipeline = PipelineService(sampler, orders, analytics, log, places, stop, credentials)
+    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), places, stop, credentials)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
@@ -73,7 +73,8 @@ async def run(settings: GatewaySettings) -> None:
             authentication=settings.auth,
             tls=settings.service_tls,
         )
-        await serve_with_tasks({"sampler": sampler.run(stop)}, serving, stop)
+        tasks = {"sampler": sampler.run(stop), "credentials": credentials.run(stop)}
+        await serve_with_tasks(tasks, serving, stop)
     finally:
         await runner.cleanup()
         await orders.close()

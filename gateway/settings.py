@@ -38,7 +38,8 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
         default="unix:/run/ordermesh/analytics.sock", description="gRPC target of the analytics service."
     )
     gateway_sessions: str = Field(
-        default="", description="Unix socket on which the stack makes sessions of the dashboard; empty: none."
+        default="",
+        description="Unix socket on which the stack makes sessions of the dashboard, and counts revoked keys.",
     )
     gateway_swagger_ui_jar: str = Field(
         default="", description="The jar of Swagger UI, which shows the API documentation at /docs; empty: none."
@@ -56,5 +57,5 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
 
     @property
     def stream_seconds(self) -> float:
-        """How long a stream lasts: with a revoked key or an expired token, none goes on for longer."""
+        """How long a stream lasts at most: with a revoked key or an expired token, none goes on for longer."""
         return math.inf if self.auth == "off" else STREAM_SECONDS

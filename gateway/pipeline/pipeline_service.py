@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import unavailable
 from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
+from gateway.backends.stream_credentials import StreamCredentials
 from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import Overloaded
@@ -41,13 +41,13 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         log: EventLog,
         places: Shares,
         stop: asyncio.Event,
-        stream_seconds: float,
+        credentials: StreamCredentials,
     ) -> None:
         self._sampler = sampler
         self._backends = (orders, analytics, log)
         self._places = places
         self._stop = stop
-        self._stream_seconds = stream_seconds
+        self._credentials = credentials
         self._reconciling = asyncio.Semaphore(RECONCILIATIONS_AT_ONCE)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.PipelineStatus:
@@ -57,12 +57,12 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
     async def WatchStatus(self, request: pb.WatchStatusRequest, context: Any) -> AsyncIterator[pb.WatchStatusResponse]:
         """Stream the status until the client disconnects, has to show its credentials again or the gateway drains."""
         interval_ms = INTERVAL_MS.value(request.interval_ms)
-        revision, end = 0, time.monotonic() + self._stream_seconds
+        revision, ended = 0, self._credentials.begin()
         with self._places.hold(client_key(context.invocation_metadata())):
             while True:
                 revision += 1
                 yield pb.WatchStatusResponse(revision=revision, status=await self._sampler.status())
-                if await stops_within(self._stop, interval_ms / 1000) or time.monotonic() >= end:
+                if await stops_within(self._stop, interval_ms / 1000) or ended():
                     return
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:

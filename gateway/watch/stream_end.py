@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -18,36 +17,36 @@ Message = TypeVar("Message")
 
 
 async def with_end_message(
-    messages: AsyncGenerator[Message], end_message: Callable[[Ended], Message]
+    messages: AsyncGenerator[Message], end_message: Callable[[Message, Ended], Message]
 ) -> AsyncGenerator[Message]:
-    """Yield the messages, and before the error that ends them a message with its reason, if any was sent."""
-    started = False
+    """Yield the messages, and before the error that ends them a message with its reason, if any was sent.
+
+    `end_message` gets the last message that was sent, after which the client resumes.
+    """
+    last: Message | None = None
     try:
         async with aclosing(messages):
             async for message in messages:
                 yield message
-                started = True
+                last = message
     except ServiceError as error:
-        if started:
-            yield end_message(Ended(code=error.code.value[0], message=error.message))
+        if last is not None:
+            yield end_message(last, Ended(code=error.code.value[0], message=error.message))
         raise
     except Exception:
         # Without the cause, as in every response; the cause is logged where the call ends.
-        if started:
-            yield end_message(Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
+        if last is not None:
+            yield end_message(last, Ended(code=grpc.StatusCode.INTERNAL.value[0], message="internal error"))
         raise
 
 
-async def at_most(
-    messages: AsyncGenerator[Message], seconds: float, now: Callable[[], float] = time.monotonic
-) -> AsyncGenerator[Message]:
-    """Yield the messages up to the first after so many seconds. Raises Unavailable then."""
-    end = now() + seconds
+async def while_valid(messages: AsyncGenerator[Message], ended: Callable[[], bool]) -> AsyncGenerator[Message]:
+    """Yield the messages until credentials are to be shown again. Raises Unavailable then."""
     async with aclosing(messages):
         async for message in messages:
-            yield message
-            if now() >= end:
+            if ended():
                 raise unavailable("gateway", "credentials are to be shown again; resume with the revision")
+            yield message
 
 
 def gateway_stopping() -> Unavailable:

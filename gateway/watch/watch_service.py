@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
-from functools import partial
 from typing import Any
 
 from ordermesh.gateway.v1 import watch_pb2 as pb
 from ordermesh.gateway.v1 import watch_pb2_grpc
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 
+from gateway.backends.stream_credentials import StreamCredentials
 from gateway.watch.metrics_stream import MetricsStream, TotalsSource
 from gateway.watch.order_topic import OrderTopic
 from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revision, Revisions
-from gateway.watch.stream_end import at_most, with_end_message
+from gateway.watch.stream_end import while_valid, with_end_message
 from runtime.grpc import field_rules
 from runtime.identity import caller
 from runtime.identity.client_key import client_key
@@ -41,7 +41,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         tokens: OpaqueTokens,
         places: Shares,
         stop: asyncio.Event,
-        stream_seconds: float,
+        credentials: StreamCredentials,
     ) -> None:
         self._log = log
         self._totals = totals
@@ -49,7 +49,7 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         self._metrics_revisions = Revisions(tokens, f"{SERVICE}/WatchMetrics", MetricsRevision)
         self._places = places
         self._stop = stop
-        self._stream_seconds = stream_seconds
+        self._credentials = credentials
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client leaves, has to show its credentials again, or the gateway drains."""
@@ -58,9 +58,8 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         stream = OrdersStream(self._log, self._orders_revisions, self._stop, customer_id, heartbeat_ms / 1000)
         with self._admitted("WatchOrders", context):
             messages = stream.messages(after_revision(request, context, self._orders_revisions))
-            messages = at_most(messages, self._stream_seconds)
-            end_message = partial(orders_ended, stream)
-            async with aclosing(with_end_message(messages, end_message)) as sending:
+            messages = while_valid(messages, self._credentials.begin())
+            async with aclosing(with_end_message(messages, orders_ended)) as sending:
                 async for message in sending:
                     yield message
 
@@ -75,9 +74,8 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         )
         with self._admitted("WatchMetrics", context):
             messages = stream.messages(after_revision(request, context, self._metrics_revisions))
-            messages = at_most(messages, self._stream_seconds)
-            end_message = partial(metrics_ended, stream)
-            async with aclosing(with_end_message(messages, end_message)) as sending:
+            messages = while_valid(messages, self._credentials.begin())
+            async with aclosing(with_end_message(messages, metrics_ended)) as sending:
                 async for message in sending:
                     yield message
 
@@ -102,11 +100,11 @@ def after_revision(
     return revisions.decode(request.after_revision, "after_revision") if request.after_revision else None
 
 
-def orders_ended(stream: OrdersStream, ended: pb.Ended) -> pb.WatchOrdersResponse:
-    """Return the last message of a stream of order changes."""
-    return pb.WatchOrdersResponse(revision=stream.revision, ended=ended)
+def orders_ended(last: pb.WatchOrdersResponse, ended: pb.Ended) -> pb.WatchOrdersResponse:
+    """Return the end of a stream of order changes after its last message."""
+    return pb.WatchOrdersResponse(revision=last.revision, ended=ended)
 
 
-def metrics_ended(stream: MetricsStream, ended: pb.Ended) -> pb.WatchMetricsResponse:
-    """Return the last message of a stream of totals."""
-    return pb.WatchMetricsResponse(revision=stream.revision, ended=ended)
+def metrics_ended(last: pb.WatchMetricsResponse, ended: pb.Ended) -> pb.WatchMetricsResponse:
+    """Return the end of a stream of totals after its last message."""
+    return pb.WatchMetricsResponse(revision=last.revision, ended=ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 from aiohttp import web
@@ -11,10 +10,11 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 from gateway.web.error_replies import error_reply
 from runtime.errors import PermissionDenied
 
+from gateway.backends import stack_socket
+
 # The front proxy takes the credential of a call from it.
 COOKIE = "ordermesh_session"
 MAX_CODE_CHARACTERS = 200
-ANSWER_SECONDS = 5.0
 PATH = "/session"
 NO_SESSION = "the link was used, is older than five minutes, or is of a stack that stopped: run ordermesh open"
 
@@ -28,7 +28,9 @@ class SessionPages:
     async def begin(self, request: web.Request) -> web.Response:
         """Set the cookie for a code; 403 for a code that is not valid."""
         code = await code_of(request)
-        session, _, lifetime_seconds = (await self._ask(f"begin {code}") if code else "").partition(" ")
+        session, _, lifetime_seconds = (
+            await stack_socket.ask(self._socket, f"begin {code}") if code else ""
+        ).partition(" ")
         if not session:
             return error_reply(PermissionDenied(ErrorReason.PERMISSION_DENIED, NO_SESSION), 403)
         response = web.Response(status=204)
@@ -48,25 +50,10 @@ class SessionPages:
         """End the session of the cookie, and remove the cookie."""
         session = request.cookies.get(COOKIE, "")
         if session and session.isascii() and session.isprintable() and " " not in session:
-            await self._ask(f"end {session}")
+            await stack_socket.ask(self._socket, f"end {session}")
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response
-
-    async def _ask(self, line: str) -> str:
-        """Return the answer of the stack, empty when it gives none."""
-        if not self._socket:
-            return ""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self._socket)
-                try:
-                    writer.write(f"{line}\n".encode())
-                    return (await reader.readline()).decode().strip()
-                finally:
-                    writer.close()
-        except (OSError, TimeoutError):
-            return ""
 
 
 async def code_of(request: web.Request) -> str:

@@ -29,6 +29,7 @@ class KeyRegistry:
         self._path = state.api_keys
         self._envoy_file = state.envoy_keys
         self._lock = state.home / "keys.lock"
+        self._revocations = state.home / "keys.revocations"
 
     def current(self) -> list[ApiKey]:
         """Return the keys that are in force, the oldest first. Raises SettingInvalid."""
@@ -79,6 +80,10 @@ class KeyRegistry:
         digest = digest_of(secret)
         return any(key.digest == digest for key in self.current()) and secret in read_keys(self._envoy_file)
 
+    def revocations(self) -> int:
+        """Return how often keys left the registry."""
+        return int(self._revocations.read_text()) if self._revocations.exists() else 0
+
     def _find(self, key_id: str) -> ApiKey:
         for key in self.current():
             if key.id == key_id:
@@ -94,6 +99,9 @@ class KeyRegistry:
         self._write_registry(left)
 
     def _write_registry(self, keys: Sequence[ApiKey]) -> None:
+        if not {key.id for key in self._read()} <= {key.id for key in keys}:
+            # Streams that were opened with them end by this number.
+            write_private(self._revocations, f"{self.revocations() + 1}\n")
         write_private(self._path, json.dumps([dataclasses.asdict(key) for key in keys], indent=1) + "\n")
 
     def _write_envoy_file(self, keys: Sequence[ApiKey], *new: str) -> None:

@@ -32,6 +32,10 @@ class KeySessions:
             if key.digest == digest:
                 self._registry.revoke(key.id)
 
+    def revocations(self) -> int:
+        """Return how often keys ended: revoked, replaced or expired."""
+        return self._registry.revocations()
+
 
 class TokenSessions:
     """Tokens as sessions. A token is valid until its time is over, also after the browser has forgotten it."""
@@ -45,6 +49,10 @@ class TokenSessions:
 
     def end(self, credential: str) -> None:
         """Leave the token to its end."""
+
+    def revocations(self) -> int:
+        """Return 0: a token ends with its time, as every stream does."""
+        return 0
 
 
 def session_credentials(authentication: Authentication, state: StateFolder) -> Credentials | None:

@@ -37,6 +37,9 @@ class Credentials(Protocol):
     def end(self, credential: str) -> None:
         """End a credential as far as that is possible before its time."""
 
+    def revocations(self) -> int:
+        """Return how often credentials of anybody ended before their time."""
+
 
 class Sessions:
     """The codes and sessions of one run of a stack. All methods may be called from any thread."""
@@ -75,6 +78,10 @@ class Sessions:
             if session in self._open:
                 self._open.remove(session)
                 self._credentials.end(session)
+
+    def revocations(self) -> int:
+        """Return how often credentials of anybody ended before their time."""
+        return self._credentials.revocations()
 
     def end_all(self) -> None:
         """End all sessions and codes."""
@@ -115,7 +122,7 @@ class SessionServer:
             return f"{made} {SESSION_SECONDS}" if made else ""
         if len(words) == 2 and words[0] == "end":
             self._sessions.end(words[1])
-        return ""
+        return str(self._sessions.revocations()) if words == ["revocations"] else ""
 
 
 def listening(

@@ -19,7 +19,7 @@ from stack.machine.paths import HOME_SETTING
 # The path of a Unix socket has at most 107 bytes; the longest name in the run folder takes 40 of them.
 RUN_DIR_BYTES = 64
 # Keys of callers and of the stack's own commands, and what Envoy reads of them.
-IDENTITY = ("keys.json", "keys.lock", "operator-key", "token-key", "envoy")
+IDENTITY = ("keys.json", "keys.lock", "keys.revocations", "operator-key", "token-key", "envoy")
 # The contents of a state folder besides its lock.
 CONTENTS = (
     "postgres",

@@ -30,6 +30,7 @@ from ordermesh.options.v1.options_pb2 import FieldRules, TextRules
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from signed_tokens import tokens
 
+from gateway.backends.stream_credentials import StreamCredentials
 from gateway.pipeline.pipeline_service import PipelineService
 from gateway.watch import revision
 from gateway.watch.revision import Revisions
@@ -121,12 +122,12 @@ SERVICERS: dict[ServiceDescriptor, Any] = {
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]: servicer(InventoryService, _page_tokens=PAGES),
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsService, _page_tokens=PAGES),
     pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(
-        PipelineService, _places=Shares(1, 1), _stream_seconds=1.0
+        PipelineService, _places=Shares(1, 1), _credentials=StreamCredentials("", 1.0)
     ),
     watch_pb2.DESCRIPTOR.services_by_name["WatchService"]: servicer(
         WatchService,
         _places=Shares(1, 1),
-        _stream_seconds=1.0,
+        _credentials=StreamCredentials("", 1.0),
         _orders_revisions=Revisions(tokens(), "WatchOrders", OrdersRevision),
         _metrics_revisions=Revisions(tokens(), "WatchMetrics", MetricsRevision),
     ),

@@ -28,6 +28,9 @@ class Keys:
     def end(self, credential: str) -> None:
         self.ended.append(credential)
 
+    def revocations(self) -> int:
+        return len(self.ended)
+
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[tuple[TestClient[Any, Any], Sessions, Keys]]:

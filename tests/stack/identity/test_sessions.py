@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stack.identity.key_registry import KeyRegistry
+from stack.identity.session_credentials import KeySessions
 from stack.identity.sessions import (
     CODE_SECONDS,
     COMMANDS_SOCKET,
@@ -18,6 +20,7 @@ from stack.identity.sessions import (
     Sessions,
     SessionServer,
 )
+from stack.machine.state_folder import StateFolder
 
 
 class Made:
@@ -34,6 +37,9 @@ class Made:
 
     def end(self, credential: str) -> None:
         self.ended.append(credential)
+
+    def revocations(self) -> int:
+        return len(self.ended)
 
 
 class Clock:
@@ -105,6 +111,8 @@ def test_commands_get_codes_and_the_gateway_sessions_and_neither_the_other(serve
     assert ask(folder / GATEWAY_SOCKET, f"begin {code}\n".encode()) == ""
     ask(folder / GATEWAY_SOCKET, b"end session-1\n")
     assert made.ended == ["session-1"]
+    assert ask(folder / GATEWAY_SOCKET, b"revocations\n") == "1"
+    assert ask(folder / COMMANDS_SOCKET, b"revocations\n") == ""
     for socket_name in (COMMANDS_SOCKET, GATEWAY_SOCKET):
         assert (folder / socket_name).stat().st_mode & 0o777 == 0o600
 
@@ -118,3 +126,20 @@ def test_anything_else_gets_nothing(served: tuple[Path, Made], line: bytes) -> N
         except ConnectionError:
             continue
     assert made.count == 0
+
+
+def test_each_key_that_ends_is_a_revocation_and_none_that_begins(tmp_path: Path) -> None:
+    registry = KeyRegistry(StateFolder(tmp_path))
+    credentials = KeySessions(registry)
+    for subject in ("first", "second"):
+        registry.create("customer", subject)
+    assert credentials.revocations() == 0
+    first, second = registry.current()
+    registry.revoke(first.id)
+    assert [credentials.revocations() for _ in range(2)] == [1, 1]
+    registry.rotate(second.id)
+    assert credentials.revocations() == 2
+    # Also of one that nobody saw while it was valid.
+    registry.create("customer", "third", lifetime_seconds=-1)
+    registry.drop_expired()
+    assert credentials.revocations() == 3
