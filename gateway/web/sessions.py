@@ -7,10 +7,9 @@ import json
 from aiohttp import web
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
+from gateway.backends import stack_socket
 from gateway.web.error_replies import error_reply
 from runtime.errors import PermissionDenied
-
-from gateway.backends import stack_socket
 
 # The front proxy takes the credential of a call from it.
 COOKIE = "ordermesh_session"

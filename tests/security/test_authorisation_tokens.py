@@ -8,17 +8,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
 from authorisation import FOREIGN, METHODS, OWN, CallerKind, Requests, expected, over_grpc
+from dashboard_links import begun, code_of_link, cookie_of
+from front_proxy import Platform
+from frontdoor.filters.tokens import CLOCK_SKEW_SECONDS
+from frontdoor.policies.identity import SESSION_COOKIE
 from google.protobuf.descriptor import MethodDescriptor
 from json_web_tokens import AUDIENCE, ISSUER, HmacKey, OpensslKey, claims, token
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 from seed import seeded_stack
+from waiting import await_true
 
+from stack.identity.own_credentials import own_token
 from stack.running_stack import RunningStack
+
+STATUS = "/v1/pipeline/status"
 
 
 class World(NamedTuple):
@@ -72,6 +80,51 @@ def test_the_commands_of_the_stack_sign_their_own_tokens(world: World) -> None:
         command = [sys.executable, "-P", "-m", "cli", *words]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=100)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_link_opens_a_session_whose_cookie_is_a_token(world: World) -> None:
+    platform = Platform(world.stack)
+    code = code_of_link(platform)
+    cookie = cookie_of(begun(platform, code))
+    assert cookie[1].count(".") == 2
+    assert platform.curl(STATUS).status == 401
+    assert platform.curl(STATUS, *cookie).status == 200
+    order = {"customerId": "any", "items": [{"productId": "p1", "quantity": 1, "price": 1}]}
+    made = platform.post("/orders", order, *cookie)
+    assert made.status == 200
+    assert begun(platform, code).status == 403
+    assert first_message(platform, "/v1/orders:watchLines", *cookie)["revision"]
+    ended = platform.curl("/session", "-X", "DELETE", *cookie)
+    assert (ended.status, "Max-Age=0" in ended.headers["set-cookie"]) == (204, True)
+    # A token is valid until its end, also where it was copied from the cookie.
+    assert platform.curl(STATUS, *cookie).status == 200
+    logs = platform.stack.context.state.logs
+    await_true(lambda: "/session" in (logs / "access.log").read_text(), "the calls are logged")
+    for log in logs.iterdir():
+        text = log.read_text(errors="replace")
+        assert code not in text, log
+        assert cookie[1].partition("=")[2] not in text, log
+
+
+def first_message(platform: Platform, path: str, *options: str) -> dict[str, Any]:
+    """Return the first message of a stream of lines of JSON."""
+    with subprocess.Popen(["curl", "-sN", *options, platform.stack.rest + path], stdout=subprocess.PIPE) as curl:
+        assert curl.stdout is not None
+        line = curl.stdout.readline()
+        curl.terminate()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_a_session_ends_with_its_token(world: World) -> None:
+    platform, state = Platform(world.stack), world.stack.stack.state
+    ending = own_token(state, subject="dashboard", lifetime_seconds=2 - CLOCK_SKEW_SECONDS)
+    cookie = ("-H", f"cookie: {SESSION_COOKIE}={ending}")
+    await_true(lambda: platform.curl(STATUS, *cookie).status == 401, "the token is refused after its time")
+    answer = platform.curl(STATUS, *cookie)
+    assert answer.json["details"][0]["reason"] == "UNAUTHENTICATED"
+    tampered = own_token(state, subject="dashboard")[:-2] + "AA"
+    assert platform.curl(STATUS, "-H", f"cookie: {SESSION_COOKIE}={tampered}").status == 401
 
 
 @pytest.mark.parametrize(
