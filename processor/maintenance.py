@@ -1,4 +1,4 @@
-"""Maintains the analytics database: creates and drops partitions of processed_events, deletes expired rows."""
+"""Maintains the analytics database: partitions of processed_events, the sums of the ledgers, expired rows."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def run_once(settings: WorkSettings) -> list[str]:
                 logger().info("partition changed", change=change)
                 changes.append(change)
             metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
+        connection.execute(SQL.fold_ledgers)
         delete_expired(connection, settings.processor_retention_days)
     return changes
 

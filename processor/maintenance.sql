@@ -1,3 +1,7 @@
+-- name: fold_ledgers
+-- Add up the changes of the ledgers.
+SELECT fold_ledgers();
+
 -- name: delete_redriven_dead_letters
 -- Delete up to 10,000 dead letters that were redriven before the retention; those not redriven are kept.
 DELETE FROM dead_letter WHERE ctid = ANY(ARRAY(

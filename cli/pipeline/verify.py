@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cli.output.terminal import console, plain_table
 from cli.target import FrontProxy, front_proxy
+from runtime import timestamps
 from runtime.exit_codes import ExitCode
 
 Response = pipeline_pb2.ReconcileResponse
@@ -60,5 +61,16 @@ def show_response(response: Response) -> None:
     )
     verdict = Response.Verdict.Name(response.verdict)
     console.print(Text.assemble((verdict, look), f": {response.summary} ({response.duration_ms:,} ms)"))
+    show_coverage(response)
     for finding in response.findings:
         console.print(f"  {Response.Finding.Kind.Name(finding.kind)}: {finding.message}")
+
+
+def show_coverage(response: Response) -> None:
+    """Print what the verdict covers."""
+    parts = [f"{response.compared_orders:,} orders compared with their events"]
+    if response.HasField("coverage_start_time"):
+        parts.append(f"from {timestamps.minute_text(response.coverage_start_time.seconds)} on")
+    if response.HasField("ids_start_time"):
+        parts.append(f"single events from {timestamps.minute_text(response.ids_start_time.seconds)} on")
+    console.print(f"  {', '.join(parts)}")

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1.ledger_pb2 import LedgerPeriod
 
 from gateway.backends.grpc_backend import Backend
-from gateway.backends.ledger import AnalyticsLedger, by_minute, split_ids
+from gateway.backends.ledger import (
+    FIRST_SECONDS,
+    AnalyticsLedger,
+    OrderStates,
+    event_sums,
+    order_states,
+    order_sums,
+    split_ids,
+)
 from runtime.grpc.service_tls import ServiceTls
 
 
@@ -24,13 +33,27 @@ class AnalyticsBackend(Backend):
         request = pb.GetAnalyticsProgressRequest()
         return await self.unary("GetAnalyticsProgress", request, pb.GetAnalyticsProgressResponse, timeout_seconds)
 
-    async def ledger(self) -> AnalyticsLedger:
-        """Return the counted events by minute, and the number of dead letters."""
-        request = pb.StreamAnalyticsLedgerRequest()
+    async def ledger(self, period: LedgerPeriod, start: int = FIRST_SECONDS, end: int | None = None) -> AnalyticsLedger:
+        """Return the counted events and their orders by period, and the dead letters."""
+        request = pb.StreamAnalyticsLedgerRequest(
+            period=period, start_time=Timestamp(seconds=start), end_time=None if end is None else Timestamp(seconds=end)
+        )
         parts = await self.stream("StreamAnalyticsLedger", request, pb.StreamAnalyticsLedgerResponse)
-        minutes = by_minute(one for part in parts for one in part.minutes)
-        start = max((part.coverage_start_time.seconds for part in parts), default=0)
-        return AnalyticsLedger(sum(part.dead_letters for part in parts), minutes, start)
+        head = parts[0]
+        return AnalyticsLedger(
+            dead_letters=head.dead_letters,
+            dead_letter_orders=frozenset(split_ids(head.dead_letter_order_ids)),
+            events=event_sums(one for part in parts for one in part.events),
+            orders=order_sums(one for part in parts for one in part.orders),
+            coverage_start=head.coverage_start_time.seconds,
+            ids_start=head.ids_start_time.seconds,
+        )
+
+    async def states(self, minute: int) -> OrderStates:
+        """Return the orders that were accepted in a minute, as the counted events tell them."""
+        request = pb.StreamCountedStatesRequest(minute_start_time=Timestamp(seconds=minute))
+        parts = await self.stream("StreamCountedStates", request, pb.StreamCountedStatesResponse)
+        return order_states(one for part in parts for one in part.orders)
 
     async def counted_ids(self, minute: int) -> tuple[set[bytes], set[bytes]]:
         """Return the ids of the counted events of a minute, and of the dead letters of any minute."""
@@ -40,7 +63,7 @@ class AnalyticsBackend(Backend):
         return counted, {event_id for part in parts for event_id in split_ids(part.dead_letter_ids)}
 
     async def audit(self) -> Sequence[pb.AuditMetricsResponse.Difference]:
-        """Return the metrics that differ from the sums of the processed events."""
+        """Return the metrics that differ from the ledger of counted events."""
         answer = await self.unary("AuditMetrics", pb.AuditMetricsRequest(), pb.AuditMetricsResponse)
         return answer.differences
 

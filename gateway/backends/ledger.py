@@ -1,4 +1,4 @@
-"""The ledgers that the services return: events by minute, in sums."""
+"""The ledgers that the services return: events and orders by period, in sums."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ordermesh.events.v1.events_pb2 import ORDER_CREATED
-from ordermesh.internal.v1.ledger_pb2 import MinuteSum
+from ordermesh.internal.v1.ledger_pb2 import EventSum, OrderState, OrderSum
 
-MAX_EVENT_IDS = 100
+MAX_IDS = 100
 ID_BYTES = 16
+DAY_SECONDS = 86_400
+MINUTE_SECONDS = 60
+# The first time that a google.protobuf.Timestamp can have: no event may be that old, and one that is must be found.
+FIRST_SECONDS = -62_135_596_800
 
 
 @dataclass(frozen=True)
-class Minute:
-    """The sums of the events of one minute; minutes with equal digests and counts hold the same event ids."""
+class EventSums:
+    """The sums of the events of one period; with equal digests and counts they are the same events."""
 
-    # The event types of the minute, with their counts.
+    # The event types of the period, with their counts.
     types: frozenset[tuple[int, int]] = frozenset()
     revenue_minor: int = 0
     units: int = 0
@@ -34,23 +38,29 @@ class Minute:
         return sum(count for kind, count in self.types if kind == ORDER_CREATED)
 
 
-EMPTY_MINUTE = Minute()
-# By the start of the minute, in seconds since 1970.
-Ledger = Mapping[int, Minute]
+NO_EVENTS = EventSums()
+# By the start of the period, in seconds since 1970.
+Events = Mapping[int, EventSums]
+# The orders of one period: status, orders, total_minor and digest, for each status.
+OrderSums = frozenset[tuple[int, int, int, int]]
+NO_ORDERS: OrderSums = frozenset()
+Orders = Mapping[int, OrderSums]
+# By order id: status, total_minor, and whether an event of the order is not published.
+OrderStates = Mapping[bytes, tuple[int, int, bool]]
 
 
 @dataclass(frozen=True)
 class Ids:
-    """A number of events, and the ids of the first of them."""
+    """A number of events or orders, and the ids of the first of them."""
 
     count: int
     first: tuple[str, ...]
 
     @classmethod
-    def of(cls, event_ids: Iterable[bytes]) -> Ids:
+    def of(cls, ids: Iterable[bytes]) -> Ids:
         """Count these ids and keep the first, in order."""
-        ordered = sorted(event_ids)
-        return cls(len(ordered), tuple(str(UUID(bytes=event_id)) for event_id in ordered[:MAX_EVENT_IDS]))
+        ordered = sorted(ids)
+        return cls(len(ordered), tuple(str(UUID(bytes=one)) for one in ordered[:MAX_IDS]))
 
 
 NO_IDS = Ids(0, ())
@@ -58,29 +68,36 @@ NO_IDS = Ids(0, ())
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """One snapshot of the orders database: published events by minute, pending and dead ones."""
+    """One snapshot of the orders database: published events and orders by period, and events that are not published."""
 
     pending: int
     dead: Ids
-    minutes: Ledger
-    # Events of earlier minutes may be deleted from the outbox.
+    discarded: int
+    events: Events
+    orders: Orders
+    # The minutes in which orders with pending events were accepted.
+    pending_minutes: frozenset[int] = frozenset()
+    # The ledger has every event from this time on, and the ids of all from the second; 0 for since ever.
     coverage_start: int = 0
+    ids_start: int = 0
 
 
 @dataclass(frozen=True)
 class AnalyticsLedger:
-    """One snapshot of the analytics database: counted events by minute, and the number of dead letters."""
+    """One snapshot of the analytics database: counted events and their orders by period, and dead letters."""
 
     dead_letters: int
-    minutes: Ledger
-    # Events of earlier minutes may be deleted from the counted events.
+    dead_letter_orders: frozenset[bytes]
+    events: Events
+    orders: Orders
     coverage_start: int = 0
+    ids_start: int = 0
 
 
-def by_minute(sums: Iterable[MinuteSum]) -> dict[int, Minute]:
-    """Return the sums of a ledger by minute."""
+def event_sums(sums: Iterable[EventSum]) -> dict[int, EventSums]:
+    """Return the sums of events by period."""
     return {
-        one.start_time.seconds: Minute(
+        one.start_time.seconds: EventSums(
             frozenset((kind.type, kind.events) for kind in one.types if kind.events),
             one.revenue_minor,
             one.units,
@@ -88,6 +105,21 @@ def by_minute(sums: Iterable[MinuteSum]) -> dict[int, Minute]:
         )
         for one in sums
     }
+
+
+def order_sums(sums: Iterable[OrderSum]) -> dict[int, OrderSums]:
+    """Return the sums of orders by period."""
+    return {
+        one.start_time.seconds: frozenset(
+            (each.status, each.orders, each.total_minor, each.digest) for each in one.statuses
+        )
+        for one in sums
+    }
+
+
+def order_states(states: Iterable[OrderState]) -> dict[bytes, tuple[int, int, bool]]:
+    """Return orders by id."""
+    return {one.order_id: (one.status, one.total_minor, one.has_unpublished_events) for one in states}
 
 
 def split_ids(packed: bytes) -> Iterable[bytes]:

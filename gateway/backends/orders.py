@@ -7,9 +7,19 @@ from collections.abc import Collection, Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc
+from ordermesh.internal.v1.ledger_pb2 import LedgerPeriod
 
 from gateway.backends.grpc_backend import Backend
-from gateway.backends.ledger import Ids, OrderLedger, by_minute, split_ids
+from gateway.backends.ledger import (
+    FIRST_SECONDS,
+    Ids,
+    OrderLedger,
+    OrderStates,
+    event_sums,
+    order_states,
+    order_sums,
+    split_ids,
+)
 from runtime.grpc.service_tls import ServiceTls
 
 FIND_LIMIT = 10_000
@@ -26,17 +36,29 @@ class OrdersBackend(Backend):
         request = pb.GetOrderProgressRequest()
         return await self.unary("GetOrderProgress", request, pb.GetOrderProgressResponse, timeout_seconds)
 
-    async def ledger(self) -> OrderLedger:
-        """Return the published events by minute, and the pending and dead ones."""
-        request = pb.StreamOrderLedgerRequest()
-        parts = await self.stream("StreamOrderLedger", request, pb.StreamOrderLedgerResponse)
-        dead_ids = tuple(event_id for part in parts for event_id in part.dead_ids)
-        return OrderLedger(
-            pending=sum(part.pending for part in parts),
-            dead=Ids(sum(part.dead for part in parts), dead_ids),
-            minutes=by_minute(one for part in parts for one in part.minutes),
-            coverage_start=max((part.coverage_start_time.seconds for part in parts), default=0),
+    async def ledger(self, period: LedgerPeriod, start: int = FIRST_SECONDS, end: int | None = None) -> OrderLedger:
+        """Return the published events and the orders by period, and the events that are not published."""
+        request = pb.StreamOrderLedgerRequest(
+            period=period, start_time=Timestamp(seconds=start), end_time=None if end is None else Timestamp(seconds=end)
         )
+        parts = await self.stream("StreamOrderLedger", request, pb.StreamOrderLedgerResponse)
+        head = parts[0]
+        return OrderLedger(
+            pending=head.pending,
+            dead=Ids(head.dead, tuple(head.dead_ids)),
+            discarded=head.discarded,
+            events=event_sums(one for part in parts for one in part.events),
+            orders=order_sums(one for part in parts for one in part.orders),
+            pending_minutes=frozenset(minute.seconds for minute in head.pending_start_time),
+            coverage_start=head.coverage_start_time.seconds,
+            ids_start=head.ids_start_time.seconds,
+        )
+
+    async def states(self, minute: int) -> OrderStates:
+        """Return the orders that were accepted in a minute."""
+        request = pb.StreamOrderStatesRequest(minute_start_time=Timestamp(seconds=minute))
+        parts = await self.stream("StreamOrderStates", request, pb.StreamOrderStatesResponse)
+        return order_states(one for part in parts for one in part.orders)
 
     async def published_ids(self, minute: int) -> set[bytes]:
         """Return the ids of the published events of a minute."""
@@ -54,8 +76,8 @@ class OrdersBackend(Backend):
             found.update(split_ids(answer.event_ids))
         return found
 
-    async def product_sums(self) -> list[pb.ProductSum]:
-        """Return the ordered units and revenue of each product, summed over the orders."""
-        request = pb.StreamProductSumsRequest()
+    async def product_sums(self, uncounted: Collection[bytes]) -> list[pb.ProductSum]:
+        """Return the ordered units and revenue of each product, and those of orders that are not counted."""
+        request = pb.StreamProductSumsRequest(uncounted_order_ids=b"".join(sorted(uncounted)[:FIND_LIMIT]))
         parts = await self.stream("StreamProductSums", request, pb.StreamProductSumsResponse)
         return [one for part in parts for one in part.products]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
 
-from gateway.backends.ledger import EMPTY_MINUTE, Ids, Ledger, Minute
-from gateway.reconciliation.comparison import Evidence, Finding, same_ids
+from gateway.backends.ledger import EventSums, Ids
+from gateway.reconciliation.comparison import Evidence, Finding
 from runtime import timestamps
 from runtime.money import major
 
@@ -20,11 +20,12 @@ def all_findings(evidence: Evidence) -> list[Finding]:
     found = [ids_finding(Finding.LOST, minute, ids, words) for minute, ids in sorted(lost.items())]
     words = "counted, but unknown to the orders database"
     found += [ids_finding(Finding.PHANTOM, minute, ids, words) for minute, ids in sorted(evidence.phantoms.items())]
+    found += [order_finding(minute, ids) for minute, ids in sorted(evidence.orders.items())]
     found += evidence.metrics
-    found += minute_findings(evidence.published, evidence.counted)
-    if evidence.dead.count:
-        message = f"{counted_noun(evidence.dead.count, 'event')} refused by Kafka for good: retry or discard"
-        dead = evidence.dead
+    found += [minute_finding(minute, *sums) for minute, sums in sorted(evidence.minutes.items())]
+    if evidence.published.dead.count:
+        dead = evidence.published.dead
+        message = f"{counted_noun(dead.count, 'event')} refused by Kafka for good: retry or discard"
         found.append(Finding(kind=Finding.DEAD, event_ids=dead.first, event_count=dead.count, message=message))
     return found
 
@@ -40,21 +41,24 @@ def ids_finding(kind: Finding.Kind, minute: int, ids: Ids, words: str) -> Findin
     )
 
 
-def minute_findings(published: Ledger, counted: Ledger) -> list[Finding]:
-    """Return the minutes with the same event ids but different sums."""
-    minutes = sorted({*published, *counted})
-    same = [minute for minute in minutes if same_ids(published, counted, minute)]
-    return [
-        minute_finding(minute, published.get(minute, EMPTY_MINUTE), counted.get(minute, EMPTY_MINUTE))
-        for minute in same
-        if published.get(minute, EMPTY_MINUTE) != counted.get(minute, EMPTY_MINUTE)
-    ]
+def order_finding(minute: int, ids: Ids) -> Finding:
+    """Return a finding about orders of a minute; without ids, only the sums of the minute are known to differ."""
+    what = counted_noun(ids.count, "order") if ids.count else "orders that cannot be named"
+    return Finding(
+        kind=Finding.ORDER,
+        minute_start_time=start_time(minute),
+        order_ids=ids.first,
+        order_count=ids.count,
+        message=f"minute {timestamps.minute_text(minute)}: {what} with another status or total than their events give",
+    )
 
 
-def minute_finding(minute: int, published: Minute, counted: Minute) -> Finding:
+def minute_finding(minute: int, published: EventSums, counted: EventSums) -> Finding:
     """Return a finding about the sums of a minute."""
+    same = published.events == counted.events and published.digest == counted.digest
+    what = "the events are the same, their sums differ" if same else "the sums differ, the ids are no longer held"
     message = (
-        f"minute {timestamps.minute_text(minute)}: the events are the same, their sums differ: "
+        f"minute {timestamps.minute_text(minute)}: {what}: events {published.events:,} and {counted.events:,}, "
         f"orders {published.orders:,} and {counted.orders:,}, "
         f"revenue {major(published.revenue_minor):,.2f} and {major(counted.revenue_minor):,.2f}, "
         f"units {published.units:,} and {counted.units:,}"
@@ -69,26 +73,35 @@ def minute_finding(minute: int, published: Minute, counted: Minute) -> Finding:
 
 
 def audit_findings(differences: Iterable[AuditMetricsResponse.Difference]) -> list[Finding]:
-    """Return the metrics that differ from the sums of the processed events."""
+    """Return the metrics that differ from the ledger of counted events."""
     return [
-        metric_finding(one.metric_name, one.dimension, one.expected, one.actual, "the processed events")
+        metric_finding(one.metric_name, one.dimension, one.expected, one.actual, "the counted events")
         for one in differences
     ]
 
 
-def product_findings(orders: Iterable[ProductSum], metrics: Iterable[ProductSum]) -> list[Finding]:
-    """Return the products whose metrics differ from the sums over the orders."""
-    expected = {one.product_id: (one.units, one.revenue_minor) for one in orders}
+def product_findings(
+    before: Iterable[ProductSum], metrics: Iterable[ProductSum], after: Iterable[ProductSum], *, quiet: bool
+) -> list[Finding]:
+    """Return the products whose metrics are not between what was published before and what was ordered after them.
+
+    When the orders are `quiet`, both are the same.
+    """
+    lowest = {one.product_id: counted_sales(one) for one in before}
+    highest = lowest if quiet else {one.product_id: (one.units, one.revenue_minor) for one in after}
     actual = {one.product_id: (one.units, one.revenue_minor) for one in metrics}
-    names = ("top_products_units", "top_products_revenue")
-    return [
-        metric_finding(names[index], product, wanted, found, "the orders")
-        for product in sorted({*expected, *actual})
-        for index, (wanted, found) in enumerate(
-            zip(expected.get(product, (0, 0)), actual.get(product, (0, 0)), strict=True)
-        )
-        if wanted != found
-    ]
+    found = []
+    for product in sorted({*lowest, *highest, *actual}):
+        for index, name in enumerate(("top_products_units", "top_products_revenue")):
+            low, high, value = (sales.get(product, (0, 0))[index] for sales in (lowest, highest, actual))
+            if not low <= value <= high:
+                found.append(metric_finding(name, product, low if value < low else high, value, "the orders"))
+    return found
+
+
+def counted_sales(one: ProductSum) -> tuple[int, int]:
+    """Return units and revenue of a product without those of orders that cannot be counted yet."""
+    return one.units - one.uncounted_units, one.revenue_minor - one.uncounted_revenue_minor
 
 
 def metric_finding(name: str, dimension: str, expected: int, actual: int, source: str) -> Finding:

@@ -1,4 +1,8 @@
-"""Reconciles orders with metrics: reads both sides in an order in which the comparison holds under traffic."""
+"""Reconciles orders with metrics: reads both sides in an order in which the comparison holds under traffic.
+
+The ledgers are compared by day, those of days that differ by minute, and only of minutes that differ the events and the
+orders themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,24 @@ from typing import TypeVar
 from confluent_kafka import KafkaException
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
-from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
+from ordermesh.internal.v1.ledger_pb2 import DAY, MINUTE, PartitionPosition
 
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import requests_to, unavailable
 from gateway.backends.event_topics import EventLog
+from gateway.backends.ledger import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    NO_EVENTS,
+    NO_IDS,
+    NO_ORDERS,
+    AnalyticsLedger,
+    Events,
+    OrderLedger,
+    Orders,
+)
 from gateway.backends.orders import OrdersBackend
-from gateway.reconciliation.comparison import Evidence, Finding, differing_minutes, from_minute
+from gateway.reconciliation.comparison import Evidence, Finding, covered, differing, same_ids, unchanged
 from gateway.reconciliation.findings import audit_findings, product_findings
 from gateway.reconciliation.verdict import conclude
 
@@ -43,58 +58,89 @@ class Reconciliation:
         started = time.monotonic()
         start_time = Timestamp()
         start_time.GetCurrentTime()
-        evidence = await self._read_ledgers()
-        differing = differing_minutes(evidence.published, evidence.counted)
-        await self._compare_ids(evidence, differing)
+        published = await self._ask_orders(self._orders.ledger(DAY))
+        lag = await self._wait_until_counted()
+        evidence = Evidence(published, await self._ask_analytics(self._analytics.ledger(DAY)), lag=lag)
+        start = evidence.coverage_start
+        days = differing(covered(published.events, start), covered(evidence.counted.events, start), NO_EVENTS)
+        days += differing(covered(published.orders, start), covered(evidence.counted.orders, start), NO_ORDERS)
+        for day in sorted(set(days)):
+            await self._compare_day(evidence, day)
         evidence.metrics = audit_findings(await self._ask_analytics(self._analytics.audit()))
-        if evidence.complete and not differing:
+        if not evidence.missing and not evidence.phantoms and not evidence.lag:
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
         response.start_time.CopyFrom(start_time)
         response.duration_ms = int((time.monotonic() - started) * 1000)
         return response
 
-    async def _read_ledgers(self) -> Evidence:
-        """Read what is published, wait until the processor has counted it, then read what is counted."""
-        published = await self._ask_orders(self._orders.ledger())
-        lag = await self._wait_until_counted()
-        counted = await self._ask_analytics(self._analytics.ledger())
-        coverage_start = max(published.coverage_start, counted.coverage_start)
-        return Evidence(
-            published=from_minute(published.minutes, coverage_start),
-            counted=from_minute(counted.minutes, coverage_start),
-            coverage_start=coverage_start,
-            pending=published.pending,
-            dead=published.dead,
-            dead_letters=counted.dead_letters,
-            lag=lag,
-        )
+    async def _compare_day(self, evidence: Evidence, day: int) -> None:
+        """Compare the minutes of a day, in the order in which everything is read: orders, the wait, analytics."""
+        published, counted = await self._read_minutes(evidence, day)
+        minutes = differing(published.events, counted.events, NO_EVENTS)
+        await self._compare_events(evidence, minutes, published.events, counted.events)
+        wrong = set(differing(published.orders, counted.orders, NO_ORDERS)) - published.pending_minutes
+        # A missing event, or one too many, explains every difference that follows from it.
+        if wrong and not evidence.missing and not evidence.phantoms and not evidence.lag:
+            again = await self._ask_orders(self._orders.ledger(MINUTE, day, day + DAY_SECONDS))
+            await self._compare_orders(evidence, unchanged(wrong, published.orders, again.orders), published.orders)
 
-    async def _compare_ids(self, evidence: Evidence, differing: Sequence[int]) -> None:
+    async def _read_minutes(self, evidence: Evidence, day: int) -> tuple[OrderLedger, AnalyticsLedger]:
+        published = await self._ask_orders(self._orders.ledger(MINUTE, day, day + DAY_SECONDS))
+        evidence.lag = max(evidence.lag, await self._wait_until_counted())
+        return published, await self._ask_analytics(self._analytics.ledger(MINUTE, day, day + DAY_SECONDS))
+
+    async def _compare_events(
+        self, evidence: Evidence, minutes: Sequence[int], published: Events, counted: Events
+    ) -> None:
         """Compare the ids of the minutes that differ, reading in the same order, since both sides have advanced."""
-        for start in range(0, len(differing), CHUNK_MINUTES):
-            minutes = differing[start : start + CHUNK_MINUTES]
-            published = {minute: await self._ask_orders(self._orders.published_ids(minute)) for minute in minutes}
+        by_ids = []
+        for minute in minutes:
+            sums = published.get(minute, NO_EVENTS), counted.get(minute, NO_EVENTS)
+            if same_ids(published, counted, minute):
+                evidence.minutes[minute] = sums
+            elif evidence.holds_ids(minute, sums[0]):
+                by_ids.append(minute)
+            else:
+                _, dead_letters = await self._ask_analytics(self._analytics.counted_ids(minute))
+                evidence.note_old_events(minute, *sums, dead_letters)
+        for at in range(0, len(by_ids), CHUNK_MINUTES):
+            chunk = by_ids[at : at + CHUNK_MINUTES]
+            ids = {minute: await self._ask_orders(self._orders.published_ids(minute)) for minute in chunk}
             evidence.lag = max(evidence.lag, await self._wait_until_counted())
-            for minute in minutes:
-                await self._compare_minute(evidence, minute, published.pop(minute))
+            for minute in chunk:
+                await self._compare_ids(evidence, minute, ids.pop(minute))
 
-    async def _compare_minute(self, evidence: Evidence, minute: int, published: set[bytes]) -> None:
+    async def _compare_ids(self, evidence: Evidence, minute: int, published: set[bytes]) -> None:
         counted, dead_letters = await self._ask_analytics(self._analytics.counted_ids(minute))
         extra = evidence.note_ids(minute, published, counted, dead_letters)
         if extra:
             evidence.note_phantoms(minute, extra - await self._ask_orders(self._orders.known_ids(extra)))
 
+    async def _compare_orders(self, evidence: Evidence, minutes: Sequence[int], sums: Orders) -> None:
+        """Compare the orders of minutes whose sums differ although nothing changed them."""
+        for minute in minutes:
+            before = await self._ask_orders(self._orders.states(minute))
+            if minute < evidence.counted.ids_start:
+                evidence.note_old_orders(minute, before)
+                continue
+            evidence.lag = max(evidence.lag, await self._wait_until_counted())
+            states = await self._ask_analytics(self._analytics.states(minute))
+            after = await self._ask_orders(self._orders.states(minute))
+            if not evidence.note_orders(minute, before, states, after):
+                again = await self._ask_orders(self._orders.ledger(MINUTE, minute, minute + MINUTE_SECONDS))
+                if unchanged({minute}, sums, again.orders):
+                    evidence.orders[minute] = NO_IDS
+
     async def _compare_products(self, evidence: Evidence) -> list[Finding]:
-        """Compare sums by product; differences are ignored if orders arrived meanwhile."""
-        sums = await self._ask_orders(self._orders.product_sums())
+        """Compare the sales of products; under traffic a metric may be anywhere between two readings of the orders."""
+        quiet = not (await self._ask_orders(self._orders.progress(PROGRESS_SECONDS))).pending
+        before = await self._ask_orders(self._orders.product_sums(evidence.uncounted))
+        evidence.lag = max(evidence.lag, await self._wait_until_counted())
         metrics = await self._ask_analytics(self._analytics.product_metrics())
-        found = product_findings(sums, metrics)
-        if not found:
-            return []
-        again = await self._ask_orders(self._orders.ledger())
-        changed = again.pending or from_minute(again.minutes, evidence.coverage_start) != evidence.published
-        return [] if changed else found
+        after = await self._ask_orders(self._orders.product_sums(evidence.uncounted))
+        quiet = quiet and before == after
+        return product_findings(before, metrics, after, quiet=quiet)
 
     async def _wait_until_counted(self) -> int:
         """Wait until the processor has counted the log, and return the lag; retries while Kafka does not answer."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
-from gateway.backends.ledger import Ledger
-from gateway.reconciliation.comparison import Evidence, Finding
+from gateway.backends.ledger import Events, Orders
+from gateway.reconciliation.comparison import Evidence, Finding, covered
 from gateway.reconciliation.findings import all_findings, counted_noun
 from runtime import timestamps
 from runtime.money import major
@@ -20,6 +20,7 @@ FINDING_WORDS = {
     Finding.METRIC: ("metric", "wrong"),
     Finding.MINUTE: ("minute", "with different sums"),
     Finding.DEAD: ("event", "refused by Kafka"),
+    Finding.ORDER: ("order", "with another status or total"),
 }
 
 
@@ -31,40 +32,52 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         verdict = ReconcileResponse.DIFFERS
     elif evidence.in_flight:
         verdict = ReconcileResponse.IN_FLIGHT
-    start, published = evidence.coverage_start, totals(evidence.published)
+    start = evidence.coverage_start
+    published = totals(covered(evidence.published.events, start))
     return ReconcileResponse(
         verdict=verdict,
         summary=summary(evidence, findings, published),
         published=published,
-        counted=totals(evidence.counted),
+        counted=totals(covered(evidence.counted.events, start)),
         in_flight=evidence.in_flight,
-        dead_letters=evidence.dead_letters,
+        dead_letters=evidence.counted.dead_letters,
+        discarded=evidence.published.discarded,
+        compared_orders=number_of_orders(covered(evidence.published.orders, start)),
         findings=findings[:MAX_FINDINGS],
         coverage_start_time=Timestamp(seconds=start) if start else None,
+        ids_start_time=Timestamp(seconds=evidence.ids_start) if evidence.ids_start else None,
     )
 
 
-def totals(minutes: Ledger) -> Totals:
-    """Return the sums of a ledger over its minutes."""
-    each = minutes.values()
+def totals(periods: Events) -> Totals:
+    """Return the sums of a ledger over its periods."""
+    each = periods.values()
     return Totals(
-        events=sum(minute.events for minute in each),
-        orders=sum(minute.orders for minute in each),
-        revenue=major(sum(minute.revenue_minor for minute in each)),
-        units=sum(minute.units for minute in each),
+        events=sum(period.events for period in each),
+        orders=sum(period.orders for period in each),
+        revenue=major(sum(period.revenue_minor for period in each)),
+        units=sum(period.units for period in each),
     )
+
+
+def number_of_orders(periods: Orders) -> int:
+    """Return the number of orders of a ledger."""
+    return sum(orders for sums in periods.values() for _, orders, _, _ in sums)
 
 
 def summary(evidence: Evidence, findings: list[Finding], published: Totals) -> str:
     """Return the comparison in one line, without the verdict."""
     events = counted_noun(published.events, "published event")
     since = f" since {timestamps.minute_text(evidence.coverage_start)}" if evidence.coverage_start else ""
-    dead_letters = f", {counted_noun(evidence.dead_letters, 'dead letter')}" if evidence.dead_letters else ""
+    rejected, discarded = evidence.counted.dead_letters, evidence.published.discarded
+    dead_letters = f", {counted_noun(rejected, 'dead letter')}" if rejected else ""
+    if discarded:
+        dead_letters += f", {counted_noun(discarded, 'event')} discarded"
     in_flight = f", {evidence.in_flight:,} in flight" if evidence.in_flight else ""
     if findings:
         return f"{tally(findings)} (of {events}{since}{dead_letters}{in_flight})"
     orders = f"{counted_noun(published.orders, 'order')}, revenue {published.revenue:,.2f}"
-    counted = "each counted once" if not evidence.dead_letters else "each counted once or a dead letter"
+    counted = "each counted once" if not rejected else "each counted once or a dead letter"
     return f"{events}{since} {counted} ({orders}){dead_letters}{in_flight}"
 
 
@@ -72,7 +85,7 @@ def tally(findings: list[Finding]) -> str:
     """Count the findings by kind, such as "2 events lost, 1 metric wrong"."""
     parts = []
     for kind, (noun, what) in FINDING_WORDS.items():
-        number = sum(finding.event_count or 1 for finding in findings if finding.kind == kind)
+        number = sum(finding.event_count or finding.order_count or 1 for finding in findings if finding.kind == kind)
         if number:
             parts.append(f"{counted_noun(number, noun)} {what}")
     return ", ".join(parts)

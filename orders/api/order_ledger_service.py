@@ -1,10 +1,10 @@
-"""Serves OrderLedgerService: counts and sums of stored and published events, for reconciliation and status."""
+"""Serves OrderLedgerService: sums and ids of events and orders, for reconciliation and status."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import groupby
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -17,12 +17,13 @@ from orders.domain import ids
 from orders.domain.events import timestamp
 from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
+from runtime import ledger_messages
 from runtime.batched import batched
+from runtime.kafka import topics
 from runtime.postgres.connection_types import AsyncConnection
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PENDING_LIMIT = 100_000
-MINUTES_PER_MESSAGE = 500
 IDS_PER_MESSAGE = 50_000
 PRODUCTS_PER_MESSAGE = 5_000
 # Sums of millions of events take longer than other statements may.
@@ -59,22 +60,29 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
     async def StreamOrderLedger(
         self, request: ledger_pb2.StreamOrderLedgerRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamOrderLedgerResponse]:
-        """Stream sums of the published events by minute, from one snapshot."""
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            await connection.execute(LEDGER_TIMEOUT)
+        """Stream sums of the published events and of the orders by period, from one snapshot."""
+        parameters = ledger_messages.period_parameters(request)
+        async with self._snapshot() as connection:
             pending, _ = await fetch_one(connection, LEDGER.pending_events, {"limit": PENDING_LIMIT})
             dead = await (await connection.execute(LEDGER.dead_events)).fetchall()
-            (since,) = await fetch_one(connection, LEDGER.complete_since)
-            rows = await (await connection.execute(LEDGER.sums_by_minute)).fetchall()
+            (discarded,) = await fetch_one(connection, LEDGER.discarded_events)
+            coverage_start, ids_start = await fetch_one(connection, LEDGER.coverage)
+            minutes = await fetch_all(connection, LEDGER.pending_minutes, {"first_stock_type": topics.FIRST_STOCK_TYPE})
+            event_rows = await fetch_all(connection, LEDGER.event_sums, parameters)
+            order_rows = await fetch_all(connection, LEDGER.order_sums, parameters)
         yield ledger_pb2.StreamOrderLedgerResponse(
             pending=pending,
             dead_ids=[row[0] for row in dead],
             dead=dead[0][1] if dead else 0,
-            coverage_start_time=Timestamp(seconds=since) if since else None,
+            discarded=discarded,
+            coverage_start_time=ledger_messages.as_time(coverage_start),
+            ids_start_time=ledger_messages.as_time(ids_start),
+            pending_start_time=[Timestamp(seconds=minute) for (minute,) in minutes],
         )
-        for minutes in batched(minute_sums(rows), MINUTES_PER_MESSAGE):
-            yield ledger_pb2.StreamOrderLedgerResponse(minutes=minutes)
+        for events in batched(ledger_messages.event_sums(event_rows), ledger_messages.SUMS_PER_MESSAGE):
+            yield ledger_pb2.StreamOrderLedgerResponse(events=events)
+        for orders in batched(ledger_messages.order_sums(order_rows), ledger_messages.SUMS_PER_MESSAGE):
+            yield ledger_pb2.StreamOrderLedgerResponse(orders=orders)
 
     async def StreamPublishedIds(
         self, request: ledger_pb2.StreamPublishedIdsRequest, context: Context
@@ -90,25 +98,59 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         self, request: ledger_pb2.FindEventsRequest, context: Context
     ) -> ledger_pb2.FindEventsResponse:
         """Return which of the events are in the outbox, in any status."""
-        packed = request.event_ids
-        wanted = [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
+        wanted = unpacked(request.event_ids)
         times_ms = [ids.time_ms(event_id) for event_id in wanted] or [0]
         parameters = {"event_ids": wanted, "first_ms": min(times_ms), "last_ms": max(times_ms)}
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(LEDGER.find_events, parameters)).fetchall()
         return ledger_pb2.FindEventsResponse(event_ids=b"".join(row[0].bytes for row in rows))
 
+    async def StreamOrderStates(
+        self, request: ledger_pb2.StreamOrderStatesRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.StreamOrderStatesResponse]:
+        """Stream the orders that were accepted in a minute."""
+        parameters = ledger_messages.minute_ids(request.minute_start_time.seconds)
+        async with self._snapshot() as connection:
+            rows = await fetch_all(
+                connection, LEDGER.order_states, {**parameters, "first_stock_type": topics.FIRST_STOCK_TYPE}
+            )
+        for orders in batched(ledger_messages.order_states(rows), ledger_messages.STATES_PER_MESSAGE):
+            yield ledger_pb2.StreamOrderStatesResponse(orders=orders)
+
     async def StreamProductSums(
         self, request: ledger_pb2.StreamProductSumsRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamProductSumsResponse]:
         """Stream units and revenue by product."""
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(LEDGER_TIMEOUT)
-            rows = await (await connection.execute(LEDGER.sums_by_product)).fetchall()
+        async with self._snapshot() as connection:
+            rows = await fetch_all(
+                connection, LEDGER.product_sums, {"order_ids": unpacked(request.uncounted_order_ids)}
+            )
         for some in batched(rows, PRODUCTS_PER_MESSAGE):
             yield ledger_pb2.StreamProductSumsResponse(
-                products=[ledger_pb2.ProductSum(product_id=p, units=u, revenue_minor=r) for p, u, r in some]
+                products=[
+                    ledger_pb2.ProductSum(
+                        product_id=product_id,
+                        units=units,
+                        revenue_minor=revenue_minor,
+                        uncounted_units=uncounted_units,
+                        uncounted_revenue_minor=uncounted_revenue_minor,
+                    )
+                    for product_id, units, revenue_minor, uncounted_units, uncounted_revenue_minor in some
+                ]
             )
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction whose statements all read from one snapshot."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await connection.execute(LEDGER_TIMEOUT)
+            yield connection
+
+
+def unpacked(packed: bytes) -> list[uuid.UUID]:
+    """Return the ids of a field in which they are concatenated."""
+    return [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
 
 
 async def fetch_one(connection: AsyncConnection, query: Any, parameters: dict[str, Any] | None = None) -> Row:
@@ -119,15 +161,6 @@ async def fetch_one(connection: AsyncConnection, query: Any, parameters: dict[st
     return tuple(row)
 
 
-def minute_sums(rows: Iterable[Row]) -> Iterator[ledger_pb2.MinuteSum]:
-    """Merge the rows of sums_by_minute, one per minute and event type, into one message per minute."""
-    for minute, group in groupby(rows, key=lambda row: row[0]):
-        total = ledger_pb2.MinuteSum(start_time=Timestamp(seconds=minute))
-        digest = 0
-        for _, event_type, events, revenue_minor, units, type_digest in group:
-            total.types.add(type=event_type, events=events)
-            total.revenue_minor += revenue_minor or 0
-            total.units += units
-            digest ^= type_digest
-        total.digest = digest
-        yield total
+async def fetch_all(connection: AsyncConnection, query: Any, parameters: dict[str, Any]) -> list[Row]:
+    """Return all rows of a query."""
+    return await (await connection.execute(query, parameters)).fetchall()

@@ -112,10 +112,17 @@ FROM (
 WHERE s.shard = d.shard;
 
 -- name: change_dead_status
--- Changes the status of DEAD events of locked shards and returns what they are.
-UPDATE event_outbox SET status = %(status)s::outbox_status
-WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD'
-RETURNING id, key, event_id::text, cause;
+-- Changes the status of DEAD events of locked shards and returns what they are. Discarded ones are kept in the ledger.
+WITH changed AS (
+    UPDATE event_outbox SET status = %(status)s::outbox_status
+    WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD'
+    RETURNING id, event_id, event_type, key, occur_time, total_minor, units, cause
+), discarded AS (
+    INSERT INTO discarded_event (event_id, event_type, key, occur_time, total_minor, units)
+    SELECT event_id, event_type, key, occur_time, total_minor, units FROM changed WHERE %(status)s = 'DISCARDED'
+    ON CONFLICT DO NOTHING
+)
+SELECT id, key, event_id::text, cause FROM changed;
 
 -- name: refresh_has_dead
 -- Updates which of the locked shards have DEAD events.

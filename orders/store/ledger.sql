@@ -19,19 +19,47 @@ SELECT count(*) FROM (SELECT FROM orders WHERE status = 'PENDING_RESTOCK' LIMIT 
 -- Returns the ids of the first thousand DEAD events, and the number of all.
 SELECT event_id::text, count(*) OVER () FROM event_outbox WHERE status = 'DEAD' ORDER BY id LIMIT 1000;
 
--- name: complete_since
--- Returns the first minute that is complete, in seconds since 1970, because later partitions were not dropped; 0 when no
--- partition was.
-SELECT CASE WHEN complete_since IS NULL THEN 0
-    ELSE extract(epoch FROM least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date))::bigint END
-FROM partitioned_table WHERE name = 'event_outbox';
+-- name: discarded_events
+-- Counts the events that an operator discarded.
+SELECT count(*) FROM discarded_event;
 
--- name: sums_by_minute
--- Returns sums of the published events by minute and event type.
-SELECT (extract(epoch FROM date_trunc('minute', occur_time, 'UTC')))::bigint AS minute, event_type, count(*),
-    (sum(total_minor) FILTER (WHERE event_type = 1))::bigint, (sum(units))::bigint,
-    bit_xor(hashtextextended(event_id::text, 0))
-FROM event_outbox WHERE status = 'SENT' GROUP BY 1, 2 ORDER BY 1, 2;
+-- name: coverage
+-- Returns in seconds since 1970 from when on the ledger is complete, and from when on the outbox holds every event; 0 for
+-- since ever.
+SELECT coalesce((SELECT extract(epoch FROM max(start_time))::bigint FROM ledger_coverage), 0),
+    coalesce((SELECT extract(epoch FROM least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date))::bigint
+              FROM partitioned_table WHERE name = 'event_outbox' AND complete_since IS NOT NULL), 0);
+
+-- name: event_sums
+-- Returns sums of the published events by period and event type.
+SELECT extract(epoch FROM start_time)::bigint, event_type, sum(events)::bigint, sum(total_minor)::bigint, sum(units)::bigint,
+    bit_xor(digest)
+FROM (
+    SELECT start_time, event_type, events, total_minor, units, digest FROM current_event_ledger
+    WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT period_start(%(period)s::ledger_period, occur_time), event_type, -1, -total_minor, -units, id_digest(event_id)
+    FROM unpublished_event WHERE occur_time >= to_timestamp(%(start)s) AND occur_time < to_timestamp(%(end)s)
+) AS part
+GROUP BY start_time, event_type HAVING sum(events) <> 0 OR bit_xor(digest) <> 0 ORDER BY 1, 2;
+
+-- name: order_sums
+-- Returns sums of the orders by period of acceptance and status.
+SELECT extract(epoch FROM start_time)::bigint, status, orders, total_minor::bigint, digest FROM current_order_ledger
+WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    AND (orders <> 0 OR digest <> 0)
+ORDER BY 1, 2;
+
+-- name: pending_minutes
+-- Returns the minutes in which orders with pending events were accepted.
+SELECT DISTINCT extract(epoch FROM id_minute(key::uuid))::bigint FROM unpublished_event
+WHERE pending AND event_type < %(first_stock_type)s;
+
+-- name: order_states
+-- Returns the orders that were accepted in a minute, and whether they have events that are not published.
+SELECT order_id, status_number(status), total_minor,
+    order_id::text IN (SELECT key FROM unpublished_event WHERE event_type < %(first_stock_type)s)
+FROM orders WHERE order_id >= %(first_id)s AND order_id <= %(last_id)s ORDER BY order_id;
 
 -- name: published_event_ids
 -- Returns the ids of the published events of a minute.
@@ -45,7 +73,16 @@ WHERE event_id = ANY(%(event_ids)s::uuid[])
     AND occur_time >= 'epoch'::timestamptz + %(first_ms)s * interval '1 millisecond'
     AND occur_time < 'epoch'::timestamptz + (%(last_ms)s + 1) * interval '1 millisecond';
 
--- name: sums_by_product
--- Returns units and revenue by product, from the orders.
-SELECT l.product_id, sum(l.quantity)::bigint, sum(l.quantity * l.price_minor)::bigint
-FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l GROUP BY 1 ORDER BY 1;
+-- name: product_sums
+-- Returns units and revenue by product, of all orders and of those that no reader of Kafka can have counted.
+WITH uncounted AS (
+    SELECT l.product_id, sum(l.quantity)::bigint AS units, sum(l.quantity * l.price_minor)::bigint AS revenue_minor
+    FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l
+    WHERE o.order_id IN (SELECT key::uuid FROM unpublished_event WHERE event_type = 1 UNION SELECT unnest(%(order_ids)s::uuid[]))
+    GROUP BY 1
+), product_sums AS (
+    SELECT product_id, sum(units)::bigint AS units, sum(revenue_minor)::bigint AS revenue_minor
+    FROM (SELECT * FROM product_ledger UNION ALL SELECT * FROM product_ledger_change) AS part GROUP BY 1
+)
+SELECT s.product_id, s.units, s.revenue_minor, coalesce(u.units, 0), coalesce(u.revenue_minor, 0)
+FROM product_sums s LEFT JOIN uncounted u USING (product_id) ORDER BY 1;

@@ -1,4 +1,4 @@
-"""Maintenance of the orders database: partitions of the outbox and of idempotency keys, counts of stopped processes."""
+"""Maintenance of the orders database: partitions, counts of stopped processes, and the sums of the ledgers."""
 
 from __future__ import annotations
 
@@ -55,4 +55,5 @@ async def run_once(connection: AsyncConnection, retention: RetentionSettings) ->
             changes.append(change)
         metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
     await connection.execute(QUERIES.merge_old_progress)
+    await connection.execute(QUERIES.fold_ledgers)
     return changes

@@ -289,3 +289,7 @@ INSERT INTO progress AS p (process, orders, published, seen_at)
 SELECT 'earlier processes', sum(orders), sum(published), max(seen_at) FROM gone HAVING count(*) > 0
 ON CONFLICT (process) DO UPDATE SET orders = p.orders + excluded.orders, published = p.published + excluded.published,
     seen_at = greatest(p.seen_at, excluded.seen_at);
+
+-- name: fold_ledgers
+-- Adds up the changes of the ledgers.
+SELECT fold_ledgers();

@@ -104,6 +104,7 @@ def insert_dead_letters(connection: Connection, dead_letters: Sequence[DeadLette
         "dlq_partitions": [each.dlq_partition for each in dead_letters],
         "dlq_offsets": [each.dlq_offset for each in dead_letters],
         "event_ids": [each.rejection.event_id for each in dead_letters],
+        "order_ids": [each.order_id for each in dead_letters],
         "reasons": [each.rejection.reason.value for each in dead_letters],
         "details": [each.rejection.detail for each in dead_letters],
         "event_keys": [each.stored and each.stored.key for each in dead_letters],

@@ -8,11 +8,13 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
+from processor.events.decode import UUID as UUID_TEXT
 from processor.events.decode import decode
 from processor.events.event import Event, EventWindow, Reason, Rejection
 from processor.events.resume_positions import Position
 from runtime.kafka.offsets import NO_TOPIC, Partition
 from runtime.kafka.records.headers import Headers, UnreadableHeaders, last_value, read_headers
+from runtime.kafka.topics import ORDER_EVENTS
 from runtime.telemetry import trace_context
 from runtime.telemetry.trace_context import TraceContext
 
@@ -46,6 +48,15 @@ class DeadLetter:
     dlq_partition: int | None = None
     dlq_offset: int | None = None
     stored: StoredRecord | None = None
+
+    @property
+    def order_id(self) -> str | None:
+        """Return the order that the record's key names, None when it names none."""
+        key = self.message.key()
+        if self.place[0] != ORDER_EVENTS or not isinstance(key, bytes):
+            return None
+        text = key.decode("ascii", "replace")
+        return text if UUID_TEXT.fullmatch(text) else None
 
 
 class OffsetWentBack(Exception):

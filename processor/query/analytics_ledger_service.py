@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
-from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.internal.v1.ledger_pb2 import (
     AuditMetricsRequest,
     AuditMetricsResponse,
     GetAnalyticsProgressRequest,
     GetAnalyticsProgressResponse,
-    MinuteSum,
     PartitionPosition,
     PausedPartition,
     ProductSum,
@@ -25,20 +20,21 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamAnalyticsLedgerResponse,
     StreamCountedIdsRequest,
     StreamCountedIdsResponse,
+    StreamCountedStatesRequest,
+    StreamCountedStatesResponse,
     StreamProductMetricsRequest,
     StreamProductMetricsResponse,
-    TypeCount,
 )
 from psycopg import IsolationLevel
 
 from processor.query import validation
 from processor.query.analytics_service import Pool, Row, timestamp
+from runtime import ledger_messages
 from runtime.batched import batched
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.query", "ledger.sql")
-MINUTES_PER_MESSAGE = 500
 PRODUCTS_PER_MESSAGE = 1_000
 IDS_PER_MESSAGE = 10_000
 
@@ -81,16 +77,34 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     def StreamAnalyticsLedger(
         self, request: StreamAnalyticsLedgerRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamAnalyticsLedgerResponse]:
-        """Stream the number of dead letters, then the counted events by minute."""
+        """Stream the dead letters, then sums of the counted events and of their orders by period."""
+        parameters = ledger_messages.period_parameters(request)
         with self._snapshot() as connection:
             dead_letters = rows(connection, SQL.count_dead_letters)[0][0]
-            since = rows(connection, SQL.complete_since)[0][0]
-            sums = rows(connection, SQL.minute_sums)
-        start = None if since is None else timestamp(since)
-        yield StreamAnalyticsLedgerResponse(dead_letters=dead_letters, coverage_start_time=start)
-        minutes = (minute_sum(list(types)) for _, types in groupby(sums, key=itemgetter(0)))
-        for part in batched(minutes, MINUTES_PER_MESSAGE):
-            yield StreamAnalyticsLedgerResponse(minutes=part)
+            orders = rows(connection, SQL.dead_letter_orders)
+            coverage_start, ids_start = rows(connection, SQL.coverage)[0]
+            event_rows = connection.execute(SQL.event_sums, parameters).fetchall()
+            order_rows = connection.execute(SQL.order_sums, parameters).fetchall()
+        yield StreamAnalyticsLedgerResponse(
+            dead_letters=dead_letters,
+            dead_letter_order_ids=b"".join(order_id.bytes for (order_id,) in orders),
+            coverage_start_time=ledger_messages.as_time(coverage_start),
+            ids_start_time=ledger_messages.as_time(ids_start),
+        )
+        for events in batched(ledger_messages.event_sums(event_rows), ledger_messages.SUMS_PER_MESSAGE):
+            yield StreamAnalyticsLedgerResponse(events=events)
+        for sums in batched(ledger_messages.order_sums(order_rows), ledger_messages.SUMS_PER_MESSAGE):
+            yield StreamAnalyticsLedgerResponse(orders=sums)
+
+    def StreamCountedStates(
+        self, request: StreamCountedStatesRequest, context: grpc.ServicerContext
+    ) -> Iterator[StreamCountedStatesResponse]:
+        """Stream the orders that were accepted in a minute, as the counted events tell them."""
+        minute = validation.whole_minute_seconds(request.minute_start_time, "minute_start_time")
+        with self._snapshot() as connection:
+            found = connection.execute(SQL.order_states, ledger_messages.minute_ids(minute)).fetchall()
+        for part in batched(ledger_messages.order_states(found), ledger_messages.STATES_PER_MESSAGE):
+            yield StreamCountedStatesResponse(orders=part)
 
     def StreamCountedIds(
         self, request: StreamCountedIdsRequest, context: grpc.ServicerContext
@@ -106,7 +120,7 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             yield StreamCountedIdsResponse(dead_letter_ids=b"".join(part))
 
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
-        """Recompute the metrics and return those that differ."""
+        """Compute the metrics from the ledgers and return those that differ."""
         with self._snapshot() as connection:
             differences = rows(connection, SQL.metric_differences)
         return AuditMetricsResponse(
@@ -143,19 +157,3 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
 def rows(connection: Connection, query: Any) -> list[Row]:
     """Return all rows of a query without parameters."""
     return connection.execute(query).fetchall()
-
-
-def minute_sum(types: Sequence[Row]) -> MinuteSum:
-    """Return the sums of a minute from its rows, one per event type."""
-    digest = revenue_minor = units = 0
-    for _, type_, _, type_revenue_minor, type_units, type_digest in types:
-        digest ^= type_digest
-        if type_ == ORDER_CREATED:
-            revenue_minor, units = type_revenue_minor, type_units
-    return MinuteSum(
-        start_time=Timestamp(seconds=types[0][0]),
-        types=[TypeCount(type=row[1], events=row[2]) for row in types],
-        revenue_minor=revenue_minor,
-        units=units,
-        digest=digest,
-    )

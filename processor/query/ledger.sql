@@ -7,20 +7,44 @@ SET LOCAL statement_timeout = '60s';
 SELECT count(*) FROM dead_letter d
 WHERE d.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
--- name: complete_since
--- Return the first minute of which nothing was dropped; null if nothing ever was.
-SELECT CASE WHEN complete_since IS NOT NULL
-    THEN least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' END
-FROM partitioned_table WHERE name = 'processed_events';
+-- name: coverage
+-- Return in seconds since 1970 from when on the ledger is complete, and from when on every event is held; 0 for since ever.
+SELECT coalesce((SELECT extract(epoch FROM max(start_time))::bigint FROM ledger_coverage), 0),
+    coalesce((SELECT extract(epoch FROM least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date))::bigint
+              FROM partitioned_table WHERE name = 'processed_events' AND complete_since IS NOT NULL), 0);
 
--- name: minute_sums
--- Sum the counted events by minute and type.
-SELECT
-    extract(epoch FROM date_trunc('minute', occur_time, 'UTC'))::bigint, type, count(*), sum(total_minor)::bigint,
-    sum(units)::bigint, bit_xor(hashtextextended(event_id::text, 0))
-FROM processed_events
-GROUP BY 1, 2
+-- name: event_sums
+-- Return sums of the counted events by period and type.
+SELECT extract(epoch FROM start_time)::bigint, event_type, events, total_minor::bigint, units, digest
+FROM current_event_ledger
+WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    AND (events <> 0 OR digest <> 0)
 ORDER BY 1, 2;
+
+-- name: order_sums
+-- Return sums of the orders by period of acceptance and the status that the counted events give them.
+SELECT extract(epoch FROM start_time)::bigint, status, orders, total_minor::bigint, digest
+FROM current_order_ledger
+WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    AND (orders <> 0 OR digest <> 0)
+ORDER BY 1, 2;
+
+-- name: dead_letter_orders
+-- List the orders with dead letters that were neither redriven nor counted since.
+SELECT DISTINCT d.order_id
+FROM dead_letter d
+WHERE d.order_id IS NOT NULL AND d.redriven_at IS NULL
+    AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id)
+ORDER BY 1
+LIMIT 10000;
+
+-- name: order_states
+-- Return the orders of a minute with the status that their counted events lead to; the steps between statuses add up.
+SELECT order_id, (sum(status) - sum(previous_status))::integer, max(total_minor)
+FROM processed_events
+WHERE order_id >= %(first_id)s AND order_id <= %(last_id)s AND status <> 0
+GROUP BY 1
+ORDER BY 1;
 
 -- name: counted_ids
 -- List the ids of the events counted in one minute.
@@ -34,20 +58,33 @@ WHERE d.event_id IS NOT NULL AND d.redriven_at IS NULL
     AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
 -- name: metric_differences
--- Recompute the metrics from the events, including those of dropped partitions, and return the metrics that differ.
-WITH expected AS (
-    SELECT metric_name, dimension, sum(value)::bigint AS value
-    FROM (SELECT * FROM event_metrics(NULL) UNION ALL SELECT * FROM dropped_metric) AS part
-    GROUP BY 1, 2
+-- Compute the metrics from the ledgers and return those that differ; of products only the totals, under the dimension ''.
+WITH created AS (
+    SELECT to_char(start_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') AS minute, events, total_minor, units
+    FROM current_event_ledger WHERE period = 'MINUTE' AND event_type = 1
+), expected AS (
+    SELECT 'orders_total' AS metric_name, '' AS dimension, sum(events) AS value FROM created
+    UNION ALL SELECT 'revenue_total', '', sum(total_minor) FROM created
+    UNION ALL SELECT 'top_products_units', '', sum(units) FROM created
+    UNION ALL SELECT 'top_products_revenue', '', sum(total_minor) FROM created
+    UNION ALL SELECT 'orders_per_minute', minute, events FROM created
+    UNION ALL SELECT 'revenue_per_minute', minute, total_minor FROM created
+    UNION ALL SELECT 'cancelled_revenue', '', sum(total_minor) FROM current_event_ledger WHERE period = 'DAY' AND event_type = 5
+    UNION ALL SELECT 'restock_requests', '', sum(events) FROM current_event_ledger WHERE period = 'DAY' AND event_type = 16
+    UNION ALL SELECT 'orders_by_status', n.name, sum(l.orders)
+    FROM current_order_ledger l
+    JOIN (VALUES (1, 'CREATED'), (2, 'PENDING_RESTOCK'), (3, 'PAID'), (4, 'SHIPPED'), (5, 'CANCELLED')) AS n (status, name)
+        USING (status)
+    WHERE l.period = 'DAY' GROUP BY 2
 ), actual AS (
     SELECT
         metric_name,
         CASE WHEN metric_name IN ('top_products_units', 'top_products_revenue') THEN '' ELSE dimension END AS dimension,
-        sum(value)::bigint AS value
+        sum(value) AS value
     FROM sales_metrics
     GROUP BY 1, 2
 )
-SELECT metric_name, dimension, coalesce(e.value, 0), coalesce(a.value, 0)
+SELECT metric_name, dimension, coalesce(e.value, 0)::bigint, coalesce(a.value, 0)::bigint
 FROM expected e FULL JOIN actual a USING (metric_name, dimension)
 WHERE coalesce(e.value, 0) <> coalesce(a.value, 0)
 ORDER BY metric_name, dimension

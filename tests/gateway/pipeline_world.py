@@ -2,9 +2,10 @@
 
 import hashlib
 import itertools
+import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import grpc
@@ -13,6 +14,7 @@ from ordermesh.events.v1.events_pb2 import ORDER_CREATED
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
 from ordermesh.internal.v1.process_pb2 import GetProcessHealthResponse
+from ordermesh.orders.v1.orders_pb2 import Order
 
 from gateway.backends.event_topics import ReadPositions
 from gateway.backends.topic_state import LogState
@@ -50,11 +52,18 @@ class World:
     counted: list[Event] = field(default_factory=list)
     rejected: list[Event] = field(default_factory=list)
     differences: list[pb.AuditMetricsResponse.Difference] = field(default_factory=list)
-    counted_sums: Callable[[list[pb.MinuteSum]], list[pb.MinuteSum]] = lambda sums: sums
+    counted_sums: Callable[[list[pb.EventSum]], list[pb.EventSum]] = lambda sums: sums
+    stored_sums: Callable[[list[pb.OrderSum]], list[pb.OrderSum]] = lambda sums: sums
     product_metrics: list[pb.ProductSum] | None = None
-    # As the outbox and as the counted events have it.
+    discarded: list[Event] = field(default_factory=list)
+    # From when on the ledgers of both sides are complete, and from when on they hold ids.
     complete_since: int = 0
     counted_since: int = 0
+    ids_since: int = 0
+    counted_ids_since: int = 0
+    # Orders, by the id of their event, whose status is another one than CREATED: as stored, and as counted.
+    stored_status: dict[bytes, int] = field(default_factory=dict)
+    counted_status: dict[bytes, int] = field(default_factory=dict)
     # Records that the group has not committed, answered by the fake log.
     lag: int = 0
     order_progress: pb.GetOrderProgressResponse = field(default_factory=pb.GetOrderProgressResponse)
@@ -70,36 +79,87 @@ class World:
         if method in self.before:
             self.before[method]()
 
+    @property
+    def orders(self) -> list[Event]:
+        """The events with which all stored orders were accepted."""
+        return created_of([*self.published, *self.waiting, *self.dead, *self.discarded])
+
     def flow(self, *events: Event) -> None:
         """Let events through to the end."""
         self.published += events
         self.counted += events
 
 
-def minute_sums(events: Iterable[Event]) -> list[pb.MinuteSum]:
-    by_minute: dict[int, list[Event]] = defaultdict(list)
+def period_of(one: Event, period: int) -> int:
+    return one.minute - one.minute % (86_400 if period == pb.DAY else 60)
+
+
+def event_sums(events: Iterable[Event], period: int = pb.MINUTE) -> list[pb.EventSum]:
+    by_period: dict[int, list[Event]] = defaultdict(list)
     for one in events:
-        by_minute[one.minute].append(one)
-    return [minute_sum(minute, by_minute[minute]) for minute in sorted(by_minute)]
+        by_period[period_of(one, period)].append(one)
+    return [event_sum(start, by_period[start]) for start in sorted(by_period)]
 
 
-def minute_sum(minute: int, events: list[Event]) -> pb.MinuteSum:
+def digest_of(events: Iterable[Event]) -> int:
     digest = 0
     for one in events:
         digest ^= int.from_bytes(hashlib.sha256(one.event_id).digest()[:8], "big", signed=True)
-    created = [one for one in events if one.kind == ORDER_CREATED]
-    return pb.MinuteSum(
-        start_time=Timestamp(seconds=minute),
+    return digest
+
+
+def event_sum(start: int, events: list[Event]) -> pb.EventSum:
+    created = created_of(events)
+    return pb.EventSum(
+        start_time=Timestamp(seconds=start),
         types=[pb.TypeCount(type=kind, events=count) for kind, count in Counter(one.kind for one in events).items()],
         revenue_minor=sum(one.total_minor for one in created),
         units=sum(one.units for one in created),
-        digest=digest,
+        digest=digest_of(events),
     )
+
+
+def created_of(events: Iterable[Event]) -> list[Event]:
+    return [one for one in events if one.kind == ORDER_CREATED]
+
+
+def order_sums(events: Iterable[Event], status: Mapping[bytes, int], period: int) -> list[pb.OrderSum]:
+    """Sum up the orders of events, each accepted in the minute of its event and with the event's id."""
+    parts: dict[tuple[int, int], list[Event]] = defaultdict(list)
+    for one in created_of(events):
+        parts[period_of(one, period), status.get(one.event_id, Order.CREATED)].append(one)
+    sums: dict[int, pb.OrderSum] = {}
+    for (start, number), some in sorted(parts.items()):
+        found = sums.setdefault(start, pb.OrderSum(start_time=Timestamp(seconds=start)))
+        total_minor = sum(one.total_minor for one in some)
+        found.statuses.add(status=number, orders=len(some), total_minor=total_minor, digest=digest_of(some))
+    return list(sums.values())
+
+
+def order_states(
+    events: Iterable[Event], status: Mapping[bytes, int], minute: int, unpublished: Iterable[Event] = ()
+) -> list[pb.OrderState]:
+    hidden = {one.event_id for one in unpublished}
+    return [
+        pb.OrderState(
+            order_id=one.event_id,
+            status=status.get(one.event_id, Order.CREATED),
+            total_minor=one.total_minor,
+            has_unpublished_events=one.event_id in hidden,
+        )
+        for one in created_of(events)
+        if one.minute == minute
+    ]
+
+
+def within(sums: list, request: pb.StreamOrderLedgerRequest) -> list:
+    end = request.end_time.seconds if request.HasField("end_time") else math.inf
+    return [one for one in sums if request.start_time.seconds <= one.start_time.seconds < end]
 
 
 def product_sums(events: Iterable[Event]) -> list[pb.ProductSum]:
     sums: dict[str, pb.ProductSum] = {}
-    for one in events:
+    for one in created_of(events):
         found = sums.setdefault(one.product_id, pb.ProductSum(product_id=one.product_id))
         found.units += one.units
         found.revenue_minor += one.total_minor
@@ -129,19 +189,35 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
     async def StreamOrderLedger(self, request, context) -> AsyncIterator[pb.StreamOrderLedgerResponse]:
         world = self.world
         world.came("StreamOrderLedger")
-        sums = minute_sums(world.published)
+        # One snapshot: other tests change the world between the messages.
+        events = event_sums(world.published, request.period)
+        orders = world.stored_sums(order_sums(world.orders, world.stored_status, request.period))
         head = pb.StreamOrderLedgerResponse(
-            pending=len(world.waiting), dead=len(world.dead), dead_ids=[one.name for one in world.dead]
+            pending=len(world.waiting),
+            dead=len(world.dead),
+            dead_ids=[one.name for one in world.dead],
+            discarded=len(world.discarded),
+            pending_start_time=[Timestamp(seconds=one.minute) for one in world.waiting],
         )
-        if world.complete_since:
-            head.coverage_start_time.seconds = world.complete_since
+        head.coverage_start_time.seconds = world.complete_since
+        head.ids_start_time.seconds = world.ids_since
         yield head
-        for one in sums:
-            yield pb.StreamOrderLedgerResponse(minutes=[one])
+        for one in within(events, request):
+            yield pb.StreamOrderLedgerResponse(events=[one])
+        for one in within(orders, request):
+            yield pb.StreamOrderLedgerResponse(orders=[one])
+
+    async def StreamOrderStates(self, request, context) -> AsyncIterator[pb.StreamOrderStatesResponse]:
+        world = self.world
+        world.came("StreamOrderStates")
+        unpublished = [*world.waiting, *world.dead, *world.discarded]
+        states = order_states(world.orders, world.stored_status, request.minute_start_time.seconds, unpublished)
+        yield pb.StreamOrderStatesResponse(orders=states)
 
     async def StreamPublishedIds(self, request, context) -> AsyncIterator[pb.StreamPublishedIdsResponse]:
         self.world.came("StreamPublishedIds")
-        events = [one for one in self.world.published if one.minute == request.minute_start_time.seconds]
+        minute = request.minute_start_time.seconds
+        events = [one for one in self.world.published if one.minute == minute >= self.world.ids_since]
         for one in events:
             yield pb.StreamPublishedIdsResponse(event_ids=packed([one]))
 
@@ -149,11 +225,27 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         self.world.came("FindEvents")
         asked = {request.event_ids[at : at + 16] for at in range(0, len(request.event_ids), 16)}
         known = [*self.world.published, *self.world.waiting, *self.world.dead]
+        known = [one for one in known if one.minute >= self.world.ids_since]
         return pb.FindEventsResponse(event_ids=packed(one for one in known if one.event_id in asked))
 
     async def StreamProductSums(self, request, context) -> AsyncIterator[pb.StreamProductSumsResponse]:
-        self.world.came("StreamProductSums")
-        yield pb.StreamProductSumsResponse(products=product_sums([*self.world.published, *self.world.waiting]))
+        world = self.world
+        world.came("StreamProductSums")
+        named = request.uncounted_order_ids
+        ids = {named[at : at + 16] for at in range(0, len(named), 16)}
+        uncounted = [
+            *world.waiting,
+            *world.dead,
+            *world.discarded,
+            *(one for one in world.orders if one.event_id in ids),
+        ]
+        less = {one.product_id: one for one in product_sums(uncounted)}
+        sums = product_sums(world.orders)
+        for one in sums:
+            if one.product_id in less:
+                one.uncounted_units = less[one.product_id].units
+                one.uncounted_revenue_minor = less[one.product_id].revenue_minor
+        yield pb.StreamProductSumsResponse(products=sums)
 
 
 class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
@@ -167,16 +259,29 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     async def StreamAnalyticsLedger(self, request, context) -> AsyncIterator[pb.StreamAnalyticsLedgerResponse]:
         world = self.world
         world.came("StreamAnalyticsLedger")
-        head = pb.StreamAnalyticsLedgerResponse(dead_letters=len(world.rejected))
-        if world.counted_since:
-            head.coverage_start_time.seconds = world.counted_since
+        events = world.counted_sums(event_sums(world.counted, request.period))
+        orders = order_sums(world.counted, world.counted_status, request.period)
+        head = pb.StreamAnalyticsLedgerResponse(
+            dead_letters=len(world.rejected), dead_letter_order_ids=packed(created_of(world.rejected))
+        )
+        head.coverage_start_time.seconds = world.counted_since
+        head.ids_start_time.seconds = world.counted_ids_since
         yield head
-        for one in world.counted_sums(minute_sums(world.counted)):
-            yield pb.StreamAnalyticsLedgerResponse(minutes=[one])
+        for one in within(events, request):
+            yield pb.StreamAnalyticsLedgerResponse(events=[one])
+        for one in within(orders, request):
+            yield pb.StreamAnalyticsLedgerResponse(orders=[one])
+
+    async def StreamCountedStates(self, request, context) -> AsyncIterator[pb.StreamCountedStatesResponse]:
+        world = self.world
+        world.came("StreamCountedStates")
+        states = order_states(world.counted, world.counted_status, request.minute_start_time.seconds)
+        yield pb.StreamCountedStatesResponse(orders=states)
 
     async def StreamCountedIds(self, request, context) -> AsyncIterator[pb.StreamCountedIdsResponse]:
         self.world.came("StreamCountedIds")
-        events = [one for one in self.world.counted if one.minute == request.minute_start_time.seconds]
+        minute = request.minute_start_time.seconds
+        events = [one for one in self.world.counted if one.minute == minute >= self.world.counted_ids_since]
         yield pb.StreamCountedIdsResponse(event_ids=packed(events))
         yield pb.StreamCountedIdsResponse(dead_letter_ids=packed(self.world.rejected))
 

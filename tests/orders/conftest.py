@@ -32,7 +32,8 @@ from stack.servers.postgres import Postgres
 CATALOGUE = files("orders.migrations").joinpath("0002_catalogue.sql").read_text()
 # This takes 50 ms; copying a template database takes most of a second.
 AS_NEW = """
-    TRUNCATE orders, product, backorder, order_request, idempotency_request, event_outbox, progress
+    TRUNCATE orders, product, backorder, order_request, idempotency_request, event_outbox, progress, discarded_event,
+        event_ledger, event_ledger_change, order_ledger, order_ledger_change, product_ledger, product_ledger_change
         RESTART IDENTITY;
     UPDATE outbox_shard SET floor_id = 0, candidate_id = 0, candidate_xid = '0', has_dead = false
 """

@@ -18,8 +18,8 @@ from stack.servers.kafka.broker import Kafka
 PARTITIONS = 12
 # Much faster than a copy of a template database.
 AS_NEW = (
-    "TRUNCATE processed_events, sales_metrics, dropped_metric, partition_progress, dead_letter, worker_heartbeat,"
-    " worker_crash, paused_partition"
+    "TRUNCATE processed_events, sales_metrics, partition_progress, dead_letter, worker_heartbeat, worker_crash,"
+    " paused_partition, event_ledger, event_ledger_change, order_ledger, order_ledger_change"
 )
 
 

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED, ORDER_CREATED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
-from pipeline_world import Event, event, minute_sums
+from pipeline_world import Event, event
+from pipeline_world import event_sums as world_sums
 
-from gateway.backends.ledger import by_minute
+from gateway.backends.ledger import NO_EVENTS, NO_IDS, AnalyticsLedger, OrderLedger, event_sums
 from gateway.reconciliation import comparison
 from gateway.reconciliation.findings import audit_findings, metric_finding, product_findings
 from gateway.reconciliation.verdict import conclude
@@ -31,14 +32,12 @@ def ids(chosen: list[Event], minute: int) -> set[bytes]:
 
 def compared(published: list[Event], counted: list[Event], rejected: list[Event], lag: int = 0) -> comparison.Evidence:
     """Compare as the reconciliation does, on lists instead of servers."""
+    sums = event_sums(world_sums(published)), event_sums(world_sums(counted))
     evidence = comparison.Evidence(
-        published=by_minute(minute_sums(published)),
-        counted=by_minute(minute_sums(counted)),
-        dead_letters=len(rejected),
-        lag=lag,
+        OrderLedger(0, NO_IDS, 0, sums[0], {}), AnalyticsLedger(len(rejected), frozenset(), sums[1], {}), lag=lag
     )
     dead_letters = {one.event_id for one in rejected}
-    for minute in comparison.differing_minutes(evidence.published, evidence.counted):
+    for minute in comparison.differing(*sums, NO_EVENTS):
         extra = evidence.note_ids(minute, ids(published, minute), ids(counted, minute), dead_letters)
         evidence.note_phantoms(minute, extra)
     return evidence
@@ -91,10 +90,13 @@ def test_missing_events_are_lost_only_when_fewer_are_in_flight(
 @given(st.lists(events, min_size=1, max_size=20), st.sampled_from(["revenue_minor", "units"]))
 @settings(deadline=None)
 def test_sums_that_differ_over_the_same_ids_are_named(arrived: list[Event], sum_name: str) -> None:
-    counted = minute_sums(arrived)
+    counted = world_sums(arrived)
     setattr(counted[0], sum_name, getattr(counted[0], sum_name) + 1)
-    evidence = comparison.Evidence(by_minute(minute_sums(arrived)), by_minute(counted))
-    assert not comparison.differing_minutes(evidence.published, evidence.counted)
+    evidence = compared(arrived, arrived, [])
+    sums = event_sums(world_sums(arrived)), event_sums(counted)
+    (minute,) = comparison.differing(*sums, NO_EVENTS)
+    assert comparison.same_ids(*sums, minute)
+    evidence.minutes[minute] = sums[0][minute], sums[1][minute]
     (finding,) = conclude(evidence).findings
     assert (finding.kind, finding.minute_start_time) == (Finding.MINUTE, counted[0].start_time)
 
@@ -111,8 +113,19 @@ def test_findings_are_capped_but_all_are_tallied() -> None:
 
 
 def test_products_that_only_one_side_has_are_named() -> None:
-    found = product_findings([ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)])
+    orders, metrics = [ProductSum(product_id="p1", units=1)], [ProductSum(product_id="p2", units=2)]
+    found = product_findings(orders, metrics, orders, quiet=True)
     assert [(one.dimension, one.expected, one.actual) for one in found] == [("p1", 1, 0), ("p2", 0, 2)]
+
+
+def test_a_product_under_traffic_is_wrong_only_outside_of_what_was_published_and_ordered() -> None:
+    before = [ProductSum(product_id="p1", units=9, uncounted_units=2)]
+    after = [ProductSum(product_id="p1", units=12)]
+    for units, expected in ((6, [7]), (7, []), (12, []), (13, [12])):
+        metrics = [ProductSum(product_id="p1", units=units)]
+        assert [one.expected for one in product_findings(before, metrics, after, quiet=False)] == expected
+    quiet = product_findings(before, [ProductSum(product_id="p1", units=8)], before, quiet=True)
+    assert [(one.expected, one.actual) for one in quiet] == [(7, 8)]
 
 
 def test_findings_have_money_in_major_units() -> None:

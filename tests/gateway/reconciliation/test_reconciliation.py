@@ -11,7 +11,8 @@ from ordermesh.events.v1.events_pb2 import ORDER_CANCELLED
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 from ordermesh.internal.v1 import ledger_pb2 as pb
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
-from pipeline_world import MINUTE, FakeLog, World, event
+from ordermesh.orders.v1.orders_pb2 import Order
+from pipeline_world import MINUTE, FakeLog, World, event, product_sums
 
 from gateway.backends.errors import ComponentFault
 from gateway.reconciliation.reconciliation import Reconciliation
@@ -145,15 +146,15 @@ async def test_a_double_count_is_named_by_its_metric(world, reconcile) -> None:
 
 
 async def test_a_product_that_the_orders_add_up_differently_is_named(world, reconcile) -> None:
-    world.product_metrics = [pb.ProductSum(product_id="p1", units=50, revenue_minor=112_000)]
+    world.product_metrics = [pb.ProductSum(product_id="p1", units=50, revenue_minor=105_000)]
     response = await reconcile()
     (finding,) = response.findings
     assert (finding.kind, finding.metric_name, finding.dimension) == (Finding.METRIC, "top_products_units", "p1")
-    assert (finding.expected, finding.actual) == (48, 50)
+    assert (finding.expected, finding.actual) == (45, 50)
 
 
 async def test_a_minute_with_the_same_ids_but_other_sums_is_named(world, reconcile) -> None:
-    def changed(sums: list[pb.MinuteSum]) -> list[pb.MinuteSum]:
+    def changed(sums: list[pb.EventSum]) -> list[pb.EventSum]:
         sums[0].revenue_minor += 1
         return sums
 
@@ -192,29 +193,131 @@ async def test_events_published_while_ids_are_read_are_waited_for(world, reconci
     assert (response.verdict, list(response.findings)) == (AGREES, [])
 
 
-async def test_products_are_not_compared_when_orders_arrived_meanwhile(world, reconcile) -> None:
-    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+async def test_products_are_compared_when_orders_arrived_meanwhile(world, reconcile) -> None:
+    def more() -> None:
+        # Published before the metrics are read, as everything that they count.
+        world.flow(event(2))
+
+    world.before["StreamProductSums"] = more
     response = await reconcile()
     assert (response.verdict, list(response.findings)) == (AGREES, [])
+    world.product_metrics = product_sums(world.counted)
+    world.product_metrics[0].units -= 1
+    found = {(one.metric_name, one.actual) for one in (await reconcile()).findings}
+    assert ("top_products_units", world.product_metrics[0].units) in found
 
 
-async def test_minutes_that_the_outbox_has_dropped_are_not_compared(world, reconcile) -> None:
-    world.published = [one for one in world.published if one.minute > MINUTE]
-    world.complete_since = MINUTE + 60
-    world.product_metrics = []
-    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+async def test_a_dead_letter_does_not_hide_units_that_moved_to_another_product(world, reconcile) -> None:
+    rejected = event(2)
+    world.published += [rejected, event(3, product_id="p2")]
+    world.counted.append(world.published[-1])
+    world.rejected.append(rejected)
+    assert (await reconcile()).verdict == AGREES
+    world.product_metrics = [
+        pb.ProductSum(product_id="p1", units=46, revenue_minor=105_000),
+        pb.ProductSum(product_id="p2", units=2, revenue_minor=7_000),
+    ]
+    found = {(one.metric_name, one.dimension, one.expected, one.actual) for one in (await reconcile()).findings}
+    assert found == {("top_products_units", "p1", 45, 46), ("top_products_units", "p2", 3, 2)}
+
+
+async def test_garbage_among_the_dead_letters_explains_nothing(world, reconcile) -> None:
+    world.rejected.append(event(2, kind=ORDER_CANCELLED))
+    assert (await reconcile()).verdict == AGREES
+    world.product_metrics = [pb.ProductSum(product_id="p1", units=1, revenue_minor=105_000)]
+    (finding,) = (await reconcile()).findings
+    assert (finding.kind, finding.actual) == (Finding.METRIC, 1)
+
+
+async def test_an_order_whose_status_no_event_tells_is_named(world, reconcile) -> None:
+    order = world.published[7]
+    world.stored_status[order.event_id] = Order.PAID
     response = await reconcile()
-    assert (response.verdict, response.published.events) == (AGREES, 11)
-    assert response.coverage_start_time.seconds == MINUTE + 60
+    (finding,) = response.findings
+    assert (response.verdict, finding.kind, finding.order_count) == (DIFFERS, Finding.ORDER, 1)
+    assert list(finding.order_ids) == [order.name]
+    assert finding.minute_start_time.seconds == order.minute
 
 
-async def test_minutes_that_only_the_outbox_still_holds_are_not_lost(world, reconcile) -> None:
-    world.counted = [one for one in world.counted if one.minute > MINUTE]
-    world.complete_since, world.counted_since = MINUTE, MINUTE + 60
-    world.before["StreamProductSums"] = lambda: world.published.append(event(2))
+async def test_two_orders_that_changed_places_are_both_named(world, reconcile) -> None:
+    """The numbers by status are the same on both sides."""
+    first, second = world.published[:2]
+    world.stored_status[first.event_id] = world.counted_status[second.event_id] = Order.PAID
+    (finding,) = (await reconcile()).findings
+    assert set(finding.order_ids) == {first.name, second.name}
+
+
+async def test_an_order_that_changes_while_it_is_compared_is_no_difference(world, reconcile) -> None:
+    order = world.published[7]
+    world.counted_status[order.event_id] = Order.PAID
+    world.before["StreamOrderStates"] = lambda: world.stored_status.__setitem__(order.event_id, Order.PAID)
+    assert (await reconcile()).verdict == AGREES
+
+
+async def test_sums_that_no_order_explains_are_named_by_their_minute(world, reconcile) -> None:
+    def changed(sums: list[pb.OrderSum]) -> list[pb.OrderSum]:
+        sums[0].statuses[0].total_minor += 1
+        return sums
+
+    world.stored_sums = changed
+    (finding,) = (await reconcile()).findings
+    assert (finding.kind, list(finding.order_ids), finding.minute_start_time.seconds) == (Finding.ORDER, [], MINUTE)
+
+
+async def test_a_discarded_event_is_told_and_its_order_not_compared(world, reconcile) -> None:
+    world.discarded.append(event(1))
     response = await reconcile()
-    assert (response.verdict, list(response.findings), response.published.events) == (AGREES, [], 11)
-    assert response.coverage_start_time.seconds == MINUTE + 60
+    assert (response.verdict, list(response.findings), response.discarded) == (AGREES, [], 1)
+    assert "1 event discarded" in response.summary
+
+
+async def test_an_event_of_long_ago_without_an_order_is_named_though_the_outbox_dropped_its_days(
+    world, reconcile
+) -> None:
+    world.ids_since = MINUTE - 86_400
+    phantom = replace(event(), minute=MINUTE - 86_400 * 2_000, kind=ORDER_CANCELLED)
+    world.counted.append(phantom)
+    response = await reconcile()
+    (finding,) = response.findings
+    assert (finding.kind, list(finding.event_ids)) == (Finding.PHANTOM, [phantom.name])
+    assert response.ids_start_time.seconds == world.ids_since
+
+
+@pytest.mark.parametrize("side", ["published", "counted"])
+async def test_days_whose_ids_are_dropped_are_compared_by_their_sums(world, reconcile, side: str) -> None:
+    world.ids_since = world.counted_ids_since = MINUTE + 86_400
+    response = await reconcile()
+    assert (response.verdict, response.published.events, response.compared_orders) == (AGREES, 16, 15)
+    getattr(world, side).pop()
+    assert Finding.MINUTE in {one.kind for one in (await reconcile()).findings}
+
+
+async def test_a_dead_letter_explains_a_day_whose_ids_are_dropped(world, reconcile) -> None:
+    rejected = replace(event(), event_id=(MINUTE * 1000).to_bytes(6, "big") + bytes(10), minute=MINUTE)
+    world.published.append(rejected)
+    world.rejected.append(rejected)
+    world.ids_since = world.counted_ids_since = MINUTE + 86_400
+    world.product_metrics = product_sums(world.published)
+    response = await reconcile()
+    assert (response.verdict, response.dead_letters) == (AGREES, 1)
+
+
+@pytest.mark.parametrize("side", ["complete_since", "counted_since"])
+async def test_what_was_before_a_ledger_began_is_not_compared(world, reconcile, side: str) -> None:
+    """A ledger begins with a day."""
+    later = MINUTE - MINUTE % 86_400 + 86_400
+    kept = [replace(event(), minute=later) for _ in range(2)]
+    world.flow(*kept)
+    world.product_metrics = product_sums(world.orders)
+    if side == "complete_since":
+        world.product_metrics = product_sums(kept)
+        world.published = kept
+    else:
+        world.counted = kept
+    setattr(world, side, later)
+    response = await reconcile()
+    assert (response.verdict, list(response.findings), response.published.events) == (AGREES, [], 2)
+    assert response.coverage_start_time.seconds == later
 
 
 async def test_a_verdict_says_from_when_on_it_compared(world, reconcile) -> None:

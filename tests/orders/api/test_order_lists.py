@@ -13,6 +13,7 @@ from orders_world import World, order, refusal
 from orders.domain.ids import as_text
 from orders.store.queries import LEDGER, OUTBOX, QUERIES
 
+LEDGER_BY_MINUTE = ledger_pb2.StreamOrderLedgerRequest(period=ledger_pb2.MINUTE)
 SAME_TIME_US = 1_790_000_000_000_000
 
 
@@ -131,9 +132,9 @@ async def test_the_sums_of_the_ledger_equal_what_was_written(world: World, owner
     assert (progress.orders_total, progress.pending, progress.dead) == (2, 4, 0)
     owner.execute("UPDATE event_outbox SET status = 'SENT' WHERE key = %s", (first.order_id,))
     owner.execute("UPDATE event_outbox SET status = 'DEAD' WHERE key = %s", (short.order_id,))
-    head, *rest = [each async for each in world.ledger.StreamOrderLedger(ledger_pb2.StreamOrderLedgerRequest())]
+    head, *rest = [each async for each in world.ledger.StreamOrderLedger(LEDGER_BY_MINUTE)]
     assert (head.pending, head.dead, len(head.dead_ids)) == (1, 1, 1)
-    minutes = [minute for each in rest for minute in each.minutes]
+    minutes = [minute for each in rest for minute in each.events]
     assert sum(minute.revenue_minor for minute in minutes) == 500
     assert sum(minute.units for minute in minutes) == 3
     assert sorted((t.type, t.events) for minute in minutes for t in minute.types) == [(1, 1), (5, 1)]
@@ -151,6 +152,10 @@ async def test_the_sums_of_the_ledger_equal_what_was_written(world: World, owner
         for each in reply.products
     ]
     assert sums == [("p1", 2, 300), ("p2", 1, 200), ("t", 3, 300)]
+    states = [
+        (sum_.status, sum_.orders, sum_.total_minor) for each in rest for one in each.orders for sum_ in one.statuses
+    ]
+    assert sorted(states) == [(Order.PENDING_RESTOCK, 1, 300), (Order.CANCELLED, 1, 500)]
 
 
 ROWS = 50_000

@@ -25,6 +25,7 @@ from ordermesh.internal.v1 import ledger_pb2_grpc
 from ordermesh.internal.v1.ledger_pb2 import (
     AuditMetricsRequest,
     GetAnalyticsProgressRequest,
+    LedgerPeriod,
     StreamAnalyticsLedgerRequest,
     StreamCountedIdsRequest,
     StreamProductMetricsRequest,
@@ -41,6 +42,7 @@ from runtime.postgres.connections import sync_pool
 
 EVENTS = history(40)
 EXPECTED = sums(EVENTS)
+BY_MINUTE = StreamAnalyticsLedgerRequest(period=LedgerPeriod.MINUTE)
 FIRST_MINUTE = datetime(2026, 3, 11, 22, 0, tzinfo=UTC)
 
 
@@ -184,8 +186,8 @@ def test_events_of_any_time_that_were_counted_once_stay_in_the_ledger(
         )
         try:
             ledger = AnalyticsLedgerService(pool)
-            parts = list(ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest(), None))  # type: ignore[arg-type]
-            last = [one.start_time for part in parts for one in part.minutes][-1]
+            parts = list(ledger.StreamAnalyticsLedger(BY_MINUTE, None))  # type: ignore[arg-type]
+            last = [one.start_time for part in parts for one in part.events][-1]
             asked = StreamCountedIdsRequest(minute_start_time=last)
             ids = [part.event_ids for part in ledger.StreamCountedIds(asked, None)]  # type: ignore[arg-type]
         finally:
@@ -238,9 +240,9 @@ def test_minutes_that_cannot_be_are_refused(grpc_stub: Any, request_: OrdersPerM
 
 
 def test_the_ledger_sums_every_minute_with_its_digest(ledger: Any, analytics_server: Analytics) -> None:
-    head, *rest = ledger.StreamAnalyticsLedger(StreamAnalyticsLedgerRequest())
+    head, *rest = ledger.StreamAnalyticsLedger(BY_MINUTE)
     assert head.dead_letters == 2
-    minutes = [minute for part in rest for minute in part.minutes]
+    minutes = [minute for part in rest for minute in part.events]
     orders = {
         m.start_time.seconds: one.events for m in minutes for one in m.types if one.type == EventType.ORDER_CREATED
     }

@@ -160,7 +160,7 @@ class ReconcileRequest(_message.Message):
     def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "dead_letters", "findings", "start_time", "duration_ms", "coverage_start_time")
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "dead_letters", "findings", "start_time", "duration_ms", "coverage_start_time", "ids_start_time", "discarded", "compared_orders")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
@@ -172,7 +172,7 @@ class ReconcileResponse(_message.Message):
     IN_FLIGHT: ReconcileResponse.Verdict
     DIFFERS: ReconcileResponse.Verdict
     class Finding(_message.Message):
-        __slots__ = ("kind", "minute_start_time", "metric_name", "dimension", "expected", "actual", "event_ids", "event_count", "message")
+        __slots__ = ("kind", "minute_start_time", "metric_name", "dimension", "expected", "actual", "event_ids", "event_count", "message", "order_ids", "order_count")
         class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             KIND_UNSPECIFIED: _ClassVar[ReconcileResponse.Finding.Kind]
@@ -181,12 +181,14 @@ class ReconcileResponse(_message.Message):
             METRIC: _ClassVar[ReconcileResponse.Finding.Kind]
             DEAD: _ClassVar[ReconcileResponse.Finding.Kind]
             MINUTE: _ClassVar[ReconcileResponse.Finding.Kind]
+            ORDER: _ClassVar[ReconcileResponse.Finding.Kind]
         KIND_UNSPECIFIED: ReconcileResponse.Finding.Kind
         LOST: ReconcileResponse.Finding.Kind
         PHANTOM: ReconcileResponse.Finding.Kind
         METRIC: ReconcileResponse.Finding.Kind
         DEAD: ReconcileResponse.Finding.Kind
         MINUTE: ReconcileResponse.Finding.Kind
+        ORDER: ReconcileResponse.Finding.Kind
         KIND_FIELD_NUMBER: _ClassVar[int]
         MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
         METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +198,8 @@ class ReconcileResponse(_message.Message):
         EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
         EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
         MESSAGE_FIELD_NUMBER: _ClassVar[int]
+        ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
+        ORDER_COUNT_FIELD_NUMBER: _ClassVar[int]
         kind: ReconcileResponse.Finding.Kind
         minute_start_time: _timestamp_pb2.Timestamp
         metric_name: str
@@ -205,7 +209,9 @@ class ReconcileResponse(_message.Message):
         event_ids: _containers.RepeatedScalarFieldContainer[str]
         event_count: int
         message: str
-        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[float] = ..., actual: _Optional[float] = ..., event_ids: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+        order_ids: _containers.RepeatedScalarFieldContainer[str]
+        order_count: int
+        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metric_name: _Optional[str] = ..., dimension: _Optional[str] = ..., expected: _Optional[float] = ..., actual: _Optional[float] = ..., event_ids: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., message: _Optional[str] = ..., order_ids: _Optional[_Iterable[str]] = ..., order_count: _Optional[int] = ...) -> None: ...
     class Totals(_message.Message):
         __slots__ = ("events", "orders", "revenue", "units")
         EVENTS_FIELD_NUMBER: _ClassVar[int]
@@ -227,6 +233,9 @@ class ReconcileResponse(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     DURATION_MS_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    IDS_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    DISCARDED_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_ORDERS_FIELD_NUMBER: _ClassVar[int]
     verdict: ReconcileResponse.Verdict
     summary: str
     published: ReconcileResponse.Totals
@@ -237,4 +246,7 @@ class ReconcileResponse(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     duration_ms: int
     coverage_start_time: _timestamp_pb2.Timestamp
-    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., dead_letters: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ids_start_time: _timestamp_pb2.Timestamp
+    discarded: int
+    compared_orders: int
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., dead_letters: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., discarded: _Optional[int] = ..., compared_orders: _Optional[int] = ...) -> None: ...

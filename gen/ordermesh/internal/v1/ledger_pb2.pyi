@@ -3,7 +3,9 @@ import datetime
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ordermesh.events.v1 import events_pb2 as _events_pb2
 from ordermesh.options.v1 import options_pb2 as _options_pb2
+from ordermesh.orders.v1 import orders_pb2 as _orders_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -11,7 +13,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class MinuteSum(_message.Message):
+class LedgerPeriod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEDGER_PERIOD_UNSPECIFIED: _ClassVar[LedgerPeriod]
+    MINUTE: _ClassVar[LedgerPeriod]
+    DAY: _ClassVar[LedgerPeriod]
+LEDGER_PERIOD_UNSPECIFIED: LedgerPeriod
+MINUTE: LedgerPeriod
+DAY: LedgerPeriod
+
+class EventSum(_message.Message):
     __slots__ = ("start_time", "types", "revenue_minor", "units", "digest")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +36,38 @@ class MinuteSum(_message.Message):
     digest: int
     def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[TypeCount, _Mapping]]] = ..., revenue_minor: _Optional[int] = ..., units: _Optional[int] = ..., digest: _Optional[int] = ...) -> None: ...
 
+class OrderSum(_message.Message):
+    __slots__ = ("start_time", "statuses")
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    start_time: _timestamp_pb2.Timestamp
+    statuses: _containers.RepeatedCompositeFieldContainer[StatusSum]
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., statuses: _Optional[_Iterable[_Union[StatusSum, _Mapping]]] = ...) -> None: ...
+
+class StatusSum(_message.Message):
+    __slots__ = ("status", "orders", "total_minor", "digest")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    status: _orders_pb2.Order.Status
+    orders: int
+    total_minor: int
+    digest: int
+    def __init__(self, status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., orders: _Optional[int] = ..., total_minor: _Optional[int] = ..., digest: _Optional[int] = ...) -> None: ...
+
+class OrderState(_message.Message):
+    __slots__ = ("order_id", "status", "total_minor", "has_unpublished_events")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    HAS_UNPUBLISHED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    order_id: bytes
+    status: _orders_pb2.Order.Status
+    total_minor: int
+    has_unpublished_events: bool
+    def __init__(self, order_id: _Optional[bytes] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., total_minor: _Optional[int] = ..., has_unpublished_events: _Optional[bool] = ...) -> None: ...
+
 class TypeCount(_message.Message):
     __slots__ = ("type", "events")
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -34,14 +77,18 @@ class TypeCount(_message.Message):
     def __init__(self, type: _Optional[_Union[_events_pb2.EventType, str]] = ..., events: _Optional[int] = ...) -> None: ...
 
 class ProductSum(_message.Message):
-    __slots__ = ("product_id", "units", "revenue_minor")
+    __slots__ = ("product_id", "units", "revenue_minor", "uncounted_units", "uncounted_revenue_minor")
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     REVENUE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_REVENUE_MINOR_FIELD_NUMBER: _ClassVar[int]
     product_id: str
     units: int
     revenue_minor: int
-    def __init__(self, product_id: _Optional[str] = ..., units: _Optional[int] = ..., revenue_minor: _Optional[int] = ...) -> None: ...
+    uncounted_units: int
+    uncounted_revenue_minor: int
+    def __init__(self, product_id: _Optional[str] = ..., units: _Optional[int] = ..., revenue_minor: _Optional[int] = ..., uncounted_units: _Optional[int] = ..., uncounted_revenue_minor: _Optional[int] = ...) -> None: ...
 
 class GetOrderProgressRequest(_message.Message):
     __slots__ = ()
@@ -70,22 +117,36 @@ class GetOrderProgressResponse(_message.Message):
     def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., backorders: _Optional[int] = ...) -> None: ...
 
 class StreamOrderLedgerRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("period", "start_time", "end_time")
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    period: LedgerPeriod
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamOrderLedgerResponse(_message.Message):
-    __slots__ = ("pending", "dead_ids", "dead", "minutes", "coverage_start_time")
+    __slots__ = ("pending", "dead_ids", "dead", "discarded", "coverage_start_time", "ids_start_time", "pending_start_time", "events", "orders")
     PENDING_FIELD_NUMBER: _ClassVar[int]
     DEAD_IDS_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
-    MINUTES_FIELD_NUMBER: _ClassVar[int]
+    DISCARDED_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    IDS_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    PENDING_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
     pending: int
     dead_ids: _containers.RepeatedScalarFieldContainer[str]
     dead: int
-    minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
+    discarded: int
     coverage_start_time: _timestamp_pb2.Timestamp
-    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ids_start_time: _timestamp_pb2.Timestamp
+    pending_start_time: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
+    events: _containers.RepeatedCompositeFieldContainer[EventSum]
+    orders: _containers.RepeatedCompositeFieldContainer[OrderSum]
+    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., discarded: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_start_time: _Optional[_Iterable[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ...) -> None: ...
 
 class StreamPublishedIdsRequest(_message.Message):
     __slots__ = ("minute_start_time",)
@@ -111,9 +172,23 @@ class FindEventsResponse(_message.Message):
     event_ids: bytes
     def __init__(self, event_ids: _Optional[bytes] = ...) -> None: ...
 
+class StreamOrderStatesRequest(_message.Message):
+    __slots__ = ("minute_start_time",)
+    MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    minute_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamOrderStatesResponse(_message.Message):
+    __slots__ = ("orders",)
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[OrderState]
+    def __init__(self, orders: _Optional[_Iterable[_Union[OrderState, _Mapping]]] = ...) -> None: ...
+
 class StreamProductSumsRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("uncounted_order_ids",)
+    UNCOUNTED_ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
+    uncounted_order_ids: bytes
+    def __init__(self, uncounted_order_ids: _Optional[bytes] = ...) -> None: ...
 
 class StreamProductSumsResponse(_message.Message):
     __slots__ = ("products",)
@@ -176,18 +251,30 @@ class PartitionPosition(_message.Message):
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., next_offset: _Optional[int] = ..., topic_id: _Optional[bytes] = ...) -> None: ...
 
 class StreamAnalyticsLedgerRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("period", "start_time", "end_time")
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    period: LedgerPeriod
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamAnalyticsLedgerResponse(_message.Message):
-    __slots__ = ("dead_letters", "minutes", "coverage_start_time")
+    __slots__ = ("dead_letters", "coverage_start_time", "ids_start_time", "dead_letter_order_ids", "events", "orders")
     DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
-    MINUTES_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    IDS_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
     dead_letters: int
-    minutes: _containers.RepeatedCompositeFieldContainer[MinuteSum]
     coverage_start_time: _timestamp_pb2.Timestamp
-    def __init__(self, dead_letters: _Optional[int] = ..., minutes: _Optional[_Iterable[_Union[MinuteSum, _Mapping]]] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ids_start_time: _timestamp_pb2.Timestamp
+    dead_letter_order_ids: bytes
+    events: _containers.RepeatedCompositeFieldContainer[EventSum]
+    orders: _containers.RepeatedCompositeFieldContainer[OrderSum]
+    def __init__(self, dead_letters: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dead_letter_order_ids: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ...) -> None: ...
 
 class StreamCountedIdsRequest(_message.Message):
     __slots__ = ("minute_start_time",)
@@ -202,6 +289,18 @@ class StreamCountedIdsResponse(_message.Message):
     event_ids: bytes
     dead_letter_ids: bytes
     def __init__(self, event_ids: _Optional[bytes] = ..., dead_letter_ids: _Optional[bytes] = ...) -> None: ...
+
+class StreamCountedStatesRequest(_message.Message):
+    __slots__ = ("minute_start_time",)
+    MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    minute_start_time: _timestamp_pb2.Timestamp
+    def __init__(self, minute_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StreamCountedStatesResponse(_message.Message):
+    __slots__ = ("orders",)
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[OrderState]
+    def __init__(self, orders: _Optional[_Iterable[_Union[OrderState, _Mapping]]] = ...) -> None: ...
 
 class AuditMetricsRequest(_message.Message):
     __slots__ = ()

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderLedgerServiceStub:
-    """Sums and ids of the events in the orders database.
+    """Sums and ids of the events and orders in the orders database.
     """
 
     def __init__(self, channel):
@@ -55,6 +55,11 @@ class OrderLedgerServiceStub:
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.FindEventsRequest.SerializeToString,
                 response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.FindEventsResponse.FromString,
                 _registered_method=True)
+        self.StreamOrderStates = channel.unary_stream(
+                '/ordermesh.internal.v1.OrderLedgerService/StreamOrderStates',
+                request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesRequest.SerializeToString,
+                response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesResponse.FromString,
+                _registered_method=True)
         self.StreamProductSums = channel.unary_stream(
                 '/ordermesh.internal.v1.OrderLedgerService/StreamProductSums',
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamProductSumsRequest.SerializeToString,
@@ -63,7 +68,7 @@ class OrderLedgerServiceStub:
 
 
 class OrderLedgerServiceServicer:
-    """Sums and ids of the events in the orders database.
+    """Sums and ids of the events and orders in the orders database.
     """
 
     def GetOrderProgress(self, request, context):
@@ -74,8 +79,8 @@ class OrderLedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamOrderLedger(self, request, context):
-        """Streams the sums of published events by minute, from one snapshot, after a head with the events that are not
-        published.
+        """Streams sums of published events and of orders by period, from one snapshot, after a head with the events that are
+        not published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,8 +100,15 @@ class OrderLedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamOrderStates(self, request, context):
+        """Streams the orders that were accepted in one minute, with their status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamProductSums(self, request, context):
-        """Streams units and revenue by product, summed from the orders.
+        """Streams units and revenue by product: of all orders, and of those whose ORDER_CREATED is published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +137,11 @@ def add_OrderLedgerServiceServicer_to_server(servicer, server):
                     request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.FindEventsRequest.FromString,
                     response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.FindEventsResponse.SerializeToString,
             ),
+            'StreamOrderStates': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamOrderStates,
+                    request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesRequest.FromString,
+                    response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesResponse.SerializeToString,
+            ),
             'StreamProductSums': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamProductSums,
                     request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamProductSumsRequest.FromString,
@@ -139,7 +156,7 @@ def add_OrderLedgerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderLedgerService:
-    """Sums and ids of the events in the orders database.
+    """Sums and ids of the events and orders in the orders database.
     """
 
     @staticmethod
@@ -251,6 +268,33 @@ class OrderLedgerService:
             _registered_method=True)
 
     @staticmethod
+    def StreamOrderStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordermesh.internal.v1.OrderLedgerService/StreamOrderStates',
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesRequest.SerializeToString,
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def StreamProductSums(request,
             target,
             options=(),
@@ -303,6 +347,11 @@ class AnalyticsLedgerServiceStub:
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsRequest.SerializeToString,
                 response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsResponse.FromString,
                 _registered_method=True)
+        self.StreamCountedStates = channel.unary_stream(
+                '/ordermesh.internal.v1.AnalyticsLedgerService/StreamCountedStates',
+                request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.SerializeToString,
+                response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.FromString,
+                _registered_method=True)
         self.AuditMetrics = channel.unary_unary(
                 '/ordermesh.internal.v1.AnalyticsLedgerService/AuditMetrics',
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.AuditMetricsRequest.SerializeToString,
@@ -327,7 +376,8 @@ class AnalyticsLedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamAnalyticsLedger(self, request, context):
-        """Streams the sums of counted events by minute, from one snapshot, after a head with the number of dead letters.
+        """Streams sums of counted events, and of the orders as these events tell them, by period, from one snapshot, after a
+        head with the dead letters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -340,8 +390,15 @@ class AnalyticsLedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamCountedStates(self, request, context):
+        """Streams the orders that were accepted in one minute, with the status that the counted events give them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AuditMetrics(self, request, context):
-        """Recomputes every metric from the processed events, from one snapshot, and returns those that differ.
+        """Compares the metrics with the ledger of counted events, in one snapshot, and returns those that differ.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -371,6 +428,11 @@ def add_AnalyticsLedgerServiceServicer_to_server(servicer, server):
                     servicer.StreamCountedIds,
                     request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsRequest.FromString,
                     response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsResponse.SerializeToString,
+            ),
+            'StreamCountedStates': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamCountedStates,
+                    request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.FromString,
+                    response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.SerializeToString,
             ),
             'AuditMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.AuditMetrics,
@@ -465,6 +527,33 @@ class AnalyticsLedgerService:
             '/ordermesh.internal.v1.AnalyticsLedgerService/StreamCountedIds',
             ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsRequest.SerializeToString,
             ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedIdsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamCountedStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordermesh.internal.v1.AnalyticsLedgerService/StreamCountedStates',
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.SerializeToString,
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,
