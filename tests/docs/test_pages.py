@@ -16,8 +16,9 @@ from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1.orders_pb2 import Order
 
 from cli.app import COMMANDS
-from cli.settings import programs_by_name
+from cli.settings import PROGRAMS, programs_by_name
 from orders.domain.order import TRANSITIONS
+from runtime.settings import PREFIX
 from runtime.telemetry.metrics import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,14 @@ def test_a_named_metric_setting_or_command_exists(name: str) -> None:
     assert set(NAMED_METRIC.findall(text)) - metrics == set()
     assert set(NAMED_SETTING.findall(text)) - known == set()
     assert set(NAMED_COMMAND.findall(text)) - set(COMMANDS) == set()
+
+
+def test_the_guide_for_own_servers_sets_what_its_programs_require() -> None:
+    guide = (DOCS / "how-to" / "own-servers.md").read_text()
+    for program in re.findall(r"python -m (orders \w+|processor \w+|gateway)", guide):
+        fields = PROGRAMS[program].model_fields.items()
+        required = [f"{PREFIX}{name.upper()}" for name, field in fields if field.is_required()]
+        assert [name for name in required if not re.search(rf"\b{name}(_FILE)?=", guide)] == [], program
 
 
 def test_a_log_message_of_the_runbook_is_written_by_the_code() -> None:
