@@ -1,7 +1,7 @@
 """The orders services in this process, assembled as in `orders.serve`, and clients of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,17 +105,19 @@ async def open_world(
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
         work = asyncio.gather(writer.run(), sweep.run())
-        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
-            yield World(
-                dsn, pool, clock, products, writer, releases, sweep, orders,
-                orders_pb2_grpc.OrderServiceStub(channel),
-                inventory_pb2_grpc.InventoryServiceStub(channel),
-                ledger_pb2_grpc.OrderLedgerServiceStub(channel),
-                work,
-            )  # fmt: skip
-        await server.stop(0)
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        try:
+            async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+                yield World(
+                    dsn, pool, clock, products, writer, releases, sweep, orders,
+                    orders_pb2_grpc.OrderServiceStub(channel),
+                    inventory_pb2_grpc.InventoryServiceStub(channel),
+                    ledger_pb2_grpc.OrderLedgerServiceStub(channel),
+                    work,
+                )  # fmt: skip
+        finally:
+            await server.stop(0)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 def order(*items: tuple[str, int, float], customer: str = "c", request_id: str = "") -> orders_pb2.CreateOrderRequest:
@@ -157,3 +159,15 @@ async def refusal(call: Awaitable[Any]) -> Refusal:
         status = rpc_status.from_call(error)
         return Refusal(error.code(), *details(status) if status else ("", [], None))
     raise AssertionError(f"not refused: {answer}")
+
+
+async def admitted(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Make a call until the server is not overloaded, after the delays that it names, and return the answer."""
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            _, _, delay = details(rpc_status.from_call(error))
+            await asyncio.sleep(delay)

@@ -1,5 +1,6 @@
 import asyncio
 import random
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
-from orders_world import World, open_world, refusal
+from orders_world import World, admitted, open_world, refusal
 from waiting import until_true
 
 from orders.stock import backorder_release, release_sweep
@@ -169,16 +170,17 @@ async def test_concurrent_changes_of_stock_by_two_processes_lose_no_unit(
     made: list[str] = []
 
     async def one(each: World) -> None:
-        choice = dice.random()
+        choice, request_id = dice.random(), str(uuid.uuid4())
         if choice < 0.6 or not made:
-            chosen = dice.sample(products, dice.randint(1, 3))
-            made.append((await each.create(*((product, dice.randint(1, 5), 1) for product in chosen))).order_id)
+            items = [(product, dice.randint(1, 5), 1) for product in dice.sample(products, dice.randint(1, 3))]
+            made.append((await admitted(lambda: each.create(*items, request_id=request_id))).order_id)
         elif choice < 0.8:
-            await act(each, CANCEL, dice.choice(made))
+            order_id = dice.choice(made)
+            await admitted(lambda: act(each, CANCEL, order_id))
         else:
             product = dice.choice(products)
             added[product] += 3
-            await each.restock(product, 3)
+            await admitted(lambda: each.restock(product, 3, request_id))
 
     async with open_world(orders_dsn, run_folder / "other.sock") as other:
         for _ in range(6):
