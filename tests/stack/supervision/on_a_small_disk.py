@@ -1,19 +1,18 @@
 """Runs a kept Kafka on a disk of 100 MB, fills that disk until the broker ends, empties it, and waits for the broker.
 
-Run as root in a mount namespace of its own, with which the disk goes.
+Run as root in a mount namespace of its own, with which the disk goes, and with tests/support on the path.
 """
 
 import contextlib
 import os
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 from kafka_broker import config
+from waiting import await_true
 
 from runtime.kafka import clients
 from runtime.kafka.settings import KafkaSettings
@@ -29,13 +28,6 @@ from stack.supervision.status_board import StateChange, StatusBoard
 
 SIZE = "100m"
 CHUNK = bytes(64 * 1024)
-
-
-def await_true(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def fill(path: Path) -> None:

@@ -24,6 +24,7 @@ from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.status import ComponentStatus, StackStatus, State, read_status
 from stack.supervision.status_board import StateChange, StatusBoard
 
+SUPPORT = Path(__file__).parents[2] / "support"
 LOGS = ("supervisor", "postgres", "kafka", "orders", "publisher", "analytics", "processor", "gateway", "envoy")
 ORDER = {"customerId": "cust-1", "items": [{"productId": "p1", "quantity": 1, "price": 10}]}
 
@@ -158,13 +159,18 @@ def test_a_stack_with_unwritable_logs_serves_and_restarts_components(unrecorded:
 
 
 @pytest.mark.more
+@pytest.mark.timeout(300)
 def test_kafka_recovers_after_a_full_disk() -> None:
     if os.geteuid() != 0:
         assert "CI" not in os.environ, "CI runs this as root, which may mount a small disk"
         pytest.skip("a small disk of its own needs root")
     program = [sys.executable, str(Path(__file__).with_name("on_a_small_disk.py"))]
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", *program], capture_output=True, text=True, timeout=110
+        ["unshare", "--mount", "--propagation", "private", *program],
+        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "ready again"
