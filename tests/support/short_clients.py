@@ -9,7 +9,7 @@ from ordermesh.orders.v1 import orders_pb2
 
 CREATE = "/ordermesh.orders.v1.OrderService/CreateOrder"
 AT_ONCE = 16
-CALL_SECONDS = 5.0
+CALL_SECONDS = 30.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER_BYTES = 9
 # Frame types and flags of RFC 9113.
