@@ -8,7 +8,7 @@ from three_brokers import ThreeBrokers, assert_copies
 from runtime.kafka.settings import KafkaSettings
 from stack.running_stack import running_stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_orders_are_counted_once_by_tls_and_scram_while_one_of_three_brokers_is_killed(brokers: ThreeBrokers) -> None:

@@ -13,7 +13,7 @@ from stack.running_stack import running_stack
 from stack.settings import StackSettings
 from stack.supervision.stack_supervisor import Stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")
 
 

@@ -23,9 +23,10 @@ from stack.processes import proc
 from stack.running_stack import RunningStack
 
 ORDERS_PER_SECOND = 200
-# Long enough for anything that is broken meanwhile: the load is ended when the fault is over.
-LOAD_SECONDS = 90
-PATIENCE_SECONDS = 60.0
+# Longer than all that a test waits for meanwhile: the load is ended when the fault is over.
+LOAD_SECONDS = 600
+# For what a fault delays while other tests use the processors, such as the failover of three brokers.
+PATIENCE_SECONDS = 180.0
 
 
 class Load:
@@ -48,7 +49,7 @@ class Load:
     def finish(self) -> None:
         """Stop sending and wait until the generator has proved what it sent; fail when it could not."""
         self._process.send_signal(signal.SIGINT)
-        told, _ = self._process.communicate(timeout=100)
+        told, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         assert self._output.exists(), told
         self.result = json.loads(self._output.read_text())
         assert self._process.returncode == 0, (told, self.result["errors"], self.result["reconciliation"])
@@ -115,7 +116,7 @@ class Faulted:
     def reconcile(self) -> str:
         """Return the verdict of the platform on itself."""
         stub = pipeline_pb2_grpc.PipelineServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        answer = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=60), timeout=90)
+        answer = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=120), timeout=PATIENCE_SECONDS)
         return f"{answer.Verdict.Name(answer.verdict)} {[one.message for one in answer.findings]}"
 
     def sequences_have_no_gap(self) -> bool:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from faulted import Faulted
+from faulted import PATIENCE_SECONDS, Faulted
 from kafka_broker import config
 
 from runtime.kafka.access import OPERATOR
 from runtime.kafka.settings import KafkaSettings
 
 # Each fault is waited for, then loaded on, then proved, which takes its time where others work too.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 REPLAYED_EVENTS = 2_000
 
 
@@ -27,7 +27,9 @@ def test_an_orders_process_is_killed(faulted: Faulted, protocol: str) -> None:
         served = faulted.log_count("orders", "serving")
         os.kill(victim, signal.SIGKILL)
         faulted.await_stored(100)
-        faulted.stack.wait_until(lambda: faulted.log_count("orders", "serving") > served, 30, "another process serves")
+        faulted.stack.wait_until(
+            lambda: faulted.log_count("orders", "serving") > served, PATIENCE_SECONDS, "another process serves"
+        )
         assert len(faulted.serving()) == 2
         faulted.await_stored(100)
 
@@ -48,7 +50,9 @@ def test_a_worker_is_killed(faulted: Faulted) -> None:
         started = faulted.log_count("processor", "child started")
         os.kill(victim, signal.SIGKILL)
         faulted.stack.wait_until(
-            lambda: faulted.log_count("processor", "child started") > started, 30, "another worker was started"
+            lambda: faulted.log_count("processor", "child started") > started,
+            PATIENCE_SECONDS,
+            "another worker was started",
         )
         faulted.await_counted(100)
 
@@ -58,7 +62,9 @@ def test_the_supervisor_of_the_workers_is_killed_and_leaves_no_orphan(faulted: F
         workers = faulted.stack.children("processor")
         assert len(workers) == 2
         restarts = faulted.stack.kill("processor")
-        faulted.stack.wait_until(lambda: faulted.gone(workers), 10, "the workers ended with their supervisor")
+        faulted.stack.wait_until(
+            lambda: faulted.gone(workers), PATIENCE_SECONDS, "the workers ended with their supervisor"
+        )
         faulted.stack.await_restart("processor", restarts)
         faulted.await_counted(100)
 
@@ -87,7 +93,9 @@ def test_a_rolling_restart_of_orders_fails_no_request(faulted: Faulted, protocol
             served = faulted.log_count("orders", "serving")
             os.kill(victim, signal.SIGTERM)
             faulted.stack.wait_until(
-                lambda served=served: faulted.log_count("orders", "serving") > served, 30, "another process serves"
+                lambda served=served: faulted.log_count("orders", "serving") > served,
+                PATIENCE_SECONDS,
+                "another process serves",
             )
             faulted.await_stored(200)
     assert (load.result["errors"], load.result["retries"]) == ({}, {}), faulted.refusals()

@@ -16,7 +16,7 @@ from kafka_broker import fields
 from psycopg.conninfo import make_conninfo
 from seed import plant, seeded_stack
 from shared_stack import shared_stack
-from waiting import await_true
+from waiting import PATIENCE_SECONDS, await_true
 
 import stack
 from runtime.kafka import clients
@@ -69,7 +69,7 @@ def test_the_status_file_says_what_runs_and_holds_no_password(running: RunningSt
 def test_a_killed_component_is_restarted(running: RunningStack, name: str) -> None:
     restarts = running.kill(name)
     running.await_restart(name, restarts)
-    running.wait_until(lambda: answers(running), 20, "a request comes through again")
+    running.wait_until(lambda: answers(running), PATIENCE_SECONDS, "a request comes through again")
 
 
 def test_the_end_of_a_component_is_logged_with_its_reason(running: RunningStack) -> None:
