@@ -14,7 +14,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
-from processor_world import PATIENCE_SECONDS, World, await_done, topic_and_key
+from processor_world import World, await_done, topic_and_key
+from waiting import PATIENCE_SECONDS
 
 from runtime.kafka import clients, offsets, topics
 

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from kafka_broker import fields
 from ordermesh.events.v1.events_pb2 import Item, OrderCreated, OrderEvent, RestockRequested, StockEvent
 from ordermesh.orders.v1.orders_pb2 import Order
-from waiting import PAUSE_SECONDS, What
+from waiting import PATIENCE_SECONDS, PAUSE_SECONDS, What
 
 from orders.domain.ids import uuid7
 from processor.events.decode import decode
@@ -24,7 +24,6 @@ from runtime.kafka.access import PROCESSOR
 from stack.servers.kafka.broker import Kafka
 
 Answer = TypeVar("Answer")
-PATIENCE_SECONDS = 40
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 groups = itertools.count()
 

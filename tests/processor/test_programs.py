@@ -16,8 +16,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from metrics_oracle import sums
 from processor_servers import Analytics
-from processor_world import PATIENCE_SECONDS, World, history
-from waiting import await_true
+from processor_world import World, history
+from waiting import PATIENCE_SECONDS, await_true
 
 from runtime.exit_codes import ExitCode
 from stack.machine import ports

@@ -28,7 +28,6 @@ from runtime.postgres.partitions import Table
 from runtime.postgres.retention import RetentionSettings
 from stack.servers.postgres import Postgres
 
-PATIENCE_SECONDS = 8
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 MINUTE = timedelta(minutes=1)
 PERIOD = timedelta(days=7)

@@ -13,9 +13,10 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from kafka_broker import config, environment
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
-from processor_world import PATIENCE_SECONDS, TRACEPARENT, World, created, drive, history, topic_and_key
+from processor_world import TRACEPARENT, World, created, drive, history, topic_and_key
 from raw_producer import Record, produce
 from structlog.testing import capture_logs
+from waiting import PATIENCE_SECONDS
 
 from cli.pipeline.dead_letters import show
 from cli.topics.event_lines import EventLines

@@ -14,9 +14,9 @@ from confluent_kafka.admin import OffsetSpec
 from kafka_broker import config
 from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics
-from processor_world import PATIENCE_SECONDS, World, created, history
+from processor_world import World, created, history
 from topic_config import shown, topic_config
-from waiting import await_true
+from waiting import PATIENCE_SECONDS, await_true
 
 from orders import create_topics
 from processor.dead_letters import inspection, redrive, writer
