@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
@@ -138,7 +139,18 @@ def test_lists_that_are_not_read_are_limited_and_short_ones_go_on(start_front: S
     await_true(lambda: front.curl("/v1/orders?pageSize=100").status == 200, "the client is served again")
 
 
-def test_lists_that_are_read_are_answered(start_front: Start) -> None:
+def test_lists_that_are_read_one_after_the_other_are_answered(start_front: Start) -> None:
+    connection = HTTPConnection(LOOPBACK, start_front().port, timeout=15)
+    statuses = set()
+    for _ in range(200):
+        connection.request("GET", "/orders?pageSize=100", headers={"host": "localhost"})
+        reply = connection.getresponse()
+        reply.read()
+        statuses.add(reply.status)
+    assert statuses == {200}
+
+
+def test_lists_that_are_read_side_by_side_are_answered(start_front: Start) -> None:
     front = start_front()
     count = limits.LARGE_BODIES_BYTES // limits.LONG_LIST_BYTES
     with ThreadPoolExecutor(count // 2) as pool:

@@ -11,9 +11,11 @@ NAME = "large-bodies"
 LIST_BYTES = "list_bytes"
 # A list counts until its client has read it, a body until its response begins. A body without a length, as gRPC clients
 # send it, counts as UNKNOWN_BODY_BYTES while it arrives, then as what it was. Of a stream that ended a script learns
-# nothing: its handle is garbage then, and weak keys forget it when it is collected, at most ten times a second.
+# nothing: its handle is garbage then, and weak keys forget it when it is collected: once for each request that was
+# counted at most, and ten times a second, so that refused requests cost little.
 SCRIPT = f"""\
-local held, handle_of, last_id, collected_ms = {{}}, setmetatable({{}}, {{__mode = "v"}}), 0, 0
+local held, handle_of, last_id = {{}}, setmetatable({{}}, {{__mode = "v"}}), 0
+local collected_ms, is_clean = 0, false
 
 local function is_full(client, size)
   local sum = size
@@ -24,10 +26,10 @@ local function is_full(client, size)
 end
 
 local function collect(now_ms)
-  if now_ms - collected_ms < 100 then
+  if is_clean and now_ms - collected_ms < 100 then
     return
   end
-  collected_ms = now_ms
+  collected_ms, is_clean = now_ms, true
   -- Once for the finalizers of handles, once for the keys.
   collectgarbage()
   collectgarbage()
@@ -57,7 +59,7 @@ function envoy_on_request(handle)
     return
   end
   local sizes = held[client] or setmetatable({{}}, {{__mode = "k"}})
-  held[client], sizes[handle] = sizes, size
+  held[client], sizes[handle], is_clean = sizes, size, false
   if list then
     return
   end
