@@ -53,7 +53,9 @@ COMMANDS = {
         "cli.local.reset:reset",
         "Delete all data of the local stack: orders, events, metrics and logs. External servers keep their data.",
     ),
-    "fetch": Entry("cli.local.lifecycle:fetch", "Download the local servers; `up` does it when needed."),
+    "fetch": Entry(
+        "cli.local.lifecycle:fetch", "Download Apache Kafka and Swagger UI; `up` does it when there is no Kafka."
+    ),
     "demo": Entry(
         "cli.local.demo:demo",
         "Start a temporary stack, load it, verify that no event is lost, and stop it.",

@@ -21,6 +21,8 @@ from ordermesh.internal.v1.ledger_pb2 import (
     TypeCount,
 )
 
+from runtime.errors import InvalidRequest, Violation
+
 Row = tuple[Any, ...]
 
 SUMS_PER_MESSAGE = 500
@@ -37,12 +39,17 @@ def period_parameters(request: StreamOrderLedgerRequest | StreamAnalyticsLedgerR
     return {"period": LedgerPeriod.Name(request.period), "start": request.start_time.seconds, "end": end}
 
 
-def minute_ids(minute_seconds: int) -> dict[str, uuid.UUID]:
-    """Return the first and the last id with a time in a minute, as parameters."""
-    first_ms = minute_seconds * 1000
+def minute_ids(minute: Timestamp) -> dict[str, uuid.UUID]:
+    """Return the first and the last id with a time in a minute, as parameters. Raises InvalidRequest.
+
+    An order id in an event may be any UUID, so minutes begin with 1970 and end with what an id can hold.
+    """
+    if minute.seconds % 60 or minute.nanos or not 0 <= minute.seconds < END_SECONDS:
+        raise InvalidRequest([Violation("minute_start_time", "must be a whole minute that an id can hold")])
+    first_ms = minute.seconds * 1000
     return {
         "first_id": uuid.UUID(int=first_ms << ID_TIME_SHIFT),
-        "last_id": uuid.UUID(int=(first_ms + MINUTE_MS << ID_TIME_SHIFT) - 1),
+        "last_id": uuid.UUID(int=min(first_ms + MINUTE_MS << ID_TIME_SHIFT, 1 << 128) - 1),
     }
 
 

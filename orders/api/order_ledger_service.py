@@ -109,7 +109,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         self, request: ledger_pb2.StreamOrderStatesRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamOrderStatesResponse]:
         """Stream the orders that were accepted in a minute."""
-        parameters = ledger_messages.minute_ids(request.minute_start_time.seconds)
+        parameters = ledger_messages.minute_ids(request.minute_start_time)
         async with self._snapshot() as connection:
             rows = await fetch_all(
                 connection, LEDGER.order_states, {**parameters, "first_stock_type": topics.FIRST_STOCK_TYPE}

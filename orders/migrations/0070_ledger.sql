@@ -78,6 +78,9 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Who may call them could make a trigger of a temporary table that writes ledgers.
+REVOKE EXECUTE ON FUNCTION record_outbox_events, record_new_orders, record_changed_orders, record_removed_orders FROM PUBLIC;
+
 -- Readers must not miss rows of a transaction that began before the triggers were there.
 LOCK TABLE orders, event_outbox IN SHARE ROW EXCLUSIVE MODE;
 CREATE TRIGGER event_outbox_ledger AFTER INSERT ON event_outbox

@@ -36,6 +36,9 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Who may call them could make a trigger of a temporary table that writes ledgers.
+REVOKE EXECUTE ON FUNCTION record_counted_events, record_removed_events FROM PUBLIC;
+
 LOCK TABLE processed_events IN SHARE ROW EXCLUSIVE MODE;
 CREATE TRIGGER processed_events_ledger AFTER INSERT ON processed_events
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION record_counted_events();

@@ -100,9 +100,9 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self, request: StreamCountedStatesRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamCountedStatesResponse]:
         """Stream the orders that were accepted in a minute, as the counted events tell them."""
-        minute = validation.whole_minute_seconds(request.minute_start_time, "minute_start_time")
+        parameters = ledger_messages.minute_ids(request.minute_start_time)
         with self._snapshot() as connection:
-            found = connection.execute(SQL.order_states, ledger_messages.minute_ids(minute)).fetchall()
+            found = connection.execute(SQL.order_states, parameters).fetchall()
         for part in batched(ledger_messages.order_states(found), ledger_messages.STATES_PER_MESSAGE):
             yield StreamCountedStatesResponse(orders=part)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import psycopg
 import pytest
 from counted_batches import batch_of, count
+from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
+from ordermesh.internal.v1.ledger_pb2 import StreamCountedStatesRequest
 from processor_servers import Analytics
 from processor_world import created, history, new_id
 
 from processor.counting import progress
-from processor.query.analytics_ledger_service import SQL
+from processor.query.analytics_ledger_service import SQL, AnalyticsLedgerService
+from runtime.postgres.connections import sync_pool
 
 EVER = {"start": -62_135_596_800, "end": 2**48 // 1000}
 Events = Sequence[OrderEvent | StockEvent]
@@ -72,6 +76,19 @@ def test_the_order_ledger_has_the_last_status_of_each_order_in_any_order_of_batc
     rows = owner.execute(SQL.event_sums, {"period": "DAY", **EVER}).fetchall()
     types = Counter(event.WhichOneof("payload") for event in events)
     assert sorted(row[2] for row in rows) == sorted(types.values())
+
+
+@pytest.mark.parametrize("order_id", ["00000000-0000-4000-8000-000000000001", "ffffffff-ffff-4fff-bfff-ffffffffffff"])
+def test_an_order_id_of_any_time_has_its_minute(
+    worker: progress.Connection, analytics_server: Analytics, owner: psycopg.Connection, order_id: str
+) -> None:
+    event = created(1, order_id=order_id)
+    count(worker, batch_of([event]))
+    ((start, _),) = counted(owner, "MINUTE")
+    request = StreamCountedStatesRequest(minute_start_time=Timestamp(seconds=start))
+    with sync_pool(analytics_server.reader, "tests", 1) as pool:
+        parts = list(AnalyticsLedgerService(pool).StreamCountedStates(request, None))  # type: ignore[arg-type]
+    assert [one.order_id for part in parts for one in part.orders] == [UUID(order_id).bytes]
 
 
 def test_what_is_changed_or_removed_by_hand_changes_the_ledgers(
