@@ -9,6 +9,8 @@ import pytest
 from envoy_backend import ANALYTICS, ORDER_ID, ORDERS, PIPELINE, Backend
 from envoy_front import Front, reason_of
 from google.rpc import error_details_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
@@ -92,6 +94,23 @@ def test_a_grpc_web_call_answers_with_message_and_trailers(front: Front) -> None
     body = b"".join(base64.b64decode(part + b"=") for part in answer.body.split(b"=") if part)
     assert ORDER_ID.encode() in body
     assert b"grpc-status:0" in body
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/grpc-web+proto", "application/grpc-web-text", "application/grpc"]
+)
+def test_a_refusal_over_grpc_web_has_the_code_and_details_of_grpc(front: Front, content_type: str) -> None:
+    asked = ("-X", "POST", "-H", f"content-type: {content_type}", "-d", "AAAAAAA=")
+    for path, host, code, reason in (
+        ("/no.such.Service/Method", "localhost", 12, "PATH_NOT_FOUND"),
+        (f"/{ORDERS}/CreateOrder", "evil.example", 7, "HOST_NOT_ALLOWED"),
+    ):
+        answer = front.curl(path, *asked, "-H", f"host: {host}")
+        assert (answer.status, answer.body, answer.headers["grpc-status"]) == (200, b"", str(code))
+        info = ErrorInfo()
+        assert Status.FromString(base64.b64decode(answer.headers["grpc-status-details-bin"])).details[0].Unpack(info)
+        assert info.reason == reason
+        assert answer.headers["grpc-message"]
 
 
 def test_a_large_body_is_out_of_range(channel: grpc.Channel) -> None:

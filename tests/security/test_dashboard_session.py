@@ -42,13 +42,16 @@ def test_a_link_opens_one_session_and_its_code_is_in_no_log(closed: Platform) ->
         assert session not in text, log
 
 
-def test_streams_of_the_dashboard_go_with_the_session(closed: Platform) -> None:
+def test_streams_of_the_dashboard_end_with_the_session(closed: Platform) -> None:
     cookie = cookie_of(begun(closed, code_of_link(closed)))
-    watch = ["curl", "-sN", "--max-time", "30", *cookie, closed.stack.rest + "/v1/orders:watchLines"]
+    watch = ["curl", "-sN", "--max-time", "60", *cookie, f"{closed.stack.rest}/v1/orders:watchLines?heartbeatMs=500"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE) as curl:
         assert curl.stdout is not None
         assert json.loads(curl.stdout.readline())["revision"]
-        curl.terminate()
+        assert closed.curl("/session", "-X", "DELETE", *cookie).status == 204
+        *_, last = (json.loads(line) for line in curl.stdout)
+        assert last["ended"]["message"].endswith("credentials are to be shown again; resume with the revision")
+        assert curl.wait() == 0
 
 
 def test_sessions_end_one_by_one(closed: Platform) -> None:
