@@ -68,6 +68,7 @@ class Writer:
             self._ended = True
             answer_all(submissions, OutcomeUnknown())
             answer_all([self._queue.get_nowait() for _ in range(self._queue.qsize())], database_unavailable())
+            await self.connection.close()
 
     async def _next_batch(self) -> list[Submission]:
         """Wait for a submission, and return it with all that are queued behind it, up to MAX_BATCH_ORDERS."""

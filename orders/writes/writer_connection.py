@@ -40,6 +40,11 @@ class WriterConnection:
         self._used_at = time.monotonic()
         return self._connection
 
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            await self._connection.close()
+
     async def _check(self, connection: AsyncConnection) -> None:
         """Read the clock on an idle connection, and close it when it is broken."""
         try:
