@@ -368,25 +368,25 @@ def test_tail_shows_undecodable_bytes_with_the_reason(running: Place, letter: st
 @pytest.mark.parametrize("ends", ["by Ctrl-C", "as nobody reads on"])
 def test_tail_follows_and_ends_silently(running: Place, ends: str) -> None:
     words = running.command("topics", "tail", "--follow", "--last", "0")
-    tail = subprocess.Popen(words, env=running.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert tail.stdout is not None
-    assert tail.stderr is not None
-    shown, stop = tail.stdout, threading.Event()
+    with subprocess.Popen(words, env=running.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        assert tail.stderr is not None
+        shown, stop = tail.stdout, threading.Event()
 
-    def order_until_shown() -> None:
-        while not stop.wait(0.2):
-            running.order()
+        def order_until_shown() -> None:
+            while not stop.wait(0.2):
+                running.order()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(order_until_shown)
-        assert json.loads(shown.readline())["headers"]["event-type"] == "ORDER_CREATED"
-        stop.set()
-    if ends == "by Ctrl-C":
-        tail.send_signal(signal.SIGINT)
-    else:
-        shown.close()
-    assert tail.wait(20) == 0
-    assert tail.stderr.read() == ""
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(order_until_shown)
+            assert json.loads(shown.readline())["headers"]["event-type"] == "ORDER_CREATED"
+            stop.set()
+        if ends == "by Ctrl-C":
+            tail.send_signal(signal.SIGINT)
+        else:
+            shown.close()
+        assert tail.wait(20) == 0
+        assert tail.stderr.read() == ""
 
 
 @pytest.mark.parametrize(
