@@ -19,7 +19,6 @@ from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
 from runtime import ledger_messages
 from runtime.batched import batched
-from runtime.kafka import topics
 from runtime.postgres.connection_types import AsyncConnection
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -67,7 +66,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
             dead = await (await connection.execute(LEDGER.dead_events)).fetchall()
             (discarded,) = await fetch_one(connection, LEDGER.discarded_events)
             coverage_start, ids_start = await fetch_one(connection, LEDGER.coverage)
-            minutes = await fetch_all(connection, LEDGER.pending_minutes, {"first_stock_type": topics.FIRST_STOCK_TYPE})
+            minutes = await fetch_all(connection, LEDGER.pending_minutes)
             event_rows = await fetch_all(connection, LEDGER.event_sums, parameters)
             order_rows = await fetch_all(connection, LEDGER.order_sums, parameters)
         yield ledger_pb2.StreamOrderLedgerResponse(
@@ -111,9 +110,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         """Stream the orders that were accepted in a minute."""
         parameters = ledger_messages.minute_ids(request.minute_start_time)
         async with self._snapshot() as connection:
-            rows = await fetch_all(
-                connection, LEDGER.order_states, {**parameters, "first_stock_type": topics.FIRST_STOCK_TYPE}
-            )
+            rows = await fetch_all(connection, LEDGER.order_states, parameters)
         for orders in batched(ledger_messages.order_states(rows), ledger_messages.STATES_PER_MESSAGE):
             yield ledger_pb2.StreamOrderStatesResponse(orders=orders)
 
@@ -161,6 +158,6 @@ async def fetch_one(connection: AsyncConnection, query: Any, parameters: dict[st
     return tuple(row)
 
 
-async def fetch_all(connection: AsyncConnection, query: Any, parameters: dict[str, Any]) -> list[Row]:
+async def fetch_all(connection: AsyncConnection, query: Any, parameters: dict[str, Any] | None = None) -> list[Row]:
     """Return all rows of a query."""
     return await (await connection.execute(query, parameters)).fetchall()

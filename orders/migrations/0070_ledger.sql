@@ -21,13 +21,20 @@ CREATE TABLE discarded_event (
     units integer NOT NULL
 );
 
+-- The order that an event is of; null for events of stock (types from 16 on), whose key is a product.
+CREATE FUNCTION order_of(event_type smallint, key text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT
+RETURN CASE WHEN event_type < 16 AND key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN key::uuid END;
+
 -- Events that no reader of Kafka has seen: pending, rejected by Kafka, or discarded.
 CREATE VIEW unpublished_event AS
-    SELECT event_id, event_type, key, occur_time, total_minor, units, true AS pending FROM event_outbox WHERE status IN ('NEW', 'FAILED')
-    UNION ALL
-    SELECT event_id, event_type, key, occur_time, total_minor, units, false FROM event_outbox WHERE status = 'DEAD'
-    UNION ALL
-    SELECT event_id, event_type, key, occur_time, total_minor, units, false FROM discarded_event;
+    SELECT event_id, event_type, order_of(event_type, key) AS order_id, occur_time, total_minor, units, pending
+    FROM (
+        SELECT event_id, event_type, key, occur_time, total_minor, units, true AS pending FROM event_outbox WHERE status IN ('NEW', 'FAILED')
+        UNION ALL
+        SELECT event_id, event_type, key, occur_time, total_minor, units, false FROM event_outbox WHERE status = 'DEAD'
+        UNION ALL
+        SELECT event_id, event_type, key, occur_time, total_minor, units, false FROM discarded_event
+    ) AS unpublished;
 
 -- The number of a status in the contracts.
 CREATE FUNCTION status_number(status order_status) RETURNS smallint LANGUAGE sql IMMUTABLE STRICT

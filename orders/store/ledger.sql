@@ -52,13 +52,13 @@ ORDER BY 1, 2;
 
 -- name: pending_minutes
 -- Returns the minutes in which orders with pending events were accepted.
-SELECT DISTINCT extract(epoch FROM id_minute(key::uuid))::bigint FROM unpublished_event
-WHERE pending AND event_type < %(first_stock_type)s;
+SELECT DISTINCT extract(epoch FROM id_minute(order_id))::bigint FROM unpublished_event
+WHERE pending AND order_id IS NOT NULL;
 
 -- name: order_states
 -- Returns the orders that were accepted in a minute, and whether they have events that are not published.
 SELECT order_id, status_number(status), total_minor,
-    order_id::text IN (SELECT key FROM unpublished_event WHERE event_type < %(first_stock_type)s)
+    order_id IN (SELECT e.order_id FROM unpublished_event e WHERE e.order_id IS NOT NULL)
 FROM orders WHERE order_id >= %(first_id)s AND order_id <= %(last_id)s ORDER BY order_id;
 
 -- name: published_event_ids
@@ -78,7 +78,7 @@ WHERE event_id = ANY(%(event_ids)s::uuid[])
 WITH uncounted AS (
     SELECT l.product_id, sum(l.quantity)::bigint AS units, sum(l.quantity * l.price_minor)::bigint AS revenue_minor
     FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l
-    WHERE o.order_id IN (SELECT key::uuid FROM unpublished_event WHERE event_type = 1 UNION SELECT unnest(%(order_ids)s::uuid[]))
+    WHERE o.order_id IN (SELECT e.order_id FROM unpublished_event e WHERE e.event_type = 1 UNION SELECT unnest(%(order_ids)s::uuid[]))
     GROUP BY 1
 ), product_sums AS (
     SELECT product_id, sum(units)::bigint AS units, sum(revenue_minor)::bigint AS revenue_minor

@@ -95,6 +95,12 @@ async def test_a_discarded_event_is_none_of_the_published_ones_for_ever(
     lost = await world.create(("p1", 5, 1), ("p2", 1, 1))
     owner.execute("UPDATE event_outbox SET status = 'SENT' WHERE key = %s", (kept.order_id,))
     owner.execute("UPDATE event_outbox SET status = 'DEAD' WHERE key = %s", (lost.order_id,))
+    # Of a product whose id looks like that of an order, and of a key that no order has.
+    owner.execute(
+        "INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload)"
+        " VALUES (0, 17, now(), gen_random_uuid(), %s, 't', ''), (0, 3, now(), gen_random_uuid(), 'none', 't', '')",
+        (kept.order_id,),
+    )
     numbers = [row[0] for row in owner.execute("SELECT id FROM event_outbox WHERE status = 'DEAD'")]
     for discarded in (False, True, True):
         agree(owner)
