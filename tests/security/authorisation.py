@@ -8,6 +8,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection
 
 import grpc
@@ -22,6 +23,7 @@ from ordermesh.gateway.v1 import pipeline_pb2, watch_pb2
 from ordermesh.options.v1 import options_pb2
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 
+ATTEMPTS = 3
 CALL_SECONDS = 20.0
 OWN, FOREIGN = "cust-own", "cust-foreign"
 CONTRACTS = (orders_pb2, inventory_pb2, analytics_pb2, pipeline_pb2, watch_pb2)
@@ -113,6 +115,16 @@ def over_grpc_web(port: int, method: MethodDescriptor, request: Message, caller:
 
 
 def over_rest(port: int, rule: HttpRule, request: Message, caller: CallerKind) -> int:
+    """Call a REST form; return the HTTP status. A stream that ends with the key of another caller is opened again."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    for _ in range(ATTEMPTS):
+        status = over_rest_once(port, rule, request, caller)
+        if status != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+    return status
+
+
+def over_rest_once(port: int, rule: HttpRule, request: Message, caller: CallerKind) -> HTTPStatus:
     """Call a REST form; return the HTTP status."""
     verb = str(rule.WhichOneof("pattern"))
     fields = json_format.MessageToDict(request, preserving_proto_field_name=True)
@@ -124,7 +136,7 @@ def over_rest(port: int, rule: HttpRule, request: Message, caller: CallerKind) -
     connection = HTTPConnection("127.0.0.1", port, timeout=CALL_SECONDS)
     try:
         connection.request(verb.upper(), path, body, headers)
-        return connection.getresponse().status
+        return HTTPStatus(connection.getresponse().status)
     finally:
         connection.close()
 
