@@ -15,7 +15,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-long coverage qualify clients-test dashboard-test schemathesis h2spec fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long coverage qualify clients-test dashboard-test schemathesis h2spec fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -55,6 +55,9 @@ coverage: setup ## which lines `make test` runs, in all processes (measuring cos
 
 test-more: setup ## faults, restarts, attacks by other accounts, other modes (TLS, JWT, own servers, a cluster), client packages, guides
 	@$(BIN)/pytest -q $(PARALLEL) -m "more and not long"
+
+test-faults: setup ## of test-more, faults and restarts: data survives them
+	@$(BIN)/pytest -q $(PARALLEL) -m "not long" tests/faults tests/cli/local/test_lifecycle.py
 
 test-long: setup ## the long forms of what both show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
