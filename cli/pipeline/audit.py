@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from cli.output.formats import date_time
 from cli.output.terminal import console, until_interrupted
 from cli.target import DatabaseTarget, DsnSetting
 from runtime.audit.reading import Entry, EntryFilter, read_entries
+from runtime.telemetry.console import shown_json
 from stack.errors import SettingInvalid
 from stack.servers.credentials import VIEWER
 
@@ -92,7 +92,7 @@ def show_more(
 def print_json(database: str, entry: Entry) -> None:
     """Print an entry as a JSON document."""
     fields: dict[str, Any] = {**entry._asdict(), "at": entry.at.astimezone(UTC).isoformat(), "database": database}
-    typer.echo(json.dumps(fields))
+    typer.echo(shown_json(fields))
 
 
 def print_line(database: str, entry: Entry) -> None:
