@@ -43,8 +43,8 @@ RETURN CASE status WHEN 'CREATED' THEN 1 WHEN 'PENDING_RESTOCK' THEN 2 WHEN 'PAI
 CREATE FUNCTION record_outbox_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO event_ledger_change
-    SELECT date_bin(interval '1 minute', i.occur_time, '1970-01-01 00:00:00+00'), i.event_type, count(*), sum(i.total_minor),
-        sum(i.units), bit_xor(hashtextextended(i.event_id::text, 0))
+    SELECT minute_start(i.occur_time), i.event_type, count(*), sum(i.total_minor),
+        sum(i.units), bit_xor(id_digest(i.event_id))
     FROM inserted i GROUP BY 1, 2;
     RETURN NULL;
 END $$;
@@ -52,7 +52,7 @@ END $$;
 CREATE FUNCTION record_new_orders() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO order_ledger_change
-    SELECT id_minute(i.order_id), status_number(i.status), count(*), sum(i.total_minor), bit_xor(hashtextextended(i.order_id::text, 0))
+    SELECT id_minute(i.order_id), status_number(i.status), count(*), sum(i.total_minor), bit_xor(id_digest(i.order_id))
     FROM inserted i GROUP BY 1, 2;
     INSERT INTO product_ledger_change
     SELECT l.product_id, sum(l.quantity), sum(l.quantity * l.price_minor)
@@ -64,20 +64,20 @@ CREATE FUNCTION record_changed_orders() RETURNS trigger LANGUAGE plpgsql SECURIT
 BEGIN
     INSERT INTO order_ledger_change
     SELECT id_minute(c.order_id), status_number(c.status), sum(c.sign), sum(c.sign * c.total_minor),
-        bit_xor(hashtextextended(c.order_id::text, 0))
+        bit_xor(id_digest(c.order_id))
     FROM (
         SELECT order_id, status, total_minor, -1 AS sign FROM before
         UNION ALL
         SELECT order_id, status, total_minor, 1 FROM after
     ) AS c
-    GROUP BY 1, 2 HAVING sum(c.sign) <> 0 OR sum(c.sign * c.total_minor) <> 0 OR bit_xor(hashtextextended(c.order_id::text, 0)) <> 0;
+    GROUP BY 1, 2 HAVING sum(c.sign) <> 0 OR sum(c.sign * c.total_minor) <> 0 OR bit_xor(id_digest(c.order_id)) <> 0;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION record_removed_orders() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO order_ledger_change
-    SELECT id_minute(r.order_id), status_number(r.status), -count(*), -sum(r.total_minor), bit_xor(hashtextextended(r.order_id::text, 0))
+    SELECT id_minute(r.order_id), status_number(r.status), -count(*), -sum(r.total_minor), bit_xor(id_digest(r.order_id))
     FROM removed r GROUP BY 1, 2;
     INSERT INTO product_ledger_change
     SELECT l.product_id, -sum(l.quantity), -sum(l.quantity * l.price_minor)
@@ -103,7 +103,7 @@ CREATE TRIGGER orders_ledger_delete AFTER DELETE ON orders
 INSERT INTO discarded_event
 SELECT event_id, event_type, key, occur_time, total_minor, units FROM event_outbox WHERE status = 'DISCARDED';
 INSERT INTO event_ledger_change
-SELECT date_bin(interval '1 minute', occur_time, '1970-01-01 00:00:00+00'), event_type, count(*), sum(total_minor), sum(units),
+SELECT minute_start(occur_time), event_type, count(*), sum(total_minor), sum(units),
     bit_xor(id_digest(event_id))
 FROM event_outbox GROUP BY 1, 2;
 INSERT INTO order_ledger_change

@@ -10,12 +10,12 @@ ALTER TABLE dead_letter ADD COLUMN order_id uuid;
 CREATE FUNCTION record_counted_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO event_ledger_change
-    SELECT date_bin(interval '1 minute', i.occur_time, '1970-01-01 00:00:00+00'), i.type, count(*), sum(i.total_minor), sum(i.units),
-        bit_xor(hashtextextended(i.event_id::text, 0))
+    SELECT minute_start(i.occur_time), i.type, count(*), sum(i.total_minor), sum(i.units),
+        bit_xor(id_digest(i.event_id))
     FROM inserted i GROUP BY 1, 2;
     -- An event moves its order from one status to another.
     INSERT INTO order_ledger_change
-    SELECT id_minute(i.order_id), s.status, sum(s.sign), sum(s.sign * i.total_minor), bit_xor(hashtextextended(i.order_id::text, 0))
+    SELECT id_minute(i.order_id), s.status, sum(s.sign), sum(s.sign * i.total_minor), bit_xor(id_digest(i.order_id))
     FROM inserted i CROSS JOIN LATERAL (VALUES (i.status, 1), (i.previous_status, -1)) AS s (status, sign)
     WHERE s.status <> 0
     GROUP BY 1, 2;
@@ -25,11 +25,11 @@ END $$;
 CREATE FUNCTION record_removed_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO event_ledger_change
-    SELECT date_bin(interval '1 minute', r.occur_time, '1970-01-01 00:00:00+00'), r.type, -count(*), -sum(r.total_minor), -sum(r.units),
-        bit_xor(hashtextextended(r.event_id::text, 0))
+    SELECT minute_start(r.occur_time), r.type, -count(*), -sum(r.total_minor), -sum(r.units),
+        bit_xor(id_digest(r.event_id))
     FROM removed r GROUP BY 1, 2;
     INSERT INTO order_ledger_change
-    SELECT id_minute(r.order_id), s.status, sum(s.sign), sum(s.sign * r.total_minor), bit_xor(hashtextextended(r.order_id::text, 0))
+    SELECT id_minute(r.order_id), s.status, sum(s.sign), sum(s.sign * r.total_minor), bit_xor(id_digest(r.order_id))
     FROM removed r CROSS JOIN LATERAL (VALUES (r.status, -1), (r.previous_status, 1)) AS s (status, sign)
     WHERE s.status <> 0
     GROUP BY 1, 2;
@@ -51,7 +51,7 @@ CREATE TRIGGER processed_events_ledger_delete AFTER DELETE ON processed_events
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION record_removed_events();
 
 INSERT INTO event_ledger_change
-SELECT date_bin(interval '1 minute', occur_time, '1970-01-01 00:00:00+00'), type, count(*), sum(total_minor), sum(units),
+SELECT minute_start(occur_time), type, count(*), sum(total_minor), sum(units),
     bit_xor(id_digest(event_id))
 FROM processed_events GROUP BY 1, 2;
 INSERT INTO order_ledger_change
