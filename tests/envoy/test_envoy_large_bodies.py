@@ -71,10 +71,15 @@ def full(start_front: Start) -> Iterator[tuple[Front, ExitStack]]:
     """Return a front proxy to which one client is sending as much as it may, and what ends that."""
     front = start_front()
     with ExitStack() as held:
-        for _ in range(AT_ONCE):
-            held.enter_context(unfinished(front, limits.BATCH_BODY_BYTES))
-        await_true(lambda: in_progress(front) == AT_ONCE, "all bodies are on their way")
+        send_too_much(front, held)
         yield front, held
+
+
+def send_too_much(front: Front, held: ExitStack) -> None:
+    """Begin as many bodies as a client may send at a time."""
+    for _ in range(AT_ONCE):
+        held.enter_context(unfinished(front, limits.BATCH_BODY_BYTES))
+    await_true(lambda: in_progress(front) == AT_ONCE, "all bodies are on their way")
 
 
 def unfinished(front: Front, size: int) -> socket.socket:
@@ -111,8 +116,10 @@ def test_its_small_bodies_and_large_ones_of_others_go_on(full: tuple[Front, Exit
 
 def test_bodies_that_were_broken_off_count_no_longer(full: tuple[Front, ExitStack], large: Path) -> None:
     front, held = full
-    held.close()
-    await_true(lambda: post(front, f"@{large}").status == 200, "the client is served again")
+    for _ in range(3):  # often enough for each way through the script to be compiled, if it were
+        held.close()
+        await_true(lambda: post(front, f"@{large}").status == 200, "the client is served again")
+        send_too_much(front, held)
 
 
 def test_large_bodies_are_counted_by_caller_where_callers_are_known(start_front: Start, large: Path) -> None:
@@ -120,9 +127,7 @@ def test_large_bodies_are_counted_by_caller_where_callers_are_known(start_front:
     front = start_front(change=lambda text: text.replace("prefix: x-ordermesh\n", "prefix: x-other\n"))
     caller = "-H", "x-ordermesh-client: customer:a"
     with ExitStack() as held:
-        for _ in range(AT_ONCE):
-            held.enter_context(unfinished(front, limits.BATCH_BODY_BYTES))
-        await_true(lambda: in_progress(front) == AT_ONCE, "all bodies are on their way")
+        send_too_much(front, held)
         assert post(front, f"@{large}", *caller).status == 200
 
 

@@ -12,8 +12,10 @@ LIST_BYTES = "list_bytes"
 # A list counts until its client has read it, a body until its response begins. A body without a length, as gRPC clients
 # send it, counts as UNKNOWN_BODY_BYTES while it arrives, then as what it was. Of a stream that ended a script learns
 # nothing: its handle is garbage then, and weak keys forget it when it is collected: once for each request that was
-# counted at most, and ten times a second, so that refused requests cost little.
+# counted at most, and ten times a second, so that refused requests cost little. Compiled code keeps the iterator of
+# bodyChunks of the request it was compiled for, and with it the handle, for ever: the script is interpreted.
 SCRIPT = f"""\
+jit.off(true, true)
 local held, handle_of, last_id = {{}}, setmetatable({{}}, {{__mode = "v"}}), 0
 local collected_ms, is_clean = 0, false
 
