@@ -232,7 +232,7 @@ def test_other_servers_on_the_default_ports_are_named_with_the_settings_of_the_p
         assert f"port {port} ({name}) is taken by process" in done.stderr
     assert "--port-offset" in done.stderr
     assert max(map(len, done.stderr.splitlines())) <= 120
-    assert running.ready()
+    await_true(running.ready, "the platform that has the ports goes on")
 
 
 def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: Place, place: Place) -> None:
