@@ -135,6 +135,12 @@ class Broker:
             link.answered.append(record)
             link.unanswered -= 1
 
+    def raw_headers(self, _: Any, __: str, places: Iterable[tuple[str, int, int]], ___: float) -> dict[Any, Any]:
+        """Return the headers of records as bytes, in place of runtime.kafka.records.raw_headers.read."""
+        return {
+            place: [(name.encode(), value) for name, value in self.logs[place[:2]][place[2]].headers] for place in places
+        }
+
     def close_link(self, link: Link) -> None:
         """Close a producer: of each partition, what it has sent may still arrive, from the first on."""
         link.closed = True

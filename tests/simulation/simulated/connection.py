@@ -16,6 +16,7 @@ from simulated.faults import Faults
 
 Handler = Callable[[Transaction, Any], list[tuple[Any, ...]]]
 IDLE_IN_TRANSACTION_SECONDS = 5.0
+SLOW_COMMIT_SECONDS = 6.0
 
 
 class Cursor:
@@ -100,6 +101,8 @@ class Connection:
         self._transaction = None
 
     def _commit(self, transaction: Transaction) -> None:
+        if self._faults.happens("slow commits"):
+            self._scheduler.wait(None, self._scheduler.random.random() * SLOW_COMMIT_SECONDS)
         if self.ended or transaction.ended:
             self.closed = True
             raise psycopg.OperationalError("server closed the connection unexpectedly")

@@ -14,9 +14,10 @@ KINDS = {
     # A process: killed and started again; stopped for a while, as by SIGSTOP.
     "kills": 0.01,
     "stalls": 0.01,
-    # A connection to the database: broken before or after a statement; answers that take long.
+    # A connection to the database: broken before or after a statement; answers and commits that take long.
     "broken connections": 0.01,
     "slow answers": 0.3,
+    "slow commits": 0.1,
     # Kafka: away for a while; an acknowledgement that is late; what a closed producer had sent arrives nevertheless.
     "outages": 0.004,
     "late acknowledgements": 0.3,

@@ -21,6 +21,7 @@ from orders.outbox import publisher as publisher_module
 from orders.writes import writer_connection
 from processor import worker as worker_module
 from runtime.kafka import clients
+from runtime.kafka.records import raw_headers
 from runtime.postgres import connections
 from runtime.telemetry import logging
 
@@ -33,7 +34,7 @@ from simulated.kafka_clients import Admin, Consumer, Producer
 from simulated.oracle import Oracle, Violation
 from simulated.scheduler import Process, Scheduler, SimulatedTime
 
-SHARDS = 8
+SHARDS = 4
 # Steps after the faults within which everything must be published and counted.
 SETTLING_STEPS = 20_000
 PRODUCT = ("orders.", "processor.", "runtime.")
@@ -73,7 +74,7 @@ class World:
         self._limit = steps
         self._programs: dict[str, Callable[[], None]] = {}
         self.scheduler.between = self._between
-        for number in range(2):
+        for number in range(3):
             self._start(f"client {number}", programs.Client(self, number).run)
         for number in range(self.publishers):
             self._start(f"publisher {number}", lambda: programs.publisher(self))
@@ -108,6 +109,8 @@ class World:
             return True
         if not self.settles:
             self._settle()
+        if steps % 64 == 0:
+            self._redrive()
         if steps > self._limit + SETTLING_STEPS:
             raise Violation("not everything is published and counted long after the last fault")
         return steps % 8 != 0 or not self._is_done()
@@ -157,6 +160,14 @@ class World:
         self.broker.away_until, self.broker.refuses = 0.0, False
         for process in self.scheduler.processes:
             process.stalled_until = 0.0
+
+    def _redrive(self) -> None:
+        """Send the records again that were in flight when workers were killed, as an operator does."""
+        for place, row in sorted(self.analytics.tables["dead_letter"].items()):
+            if row["reason"] == "CRASHED_WORKER" and place not in self.oracle.redriven:
+                self.oracle.redriven.add(place)
+                lost = self.broker.logs[place[:2]][place[2]]
+                self.broker.append(Record(lost.place, lost.key, lost.value, lost.headers))
 
     def _is_done(self) -> bool:
         published = all(row["status"] == "SENT" for row in self.orders.tables["event_outbox"].values())
@@ -221,6 +232,7 @@ def in_place_of_servers(world: World) -> Iterator[None]:
         replace(connections, "connect", world.connect_analytics)
         replace(worker_module, "RareCollector", lambda _: SimpleNamespace(collect=lambda: None))
         replace(clients, "consumer", lambda _, __, ___, protocol: Consumer(broker, protocol == "consumer"))
+        replace(raw_headers, "read", broker.raw_headers)
         replace(clients, "admin", lambda *_: Admin(broker))
         replace(clients, "producer", lambda _, __, properties: Producer(broker, properties.get("batch.num.messages", 20)))
         yield
