@@ -15,7 +15,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long coverage qualify clients-test dashboard-test schemathesis h2spec fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -77,6 +77,9 @@ schemathesis: setup ## call everything in the OpenAPI document through Envoy, at
 
 h2spec: setup ## HTTP/2 conformance of the front proxy beside a plain Envoy (needs scripts/install-tools; about two minutes)
 	@$(BIN)/python tests/envoy/h2spec.py
+
+simulate: setup ## the platform's programs on a simulated machine with faults, 10,000,000 steps (about ten minutes on two cores)
+	@PYTHONPATH=tests/support $(BIN)/python tests/simulation/explore.py $(SIMULATE)
 
 fuzz: setup ## atheris on what reads bytes: FUZZ_RUNS inputs for each target (about two minutes)
 	@tests/fuzz/run.sh $${FUZZ_RUNS:-200000}

@@ -148,7 +148,8 @@ def reject_into(batch: Batch, message: Message, rejection: Rejection) -> None:
     if offset > covered.next_offset:
         covered.skip_to(offset)
     covered.next_offset, covered.records = offset + 1, 1
-    batch.dead_letters.append(DeadLetter(message, (topic, partition, offset), rejection, None))
+    place = (topic, partition, offset)
+    batch.dead_letters.append(DeadLetter(message, place, rejection, None, covered.start.topic_id))
 
 
 def place_of(message: Message) -> Place:

@@ -8,8 +8,8 @@ from typing import Any
 from unittest.mock import patch
 
 from confluent_kafka import TopicPartition
-from simulated import analytics_sql, outbox_sql
-from simulated.database import Database, Transaction
+from simulated.postgres import analytics_sql, outbox_sql
+from simulated.postgres.database import Database, Transaction
 
 from orders.api import order_service
 from orders.outbox import publisher, sender
@@ -49,9 +49,7 @@ def events_after_a_dead_one() -> AbstractContextManager[Any]:
 def key_of_the_event() -> AbstractContextManager[Any]:
     """Events are sent with a key of their own, so that those of an order are in several partitions."""
     put = sender.Sender._put
-    return patch.object(
-        sender.Sender, "_put", lambda self, to, event: put(self, to, event._replace(key=f"{event.id}"))
-    )
+    return patch.object(sender.Sender, "_put", lambda self, to, event: put(self, to, event._replace(key=f"{event.id}")))
 
 
 def deduplication_outside_of_the_transaction() -> AbstractContextManager[Any]:
@@ -114,9 +112,7 @@ def unknown_outcome_told_as_a_refusal() -> AbstractContextManager[Any]:
 def retry_without_its_key() -> AbstractContextManager[Any]:
     """The orders service forgets the idempotency key of an order."""
     new_order = order_service.validation.new_order
-    return patch.object(
-        order_service.validation, "new_order", lambda *given: new_order(*given)._replace(request_id="")
-    )
+    return patch.object(order_service.validation, "new_order", lambda *given: new_order(*given)._replace(request_id=""))
 
 
 @contextmanager

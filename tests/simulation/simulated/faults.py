@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simulated.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from simulated.connection import Connection
+    from simulated.postgres.connection import Connection
 
 # The greatest rate of each kind, per opportunity.
 KINDS = {
@@ -16,6 +16,7 @@ KINDS = {
     "stalls": 0.01,
     # A connection to the database: broken before or after a statement; answers and commits that take long.
     "broken connections": 0.01,
+    "lost answers": 0.02,
     "slow answers": 0.3,
     "slow commits": 0.1,
     # Kafka: away for a while; an acknowledgement that is late; what a closed producer had sent arrives nevertheless.
@@ -46,10 +47,6 @@ class Faults:
         """Return whether a fault of a kind happens now."""
         rate = self.rates[kind]
         return rate > 0 and self._scheduler.random.random() < rate
-
-    def breaks_connection(self) -> bool:
-        """Return whether a connection to the database breaks now."""
-        return self.happens("broken connections")
 
     def end(self) -> None:
         """Let nothing go wrong from now on."""

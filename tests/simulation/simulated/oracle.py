@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 from ordermesh.events.v1.events_pb2 import OrderEvent
 from ordermesh.orders.v1.orders_pb2 import Order
 
-from simulated.broker import Broker, Record
-from simulated.database import Database, Row
+from simulated.kafka.broker import Broker, Record
+from simulated.postgres.database import Database, Row
 
 MINUTE_SECONDS = 60
 SENT = "SENT"

@@ -32,9 +32,8 @@ from runtime.errors import FailedPrecondition, OutcomeUnknown, Overloaded, Servi
 from runtime.grpc.error_mapping import as_service_error
 from runtime.identity import caller
 from runtime.telemetry.outage import Outage
-
-from simulated.connection import Pool
 from simulated.oracle import Request
+from simulated.postgres.connection import Pool
 from simulated.scheduler import StopEvent
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 CUSTOMER = "customer:c"
 METADATA = (("traceparent", f"00-{'a' * 32}-{'b' * 16}-00"), (caller.HEADER, CUSTOMER))
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS = 4
 PRODUCTS = ["a", "b", "refused"]
 # What clients ask for, of an order whose last known status this is.
 NEXT = {Order.CREATED: ("CompletePayment", "CancelOrder"), Order.PAID: ("ShipOrder", "CancelOrder")}

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
-from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import psycopg
 
-from orders import publish
-from orders.domain import events, ids
-from orders.outbox import admin
-from orders.outbox import publisher as publisher_module
-from orders.writes import writer_connection
-from processor import worker as worker_module
-from runtime.kafka import clients
-from runtime.kafka.records import raw_headers
-from runtime.postgres import connections
-from runtime.telemetry import logging
-
-from simulated import analytics_sql, orders_sql, outbox_sql, programs
-from simulated.broker import Broker, Record
-from simulated.connection import AsyncConnection, Connection
-from simulated.database import Database
+from simulated import programs
 from simulated.faults import Faults
-from simulated.kafka_clients import Admin, Consumer, Producer
+from simulated.kafka.broker import Broker, Record
 from simulated.oracle import Oracle, Violation
+from simulated.postgres import analytics_sql, orders_sql, outbox_sql
+from simulated.postgres.connection import AsyncConnection, Connection
+from simulated.postgres.database import Database
+from simulated.replacements import SHARDS, in_place_of_servers
 from simulated.scheduler import Process, Scheduler, SimulatedTime
 
-SHARDS = 4
 # Steps after the faults within which everything must be published and counted.
 SETTLING_STEPS = 20_000
-PRODUCT = ("orders.", "processor.", "runtime.")
 GARBAGE = (b"", b"garbage", b"\x0a\x03abc")
 
 
@@ -92,7 +74,9 @@ class World:
         self.oracle.check_all()
         events = sum(map(len, self.oracle.log.values()))
         steps, digest = self.scheduler.steps, self.scheduler.digest
-        return Report(self.scheduler.seed, steps, digest, len(self.oracle.log), events, self.oracle.duplicates, self.restarts)
+        return Report(
+            self.scheduler.seed, steps, digest, len(self.oracle.log), events, self.oracle.duplicates, self.restarts
+        )
 
     def _between(self) -> bool:
         """Let the environment act between two steps; return False when the run is over."""
@@ -109,7 +93,7 @@ class World:
             return True
         if not self.settles:
             self._settle()
-        if steps % 64 == 0:
+        if steps % 8 == 0:
             self._redrive()
         if steps > self._limit + SETTLING_STEPS:
             raise Violation("not everything is published and counted long after the last fault")
@@ -187,7 +171,7 @@ class World:
 
     def _connect(self, database: Database, handlers: Any) -> Connection:
         self.scheduler.wait()
-        if self.faults.breaks_connection():
+        if self.faults.happens("broken connections"):
             raise psycopg.OperationalError("connection failed")
         return Connection(database, handlers, self.faults)
 
@@ -196,50 +180,8 @@ class World:
         return AsyncConnection(self.connect_orders())
 
 
-class Silence:
-    """In place of the logger."""
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_, **__: None
-
-
-def product_modules() -> list[ModuleType]:
-    """Return the loaded modules of the product."""
-    return [module for name, module in sorted(sys.modules.items()) if name.startswith(PRODUCT)]
-
-
-@contextmanager
-def in_place_of_servers(world: World) -> Iterator[None]:
-    """Have the programs use the simulated clock and servers, where they use real ones."""
-    silence, broker, logger = Silence(), world.broker, logging.logger
-    with ExitStack() as stack:
-
-        def replace(place: Any, name: str, value: Any) -> None:
-            stack.enter_context(patch.object(place, name, value))
-
-        for module in product_modules():
-            if getattr(module, "time", None) is time:
-                replace(module, "time", world.time)
-            if getattr(module, "logger", None) is logger:
-                replace(module, "logger", lambda: silence)
-        replace(ids, "_random", Random(world.scheduler.seed))
-        replace(publisher_module, "os", SimpleNamespace(getpid=lambda: world.scheduler.current.number))
-        for module in (events, publisher_module, publish):
-            replace(module, "SHARDS", SHARDS)
-        replace(publish, "connect", world.connect_orders)
-        replace(admin, "connect", world.connect_orders)
-        replace(writer_connection, "connect_async", world.connect_async)
-        replace(connections, "connect", world.connect_analytics)
-        replace(worker_module, "RareCollector", lambda _: SimpleNamespace(collect=lambda: None))
-        replace(clients, "consumer", lambda _, __, ___, protocol: Consumer(broker, protocol == "consumer"))
-        replace(raw_headers, "read", broker.raw_headers)
-        replace(clients, "admin", lambda *_: Admin(broker))
-        replace(clients, "producer", lambda _, __, properties: Producer(broker, properties.get("batch.num.messages", 20)))
-        yield
-
-
-def simulate(seed: int, steps: int) -> Report:
+def simulate(seed: int, steps: int, *, logs: bool = False) -> Report:
     """Run the platform with a seed: so many steps with faults, and then as many as it takes. Raises Violation."""
     world = World(seed, steps)
-    with in_place_of_servers(world):
+    with in_place_of_servers(world, logs=logs):
         return world.run()

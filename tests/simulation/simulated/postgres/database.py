@@ -26,8 +26,6 @@ class Database:
         self.locks: dict[Key, Transaction] = {}
         self.running: set[Transaction] = set()
         self.next_xid = 1
-        # Of the outbox; fewer than in reality, so that publishers compete for them.
-        self.shards = 4
         self._next_id = 0
 
     def next_id(self) -> int:

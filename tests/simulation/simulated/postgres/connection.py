@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from simulated.database import Database, Transaction
 from simulated.faults import Faults
+from simulated.postgres.database import Database, Transaction
 
 Handler = Callable[[Transaction, Any], list[tuple[Any, ...]]]
 IDLE_IN_TRANSACTION_SECONDS = 5.0
@@ -113,7 +113,7 @@ class Connection:
         if self.closed:
             raise psycopg.OperationalError("the connection is closed")
         self._scheduler.wait()
-        if self.ended or self._faults.breaks_connection():
+        if self.ended or self._faults.happens("broken connections"):
             self._break()
         self._used_at = self._scheduler.now
 
@@ -121,7 +121,7 @@ class Connection:
         """Lose the answer of the server, at times; let others run before it arrives."""
         if self._faults.happens("slow answers"):
             self._scheduler.wait()
-        if self._faults.breaks_connection():
+        if self._faults.happens("lost answers"):
             self._break()
 
     def _break(self) -> None:

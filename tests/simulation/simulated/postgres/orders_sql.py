@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from orders.store.queries import QUERIES
-
-from simulated import array_literals as arrays
-from simulated.connection import Handler
-from simulated.database import Row, Transaction
+from simulated.postgres import array_literals as arrays
+from simulated.postgres.connection import Handler
+from simulated.postgres.database import Row, Transaction
 
 Rows = list[tuple[Any, ...]]
 
@@ -58,7 +57,7 @@ def insert_new(transaction: Transaction, table: str, key: Any, row: Row) -> bool
 def insert_event(
     transaction: Transaction, shard: int, kind: int, occur_us: int, event_id: str, key: str, trace: str, payload: bytes
 ) -> None:
-    """Insert an event; its id is drawn before the commit, so others may be committed before it that have higher ones."""
+    """Insert an event; its id is drawn before the commit, so one with a higher id may be committed earlier."""
     transaction.number()
     row = {"shard": shard, "status": "NEW", "event_type": kind, "occur_us": occur_us, "event_id": event_id, "key": key}
     transaction.put(
@@ -70,9 +69,7 @@ def find_order_requests(transaction: Transaction, parameters: Any) -> Rows:
     """Return the first results of idempotency keys."""
     keys = zip(arrays.quoted(parameters["customer_ids"]), arrays.quoted(parameters["request_ids"]), strict=True)
     found = ((key, transaction.get("order_request", key)) for key in keys)
-    return [
-        (*key, row["fingerprint"], row["order_id"], row["status"], row["created_us"]) for key, row in found if row
-    ]
+    return [(*key, row["fingerprint"], row["order_id"], row["status"], row["created_us"]) for key, row in found if row]
 
 
 def insert_events(transaction: Transaction, parameters: Any) -> Rows:
@@ -123,7 +120,11 @@ def update_status(transaction: Transaction, parameters: Any) -> Rows:
     transaction.lock("orders", order_id)
     row = transaction.get("orders", order_id)
     if row is not None:
-        changed = {"status": parameters["status"], "sequence": row["sequence"] + 1, "updated_us": parameters["occur_us"]}
+        changed = {
+            "status": parameters["status"],
+            "sequence": row["sequence"] + 1,
+            "updated_us": parameters["occur_us"],
+        }
         transaction.put("orders", order_id, row | changed)
     return []
 

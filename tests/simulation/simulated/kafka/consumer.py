@@ -1,72 +1,18 @@
-"""Clients of the simulated Kafka, with the methods of confluent_kafka's that the programs call."""
+"""Consumers of the simulated Kafka, with the methods of confluent_kafka's that the programs call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from types import SimpleNamespace
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from runtime.kafka.offsets import Partition
-
-from simulated.broker import PARTITIONS, TOPIC_IDS, Broker, Link, Record, Report
+from simulated.kafka.admin import reach
+from simulated.kafka.broker import Broker, Record
+from simulated.kafka.producer import Message
 
 FETCHED_RECORDS = 40
-EARLIEST = -2
-
-
-class Message:
-    """A record as a consumer or a delivery report has it."""
-
-    def __init__(self, record: Record, error: KafkaError | None = None) -> None:
-        self.topic = lambda: record.place[0]
-        self.partition = lambda: record.place[1]
-        self.offset = lambda: record.offset
-        self.key = lambda: record.key
-        self.value = lambda: record.value
-        self.headers = lambda: record.headers
-        self.error = lambda: error
-        self.timestamp = lambda: (1, 1_700_000_000_000)
-
-
-class Producer:
-    """An idempotent producer: the broker stores each of its records once, and those of a partition in order."""
-
-    def __init__(self, broker: Broker, batch_records: int) -> None:
-        self._broker = broker
-        process = broker.scheduler.current
-        assert process is not None
-        self._link = Link(process.number, batch_records)
-        broker.links.append(self._link)
-
-    def produce(
-        self, topic: str, value: bytes | None, key: Any, on_delivery: Report, headers: list[tuple[str, Any]]
-    ) -> None:
-        """Queue a record."""
-        raw = key.encode() if isinstance(key, str) else key
-        place = self._broker.partition_of(topic, raw)
-        fields = [(name, text.encode() if isinstance(text, str) else text) for name, text in headers]
-        self._link.queued.setdefault(place, []).append(Record(place, raw, value, fields, on_delivery))
-        self._link.unanswered += 1
-
-    def flush(self, seconds: float) -> int:
-        """Wait until all records are answered, and report them; return how many are not."""
-        link = self._link
-        if link.unanswered:
-            self._broker.scheduler.wait(lambda: not link.unanswered, seconds)
-        answered, link.answered = link.answered, []
-        for record in answered:
-            if record.report is not None:
-                record.report(record.error, Message(record))
-        return link.unanswered
-
-    def purge(self) -> None:
-        """Forget what is queued."""
-        self._broker.close_link(self._link)
-        self._link.unanswered = 0
+NO_OFFSET = -1001
 
 
 class Consumer:
@@ -225,84 +171,10 @@ class Consumer:
         """Return the offsets that the group has stored."""
         reach(self._broker, seconds)
         stored = self._broker.committed
-        return [TopicPartition(*key, stored.get(key, -1001)) for key in ((each.topic, each.partition) for each in places)]
+        keys = [(each.topic, each.partition) for each in places]
+        return [TopicPartition(*key, stored.get(key, NO_OFFSET)) for key in keys]
 
     def close(self) -> None:
         """Leave the group."""
         self._give_up(self._member.owned, self._on_revoke)
         self._broker.leave(self._member)
-
-
-class Admin:
-    """Reads topic ids and offsets."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def poll(self, _: float) -> int:
-        """Do nothing."""
-        return 0
-
-    def describe_topics(self, names: Any, request_timeout: float) -> dict[str, Future[Any]]:
-        """Return the id and the partitions of topics."""
-        return {name: self._answer(lambda name=name: Description(name)) for name in names.topic_names}
-
-    def list_offsets(self, asked: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
-        """Return the first or the next offset of partitions."""
-        reach(self._broker, 5.0)
-        ends = {place: len(log) for place, log in self._broker.logs.items()}
-        return {
-            at: self._answer(
-                lambda at=at, spec=spec: SimpleNamespace(
-                    offset=0 if spec._value == EARLIEST else ends[at.topic, at.partition]
-                )
-            )
-            for at, spec in asked.items()
-        }
-
-    def describe_configs(self, resources: Iterable[Any], **_: Any) -> dict[Any, Future[Any]]:
-        """Return the limits of topics."""
-        limits = {"max.message.bytes": SimpleNamespace(value="1048588")}
-        return {each: self._answer(lambda: limits) for each in resources}
-
-    def _answer(self, answer: Callable[[], Any]) -> Future[Any]:
-        future: Future[Any] = Future()
-        if self._broker.is_away:
-            future.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
-        else:
-            future.set_result(answer())
-        return future
-
-
-class Description:
-    """A topic description; the id is a new object each time, as runtime.kafka.offsets.release_id expects."""
-
-    def __init__(self, name: str) -> None:
-        self._topic_id = TOPIC_IDS[name]
-        self.partitions = [None] * PARTITIONS[name]
-
-    @property
-    def topic_id(self) -> Any:
-        """The id in the form of the client."""
-        return TopicId(self._topic_id)
-
-
-class TopicId:
-    """A topic id in two signed halves."""
-
-    def __init__(self, topic_id: UUID) -> None:
-        self._bytes = topic_id.bytes
-
-    def get_most_significant_bits(self) -> int:
-        """Return the first half."""
-        return int.from_bytes(self._bytes[:8], "big", signed=True)
-
-    def get_least_significant_bits(self) -> int:
-        """Return the second half."""
-        return int.from_bytes(self._bytes[8:], "big", signed=True)
-
-
-def reach(broker: Broker, seconds: float) -> None:
-    """Reach the cluster within a time. Raises KafkaException."""
-    if not broker.scheduler.wait(lambda: not broker.is_away, seconds):
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))

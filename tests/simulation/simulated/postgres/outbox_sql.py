@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from orders.domain import events
 from orders.store.queries import OUTBOX
 from runtime.audit.entries import SQL as AUDIT
-
-from simulated import array_literals as arrays
-from simulated.connection import Handler
-from simulated.database import Row, Transaction
+from simulated.postgres import array_literals as arrays
+from simulated.postgres.connection import Handler
+from simulated.postgres.database import Row, Transaction
 
 Rows = list[tuple[Any, ...]]
 UNSENT = ("NEW", "FAILED")
@@ -24,10 +24,10 @@ def shard_row(transaction: Transaction, shard: int) -> Row:
 
 def claim_shards(transaction: Transaction, parameters: Any) -> Rows:
     """Lock shards that are not locked, from the first one on."""
-    shards, first = transaction.database.shards, parameters["first_shard"]
+    first = parameters["first_shard"]
     found: Rows = []
-    for number in range(shards):
-        shard = (first + number) % shards
+    for number in range(events.SHARDS):
+        shard = (first + number) % events.SHARDS
         if len(found) == parameters["shards"]:
             break
         if not transaction.is_locked("outbox_shard", shard):
@@ -55,13 +55,15 @@ def read_events(transaction: Transaction, parameters: Any) -> Rows:
         if fits and len(found[shard]) < parameters["per_shard"]:
             event = (number, shard, row["event_type"], row["key"], row["payload"], row["traceparent"], row["occur_us"])
             found[shard].append(event)
-    return [event for events in found.values() for event in events]
+    return [event for each in found.values() for event in each]
 
 
 def dead_keys(transaction: Transaction, parameters: Any) -> Rows:
     """Return the orders that have DEAD events."""
     dead = events_of(transaction, parameters["shards"], ("DEAD",))
-    return [(key,) for key in sorted({row["key"] for _, row in dead if row["event_type"] < parameters["first_stock_type"]})]
+    return [
+        (key,) for key in sorted({row["key"] for _, row in dead if row["event_type"] < parameters["first_stock_type"]})
+    ]
 
 
 def change(transaction: Transaction, number: int, statuses: tuple[str, ...], **changes: Any) -> bool:
@@ -138,7 +140,11 @@ def find_dead(transaction: Transaction, _: Any) -> Rows:
 
 def lock_dead_shards(transaction: Transaction, parameters: Any) -> Rows:
     """Lock the shards of DEAD events."""
-    found = {row["shard"] for n, row in transaction.rows("event_outbox") if n in parameters["ids"] and row["status"] == "DEAD"}
+    found = {
+        row["shard"]
+        for n, row in transaction.rows("event_outbox")
+        if n in parameters["ids"] and row["status"] == "DEAD"
+    }
     for shard in sorted(found):
         transaction.lock("outbox_shard", shard)
     return [(shard,) for shard in sorted(found)]

@@ -12,7 +12,6 @@ from confluent_kafka import KafkaError
 
 from runtime.kafka import topics
 from runtime.kafka.offsets import Partition
-
 from simulated.faults import Faults
 from simulated.scheduler import Scheduler
 
@@ -138,7 +137,8 @@ class Broker:
     def raw_headers(self, _: Any, __: str, places: Iterable[tuple[str, int, int]], ___: float) -> dict[Any, Any]:
         """Return the headers of records as bytes, in place of runtime.kafka.records.raw_headers.read."""
         return {
-            place: [(name.encode(), value) for name, value in self.logs[place[:2]][place[2]].headers] for place in places
+            place: [(name.encode(), value) for name, value in self.logs[place[:2]][place[2]].headers]
+            for place in places
         }
 
     def close_link(self, link: Link) -> None:

@@ -13,10 +13,9 @@ from processor.counting.progress import SQL as PROGRESS
 from processor.counting.transaction import SQL as COUNTING
 from runtime.kafka import event_rules
 from runtime.kafka.offsets import NO_TOPIC
-
-from simulated import array_literals as arrays
-from simulated.connection import Handler
-from simulated.database import Transaction
+from simulated.postgres import array_literals as arrays
+from simulated.postgres.connection import Handler
+from simulated.postgres.database import Transaction
 
 Rows = list[tuple[Any, ...]]
 SILENT_SECONDS = (3.0, 60.0)
@@ -171,9 +170,7 @@ def list_suspects(transaction: Transaction, parameters: Any) -> Rows:
 def resolve_crashes(transaction: Transaction, parameters: Any) -> Rows:
     """Resolve the crashes whose in-flight records are all counted."""
     ends = dict(
-        zip(
-            zip(parameters["topics"], parameters["partitions"], strict=True), parameters["next_offsets"], strict=True
-        )
+        zip(zip(parameters["topics"], parameters["partitions"], strict=True), parameters["next_offsets"], strict=True)
     )
     for key, row in list(transaction.rows("worker_crash")):
         if not row["resolved"] and row["next"] <= ends.get(row["place"], 0):

@@ -1,0 +1,1 @@
+"""A simulated Kafka: logs, the consumer group, and clients."""

@@ -1,0 +1,1 @@
+"""A simulated PostgreSQL: transactions, connections, and what the queries of the programs do."""
