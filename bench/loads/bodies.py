@@ -7,8 +7,9 @@ import struct
 
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest
 
+CUSTOMER = "cust-123"
 ORDER = {
-    "customerId": "cust-123",
+    "customerId": CUSTOMER,
     "items": [{"productId": "p1", "quantity": 2, "price": 10}, {"productId": "p2", "quantity": 1, "price": 50}],
 }
 
@@ -20,7 +21,7 @@ def rest_body() -> bytes:
 
 def order() -> CreateOrderRequest:
     """Return the same order as a message."""
-    request = CreateOrderRequest(customer_id="cust-123")
+    request = CreateOrderRequest(customer_id=CUSTOMER)
     request.items.add(product_id="p1", quantity=2, price=10)
     request.items.add(product_id="p2", quantity=1, price=50)
     return request

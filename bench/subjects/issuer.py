@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from bench.loads.bodies import CUSTOMER
+
 ISSUER, AUDIENCE, KEY_ID = "https://issuer.example", "bench", "one"
 TOKEN_SECONDS = 3600
 COORDINATE_BYTES = 32
@@ -20,7 +22,7 @@ COORDINATE_BYTES = 32
 
 @dataclass(frozen=True)
 class Issuer:
-    """The settings that name an issuer to the platform, and an operator's token of it."""
+    """The settings that name an issuer to the platform, and a customer's token of it."""
 
     settings: dict[str, Any]
     token: str
@@ -36,8 +38,8 @@ def make_issuer(folder: Path) -> Issuer:
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "sub": "bench",
-        "role": "operator",
+        "sub": CUSTOMER,
+        "role": "customer",
         "exp": int(time.time()) + TOKEN_SECONDS,
     }
     head = {"alg": "ES256", "kid": KEY_ID, "typ": "JWT"}

@@ -10,10 +10,12 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from bench.loads.bodies import CUSTOMER
 from bench.loads.closed_model import Load
 from bench.subjects.accounting import Roots
 from runtime.identity.client_credential import AUTHORIZATION, bearer
 from runtime.postgres.queries import Queries
+from stack.identity.key_registry import KeyRegistry
 from stack.processes.waiting import wait_until
 from stack.running_stack import RunningStack, running_stack
 
@@ -60,15 +62,16 @@ class Subject:
     counted: Probe
     wal_bytes: Probe
     settings: Mapping[str, object] = field(default_factory=dict)
-    # An operator's key or token, None without authentication.
+    # Keys or tokens, None without authentication: an operator's, and that of the customer of the closed model's orders.
     credential: str | None = None
+    customer_credential: str | None = None
     tls: bool = False
 
     def accepted(self, load: Load) -> Load:
         """Return a load as the front proxy wants it: over TLS, and with a credential."""
         headers = load.headers
-        if self.credential is not None:
-            headers = (*headers, f"{AUTHORIZATION}: {bearer(self.credential)}")
+        if self.customer_credential is not None:
+            headers = (*headers, f"{AUTHORIZATION}: {bearer(self.customer_credential)}")
         return replace(load, headers=headers, tls=self.tls)
 
     def drain(self, orders: int) -> None:
@@ -123,8 +126,16 @@ class ProductProbes:
                 "orders_lane": self.running.context.settings.orders_lane,
             },
             self.running.credential,
+            customer_credential(self.running),
             self.running.context.settings.tls_on,
         )
+
+
+def customer_credential(running: RunningStack) -> str | None:
+    """Return a new key of the customer of the closed model's orders, None where keys are not in use."""
+    if running.context.settings.auth != "keys":
+        return None
+    return KeyRegistry(running.stack.state).create("customer", CUSTOMER, "bench")
 
 
 @contextlib.contextmanager

@@ -43,4 +43,4 @@ def protected(name: str, settings: Mapping[str, Any]) -> Iterator[Subject]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         issuer = make_issuer(Path(folder))
         with product(name, **{**settings, **issuer.settings}) as subject:
-            yield replace(subject, credential=issuer.token)
+            yield replace(subject, customer_credential=issuer.token)
