@@ -58,6 +58,7 @@ WITH_SERVERS = (
     "tests/cluster/",
     "tests/dashboard/",
     "tests/docs/test_guides.py",
+    "tests/docs/test_pages.py",
     "tests/e2e/",
     "tests/envoy/",
     "tests/faults/",
@@ -65,6 +66,8 @@ WITH_SERVERS = (
     "tests/gateway/test_gateway_process.py",
     "tests/gateway/watch/test_metrics_stream.py",
     "tests/gateway/watch/test_orders_stream.py",
+    "tests/loadgen/test_session.py",
+    "tests/processor/test_programs.py",
     "tests/qualify/",
     "tests/security/",
     "tests/runtime/postgres/test_connecting.py",
@@ -73,6 +76,8 @@ WITH_SERVERS = (
     "tests/stack/servers/",
     "tests/stack/supervision/",
     "tests/stack/test_",
+    "tests/supply_chain/test_reproducible.py",
+    "tests/supply_chain/test_sbom.py",
 )
 # `make test` shows each capability on one healthy platform, and the rules of each package. `make test-more` runs these,
 # and the tests that are marked so: faults and restarts, attacks by other accounts, other modes, client packages.
