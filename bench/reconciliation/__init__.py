@@ -1,0 +1,1 @@
+"""The cost of a reconciliation for growing numbers of orders."""
