@@ -15,6 +15,8 @@ from gateway.backends.orders import OrdersBackend
 from gateway.backends.stream_credentials import StreamCredentials
 from gateway.pipeline.pipeline_service import PipelineService
 from gateway.pipeline.sampler import Sampler
+from gateway.reconciliation.periodic import PeriodicReconciliation
+from gateway.reconciliation.reconciliation import Reconciliation
 from gateway.settings import GatewaySettings
 from gateway.watch.metrics_stream import TotalsSource
 from gateway.watch.order_topic import OrderTopic
@@ -28,6 +30,9 @@ from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
 from runtime.tokens.opaque_token import OpaqueTokens
+
+# How long the reconciliation of every minute waits for the processor: what is counted later is in flight.
+COUNTED_SECONDS = 10.0
 
 
 async def run(settings: GatewaySettings) -> None:
@@ -44,7 +49,12 @@ async def run(settings: GatewaySettings) -> None:
     )
     # Health and reflection need no credentials: who has none takes no place of a caller.
     health = GatewayHealth(backends, open_places, stop)
-    sampler = Sampler(orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds)
+    closed_minutes = PeriodicReconciliation(
+        lambda: Reconciliation(orders, analytics, log, COUNTED_SECONDS, closed_minutes=True).run()
+    )
+    sampler = Sampler(
+        orders, analytics, log, envoy_seen_seconds=health.envoy_seen_seconds, reconciled=closed_minutes.state
+    )
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
     credentials = StreamCredentials(settings.gateway_sessions, settings.stream_seconds)
     pipeline = PipelineService(sampler, orders, analytics, log, places, stop, credentials)
@@ -73,10 +83,15 @@ async def run(settings: GatewaySettings) -> None:
             authentication=settings.auth,
             tls=settings.service_tls,
         )
-        tasks = {"sampler": sampler.run(stop), "credentials": credentials.run(stop)}
+        tasks = {
+            "sampler": sampler.run(stop),
+            "credentials": credentials.run(stop),
+            "reconciliation": closed_minutes.run(stop),
+        }
         await serve_with_tasks(tasks, serving, stop)
     finally:
         await runner.cleanup()
+        pipeline.close()
         await orders.close()
         await analytics.close()
         await totals.close()

@@ -54,6 +54,7 @@ def run_once(settings: WorkSettings) -> list[str]:
                 changes.append(change)
             metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
         connection.execute(SQL.fold_ledgers)
+        connection.execute(SQL.compare_metric_days)
         delete_expired(connection, settings.processor_retention_days)
     return changes
 

@@ -18,6 +18,7 @@ from rich.text import Text
 from cli.local.session_link import dashboard_link
 from cli.output.terminal import console, errors, ignore_output_errors, plain_table
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
+from cli.pipeline.reconciled import reconciled_line
 from cli.target import chooses_free_ports, local_status, require_status, settings_to_start
 from runtime.exit_codes import ExitCode
 from runtime.grpc.client_tls import HTTPS
@@ -159,8 +160,11 @@ def down() -> None:
 def status() -> None:
     """Show the state, address and restarts of each component; the exit code is 0 when all are ready."""
     known = require_status()
-    found = list(component_rows(known, query_gateway(known)))
+    pipeline = query_gateway(known)
+    found = list(component_rows(known, pipeline))
     console.print(components_table(found))
+    if pipeline is not None:
+        console.print(reconciled_line(pipeline.reconciliation), soft_wrap=True)
     if not (check := landlock()).passed:
         console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     if not all_healthy(found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1 import ledger_pb2 as pb
@@ -62,9 +62,16 @@ class AnalyticsBackend(Backend):
         counted = {event_id for part in parts for event_id in split_ids(part.event_ids)}
         return counted, {event_id for part in parts for event_id in split_ids(part.dead_letter_ids)}
 
-    async def audit(self) -> Sequence[pb.AuditMetricsResponse.Difference]:
+    async def audit(self) -> AsyncIterator[pb.AuditedDay]:
+        """Yield each day whose ledgers are recomputed from the counted events."""
+        request = pb.StreamAnalyticsAuditRequest()
+        async for part in self.each("StreamAnalyticsAudit", request, pb.StreamAnalyticsAuditResponse):
+            yield part.day
+
+    async def metric_differences(self, *, all_days: bool) -> Sequence[pb.AuditMetricsResponse.Difference]:
         """Return the metrics that differ from the ledger of counted events."""
-        answer = await self.unary("AuditMetrics", pb.AuditMetricsRequest(), pb.AuditMetricsResponse)
+        request = pb.AuditMetricsRequest(all_days=all_days)
+        answer = await self.unary("AuditMetrics", request, pb.AuditMetricsResponse)
         return answer.differences
 
     async def product_metrics(self) -> list[pb.ProductSum]:

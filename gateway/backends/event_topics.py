@@ -20,8 +20,9 @@ ReadPositions = Callable[[], Awaitable[Iterable[PartitionPosition]]]
 
 CLIENT_ID = "gateway"
 POLL_SECONDS = 0.05
-# Reconciliations may wait long for Kafka: the status has a thread of its own.
-RECONCILING_THREADS = 2
+# Reconciliations may wait long for Kafka: the status has a thread of its own, and so has that of every minute beside
+# those that are asked for.
+RECONCILING_THREADS = 3
 SAMPLING_THREADS = 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -79,6 +79,22 @@ class Backend:
             return [part async for part in getattr(stub, method)(request, timeout=LEDGER_SECONDS)]
 
         return await self._call(call)
+
+    async def each(self, method: str, request: Message, kind: type[Answer]) -> AsyncIterator[Answer]:
+        """Yield the responses of a streaming method as they come, without a deadline, from the first available target.
+
+        Raises the grpc.aio.AioRpcError of the last target, or of one that has begun to answer.
+        """
+        for stub in self._stubs:
+            begun = False
+            try:
+                async for part in getattr(stub, method)(request):
+                    begun = True
+                    yield part
+                return
+            except grpc.aio.AioRpcError as error:
+                if begun or error.code() not in TRY_NEXT or stub is self._stubs[-1]:
+                    raise
 
     async def _call(self, call: Callable[[Any], Awaitable[Answer]]) -> Answer:
         """Call one target after another until one is available. Raises the grpc.aio.AioRpcError of the last one."""

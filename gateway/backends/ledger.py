@@ -80,6 +80,8 @@ class OrderLedger:
     # The ledger has every event from this time on, and the ids of all from the second; 0 for since ever.
     coverage_start: int = 0
     ids_start: int = 0
+    # Where it ends, in seconds since 1970; None for no end.
+    end: int | None = None
 
 
 @dataclass(frozen=True)

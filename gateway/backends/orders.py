@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.internal.v1 import ledger_pb2 as pb
@@ -36,10 +36,18 @@ class OrdersBackend(Backend):
         request = pb.GetOrderProgressRequest()
         return await self.unary("GetOrderProgress", request, pb.GetOrderProgressResponse, timeout_seconds)
 
-    async def ledger(self, period: LedgerPeriod, start: int = FIRST_SECONDS, end: int | None = None) -> OrderLedger:
-        """Return the published events and the orders by period, and the events that are not published."""
+    async def ledger(
+        self, period: LedgerPeriod, start: int = FIRST_SECONDS, end: int | None = None, *, closed_minutes: bool = False
+    ) -> OrderLedger:
+        """Return the published events and the orders by period, and the events that are not published.
+
+        With `closed_minutes`, the ledger ends with the last minute that was over some seconds ago.
+        """
         request = pb.StreamOrderLedgerRequest(
-            period=period, start_time=Timestamp(seconds=start), end_time=None if end is None else Timestamp(seconds=end)
+            period=period,
+            start_time=Timestamp(seconds=start),
+            end_time=None if end is None else Timestamp(seconds=end),
+            closed_minutes=closed_minutes,
         )
         parts = await self.stream("StreamOrderLedger", request, pb.StreamOrderLedgerResponse)
         head = parts[0]
@@ -52,7 +60,13 @@ class OrdersBackend(Backend):
             pending_minutes=frozenset(minute.seconds for minute in head.pending_start_time),
             coverage_start=head.coverage_start_time.seconds,
             ids_start=head.ids_start_time.seconds,
+            end=head.end_time.seconds if head.HasField("end_time") else end,
         )
+
+    async def audit(self) -> AsyncIterator[pb.AuditedDay]:
+        """Yield each day whose ledgers are recomputed from the rows."""
+        async for part in self.each("StreamOrderAudit", pb.StreamOrderAuditRequest(), pb.StreamOrderAuditResponse):
+            yield part.day
 
     async def states(self, minute: int) -> OrderStates:
         """Return the orders that were accepted in a minute."""

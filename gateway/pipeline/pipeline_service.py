@@ -15,6 +15,7 @@ from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
 from gateway.backends.stream_credentials import StreamCredentials
 from gateway.pipeline.sampler import Sampler
+from gateway.reconciliation.full import FullReconciliation
 from gateway.reconciliation.reconciliation import Reconciliation
 from runtime.errors import Overloaded
 from runtime.grpc import field_rules
@@ -49,6 +50,13 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
         self._stop = stop
         self._credentials = credentials
         self._reconciling = asyncio.Semaphore(RECONCILIATIONS_AT_ONCE)
+        self._full = FullReconciliation(
+            lambda progress: Reconciliation(*self._backends, WAIT_SECONDS.value(0), audit=progress).run()
+        )
+
+    def close(self) -> None:
+        """Cancel a full reconciliation that is running."""
+        self._full.close()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.PipelineStatus:
         """Return the current status."""
@@ -68,6 +76,8 @@ class PipelineService(pipeline_pb2_grpc.PipelineServiceServicer):
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:
         """Compare orders with metrics."""
         wait_seconds = WAIT_SECONDS.value(request.wait_seconds)
+        if request.full:
+            return await self._full.answer(wait_seconds)
         if self._reconciling.locked():
             raise Overloaded
         async with self._reconciling:

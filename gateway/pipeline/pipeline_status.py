@@ -12,11 +12,13 @@ from gateway.pipeline.sample import Component, Sample, call_totals, dead_letters
 WINDOW_SECONDS = 10.0
 
 
-def pipeline_status(samples: Sequence[Sample], components: Sequence[Component]) -> PipelineStatus:
+def pipeline_status(
+    samples: Sequence[Sample], components: Sequence[Component], reconciliation: PipelineStatus.Reconciliation
+) -> PipelineStatus:
     """Return the status at the last sample, with rates over all samples."""
     last = samples[-1]
     ready = all(one.state == Component.UP for one in components)
-    built = PipelineStatus(components=components, ready=ready)
+    built = PipelineStatus(components=components, ready=ready, reconciliation=reconciliation)
     built.read_time.FromDatetime(last.read_time)
     if last.orders is not None:
         built.intake.CopyFrom(_intake(samples, last.orders))

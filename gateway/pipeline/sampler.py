@@ -44,6 +44,11 @@ def never() -> float | None:
     return None
 
 
+def not_yet() -> PipelineStatus.Reconciliation:
+    """Return that nothing was reconciled."""
+    return PipelineStatus.Reconciliation()
+
+
 class Sampler:
     """Holds the last samples, and the state of each component."""
 
@@ -54,7 +59,9 @@ class Sampler:
         log: EventLog,
         fresh_seconds: float = FRESH_SECONDS,
         envoy_seen_seconds: Callable[[], float | None] = never,
+        reconciled: Callable[[], PipelineStatus.Reconciliation] = not_yet,
     ) -> None:
+        self._reconciled = reconciled
         self._envoy_seen_seconds = envoy_seen_seconds
         self._draining = False
         self._orders = orders
@@ -79,7 +86,7 @@ class Sampler:
             now = time.monotonic()
             if not self._samples or now - self._samples[-1].taken_seconds > self._fresh_seconds:
                 self._keep(await self._take())
-                self._status = pipeline_status(self._samples, list(self._components.values()))
+                self._status = pipeline_status(self._samples, list(self._components.values()), self._reconciled())
             return self._status
 
     async def _take(self) -> Sample:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
 from gateway.backends.ledger import (
+    DAY_SECONDS,
     MINUTE_SECONDS,
     NO_EVENTS,
     NO_IDS,
@@ -19,6 +20,7 @@ from gateway.backends.ledger import (
     OrderLedger,
     OrderStates,
 )
+from gateway.reconciliation.ledger_audit import WrongLedger
 
 Finding = ReconcileResponse.Finding
 Sums = TypeVar("Sums")
@@ -42,11 +44,17 @@ class Evidence:
     # Records between what is counted and the end of the log, when the waiting ended.
     lag: int = 0
     metrics: list[Finding] = field(default_factory=list)
+    wrong_ledgers: Sequence[WrongLedger] = ()
 
     @property
     def coverage_start(self) -> int:
         """Return from when on both ledgers are complete, in seconds since 1970; 0 for since ever."""
         return max(self.published.coverage_start, self.counted.coverage_start)
+
+    def end_of(self, day: int) -> int:
+        """Return where the comparison of a day ends."""
+        end = self.published.end
+        return day + DAY_SECONDS if end is None else min(day + DAY_SECONDS, end)
 
     @property
     def ids_start(self) -> int:
@@ -114,8 +122,8 @@ class Evidence:
 
     @property
     def in_flight(self) -> int:
-        """Return the number of events in flight."""
-        return self.published.pending + (0 if self.lost else self.missing_count)
+        """Return the number of events in flight: pending, or in the log and not counted yet."""
+        return self.published.pending + (0 if self.lost else self.missing_count or self.lag)
 
 
 def covered(sums: Mapping[int, Sums], start: int) -> dict[int, Sums]:

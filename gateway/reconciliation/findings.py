@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from ordermesh.internal.v1.ledger_pb2 import AuditMetricsResponse, ProductSum
+from ordermesh.internal.v1.ledger_pb2 import DAY, AuditMetricsResponse, LedgerDifference, ProductSum
 
 from gateway.backends.ledger import EventSums, Ids
 from gateway.reconciliation.comparison import Evidence, Finding
+from gateway.reconciliation.ledger_audit import WrongLedger
 from runtime import timestamps
 from runtime.money import major
 
@@ -23,6 +24,7 @@ def all_findings(evidence: Evidence) -> list[Finding]:
     found += [order_finding(minute, ids) for minute, ids in sorted(evidence.orders.items())]
     found += evidence.metrics
     found += [minute_finding(minute, *sums) for minute, sums in sorted(evidence.minutes.items())]
+    found += [ledger_finding(one) for one in evidence.wrong_ledgers]
     if evidence.published.dead.count:
         dead = evidence.published.dead
         message = f"{counted_noun(dead.count, 'event')} refused by Kafka for good: retry or discard"
@@ -68,6 +70,32 @@ def minute_finding(minute: int, published: EventSums, counted: EventSums) -> Fin
         minute_start_time=start_time(minute),
         expected=major(published.revenue_minor),
         actual=major(counted.revenue_minor),
+        message=message,
+    )
+
+
+def ledger_finding(wrong: WrongLedger) -> Finding:
+    """Return a finding about a ledger that its rows do not add up to."""
+    one = wrong.difference
+    moment = one.start_time.seconds
+    rows, noun = "rows", "event" if one.ledger == LedgerDifference.EVENTS else "order"
+    if one.ledger == LedgerDifference.PRODUCTS:
+        where, noun = f"product {one.product_id}", "unit"
+    elif one.period == DAY:
+        where, rows = f"day {timestamps.minute_text(moment)[:10]}", "minutes"
+    else:
+        where = f"minute {timestamps.minute_text(moment)}"
+    same = ", with other ids or another revenue" if one.expected == one.actual else ""
+    message = (
+        f"{where}: the ledger of the {wrong.database} database has {counted_noun(one.actual, noun)}, "
+        f"its {rows} add up to {one.expected:,}{same}"
+    )
+    return Finding(
+        kind=Finding.LEDGER,
+        minute_start_time=start_time(moment) if one.HasField("start_time") else None,
+        dimension=one.product_id,
+        expected=one.expected,
+        actual=one.actual,
         message=message,
     )
 

@@ -14,13 +14,12 @@ from typing import TypeVar
 from confluent_kafka import KafkaException
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
-from ordermesh.internal.v1.ledger_pb2 import DAY, MINUTE, PartitionPosition
+from ordermesh.internal.v1.ledger_pb2 import DAY, MINUTE, LedgerDifference, PartitionPosition
 
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.errors import requests_to, unavailable
 from gateway.backends.event_topics import EventLog
 from gateway.backends.ledger import (
-    DAY_SECONDS,
     MINUTE_SECONDS,
     NO_EVENTS,
     NO_IDS,
@@ -33,6 +32,7 @@ from gateway.backends.ledger import (
 from gateway.backends.orders import OrdersBackend
 from gateway.reconciliation.comparison import Evidence, Finding, covered, differing, same_ids, unchanged
 from gateway.reconciliation.findings import audit_findings, product_findings
+from gateway.reconciliation.ledger_audit import AuditProgress, WrongLedger, minutes_of, wrong_ledgers
 from gateway.reconciliation.verdict import conclude
 
 Answer = TypeVar("Answer")
@@ -45,9 +45,25 @@ RETRY_SECONDS = 0.1
 
 
 class Reconciliation:
-    """One comparison: what was published before the wait must be counted, or a dead letter, after it."""
+    """One comparison: what was published before the wait must be counted, or a dead letter, after it.
 
-    def __init__(self, orders: OrdersBackend, analytics: AnalyticsBackend, log: EventLog, wait_seconds: float) -> None:
+    With `closed_minutes`, only minutes that were over some seconds ago are compared: under traffic too, both sides of
+    them have come to rest, so that their sums are equal and nothing else is read. With `audit`, the ledgers are
+    compared with all rows first.
+    """
+
+    def __init__(
+        self,
+        orders: OrdersBackend,
+        analytics: AnalyticsBackend,
+        log: EventLog,
+        wait_seconds: float,
+        *,
+        closed_minutes: bool = False,
+        audit: AuditProgress | None = None,
+    ) -> None:
+        self._audit = audit
+        self._closed_minutes = closed_minutes
         self._orders = orders
         self._analytics = analytics
         self._log = log
@@ -58,15 +74,19 @@ class Reconciliation:
         started = time.monotonic()
         start_time = Timestamp()
         start_time.GetCurrentTime()
-        published = await self._ask_orders(self._orders.ledger(DAY))
+        wrong = [] if self._audit is None else await wrong_ledgers(self._orders, self._analytics, self._audit)
+        published = await self._ask_orders(self._orders.ledger(DAY, closed_minutes=self._closed_minutes))
         lag = await self._wait_until_counted()
-        evidence = Evidence(published, await self._ask_analytics(self._analytics.ledger(DAY)), lag=lag)
+        counted = await self._ask_analytics(self._analytics.ledger(DAY, end=published.end))
+        evidence = Evidence(published, counted, lag=lag)
         start = evidence.coverage_start
         days = differing(covered(published.events, start), covered(evidence.counted.events, start), NO_EVENTS)
         days += differing(covered(published.orders, start), covered(evidence.counted.orders, start), NO_ORDERS)
         for day in sorted(set(days)):
             await self._compare_day(evidence, day)
-        evidence.metrics = audit_findings(await self._ask_analytics(self._analytics.audit()))
+        await self._compare_suspects(evidence, wrong)
+        differences = self._analytics.metric_differences(all_days=self._audit is not None)
+        evidence.metrics = audit_findings(await self._ask_analytics(differences))
         if not evidence.missing and not evidence.phantoms and not evidence.lag:
             evidence.metrics += await self._compare_products(evidence)
         response = conclude(evidence)
@@ -82,13 +102,14 @@ class Reconciliation:
         wrong = set(differing(published.orders, counted.orders, NO_ORDERS)) - published.pending_minutes
         # A missing event, or one too many, explains every difference that follows from it.
         if wrong and not evidence.missing and not evidence.phantoms and not evidence.lag:
-            again = await self._ask_orders(self._orders.ledger(MINUTE, day, day + DAY_SECONDS))
+            again = await self._ask_orders(self._orders.ledger(MINUTE, day, evidence.end_of(day)))
             await self._compare_orders(evidence, unchanged(wrong, published.orders, again.orders), published.orders)
 
     async def _read_minutes(self, evidence: Evidence, day: int) -> tuple[OrderLedger, AnalyticsLedger]:
-        published = await self._ask_orders(self._orders.ledger(MINUTE, day, day + DAY_SECONDS))
+        end = evidence.end_of(day)
+        published = await self._ask_orders(self._orders.ledger(MINUTE, day, end))
         evidence.lag = max(evidence.lag, await self._wait_until_counted())
-        return published, await self._ask_analytics(self._analytics.ledger(MINUTE, day, day + DAY_SECONDS))
+        return published, await self._ask_analytics(self._analytics.ledger(MINUTE, day, end))
 
     async def _compare_events(
         self, evidence: Evidence, minutes: Sequence[int], published: Events, counted: Events
@@ -104,8 +125,11 @@ class Reconciliation:
             else:
                 _, dead_letters = await self._ask_analytics(self._analytics.counted_ids(minute))
                 evidence.note_old_events(minute, *sums, dead_letters)
-        for at in range(0, len(by_ids), CHUNK_MINUTES):
-            chunk = by_ids[at : at + CHUNK_MINUTES]
+        await self._compare_by_ids(evidence, by_ids)
+
+    async def _compare_by_ids(self, evidence: Evidence, minutes: Sequence[int]) -> None:
+        for at in range(0, len(minutes), CHUNK_MINUTES):
+            chunk = minutes[at : at + CHUNK_MINUTES]
             ids = {minute: await self._ask_orders(self._orders.published_ids(minute)) for minute in chunk}
             evidence.lag = max(evidence.lag, await self._wait_until_counted())
             for minute in chunk:
@@ -120,17 +144,29 @@ class Reconciliation:
     async def _compare_orders(self, evidence: Evidence, minutes: Sequence[int], sums: Orders) -> None:
         """Compare the orders of minutes whose sums differ although nothing changed them."""
         for minute in minutes:
-            before = await self._ask_orders(self._orders.states(minute))
             if minute < evidence.counted.ids_start:
-                evidence.note_old_orders(minute, before)
-                continue
-            evidence.lag = max(evidence.lag, await self._wait_until_counted())
-            states = await self._ask_analytics(self._analytics.states(minute))
-            after = await self._ask_orders(self._orders.states(minute))
-            if not evidence.note_orders(minute, before, states, after):
+                evidence.note_old_orders(minute, await self._ask_orders(self._orders.states(minute)))
+            elif not await self._compare_states(evidence, minute):
                 again = await self._ask_orders(self._orders.ledger(MINUTE, minute, minute + MINUTE_SECONDS))
                 if unchanged({minute}, sums, again.orders):
                     evidence.orders[minute] = NO_IDS
+
+    async def _compare_states(self, evidence: Evidence, minute: int) -> bool:
+        """Compare the orders of a minute, and return whether any can differ."""
+        before = await self._ask_orders(self._orders.states(minute))
+        evidence.lag = max(evidence.lag, await self._wait_until_counted())
+        states = await self._ask_analytics(self._analytics.states(minute))
+        return evidence.note_orders(minute, before, states, await self._ask_orders(self._orders.states(minute)))
+
+    async def _compare_suspects(self, evidence: Evidence, wrong: Sequence[WrongLedger]) -> None:
+        """Compare the rows of minutes of which a ledger is wrong: the ledgers may be equal, and the rows not."""
+        evidence.wrong_ledgers = wrong
+        minutes = [one for one in minutes_of(wrong, LedgerDifference.EVENTS) if one >= evidence.ids_start]
+        await self._compare_by_ids(evidence, minutes)
+        if not evidence.missing and not evidence.phantoms and not evidence.lag:
+            for minute in minutes_of(wrong, LedgerDifference.ORDERS):
+                if minute >= evidence.counted.ids_start:
+                    await self._compare_states(evidence, minute)
 
     async def _compare_products(self, evidence: Evidence) -> list[Finding]:
         """Compare the sales of products; under traffic a metric may be anywhere between two readings of the orders."""

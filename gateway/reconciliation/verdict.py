@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
@@ -21,6 +24,7 @@ FINDING_WORDS = {
     Finding.MINUTE: ("minute", "with different sums"),
     Finding.DEAD: ("event", "refused by Kafka"),
     Finding.ORDER: ("order", "with another status or total"),
+    Finding.LEDGER: ("ledger sum", "wrong"),
 }
 
 
@@ -46,6 +50,7 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         findings=findings[:MAX_FINDINGS],
         coverage_start_time=Timestamp(seconds=start) if start else None,
         ids_start_time=Timestamp(seconds=evidence.ids_start) if evidence.ids_start else None,
+        coverage_end_time=None if evidence.published.end is None else Timestamp(seconds=evidence.published.end),
     )
 
 
@@ -83,9 +88,14 @@ def summary(evidence: Evidence, findings: list[Finding], published: Totals) -> s
 
 def tally(findings: list[Finding]) -> str:
     """Count the findings by kind, such as "2 events lost, 1 metric wrong"."""
-    parts = []
-    for kind, (noun, what) in FINDING_WORDS.items():
-        number = sum(finding.event_count or finding.order_count or 1 for finding in findings if finding.kind == kind)
-        if number:
-            parts.append(f"{counted_noun(number, noun)} {what}")
-    return ", ".join(parts)
+    found = counts(findings)
+    words = ((number, *FINDING_WORDS[kind]) for kind in FINDING_WORDS if (number := found[kind]))
+    return ", ".join(f"{counted_noun(number, noun)} {what}" for number, noun, what in words)
+
+
+def counts(findings: Iterable[Finding]) -> Counter[Finding.Kind]:
+    """Return how many events, orders, metrics or minutes the findings of each kind are about."""
+    found: Counter[Finding.Kind] = Counter()
+    for finding in findings:
+        found[finding.kind] += finding.event_count or finding.order_count or 1
+    return found

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from orders.domain import ids
 from orders.domain.events import timestamp
+from orders.ledger.audit import OrderAudit
 from orders.store.order_rows import Row
 from orders.store.queries import LEDGER
 from runtime import ledger_messages
@@ -23,6 +24,9 @@ from runtime.postgres.connection_types import AsyncConnection
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PENDING_LIMIT = 100_000
+EVER_PENDING = {"limit": PENDING_LIMIT, "end": ledger_messages.END_SECONDS}
+# A minute is closed this long after its end: the transactions of its events have ended, and its events are counted.
+CLOSED_AFTER_SECONDS = 10
 IDS_PER_MESSAGE = 50_000
 PRODUCTS_PER_MESSAGE = 5_000
 # Sums of millions of events take longer than other statements may.
@@ -41,7 +45,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         """Return the progress of storing and publishing."""
         async with self._pool.connection() as connection:
             (orders, published, p50_ms, p99_ms, seen_us) = await fetch_one(connection, LEDGER.order_progress)
-            pending, oldest_seconds = await fetch_one(connection, LEDGER.pending_events, {"limit": PENDING_LIMIT})
+            pending, oldest_seconds = await fetch_one(connection, LEDGER.pending_events, EVER_PENDING)
             dead = await (await connection.execute(LEDGER.dead_events)).fetchone()
             (backorders,) = await fetch_one(connection, LEDGER.count_backorders, {"limit": PENDING_LIMIT})
         return ledger_pb2.GetOrderProgressResponse(
@@ -62,7 +66,13 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         """Stream sums of the published events and of the orders by period, from one snapshot."""
         parameters = ledger_messages.period_parameters(request)
         async with self._snapshot() as connection:
-            pending, _ = await fetch_one(connection, LEDGER.pending_events, {"limit": PENDING_LIMIT})
+            if request.closed_minutes:
+                (parameters["end"],) = await fetch_one(
+                    connection, LEDGER.closed_minutes_end, {"seconds": CLOSED_AFTER_SECONDS}
+                )
+            pending, _ = await fetch_one(
+                connection, LEDGER.pending_events, {"limit": PENDING_LIMIT, "end": parameters["end"]}
+            )
             dead = await (await connection.execute(LEDGER.dead_events)).fetchall()
             (discarded,) = await fetch_one(connection, LEDGER.discarded_events)
             coverage_start, ids_start = await fetch_one(connection, LEDGER.coverage)
@@ -77,6 +87,7 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
             coverage_start_time=ledger_messages.as_time(coverage_start),
             ids_start_time=ledger_messages.as_time(ids_start),
             pending_start_time=[Timestamp(seconds=minute) for (minute,) in minutes],
+            end_time=Timestamp(seconds=parameters["end"]) if request.closed_minutes else None,
         )
         for events in batched(ledger_messages.event_sums(event_rows), ledger_messages.SUMS_PER_MESSAGE):
             yield ledger_pb2.StreamOrderLedgerResponse(events=events)
@@ -103,6 +114,15 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(LEDGER.find_events, parameters)).fetchall()
         return ledger_pb2.FindEventsResponse(event_ids=b"".join(row[0].bytes for row in rows))
+
+    async def StreamOrderAudit(
+        self, request: ledger_pb2.StreamOrderAuditRequest, context: Context
+    ) -> AsyncIterator[ledger_pb2.StreamOrderAuditResponse]:
+        """Recompute the ledgers from the rows, and stream what differs."""
+        async with self._pool.connection() as connection:
+            coverage = await fetch_one(connection, LEDGER.coverage)
+        async for day in OrderAudit(self._pool).days(max(coverage)):
+            yield ledger_pb2.StreamOrderAuditResponse(day=day)
 
     async def StreamOrderStates(
         self, request: ledger_pb2.StreamOrderStatesRequest, context: Context

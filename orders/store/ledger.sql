@@ -7,9 +7,16 @@ SELECT coalesce(sum(orders), 0)::bigint, coalesce(sum(published), 0)::bigint,
 FROM progress;
 
 -- name: pending_events
--- Returns the number of unsent events, up to a limit, and the age of the oldest in seconds.
+-- Returns the number of unsent events before a time, up to a limit, and the age of the oldest in seconds.
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occur_time)), 0)::float8
-FROM (SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS pending;
+FROM (
+    SELECT occur_time FROM event_outbox WHERE status IN ('NEW', 'FAILED') AND occur_time < to_timestamp(%(end)s)
+    LIMIT %(limit)s
+) AS pending;
+
+-- name: closed_minutes_end
+-- Returns in seconds since 1970 the end of the last minute that was over some seconds ago.
+SELECT extract(epoch FROM minute_start(clock_timestamp() - make_interval(secs => %(seconds)s)))::bigint;
 
 -- name: count_backorders
 -- Counts the orders in PENDING_RESTOCK, up to a limit.
@@ -31,12 +38,18 @@ SELECT coalesce((SELECT extract(epoch FROM max(start_time))::bigint FROM ledger_
               FROM partitioned_table WHERE name = 'event_outbox' AND complete_since IS NOT NULL), 0);
 
 -- name: event_sums
--- Returns sums of the published events by period and event type.
+-- Returns sums of the published events by period and event type. From a day in which the part ends, the minutes after the
+-- end are subtracted.
 SELECT extract(epoch FROM start_time)::bigint, event_type, sum(events)::bigint, sum(total_minor)::bigint, sum(units)::bigint,
     bit_xor(digest)
 FROM (
     SELECT start_time, event_type, events, total_minor, units, digest FROM current_event_ledger
     WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT period_start('DAY', start_time), event_type, -events, -total_minor, -units, digest
+    FROM current_event_ledger
+    WHERE %(period)s = 'DAY' AND period = 'MINUTE'
+        AND start_time >= to_timestamp(%(end)s) AND start_time < period_start('DAY', to_timestamp(%(end)s - 1)) + interval '1 day'
     UNION ALL
     SELECT period_start(%(period)s::ledger_period, occur_time), event_type, -1, -total_minor, -units, id_digest(event_id)
     FROM unpublished_event WHERE occur_time >= to_timestamp(%(start)s) AND occur_time < to_timestamp(%(end)s)
@@ -44,11 +57,18 @@ FROM (
 GROUP BY start_time, event_type HAVING sum(events) <> 0 OR bit_xor(digest) <> 0 ORDER BY 1, 2;
 
 -- name: order_sums
--- Returns sums of the orders by period of acceptance and status.
-SELECT extract(epoch FROM start_time)::bigint, status, orders, total_minor::bigint, digest FROM current_order_ledger
-WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
-    AND (orders <> 0 OR digest <> 0)
-ORDER BY 1, 2;
+-- Returns sums of the orders by period of acceptance and status, in the same way.
+SELECT extract(epoch FROM start_time)::bigint, status, sum(orders)::bigint, sum(total_minor)::bigint, bit_xor(digest)
+FROM (
+    SELECT start_time, status, orders, total_minor, digest FROM current_order_ledger
+    WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT period_start('DAY', start_time), status, -orders, -total_minor, digest
+    FROM current_order_ledger
+    WHERE %(period)s = 'DAY' AND period = 'MINUTE'
+        AND start_time >= to_timestamp(%(end)s) AND start_time < period_start('DAY', to_timestamp(%(end)s - 1)) + interval '1 day'
+) AS part
+GROUP BY start_time, status HAVING sum(orders) <> 0 OR bit_xor(digest) <> 0 ORDER BY 1, 2;
 
 -- name: pending_minutes
 -- Returns the minutes in which orders with pending events were accepted.

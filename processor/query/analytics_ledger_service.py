@@ -16,6 +16,8 @@ from ordermesh.internal.v1.ledger_pb2 import (
     PartitionPosition,
     PausedPartition,
     ProductSum,
+    StreamAnalyticsAuditRequest,
+    StreamAnalyticsAuditResponse,
     StreamAnalyticsLedgerRequest,
     StreamAnalyticsLedgerResponse,
     StreamCountedIdsRequest,
@@ -27,7 +29,7 @@ from ordermesh.internal.v1.ledger_pb2 import (
 )
 from psycopg import IsolationLevel
 
-from processor.query import validation
+from processor.query import ledger_audit, validation
 from processor.query.analytics_service import Pool, Row, timestamp
 from runtime import ledger_messages
 from runtime.batched import batched
@@ -119,10 +121,21 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         for part in batched(dead_letters, IDS_PER_MESSAGE):
             yield StreamCountedIdsResponse(dead_letter_ids=b"".join(part))
 
+    def StreamAnalyticsAudit(
+        self, request: StreamAnalyticsAuditRequest, context: grpc.ServicerContext
+    ) -> Iterator[StreamAnalyticsAuditResponse]:
+        """Recompute the ledgers from the counted events, and stream what differs."""
+        with self._snapshot() as connection:
+            since = max(rows(connection, SQL.coverage)[0])
+        for day in ledger_audit.audited_days(self._snapshot, since):
+            yield StreamAnalyticsAuditResponse(day=day)
+
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:
         """Compute the metrics from the ledgers and return those that differ."""
         with self._snapshot() as connection:
             differences = rows(connection, SQL.metric_differences)
+            if request.all_days:
+                differences = sorted({*differences, *rows(connection, ledger_audit.SQL.minute_differences)})
         return AuditMetricsResponse(
             differences=[
                 AuditMetricsResponse.Difference(metric_name=name, dimension=dimension, expected=expected, actual=actual)

@@ -14,20 +14,34 @@ SELECT coalesce((SELECT extract(epoch FROM max(start_time))::bigint FROM ledger_
               FROM partitioned_table WHERE name = 'processed_events' AND complete_since IS NOT NULL), 0);
 
 -- name: event_sums
--- Return sums of the counted events by period and type.
-SELECT extract(epoch FROM start_time)::bigint, event_type, events, total_minor::bigint, units, digest
-FROM current_event_ledger
-WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
-    AND (events <> 0 OR digest <> 0)
-ORDER BY 1, 2;
+-- Return sums of the counted events by period and type. From a day in which the part ends, the minutes after the end are
+-- subtracted.
+SELECT extract(epoch FROM start_time)::bigint, event_type, sum(events)::bigint, sum(total_minor)::bigint, sum(units)::bigint,
+    bit_xor(digest)
+FROM (
+    SELECT start_time, event_type, events, total_minor, units, digest FROM current_event_ledger
+    WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT period_start('DAY', start_time), event_type, -events, -total_minor, -units, digest
+    FROM current_event_ledger
+    WHERE %(period)s = 'DAY' AND period = 'MINUTE'
+        AND start_time >= to_timestamp(%(end)s) AND start_time < period_start('DAY', to_timestamp(%(end)s - 1)) + interval '1 day'
+) AS part
+GROUP BY start_time, event_type HAVING sum(events) <> 0 OR bit_xor(digest) <> 0 ORDER BY 1, 2;
 
 -- name: order_sums
--- Return sums of the orders by period of acceptance and the status that the counted events give them.
-SELECT extract(epoch FROM start_time)::bigint, status, orders, total_minor::bigint, digest
-FROM current_order_ledger
-WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
-    AND (orders <> 0 OR digest <> 0)
-ORDER BY 1, 2;
+-- Return sums of the orders by period of acceptance and the status that the counted events give them, in the same way.
+SELECT extract(epoch FROM start_time)::bigint, status, sum(orders)::bigint, sum(total_minor)::bigint, bit_xor(digest)
+FROM (
+    SELECT start_time, status, orders, total_minor, digest FROM current_order_ledger
+    WHERE period = %(period)s::ledger_period AND start_time >= to_timestamp(%(start)s) AND start_time < to_timestamp(%(end)s)
+    UNION ALL
+    SELECT period_start('DAY', start_time), status, -orders, -total_minor, digest
+    FROM current_order_ledger
+    WHERE %(period)s = 'DAY' AND period = 'MINUTE'
+        AND start_time >= to_timestamp(%(end)s) AND start_time < period_start('DAY', to_timestamp(%(end)s - 1)) + interval '1 day'
+) AS part
+GROUP BY start_time, status HAVING sum(orders) <> 0 OR bit_xor(digest) <> 0 ORDER BY 1, 2;
 
 -- name: dead_letter_orders
 -- List the orders with dead letters that were neither redriven nor counted since.
@@ -58,17 +72,16 @@ WHERE d.event_id IS NOT NULL AND d.redriven_at IS NULL
     AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
 -- name: metric_differences
--- Compute the metrics from the ledgers and return those that differ; of products only the totals, under the dimension ''.
-WITH created AS (
-    SELECT to_char(start_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"') AS minute, events, total_minor, units
-    FROM current_event_ledger WHERE period = 'MINUTE' AND event_type = 1
+-- Compute the metrics from the ledgers and return those that differ: by minute only of days that were not compared before,
+-- of products only the totals, under the dimension ''.
+WITH RECURSIVE created AS MATERIALIZED (
+    SELECT sum(events) AS events, sum(total_minor) AS total_minor, sum(units) AS units
+    FROM current_event_ledger WHERE period = 'DAY' AND event_type = 1
 ), expected AS (
-    SELECT 'orders_total' AS metric_name, '' AS dimension, sum(events) AS value FROM created
-    UNION ALL SELECT 'revenue_total', '', sum(total_minor) FROM created
-    UNION ALL SELECT 'top_products_units', '', sum(units) FROM created
-    UNION ALL SELECT 'top_products_revenue', '', sum(total_minor) FROM created
-    UNION ALL SELECT 'orders_per_minute', minute, events FROM created
-    UNION ALL SELECT 'revenue_per_minute', minute, total_minor FROM created
+    SELECT 'orders_total' AS metric_name, '' AS dimension, events AS value FROM created
+    UNION ALL SELECT 'revenue_total', '', total_minor FROM created
+    UNION ALL SELECT 'top_products_units', '', units FROM created
+    UNION ALL SELECT 'top_products_revenue', '', total_minor FROM created
     UNION ALL SELECT 'cancelled_revenue', '', sum(total_minor) FROM current_event_ledger WHERE period = 'DAY' AND event_type = 5
     UNION ALL SELECT 'restock_requests', '', sum(events) FROM current_event_ledger WHERE period = 'DAY' AND event_type = 16
     UNION ALL SELECT 'orders_by_status', n.name, sum(l.orders)
@@ -78,17 +91,32 @@ WITH created AS (
     WHERE l.period = 'DAY' GROUP BY 2
 ), actual AS (
     SELECT
-        metric_name,
-        CASE WHEN metric_name IN ('top_products_units', 'top_products_revenue') THEN '' ELSE dimension END AS dimension,
+        metric_name, CASE WHEN metric_name IN ('top_products_units', 'top_products_revenue') THEN '' ELSE dimension END AS dimension,
         sum(value) AS value
     FROM sales_metrics
+    WHERE metric_name IN ('orders_total', 'revenue_total', 'cancelled_revenue', 'restock_requests', 'orders_by_status',
+        'top_products_units', 'top_products_revenue')
     GROUP BY 1, 2
+), name AS (
+    -- Each name from the index: most rows are those of minutes.
+    (SELECT metric_name FROM sales_metrics ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT s.metric_name FROM sales_metrics s WHERE s.metric_name > n.metric_name ORDER BY 1 LIMIT 1)
+    FROM name n WHERE n.metric_name IS NOT NULL
+), unknown AS (
+    SELECT n.metric_name, s.dimension, s.value
+    FROM name n CROSS JOIN LATERAL (SELECT dimension, value FROM sales_metrics m WHERE m.metric_name = n.metric_name OFFSET 0) AS s
+    WHERE n.metric_name NOT IN ('orders_total', 'revenue_total', 'cancelled_revenue', 'restock_requests', 'orders_by_status',
+        'top_products_units', 'top_products_revenue', 'orders_per_minute', 'revenue_per_minute')
+), difference AS (
+    SELECT metric_name, dimension, coalesce(e.value, 0) AS expected, coalesce(a.value, 0) AS actual
+    FROM expected e FULL JOIN actual a USING (metric_name, dimension)
+    WHERE coalesce(e.value, 0) <> coalesce(a.value, 0)
+    UNION ALL SELECT metric_name, dimension, 0, value FROM unknown
+    UNION ALL
+    SELECT m.* FROM unsettled_metric_day u CROSS JOIN LATERAL minute_differences(u.day, u.start_time) AS m
 )
-SELECT metric_name, dimension, coalesce(e.value, 0)::bigint, coalesce(a.value, 0)::bigint
-FROM expected e FULL JOIN actual a USING (metric_name, dimension)
-WHERE coalesce(e.value, 0) <> coalesce(a.value, 0)
-ORDER BY metric_name, dimension
-LIMIT 1000;
+SELECT metric_name, dimension, expected::bigint, actual::bigint FROM difference ORDER BY metric_name, dimension LIMIT 1000;
 
 -- name: product_metrics
 -- List units and revenue by product, from the metrics.

@@ -161,6 +161,39 @@ COMPONENT_UP = gauge(
     "Whether a component answers and makes progress, by component.",
     ["component"],
 )
+RECONCILIATION_VERDICT = gauge(
+    "gateway",
+    "ordermesh_reconciliation_verdict",
+    "0 or 1",
+    "Which verdict the reconciliation of every minute has: agrees, in_flight, differs, or unknown if it is older than "
+    "three minutes.",
+    ["verdict"],
+)
+RECONCILIATION_TIME = gauge(
+    "gateway",
+    "ordermesh_reconciliation_last_verdict_timestamp_seconds",
+    "seconds since 1970",
+    "When the reconciliation began that came to the last verdict; its age is the difference to now.",
+)
+RECONCILIATION_EXACT_UNTIL = gauge(
+    "gateway",
+    "ordermesh_reconciliation_exact_until_timestamp_seconds",
+    "seconds since 1970",
+    "Up to which event time orders and metrics agreed at the last verdict that was AGREES.",
+)
+RECONCILIATION_FINDINGS = gauge(
+    "gateway",
+    "ordermesh_reconciliation_findings",
+    "events, orders, metrics or minutes",
+    "What differed at the last verdict, by kind of finding.",
+    ["kind"],
+)
+RECONCILIATION_DURATION = gauge(
+    "gateway",
+    "ordermesh_reconciliation_duration_seconds",
+    "seconds",
+    "How long the reconciliation of the last verdict took.",
+)
 WATCH_STREAMS = gauge(
     "gateway", "ordermesh_watch_streams", "streams", "Open streams of WatchService, by method.", ["method"]
 )

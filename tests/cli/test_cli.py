@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -151,6 +152,17 @@ def test_verify_agrees_and_shows_the_totals(running: Place) -> None:
     assert "AGREES" in done.stdout
     assert "published" in done.stdout
     assert "counted" in done.stdout
+
+
+def test_verify_recomputes_everything_when_that_is_asked_for(running: Place) -> None:
+    running.order()
+    done = running.run("verify", "--full")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"[1-9]\d* rows compared with the ledgers of [1-9]\d* days", done.stdout)
+
+
+def test_status_says_up_to_when_orders_and_metrics_agree(running: Place) -> None:
+    await_true(lambda: "reconciliation: exact up to" in running.run("status").stdout, "the closed minutes agree")
 
 
 def test_topics_shows_each_topic_with_its_partitions(running: Place) -> None:

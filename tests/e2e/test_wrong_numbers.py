@@ -28,10 +28,10 @@ def order(platform: Platform) -> str:
     return str(answer.json["orderId"])
 
 
-def reconcile(platform: Platform) -> Response:
+def reconcile(platform: Platform, *, full: bool = False) -> Response:
     with platform.stack.channel() as channel:
         stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
-        answer: Response = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=30), timeout=60)
+        answer: Response = stub.Reconcile(pipeline_pb2.ReconcileRequest(wait_seconds=30, full=full), timeout=60)
         return answer
 
 
@@ -113,3 +113,34 @@ def test_a_counted_event_that_is_gone_is_named_as_lost(platform: Platform, order
     event = platform.one("orders", "SELECT event_id::text FROM event_outbox WHERE key = %s", order)[0]
     with changed(platform, "analytics", there, back) as answer:
         assert names(answer, Finding.LOST, lambda one: tuple(one.event_ids)) == {(event,)}
+
+
+def test_an_event_that_was_removed_without_triggers_is_named_by_a_full_reconciliation(
+    platform: Platform, order: str
+) -> None:
+    """The ledgers are equal: only rows tell that it is gone."""
+    condition = f"order_id = '{order}'"
+    no_triggers, triggers = (f"ALTER TABLE processed_events {word} TRIGGER USER" for word in ("DISABLE", "ENABLE"))
+    there = [
+        f"CREATE TABLE aside AS SELECT * FROM processed_events WHERE {condition}",
+        no_triggers,
+        f"DELETE FROM processed_events WHERE {condition}",
+        triggers,
+    ]
+    back = [no_triggers, "INSERT INTO processed_events SELECT * FROM aside", triggers, "DROP TABLE aside"]
+    event = platform.one("orders", "SELECT event_id::text FROM event_outbox WHERE key = %s", order)[0]
+    with changed(platform, "analytics", there, back) as answer:
+        assert answer.verdict == Response.AGREES
+        full = reconcile(platform, full=True)
+        assert names(full, Finding.LOST, lambda one: tuple(one.event_ids)) == {(event,)}
+        assert names(full, Finding.LEDGER, lambda one: one.actual - one.expected) == {1}
+
+
+def test_the_platform_reconciles_by_itself(platform: Platform) -> None:
+    def state() -> pipeline_pb2.PipelineStatus.Reconciliation:
+        with platform.stack.channel() as channel:
+            stub = pipeline_pb2_grpc.PipelineServiceStub(channel)
+            return stub.GetStatus(pipeline_pb2.GetStatusRequest(), timeout=10).reconciliation
+
+    await_true(lambda: state().verdict == Response.AGREES, "the closed minutes agree", 90)
+    assert state().HasField("exact_until_time")

@@ -52,6 +52,8 @@ class World:
     counted: list[Event] = field(default_factory=list)
     rejected: list[Event] = field(default_factory=list)
     differences: list[pb.AuditMetricsResponse.Difference] = field(default_factory=list)
+    # Of days that were compared before.
+    differences_of_old_days: list[pb.AuditMetricsResponse.Difference] = field(default_factory=list)
     counted_sums: Callable[[list[pb.EventSum]], list[pb.EventSum]] = lambda sums: sums
     stored_sums: Callable[[list[pb.OrderSum]], list[pb.OrderSum]] = lambda sums: sums
     product_metrics: list[pb.ProductSum] | None = None
@@ -61,6 +63,10 @@ class World:
     counted_since: int = 0
     ids_since: int = 0
     counted_ids_since: int = 0
+    # What the audit of each database finds, by day.
+    audits: dict[str, list[list[pb.LedgerDifference]]] = field(default_factory=lambda: {"orders": [], "analytics": []})
+    # The first minute that is not closed.
+    open_minute: int = MINUTE + 86_400
     # Orders, by the id of their event, whose status is another one than CREATED: as stored, and as counted.
     stored_status: dict[bytes, int] = field(default_factory=dict)
     counted_status: dict[bytes, int] = field(default_factory=dict)
@@ -152,6 +158,11 @@ def order_states(
     ]
 
 
+def before_end(events: Iterable[Event], request: pb.StreamOrderLedgerRequest) -> list[Event]:
+    end = request.end_time.seconds if request.HasField("end_time") else math.inf
+    return [one for one in events if one.minute < end]
+
+
 def within(sums: list, request: pb.StreamOrderLedgerRequest) -> list:
     end = request.end_time.seconds if request.HasField("end_time") else math.inf
     return [one for one in sums if request.start_time.seconds <= one.start_time.seconds < end]
@@ -164,6 +175,11 @@ def product_sums(events: Iterable[Event]) -> list[pb.ProductSum]:
         found.units += one.units
         found.revenue_minor += one.total_minor
     return list(sums.values())
+
+
+def audited_days(found: list[list[pb.LedgerDifference]]) -> Iterable[pb.AuditedDay]:
+    for number, differences in enumerate(found, 1):
+        yield pb.AuditedDay(number=number, days=len(found), rows=1_000, differences=differences)
 
 
 def packed(events: Iterable[Event]) -> bytes:
@@ -190,10 +206,13 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         world = self.world
         world.came("StreamOrderLedger")
         # One snapshot: other tests change the world between the messages.
-        events = event_sums(world.published, request.period)
-        orders = world.stored_sums(order_sums(world.orders, world.stored_status, request.period))
+        if request.closed_minutes:
+            request.end_time.seconds = world.open_minute
+        events = event_sums(before_end(world.published, request), request.period)
+        stored = before_end(world.orders, request)
+        orders = world.stored_sums(order_sums(stored, world.stored_status, request.period))
         head = pb.StreamOrderLedgerResponse(
-            pending=len(world.waiting),
+            pending=len(before_end(world.waiting, request)),
             dead=len(world.dead),
             dead_ids=[one.name for one in world.dead],
             discarded=len(world.discarded),
@@ -201,11 +220,18 @@ class OrderLedger(ledger_pb2_grpc.OrderLedgerServiceServicer):
         )
         head.coverage_start_time.seconds = world.complete_since
         head.ids_start_time.seconds = world.ids_since
+        if request.closed_minutes:
+            head.end_time.CopyFrom(request.end_time)
         yield head
         for one in within(events, request):
             yield pb.StreamOrderLedgerResponse(events=[one])
         for one in within(orders, request):
             yield pb.StreamOrderLedgerResponse(orders=[one])
+
+    async def StreamOrderAudit(self, request, context) -> AsyncIterator[pb.StreamOrderAuditResponse]:
+        self.world.came("StreamOrderAudit")
+        for day in audited_days(self.world.audits["orders"]):
+            yield pb.StreamOrderAuditResponse(day=day)
 
     async def StreamOrderStates(self, request, context) -> AsyncIterator[pb.StreamOrderStatesResponse]:
         world = self.world
@@ -259,8 +285,9 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     async def StreamAnalyticsLedger(self, request, context) -> AsyncIterator[pb.StreamAnalyticsLedgerResponse]:
         world = self.world
         world.came("StreamAnalyticsLedger")
-        events = world.counted_sums(event_sums(world.counted, request.period))
-        orders = order_sums(world.counted, world.counted_status, request.period)
+        counted = before_end(world.counted, request)
+        events = world.counted_sums(event_sums(counted, request.period))
+        orders = order_sums(counted, world.counted_status, request.period)
         head = pb.StreamAnalyticsLedgerResponse(
             dead_letters=len(world.rejected), dead_letter_order_ids=packed(created_of(world.rejected))
         )
@@ -271,6 +298,10 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             yield pb.StreamAnalyticsLedgerResponse(events=[one])
         for one in within(orders, request):
             yield pb.StreamAnalyticsLedgerResponse(orders=[one])
+
+    async def StreamAnalyticsAudit(self, request, context) -> AsyncIterator[pb.StreamAnalyticsAuditResponse]:
+        for day in audited_days(self.world.audits["analytics"]):
+            yield pb.StreamAnalyticsAuditResponse(day=day)
 
     async def StreamCountedStates(self, request, context) -> AsyncIterator[pb.StreamCountedStatesResponse]:
         world = self.world
@@ -289,7 +320,8 @@ class AnalyticsLedger(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self.world.came("AuditMetrics")
         if "AuditMetrics" in self.world.refusals:
             await context.abort(self.world.refusals["AuditMetrics"], "as the test wants it")
-        return pb.AuditMetricsResponse(differences=self.world.differences)
+        old = self.world.differences_of_old_days if request.all_days else []
+        return pb.AuditMetricsResponse(differences=[*self.world.differences, *old])
 
     async def StreamProductMetrics(self, request, context) -> AsyncIterator[pb.StreamProductMetricsResponse]:
         self.world.came("StreamProductMetrics")

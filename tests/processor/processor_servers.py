@@ -19,7 +19,8 @@ PARTITIONS = 12
 # Much faster than a copy of a template database.
 AS_NEW = (
     "TRUNCATE processed_events, sales_metrics, partition_progress, dead_letter, worker_heartbeat, worker_crash,"
-    " paused_partition, event_ledger, event_ledger_change, order_ledger, order_ledger_change"
+    " paused_partition, event_ledger, event_ledger_change, order_ledger, order_ledger_change,"
+    " compared_metric_day, changed_metric_day"
 )
 
 

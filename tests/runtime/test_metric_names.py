@@ -17,8 +17,8 @@ PACKAGES = ("orders", "processor", "gateway", "runtime")
 UNIT_SUFFIXES = {"seconds": "_seconds", "seconds since 1970": "_timestamp_seconds", "bytes": "_bytes"}
 OTHER_UNITS = ("_ms", "_milliseconds", "_us", "_minutes", "_hours", "_days", "_kb", "_mb", "_percent")
 LABELS = {
-    "component", "error_type", "event_type", "method", "reason", "rpc_method", "rpc_response_status_code", "status",
-    "table", "topic",
+    "component", "error_type", "event_type", "kind", "method", "reason", "rpc_method", "rpc_response_status_code",
+    "status", "table", "topic", "verdict",
 }  # fmt: skip
 every_metric = pytest.mark.parametrize("metric", metrics.catalogue(), ids=lambda metric: metric.name)
 

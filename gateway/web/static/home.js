@@ -3,7 +3,7 @@ import { MinuteChart } from "./chart.js";
 import { ago, count, element, money, stateWord, timeOfDay, write, writeNumber } from "./format.js";
 import { LastOrders } from "./last-orders.js";
 import { Pipeline } from "./pipeline.js";
-import { setUpReconciliation } from "./reconciliation.js";
+import { setUpReconciliation, showPeriodicReconciliation } from "./reconciliation.js";
 import { Stream } from "./stream.js";
 import { setUpTestOrders } from "./test-order.js";
 
@@ -56,6 +56,7 @@ function showStatus(message) {
   status = message.status;
   pipeline.show(status);
   showComponents(status.components);
+  showPeriodicReconciliation(byId, status);
   writeNumber(byId("total-backorders"), status.intake ? count(status.intake.backorders) : "–");
   showNotice();
 }

@@ -1,5 +1,5 @@
-// Reconciles published with counted events on request, and keeps the last result.
-import { ago, count, element, money, timeOfDay } from "./format.js";
+// Shows the reconciliation of every minute; reconciles on request too, and keeps the last result.
+import { ago, count, element, money, timeOfDay, write } from "./format.js";
 
 const STORAGE_KEY = "ordermesh.verdict";
 const WORDS = {
@@ -15,6 +15,25 @@ function kept() {
   } catch {
     return null;
   }
+}
+
+// Returns the line about the reconciliation of every minute, and a second one with its details.
+function periodicWords({ verdict, exactUntilTime, comparedOrders, summary, startTime, problem }) {
+  const checked = startTime ? `Checked ${ago(startTime)} ago${problem ? `; since then: ${problem}` : ""}.` : problem;
+  switch (verdict) {
+    case "AGREES": return [`Exact up to ${timeOfDay(exactUntilTime)}`, `${count(comparedOrders)} orders. ${checked}`];
+    case "IN_FLIGHT": return ["Nothing differs, events are in flight", `${summary}. ${checked}`];
+    case "DIFFERS": return ["Orders and metrics differ", `${summary}. ${checked} Reconcile now, or run ordermesh verify, to see what.`];
+    default: return ["Not known to be exact", `No verdict in the last three minutes. ${checked}`];
+  }
+}
+
+export function showPeriodicReconciliation(byId, status) {
+  if (!status.reconciliation) return;
+  const [line, detail] = periodicWords(status.reconciliation);
+  byId("exact").dataset.verdict = status.reconciliation.verdict;
+  write(byId("exact"), line);
+  write(byId("exact-detail"), detail);
 }
 
 export function setUpReconciliation(byId) {

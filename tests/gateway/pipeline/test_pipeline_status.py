@@ -22,6 +22,7 @@ from gateway.pipeline.sampler import Sampler
 Component = PipelineStatus.Component
 UP, DOWN, DEGRADED, DRAINING = Component.UP, Component.DOWN, Component.DEGRADED, Component.DRAINING
 UNKNOWN = Component.STATE_UNSPECIFIED
+NOT_RECONCILED = PipelineStatus.Reconciliation()
 BEGAN = 1_800_000_000.0
 COMPONENTS = {
     "envoy", "orders", "publisher", "kafka", "processor", "analytics", "gateway", "postgresql-orders",
@@ -75,7 +76,7 @@ def troubled(*samples: Sample) -> dict[str, tuple[int, str]]:
 
 
 def test_rates_are_over_all_samples_that_have_the_count() -> None:
-    made = pipeline_status([sample(0, 100), sample(1, None), sample(4, 300, counted=40, lag=2)], [])
+    made = pipeline_status([sample(0, 100), sample(1, None), sample(4, 300, counted=40, lag=2)], [], NOT_RECONCILED)
     assert made.intake.orders_per_second == 50.0
     assert made.outbox.published_per_second == 100.0
     assert made.processing.counted_per_second == 10.0
@@ -83,7 +84,7 @@ def test_rates_are_over_all_samples_that_have_the_count() -> None:
 
 
 def test_one_sample_has_no_rates() -> None:
-    assert pipeline_status([sample(0, 100)], []).intake.orders_per_second == 0.0
+    assert pipeline_status([sample(0, 100)], [], NOT_RECONCILED).intake.orders_per_second == 0.0
 
 
 def test_components_that_make_progress_are_up() -> None:
@@ -136,7 +137,7 @@ def test_occasional_refusals_are_not_overload() -> None:
 
 def test_the_status_has_the_recent_calls_and_the_backorders() -> None:
     busy = [process(calls=300, refused=90, p50_ms=2.0), process(calls=100, failed=40, p50_ms=4.0)]
-    made = pipeline_status([sample(0, orders_processes=busy, progress={"backorders": 7})], [])
+    made = pipeline_status([sample(0, orders_processes=busy, progress={"backorders": 7})], [], NOT_RECONCILED)
     assert (made.intake.calls_per_second, made.intake.backorders) == (40.0, 7)
     assert (made.intake.refused_share, made.intake.failed_share) == (0.225, 0.1)
     assert made.intake.call_latency.p50_ms == 4.0

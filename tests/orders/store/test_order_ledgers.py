@@ -14,6 +14,7 @@ from ordermesh.internal.v1 import ledger_pb2
 from ordermesh.orders.v1 import orders_pb2
 from orders_world import World
 
+from orders.api.order_ledger_service import CLOSED_AFTER_SECONDS
 from orders.outbox import admin
 from orders.store.queries import LEDGER
 
@@ -34,6 +35,7 @@ PRODUCTS_BY_ROWS = """
     SELECT product_id, sum(quantity)::bigint, sum(quantity * price_minor)::bigint FROM order_item GROUP BY 1 ORDER BY 1
 """
 PERIODS = {"MINUTE": "'minute'", "DAY": "'day'"}
+NOON = 1_577_880_000
 
 
 def agree(owner: psycopg.Connection) -> None:
@@ -79,11 +81,56 @@ async def test_the_ledgers_add_up_to_the_rows_after_any_changes(
     agree(owner)
 
 
+@pytest.mark.parametrize("end", [NOON, NOON + 60, NOON + 120, NOON + 43_200])
+async def test_a_day_has_the_sums_up_to_the_end_that_is_asked_for(
+    world: World, owner: psycopg.Connection, end: int
+) -> None:
+    """The day after and pending events are none of them."""
+    owner.execute(
+        "INSERT INTO event_outbox (shard, event_type, occur_time, event_id, key, traceparent, payload, status)"
+        " SELECT 0, 1, to_timestamp(%s + 60 * n), gen_random_uuid(), 'k', 't', '',"
+        " CASE WHEN n %% 2 = 0 THEN 'SENT' ELSE 'NEW' END::outbox_status"
+        " FROM unnest(ARRAY[-1, 0, 0, 1, 2, 720, 1441]) AS n",
+        (NOON,),
+    )
+    wanted = owner.execute(
+        "SELECT count(*), bit_xor(id_digest(event_id)) FROM event_outbox"
+        " WHERE status = 'SENT' AND occur_time < to_timestamp(%s) AND occur_time >= '2020-01-01Z'",
+        (end,),
+    ).fetchall()
+    asked = {"period": "DAY", "start": NOON - 43_200, "end": end}
+    rows = owner.execute(LEDGER.event_sums, asked).fetchall()
+    assert [(row[2], row[5]) for row in rows] == [one for one in wanted if one[0]]
+    kept = owner.execute(LEDGER.pending_events, {"limit": 100, "end": end}).fetchone() or ()
+    assert kept[0] == 1 + (end > NOON + 60)
+
+
+async def test_a_closed_minute_is_over_for_some_seconds(world: World) -> None:
+    order = await world.create(("p1", 1, 1))
+    request = ledger_pb2.StreamOrderLedgerRequest(period="DAY", closed_minutes=True)
+    parts = [part async for part in world.ledger.StreamOrderLedger(request)]
+    end = parts[0].end_time.seconds
+    assert end % 60 == 0
+    now = order.create_time.seconds
+    assert now - 60 - CLOSED_AFTER_SECONDS - 60 < end <= now - CLOSED_AFTER_SECONDS + 60
+    assert [one for part in parts for one in part.orders if one.start_time.seconds >= end] == []
+
+
 async def test_a_rejected_request_leaves_nothing_in_the_ledgers(world: World, owner: psycopg.Connection) -> None:
     await world.create(("p1", 1, 1), request_id="once")
     await world.create(("p1", 1, 1), request_id="once")
     with owner.transaction(force_rollback=True):
         owner.execute("UPDATE orders SET status = 'PAID'")
+    owner.execute("UPDATE event_outbox SET status = 'SENT'")
+    agree(owner)
+
+
+async def test_orders_that_are_truncated_are_taken_out_of_the_ledgers(world: World, owner: psycopg.Connection) -> None:
+    await world.create(("p1", 1, 1), ("p2", 3, 4))
+    with owner.transaction(force_rollback=True):
+        owner.execute("TRUNCATE orders, backorder")
+        assert owner.execute(LEDGER.order_sums, {"period": "DAY", **EVER}).fetchall() == []
+        assert {row[1:3] for row in owner.execute(LEDGER.product_sums, {"order_ids": []})} == {(0, 0)}
     owner.execute("UPDATE event_outbox SET status = 'SENT'")
     agree(owner)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from uuid import UUID
 
 import psycopg
@@ -78,6 +80,27 @@ def test_the_order_ledger_has_the_last_status_of_each_order_in_any_order_of_batc
     assert sorted(row[2] for row in rows) == sorted(types.values())
 
 
+def test_a_day_has_the_sums_up_to_the_end_that_is_asked_for(
+    worker: progress.Connection, owner: psycopg.Connection
+) -> None:
+    count(worker, batch_of(history(40)))
+    day, *_ = sorted(start for start, _ in counted(owner, "DAY"))
+    minutes = owner.execute(SQL.event_sums, {"period": "MINUTE", **EVER}).fetchall()
+    states = owner.execute(SQL.order_sums, {"period": "MINUTE", **EVER}).fetchall()
+    for end in sorted({row[0] for row in minutes}):
+        asked = {"period": "DAY", "start": EVER["start"], "end": end}
+        found = owner.execute(SQL.event_sums, asked).fetchall()
+        assert sum(row[2] for row in found) == sum(row[2] for row in minutes if row[0] < end)
+        assert xor(row[5] for row in found) == xor(row[5] for row in minutes if row[0] < end)
+        found = owner.execute(SQL.order_sums, asked).fetchall()
+        assert sum(row[2] for row in found) == sum(row[2] for row in states if row[0] < end)
+        assert {row[0] for row in found} <= {day, day + 86_400}
+
+
+def xor(digests: Iterable[int]) -> int:
+    return reduce(operator.xor, digests, 0)
+
+
 @pytest.mark.parametrize("order_id", ["00000000-0000-4000-8000-000000000001", "ffffffff-ffff-4fff-bfff-ffffffffffff"])
 def test_an_order_id_of_any_time_has_its_minute(
     worker: progress.Connection, analytics_server: Analytics, owner: psycopg.Connection, order_id: str
@@ -107,6 +130,9 @@ def test_what_is_changed_or_removed_by_hand_changes_the_ledgers(
     )
     owner.execute("DELETE FROM processed_events WHERE event_id = %s", (forged.event_id,))
     assert counted(owner, "DAY") == before
+    owner.execute("TRUNCATE processed_events")
+    assert counted(owner, "DAY") == {}
+    assert owner.execute(SQL.event_sums, {"period": "DAY", **EVER}).fetchall() == []
 
 
 def test_the_ledgers_and_the_audit_outlive_the_events(worker: progress.Connection, owner: psycopg.Connection) -> None:

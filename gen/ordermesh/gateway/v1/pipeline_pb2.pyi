@@ -17,7 +17,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class PipelineStatus(_message.Message):
-    __slots__ = ("read_time", "intake", "outbox", "kafka", "processing", "components", "ready")
+    __slots__ = ("read_time", "intake", "outbox", "kafka", "processing", "components", "ready", "reconciliation")
     class Intake(_message.Message):
         __slots__ = ("orders_total", "orders_per_second", "backorders", "calls_per_second", "refused_share", "failed_share", "call_latency")
         ORDERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,34 @@ class PipelineStatus(_message.Message):
         records: int
         bad: int
         def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., pause_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., records: _Optional[int] = ..., bad: _Optional[int] = ...) -> None: ...
+    class Reconciliation(_message.Message):
+        __slots__ = ("verdict", "exact_until_time", "summary", "start_time", "age_seconds", "duration_ms", "compared_orders", "findings", "problem")
+        VERDICT_FIELD_NUMBER: _ClassVar[int]
+        EXACT_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+        SUMMARY_FIELD_NUMBER: _ClassVar[int]
+        START_TIME_FIELD_NUMBER: _ClassVar[int]
+        AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+        COMPARED_ORDERS_FIELD_NUMBER: _ClassVar[int]
+        FINDINGS_FIELD_NUMBER: _ClassVar[int]
+        PROBLEM_FIELD_NUMBER: _ClassVar[int]
+        verdict: ReconcileResponse.Verdict
+        exact_until_time: _timestamp_pb2.Timestamp
+        summary: str
+        start_time: _timestamp_pb2.Timestamp
+        age_seconds: float
+        duration_ms: int
+        compared_orders: int
+        findings: _containers.RepeatedCompositeFieldContainer[PipelineStatus.FindingCount]
+        problem: str
+        def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., exact_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., summary: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age_seconds: _Optional[float] = ..., duration_ms: _Optional[int] = ..., compared_orders: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[PipelineStatus.FindingCount, _Mapping]]] = ..., problem: _Optional[str] = ...) -> None: ...
+    class FindingCount(_message.Message):
+        __slots__ = ("kind", "count")
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        COUNT_FIELD_NUMBER: _ClassVar[int]
+        kind: ReconcileResponse.Finding.Kind
+        count: int
+        def __init__(self, kind: _Optional[_Union[ReconcileResponse.Finding.Kind, str]] = ..., count: _Optional[int] = ...) -> None: ...
     class Latency(_message.Message):
         __slots__ = ("p50_ms", "p99_ms")
         P50_MS_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +158,7 @@ class PipelineStatus(_message.Message):
     PROCESSING_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
+    RECONCILIATION_FIELD_NUMBER: _ClassVar[int]
     read_time: _timestamp_pb2.Timestamp
     intake: PipelineStatus.Intake
     outbox: PipelineStatus.Outbox
@@ -137,7 +166,8 @@ class PipelineStatus(_message.Message):
     processing: PipelineStatus.Processing
     components: _containers.RepeatedCompositeFieldContainer[PipelineStatus.Component]
     ready: bool
-    def __init__(self, read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ..., ready: _Optional[bool] = ...) -> None: ...
+    reconciliation: PipelineStatus.Reconciliation
+    def __init__(self, read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., intake: _Optional[_Union[PipelineStatus.Intake, _Mapping]] = ..., outbox: _Optional[_Union[PipelineStatus.Outbox, _Mapping]] = ..., kafka: _Optional[_Union[PipelineStatus.Kafka, _Mapping]] = ..., processing: _Optional[_Union[PipelineStatus.Processing, _Mapping]] = ..., components: _Optional[_Iterable[_Union[PipelineStatus.Component, _Mapping]]] = ..., ready: _Optional[bool] = ..., reconciliation: _Optional[_Union[PipelineStatus.Reconciliation, _Mapping]] = ...) -> None: ...
 
 class WatchStatusRequest(_message.Message):
     __slots__ = ("interval_ms",)
@@ -154,13 +184,15 @@ class WatchStatusResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., status: _Optional[_Union[PipelineStatus, _Mapping]] = ...) -> None: ...
 
 class ReconcileRequest(_message.Message):
-    __slots__ = ("wait_seconds",)
+    __slots__ = ("wait_seconds", "full")
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FULL_FIELD_NUMBER: _ClassVar[int]
     wait_seconds: int
-    def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
+    full: bool
+    def __init__(self, wait_seconds: _Optional[int] = ..., full: _Optional[bool] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "dead_letters", "findings", "start_time", "duration_ms", "coverage_start_time", "ids_start_time", "discarded", "compared_orders")
+    __slots__ = ("verdict", "summary", "published", "counted", "in_flight", "dead_letters", "findings", "start_time", "duration_ms", "coverage_start_time", "ids_start_time", "discarded", "compared_orders", "coverage_end_time", "audit")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[ReconcileResponse.Verdict]
@@ -182,6 +214,7 @@ class ReconcileResponse(_message.Message):
             DEAD: _ClassVar[ReconcileResponse.Finding.Kind]
             MINUTE: _ClassVar[ReconcileResponse.Finding.Kind]
             ORDER: _ClassVar[ReconcileResponse.Finding.Kind]
+            LEDGER: _ClassVar[ReconcileResponse.Finding.Kind]
         KIND_UNSPECIFIED: ReconcileResponse.Finding.Kind
         LOST: ReconcileResponse.Finding.Kind
         PHANTOM: ReconcileResponse.Finding.Kind
@@ -189,6 +222,7 @@ class ReconcileResponse(_message.Message):
         DEAD: ReconcileResponse.Finding.Kind
         MINUTE: ReconcileResponse.Finding.Kind
         ORDER: ReconcileResponse.Finding.Kind
+        LEDGER: ReconcileResponse.Finding.Kind
         KIND_FIELD_NUMBER: _ClassVar[int]
         MINUTE_START_TIME_FIELD_NUMBER: _ClassVar[int]
         METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +257,15 @@ class ReconcileResponse(_message.Message):
         revenue: float
         units: int
         def __init__(self, events: _Optional[int] = ..., orders: _Optional[int] = ..., revenue: _Optional[float] = ..., units: _Optional[int] = ...) -> None: ...
+    class Audit(_message.Message):
+        __slots__ = ("days_done", "days", "rows")
+        DAYS_DONE_FIELD_NUMBER: _ClassVar[int]
+        DAYS_FIELD_NUMBER: _ClassVar[int]
+        ROWS_FIELD_NUMBER: _ClassVar[int]
+        days_done: int
+        days: int
+        rows: int
+        def __init__(self, days_done: _Optional[int] = ..., days: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +279,8 @@ class ReconcileResponse(_message.Message):
     IDS_START_TIME_FIELD_NUMBER: _ClassVar[int]
     DISCARDED_FIELD_NUMBER: _ClassVar[int]
     COMPARED_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     verdict: ReconcileResponse.Verdict
     summary: str
     published: ReconcileResponse.Totals
@@ -249,4 +294,6 @@ class ReconcileResponse(_message.Message):
     ids_start_time: _timestamp_pb2.Timestamp
     discarded: int
     compared_orders: int
-    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., dead_letters: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., discarded: _Optional[int] = ..., compared_orders: _Optional[int] = ...) -> None: ...
+    coverage_end_time: _timestamp_pb2.Timestamp
+    audit: ReconcileResponse.Audit
+    def __init__(self, verdict: _Optional[_Union[ReconcileResponse.Verdict, str]] = ..., summary: _Optional[str] = ..., published: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., counted: _Optional[_Union[ReconcileResponse.Totals, _Mapping]] = ..., in_flight: _Optional[int] = ..., dead_letters: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[ReconcileResponse.Finding, _Mapping]]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration_ms: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., discarded: _Optional[int] = ..., compared_orders: _Optional[int] = ..., coverage_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., audit: _Optional[_Union[ReconcileResponse.Audit, _Mapping]] = ...) -> None: ...

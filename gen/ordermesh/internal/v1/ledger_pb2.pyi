@@ -90,6 +90,46 @@ class ProductSum(_message.Message):
     uncounted_revenue_minor: int
     def __init__(self, product_id: _Optional[str] = ..., units: _Optional[int] = ..., revenue_minor: _Optional[int] = ..., uncounted_units: _Optional[int] = ..., uncounted_revenue_minor: _Optional[int] = ...) -> None: ...
 
+class AuditedDay(_message.Message):
+    __slots__ = ("start_time", "number", "days", "rows", "differences")
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    start_time: _timestamp_pb2.Timestamp
+    number: int
+    days: int
+    rows: int
+    differences: _containers.RepeatedCompositeFieldContainer[LedgerDifference]
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., number: _Optional[int] = ..., days: _Optional[int] = ..., rows: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[LedgerDifference, _Mapping]]] = ...) -> None: ...
+
+class LedgerDifference(_message.Message):
+    __slots__ = ("ledger", "period", "start_time", "product_id", "expected", "actual")
+    class Ledger(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        LEDGER_UNSPECIFIED: _ClassVar[LedgerDifference.Ledger]
+        EVENTS: _ClassVar[LedgerDifference.Ledger]
+        ORDERS: _ClassVar[LedgerDifference.Ledger]
+        PRODUCTS: _ClassVar[LedgerDifference.Ledger]
+    LEDGER_UNSPECIFIED: LedgerDifference.Ledger
+    EVENTS: LedgerDifference.Ledger
+    ORDERS: LedgerDifference.Ledger
+    PRODUCTS: LedgerDifference.Ledger
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    ACTUAL_FIELD_NUMBER: _ClassVar[int]
+    ledger: LedgerDifference.Ledger
+    period: LedgerPeriod
+    start_time: _timestamp_pb2.Timestamp
+    product_id: str
+    expected: int
+    actual: int
+    def __init__(self, ledger: _Optional[_Union[LedgerDifference.Ledger, str]] = ..., period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., product_id: _Optional[str] = ..., expected: _Optional[int] = ..., actual: _Optional[int] = ...) -> None: ...
+
 class GetOrderProgressRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -117,17 +157,19 @@ class GetOrderProgressResponse(_message.Message):
     def __init__(self, orders_total: _Optional[int] = ..., published_total: _Optional[int] = ..., pending: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_pending_seconds: _Optional[float] = ..., publish_p50_ms: _Optional[float] = ..., publish_p99_ms: _Optional[float] = ..., publisher_heartbeat_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., backorders: _Optional[int] = ...) -> None: ...
 
 class StreamOrderLedgerRequest(_message.Message):
-    __slots__ = ("period", "start_time", "end_time")
+    __slots__ = ("period", "start_time", "end_time", "closed_minutes")
     PERIOD_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_MINUTES_FIELD_NUMBER: _ClassVar[int]
     period: LedgerPeriod
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    closed_minutes: bool
+    def __init__(self, period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_minutes: _Optional[bool] = ...) -> None: ...
 
 class StreamOrderLedgerResponse(_message.Message):
-    __slots__ = ("pending", "dead_ids", "dead", "discarded", "coverage_start_time", "ids_start_time", "pending_start_time", "events", "orders")
+    __slots__ = ("pending", "dead_ids", "dead", "discarded", "coverage_start_time", "ids_start_time", "pending_start_time", "events", "orders", "end_time")
     PENDING_FIELD_NUMBER: _ClassVar[int]
     DEAD_IDS_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +179,7 @@ class StreamOrderLedgerResponse(_message.Message):
     PENDING_START_TIME_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     ORDERS_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
     pending: int
     dead_ids: _containers.RepeatedScalarFieldContainer[str]
     dead: int
@@ -146,7 +189,8 @@ class StreamOrderLedgerResponse(_message.Message):
     pending_start_time: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
     events: _containers.RepeatedCompositeFieldContainer[EventSum]
     orders: _containers.RepeatedCompositeFieldContainer[OrderSum]
-    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., discarded: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_start_time: _Optional[_Iterable[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ...) -> None: ...
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, pending: _Optional[int] = ..., dead_ids: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., discarded: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_start_time: _Optional[_Iterable[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamPublishedIdsRequest(_message.Message):
     __slots__ = ("minute_start_time",)
@@ -183,6 +227,16 @@ class StreamOrderStatesResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[OrderState]
     def __init__(self, orders: _Optional[_Iterable[_Union[OrderState, _Mapping]]] = ...) -> None: ...
+
+class StreamOrderAuditRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamOrderAuditResponse(_message.Message):
+    __slots__ = ("day",)
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    day: AuditedDay
+    def __init__(self, day: _Optional[_Union[AuditedDay, _Mapping]] = ...) -> None: ...
 
 class StreamProductSumsRequest(_message.Message):
     __slots__ = ("uncounted_order_ids",)
@@ -302,9 +356,21 @@ class StreamCountedStatesResponse(_message.Message):
     orders: _containers.RepeatedCompositeFieldContainer[OrderState]
     def __init__(self, orders: _Optional[_Iterable[_Union[OrderState, _Mapping]]] = ...) -> None: ...
 
-class AuditMetricsRequest(_message.Message):
+class StreamAnalyticsAuditRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StreamAnalyticsAuditResponse(_message.Message):
+    __slots__ = ("day",)
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    day: AuditedDay
+    def __init__(self, day: _Optional[_Union[AuditedDay, _Mapping]] = ...) -> None: ...
+
+class AuditMetricsRequest(_message.Message):
+    __slots__ = ("all_days",)
+    ALL_DAYS_FIELD_NUMBER: _ClassVar[int]
+    all_days: bool
+    def __init__(self, all_days: _Optional[bool] = ...) -> None: ...
 
 class AuditMetricsResponse(_message.Message):
     __slots__ = ("differences",)

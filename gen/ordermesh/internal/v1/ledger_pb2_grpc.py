@@ -60,6 +60,11 @@ class OrderLedgerServiceStub:
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesRequest.SerializeToString,
                 response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesResponse.FromString,
                 _registered_method=True)
+        self.StreamOrderAudit = channel.unary_stream(
+                '/ordermesh.internal.v1.OrderLedgerService/StreamOrderAudit',
+                request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditRequest.SerializeToString,
+                response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditResponse.FromString,
+                _registered_method=True)
         self.StreamProductSums = channel.unary_stream(
                 '/ordermesh.internal.v1.OrderLedgerService/StreamProductSums',
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamProductSumsRequest.SerializeToString,
@@ -107,6 +112,13 @@ class OrderLedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamOrderAudit(self, request, context):
+        """Recomputes the ledgers from the rows that the database holds, and streams after each day what differs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamProductSums(self, request, context):
         """Streams units and revenue by product: of all orders, and of those whose ORDER_CREATED is published.
         """
@@ -141,6 +153,11 @@ def add_OrderLedgerServiceServicer_to_server(servicer, server):
                     servicer.StreamOrderStates,
                     request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesRequest.FromString,
                     response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderStatesResponse.SerializeToString,
+            ),
+            'StreamOrderAudit': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamOrderAudit,
+                    request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditRequest.FromString,
+                    response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditResponse.SerializeToString,
             ),
             'StreamProductSums': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamProductSums,
@@ -295,6 +312,33 @@ class OrderLedgerService:
             _registered_method=True)
 
     @staticmethod
+    def StreamOrderAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordermesh.internal.v1.OrderLedgerService/StreamOrderAudit',
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditRequest.SerializeToString,
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamOrderAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def StreamProductSums(request,
             target,
             options=(),
@@ -352,6 +396,11 @@ class AnalyticsLedgerServiceStub:
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.SerializeToString,
                 response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.FromString,
                 _registered_method=True)
+        self.StreamAnalyticsAudit = channel.unary_stream(
+                '/ordermesh.internal.v1.AnalyticsLedgerService/StreamAnalyticsAudit',
+                request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditRequest.SerializeToString,
+                response_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditResponse.FromString,
+                _registered_method=True)
         self.AuditMetrics = channel.unary_unary(
                 '/ordermesh.internal.v1.AnalyticsLedgerService/AuditMetrics',
                 request_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.AuditMetricsRequest.SerializeToString,
@@ -397,6 +446,13 @@ class AnalyticsLedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamAnalyticsAudit(self, request, context):
+        """Recomputes the ledgers from the counted events that the database holds, and streams after each day what differs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AuditMetrics(self, request, context):
         """Compares the metrics with the ledger of counted events, in one snapshot, and returns those that differ.
         """
@@ -433,6 +489,11 @@ def add_AnalyticsLedgerServiceServicer_to_server(servicer, server):
                     servicer.StreamCountedStates,
                     request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.FromString,
                     response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.SerializeToString,
+            ),
+            'StreamAnalyticsAudit': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamAnalyticsAudit,
+                    request_deserializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditRequest.FromString,
+                    response_serializer=ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditResponse.SerializeToString,
             ),
             'AuditMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.AuditMetrics,
@@ -554,6 +615,33 @@ class AnalyticsLedgerService:
             '/ordermesh.internal.v1.AnalyticsLedgerService/StreamCountedStates',
             ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesRequest.SerializeToString,
             ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamCountedStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamAnalyticsAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ordermesh.internal.v1.AnalyticsLedgerService/StreamAnalyticsAudit',
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditRequest.SerializeToString,
+            ordermesh_dot_internal_dot_v1_dot_ledger__pb2.StreamAnalyticsAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,1 @@
+"""The audit of the ledgers against the rows of orders and events."""
