@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from bench.abuse import report
-from bench.abuse.attacks.__main__ import ATTACKS
 from bench.abuse.run import outcomes
 from bench.report.result import begin
+from faults.attacks.__main__ import ATTACKS
 from runtime.exit_codes import ExitCode
 from stack.running_stack import running_stack
 

@@ -126,7 +126,7 @@ def victim_answers(port: int, seconds: float) -> Answers:
 def attacked(name: str, front_port: int, metrics_port: int, seconds: float) -> dict[str, int]:
     """Run an attack in a process and session of its own and return its counts."""
     arguments = ["--front", str(front_port), "--metrics", str(metrics_port), "--seconds", str(seconds)]
-    command = [sys.executable, "-m", "bench.abuse.attacks", name, *arguments]
+    command = [sys.executable, "-m", "faults.attacks", name, *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds + END_SECONDS, check=False, start_new_session=True
     )

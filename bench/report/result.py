@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from loadgen.report.machine import read_machine, read_versions
+from loadgen.report.machine import read_commit, read_machine, read_versions
 
 SCHEMA = "ordermesh.bench/1"
 RESULTS = Path(__file__).parents[1] / "results"
@@ -81,7 +80,7 @@ class Result:
 
 def begin(name: str) -> Result:
     """Return an empty result for this machine and commit."""
-    return Result(name, asdict(read_machine()), versions(), commit(), now())
+    return Result(name, asdict(read_machine()), versions(), read_commit(), now())
 
 
 def read(path: Path) -> Result:
@@ -101,20 +100,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def commit() -> str:
-    """Return the current commit, with a plus for uncommitted changes; empty outside a repository."""
-    folder = Path(__file__).parent
-    head = git(folder, "rev-parse", "--short=12", "HEAD")
-    dirty = git(folder, "status", "--porcelain", "--untracked-files=no")
-    return f"{head}+" if dirty else head
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Return the output of git, empty when it fails."""
-    found = subprocess.run(["git", "-C", str(folder), *arguments], check=False, capture_output=True, text=True)
-    return found.stdout.strip()
 
 
 def now() -> str:

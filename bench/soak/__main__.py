@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from bench.report.result import begin
 from bench.soak import result
-from bench.soak.clock import LibraryMissing
 from bench.soak.run import Plan, soak
+from faults.injection.clock import LibraryMissing
 from runtime.exit_codes import ExitCode
 
 

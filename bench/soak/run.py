@@ -17,9 +17,9 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 from pydantic import SecretStr
 
-from bench.soak.clock import MovedClock
 from bench.soak.customers import Customers
 from bench.soak.figures import SQL, figures
+from faults.injection.clock import MovedClock
 from orders.store import maintenance as orders_maintenance
 from processor import maintenance as analytics_maintenance
 from processor.settings import WorkSettings

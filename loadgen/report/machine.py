@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,17 @@ def read_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def read_commit() -> str:
+    """Return the commit of the source, with a plus for uncommitted changes; empty outside a repository."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()  # noqa: S603
 
 
 def _processor() -> str:

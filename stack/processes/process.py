@@ -69,18 +69,14 @@ class Command:
 def wrapped(command: Command) -> list[str]:
     """Return the command line of runtime.process.child that runs a command."""
     granted, allowed = command.account, command.confinement
-    if _launchers:
+    prefix = [word for launcher in _launchers for word in launcher(command.name)]
+    if prefix:
         # A launcher is where the program may not read.
         granted, allowed = (None if granted is not None and granted.passes_modes else granted), None
     account = granted or Account(child.KEEP_USER, child.KEEP_USER)
     confinement = "" if allowed is None else allowed.as_json()
     words = (os.getpid(), int(command.death_signal), account.uid, account.gid, int(account.passes_modes), confinement)
-    return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *launched(command)]
-
-
-def launched(command: Command) -> list[str]:
-    """Return the arguments of a command with the prefixes of all launchers."""
-    return [word for launcher in _launchers for word in launcher(command.name)] + list(command.argv)
+    return [sys.executable, "-I", "-S", child.__file__, *map(str, words), *prefix, *command.argv]
 
 
 def filled_pipe(command: Command) -> int:

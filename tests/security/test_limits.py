@@ -6,10 +6,10 @@ import pytest
 from front_proxy import Platform, curl
 from waiting import await_true
 
-from bench.abuse.attacks.__main__ import ATTACKS
 from bench.abuse.footprint import COMPONENTS, Footprints, Peaks, footprints
 from bench.abuse.run import attacked
 from bench.abuse.victim import Victim
+from faults.attacks.__main__ import ATTACKS
 
 SECONDS = 3.0
 # Of what a component had before; what an attack may add at most, and what may stay of it.

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from bench.soak import result
-from bench.soak.clock import LibraryMissing, library
 from bench.soak.run import Night, Plan, midnights, moved_stack, nights
+from faults.injection.clock import LibraryMissing, library
 
 PLAN = Plan(midnights=2, orders_per_second=30, seconds=12, say=print, maintain_now=True)
 DAYS = [date(2028, 1, 1), date(2028, 2, 29)]

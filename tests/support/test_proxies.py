@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from tcp_proxy import TO_CLIENT, TO_SERVER, TcpProxy
+
+from faults.injection.tcp_proxy import TO_CLIENT, TO_SERVER, TcpProxy
 
 PATIENCE_SECONDS = 5.0
 

@@ -7,7 +7,7 @@ import ssl
 import struct
 from pathlib import Path
 
-from tcp_proxy import Link, TcpProxy
+from faults.injection.tcp_proxy import Link, TcpProxy
 
 # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest.
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)

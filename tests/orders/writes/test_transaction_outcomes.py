@@ -14,8 +14,8 @@ from grpc_status import rpc_status
 from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from orders_world import World, details, open_world, order
-from postgres_proxy import BEGIN, COMMIT, Matches, PostgresProxy, statement
 
+from faults.injection.postgres_proxy import BEGIN, COMMIT, Matches, PostgresProxy, statement
 from stack.servers.postgres import Postgres
 
 UNAVAILABLE, UNKNOWN = "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"

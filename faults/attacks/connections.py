@@ -7,8 +7,8 @@ import select
 import socket
 import time
 
-from bench.abuse.attacks.frames import connect
-from bench.abuse.attacks.target import Counts, Target
+from faults.attacks.frames import connect
+from faults.attacks.target import Counts, Target
 
 IDLE = 4_200
 HALF_OPEN = 1_500

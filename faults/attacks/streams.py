@@ -6,10 +6,10 @@ import time
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from bench.abuse.attacks import frames
-from bench.abuse.attacks.bodies import ORDERS
-from bench.abuse.attacks.frames import CANCEL, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Connection, frame
-from bench.abuse.attacks.target import Counts, Target
+from faults.attacks import frames
+from faults.attacks.bodies import ORDERS
+from faults.attacks.frames import CANCEL, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Connection, frame
+from faults.attacks.target import Counts, Target
 
 UNREAD_CONNECTIONS, UNREAD_STREAMS = 4, 1_000
 STATUS_STREAMS, WATCHES, STREAMS_PER_CONNECTION = 500, 200, 100

@@ -8,9 +8,9 @@ import time
 
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, OrderItem
 
-from bench.abuse.attacks import frames
-from bench.abuse.attacks.frames import Connection, connect
-from bench.abuse.attacks.target import Counts, Target
+from faults.attacks import frames
+from faults.attacks.frames import Connection, connect
+from faults.attacks.target import Counts, Target
 
 ORDERS = "/ordermesh.orders.v1.OrderService"
 LARGE_BYTES = 8_000_000

@@ -1,4 +1,4 @@
-"""Runs one attack: `python -m bench.abuse.attacks NAME --front PORT --metrics PORT`; prints its counts as JSON."""
+"""Runs one attack: `python -m faults.attacks NAME --front PORT --metrics PORT`; prints its counts as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.abuse.attacks import bodies, connections, streams
-from bench.abuse.attacks.target import Attack, Target
+from faults.attacks import bodies, connections, oversize, streams
+from faults.attacks.target import Attack, Target
 
 ATTACKS: Mapping[str, Attack] = {
     attack.__name__.replace("_", "-"): attack
@@ -35,6 +35,9 @@ ATTACKS: Mapping[str, Attack] = {
         connections.answered_and_idle,
         connections.half_open_headers,
         connections.half_open_metrics,
+        oversize.continuation_flood,
+        oversize.large_headers,
+        oversize.large_bodies,
     )
 }
 LOOPBACK = "127.0.0.1"
@@ -45,7 +48,7 @@ SESSION_PRIORITY = Path("/proc/self/autogroup")
 
 def main() -> int:
     """Run the attack and print its counts."""
-    parser = argparse.ArgumentParser(prog="python -m bench.abuse.attacks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m faults.attacks", description=__doc__)
     parser.add_argument("name", choices=ATTACKS)
     parser.add_argument("--front", type=int, required=True, help="port of the front proxy")
     parser.add_argument("--metrics", type=int, default=0, help="a metrics port")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -66,9 +66,10 @@ def fetch(cache: Path) -> None:
 class MovedClock:
     """A clock with an offset to that of the machine, in a file that every process reads each second."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, moved: Collection[str] = MOVED) -> None:
         # The database may run under another user.
         folder.chmod(0o755)
+        self._moved = moved
         self._file = folder / "offset"
         self._library = library()
         self._ahead_seconds = 0.0
@@ -77,7 +78,7 @@ class MovedClock:
         """Set the clock, and wait until every process has read it."""
         self._ahead_seconds = moment.timestamp() - time.time()
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"+{self._ahead_seconds:.3f}\n")
+        fresh.write_text(f"{self._ahead_seconds:+.3f}\n")
         fresh.chmod(0o644)
         os.replace(fresh, self._file)
         time.sleep(2 * CACHE_SECONDS)
@@ -94,7 +95,7 @@ class MovedClock:
 
     def launcher(self, name: str) -> Sequence[str]:
         """Return the command prefix of a process; see stack.processes.process.started_through."""
-        if name not in MOVED:
+        if name not in self._moved:
             return []
         variables = {
             "LD_PRELOAD": self._library,

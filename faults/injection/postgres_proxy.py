@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from tcp_proxy import TO_CLIENT, TO_SERVER, Link, Target, TcpProxy
+from faults.injection.tcp_proxy import TO_CLIENT, TO_SERVER, Link, Target, TcpProxy
 
 Matches = Callable[[str], bool]
 # Protocol numbers of the requests before a startup message, which the server answers with one byte.

@@ -1,0 +1,1 @@
+"""How faults are made: signals, proxies, locks, small disks, moved clocks, bad records."""

@@ -1,0 +1,56 @@
+"""How the programs of a platform are started while a fault lasts: not at all, or with other variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.running_stack import RunningStack
+
+# The commands of components that have another name.
+COMMANDS = {"postgres": "PostgreSQL", "envoy": "Envoy"}
+BROKER = "Kafka"
+# All brokers have the same command, each a folder of its own, in which it is started.
+HELD = "held-down"
+WHILE_HELD = ("/bin/sh", "-c", f'[ -e {HELD} ] && exit 1; exec "$@"', "sh")
+
+
+class Launches:
+    """A launcher of stack.processes.process.started_through."""
+
+    def __init__(self) -> None:
+        self._held: set[str] = set()
+        self._variables: dict[str, dict[str, str]] = {}
+        # Programs that the brokers are started through.
+        self.before_brokers: tuple[str, ...] = ()
+
+    def __call__(self, name: str) -> Sequence[str]:
+        """Return the prefix of a command."""
+        if name == BROKER:
+            return (*WHILE_HELD, *self.before_brokers)
+        if name in self._held:
+            return ("/usr/bin/env", "false")
+        variables = self._variables.get(name, {})
+        return ("/usr/bin/env", *(f"{key}={value}" for key, value in variables.items())) if variables else ()
+
+    def set_variables(self, component: str, variables: Mapping[str, str]) -> None:
+        """Start a component with these variables from its next start on; they override its settings."""
+        self._variables[COMMANDS.get(component, component)] = dict(variables)
+
+    @contextmanager
+    def held_down(self, stack: RunningStack, component: str) -> Iterator[None]:
+        """Kill a component, and let it not start again within the block."""
+        if component.startswith("kafka"):
+            marker = Path(f"/proc/{stack.pid(component)}/cwd").resolve() / HELD
+            marker.touch()
+        else:
+            self._held.add(COMMANDS.get(component, component))
+        try:
+            stack.kill(component)
+            yield
+        finally:
+            if component.startswith("kafka"):
+                marker.unlink()
+            else:
+                self._held.discard(COMMANDS.get(component, component))

@@ -1,0 +1,1 @@
+"""The load during a fault, and the journal of what its clients were told."""

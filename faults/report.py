@@ -1,0 +1,109 @@
+"""The result file of the fault suite: a row for each scenario as JSON, and a page with the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from faults.run import Row
+from loadgen.report.machine import read_commit, read_machine, read_versions
+
+SCHEMA = "ordermesh.faults/1"
+RESULTS = Path(__file__).parents[1] / "bench" / "results"
+HEAD = (
+    "| fault | verdict | Reconcile | others served after | 95 % after | backlog | worst of a bystander | orders "
+    "| refused, unknown |\n"
+    "|---|---|---|---|---|---|---|---|---|\n"
+)
+INTRODUCTION = """# Faults on {brokers}
+
+`{command}`, {begun}, on {cores} cores ({processor}). Each scenario loads the platform with {rate:.0f} orders/s that are
+paid, shipped, cancelled, restocked and sent twice, injects, repairs, and is judged by the client's acknowledgements,
+rows by plain SQL and the log. "Others served after" is the longest time without an accepted order of a bystander (ten
+a second over REST, one attempt each), "95 % after" the time from the repair to 95 % of the rate before the fault,
+"refused, unknown" are calls that ended so after all their attempts.
+
+"""
+
+
+class Report:
+    """Collects rows and writes them after each, when it has a name."""
+
+    def __init__(self, name: str | None, brokers: int, command: str) -> None:
+        self.rows: list[Row] = []
+        self._command, self._brokers = command, brokers
+        self._begun = datetime.now(UTC)
+        self.path = RESULTS / f"{self._begun:%Y-%m-%d}-{name}.json" if name else None
+        self._heading = {
+            "schema": SCHEMA,
+            "machine": asdict(read_machine()),
+            "versions": read_versions(),
+            "commit": read_commit(),
+            "started_at": f"{self._begun:%Y-%m-%dT%H:%M:%SZ}",
+            "command": command,
+        }
+
+    @property
+    def good(self) -> bool:
+        """Whether every scenario ran and held."""
+        return all(row.good for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Add a row, and write the files."""
+        self.rows.append(row)
+        if self.path is not None:
+            known = {**self._heading, "rows": [asdict(each) for each in self.rows]}
+            self.path.write_text(json.dumps(known, indent=1) + "\n")
+            self.path.with_suffix(".md").write_text(self._page())
+
+    def _page(self) -> str:
+        machine = read_machine()
+        text = INTRODUCTION.format(
+            brokers="one broker" if self._brokers == 1 else "three brokers",
+            command=self._command,
+            begun=f"{self._begun:%Y-%m-%d %H:%M} UTC",
+            cores=machine.cores,
+            processor=machine.processor,
+            rate=max(row.orders_per_second for row in self.rows),
+        )
+        return text + HEAD + "".join(map(table_row, self.rows)) + "".join(map(violations, self.rows))
+
+
+def table_row(row: Row) -> str:
+    """Return a row of the page's table."""
+    cells = (
+        f"**{row.scenario}**: {row.what}",
+        row.verdict,
+        row.reconcile,
+        seconds(row.others_served_seconds),
+        seconds(row.recovered_seconds),
+        f"{row.backlog_orders:,}",
+        "none" if row.bystander_worst_ms is None else f"{row.bystander_worst_ms:,.0f} ms",
+        f"{row.orders:,}",
+        f"{row.refused:,}, {row.unknown:,}",
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def violations(row: Row) -> str:
+    """Return what a scenario violated, as lines below the table."""
+    return "".join(f"\n- {row.scenario}: {one}" for one in row.violations)
+
+
+def line(row: Row) -> str:
+    """Return a row for the terminal."""
+    figures = (
+        f"{row.scenario:<20} {row.verdict:<10} served {seconds(row.others_served_seconds)}, "
+        f"95 % {seconds(row.recovered_seconds)}, backlog {row.backlog_orders:,}, "
+        f"worst {row.bystander_worst_ms or 0:,.0f} ms, {row.orders:,} orders, {row.refused:,} refused, "
+        f"{row.unknown:,} unknown, {row.took_seconds:.0f} s"
+    )
+    details = [*row.violations, *(f"{name}: {value}" for name, value in row.notes.items() if name != "reconcile")]
+    return "\n".join([figures, *(f"    {detail}" for detail in details)])
+
+
+def seconds(value: float | None) -> str:
+    """Return seconds as text."""
+    return "never" if value is None else f"{value:.1f} s"
