@@ -57,7 +57,7 @@ COMMANDS = {
         "cli.local.lifecycle:fetch", "Download Apache Kafka and Swagger UI; `up` does it when there is no Kafka."
     ),
     "demo": Entry(
-        "cli.local.demo:demo",
+        "cli.demo.demo:demo",
         "Start a temporary stack, load it, verify that no event is lost, and stop it.",
     ),
     "load": Entry("cli.pipeline.load:app", "Send orders at a fixed rate and verify that each is counted exactly once."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,9 +34,15 @@ class Launches:
         variables = self._variables.get(name, {})
         return ("/usr/bin/env", *(f"{key}={value}" for key, value in variables.items())) if variables else ()
 
-    def set_variables(self, component: str, variables: Mapping[str, str]) -> None:
-        """Start a component with these variables from its next start on; they override its settings."""
-        self._variables[COMMANDS.get(component, component)] = dict(variables)
+    def add_variables(self, component: str, variables: Mapping[str, str]) -> None:
+        """Start a component with these variables too, from its next start on; they override its settings."""
+        name = COMMANDS.get(component, component)
+        self._variables[name] = {**self._variables.get(name, {}), **variables}
+
+    def remove_variables(self, component: str, names: Collection[str]) -> None:
+        """Start a component without these variables from its next start on."""
+        name = COMMANDS.get(component, component)
+        self._variables[name] = {key: value for key, value in self._variables[name].items() if key not in names}
 
     @contextmanager
     def held_down(self, stack: RunningStack, component: str) -> Iterator[None]:

@@ -67,8 +67,8 @@ class Network:
                 password=self._credentials.password(role),
                 dbname=DATABASE_OF[role],
             )
-            launches.set_variables(name, {f"ORDERMESH_{setting}": dsn, **self._kafka_variables(name)})
-        launches.set_variables("gateway", self._kafka_variables("gateway"))
+            launches.add_variables(name, {f"ORDERMESH_{setting}": dsn, **self._kafka_variables(name)})
+        launches.add_variables("gateway", self._kafka_variables("gateway"))
         listeners = {name: (port, self.kafka[name].port) for name, port in self._inner.items()}
         # The account of the brokers may not be able to read our files.
         script = Path(broker_listeners.__file__).read_text()

@@ -19,6 +19,7 @@ from runtime.audit.entries import Origin
 from runtime.kafka import access, clients
 from stack.servers.credentials import KAFKA_BROKER
 
+SETTING = "ORDERMESH_KAFKA_PROPERTIES"
 OPERATOR = Origin("operator", "faults", "127.0.0.1")
 
 
@@ -146,10 +147,10 @@ def queue_full(world: World) -> None:
     properties = world.kafka(access.PUBLISHER).kafka_properties
     with world.fault():
         small = json.dumps({**properties, "queue.buffering.max.messages": "10"})
-        world.launches.set_variables("publisher", {"ORDERMESH_KAFKA_PROPERTIES": small})
+        world.launches.add_variables("publisher", {SETTING: small})
         world.kill("publisher")
         world.hold(10, 5)
-        world.launches.set_variables("publisher", {})
+        world.launches.remove_variables("publisher", [SETTING])
         world.kill("publisher")
 
 

@@ -15,7 +15,8 @@ from ordermesh.orders.v1 import orders_pb2
 
 from faults.injection.ids import new_id
 from faults.load.journal import BYSTANDER, CREATE, PAY, Call
-from faults.scenario import scenario
+from faults.scenario import Needs, scenario
+from faults.scenarios.processes import stores
 from faults.world import NotRepaired, World
 from loadgen.transports.answers import Outcome
 
@@ -52,6 +53,16 @@ def backends_terminated(world: World) -> None:
         while time.monotonic() < until:
             world.query("orders", TERMINATE)
             time.sleep(0.1)
+
+
+@scenario("F8.answers-lost", Needs(proxies=True))
+def answers_lost(world: World) -> None:
+    """Thirty times the connection ends between a commit and its answer: no refusal is untrue."""
+    proxy = world.network.postgres["orders"]
+    with world.fault():
+        for _ in range(30):
+            proxy.cut_after(stores)
+            proxy.struck.wait(10)
 
 
 @scenario("F9.connections")

@@ -7,12 +7,14 @@ import random
 import signal
 import time
 
-from faults.injection.postgres_proxy import COMMIT
+from faults.injection.postgres_proxy import COMMIT, statement
 from faults.scenario import Needs, scenario
 from faults.world import NotRepaired, World
 from stack.processes import proc
 
 PROXIED = Needs(proxies=True)
+# Orders of products without tracked stock are one statement, without a transaction around it.
+INSERT = statement("insert into orders")
 
 
 @scenario("F1.before-commit", PROXIED)
@@ -36,12 +38,17 @@ def killed_any_time(world: World) -> None:
             world.notes[f"replaced {index} (s)"] = world.kill_child("orders", index)
 
 
+def stores(sql: str) -> bool:
+    """Return whether a statement stores something for good."""
+    return COMMIT(sql) or INSERT(sql)
+
+
 def killed_at_commit(world: World, *, after: bool) -> None:
     """Hold a COMMIT or its answer, and kill the process that waits for it."""
     proxy = world.network.postgres["orders"]
     with world.fault():
         for _ in range(3):
-            (proxy.hold_after if after else proxy.hold_before)(COMMIT)
+            (proxy.hold_after if after else proxy.hold_before)(stores)
             if not proxy.struck.wait(10):
                 raise NotRepaired("no COMMIT came by")
             for pid in world.stack.children("orders"):
@@ -86,6 +93,17 @@ def publisher_killed(world: World) -> None:
         for _ in range(3):
             time.sleep(random.random())
             world.kill("publisher")
+
+
+@scenario("F2.broker-down")
+def publisher_killed_while_kafka_is_down(world: World) -> None:
+    """The publisher is killed while a broker is down, with events in hand that it cannot send."""
+    with world.fault():
+        with world.launches.held_down(world.stack, world.brokers[0]):
+            world.hold(12, 8)
+            world.stack.kill("publisher")
+            world.hold(4, 2)
+        world.await_ready(world.brokers[0], "publisher")
 
 
 @scenario("F3.before-commit", PROXIED)

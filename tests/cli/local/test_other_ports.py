@@ -10,7 +10,7 @@ import pytest
 from command import Place, await_true
 from seed import seeded_home
 
-from cli.local.demo import usable_settings
+from cli.demo.demo import usable_settings
 from stack.machine.ports import LOOPBACK
 from stack.settings import StackSettings
 

@@ -1,0 +1,1 @@
+"""`ordermesh demo`: the command, its load, and the chaos beside it."""
