@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
+BROKERS ?= 1
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
 # Folders in which every test starts servers.
-SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy faults qualify soak
+SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy qualify soak
 # More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
 PARALLEL := -n 4 --dist loadscope --durations 10
 # A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
@@ -15,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -56,11 +57,14 @@ coverage: setup ## which lines `make test` runs, in all processes (measuring cos
 test-more: setup ## faults, restarts, attacks by other accounts, other modes (TLS, JWT, own servers, a cluster), client packages, guides
 	@$(BIN)/pytest -q $(PARALLEL) -m "more and not long"
 
-test-faults: setup ## of test-more, faults and restarts: data survives them
-	@$(BIN)/pytest -q $(PARALLEL) -m "not long" tests/faults tests/cli/local/test_lifecycle.py
+test-faults: setup ## a selection of `make faults`, in four minutes
+	@$(BIN)/python -m faults --selection
 
 test-long: setup ## the long forms of what both show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
+
+faults: setup ## every fault of the table under load, or F=F12; BROKERS=3, BRIEF=--brief (about an hour in full)
+	@$(BIN)/python -m faults $(F) --brokers $(BROKERS) $(BRIEF)
 
 qualify: setup ## what the fast lane must hold, in full (about a quarter of an hour)
 	QUALIFY=full $(BIN)/pytest -q tests/qualify --timeout 1800

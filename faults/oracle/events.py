@@ -38,12 +38,8 @@ def check(known: Evidence, *, repeated: bool = False) -> Iterator[Violation]:
     )
     yield from named(PHANTOM, chains.keys() - known.orders.keys())
     yield from named(DIFFERENT, {order_id for order_id, chain in chains.items() if has_two_contents(chain)})
-    complete = {
-        order: first[order.order_id]
-        for order in known.orders.values()
-        if len(first.get(order.order_id, {})) == order.sequence
-    }
-    yield from named(UNTRUE, {order.order_id for order, events in complete.items() if not leads_to(order, events)})
+    complete = [order for order in known.orders.values() if len(first.get(order.order_id, {})) == order.sequence]
+    yield from named(UNTRUE, {order.order_id for order in complete if not leads_to(order, first[order.order_id])})
     if not repeated:
         yield from named(DISORDER, {order_id for order_id, events in first.items() if not in_order(events)})
         yield from named(

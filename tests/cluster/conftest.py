@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from three_brokers import ThreeBrokers
 
 from stack.machine.state_folder import temporary_home
-
-# The load of the tests of faults.
-sys.path.append(str(Path(__file__).parents[1] / "faults"))
 
 
 @pytest.fixture(scope="module")
