@@ -16,6 +16,8 @@ from loadgen.transports.answers import Outcome, classify
 INTERVAL_SECONDS = 0.1
 TIMEOUT_SECONDS = 5.0
 MOST_OPEN = 50
+# Its stock is not tracked.
+PRODUCT = "p101"
 
 
 class Bystander:
@@ -37,12 +39,12 @@ class Bystander:
                 calls.create_task(self._order(session))
 
     async def _order(self, session: aiohttp.ClientSession) -> None:
-        item = orders_pb2.OrderItem(product_id="p100", quantity=1, price=1)
+        item = orders_pb2.OrderItem(product_id=PRODUCT, quantity=1, price=1)
         request = orders_pb2.CreateOrderRequest(customer_id=BYSTANDER, items=[item], request_id=str(uuid.uuid4()))
         call = self._journal.begin(Call(CREATE, request, time.monotonic(), by=BYSTANDER, attempts=1))
         body = {
             "customerId": BYSTANDER,
-            "items": [{"productId": "p100", "quantity": 1, "price": 1}],
+            "items": [{"productId": PRODUCT, "quantity": 1, "price": 1}],
             "requestId": request.request_id,
         }
         try:

@@ -32,12 +32,13 @@ def check(journal: Journal, known: Evidence, initial: Mapping[str, int]) -> Iter
     arrived: Counter[str] = Counter(initial)
     for call in {call.request_id: call for call in restocks if call.request_id in stored}.values():
         arrived[call.request.product_id] += call.request.quantity
+    taken = allocated(known)
     yield from named(
         UNITS,
         {
-            f"{product_id} has {stock}, must have {arrived[product_id] - taken}"
-            for product_id, (stock, _) in known.stock.items()
-            if (taken := allocated(known)[product_id]) != arrived[product_id] - stock
+            f"{product_id} has {known.stock[product_id][0]}, must have {arrived[product_id] - taken[product_id]}"
+            for product_id in initial
+            if known.stock[product_id][0] != arrived[product_id] - taken[product_id]
         },
     )
     told_events = restocked(known)
