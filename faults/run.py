@@ -20,11 +20,11 @@ from faults.scenario import Scenario
 from faults.world import World
 from loadgen.transports.answers import Outcome
 
-WARM_UP_SECONDS = 2.0
-BASELINE_SECONDS = 5.0
+WARM_UP_SECONDS = 1.0
+BASELINE_SECONDS = 4.0
 # After a repair: until the throughput is back, and then some more.
 RECOVERY_SECONDS = 60.0
-AFTERWARDS_SECONDS = 2.0
+AFTERWARDS_SECONDS = 1.0
 SAMPLE_SECONDS = 0.5
 # What the table of faults asks for.
 GOAL_SECONDS = 10.0
