@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from faults.run import Row
 from loadgen.report.machine import read_commit, read_machine, read_versions
@@ -19,56 +20,56 @@ HEAD = (
 )
 INTRODUCTION = """# Faults on {brokers}
 
-`{command}`, {begun}, on {cores} cores ({processor}). Each scenario loads the platform with {rate:.0f} orders/s that are
-paid, shipped, cancelled, restocked and sent twice, injects, repairs, and is judged by the client's acknowledgements,
-rows by plain SQL and the log. "Others served after" is the longest time without an accepted order of a bystander (ten
-a second over REST, one attempt each), "95 % after" the time from the repair to 95 % of the rate before the fault,
-"refused, unknown" are calls that ended so after all their attempts.
+On {cores} cores ({processor}): {commands}.
+
+Each scenario loads the platform with 50 orders/s that are paid, shipped, cancelled, restocked and sent twice, injects,
+repairs, and is judged by the client's acknowledgements, rows by plain SQL and the log. "Others served after" is the
+longest time without an accepted order of a bystander (ten a second over REST, one attempt each), "95 % after" the time
+from the repair to 95 % of the rate before the fault, "refused, unknown" are calls that ended so after all attempts.
 
 """
 
 
 class Report:
-    """Collects rows and writes them after each, when it has a name."""
+    """Collects rows. With a name they are written after each, and the rows of earlier runs of that name stay."""
 
     def __init__(self, name: str | None, brokers: int, command: str) -> None:
-        self.rows: list[Row] = []
-        self._command, self._brokers = command, brokers
-        self._begun = datetime.now(UTC)
-        self.path = RESULTS / f"{self._begun:%Y-%m-%d}-{name}.json" if name else None
-        self._heading = {
-            "schema": SCHEMA,
-            "machine": asdict(read_machine()),
-            "versions": read_versions(),
-            "commit": read_commit(),
-            "started_at": f"{self._begun:%Y-%m-%dT%H:%M:%SZ}",
-            "command": command,
-        }
-
-    @property
-    def good(self) -> bool:
-        """Whether every scenario ran and held."""
-        return all(row.good for row in self.rows)
+        self.good = True
+        self._brokers = brokers
+        now = datetime.now(UTC)
+        self.path = RESULTS / f"{now:%Y-%m-%d}-{name}.json" if name else None
+        earlier = json.loads(self.path.read_text()) if self.path is not None and self.path.exists() else {}
+        self._rows: dict[str, dict[str, Any]] = {row["scenario"]: row for row in earlier.get("rows", ())}
+        self._runs: list[dict[str, str]] = [
+            *earlier.get("runs", ()),
+            {"command": command, "commit": read_commit(), "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"},
+        ]
 
     def add(self, row: Row) -> None:
-        """Add a row, and write the files."""
-        self.rows.append(row)
+        """Add a row, in the place of an earlier one of its scenario, and write the files."""
+        self.good &= row.good
+        self._rows[row.scenario] = asdict(row)
         if self.path is not None:
-            known = {**self._heading, "rows": [asdict(each) for each in self.rows]}
-            self.path.write_text(json.dumps(known, indent=1) + "\n")
+            machine = asdict(read_machine())
+            known = {"schema": SCHEMA, "machine": machine, "versions": read_versions(), "runs": self._runs}
+            self.path.write_text(json.dumps({**known, "rows": self._sorted()}, indent=1) + "\n")
             self.path.with_suffix(".md").write_text(self._page())
+
+    def _sorted(self) -> list[dict[str, Any]]:
+        return sorted(
+            self._rows.values(), key=lambda row: (int(row["scenario"].partition(".")[0][1:]), row["scenario"])
+        )
 
     def _page(self) -> str:
         machine = read_machine()
+        rows = [Row(**row) for row in self._sorted()]
         text = INTRODUCTION.format(
             brokers="one broker" if self._brokers == 1 else "three brokers",
-            command=self._command,
-            begun=f"{self._begun:%Y-%m-%d %H:%M} UTC",
+            commands="; ".join(f"`{run['command']}` at {run['started_at']}" for run in self._runs),
             cores=machine.cores,
             processor=machine.processor,
-            rate=max(row.orders_per_second for row in self.rows),
         )
-        return text + HEAD + "".join(map(table_row, self.rows)) + "".join(map(violations, self.rows))
+        return text + HEAD + "".join(map(table_row, rows)) + "".join(map(violations, rows))
 
 
 def table_row(row: Row) -> str:

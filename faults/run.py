@@ -38,6 +38,8 @@ class Row:
     scenario: str
     what: str
     brokers: int
+    # Whether long faults were shortened.
+    brief: bool = False
     verdict: str = NOT_RUN
     violations: list[str] = field(default_factory=list)
     reconcile: str = ""
@@ -108,7 +110,7 @@ def run_all(scenarios: Sequence[Scenario], brokers: int, *, brief: bool) -> Iter
 
 def run_one(world: World, scenario: Scenario, brokers: int) -> Row:
     """Load a platform, inject the fault, repair it, and judge."""
-    row = Row(scenario.name, scenario.what, brokers)
+    row = Row(scenario.name, scenario.what, brokers, world.brief)
     began = time.monotonic()
     world.notes, world.problems = {}, []
     world.injected_at = world.repaired_at = 0.0

@@ -55,7 +55,7 @@ class World:
         self.launches = launches
         self._network = network
         self._clock = clock
-        self._brief = brief
+        self.brief = brief
         self.front = stack.grpc if network is None else network.front.address
         self.customers = Customers(self.front, seed=1)
         self.log = LogReader(self.kafka(KAFKA_BROKER))
@@ -94,7 +94,7 @@ class World:
 
     def seconds(self, full: float, brief: float) -> float:
         """Return how long something lasts, in full or in brief."""
-        return brief if self._brief else full
+        return brief if self.brief else full
 
     def expect(self, **changes: Any) -> None:
         """Expect from now on what a fault leaves on purpose: fields of Expected."""
