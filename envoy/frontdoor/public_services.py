@@ -26,6 +26,8 @@ PIPELINE = "ordermesh.gateway.v1.PipelineService"
 WATCH = "ordermesh.gateway.v1.WatchService"
 # The methods that the orders processes also serve on the fast lane, if it is enabled.
 LANE_METHODS = ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
+# The method that a flood of orders calls.
+CREATE_ORDER = f"/{ORDERS}/CreateOrder"
 VARIABLE = re.compile(r"\{(\w+)\}")
 PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
 
@@ -34,6 +36,7 @@ PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
 class Binding:
     """One REST binding of a method."""
 
+    method: str
     verb: str
     template: str
     body: str
@@ -73,7 +76,7 @@ def bindings() -> list[Binding]:
             fields = message(contracts(), method.input_type).field
             for rule in rules(method.options.Extensions[annotations_pb2.http]):
                 verb = str(rule.WhichOneof("pattern"))
-                found.append(Binding(verb.upper(), getattr(rule, verb), rule.body, fields))
+                found.append(Binding(f"/{name}/{method.name}", verb.upper(), getattr(rule, verb), rule.body, fields))
     return found
 
 

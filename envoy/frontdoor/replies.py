@@ -24,6 +24,7 @@ from google.rpc.status_pb2 import Status
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from frontdoor.config import Config, extension, header_is
+from frontdoor.filters import delay_admission
 from frontdoor.policies import limits
 
 TEXT = "%LOCAL_REPLY_BODY%"
@@ -83,6 +84,7 @@ BODIES_AT_ONCE = reply(
     f"too many large bodies or long lists at a time: bodies of {limits.LARGE_BODY_BYTES} bytes or more may have at most"
     f" {limits.LARGE_BODIES_BYTES} bytes together; a list of 100 or more counts as {limits.LONG_LIST_BYTES}",
 )
+OVERLOADED = reply(ErrorReason.OVERLOADED, RESOURCE_EXHAUSTED, "server overloaded, retry after the given delay")
 BAD_TOKEN = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, f"no valid credentials: {TEXT}")
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
@@ -120,6 +122,9 @@ def local_replies() -> Config:
     refused_with_text = [responded("transcode_failure"), responded("lua_response")]
     return {
         "mappers": [
+            # First, because refusing has to be cheap.
+            later(json_reply([status_is("EQ", 429), responded(delay_admission.REFUSED)], OVERLOADED)),
+            later(grpc_reply(responded(delay_admission.REFUSED), OVERLOADED)),
             # The `grpc-timeout` of a REST client expired: Envoy's own 408 would blame a slow client.
             {**json_reply([timed_out()], NO_ANSWER), "status_code": 504},
             grpc_reply(timed_out(), NO_ANSWER),
@@ -143,6 +148,12 @@ def local_replies() -> Config:
             grpc_reply(status_is("GE", 400), REFUSED),
         ]
     }
+
+
+def later(mapper: Config) -> Config:
+    """Return a mapper whose reply says when to retry."""
+    header = {"header": {"key": "retry-after", "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {**mapper, "headers_to_add": [*mapper.get("headers_to_add", []), header]}
 
 
 def challenged(mapper: Config) -> Config:

@@ -3,15 +3,18 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import grpc
 import pytest
 from envoy_backend import Backend
 from envoy_front import Answer, Front, reason_of
+from frontdoor.policies import limits
 from frontdoor.values import LOOPBACK
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 Start = Callable[..., Front]
+ORDER = '{"customerId":"grace"}'
 
 
 def test_over_the_rate_limit_rest_and_grpc_are_told_so_and_when_to_return(start_front: Start) -> None:
@@ -60,6 +63,30 @@ def test_attempts_to_begin_a_session_are_limited_by_client(start_front: Start) -
     statuses = {front.ask("POST", "/session", {"host": "localhost"}).status for _ in range(200)}
     assert 429 in statuses
     assert front.curl("/session", "--interface", "127.0.0.3", "-X", "POST").status != 429
+
+
+def test_orders_above_a_share_are_refused_at_once_while_the_service_is_slow(
+    start_front: Start, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHARE_PER_SECOND", "LEAST_ORDERS_AT_A_TIME", "MOST_ORDERS_AT_A_TIME"):
+        monkeypatch.setattr(limits, name, 1)
+    front = start_front()
+    backend.seen.cancelled.clear()
+    with ThreadPoolExecutor() as pool:
+        # A second's share is let through, and one call of those above it; the other calls wait for neither.
+        calls = [pool.submit(front.post, "/orders", '{"customerId":"slow"}') for _ in range(8)]
+        refused = next(as_completed(calls)).result()
+        with grpc.insecure_channel(front.target) as channel, pytest.raises(grpc.RpcError) as caught:
+            create_orders(channel, 1_000)
+        others = front.curl("/orders", "--interface", "127.0.0.3", "-H", "content-type: application/json", "-d", ORDER)
+        reads = front.curl("/orders")
+        backend.seen.cancelled.set()
+    assert {each.result().status for each in calls} == {200, 429}
+    assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (429, 8, "1")
+    assert refused.json["details"][0]["reason"] == "OVERLOADED"
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert reason_of(caught.value) == "OVERLOADED"
+    assert (others.status, reads.status) == (200, 200)
 
 
 def first_refused(front: Front, *options: str) -> Answer:

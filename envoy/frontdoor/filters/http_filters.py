@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import authentication, browser, large_bodies, rate_limits, tracing, transcoder
+from frontdoor.filters import authentication, browser, delay_admission, large_bodies, rate_limits, tracing, transcoder
 from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
@@ -72,6 +72,7 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         script(EVENT_IDS, EVENT_IDS_SCRIPT),
         # Before the transcoder, so that a body that is too large is refused before it is parsed as JSON.
         extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=limits.BODY_BYTES),
+        *delay_admission.filters(),
         {"name": TRANSCODER, "typed_config": transcoder.configuration()},
         *authentication.roles(values.identity),
         grpc_statistics(),

@@ -25,6 +25,18 @@ def of_pages() -> Config:
     return {NAME: buckets("pages", dict.fromkeys(ROLES, (limits.PAGES_AT_ONCE, limits.PAGES_PER_SECOND)))}
 
 
+def marking(name: str, per_second: int, header: str) -> Config:
+    """Return a filter that sets a header in the requests of a client above a rate, and lets them pass."""
+    marked = {"header": {"key": header, "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {
+        **buckets(name, dict.fromkeys(ROLES, (per_second, per_second))),
+        "filter_enforced": {"default_value": {"numerator": 0}},
+        "request_headers_to_add_when_not_enforced": [marked],
+        "enable_x_ratelimit_headers": "OFF",
+        "enable_retry_after_header": False,
+    }
+
+
 def buckets(name: str, rates: Mapping[str, tuple[int, int]]) -> Config:
     """Return token buckets by role, each with its size and what is filled in a second; Envoy enforces if told to."""
     return typed(

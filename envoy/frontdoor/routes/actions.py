@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frontdoor import clusters
 from frontdoor.config import Config, seconds, typed
+from frontdoor.filters import delay_admission
 from frontdoor.filters.http_filters import HEADERS, REFUSE, TRANSCODER
 from frontdoor.policies import limits
 
@@ -14,6 +15,7 @@ READ_RETRIES = f"{SAFE_RETRIES},reset"
 OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
 # Enables a filter that is disabled by default.
 ON = typed("envoy.config.route.v3.FilterConfig", config={})
+ADMITTED_BY_DELAY = {delay_admission.SHARE: ON, delay_admission.ADMISSION: ON}
 
 
 def route(

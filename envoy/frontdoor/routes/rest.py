@@ -12,7 +12,7 @@ from frontdoor.filters.transcoder import Stream, configuration
 from frontdoor.policies import limits
 from frontdoor.public_services import VARIABLE, Binding
 from frontdoor.replies import JSON_ONLY
-from frontdoor.routes.actions import ON, body_limit, refusal, refuse, rest_route
+from frontdoor.routes.actions import ADMITTED_BY_DELAY, ON, body_limit, refusal, refuse, rest_route
 
 BATCH_PATH = "/v1/orders:batchCreate"
 # The end of the path selects the form of a stream: server-sent events or lines of JSON.
@@ -90,6 +90,8 @@ def writes(match: Config, binding: Binding) -> list[Config]:
     typed = header_is("content-type", safe_regex={"regex": JSON_TYPE})
     untyped = {"name": "content-type", "present_match": False}
     batch = {BUFFER: body_limit(limits.BATCH_BODY_BYTES)} if binding.template == BATCH_PATH else {}
+    if binding.method == public_services.CREATE_ORDER:
+        batch = ADMITTED_BY_DELAY
     counted = {**batch, large_bodies.NAME: ON}
     # The common case; the following routes match regular expressions.
     usual = [method, NO_QUERY_SIGN, header_is("content-type", exact="application/json"), NO_ENCODING, SMALL_BODY]

@@ -13,7 +13,7 @@ from frontdoor.policies import limits
 from frontdoor.policies.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
-from frontdoor.routes.actions import OFF, ON, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor.routes.actions import ADMITTED_BY_DELAY, OFF, ON, READ_RETRIES, body_limit, refusal, route, stream_route
 from runtime.addresses import LOCAL_HOSTS
 
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
@@ -22,6 +22,7 @@ GRPC_BODY = header_is("content-type", prefix="application/grpc")
 GRPC_ACCEPTED = {"accept": "application/grpc"}
 POST = header_is(":method", exact="POST")
 BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES), large_bodies.NAME: ON}
+LANE_FILTERS = {"BatchCreateOrders": BATCH, "CreateOrder": ADMITTED_BY_DELAY}
 
 
 def route_configuration(hosts: Sequence[str], *, lane: bool, identity: Identity = None) -> Config:
@@ -68,6 +69,7 @@ def grpc_routes() -> list[Config]:
     """Return the routes of gRPC methods, the most specific first; internal services have none."""
     return [
         route(method(public_services.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
+        route({"path": public_services.CREATE_ORDER}, clusters.ORDERS, filters=ADMITTED_BY_DELAY),
         route(methods(public_services.ORDERS), clusters.ORDERS),
         route(methods(public_services.INVENTORY), clusters.ORDERS),
         route(methods(public_services.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
@@ -97,7 +99,7 @@ def lane_routes() -> list[Config]:
         route(
             {**method(public_services.ORDERS, name), "headers": headers},
             cluster,
-            filters=BATCH if name == "BatchCreateOrders" else None,
+            filters=LANE_FILTERS.get(name),
         )
         for name in public_services.LANE_METHODS
         for cluster, headers in ((clusters.LANE_FOR_REST, [transcoded, plain]), (clusters.LANE, [plain]))

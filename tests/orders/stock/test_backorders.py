@@ -1,11 +1,16 @@
-"""Allocation on a real database against a second implementation of docs/decisions/0012-waiting-for-stock.md."""
+"""Orders and stock on a real database against a second implementation of docs/decisions/0012-waiting-for-stock.md."""
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
+import grpc
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from orders_world import World
@@ -16,6 +21,12 @@ from orders.stock import release_sweep
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
 HOUR_SECONDS = 3600
+# The call for each status, the event that reports it, and the statuses from which it is allowed.
+CHANGES = {
+    "PAID": ("CompletePayment", "PAYMENT_COMPLETED", {"CREATED"}),
+    "SHIPPED": ("ShipOrder", "ORDER_SHIPPED", {"PAID"}),
+    "CANCELLED": ("CancelOrder", "ORDER_CANCELLED", {"CREATED", "PENDING_RESTOCK", "PAID"}),
+}
 
 
 @dataclass
@@ -32,11 +43,13 @@ class Page:
     """The documented rules, implemented with a list as the queue."""
 
     on_hand: dict[str, int]
-    arrivals: dict[str, int] = field(default_factory=dict)
-    arrived_seconds: dict[str, int] = field(default_factory=dict)
+    arrivals: dict[str, int]
+    arrived_seconds: dict[str, int]
     now_seconds: int = 0
     queue: list[Place] = field(default_factory=list)
-    created: dict[int, dict[str, int]] = field(default_factory=dict)
+    needs: dict[int, dict[str, int]] = field(default_factory=dict)
+    statuses: dict[int, str] = field(default_factory=dict)
+    events: dict[int, list[str]] = field(default_factory=dict)
 
     def holds(self, place: Place) -> bool:
         """Rules 3 and 4, for what it lacks besides the holds of earlier backorders."""
@@ -57,15 +70,17 @@ class Page:
         return all(self.left(product, place) >= need for product, need in needs.items())
 
     def order(self, name: int, needs: dict[str, int]) -> None:
+        self.needs[name], self.events[name] = needs, ["ORDER_CREATED"]
         if self.fits(needs):
-            self.take(name, needs)
+            self.take(name)
         else:
+            self.statuses[name] = "PENDING_RESTOCK"
             self.queue.append(Place(name, needs, {product: self.arrivals[product] for product in needs}))
 
-    def take(self, name: int, needs: dict[str, int]) -> None:
-        for product, need in needs.items():
+    def take(self, name: int) -> None:
+        for product, need in self.needs[name].items():
             self.on_hand[product] -= need
-        self.created[name] = needs
+        self.statuses[name] = "CREATED"
 
     def arrive(self, units: dict[str, int]) -> None:
         for product, count in units.items():
@@ -78,30 +93,35 @@ class Page:
         """Rule 2, until no backorder is left that can be allocated as a whole."""
         while fitting := next((place for place in self.queue if self.fits(place.needs, place)), None):
             self.queue.remove(fitting)
-            self.take(fitting.name, fitting.needs)
+            self.take(fitting.name)
+            self.events[fitting.name].append("STOCK_ALLOCATED")
 
-    def cancel(self, name: int) -> None:
-        if name in self.created:
-            self.arrive(self.created.pop(name))
-        else:
+    def change(self, name: int, status: str) -> bool:
+        """Change the status; return False when that is not allowed."""
+        before = self.statuses[name]
+        _, event, allowed = CHANGES[status]
+        if before == status or before not in allowed:
+            return before == status
+        self.statuses[name] = status
+        self.events[name].append(event)
+        if status == "CANCELLED":
             self.queue = [place for place in self.queue if place.name != name]
-            self.look()
+            if before == "PENDING_RESTOCK":
+                self.look()
+            else:
+                self.arrive(self.needs[name])
+        return True
 
 
 PRODUCTS = ["a", "b"]
 FIRST_STOCK = 2
 # Large backorders get holds only when restocks are small and frequent.
 NEEDS = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(1, 8), min_size=1)
-RESTOCK = st.tuples(st.just("restock"), st.sampled_from(PRODUCTS), st.integers(1, 2))
-ORDER = st.tuples(st.just("order"), NEEDS)
-STEPS = st.one_of(
-    ORDER, ORDER, RESTOCK, RESTOCK, RESTOCK, RESTOCK,
-    st.tuples(st.just("cancel"), st.integers(0, 30)),
-    st.tuples(st.just("pass"), st.sampled_from([HOUR_SECONDS // 2, HOUR_SECONDS + 60])),
-)  # fmt: skip
+PRODUCT, UNITS = st.sampled_from(PRODUCTS), st.integers(1, 2)
 # Failing examples are not shrunk, which would take minutes.
 EXAMPLES = settings(
     max_examples=12,
+    stateful_step_count=30,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -129,14 +149,21 @@ class Shop:
             await self.world.tracked(product, FIRST_STOCK)
         return Page(dict.fromkeys(PRODUCTS, FIRST_STOCK), dict.fromkeys(PRODUCTS, 0), dict.fromkeys(PRODUCTS, 0))
 
-    async def order(self, name: int, needs: dict[str, int]) -> None:
-        self.made[name] = (await self.world.create(*((p, n, 1) for p, n in needs.items()))).order_id
+    async def order(self, name: int, needs: dict[str, int]) -> str:
+        items = ((product, need, 1) for product, need in needs.items())
+        return (await self.world.create(*items, request_id=f"request-{name}")).order_id
 
-    async def restock(self, product: str, units: int) -> None:
-        await self.world.restock(product, units)
-
-    async def cancel(self, name: int) -> None:
-        await self.world.service.CancelOrder(orders_pb2.CancelOrderRequest(order_id=self.made[name]))
+    async def change(self, name: int, status: str) -> bool:
+        method = CHANGES[status][0]
+        request = getattr(orders_pb2, f"{method}Request")(order_id=self.made[name])
+        try:
+            changed = await getattr(self.world.service, method)(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise
+            return False
+        assert Order.Status.Name(changed.status) == status
+        return True
 
     async def pass_time(self, seconds: int) -> None:
         self.owner.execute(PASS, (seconds, seconds))
@@ -150,13 +177,8 @@ class Shop:
         await until_true(lambda: self.world.value(query), "every release has ended")
 
     def check(self, page: Page) -> None:
-        stored = {
-            "CREATED": {self.made[name] for name in page.created},
-            "PENDING_RESTOCK": {self.made[place.name] for place in page.queue},
-        }
-        for status, wanted in stored.items():
-            found = self.owner.execute("SELECT order_id::text FROM orders WHERE status::text = %s", (status,))
-            assert {order_id for (order_id,) in found} == wanted, status
+        found = self.owner.execute("SELECT order_id::text, status::text FROM orders").fetchall()
+        assert dict(found) == {self.made[name]: status for name, status in page.statuses.items()}
         queue = self.owner.execute("SELECT order_id::text FROM backorder GROUP BY 1 ORDER BY min(position)")
         assert [order_id for (order_id,) in queue] == [self.made[place.name] for place in page.queue]
         stock = self.owner.execute(
@@ -167,30 +189,72 @@ class Shop:
             for product in PRODUCTS
         }
 
+    async def check_events(self, page: Page) -> None:
+        """Every event of every order once, in sequence."""
+        for name, wanted in page.events.items():
+            assert await self.world.events(self.made[name]) == [(kind, n + 1) for n, kind in enumerate(wanted)]
 
-@EXAMPLES
-@given(steps=st.lists(STEPS, min_size=20, max_size=40))
-async def test_allocations_agree_with_the_documented_rules(
-    world: World, owner: psycopg.Connection, steps: list[tuple]
-) -> None:
-    shop = Shop(world, owner)
-    page = await shop.begin()
-    for name, (kind, *rest) in enumerate(steps):
-        if kind == "order":
-            page.order(name, rest[0])
-            await shop.order(name, rest[0])
-        elif kind == "restock":
-            page.arrive({rest[0]: rest[1]})
-            await shop.restock(*rest)
-        elif kind == "pass":
-            page.now_seconds += rest[0]
-            page.look()
-            await shop.pass_time(rest[0])
-        elif rest[0] in shop.made and (rest[0] in page.created or rest[0] in {place.name for place in page.queue}):
-            page.cancel(rest[0])
-            await shop.cancel(rest[0])
-        await shop.settled()
-        shop.check(page)
+
+class OrdersAndStock(RuleBasedStateMachine):
+    """Does the same to the services and to the page; it runs in a thread beside the loop of the services."""
+
+    names = Bundle("names")
+    shop: Shop
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shop.made.clear()
+        self.page = self.do(self.shop.begin())
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    @rule(target=names, needs=NEEDS)
+    def order(self, needs: dict[str, int]) -> int:
+        name = len(self.page.needs)
+        self.page.order(name, needs)
+        self.shop.made[name] = self.do(self.shop.order(name, needs))
+        return name
+
+    @rule(name=names)
+    def repeat_the_request(self, name: int) -> None:
+        assert self.do(self.shop.order(name, self.page.needs[name])) == self.shop.made[name]
+
+    @rule(product=PRODUCT, units=UNITS)
+    def restock(self, product: str, units: int) -> None:
+        self.page.arrive({product: units})
+        self.do(self.shop.world.restock(product, units))
+
+    @rule(product=PRODUCT, first=UNITS, second=UNITS)
+    def restock_twice(self, product: str, first: int, second: int) -> None:
+        self.restock(product, first)
+        self.do(self.shop.settled())
+        self.restock(product, second)
+
+    @rule(name=names, status=st.sampled_from([*CHANGES, "PAID"]))
+    def change(self, name: int, status: str) -> None:
+        assert self.page.change(name, status) == self.do(self.shop.change(name, status))
+
+    @rule(seconds=st.sampled_from([HOUR_SECONDS // 2, HOUR_SECONDS + 60]))
+    def pass_time(self, seconds: int) -> None:
+        self.page.now_seconds += seconds
+        self.page.look()
+        self.do(self.shop.pass_time(seconds))
+
+    @invariant()
+    def services_and_page_agree(self) -> None:
+        self.do(self.shop.settled())
+        self.shop.check(self.page)
+
+    def teardown(self) -> None:
+        self.do(self.shop.check_events(self.page))
+
+
+async def test_allocations_agree_with_the_documented_rules(world: World, owner: psycopg.Connection) -> None:
+    bound = {"shop": Shop(world, owner), "loop": asyncio.get_running_loop()}
+    machine = type("OrdersAndStock", (OrdersAndStock,), bound)
+    await asyncio.to_thread(run_state_machine_as_test, machine, settings=EXAMPLES)
 
 
 async def test_an_order_that_lacks_a_product_does_not_block_its_other_products(world: World) -> None:
