@@ -117,20 +117,28 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def overload_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the row of the overload run, if any."""
+    """Yield the rows of the overload run, if any: of the open model, and of the closed one."""
     found = result.overload
     if found:
         refusal = found.get("refusal_cpu_us")
-        yield (
-            f"{found['offered_per_second']:,.0f}",
-            f"{found['peak_per_second']:,.0f}",
-            f"{found['accepted_per_second']:,.0f}",
-            f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",
-            shares(found["accepted_ms"], "p50", "p99"),
-            shares(found["refused_ms"], "p50", "p99"),
-            f"{sum(refusal.values()):.0f}" if refusal else "–",
-            "reconciled" if found["reconciled"] else "NOT RECONCILED",
-        )
+        cost = f"{sum(refusal.values()):.0f}" if refusal else "–"
+        yield overload_row(f"{found['offered_per_second']:,.0f}/s", found["peak_per_second"], found, cost)
+        if closed := found.get("closed_model"):
+            yield overload_row("3 times the clients", found["peak_per_second"], closed, cost)
+
+
+def overload_row(offered: str, peak: float, found: dict[str, Any], cost: str) -> Sequence[str]:
+    """Return the row of one model."""
+    return (
+        offered,
+        f"{peak:,.0f}",
+        f"{found['accepted_per_second']:,.0f}",
+        f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",
+        shares(found["accepted_ms"], "p50", "p99"),
+        shares(found["refused_ms"], "p50", "p99"),
+        cost,
+        "reconciled" if found["reconciled"] else "NOT RECONCILED",
+    )
 
 
 def shares(percentiles: dict[str, float], *names: str) -> str:

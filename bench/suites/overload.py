@@ -6,62 +6,87 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.loads import h2load
-from bench.loads.closed_model import REST
+from bench.loads.closed_model import REST, Load
 from bench.measure.end_to_end import checkpoint, peak
 from bench.subjects import accounting
-from bench.subjects.pipeline import product
+from bench.subjects.pipeline import Subject, product
 
 TIMES = 3
-# Both over HTTP/2; the flood has up to 2,048 calls in flight, far more than are admitted.
-CALM = replace(REST, name="rest over HTTP/2", connections=8, streams=24, http1=False)
+# Over HTTP/2. The flood has up to 2,048 calls in flight, far more than are admitted: its rate is kept whatever the
+# answers. The crowd is three times as many clients as make the peak, each of which calls again when it is answered.
+CALM = replace(REST, name="rest over HTTP/2", connections=8, streams=16, http1=False)
 FLOOD = replace(CALM, name="flood", connections=64, streams=32)
+CROWD = replace(CALM, name="crowd", connections=TIMES * CALM.connections)
 REFUSALS = 20_000
 
 
 @dataclass(frozen=True)
-class Overload:
-    """An overload run and the peak of the same platform: rates per second, latencies in milliseconds."""
+class Answered:
+    """What a platform beyond its peak answered: rates per second, latencies in milliseconds."""
 
-    peak_per_second: float
-    offered_per_second: float
     accepted_per_second: float
     accepted: int
     refused: int
     accepted_ms: dict[str, float]
     refused_ms: dict[str, float]
     generator_cores: float
+    cores_elsewhere: float
     reconciled: bool
+
+
+@dataclass(frozen=True)
+class Overload:
+    """The peak, and what was answered at three times as many calls a second, and of three times as many clients."""
+
+    peak_per_second: float
+    peak_ms: dict[str, float]
+    offered_per_second: float
+    open_model: Answered
+    closed_model: Answered
     # The minimum cost of a refusal by group: Envoy's rate limit refuses before any other processing.
     refusal_cpu_us: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
+        """Return the fields; those of the open model stand beside the peak."""
+        found: dict[str, Any] = asdict(self)
+        of_open_model: dict[str, Any] = found.pop("open_model")
+        return found | of_open_model
 
 
 def flood(seconds: float) -> Overload:
-    """Measure the peak over REST, then offer three times as much for `seconds`."""
+    """Measure the peak over REST, then offer three times as much for `seconds`, in both models."""
     refusal = refusal_cpu_us()
     with product() as subject:
-        most = peak(subject, CALM, seconds).acknowledged_per_second
-        checkpoint(subject)
-        stored, counted = subject.stored(), subject.counted()
-        each = round(most * TIMES / FLOOD.connections)
-        calls = round(each * FLOOD.connections * seconds)
-        answers = h2load.run(subject.accepted(FLOOD), subject.port, calls, each)
-        subject.drain(counted + subject.stored() - stored)
+        most = peak(subject, CALM, seconds)
+        each = round(most.acknowledged_per_second * TIMES / FLOOD.connections)
         return Overload(
-            peak_per_second=most,
+            peak_per_second=most.acknowledged_per_second,
+            peak_ms=most.latency_ms,
             offered_per_second=each * FLOOD.connections,
-            accepted_per_second=round(answers.calls / answers.seconds, 1),
-            accepted=answers.calls,
-            refused=answers.refused,
-            accepted_ms=answers.latency_ms,
-            refused_ms=answers.refused_ms,
-            generator_cores=round(answers.cpu_us / 1e6 / answers.seconds, 3),
-            reconciled=answers.calls == subject.stored() - stored == subject.counted() - counted,
+            open_model=answered(subject, FLOOD, round(each * FLOOD.connections * seconds), each),
+            closed_model=answered(subject, CROWD, round(most.acknowledged_per_second * TIMES * seconds)),
             refusal_cpu_us=refusal,
         )
+
+
+def answered(subject: Subject, load: Load, calls: int, per_connection_per_second: int = 0) -> Answered:
+    """Make a number of calls, at a rate if given, and count what was accepted."""
+    checkpoint(subject)
+    stored, counted = subject.stored(), subject.counted()
+    before = accounting.measure_cost(subject.roots)
+    answers = h2load.run(subject.accepted(load), subject.port, calls, per_connection_per_second)
+    after = accounting.measure_cost(subject.roots)
+    subject.drain(counted + subject.stored() - stored)
+    return Answered(
+        accepted_per_second=round(answers.calls / answers.seconds, 1),
+        accepted=answers.calls,
+        refused=answers.refused,
+        accepted_ms=answers.latency_ms,
+        refused_ms=answers.refused_ms,
+        generator_cores=round(answers.cpu_us / 1e6 / answers.seconds, 3),
+        cores_elsewhere=after.cores_elsewhere(before, sum(after.since(before).values()) + answers.cpu_us),
+        reconciled=answers.calls == subject.stored() - stored == subject.counted() - counted,
+    )
 
 
 def refusal_cpu_us() -> dict[str, float]:

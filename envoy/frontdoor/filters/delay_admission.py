@@ -1,7 +1,7 @@
 """Admission of new orders by delay: above the share of a client, what would wait too long is refused at once.
 
 Each client may always place `limits.SHARE_PER_SECOND` orders. Of those above, as many are let through at a time as
-keep the delay of most of them below `limits.ORDER_DELAY_SECONDS`; a longer queue would only add to every delay. The
+keep the delay of half of them below `limits.ORDER_DELAY_SECONDS`; a longer queue would only add to every delay. The
 whole request has been received by then, and nothing was done for it yet.
 """
 

@@ -29,9 +29,9 @@ STREAMS_PER_CONNECTION = 512
 REQUESTS_IN_FLIGHT = 8_192
 # New orders of a client in a second that are admitted whatever the delay, up to the limit of the services.
 SHARE_PER_SECOND = 100
-# Of the others as many are let through at a time as keep the delay of most below this (delay_admission). The least is
+# Of the others as many are let through at a time as keep the delay of half of them below this (delay_admission). The least is
 # what two cores need for their peak; it also counts when Envoy itself has too little CPU, which no refusal gives back.
-ORDER_DELAY_SECONDS, ORDER_DELAY_PERCENTILE = 0.1, 90
+ORDER_DELAY_SECONDS, ORDER_DELAY_PERCENTILE = 0.07, 50
 LEAST_ORDERS_AT_A_TIME, MOST_ORDERS_AT_A_TIME = 128, 1_000
 # Of the refusals because of overload or a rate, so many in a hundred are in the access log.
 LOGGED_REFUSALS_PERCENT = 1
