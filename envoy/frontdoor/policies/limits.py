@@ -29,10 +29,11 @@ STREAMS_PER_CONNECTION = 512
 REQUESTS_IN_FLIGHT = 8_192
 # New orders of a client in a second that are admitted whatever the delay, up to the limit of the services.
 SHARE_PER_SECOND = 100
-# Of the others as many are let through at a time as keep the delay of half of them below this (delay_admission). The least is
-# what two cores need for their peak; it also counts when Envoy itself has too little CPU, which no refusal gives back.
-ORDER_DELAY_SECONDS, ORDER_DELAY_PERCENTILE = 0.07, 50
-LEAST_ORDERS_AT_A_TIME, MOST_ORDERS_AT_A_TIME = 128, 1_000
+# Of the others as many are let through at a time as keep the delay of half of them below this (delay_admission). The
+# least is what two cores need for their peak; a lower limit would not help an Envoy that has too little CPU itself. The
+# most is what a flood finds in its first moment, before the number follows the delay.
+ORDER_DELAY_SECONDS, ORDER_DELAY_PERCENTILE = 0.05, 50
+LEAST_ORDERS_AT_A_TIME, MOST_ORDERS_AT_A_TIME = 128, 256
 # Of the refusals because of overload or a rate, so many in a hundred are in the access log.
 LOGGED_REFUSALS_PERCENT = 1
 # Of a reply that its client does not read, this much is in Envoy, and the rest waits in the service.
