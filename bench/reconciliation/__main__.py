@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
         help="numbers of orders (default 1 and 10 million)",
     )
     found.add_argument("--days", type=int, default=100, help="the days that they are of (default 100)")
+    found.add_argument(
+        "--days-with-rows", type=int, default=10_000, help="the last days that have rows, not sums only (default: all)"
+    )
     found.add_argument("--name", default="reconciliation", help="name of the result file (default reconciliation)")
     return found
 
@@ -37,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser().parse_args(argv)
     result, points = begin(given.name), []
     for orders in given.orders:
-        points.append(measure(Plan.until_now(orders, given.days)))
+        points.append(measure(Plan.until_now(orders, given.days, given.days_with_rows)))
         path = write(result, points, " ".join(["python -m bench.reconciliation", *argv]))
     problems = [problem for point in points for problem in point.problems]
     print("\n".join([str(path), *problems]))
@@ -56,11 +59,22 @@ def write(result: Result, points: Sequence[Point], command: str) -> Path:
 def lines(found: dict[str, Any], command: str) -> list[str]:
     """Return the page of a result."""
     points = found["points"]
-    heads = ("orders", "days", "GB", "wall ms", "CPU ms", "of a core, every minute", "with differences, ms", "named")
+    heads = (
+        "orders",
+        "days",
+        "with rows",
+        "GB",
+        "wall ms",
+        "CPU ms",
+        "of a core, every minute",
+        "with differences, ms",
+        "named",
+    )
     rows = [
         (
             f"{point['orders']:,}",
             point["days"],
+            point["days_with_rows"],
             f"{point['database_bytes'] / 1e9:.1f}",
             f"{point['agreeing']['wall_ms_median']} (at most {point['agreeing']['wall_ms_max']})",
             point["agreeing"]["cpu_ms_total"],
@@ -74,18 +88,21 @@ def lines(found: dict[str, Any], command: str) -> list[str]:
         "# Reconciliation of growing numbers of orders",
         "",
         f"`{command}`, {found['started_at']} to {found['finished_at']}, commit {found['commit']}. The CPU is that of",
-        "all components of the platform, less what they use while nothing is asked; other programs used "
-        + ", ".join(f"{point['agreeing']['cores_elsewhere']}" for point in points),
+        "all components of the platform, less what they use while nothing is asked; the share of a core is for one a",
+        "minute. Other programs used " + ", ".join(f"{point['agreeing']['cores_elsewhere']}" for point in points),
         "cores meanwhile.",
         "",
         *table(heads, rows),
         "",
-        "How long it took to fill and to sum up, in seconds, in two sessions at a time. The sums of the migration are",
-        "those that the migration to ledgers makes in one session, while it locks orders.",
+        "How long it took to fill, in seconds, in two sessions at a time, and how long the migration to ledgers takes",
+        "to sum up a million orders while it locks them, measured with those of the last two days.",
         "",
         *table(
-            ("orders", *points[0]["fill_seconds"]),
-            [(f"{point['orders']:,}", *point["fill_seconds"].values()) for point in points],
+            ("orders", *points[0]["fill_seconds"], "migration, s per million"),
+            [
+                (f"{point['orders']:,}", *point["fill_seconds"].values(), point["migration_seconds_per_million"])
+                for point in points
+            ],
         ),
     ]
 

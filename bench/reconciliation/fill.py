@@ -30,17 +30,32 @@ COPIES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How many orders there are, of how many days up to now."""
+    """How many orders there are, of how many days up to now, and how many of these have rows.
+
+    The others have their sums only: a reconciliation reads rows of minutes that differ, and of no other.
+    """
 
     orders: int
     days: int
+    days_with_rows: int
     start_ms: int
     say: Callable[[str], None] = print
 
     @classmethod
-    def until_now(cls, orders: int, days: int) -> Plan:
+    def until_now(cls, orders: int, days: int, days_with_rows: int) -> Plan:
         """Return a plan whose last order is two minutes old."""
-        return cls(orders, days, (int(time.time()) - 120) * 1000 - days * DAY_MS)
+        end_ms = int(time.time()) // 60 * 60_000 - 120_000
+        return cls(orders, days, min(days, days_with_rows), end_ms - days * DAY_MS)
+
+    @property
+    def first(self) -> int:
+        """The first order that has a row; it begins a minute."""
+        return round((self.days - self.days_with_rows) * DAY_MS / self.step_ms)
+
+    @property
+    def rows_start_ms(self) -> int:
+        """When the orders with rows begin."""
+        return self.start_ms + (self.days - self.days_with_rows) * DAY_MS
 
     @property
     def step_ms(self) -> float:
@@ -54,7 +69,7 @@ class Plan:
     def since(self, day: date) -> int:
         """Return the first order of a day, 0 if the day is before all of them."""
         ms = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000
-        return max(0, -int(-(ms - self.start_ms) // self.step_ms))
+        return max(self.first, -int(-(ms - self.start_ms) // self.step_ms))
 
     def chunks(self, first: int, size: int) -> Iterator[dict[str, Any]]:
         """Yield the parameters of parts of the orders from the first one on."""
@@ -81,15 +96,20 @@ def fill(stack: RunningStack, plan: Plan) -> dict[str, float]:
                 connection.execute(SQL.make_partition, {"table": table, "day": plan.day(ago)})
             connection.execute(SQL.drop_earlier, {"table": table, "day": plan.day(HELD_DAYS[table])})
         with timed(took, "orders", plan):
-            spread(stack, "orders", SQL.fill_orders, plan, 0)
+            spread(stack, "orders", SQL.fill_orders, plan, plan.first)
         with timed(took, "events", plan):
             spread(stack, "orders", SQL.fill_outbox, plan, plan.since(plan.day(HELD_DAYS["event_outbox"])))
             spread(stack, "analytics", SQL.fill_processed, plan, plan.since(plan.day(HELD_DAYS["processed_events"])))
-        with timed(took, "sums of the migration", plan):
-            spread(stack, "orders", SQL.sum_orders, plan, 0)
-            spread(stack, "orders", SQL.sum_products, plan, 0)
-        with timed(took, "sums of events", plan):
-            spread(stack, "orders", SQL.sum_events, plan, 0)
+        with timed(took, "ledgers", plan):
+            orders.execute(SQL.create_minutes)
+            spread(stack, "orders", SQL.sum_minutes, plan, plan.first)
+            spread(stack, "orders", SQL.sum_products, plan, plan.first)
+            if plan.first:
+                before = {"start_ms": plan.start_ms, "end_ms": plan.rows_start_ms, "step_ms": plan.step_ms}
+                orders.execute(SQL.invent_minutes, before)
+                orders.execute(SQL.invent_products)
+            orders.execute(SQL.begin_order_ledger)
+            orders.execute(SQL.begin_event_ledger)
         with timed(took, "metrics", plan):
             copy_ledgers(orders, analytics)
         with timed(took, "comparing days", plan):
@@ -98,6 +118,16 @@ def fill(stack: RunningStack, plan: Plan) -> dict[str, float]:
             connection.execute(SQL.analyze)
         orders.execute(SQL.checkpoint)
     return took
+
+
+def migration_seconds(connection: psycopg.Connection, plan: Plan) -> float:
+    """Return how long the migration to ledgers takes to sum up a million orders, measured with the last ones."""
+    first_ms = plan.start_ms + round(plan.since(plan.day(1)) * plan.step_ms)
+    ids = {"first_id": f"{first_ms:012x}{0:020x}"}
+    started = time.monotonic()
+    row = connection.execute(SQL.migrate_orders, ids).fetchone()
+    connection.execute(SQL.migrate_products, ids)
+    return round((time.monotonic() - started) / int(row[0] if row else 0) * 1e6, 1)
 
 
 @contextmanager
@@ -117,11 +147,7 @@ def spread(stack: RunningStack, database: str, statement: LiteralString, plan: P
         with connected(stack.context.admin_dsn, database) as connection:
             for setting in (SQL.fill_without_triggers, SQL.commit_without_waiting, SQL.more_memory):
                 connection.execute(setting)
-            ids = {
-                f"{end}_id": f"{plan.start_ms + round(part[end] * plan.step_ms) + by:012x}70008{0:015x}"
-                for end, by in (("first", 0), ("last", 1))
-            }
-            connection.execute(statement, part | ids)
+            connection.execute(statement, part)
 
     with ThreadPoolExecutor(SESSIONS) as sessions:
         list(sessions.map(run, plan.chunks(first, size)))

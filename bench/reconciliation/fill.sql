@@ -41,7 +41,7 @@ SELECT make_partition(%(table)s, %(day)s::date);
 -- name: fill_orders
 -- Adds orders.
 INSERT INTO orders (order_id, customer_id, status, sequence, total_minor, created_at, updated_at, trace_id, lines)
-SELECT order_id, 'c' || n %% 100000, CASE WHEN paid THEN 'PAID' ELSE 'CREATED' END::order_status, 1 + paid::integer,
+SELECT order_id, 'c' || n / 1000, CASE WHEN paid THEN 'PAID' ELSE 'CREATED' END::order_status, 1 + paid::integer,
     quantity * price_minor, accept_time, accept_time, '', ARRAY[(product_id, quantity, price_minor)::order_line]
 FROM bulk_orders(%(first)s, %(last)s, %(start_ms)s, %(step_ms)s);
 
@@ -63,17 +63,70 @@ FROM bulk_orders(%(first)s, %(last)s, %(start_ms)s, %(step_ms)s)
 CROSS JOIN LATERAL (VALUES (1, order_id), (3, payment_id)) AS e (type, event_id)
 WHERE e.type = 1 OR paid;
 
--- name: sum_orders
--- Sums up orders as the migration that begins the ledgers does.
-INSERT INTO order_ledger_change
-SELECT id_minute(order_id), status_number(status), count(*), sum(total_minor), bit_xor(id_digest(order_id))
-FROM orders WHERE order_id BETWEEN %(first_id)s AND %(last_id)s GROUP BY 1, 2;
+-- name: create_minutes
+-- Creates a table of sums by minute.
+CREATE UNLOGGED TABLE bulk_minute (
+    start_time timestamptz, paid boolean, orders bigint, total_minor numeric, units bigint, digest bigint, payment_digest bigint
+);
+
+-- name: sum_minutes
+-- Sums up orders and their events, with the functions of the migration that begins the ledgers.
+INSERT INTO bulk_minute
+SELECT minute_start(accept_time), paid, count(*), sum(quantity * price_minor), sum(quantity), bit_xor(id_digest(order_id)),
+    bit_xor(id_digest(payment_id))
+FROM bulk_orders(%(first)s, %(last)s, %(start_ms)s, %(step_ms)s) GROUP BY 1, 2;
+
+-- name: invent_minutes
+-- Adds as many orders to the minutes before a time, of which there are no rows: nothing but their sums is read.
+INSERT INTO bulk_minute
+SELECT m, paid, orders, orders * 2800, orders * 2, hashint8extended(extract(epoch FROM m)::bigint, paid::integer),
+    hashint8extended(extract(epoch FROM m)::bigint, 2)
+FROM generate_series(minute_start('epoch'::timestamptz + %(start_ms)s * interval '1 millisecond'),
+        'epoch'::timestamptz + %(end_ms)s * interval '1 millisecond' - interval '1 second', interval '1 minute') AS m,
+    LATERAL (VALUES (false, round(45000 / %(step_ms)s::numeric)::bigint), (true, round(15000 / %(step_ms)s::numeric)::bigint)) AS v (paid, orders);
+
+-- name: begin_order_ledger
+-- Adds the sums of orders.
+INSERT INTO order_ledger_change SELECT start_time, CASE WHEN paid THEN 3 ELSE 1 END, orders, total_minor, digest FROM bulk_minute;
+
+-- name: begin_event_ledger
+-- Adds the sums of events; the first event of an order has the order's id.
+INSERT INTO event_ledger_change
+SELECT start_time, 1, orders, total_minor, units, digest FROM bulk_minute
+UNION ALL SELECT start_time, 3, orders, total_minor, 0, payment_digest FROM bulk_minute WHERE paid;
 
 -- name: sum_products
+-- Adds the sums of products.
+INSERT INTO product_ledger AS l
+SELECT product_id, sum(quantity), sum(quantity * price_minor)
+FROM bulk_orders(%(first)s, %(last)s, %(start_ms)s, %(step_ms)s) GROUP BY 1 ORDER BY 1
+ON CONFLICT (product_id) DO UPDATE SET units = l.units + excluded.units, revenue_minor = l.revenue_minor + excluded.revenue_minor;
+
+-- name: invent_products
+-- Gives the units and the revenue of orders without rows to one product.
+INSERT INTO product_ledger AS l
+SELECT 'p1', e.units - p.units, e.total_minor - p.revenue_minor
+FROM (SELECT sum(units) AS units, sum(total_minor) AS total_minor FROM bulk_minute) AS e,
+    (SELECT sum(units) AS units, sum(revenue_minor) AS revenue_minor FROM product_ledger) AS p
+ON CONFLICT (product_id) DO UPDATE SET units = l.units + excluded.units, revenue_minor = l.revenue_minor + excluded.revenue_minor;
+
+-- name: ledger_orders
+-- Counts the orders of the ledger.
+SELECT sum(orders)::bigint FROM order_ledger WHERE period = 'DAY';
+
+-- name: migrate_orders
+-- Sums up orders as the migration does, from their rows, and returns how many there are.
+SELECT sum(orders)::bigint FROM (
+    SELECT id_minute(order_id), status_number(status), count(*) AS orders, sum(total_minor), bit_xor(id_digest(order_id))
+    FROM orders WHERE order_id >= %(first_id)s GROUP BY 1, 2
+) AS sums;
+
+-- name: migrate_products
 -- Sums up products as the migration does.
-INSERT INTO product_ledger_change
-SELECT l.product_id, sum(l.quantity), sum(l.quantity * l.price_minor)
-FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l WHERE o.order_id BETWEEN %(first_id)s AND %(last_id)s GROUP BY 1;
+SELECT count(*) FROM (
+    SELECT l.product_id, sum(l.quantity), sum(l.quantity * l.price_minor)
+    FROM orders o CROSS JOIN LATERAL unnest(o.lines) AS l WHERE o.order_id >= %(first_id)s GROUP BY 1
+) AS sums;
 
 -- name: sum_events
 -- Sums up the events of orders, also of those that the outbox does not hold.

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 from ordermesh.gateway.v1 import pipeline_pb2, pipeline_pb2_grpc
 
-from bench.reconciliation.fill import SQL, Plan, fill
+from bench.reconciliation.fill import SQL, Plan, fill, migration_seconds
 from bench.subjects.accounting import Cost, await_quiet, measure_cost
 from bench.subjects.pipeline import GROUPS, connected
 from stack.running_stack import RunningStack, running_stack
@@ -34,7 +34,9 @@ class Point:
 
     orders: int
     days: int
+    days_with_rows: int
     fill_seconds: dict[str, float] = field(default_factory=dict)
+    migration_seconds_per_million: float = 0.0
     database_bytes: int = 0
     agreeing: dict[str, Any] = field(default_factory=dict)
     differing: list[dict[str, Any]] = field(default_factory=list)
@@ -48,12 +50,15 @@ class Point:
 
 def measure(plan: Plan) -> Point:
     """Fill a platform and measure it."""
-    point = Point(plan.orders, plan.days)
+    point = Point(plan.orders, plan.days, plan.days_with_rows)
     with running_stack() as stack:
         point.fill_seconds = fill(stack, plan)
         with connected(stack.context.admin_dsn, "orders") as admin:
             row = admin.execute(SQL.database_bytes).fetchone()
             point.database_bytes = int(row[0]) if row else 0
+            row = admin.execute(SQL.ledger_orders).fetchone()
+            point.orders = int(row[0]) if row else 0
+            point.migration_seconds_per_million = migration_seconds(admin, plan)
         point.agreeing = agreeing(stack, point)
         plan.say(f"{plan.orders:,} orders agree: {point.agreeing}")
         point.every_minute_ms = stack_status(stack).reconciliation.duration_ms

@@ -289,9 +289,9 @@ def watch_metrics(after_revision: str | None, interval_ms: int, heartbeat_ms: in
     )
 
 
-def reconcile(wait_seconds: int) -> Call[pipeline.ReconcileResponse]:
+def reconcile(wait_seconds: int, *, full: bool = False) -> Call[pipeline.ReconcileResponse]:
     """Compare the orders with the metrics."""
-    request = pipeline.ReconcileRequest(wait_seconds=wait_seconds)
+    request = pipeline.ReconcileRequest(wait_seconds=wait_seconds, full=full)
     deadline = wait_seconds + RECONCILE_READ_SECONDS
     method = pipeline_method("Reconcile")
     return Call(method, request, pipeline.ReconcileResponse.FromString, timeout_seconds=deadline)

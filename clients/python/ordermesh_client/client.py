@@ -205,10 +205,17 @@ class Client:
         return self._stream(calls.watch_metrics(after_revision, interval_ms, heartbeat_ms))
 
     def reconcile(
-        self, wait_seconds: int = calls.RECONCILE_WAIT_SECONDS, *, timeout_seconds: float | None = None
+        self,
+        wait_seconds: int = calls.RECONCILE_WAIT_SECONDS,
+        *,
+        full: bool = False,
+        timeout_seconds: float | None = None,
     ) -> ReconcileResponse:
-        """Compare the orders with the metrics; wait for events in flight, and at most 30 s more for the result."""
-        return self._call(calls.reconcile(wait_seconds), timeout_seconds)
+        """Compare the orders with the metrics; wait for events in flight, and at most 30 s more for the result.
+
+        With `full`, from all rows: without a verdict in time, the response has the progress; calling again waits on.
+        """
+        return self._call(calls.reconcile(wait_seconds, full=full), timeout_seconds)
 
     def _with_deadline(self, call: Call[Response], timeout_seconds: float | None) -> Call[Response]:
         return call.with_deadline(timeout_seconds, self._timeout_seconds)

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/gateway/v1/pipeline.proto.
  */
 export const file_ordermesh_gateway_v1_pipeline: GenFile = /*@__PURE__*/
-  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCL5DAoOUGlwZWxpbmVTdGF0dXMSLQoJcmVhZF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZpbnRha2UYAiABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5JbnRha2USOwoGb3V0Ym94GAMgASgLMisub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuT3V0Ym94EjkKBWthZmthGAQgASgLMioub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuS2Fma2ESQwoKcHJvY2Vzc2luZxgFIAEoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlByb2Nlc3NpbmcSQgoKY29tcG9uZW50cxgGIAMoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudBINCgVyZWFkeRgHIAEoCBrsAQoGSW50YWtlEhQKDG9yZGVyc190b3RhbBgBIAEoAxIZChFvcmRlcnNfcGVyX3NlY29uZBgCIAEoARISCgpiYWNrb3JkZXJzGAMgASgDEhgKEGNhbGxzX3Blcl9zZWNvbmQYBCABKAESHwoNcmVmdXNlZF9zaGFyZRgFIAEoAUIIgt0YBAoCEAESHgoMZmFpbGVkX3NoYXJlGAYgASgBQgiC3RgECgIQARJCCgxjYWxsX2xhdGVuY3kYByABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5Gr0BCgZPdXRib3gSDwoHcGVuZGluZxgBIAEoAxIMCgRkZWFkGAIgASgDEh4KFm9sZGVzdF9wZW5kaW5nX3NlY29uZHMYAyABKAESFwoPcHVibGlzaGVkX3RvdGFsGAQgASgDEhwKFHB1Ymxpc2hlZF9wZXJfc2Vjb25kGAUgASgBEj0KB2xhdGVuY3kYBiABKAsyLC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5MYXRlbmN5Gl4KBUthZmthEhgKEGVuZF9vZmZzZXRfdG90YWwYASABKAMSDwoHYnJva2VycxgCIAEoBRIUCgxjb25zdW1lcl9sYWcYAyABKAMSFAoMZGVhZF9sZXR0ZXJzGAQgASgDGrUCCgpQcm9jZXNzaW5nEhUKDWNvdW50ZWRfdG90YWwYASABKAMSGgoSY291bnRlZF9wZXJfc2Vjb25kGAIgASgBEg8KB3dvcmtlcnMYAyABKAUSPQoHbGF0ZW5jeRgEIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kSGgoSZGVhZF9sZXR0ZXJzX3RvdGFsGAUgASgDEh8KF2RlYWRfbGV0dGVyc19wZXJfc2Vjb25kGAYgASgBEhYKDndvcmtlcl9jcmFzaGVzGAcgASgFEk8KEXBhdXNlZF9wYXJ0aXRpb25zGAggAygLMjQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuUGF1c2VkUGFydGl0aW9uGoEBCg9QYXVzZWRQYXJ0aXRpb24SDQoFdG9waWMYASABKAkSEQoJcGFydGl0aW9uGAIgASgFEi4KCnBhdXNlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlY29yZHMYBCABKAUSCwoDYmFkGAUgASgFGikKB0xhdGVuY3kSDgoGcDUwX21zGAEgASgBEg4KBnA5OV9tcxgCIAEoARr0AQoJQ29tcG9uZW50EgwKBG5hbWUYASABKAkSQwoFc3RhdGUYAiABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5Db21wb25lbnQuU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBCABKAkiTAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIGCgJVUBABEggKBERPV04QAhIMCghERUdSQURFRBADEgwKCERSQUlOSU5HEAQiOwoSV2F0Y2hTdGF0dXNSZXF1ZXN0EiUKC2ludGVydmFsX21zGAEgASgFQhCC3RgMCgoIyAEQ4NQDGOgHIl0KE1dhdGNoU3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSNAoGc3RhdHVzGAIgASgLMiQub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMiNwoQUmVjb25jaWxlUmVxdWVzdBIjCgx3YWl0X3NlY29uZHMYASABKAVCDYLdGAkKBwgBEKwCGB4i3ggKEVJlY29uY2lsZVJlc3BvbnNlEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0Eg8KB3N1bW1hcnkYAiABKAkSQQoJcHVibGlzaGVkGAMgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEj8KB2NvdW50ZWQYBCABKAsyLi5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5Ub3RhbHMSEQoJaW5fZmxpZ2h0GAUgASgDEhQKDGRlYWRfbGV0dGVycxgGIAEoAxJBCghmaW5kaW5ncxgHIAMoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcSLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYCSABKAMSNwoTY292ZXJhZ2Vfc3RhcnRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOaWRzX3N0YXJ0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRpc2NhcmRlZBgMIAEoAxIXCg9jb21wYXJlZF9vcmRlcnMYDSABKAMakQMKB0ZpbmRpbmcSQgoEa2luZBgBIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkZpbmRpbmcuS2luZBI1ChFtaW51dGVfc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLbWV0cmljX25hbWUYAyABKAkSEQoJZGltZW5zaW9uGAQgASgJEhAKCGV4cGVjdGVkGAUgASgBEg4KBmFjdHVhbBgGIAEoARIRCglldmVudF9pZHMYByADKAkSEwoLZXZlbnRfY291bnQYCCABKAMSDwoHbWVzc2FnZRgJIAEoCRIRCglvcmRlcl9pZHMYCiADKAkSEwoLb3JkZXJfY291bnQYCyABKAMiYAoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASCAoETE9TVBABEgsKB1BIQU5UT00QAhIKCgZNRVRSSUMQAxIICgRERUFEEAQSCgoGTUlOVVRFEAUSCQoFT1JERVIQBhpICgZUb3RhbHMSDgoGZXZlbnRzGAEgASgDEg4KBm9yZGVycxgCIAEoAxIPCgdyZXZlbnVlGAMgASgBEg0KBXVuaXRzGAQgASgDIkoKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgoKBkFHUkVFUxABEg0KCUlOX0ZMSUdIVBACEgsKB0RJRkZFUlMQAzKsAwoPUGlwZWxpbmVTZXJ2aWNlEn4KCUdldFN0YXR1cxImLm9yZGVybWVzaC5nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyIjit0YBAoCAgOC0+STAhUSEy92MS9waXBlbGluZS9zdGF0dXMSjwEKC1dhdGNoU3RhdHVzEigub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hTdGF0dXNSZXF1ZXN0Gikub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hTdGF0dXNSZXNwb25zZSIpit0YBAoCAgOC0+STAhsSGS92MS9waXBlbGluZS9zdGF0dXM6d2F0Y2gwARKGAQoJUmVjb25jaWxlEiYub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVxdWVzdBonLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlIiiK3RgDCgECgtPkkwIbOgEqIhYvdjEvcGlwZWxpbmU6cmVjb25jaWxlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options]);
+  fileDesc("CiNvcmRlcm1lc2gvZ2F0ZXdheS92MS9waXBlbGluZS5wcm90bxIUb3JkZXJtZXNoLmdhdGV3YXkudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCKOEQoOUGlwZWxpbmVTdGF0dXMSLQoJcmVhZF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZpbnRha2UYAiABKAsyKy5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5JbnRha2USOwoGb3V0Ym94GAMgASgLMisub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuT3V0Ym94EjkKBWthZmthGAQgASgLMioub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuS2Fma2ESQwoKcHJvY2Vzc2luZxgFIAEoCzIvLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlByb2Nlc3NpbmcSQgoKY29tcG9uZW50cxgGIAMoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudBINCgVyZWFkeRgHIAEoCBJLCg5yZWNvbmNpbGlhdGlvbhgIIAEoCzIzLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLlJlY29uY2lsaWF0aW9uGuwBCgZJbnRha2USFAoMb3JkZXJzX3RvdGFsGAEgASgDEhkKEW9yZGVyc19wZXJfc2Vjb25kGAIgASgBEhIKCmJhY2tvcmRlcnMYAyABKAMSGAoQY2FsbHNfcGVyX3NlY29uZBgEIAEoARIfCg1yZWZ1c2VkX3NoYXJlGAUgASgBQgiC3RgECgIQARIeCgxmYWlsZWRfc2hhcmUYBiABKAFCCILdGAQKAhABEkIKDGNhbGxfbGF0ZW5jeRgHIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kavQEKBk91dGJveBIPCgdwZW5kaW5nGAEgASgDEgwKBGRlYWQYAiABKAMSHgoWb2xkZXN0X3BlbmRpbmdfc2Vjb25kcxgDIAEoARIXCg9wdWJsaXNoZWRfdG90YWwYBCABKAMSHAoUcHVibGlzaGVkX3Blcl9zZWNvbmQYBSABKAESPQoHbGF0ZW5jeRgGIAEoCzIsLm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkxhdGVuY3kaXgoFS2Fma2ESGAoQZW5kX29mZnNldF90b3RhbBgBIAEoAxIPCgdicm9rZXJzGAIgASgFEhQKDGNvbnN1bWVyX2xhZxgDIAEoAxIUCgxkZWFkX2xldHRlcnMYBCABKAMatQIKClByb2Nlc3NpbmcSFQoNY291bnRlZF90b3RhbBgBIAEoAxIaChJjb3VudGVkX3Blcl9zZWNvbmQYAiABKAESDwoHd29ya2VycxgDIAEoBRI9CgdsYXRlbmN5GAQgASgLMiwub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuTGF0ZW5jeRIaChJkZWFkX2xldHRlcnNfdG90YWwYBSABKAMSHwoXZGVhZF9sZXR0ZXJzX3Blcl9zZWNvbmQYBiABKAESFgoOd29ya2VyX2NyYXNoZXMYByABKAUSTwoRcGF1c2VkX3BhcnRpdGlvbnMYCCADKAsyNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cy5QYXVzZWRQYXJ0aXRpb24agQEKD1BhdXNlZFBhcnRpdGlvbhINCgV0b3BpYxgBIAEoCRIRCglwYXJ0aXRpb24YAiABKAUSLgoKcGF1c2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVjb3JkcxgEIAEoBRILCgNiYWQYBSABKAUa4gIKDlJlY29uY2lsaWF0aW9uEkAKB3ZlcmRpY3QYASABKA4yLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5WZXJkaWN0EjQKEGV4YWN0X3VudGlsX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3N1bW1hcnkYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYWdlX3NlY29uZHMYBSABKAESEwoLZHVyYXRpb25fbXMYBiABKAMSFwoPY29tcGFyZWRfb3JkZXJzGAcgASgDEkMKCGZpbmRpbmdzGAggAygLMjEub3JkZXJtZXNoLmdhdGV3YXkudjEuUGlwZWxpbmVTdGF0dXMuRmluZGluZ0NvdW50Eg8KB3Byb2JsZW0YCSABKAkaYQoMRmluZGluZ0NvdW50EkIKBGtpbmQYASABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nLktpbmQSDQoFY291bnQYAiABKAMaKQoHTGF0ZW5jeRIOCgZwNTBfbXMYASABKAESDgoGcDk5X21zGAIgASgBGvQBCglDb21wb25lbnQSDAoEbmFtZRgBIAEoCRJDCgVzdGF0ZRgCIAEoDjI0Lm9yZGVybWVzaC5nYXRld2F5LnYxLlBpcGVsaW5lU3RhdHVzLkNvbXBvbmVudC5TdGF0ZRI1ChFzdGF0ZV9jaGFuZ2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWVzc2FnZRgEIAEoCSJMCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgYKAlVQEAESCAoERE9XThACEgwKCERFR1JBREVEEAMSDAoIRFJBSU5JTkcQBCI7ChJXYXRjaFN0YXR1c1JlcXVlc3QSJQoLaW50ZXJ2YWxfbXMYASABKAVCEILdGAwKCgjIARDg1AMY6AciXQoTV2F0Y2hTdGF0dXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoAxI0CgZzdGF0dXMYAiABKAsyJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyJFChBSZWNvbmNpbGVSZXF1ZXN0EiMKDHdhaXRfc2Vjb25kcxgBIAEoBUINgt0YCQoHCAEQrAIYHhIMCgRmdWxsGAIgASgIIpcKChFSZWNvbmNpbGVSZXNwb25zZRJACgd2ZXJkaWN0GAEgASgOMi8ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVmVyZGljdBIPCgdzdW1tYXJ5GAIgASgJEkEKCXB1Ymxpc2hlZBgDIAEoCzIuLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLlRvdGFscxI/Cgdjb3VudGVkGAQgASgLMi4ub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVzcG9uc2UuVG90YWxzEhEKCWluX2ZsaWdodBgFIAEoAxIUCgxkZWFkX2xldHRlcnMYBiABKAMSQQoIZmluZGluZ3MYByADKAsyLy5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2R1cmF0aW9uX21zGAkgASgDEjcKE2NvdmVyYWdlX3N0YXJ0X3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmlkc19zdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkaXNjYXJkZWQYDCABKAMSFwoPY29tcGFyZWRfb3JkZXJzGA0gASgDEjUKEWNvdmVyYWdlX2VuZF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8CgVhdWRpdBgPIAEoCzItLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlLkF1ZGl0Gp0DCgdGaW5kaW5nEkIKBGtpbmQYASABKA4yNC5vcmRlcm1lc2guZ2F0ZXdheS52MS5SZWNvbmNpbGVSZXNwb25zZS5GaW5kaW5nLktpbmQSNQoRbWludXRlX3N0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC21ldHJpY19uYW1lGAMgASgJEhEKCWRpbWVuc2lvbhgEIAEoCRIQCghleHBlY3RlZBgFIAEoARIOCgZhY3R1YWwYBiABKAESEQoJZXZlbnRfaWRzGAcgAygJEhMKC2V2ZW50X2NvdW50GAggASgDEg8KB21lc3NhZ2UYCSABKAkSEQoJb3JkZXJfaWRzGAogAygJEhMKC29yZGVyX2NvdW50GAsgASgDImwKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEggKBExPU1QQARILCgdQSEFOVE9NEAISCgoGTUVUUklDEAMSCAoEREVBRBAEEgoKBk1JTlVURRAFEgkKBU9SREVSEAYSCgoGTEVER0VSEAcaSAoGVG90YWxzEg4KBmV2ZW50cxgBIAEoAxIOCgZvcmRlcnMYAiABKAMSDwoHcmV2ZW51ZRgDIAEoARINCgV1bml0cxgEIAEoAxo2CgVBdWRpdBIRCglkYXlzX2RvbmUYASABKAUSDAoEZGF5cxgCIAEoBRIMCgRyb3dzGAMgASgDIkoKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgoKBkFHUkVFUxABEg0KCUlOX0ZMSUdIVBACEgsKB0RJRkZFUlMQAzKsAwoPUGlwZWxpbmVTZXJ2aWNlEn4KCUdldFN0YXR1cxImLm9yZGVybWVzaC5nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaJC5vcmRlcm1lc2guZ2F0ZXdheS52MS5QaXBlbGluZVN0YXR1cyIjit0YBAoCAgOC0+STAhUSEy92MS9waXBlbGluZS9zdGF0dXMSjwEKC1dhdGNoU3RhdHVzEigub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hTdGF0dXNSZXF1ZXN0Gikub3JkZXJtZXNoLmdhdGV3YXkudjEuV2F0Y2hTdGF0dXNSZXNwb25zZSIpit0YBAoCAgOC0+STAhsSGS92MS9waXBlbGluZS9zdGF0dXM6d2F0Y2gwARKGAQoJUmVjb25jaWxlEiYub3JkZXJtZXNoLmdhdGV3YXkudjEuUmVjb25jaWxlUmVxdWVzdBonLm9yZGVybWVzaC5nYXRld2F5LnYxLlJlY29uY2lsZVJlc3BvbnNlIiiK3RgDCgECgtPkkwIbOgEqIhYvdjEvcGlwZWxpbmU6cmVjb25jaWxlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options]);
 
 /**
  * Requests the status.
@@ -87,6 +87,13 @@ export type PipelineStatus = Message<"ordermesh.gateway.v1.PipelineStatus"> & {
    * @generated from field: bool ready = 7;
    */
   ready: boolean;
+
+  /**
+   * The reconciliation that the gateway runs every minute over the minutes that are over.
+   *
+   * @generated from field: ordermesh.gateway.v1.PipelineStatus.Reconciliation reconciliation = 8;
+   */
+  reconciliation?: PipelineStatus_Reconciliation | undefined;
 };
 
 /**
@@ -378,6 +385,111 @@ export const PipelineStatus_PausedPartitionSchema: GenMessage<PipelineStatus_Pau
   messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 4);
 
 /**
+ * What the last reconciliation of the gateway found.
+ *
+ * @generated from message ordermesh.gateway.v1.PipelineStatus.Reconciliation
+ */
+export type PipelineStatus_Reconciliation = Message<"ordermesh.gateway.v1.PipelineStatus.Reconciliation"> & {
+  /**
+   * The verdict; VERDICT_UNSPECIFIED when there was none in the last three minutes.
+   *
+   * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Verdict verdict = 1;
+   */
+  verdict: ReconcileResponse_Verdict;
+
+  /**
+   * Orders and metrics agree for all events before this time. Absent unless the verdict is AGREES.
+   *
+   * @generated from field: google.protobuf.Timestamp exact_until_time = 2;
+   */
+  exactUntilTime?: Timestamp | undefined;
+
+  /**
+   * The last verdict in one line, however old it is; empty before the first.
+   *
+   * @generated from field: string summary = 3;
+   */
+  summary: string;
+
+  /**
+   * When the reconciliation of the last verdict began; absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * How long ago that was, in seconds, by the clock of the gateway.
+   *
+   * @generated from field: double age_seconds = 5;
+   */
+  ageSeconds: number;
+
+  /**
+   * How long it took, in milliseconds.
+   *
+   * @generated from field: int64 duration_ms = 6;
+   */
+  durationMs: bigint;
+
+  /**
+   * Orders that were compared with their events.
+   *
+   * @generated from field: int64 compared_orders = 7;
+   */
+  comparedOrders: bigint;
+
+  /**
+   * The findings of the last verdict, by kind; `ordermesh verify` names them.
+   *
+   * @generated from field: repeated ordermesh.gateway.v1.PipelineStatus.FindingCount findings = 8;
+   */
+  findings: PipelineStatus_FindingCount[];
+
+  /**
+   * Why the last attempt came to no verdict; empty if it did.
+   *
+   * @generated from field: string problem = 9;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message ordermesh.gateway.v1.PipelineStatus.Reconciliation.
+ * Use `create(PipelineStatus_ReconciliationSchema)` to create a new message.
+ */
+export const PipelineStatus_ReconciliationSchema: GenMessage<PipelineStatus_Reconciliation> = /*@__PURE__*/
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 5);
+
+/**
+ * The number of findings of a kind.
+ *
+ * @generated from message ordermesh.gateway.v1.PipelineStatus.FindingCount
+ */
+export type PipelineStatus_FindingCount = Message<"ordermesh.gateway.v1.PipelineStatus.FindingCount"> & {
+  /**
+   * The kind.
+   *
+   * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Finding.Kind kind = 1;
+   */
+  kind: ReconcileResponse_Finding_Kind;
+
+  /**
+   * The number of events, orders, metrics or minutes that the findings are about.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message ordermesh.gateway.v1.PipelineStatus.FindingCount.
+ * Use `create(PipelineStatus_FindingCountSchema)` to create a new message.
+ */
+export const PipelineStatus_FindingCountSchema: GenMessage<PipelineStatus_FindingCount> = /*@__PURE__*/
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 6);
+
+/**
  * A latency distribution.
  *
  * @generated from message ordermesh.gateway.v1.PipelineStatus.Latency
@@ -403,7 +515,7 @@ export type PipelineStatus_Latency = Message<"ordermesh.gateway.v1.PipelineStatu
  * Use `create(PipelineStatus_LatencySchema)` to create a new message.
  */
 export const PipelineStatus_LatencySchema: GenMessage<PipelineStatus_Latency> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 5);
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 7);
 
 /**
  * A component of the platform.
@@ -445,7 +557,7 @@ export type PipelineStatus_Component = Message<"ordermesh.gateway.v1.PipelineSta
  * Use `create(PipelineStatus_ComponentSchema)` to create a new message.
  */
 export const PipelineStatus_ComponentSchema: GenMessage<PipelineStatus_Component> = /*@__PURE__*/
-  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 6);
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 1, 8);
 
 /**
  * The state of a component.
@@ -494,7 +606,7 @@ export enum PipelineStatus_Component_State {
  * Describes the enum ordermesh.gateway.v1.PipelineStatus.Component.State.
  */
 export const PipelineStatus_Component_StateSchema: GenEnum<PipelineStatus_Component_State> = /*@__PURE__*/
-  enumDesc(file_ordermesh_gateway_v1_pipeline, 1, 6, 0);
+  enumDesc(file_ordermesh_gateway_v1_pipeline, 1, 8, 0);
 
 /**
  * The interval of the stream.
@@ -557,6 +669,15 @@ export type ReconcileRequest = Message<"ordermesh.gateway.v1.ReconcileRequest"> 
    * @generated from field: int32 wait_seconds = 1;
    */
   waitSeconds: number;
+
+  /**
+   * Whether to recompute both sides from all rows that are still held, and to compare the ledgers with them too. That
+   * takes about a minute for ten million orders and goes on when the call returns: without a verdict, the response has
+   * the progress; call again. One runs at a time, its result is kept for a minute, and all who ask get it.
+   *
+   * @generated from field: bool full = 2;
+   */
+  full: boolean;
 };
 
 /**
@@ -664,6 +785,20 @@ export type ReconcileResponse = Message<"ordermesh.gateway.v1.ReconcileResponse"
    * @generated from field: int64 compared_orders = 13;
    */
   comparedOrders: bigint;
+
+  /**
+   * The event time up to which events and orders are compared. Absent if all are.
+   *
+   * @generated from field: google.protobuf.Timestamp coverage_end_time = 14;
+   */
+  coverageEndTime?: Timestamp | undefined;
+
+  /**
+   * How far a reconciliation with `full` has come.
+   *
+   * @generated from field: ordermesh.gateway.v1.ReconcileResponse.Audit audit = 15;
+   */
+  audit?: ReconcileResponse_Audit | undefined;
 };
 
 /**
@@ -687,7 +822,7 @@ export type ReconcileResponse_Finding = Message<"ordermesh.gateway.v1.ReconcileR
   kind: ReconcileResponse_Finding_Kind;
 
   /**
-   * When the minute begins, for LOST, PHANTOM and MINUTE.
+   * When the minute begins, for LOST, PHANTOM, MINUTE, ORDER and LEDGER; of a whole day with LEDGER, when the day begins.
    *
    * @generated from field: google.protobuf.Timestamp minute_start_time = 2;
    */
@@ -701,7 +836,7 @@ export type ReconcileResponse_Finding = Message<"ordermesh.gateway.v1.ReconcileR
   metricName: string;
 
   /**
-   * The dimension of the metric, for METRIC.
+   * The dimension of the metric, for METRIC; the product, for LEDGER.
    *
    * @generated from field: string dimension = 4;
    */
@@ -818,6 +953,13 @@ export enum ReconcileResponse_Finding_Kind {
    * @generated from enum value: ORDER = 6;
    */
   ORDER = 6,
+
+  /**
+   * A ledger that differs from the rows that it sums up, found with `full`.
+   *
+   * @generated from enum value: LEDGER = 7;
+   */
+  LEDGER = 7,
 }
 
 /**
@@ -869,13 +1011,48 @@ export const ReconcileResponse_TotalsSchema: GenMessage<ReconcileResponse_Totals
   messageDesc(file_ordermesh_gateway_v1_pipeline, 5, 1);
 
 /**
+ * The progress of a reconciliation with `full`.
+ *
+ * @generated from message ordermesh.gateway.v1.ReconcileResponse.Audit
+ */
+export type ReconcileResponse_Audit = Message<"ordermesh.gateway.v1.ReconcileResponse.Audit"> & {
+  /**
+   * Days whose ledgers were recomputed from rows, in both databases.
+   *
+   * @generated from field: int32 days_done = 1;
+   */
+  daysDone: number;
+
+  /**
+   * All these days, at least; both databases have their own.
+   *
+   * @generated from field: int32 days = 2;
+   */
+  days: number;
+
+  /**
+   * Rows that were read: events and orders.
+   *
+   * @generated from field: int64 rows = 3;
+   */
+  rows: bigint;
+};
+
+/**
+ * Describes the message ordermesh.gateway.v1.ReconcileResponse.Audit.
+ * Use `create(ReconcileResponse_AuditSchema)` to create a new message.
+ */
+export const ReconcileResponse_AuditSchema: GenMessage<ReconcileResponse_Audit> = /*@__PURE__*/
+  messageDesc(file_ordermesh_gateway_v1_pipeline, 5, 2);
+
+/**
  * The verdict of a reconciliation.
  *
  * @generated from enum ordermesh.gateway.v1.ReconcileResponse.Verdict
  */
 export enum ReconcileResponse_Verdict {
   /**
-   * Never sent.
+   * A reconciliation with `full` is not finished; see its progress.
    *
    * @generated from enum value: VERDICT_UNSPECIFIED = 0;
    */
