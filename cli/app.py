@@ -74,6 +74,18 @@ COMMANDS = {
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "keys": Entry("cli.keys:app", "Create, list, revoke or rotate the API keys of callers."),
     "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
+    "replay": Entry(
+        "cli.repair.replay:replay_events",
+        "Publish events again: those of a time range, or of some orders; what was counted is not counted again.",
+    ),
+    "repair": Entry(
+        "cli.repair.repair:repair",
+        "Repair what a reconciliation names: lost events are published again, phantoms removed, metrics corrected.",
+    ),
+    "rebuild": Entry(
+        "cli.rebuild.rebuild:rebuild_metrics",
+        "Count everything anew beside the live metrics, show what differs, and switch; the old ones are kept.",
+    ),
     "audit": Entry("cli.pipeline.audit:audit", "Show what operators changed, when and from where."),
     "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),
     "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),

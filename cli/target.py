@@ -21,7 +21,7 @@ from stack.errors import ServerFailed, SettingInvalid
 from stack.identity.own_credentials import own_credential
 from stack.machine.paths import HOME_SETTING, default_home
 from stack.machine.state_folder import StateFolder
-from stack.servers.credentials import DATABASE_OF, load_or_create
+from stack.servers.credentials import DATABASE_OF, OWNERS, load_or_create
 from stack.settings import StackSettings
 from stack.supervision.front_certificate import use_own_certificates
 from stack.supervision.status import StackStatus, read_status
@@ -132,3 +132,6 @@ def operator_properties(status: StackStatus) -> dict[str, str]:
 
 ORDERS = DatabaseTarget("orders_dsn", "orders_publisher")
 ANALYTICS = DatabaseTarget("analytics_dsn", "analytics_worker")
+# Repairs change what no service may.
+ORDERS_OWNER = DatabaseTarget("orders_dsn", OWNERS["orders"])
+ANALYTICS_OWNER = DatabaseTarget("analytics_dsn", OWNERS["analytics"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,18 +12,16 @@ import typer
 from cli.output.formats import date_time
 from cli.output.terminal import console, until_interrupted
 from cli.target import DatabaseTarget, DsnSetting
+from cli.times import parse_time
+from runtime import timestamps
 from runtime.audit.reading import Entry, EntryFilter, read_entries
 from runtime.telemetry.console import shown_json
-from stack.errors import SettingInvalid
 from stack.servers.credentials import VIEWER
 
 POLL_SECONDS = 1.0
 # An entry is written before its transaction commits, which takes at most the statement timeout of the services.
 LATE = timedelta(seconds=20)
 MAX_LATE_ENTRIES = 100_000
-DURATION = re.compile(r"(\d{1,6})([smhd])")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 DATABASES: dict[str, DsnSetting] = {"orders": "orders_dsn", "analytics": "analytics_dsn"}
 # An entry with the name of its database.
@@ -42,7 +39,7 @@ def audit(
     """Show what operators changed, when and from where."""
     dsns = {name: DatabaseTarget(setting, VIEWER, name).dsn() for name, setting in DATABASES.items()}
     show = print_json if as_json else print_line
-    matching = EntryFilter(parse_since(since), actor, action)
+    matching = EntryFilter(parse_time(since, "--since") if since else timestamps.EPOCH, actor, action)
     with until_interrupted():
         found = read(dsns, matching, limit)
         for each in found:
@@ -51,19 +48,6 @@ def audit(
             console.print("no operator changed anything that matches")
         if follow:
             show_more(dsns, matching, found, show)
-
-
-def parse_since(text: str) -> datetime:
-    """Return the time of the option. Raises SettingInvalid."""
-    if not text:
-        return EPOCH
-    if short := DURATION.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{UNITS[short[2]]: int(short[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingInvalid(f"--since must be like 15m, 24h, 7d or 2026-01-31T12:00:00Z, is {text!r}") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read(dsns: dict[str, str], matching: EntryFilter, limit: int) -> list[Found]:

@@ -19,6 +19,11 @@ def uuid7(time_us: int) -> str:
     return as_text(_with_time(time_us) | _random.getrandbits(FIRST_RANDOM_BITS))
 
 
+def with_bits(time_us: int, bits: int) -> str:
+    """Return the id for a time that ends with given bits instead of random ones."""
+    return as_text(_with_time(time_us) | bits & (1 << FIRST_RANDOM_BITS) - 1)
+
+
 def lowest(time_us: int) -> str:
     """Return the lowest id that `uuid7` can return for a time."""
     return as_text(_with_time(time_us))

@@ -49,8 +49,13 @@ ON CONFLICT (worker_id) DO UPDATE
 SET partitions = excluded.partitions, assigned = excluded.assigned, seen_at = excluded.seen_at;
 
 -- name: event_window
--- Return the smallest event id within the retention, and the id and the time from which an event is too new.
+-- Return the smallest event id of which is known whether it was counted, and the id and the time from which an event is
+-- too new.
 SELECT
-    first_event_id(now() - make_interval(days => %(retention_days)s))::text,
+    greatest(
+        first_event_id(now() - make_interval(days => %(retention_days)s)),
+        (SELECT first_event_id(complete_since::timestamp AT TIME ZONE 'UTC') FROM partitioned_table
+         WHERE name = 'processed_events')
+    )::text,
     first_event_id(now() + make_interval(secs => %(ahead_seconds)s))::text,
     (extract(epoch FROM now() + make_interval(secs => %(ahead_seconds)s)) * 1000000)::bigint;

@@ -1,5 +1,5 @@
 -- name: insert_events
--- Insert events and return the ids of those that were counted before; the others are new.
+-- Insert events and return the ids of those that were counted before, or that a repair removed; the others are new.
 WITH incoming AS (
     SELECT
         event_id, order_id, to_timestamp(occur_us / 1000000.0::float8) AS occur_time, "offset", total_minor, units,
@@ -15,7 +15,7 @@ WITH incoming AS (
     INSERT INTO processed_events (
         event_id, order_id, occur_time, "offset", total_minor, units, partition, type, previous_status, status
     )
-    SELECT * FROM incoming
+    SELECT * FROM incoming i WHERE NOT EXISTS (SELECT FROM removed_event r WHERE r.event_id = i.event_id)
     ON CONFLICT (event_id) DO NOTHING
     RETURNING event_id
 )

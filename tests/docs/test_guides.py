@@ -17,7 +17,13 @@ from stack.supervision.status import read_status
 
 pytestmark = pytest.mark.timeout(600)
 ITEM = orders_pb2.OrderItem(product_id="p1", quantity=2, price=10)
-ON_A_STACK = ("index.md", "how-to/authentication.md", "how-to/tune.md", "how-to/upgrade-and-roll-back.md")
+ON_A_STACK = (
+    "index.md",
+    "how-to/authentication.md",
+    "how-to/repair.md",
+    "how-to/tune.md",
+    "how-to/upgrade-and-roll-back.md",
+)
 IN_A_COPY = ("how-to/add-a-field.md", "how-to/add-an-event-type.md", "how-to/add-a-service.md")
 
 

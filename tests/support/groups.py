@@ -15,6 +15,7 @@ GROUPS = {
     "tests/security/test_kafka_attacks.py": "faults",
     "tests/security/": "platform",
     "tests/stack/supervision/test_supervisor.py": "faults",
+    "tests/repair/": "repair",
     "tests/envoy/": "envoy",
     "tests/orders/": "orders",
     # It has a broker of its own, and takes a third of the processor's time.
@@ -68,6 +69,7 @@ WITH_SERVERS = (
     "tests/loadgen/test_session.py",
     "tests/processor/test_programs.py",
     "tests/qualify/",
+    "tests/repair/",
     "tests/security/",
     "tests/runtime/postgres/test_connecting.py",
     "tests/runtime/process/test_child_processes.py",
@@ -93,6 +95,7 @@ MORE = (
     "tests/orders/writes/test_failover.py",
     "tests/processor/consume/test_offsets.py",
     "tests/qualify/",
+    "tests/repair/",
     "tests/security/test_api_keys.py",
     "tests/security/test_authorisation_tokens.py",
     "tests/security/test_edge_attacks.py",

@@ -26,8 +26,9 @@ export class LastOrders {
     this.draw();
   }
 
-  // Draws at most four times a second.
+  // Draws at most four times a second. An event that was published again may come after later ones of its order.
   add(change) {
+    if (this.changes.some((one) => one.orderId === change.orderId && one.sequence >= change.sequence)) return;
     this.changes = [{ ...change, fresh: true }, ...this.changes].slice(0, ROWS);
     this.timer ??= setTimeout(() => this.draw(), DRAW_MS);
   }

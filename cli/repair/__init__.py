@@ -1,0 +1,1 @@
+"""Commands that repair what a fault left: replay, repair and rebuild."""
