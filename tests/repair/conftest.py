@@ -1,4 +1,4 @@
-"""A stack of its own, of which databases are restored and topics deleted."""
+"""A stack for each file, of which databases are restored and topics deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from broken_stack import BrokenStack
 from seed import seeded_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def broken() -> Iterator[BrokenStack]:
     with seeded_stack() as stack:
         made = BrokenStack(stack)
