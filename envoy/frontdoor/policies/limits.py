@@ -10,11 +10,11 @@ BODY_BYTES = 256 * 1024
 BATCH_BODY_BYTES = 2 * 1024 * 1024
 # From this size on, bodies of a client are counted while they arrive. Small ones have at most five digits (rest.py).
 LARGE_BODY_BYTES = 100_000
-# Of a client at a time. The transcoder needs about four times as much.
-LARGE_BODIES_BYTES = 8 * 1024 * 1024
+# Of a client at a time. The transcoder needs four times as much; a long list takes tens of ms of Envoy's one thread.
+LARGE_BODIES_BYTES = 4 * 1024 * 1024
 UNKNOWN_BODY_BYTES = 512 * 1024
 # Of 100 orders or more.
-LONG_LIST_BYTES = 512 * 1024
+LONG_LIST_BYTES = 1024 * 1024
 RESPONSE_BYTES = 16 * 1024 * 1024
 # Below the limit of the services (16 KiB), because Envoy adds headers.
 HEADERS_KIB = 12
