@@ -89,7 +89,9 @@ class LogReader:
             key = (message.key() or b"").decode()
         except (DecodeError, UnicodeDecodeError):
             event, key = MESSAGES[topic](), ""
-        if not event.event_id or event.WhichOneof("payload") is None or event.schema_version != 1:
+        owner = event.order_id if isinstance(event, OrderEvent) else event.product_id
+        known = event.event_id and event.WhichOneof("payload") is not None and event.schema_version == 1
+        if not known or key != owner:
             self.other_records += 1
             return
         self.records.append(Record(topic, self._generation, message.partition(), message.offset(), key, event))
