@@ -20,7 +20,6 @@ from stack.machine.ports import LOOPBACK
 from stack.machine.state_folder import temporary_home
 from stack.processes.process import started_through
 from stack.running_stack import running_stack
-from stack.settings import StackSettings
 
 # librdkafka cannot be moved: faults/injection/clock.py.
 MOVED_SERVICES = ("orders",)
@@ -56,8 +55,7 @@ def moved_clock() -> Iterator[MovedClock]:
 
 def proxied(home: Path, launches: Launches, held: contextlib.ExitStack) -> tuple[Network, dict[str, Any]]:
     """Return proxies, and the settings of a platform behind them."""
-    names = list(StackSettings.port_fields())
-    free = dict(zip(names, ports.allocate(len(names)), strict=True))
+    free = dict(zip(("front_port", "postgres_port"), ports.allocate(2), strict=True))
     network = Network(home, free)
     held.callback(network.close)
     network.route(launches)
