@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from faults.run import Row
 from loadgen.report.machine import read_commit, read_machine, read_versions
@@ -38,38 +38,33 @@ class Report:
         self._brokers = brokers
         now = datetime.now(UTC)
         self.path = RESULTS / f"{now:%Y-%m-%d}-{name}.json" if name else None
-        earlier = json.loads(self.path.read_text()) if self.path is not None and self.path.exists() else {}
-        self._rows: dict[str, dict[str, Any]] = {row["scenario"]: row for row in earlier.get("rows", ())}
-        self._runs: list[dict[str, str]] = [
-            *earlier.get("runs", ()),
-            {"command": command, "commit": read_commit(), "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"},
-        ]
+        self._run = {"command": command, "commit": read_commit(), "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
 
     def add(self, row: Row) -> None:
         """Add a row, in the place of an earlier one of its scenario, and write the files."""
         self.good &= row.good
-        self._rows[row.scenario] = asdict(row)
-        if self.path is not None:
-            machine = asdict(read_machine())
-            known = {"schema": SCHEMA, "machine": machine, "versions": read_versions(), "runs": self._runs}
-            self.path.write_text(json.dumps({**known, "rows": self._sorted()}, indent=1) + "\n")
-            self.path.with_suffix(".md").write_text(self._page())
+        if self.path is None:
+            return
+        # Read again: another run may add to the same files.
+        earlier = json.loads(self.path.read_text()) if self.path.exists() else {}
+        runs = [run for run in earlier.get("runs", ()) if run != self._run] + [self._run]
+        rows = [each for each in earlier.get("rows", ()) if each["scenario"] != row.scenario] + [asdict(row)]
+        rows.sort(key=lambda each: (int(each["scenario"].partition(".")[0][1:]), each["scenario"]))
+        heading = {"schema": SCHEMA, "machine": asdict(read_machine()), "versions": read_versions(), "runs": runs}
+        self.path.write_text(json.dumps({**heading, "rows": rows}, indent=1) + "\n")
+        self.path.with_suffix(".md").write_text(page(self._brokers, runs, [Row(**each) for each in rows]))
 
-    def _sorted(self) -> list[dict[str, Any]]:
-        return sorted(
-            self._rows.values(), key=lambda row: (int(row["scenario"].partition(".")[0][1:]), row["scenario"])
-        )
 
-    def _page(self) -> str:
-        machine = read_machine()
-        rows = [Row(**row) for row in self._sorted()]
-        text = INTRODUCTION.format(
-            brokers="one broker" if self._brokers == 1 else "three brokers",
-            commands="; ".join(f"`{run['command']}` at {run['started_at']}" for run in self._runs),
-            cores=machine.cores,
-            processor=machine.processor,
-        )
-        return text + HEAD + "".join(map(table_row, rows)) + "".join(map(violations, rows))
+def page(brokers: int, runs: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> str:
+    """Return the page of a result."""
+    machine = read_machine()
+    text = INTRODUCTION.format(
+        brokers="one broker" if brokers == 1 else "three brokers",
+        commands="; ".join(f"`{run['command']}` at {run['started_at']}" for run in runs),
+        cores=machine.cores,
+        processor=machine.processor,
+    )
+    return text + HEAD + "".join(map(table_row, rows)) + "".join(map(violations, rows))
 
 
 def table_row(row: Row) -> str:
