@@ -1,44 +1,32 @@
-"""A script that starts a broker with more listeners: its configuration comes from standard input, one pipe, read once.
+"""Starts a broker with further listeners, each of which is advertised at another port, where a proxy listens.
 
-Each further listener is advertised at another port, where a proxy listens. Arguments: {name: [port, advertised port]}
-as JSON, then the command. It imports the standard library alone.
+A broker's configuration comes from its standard input. Its account may not be able to run our Python: this is a line of
+bash with sed.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
+from collections.abc import Mapping
+
+# Later lines replace earlier ones of the same name.
+SCRIPT = 'known=$(cat); program=$1; shift; exec "$@" < <(printf "%s\\n" "$known"; sed -n "$program" <<< "$known")'
 
 
-def with_listeners(text: str, listeners: dict[str, tuple[int, int]]) -> str:
-    """Return a broker's properties with further listeners, which authenticate like CLIENTS."""
-    known = dict(line.partition("=")[::2] for line in text.splitlines())
-    own = {
-        "listeners": known["listeners"],
-        "advertised.listeners": known["advertised.listeners"],
-        "listener.security.protocol.map": known["listener.security.protocol.map"],
-    }
-    for name, (port, advertised) in listeners.items():
-        upper = name.upper()
-        own["listeners"] += f",{upper}://127.0.0.1:{port}"
-        own["advertised.listeners"] += f",{upper}://127.0.0.1:{advertised}"
-        own["listener.security.protocol.map"] += f",{upper}:SASL_PLAINTEXT"
-        for key, value in known.items():
-            if key.startswith("listener.name.clients."):
-                own[key.replace(".clients.", f".{name}.")] = value
-    return text + "".join(f"{key}={value}\n" for key, value in own.items())
+def prefix(listeners: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
+    """Return the prefix of a broker's command; `listeners` are ports and advertised ports by name."""
+    return "/bin/bash", "-c", SCRIPT, "bash", sed_program(listeners)
 
 
-def main() -> None:
-    """Replace the standard input and run the command."""
-    text = with_listeners(sys.stdin.read(), json.loads(sys.argv[1]))
-    reading, writing = os.pipe()
-    os.write(writing, text.encode())
-    os.close(writing)
-    os.dup2(reading, 0)
-    os.execv(sys.argv[2], sys.argv[2:])  # the broker's own command
-
-
-if __name__ == "__main__":
-    main()
+def sed_program(listeners: Mapping[str, tuple[int, int]]) -> str:
+    """Return the program that prints the lines to add; the listeners authenticate like CLIENTS."""
+    names = {name.upper(): ports for name, ports in listeners.items()}
+    own = "".join(f",{name}://127.0.0.1:{port}" for name, (port, _) in names.items())
+    advertised = "".join(f",{name}://127.0.0.1:{port}" for name, (_, port) in names.items())
+    protocols = "".join(f",{name}:SASL_PLAINTEXT" for name in names)
+    logins = "".join(f"g;s/[.]clients[.]/.{name.lower()}./p;" for name in names)
+    return (
+        f"/^listeners=/s#$#{own}#p;"
+        f"/^advertised[.]listeners=/s#$#{advertised}#p;"
+        f"/^listener[.]security[.]protocol[.]map=/s#$#{protocols}#p;"
+        f"/^listener[.]name[.]clients[.]/{{h;{logins}}}"
+    )

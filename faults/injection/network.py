@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -70,9 +67,7 @@ class Network:
             launches.add_variables(name, {f"ORDERMESH_{setting}": dsn, **self._kafka_variables(name)})
         launches.add_variables("gateway", self._kafka_variables("gateway"))
         listeners = {name: (port, self.kafka[name].port) for name, port in self._inner.items()}
-        # The account of the brokers may not be able to read our files.
-        script = Path(broker_listeners.__file__).read_text()
-        launches.before_brokers = (os.path.realpath(sys.executable), "-I", "-S", "-c", script, json.dumps(listeners))
+        launches.before_brokers = broker_listeners.prefix(listeners)
 
     def _kafka_variables(self, name: str) -> dict[str, str]:
         return {"ORDERMESH_KAFKA_BOOTSTRAP": self.kafka[name].address} if name in self.kafka else {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from ordermesh.orders.v1 import orders_pb2
 
 from faults.__main__ import main
-from faults.injection.broker_listeners import with_listeners
+from faults.injection.broker_listeners import prefix
 from faults.load import timeline
 from faults.load.journal import BYSTANDER, CREATE, Call, outcomes
 from faults.scenario import load_all
@@ -49,12 +51,15 @@ def test_a_request_is_refused_only_if_every_call_was() -> None:
 def test_a_broker_with_further_listeners_authenticates_on_each() -> None:
     known = "listeners=CLIENTS://127.0.0.1:1\nadvertised.listeners=CLIENTS://127.0.0.1:1\n"
     known += "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT\nlistener.name.clients.sasl=a=b\n"
-    lines = with_listeners(known, {"publisher": (2, 3)}).splitlines()[-4:]
-    assert lines == [
-        "listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:2",
-        "advertised.listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:3",
-        "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,PUBLISHER:SASL_PLAINTEXT",
+    command = [*prefix({"publisher": (2, 3), "gateway": (4, 5)}), "cat"]
+    printed = subprocess.run(command, input=known, capture_output=True, text=True, check=True).stdout
+    assert printed.startswith(known)
+    assert printed.removeprefix(known).splitlines() == [
+        "listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:2,GATEWAY://127.0.0.1:4",
+        "advertised.listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:3,GATEWAY://127.0.0.1:5",
+        "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,PUBLISHER:SASL_PLAINTEXT,GATEWAY:SASL_PLAINTEXT",
         "listener.name.publisher.sasl=a=b",
+        "listener.name.gateway.sasl=a=b",
     ]
 
 
