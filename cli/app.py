@@ -62,6 +62,8 @@ COMMANDS = {
     ),
     "load": Entry("cli.pipeline.load:app", "Send orders at a fixed rate and verify that each is counted exactly once."),
     "verify": Entry("cli.pipeline.verify:verify", "Compare orders and metrics; the exit code is 0 when they agree."),
+    "sales": Entry("cli.pipeline.sales:sales", "Show the totals of all orders, and how fresh they are."),
+    "order": Entry("cli.pipeline.order:order", "Show the life of one order: committed, published, counted."),
     "topics": Entry(
         "cli.topics.topics:app", "Show the partitions, messages and consumer lag of each topic; tail shows events."
     ),
@@ -73,7 +75,7 @@ COMMANDS = {
     ),
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "keys": Entry("cli.keys:app", "Create, list, revoke or rotate the API keys of callers."),
-    "outbox": Entry("cli.pipeline.outbox:app", "List, retry or discard unpublished events of the outbox."),
+    "outbox": Entry("cli.pipeline.outbox:outbox", "List the events of the outbox that are not published yet."),
     "replay": Entry(
         "cli.repair.replay:replay_events",
         "Publish events again: those of a time range, or of some orders; what was counted is not counted again.",
@@ -88,7 +90,10 @@ COMMANDS = {
     ),
     "audit": Entry("cli.pipeline.audit:audit", "Show what operators changed, when and from where."),
     "tokens": Entry("cli.local.tokens:app", "Change the key that signs page tokens and revisions."),
-    "dlq": Entry("cli.pipeline.dead_letters:app", "List, show or redrive dead letters; resume paused partitions."),
+    "dlq": Entry(
+        "cli.pipeline.dead_letters:app",
+        "Summarize, list, show, redrive or discard dead letters; resume paused partitions.",
+    ),
 }
 
 

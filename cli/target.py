@@ -130,8 +130,6 @@ def operator_properties(status: StackStatus) -> dict[str, str]:
     return {**status.servers.kafka_properties, **own}
 
 
-ORDERS = DatabaseTarget("orders_dsn", "orders_publisher")
-ANALYTICS = DatabaseTarget("analytics_dsn", "analytics_worker")
 # Repairs change what no service may.
 ORDERS_OWNER = DatabaseTarget("orders_dsn", OWNERS["orders"])
 ANALYTICS_OWNER = DatabaseTarget("analytics_dsn", OWNERS["analytics"])

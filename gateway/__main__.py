@@ -6,18 +6,23 @@ import sys
 
 import grpc
 import uvloop
-from ordermesh.gateway.v1 import pipeline_pb2_grpc, watch_pb2_grpc
+from ordermesh.gateway.v1 import dead_letters_pb2_grpc, pipeline_pb2_grpc, timeline_pb2_grpc, watch_pb2_grpc
+from ordermesh.gateway.v1.dead_letters_pb2 import DeadLetter
 
 from gateway.backends.analytics import AnalyticsBackend
+from gateway.backends.dead_letter_source import DeadLetterSource, PausedPartitions
 from gateway.backends.event_topics import EventLog
 from gateway.backends.grpc_backend import Backend
 from gateway.backends.orders import OrdersBackend
 from gateway.backends.stream_credentials import StreamCredentials
+from gateway.backends.timeline import TimelineSources
+from gateway.dead_letters.dead_letter_service import DeadLetterService
 from gateway.pipeline.pipeline_service import PipelineService
 from gateway.pipeline.sampler import Sampler
 from gateway.reconciliation.periodic import PeriodicReconciliation
 from gateway.reconciliation.reconciliation import Reconciliation
 from gateway.settings import GatewaySettings
+from gateway.timeline.order_timeline_service import OrderTimelineService
 from gateway.watch.metrics_stream import TotalsSource
 from gateway.watch.order_topic import OrderTopic
 from gateway.watch.watch_service import WatchService
@@ -57,12 +62,22 @@ async def run(settings: GatewaySettings) -> None:
     )
     order_topic, totals = OrderTopic(settings), TotalsSource(analytics, settings.analytics_target, settings.service_tls)
     credentials = StreamCredentials(settings.gateway_sessions, settings.stream_seconds)
+    tokens, tls = OpaqueTokens(settings.token_keys), settings.service_tls
+    sources = (
+        DeadLetterSource(DeadLetter.OUTBOX, "orders", settings.orders_targets, tls),
+        DeadLetterSource(DeadLetter.PROCESSOR, "analytics", [settings.analytics_target], tls),
+    )
+    paused = PausedPartitions([settings.analytics_target], tls)
+    timeline_sources = TimelineSources(settings.orders_targets, [settings.analytics_target], tls)
+    dead_letters = DeadLetterService(sources, paused, tokens)
     pipeline = PipelineService(sampler, orders, analytics, log, places, stop, credentials)
-    watching = WatchService(order_topic, totals, OpaqueTokens(settings.token_keys), places, stop, credentials)
+    watching = WatchService(order_topic, totals, tokens, places, stop, credentials)
 
     def register(server: grpc.aio.Server) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
+        dead_letters_pb2_grpc.add_DeadLetterServiceServicer_to_server(dead_letters, server)
+        timeline_pb2_grpc.add_OrderTimelineServiceServicer_to_server(OrderTimelineService(timeline_sources), server)
         reflection.register(server, open_places)
 
     metrics.create("gateway")
@@ -94,6 +109,8 @@ async def run(settings: GatewaySettings) -> None:
         pipeline.close()
         await orders.close()
         await analytics.close()
+        for client in (*sources, paused, timeline_sources):
+            await client.close()
         await totals.close()
         log.close()
         order_topic.close()

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import grpc
 import psycopg
 import uvloop
-from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
+from ordermesh.internal.v1 import (
+    dead_letter_source_pb2_grpc,
+    ledger_pb2_grpc,
+    process_pb2_grpc,
+    timeline_source_pb2_grpc,
+)
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
@@ -23,7 +28,9 @@ from orders.api.order_ledger_service import OrderLedgerService
 from orders.api.order_service import OrderService
 from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock
+from orders.outbox.dead_letter_source_service import DeadLetterSourceService
 from orders.outbox.notifier import Notifier
+from orders.outbox.outbox_event_service import OutboxEventService
 from orders.settings import ServeSettings
 from orders.stock.backorder_release import BackorderReleases
 from orders.stock.product_cache import ProductCache
@@ -106,6 +113,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
             orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
             inventory_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
             ledger_pb2_grpc.add_OrderLedgerServiceServicer_to_server(OrderLedgerService(pool), server)
+            dead_letters = DeadLetterSourceService(pool)
+            dead_letter_source_pb2_grpc.add_DeadLetterSourceServiceServicer_to_server(dead_letters, server)
+            timeline_source_pb2_grpc.add_OutboxEventServiceServicer_to_server(OutboxEventService(pool), server)
             process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcessService(pool, dsn, stop), server)
 
         collect_rarely(COLLECT_AFTER_OBJECTS)

@@ -62,7 +62,7 @@ def run_once(settings: WorkSettings) -> list[str]:
 def delete_expired(connection: Connection, retention_days: int) -> None:
     """Delete the rows from before the retention."""
     retention = {"retention_days": retention_days}
-    while connection.execute(SQL.delete_redriven_dead_letters, retention).rowcount:
+    while connection.execute(SQL.delete_done_dead_letters, retention).rowcount:
         pass
     connection.execute(SQL.delete_old_heartbeats, retention)
     poison_pills.delete_old_crashes(connection, retention_days)

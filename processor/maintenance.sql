@@ -6,10 +6,14 @@ SELECT fold_ledgers();
 -- Compare the metrics by minute of days that are over, and remember those that are right.
 SELECT compare_metric_days();
 
--- name: delete_redriven_dead_letters
--- Delete up to 10,000 dead letters that were redriven before the retention; those not redriven are kept.
+-- name: delete_done_dead_letters
+-- Delete up to 10,000 dead letters that were redriven, or discarded without an event or order, before the retention. Open ones
+-- are kept, and discarded ones that explain why an event is not counted.
 DELETE FROM dead_letter WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM dead_letter WHERE redriven_at < now() - make_interval(days => %(retention_days)s) LIMIT 10000));
+    SELECT ctid FROM dead_letter
+    WHERE redriven_at < now() - make_interval(days => %(retention_days)s) AND discarded_at IS NULL
+        OR discarded_at < now() - make_interval(days => %(retention_days)s) AND event_id IS NULL AND order_id IS NULL
+    LIMIT 10000));
 
 -- name: delete_old_heartbeats
 -- Delete the heartbeats of workers that were last seen before the retention.

@@ -1,23 +1,36 @@
-"""The analytics server: AnalyticsService, and the ledger for the reconciliation, over the analytics database."""
+"""The analytics server: AnalyticsService, the ledger for the reconciliation, and the dead letters of the processor."""
 
 from __future__ import annotations
 
 import grpc
 from ordermesh.analytics.v1 import analytics_pb2_grpc
-from ordermesh.internal.v1 import ledger_pb2_grpc, process_pb2_grpc
+from ordermesh.internal.v1 import (
+    dead_letter_source_pb2_grpc,
+    ledger_pb2_grpc,
+    process_pb2_grpc,
+    timeline_source_pb2_grpc,
+)
 
 from processor.query.analytics_ledger_service import AnalyticsLedgerService
 from processor.query.analytics_service import AnalyticsService, Pool
+from processor.query.counted_event_service import CountedEventService
+from processor.query.dead_letter_source_service import DeadLetterSourceService, PausedPartitionService
+from processor.query.freshness import LogSamples, sample_log
+from processor.query.revisions import RevisionWaits
 from processor.settings import ServeSettings
 from runtime.exit_codes import ExitCode
 from runtime.grpc import server
+from runtime.kafka.settings import GroupSettings
 from runtime.postgres import connections
+from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics_endpoint
 from runtime.tokens.opaque_token import OpaqueTokens
 
 SERVICE = "analytics"
+# Of the threads, one in so many may wait for revisions.
+WAITING_SHARE = 2
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
 
 
@@ -30,25 +43,38 @@ def main() -> int:
     dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
         metrics_server = metrics_endpoint.serve(settings.metrics_address)
+        samples, sampling = LogSamples(), BackgroundThreads(stop)
+        sampling.start("log samples", lambda: sample_log(settings, samples, stop))
         with connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
+            waits = RevisionWaits(pool, threads // WAITING_SHARE)
+            analytics = AnalyticsService(pool, tokens, samples, waits)
             server.serve_sync(
                 settings.analytics_listen,
                 SERVICES,
-                lambda server: register(server, pool, tokens, SyncProcessService(pool, dsn, stop)),
+                lambda server: register(server, pool, analytics, SyncProcessService(pool, dsn, stop), settings),
                 stop,
                 threads,
                 settings.auth,
                 settings.service_tls,
             )
         metrics_server.shutdown()
+        sampling.check()
     except OSError as error:
         logging.logger().error("start failed", error=str(error))
         return ExitCode.START_FAILED
+    except BackgroundEnded:
+        return ExitCode.BACKGROUND_ENDED
     return ExitCode.OK
 
 
-def register(server: grpc.Server, pool: Pool, tokens: OpaqueTokens, process: SyncProcessService) -> None:
+def register(
+    server: grpc.Server, pool: Pool, analytics: AnalyticsService, process: SyncProcessService, settings: GroupSettings
+) -> None:
     """Add the services to a server."""
-    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(AnalyticsService(pool, tokens), server)
+    analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server(analytics, server)
     ledger_pb2_grpc.add_AnalyticsLedgerServiceServicer_to_server(AnalyticsLedgerService(pool), server)
+    dead_letters = DeadLetterSourceService(pool, settings)
+    dead_letter_source_pb2_grpc.add_DeadLetterSourceServiceServicer_to_server(dead_letters, server)
+    dead_letter_source_pb2_grpc.add_PausedPartitionServiceServicer_to_server(PausedPartitionService(pool), server)
+    timeline_source_pb2_grpc.add_CountedEventServiceServicer_to_server(CountedEventService(pool), server)
     process_pb2_grpc.add_ProcessServiceServicer_to_server(process, server)

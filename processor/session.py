@@ -29,6 +29,8 @@ class Session:
         self._on_connect = on_connect
         self._connection: Connection | None = None
         self._checked_last_run = False
+        # Under which the worker counts, known once it is connected.
+        self.worker_number: int | None = None
         self.window = ANY_TIME
         # Whether no batch was counted with this window yet.
         self.window_is_new = False
@@ -42,6 +44,8 @@ class Session:
             self.expire_window()
             self.expire_heartbeat()
             self._on_connect()
+        if self.worker_number is None:
+            self.worker_number = progress.worker_number(self._connection, self._worker_id)
         if not self._checked_last_run:
             self._check_last_run(self._connection)
             self._checked_last_run = True

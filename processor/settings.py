@@ -27,7 +27,7 @@ class DatabaseSettings(Settings):
 
 
 class EventSettings(DatabaseSettings, GroupSettings):
-    """Settings of every program that reads events besides the analytics database."""
+    """Settings of every program that uses Kafka besides the analytics database."""
 
 
 class WorkSettings(EventSettings, RetentionSettings):
@@ -75,7 +75,7 @@ class WorkSettings(EventSettings, RetentionSettings):
         return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
-class ServeSettings(DatabaseSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
+class ServeSettings(EventSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
     """The analytics server."""
 
     listens: ClassVar[tuple[str, ...]] = ("analytics_listen",)

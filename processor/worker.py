@@ -140,7 +140,7 @@ class Worker:
     def _transact(self, connection: Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
         """Count messages in one transaction; `later` are counted in another."""
         started = time.perf_counter()
-        with counting(connection) as transaction:
+        with counting(connection, self._session.worker_number) as transaction:
             batch = self._decode(messages, transaction)
             self._assignment.cover_empty_tails(batch, later)
             if not self._session.window_is_new and any(

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 # The dimension of a minute in the metrics, and how a minute is shown.
 MINUTE_FORMAT = "%Y-%m-%dT%H:%MZ"
+MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 10000-01-01T00:00:00Z.
 LIMIT_SECONDS = 253_402_300_800

@@ -31,7 +31,7 @@ Found = tuple[str, Entry]
 def audit(
     since: Annotated[str, typer.Option(help="Only after this: 90s, 15m, 24h, 7d ago, or a time in RFC 3339.")] = "",
     actor: Annotated[str | None, typer.Option(help="Only of this subject, such as an account.")] = None,
-    action: Annotated[str | None, typer.Option(help='Only this action, such as ShipOrder or "outbox retry".')] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as ShipOrder.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of entries of each database.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line.")] = False,

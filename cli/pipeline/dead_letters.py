@@ -1,183 +1,227 @@
-"""`ordermesh dlq list | show | redrive | resume`."""
+"""`ordermesh dlq summary | list | show | redrive | discard | resume`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import DecodeError
-from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
-from pydantic import SecretStr
-from rich.table import Table
+from ordermesh.gateway.v1 import dead_letters_pb2_grpc
+from ordermesh.gateway.v1.dead_letters_pb2 import (
+    ChangeDeadLettersRequest,
+    ChangeDeadLettersResponse,
+    GetDeadLetterRequest,
+    GetDeadLetterSummaryRequest,
+    ResumePartitionsRequest,
+)
 
-from cli.operator import origin
-from cli.output.formats import clock_time, date_time
-from cli.output.terminal import console, plain_table
-from cli.target import ANALYTICS, use_local_kafka
-from processor.consume import pauses
-from processor.counting import progress
-from processor.dead_letters import inspection
-from processor.dead_letters.inspection import DeadLetterContent, DeadLetterEntry, DeadLetterNotFound, DeadLetterPlace
-from processor.dead_letters.redrive import NotRedriven
-from processor.dead_letters.redrive import redrive as redrive_dead_letters
-from processor.events.event import Reason
-from processor.settings import EventSettings
-from runtime.kafka import topics
-from stack.errors import ServerFailed, SettingInvalid
+from cli.output.terminal import console, errors
+from cli.pipeline.dead_letter_options import (
+    All,
+    Containing,
+    DryRun,
+    Ids,
+    Key,
+    Reason,
+    Selection,
+    Since,
+    Source,
+    Target,
+    Topic,
+    Type,
+    Until,
+)
+from cli.pipeline.dead_letter_text import content_lines, dead_letters_table, groups_table, pause_line
+from cli.target import front_proxy
+from runtime.batched import batched
+from runtime.exit_codes import ExitCode
+from stack.errors import ServerFailed
+
+Stub = dead_letters_pb2_grpc.DeadLetterServiceStub
+Change = Callable[[Stub, ChangeDeadLettersRequest], ChangeDeadLettersResponse]
+CALL_SECONDS = 30.0
+IDS_PER_CALL = 100
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show or redrive dead letters; resume paused partitions.",
+    help="Summarize, list, show, redrive or discard dead letters; resume paused partitions.",
 )
-POSITION = typer.Argument(help="topic/partition/offset from `ordermesh dlq list`.")
-Position = Annotated[str, POSITION]
-MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {topics.ORDER_EVENTS: OrderEvent, topics.STOCK: StockEvent}
-SHOWN_BYTES = 2048
-SHOWN_HEADERS = 50
-SHOWN_CHARACTERS = 200
-ROW_BYTES = 16
 
 
-def settings() -> EventSettings:
-    """Return the database settings, those of the local stack by default; sets the Kafka settings too."""
-    use_local_kafka()
-    return EventSettings(analytics_dsn=SecretStr(ANALYTICS.dsn()))
+@contextmanager
+def service(target: str | None) -> Iterator[Stub]:
+    """Yield a stub of the service. Raises grpc.RpcError."""
+    with front_proxy(target).channel() as channel:
+        yield Stub(channel)
+
+
+@app.command()
+def summary(target: Target = None) -> None:
+    """Show the number and ages of open dead letters by day, source, topic, reason and type; and paused partitions."""
+    with service(target) as stub:
+        found = stub.GetDeadLetterSummary(GetDeadLetterSummaryRequest(), timeout=CALL_SECONDS)
+    console.print(groups_table(found) if found.groups else "no dead letters")
+    for pause in found.paused_partitions:
+        console.print(pause_line(pause))
 
 
 @app.command("list")
 def list_dead_letters(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of dead letters.")] = 50,
-    redriven: Annotated[bool, typer.Option("--redriven", help="Include redriven ones.")] = False,
+    state: Annotated[str | None, typer.Option(help="OPEN, REDRIVEN or DISCARDED; OPEN by default.")] = None,
+    source: Source = None,
+    topic: Topic = None,
+    reason: Reason = None,
+    event_type: Type = None,
+    key: Key = None,
+    text: Containing = None,
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of dead letters.")] = 50,
+    target: Target = None,
 ) -> None:
-    """List dead letters, the latest first, and paused partitions."""
-    found = inspection.list_dead_letters(settings(), limit, redriven=redriven)
-    if not found:
-        console.print("no dead letters")
-    else:
-        console.print(dead_letters_table(found))
-    for pause in paused():
-        console.print(pause_line(pause))
+    """List dead letters, those of the outbox first, of each source the oldest first."""
+    request = Selection(source, topic, reason, event_type, key, text, since, until).request(state)
+    request.page_size = limit
+    with service(target) as stub:
+        found = stub.ListDeadLetters(request, timeout=CALL_SECONDS)
+    if not found.dead_letters:
+        console.print("no dead letters match" if found.total_size == 0 else "no more dead letters")
+        return
+    console.print(dead_letters_table(found.dead_letters))
+    if found.next_page_token:
+        console.print(f"{len(found.dead_letters):,} of {found.total_size:,}; --limit shows more, options select")
 
 
-def dead_letters_table(entries: Sequence[DeadLetterEntry]) -> Table:
-    """Return dead letters as a table."""
-    table = plain_table("position", "reason", "since", "redriven", "event", "detail")
-    for entry in entries:
-        since = date_time(entry.created_at)
-        redriven = clock_time(entry.redriven_at) if entry.redriven_at else ""
-        table.add_row(entry.name, entry.reason, since, redriven, entry.event_id or "", entry.detail)
-    return table
+@app.command()
+def show(
+    dead_letter_id: Annotated[str, typer.Argument(help="Id from `ordermesh dlq list`.")], target: Target = None
+) -> None:
+    """Show one dead letter: who changed it, headers, bytes, and the decoded event if possible."""
+    with service(target) as stub:
+        found = stub.GetDeadLetter(GetDeadLetterRequest(dead_letter_id=dead_letter_id), timeout=CALL_SECONDS)
+    for line in content_lines(found):
+        console.print(line)
 
 
-def paused() -> list[pauses.Pause]:
-    """Return the paused and resumed partitions."""
-    with progress.connect(settings().analytics_dsn.get_secret_value()) as connection:
-        return pauses.pauses(connection)
+@app.command()
+def redrive(
+    ids: Ids = None,
+    every: All = False,
+    source: Source = None,
+    topic: Topic = None,
+    reason: Reason = None,
+    event_type: Type = None,
+    key: Key = None,
+    text: Containing = None,
+    since: Since = "",
+    until: Until = "",
+    dry_run: DryRun = False,
+    target: Target = None,
+) -> None:
+    """Send dead letters again, such as after an upgrade that can decode them, or after a limit of Kafka was raised."""
+    selection = Selection(source, topic, reason, event_type, key, text, since, until)
+    requests = selected(ids, selection, every=every, dry_run=dry_run)
+    with service(target) as stub:
+        change(stub, requests, lambda stub, one: stub.RedriveDeadLetters(one, timeout=CALL_SECONDS), "redriven")
 
 
-def pause_line(pause: pauses.Pause) -> str:
-    """Return a line about a partition that is paused, or resumed in spite of many undecodable records."""
-    since = date_time(pause.released_at or pause.paused_at)
-    bad = f"{pause.bad:,} of {pause.records:,} records could not be counted"
-    if pause.released_at:
-        return f"{pause.name} was resumed at {since}: {bad}"
-    return f"{pause.name} is paused since {since}: {bad}; resume it with: ordermesh dlq resume {pause.name}"
+@app.command()
+def discard(
+    ids: Ids = None,
+    every: All = False,
+    source: Source = None,
+    topic: Topic = None,
+    reason: Reason = None,
+    event_type: Type = None,
+    key: Key = None,
+    text: Containing = None,
+    since: Since = "",
+    until: Until = "",
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    target: Target = None,
+) -> None:
+    """Give dead letters up: their events are never counted; later events of their orders are published."""
+    selection = Selection(source, topic, reason, event_type, key, text, since, until)
+    requests = selected(ids, selection, every=every, dry_run=dry_run)
+    with service(target) as stub:
+        if not (yes or dry_run):
+            confirm(stub, requests)
+        change(stub, requests, lambda stub, one: stub.DiscardDeadLetters(one, timeout=CALL_SECONDS), "discarded")
 
 
 @app.command()
 def resume(
     partitions: Annotated[list[str] | None, typer.Argument(help="topic/partition; all paused ones by default.")] = None,
+    target: Target = None,
 ) -> None:
     """Resume paused partitions; records that cannot be counted become dead letters."""
-    try:
-        wanted = [pauses.parse_partition(text) for text in partitions or ()]
-    except ValueError as error:
-        raise SettingInvalid(str(error)) from error
-    with progress.connect(settings().analytics_dsn.get_secret_value()) as connection:
-        released = pauses.release(connection, wanted, origin())
-    for topic, number in released:
-        console.print(f"{topic}/{number}: resumed")
-    if missed := set(wanted) - set(released):
-        names = ", ".join(f"{topic}/{number}" for topic, number in sorted(missed))
-        raise ServerFailed(f"not paused: {names}")
-    if not released:
+    with service(target) as stub:
+        request = ResumePartitionsRequest(partitions=partitions or ())
+        resumed = stub.ResumePartitions(request, timeout=CALL_SECONDS).partitions
+    for name in resumed:
+        console.print(f"{name}: resumed")
+    if missed := sorted(set(partitions or ()) - set(resumed)):
+        raise ServerFailed(f"not paused: {', '.join(missed)}")
+    if not resumed:
         console.print("no partition is paused")
 
 
-@app.command()
-def show(position: Position) -> None:
-    """Show one dead letter: headers, bytes, and the decoded event if possible."""
-    found = find(position)
-    console.print(f"{found.entry.name}  {found.entry.reason}  {found.entry.detail}")
-    console.print(f"key: {shortened(found.key)}")
-    headers: list[tuple[str | bytes, bytes | None]] = [*found.headers, *found.byte_headers]
-    for name, value in headers[:SHOWN_HEADERS]:
-        console.print(f"header {shortened(name)}: {shortened(value)}")
-    if len(headers) > SHOWN_HEADERS:
-        console.print(f"... {len(headers) - SHOWN_HEADERS:,} more headers")
-    value = found.value or b""
-    console.print(f"{len(value):,} bytes:")
-    console.print(hex_rows(value[:SHOWN_BYTES]))
-    console.print(readable(found.entry.place[0], value))
+def selected(
+    ids: list[str] | None, selection: Selection, *, every: bool, dry_run: bool
+) -> list[ChangeDeadLettersRequest]:
+    """Return the requests that change dead letters. Raises BadParameter and SettingInvalid."""
+    if bool(ids) == (every or not selection.is_empty):
+        raise typer.BadParameter("select dead letters either by their ids, or by --all and other options")
+    if ids:
+        return [
+            ChangeDeadLettersRequest(dead_letter_ids=some, validate_only=dry_run)
+            for some in batched(dict.fromkeys(ids), IDS_PER_CALL)
+        ]
+    return [ChangeDeadLettersRequest(filter=selection.request(), validate_only=dry_run)]
 
 
-@app.command()
-def redrive(positions: Annotated[list[str], POSITION]) -> None:
-    """Send dead letters back to their topics, such as after an upgrade that can decode them."""
-    try:
-        redrive_dead_letters(settings(), [parsed(position) for position in positions], origin(), print_redriven)
-    except (DeadLetterNotFound, NotRedriven) as error:
-        raise ServerFailed(str(error)) from error
+def confirm(stub: Stub, requests: list[ChangeDeadLettersRequest]) -> None:
+    """Ask whether to discard, with the number of dead letters. Raises Abort."""
+    number = sum(len(request.dead_letter_ids) for request in requests)
+    if requests[0].HasField("filter"):
+        number = stub.ListDeadLetters(requests[0].filter, timeout=CALL_SECONDS).total_size
+    if number:
+        typer.confirm(f"{counted(number)} will never be counted. Discard?", abort=True)
 
 
-def print_redriven(entry: DeadLetterEntry) -> None:
-    """Print that a dead letter was redriven: at once, since the next one may fail."""
-    omitted = ", without the headers whose names are not UTF-8" if entry.reason == Reason.UNREADABLE_HEADERS else ""
-    console.print(f"{entry.name}: redriven{omitted}")
+def change(stub: Stub, requests: list[ChangeDeadLettersRequest], call: Change, what: str) -> None:
+    """Change dead letters with as many calls as needed, and print each result. Raises Exit when one failed."""
+    done = failed = 0
+    for request in requests:
+        verb = f"would be {what}" if request.validate_only else what
+        for response in answers(stub, request, call):
+            for result in response.results:
+                (errors if result.error else console).print(f"{result.dead_letter_id}: {result.error or verb}")
+            failed += sum(bool(result.error) for result in response.results)
+            done += sum(not result.error for result in response.results)
+    console.print(f"{counted(done)} {verb}" if done or failed else "no open dead letter matches")
+    if failed:
+        raise typer.Exit(ExitCode.DIFFERS)
 
 
-def find(position: str) -> DeadLetterContent:
-    """Return a dead letter with its bytes. Raises ServerFailed when it does not exist."""
-    try:
-        return inspection.show(settings(), parsed(position))
-    except DeadLetterNotFound as error:
-        raise ServerFailed(str(error)) from error
+def answers(stub: Stub, request: ChangeDeadLettersRequest, call: Change) -> Iterator[ChangeDeadLettersResponse]:
+    """Call until every dead letter of a request has its result."""
+    left = list(request.dead_letter_ids)
+    while True:
+        response = call(stub, request)
+        yield response
+        left = left[len(response.results) :]
+        if left:
+            request = ChangeDeadLettersRequest(dead_letter_ids=left, validate_only=request.validate_only)
+        elif response.next_page_token:
+            request.filter.page_token = response.next_page_token
+        else:
+            return
 
 
-def parsed(position: str) -> DeadLetterPlace:
-    """Parse a position. Raises SettingInvalid with the right form."""
-    try:
-        return inspection.parse_place(position)
-    except ValueError as error:
-        raise SettingInvalid(str(error)) from error
-
-
-def hex_rows(value: bytes) -> str:
-    """Return bytes as a hex dump."""
-    rows = (value[at : at + ROW_BYTES] for at in range(0, len(value), ROW_BYTES))
-    return "\n".join(f"{row.hex(' '):<{ROW_BYTES * 3}} {printable(row)}" for row in rows)
-
-
-def shortened(value: str | bytes | None) -> str:
-    """Return a key, name or value as a Python literal, at most SHOWN_CHARACTERS long."""
-    if value is None:
-        return "none"
-    first = value[:SHOWN_CHARACTERS]
-    more = f"... ({len(value):,} in total)" if len(value) > SHOWN_CHARACTERS else ""
-    return (first if isinstance(first, str) and first.isprintable() else repr(first)) + more
-
-
-def printable(row: bytes) -> str:
-    """Return bytes as ASCII with dots for other characters."""
-    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-
-
-def readable(topic: str, value: bytes) -> str:
-    """Return the decoded event as JSON."""
-    try:
-        return MessageToJson(MESSAGES[topic].FromString(value), preserving_proto_field_name=True)
-    except DecodeError:
-        return "not an event of the contracts"
+def counted(number: int) -> str:
+    """Return a number of dead letters in words."""
+    return "1 dead letter" if number == 1 else f"{number:,} dead letters"

@@ -138,6 +138,6 @@ def show_left(response: ReconcileResponse) -> None:
     """Print what an operator has to decide."""
     kinds = {finding.kind for finding in response.findings}
     if Finding.DEAD in kinds:
-        console.print("events that Kafka rejected: ordermesh outbox retry, or discard")
+        console.print("events that Kafka rejected: ordermesh dlq redrive, or discard")
     if Finding.ORDER in kinds:
         console.print("orders whose status no event tells: somebody changed them without an event; nothing was changed")

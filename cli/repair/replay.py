@@ -111,9 +111,7 @@ def show_result(done: Replayed) -> None:
     """Print how many events were published again."""
     console.print(f"{event_count(done.published)} published again")
     if done.blocked:
-        console.print(
-            f"{event_count(done.blocked)} will be, after the DEAD events of their orders: ordermesh outbox list"
-        )
+        console.print(f"{event_count(done.blocked)} will be, after the DEAD events of their orders: ordermesh dlq list")
 
 
 def show_dropped(dropped: DroppedEvents, order_ids: Collection[str] | None = None) -> None:

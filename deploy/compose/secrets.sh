@@ -41,12 +41,13 @@ dsn analytics analytics_reader analytics
 secret /secrets/tokens/token_keys > /dev/null
 printf 'postgres:5432:*:viewer:%s\n' "$(secret /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 secret /secrets/pgadmin/login > /dev/null
-for user in operator publisher processor gateway; do
+for user in operator publisher processor analytics gateway; do
   properties "ordermesh-$user" | put "/secrets/kafka-$user/properties"
 done
 properties ordermesh-broker | put /secrets/kafka-acls/properties
 {
-  section inner ordermesh-broker ordermesh-operator ordermesh-publisher ordermesh-processor ordermesh-gateway
+  section inner ordermesh-broker ordermesh-operator ordermesh-publisher ordermesh-processor ordermesh-analytics \
+    ordermesh-gateway
   section controller ordermesh-broker
 } | put /secrets/kafka/jaas.conf
 login='org.apache.kafka.common.security.plain.PlainLoginModule required'

@@ -24,12 +24,14 @@ INVENTORY = "ordermesh.orders.v1.InventoryService"
 ANALYTICS = "ordermesh.analytics.v1.AnalyticsService"
 PIPELINE = "ordermesh.gateway.v1.PipelineService"
 WATCH = "ordermesh.gateway.v1.WatchService"
+DEAD_LETTERS = "ordermesh.gateway.v1.DeadLetterService"
+TIMELINE = "ordermesh.gateway.v1.OrderTimelineService"
 # The methods that the orders processes also serve on the fast lane, if it is enabled.
 LANE_METHODS = ("CreateOrder", "BatchCreateOrders", "GetOrder", "ListOrders")
 # The method that a flood of orders calls.
 CREATE_ORDER = f"/{ORDERS}/CreateOrder"
 VARIABLE = re.compile(r"\{(\w+)\}")
-PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH)
+PUBLIC_SERVICES = (ORDERS, INVENTORY, ANALYTICS, PIPELINE, WATCH, DEAD_LETTERS, TIMELINE)
 
 
 @dataclass(frozen=True)

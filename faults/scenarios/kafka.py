@@ -5,22 +5,30 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka import Consumer
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions
+from ordermesh.gateway.v1.dead_letters_pb2 import (
+    ChangeDeadLettersRequest,
+    DeadLetter,
+    ListDeadLettersRequest,
+    ListDeadLettersResponse,
+)
+from ordermesh.gateway.v1.dead_letters_pb2_grpc import DeadLetterServiceStub
 
 from faults.injection import topics
 from faults.load.journal import CREATE
 from faults.scenario import Needs, scenario
 from faults.world import World
-from orders.outbox import admin
-from runtime.audit.entries import Origin
+from runtime.batched import batched
 from runtime.kafka import access, clients
 from stack.servers.credentials import KAFKA_BROKER
 
 SETTING = "ORDERMESH_KAFKA_PROPERTIES"
-OPERATOR = Origin("operator", "faults", "127.0.0.1")
+CALL_SECONDS = 30.0
+IDS_PER_CALL = 100
 
 
 @scenario("F12.killed", selected=True)
@@ -101,21 +109,29 @@ def topic_recreated(world: World) -> None:
 @scenario("F14.too-large")
 def records_refused(world: World) -> None:
     """The topic refuses larger records: their events are DEAD with the cause, others pass; retried, all are counted."""
-    dsn = world.stack.context.dsn("orders_owner")
-    with world.fault():
+    with world.fault(), world.stack.channel() as channel:
+        desk: Any = DeadLetterServiceStub(channel)
         set_topic(world, {"max.message.bytes": "330"})
         try:
-            world.until(lambda: bool(admin.find_dead(dsn, admin.EventFilter())), "an event is DEAD")
+            world.until(lambda: bool(dead_events(desk).total_size), "an event is DEAD")
             world.hold(8, 4)
         finally:
             set_topic(world, {"max.message.bytes": "1048588"})
-        dead = admin.list_events(dsn, ["DEAD"], 10_000)
-        world.notes["dead events"], world.notes["cause"] = len(dead), dead[0].cause[:80]
+        dead = dead_events(desk)
+        world.notes["dead events"], world.notes["cause"] = dead.total_size, dead.dead_letters[0].detail[:80]
         # The publisher knows the larger limit a little later.
         time.sleep(3)
-        while ids := admin.find_dead(dsn, admin.EventFilter()):
-            admin.retry(dsn, ids, OPERATOR)
+        while ids := [one.dead_letter_id for one in dead_events(desk).dead_letters]:
+            for some in batched(ids, IDS_PER_CALL):
+                desk.RedriveDeadLetters(ChangeDeadLettersRequest(dead_letter_ids=some), timeout=CALL_SECONDS)
             time.sleep(3)
+
+
+def dead_events(desk: Any) -> ListDeadLettersResponse:
+    """Return the dead letters of the outbox, at most a thousand."""
+    request = ListDeadLettersRequest(source=DeadLetter.OUTBOX, page_size=1_000)
+    answer: ListDeadLettersResponse = desk.ListDeadLetters(request, timeout=CALL_SECONDS)
+    return answer
 
 
 def set_topic(world: World, settings: Mapping[str, str]) -> None:

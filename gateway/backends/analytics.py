@@ -42,6 +42,7 @@ class AnalyticsBackend(Backend):
         head = parts[0]
         return AnalyticsLedger(
             dead_letters=head.dead_letters,
+            discarded=head.discarded,
             dead_letter_orders=frozenset(split_ids(head.dead_letter_order_ids)),
             events=event_sums(one for part in parts for one in part.events),
             orders=order_sums(one for part in parts for one in part.orders),

@@ -92,6 +92,7 @@ class AnalyticsLedger:
     dead_letter_orders: frozenset[bytes]
     events: Events
     orders: Orders
+    discarded: int = 0
     coverage_start: int = 0
     ids_start: int = 0
 

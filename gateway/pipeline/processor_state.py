@@ -86,5 +86,5 @@ def _rejecting(samples: Sequence[Sample]) -> State:
     """Return whether many of the records that were read became dead letters."""
     read, rejected = increase(samples, counted), increase(samples, dead_letters)
     if rejected >= max(REPORTED_RECORDS, REPORTED_SHARE * read):
-        return State(DEGRADED, f"rejects {rejected / read:.0%} of {read:,} records: see `ordermesh dlq list`")
+        return State(DEGRADED, f"rejects {rejected / read:.0%} of {read:,} records: see `ordermesh dlq summary`")
     return State(UP)

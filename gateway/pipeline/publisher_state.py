@@ -70,5 +70,5 @@ def _publishing_state(samples: Sequence[Sample], orders: GetOrderProgressRespons
         return State(DEGRADED, f"an event is pending for {orders.oldest_pending_seconds:,.0f} seconds")
     if orders.dead:
         events = "1 event is" if orders.dead == 1 else f"{orders.dead:,} events are"
-        return State(DEGRADED, f"{events} dead, refused by Kafka: see `ordermesh outbox list`")
+        return State(DEGRADED, f"{events} dead, refused by Kafka: see `ordermesh dlq summary`")
     return State(UP)

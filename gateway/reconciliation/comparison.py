@@ -57,6 +57,11 @@ class Evidence:
         return day + DAY_SECONDS if end is None else min(day + DAY_SECONDS, end)
 
     @property
+    def discarded(self) -> int:
+        """Return how many events an operator discarded, unpublished or as dead letters."""
+        return self.published.discarded + self.counted.discarded
+
+    @property
     def ids_start(self) -> int:
         """Return from when on both databases hold every event, in seconds since 1970; 0 for since ever."""
         return max(self.published.ids_start, self.counted.ids_start)

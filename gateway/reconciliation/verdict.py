@@ -45,7 +45,7 @@ def conclude(evidence: Evidence) -> ReconcileResponse:
         counted=totals(covered(evidence.counted.events, start)),
         in_flight=evidence.in_flight,
         dead_letters=evidence.counted.dead_letters,
-        discarded=evidence.published.discarded,
+        discarded=evidence.discarded,
         compared_orders=number_of_orders(covered(evidence.published.orders, start)),
         findings=findings[:MAX_FINDINGS],
         coverage_start_time=Timestamp(seconds=start) if start else None,
@@ -74,7 +74,7 @@ def summary(evidence: Evidence, findings: list[Finding], published: Totals) -> s
     """Return the comparison in one line, without the verdict."""
     events = counted_noun(published.events, "published event")
     since = f" since {timestamps.minute_text(evidence.coverage_start)}" if evidence.coverage_start else ""
-    rejected, discarded = evidence.counted.dead_letters, evidence.published.discarded
+    rejected, discarded = evidence.counted.dead_letters, evidence.discarded
     dead_letters = f", {counted_noun(rejected, 'dead letter')}" if rejected else ""
     if discarded:
         dead_letters += f", {counted_noun(discarded, 'event')} discarded"

@@ -15,7 +15,12 @@ OPENAPI = GENERATED / "openapi.json"
 
 ORDERS = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
 ANALYTICS = ("ordermesh.analytics.v1.AnalyticsService",)
-GATEWAY = ("ordermesh.gateway.v1.PipelineService", "ordermesh.gateway.v1.WatchService")
+GATEWAY = (
+    "ordermesh.gateway.v1.PipelineService",
+    "ordermesh.gateway.v1.WatchService",
+    "ordermesh.gateway.v1.DeadLetterService",
+    "ordermesh.gateway.v1.OrderTimelineService",
+)
 HEALTH = "grpc.health.v1.Health"
 
 

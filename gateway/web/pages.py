@@ -29,7 +29,9 @@ HOME_FILES = (
     "format.js",
 )
 LOGIN_FILES = ("login.js",)
-STATIC_FILES = (*HOME_FILES, *LOGIN_FILES, "icon.svg", "docs.js")
+DEAD_LETTER_FILES = tuple(f"dead-letters/{name}" for name in ("page.css", "page.js", "content.js", "changes.js"))
+ORDER_FILES = ("order/page.css", "order/page.js")
+STATIC_FILES = (*HOME_FILES, *LOGIN_FILES, *DEAD_LETTER_FILES, *ORDER_FILES, "icon.svg", "docs.js")
 # Pages load resources only from this origin.
 POLICY = {
     "default-src": "'none'",
@@ -86,6 +88,8 @@ def application(sessions_socket: str, swagger_ui_jar: str = "") -> web.Applicati
     app = web.Application(middlewares=[unknown_paths])
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", file(STATIC / "home.html"))
+    app.router.add_get("/dead-letters", file(STATIC / "dead-letters" / "page.html"))
+    app.router.add_get("/order", file(STATIC / "order" / "page.html"))
     app.router.add_get("/login", file(STATIC / "login.html"))
     sessions = SessionPages(sessions_socket)
     app.router.add_post(SESSION_PATH, sessions.begin)

@@ -10,6 +10,7 @@ from orders.domain.order import Accepted, NewOrder, StoredOrder, status_of
 from orders.store.order_rows import OrderSummaryRow
 from orders.store.product_rows import ProductRow
 from runtime.money import major
+from runtime.tokens import order_revision
 
 
 def order_message(stored: StoredOrder) -> Order:
@@ -25,6 +26,7 @@ def order_message(stored: StoredOrder) -> Order:
             OrderItem(product_id=line.product_id, quantity=line.quantity, price=major(line.price_minor))
             for line in stored.lines
         ],
+        revision=order_revision.encode(stored.order_id, stored.status, stored.updated_at_us),
     )
 
 
@@ -49,11 +51,17 @@ def accepted_message(order: NewOrder, accepted: Accepted) -> Order:
     message.total_price = major(order.total_minor)
     write_time(message.create_time, accepted.created_at_us)
     write_time(message.update_time, accepted.created_at_us)
+    message.revision = accepted_revision(accepted)
     add = message.items.add
     for product_id, quantity, price_minor in order.lines:
         item = add()
         item.product_id, item.quantity, item.price = product_id, quantity, major(price_minor)
     return message
+
+
+def accepted_revision(accepted: Accepted) -> str:
+    """Return the revision of an order that was just stored."""
+    return order_revision.encode(accepted.order_id, accepted.status, accepted.created_at_us)
 
 
 def write_accepted_summary(summary: OrderSummary, order: NewOrder, accepted: Accepted) -> None:

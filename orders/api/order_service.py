@@ -181,7 +181,9 @@ def add_result(
 ) -> None:
     """Add the outcome of an order of a batch to the response."""
     if isinstance(outcome, Accepted):
-        messages.write_accepted_summary(response.results.add().order, order, outcome)
+        result = response.results.add()
+        messages.write_accepted_summary(result.order, order, outcome)
+        result.revision = messages.accepted_revision(outcome)
         response.accepted_count += 1
     else:
         response.results.add(error=to_status(outcome, over_rest=over_rest))

@@ -77,24 +77,55 @@ LISTEN event_outbox;
 -- Counts unsent events, up to a limit.
 SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
--- name: list_events
--- Returns events with given statuses, for operators.
+-- name: list_pending
+-- Returns events that are not published yet, oldest first.
 SELECT id, status::text, event_type, key, event_id::text, occur_time, coalesce(cause, ''), octet_length(payload)
 FROM event_outbox
-WHERE status = ANY(%(statuses)s::outbox_status[])
+WHERE status = ANY(%(statuses)s::outbox_status[]) AND status IN ('NEW', 'FAILED')
     AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
-    AND (%(cause)s::text IS NULL OR strpos(lower(cause), lower(%(cause)s)) > 0)
     AND (%(older_minutes)s::integer IS NULL OR occur_time < now() - make_interval(mins => %(older_minutes)s))
 ORDER BY id LIMIT %(limit)s;
 
--- name: find_dead
--- Returns the ids of DEAD events that match a filter.
-SELECT id FROM event_outbox
-WHERE status = 'DEAD'
-    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
-    AND (%(cause)s::text IS NULL OR strpos(lower(cause), lower(%(cause)s)) > 0)
-    AND (%(older_minutes)s::integer IS NULL OR occur_time < now() - make_interval(mins => %(older_minutes)s))
-ORDER BY id;
+-- name: dead_event_groups
+-- Returns groups of DEAD events: topic, reason, type, day, number, oldest and newest; the latest day first.
+SELECT topic, reason, event_type, date_trunc('day', occur_time, 'UTC'), count(*), min(occur_time), max(occur_time)
+FROM dead_event WHERE state = 'OPEN'
+GROUP BY 1, 2, 3, 4 ORDER BY 4 DESC, 5 DESC, 1, 2, 3 LIMIT %(limit)s;
+
+-- name: list_dead_events
+-- Returns the number of events that Kafka rejected and that match a filter, with each of those after an id, oldest first.
+WITH matching AS MATERIALIZED (
+    SELECT id, state, topic, reason, cause, event_type, key, event_id::text, occur_time, discarded_at
+    FROM dead_event
+    WHERE state = %(state)s
+        AND (%(topic)s::text IS NULL OR topic = %(topic)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+        AND (%(text)s::text IS NULL OR strpos(lower(cause), lower(%(text)s)) > 0)
+        AND (%(event_type)s::smallint IS NULL OR event_type = %(event_type)s)
+        AND (%(key)s::text IS NULL OR key = %(key)s)
+        AND (%(start)s::timestamptz IS NULL OR occur_time >= %(start)s)
+        AND (%(end)s::timestamptz IS NULL OR occur_time < %(end)s)
+)
+SELECT total.number, page.*
+FROM (SELECT count(*) AS number FROM matching) AS total
+LEFT JOIN LATERAL (SELECT * FROM matching WHERE id > %(after)s ORDER BY id LIMIT %(limit)s) AS page ON true;
+
+-- name: find_dead_event
+-- Returns one event that Kafka rejected.
+SELECT id, state, topic, reason, cause, event_type, key, event_id::text, occur_time, discarded_at
+FROM dead_event WHERE id = %(id)s;
+
+-- name: find_payload
+-- Returns the payload of an event, if the outbox still has it.
+SELECT payload, traceparent FROM event_outbox WHERE id = %(id)s AND occur_time = %(occur_time)s;
+
+-- name: dead_event_ids
+-- Returns which of these events are DEAD.
+SELECT id FROM dead_event WHERE id = ANY(%(ids)s::bigint[]) AND state = 'OPEN';
+
+-- name: dead_letter_changes
+-- Returns what operators did with a dead letter, the latest first.
+SELECT at, action, subject, client_address FROM dead_letter_change
+WHERE target = %(target)s ORDER BY at DESC LIMIT %(limit)s;
 
 -- name: lock_dead_shards
 -- Locks the shards of DEAD events against publishers and other operators, in the order of their numbers, and returns them.
@@ -118,8 +149,8 @@ WITH changed AS (
     WHERE shard = ANY(%(shards)s::smallint[]) AND id = ANY(%(ids)s::bigint[]) AND status = 'DEAD'
     RETURNING id, event_id, event_type, key, occur_time, total_minor, units, cause
 ), discarded AS (
-    INSERT INTO discarded_event (event_id, event_type, key, occur_time, total_minor, units)
-    SELECT event_id, event_type, key, occur_time, total_minor, units FROM changed WHERE %(status)s = 'DISCARDED'
+    INSERT INTO discarded_event (event_id, event_type, key, occur_time, total_minor, units, outbox_id, cause)
+    SELECT event_id, event_type, key, occur_time, total_minor, units, id, cause FROM changed WHERE %(status)s = 'DISCARDED'
     ON CONFLICT DO NOTHING
 )
 SELECT id, key, event_id::text, cause FROM changed;
@@ -128,3 +159,37 @@ SELECT id, key, event_id::text, cause FROM changed;
 -- Updates which of the locked shards have DEAD events.
 UPDATE outbox_shard s SET has_dead = EXISTS (SELECT FROM event_outbox o WHERE o.shard = s.shard AND o.status = 'DEAD')
 WHERE s.shard = ANY(%(shards)s::smallint[]) AND s.has_dead;
+
+-- name: find_order
+-- Returns an order without its lines.
+SELECT customer_id, status::text, total_minor, trace_id, created_at, updated_at, sequence FROM orders WHERE order_id = %(order_id)s;
+
+-- name: order_events
+-- Returns events of an order: those of its acceptance and of its last change by their times, which have an index, those that
+-- are not published by their shard, and those with given ids by the times of these.
+WITH found AS (
+    SELECT o.* FROM event_outbox o
+    WHERE o.occur_time IN (%(created_at)s, %(updated_at)s) AND (o.key = %(order_id)s OR o.event_type = %(restock_requested)s)
+    UNION
+    SELECT o.* FROM event_outbox o WHERE o.shard = %(shard)s AND o.status IN ('NEW', 'FAILED') AND o.key = %(order_id)s
+    UNION
+    SELECT o.* FROM event_outbox o WHERE o.shard = %(shard)s AND o.status = 'DEAD' AND o.key = %(order_id)s
+    UNION
+    SELECT o.* FROM unnest(%(event_ids)s::uuid[], %(times_ms)s::bigint[]) AS w (event_id, ms)
+    CROSS JOIN LATERAL (
+        SELECT * FROM event_outbox e
+        WHERE e.event_id = w.event_id AND e.occur_time >= 'epoch'::timestamptz + w.ms * interval '1 millisecond'
+            AND e.occur_time < 'epoch'::timestamptz + (w.ms + 1) * interval '1 millisecond'
+    ) AS o
+)
+SELECT id, event_id::text, event_type, occur_time, status::text, sent_at, coalesce(cause, ''), traceparent, payload FROM found
+UNION ALL
+SELECT coalesce(d.outbox_id, 0), d.event_id::text, d.event_type, d.occur_time, 'DISCARDED', NULL, coalesce(d.cause, ''), '', ''
+FROM discarded_event d WHERE d.key = %(order_id)s AND NOT EXISTS (SELECT FROM found f WHERE f.event_id = d.event_id)
+ORDER BY 4, 1
+LIMIT %(limit)s;
+
+-- name: outbox_retained
+-- Returns from when on the outbox holds every event; no row if it has not dropped any.
+SELECT least(complete_since, (clock_timestamp() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC'
+FROM partitioned_table WHERE name = 'event_outbox' AND complete_since IS NOT NULL;

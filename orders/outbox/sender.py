@@ -10,7 +10,7 @@ from typing import NoReturn
 from confluent_kafka import KafkaError
 
 from orders.outbox.batch_size import BatchSize
-from orders.outbox.unsent_event import DESTINATIONS, UnsentEvent
+from orders.outbox.unsent_event import DESTINATIONS, UnsentEvent, headers_of
 from orders.settings import PublisherSettings
 from runtime.kafka import clients, size_limits
 from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
@@ -103,8 +103,7 @@ class Sender:
         return [each for each in (self._batches, self._singles) if each is not None]
 
     def _put(self, producer: Outbound[int], event: UnsentEvent) -> bool:
-        topic, own = DESTINATIONS[event.event_type]
-        headers = [("traceparent", event.traceparent), *own]
+        topic, headers = DESTINATIONS[event.event_type][0], headers_of(event.event_type, event.traceparent)
         return producer.put(event.id, topic, event.payload, event.key, headers, self._deadline)
 
     def _send_alone(self, event: UnsentEvent) -> None:

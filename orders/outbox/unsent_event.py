@@ -29,6 +29,11 @@ class UnsentEvent(NamedTuple):
     occur_us: int
 
 
+def headers_of(event_type: int, traceparent: str) -> list[tuple[str, str | bytes | None]]:
+    """Return the headers with which an event is published."""
+    return [("traceparent", traceparent), *DESTINATIONS[event_type][1]]
+
+
 def has_sequence(event: UnsentEvent) -> bool:
     """Return whether an event belongs to an order and has to arrive in order; stock events do not."""
     return event.event_type < topics.FIRST_STOCK_TYPE

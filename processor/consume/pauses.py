@@ -159,7 +159,7 @@ def release(connection: Connection, partitions: Sequence[Partition], origin: Ori
     with connection.transaction():
         released = [(topic, number) for topic, number in connection.execute(SQL.release, parameters)]
         for topic, number in released:
-            entry = Action("dlq resume", f"{topic}/{number}", {"paused": True}, {"paused": False})
+            entry = Action("ResumePartitions", f"{topic}/{number}", {"paused": True}, {"paused": False})
             record(connection, origin, entry)
     return released
 

@@ -62,6 +62,13 @@ def record_heartbeat(connection: Connection, worker_id: str, assigned: Iterable[
     connection.execute(SQL.record_heartbeat, {"worker_id": worker_id, "assigned": Jsonb(sorted(assigned))})
 
 
+def worker_number(connection: Connection, worker_id: str) -> int:
+    """Return the number under which a worker counts events."""
+    row = connection.execute(SQL.worker_number, {"worker_id": worker_id}).fetchone()
+    assert row is not None  # noqa: S101  # an insert that returns has one row
+    return int(row[0])
+
+
 def delete_heartbeat(connection: Connection, worker_id: str) -> None:
     """Delete a worker's heartbeat: it shuts down cleanly."""
     connection.execute(SQL.delete_heartbeat, {"worker_id": worker_id})

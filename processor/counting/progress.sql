@@ -37,6 +37,11 @@ FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::uuid[]
 WHERE c.topic = w.topic AND c.partition = w.partition AND w.recorded_id NOT IN (w.topic_id, %(no_topic)s)
     AND c.settled_at IS NULL;
 
+-- name: worker_number
+-- Return the number of a worker, a new one for a new worker.
+INSERT INTO worker (worker_id) VALUES (%(worker_id)s)
+ON CONFLICT (worker_id) DO UPDATE SET started_at = now() RETURNING number;
+
 -- name: delete_heartbeat
 -- Delete a worker's heartbeat: it shuts down cleanly.
 DELETE FROM worker_heartbeat WHERE worker_id = %(worker_id)s;

@@ -37,14 +37,16 @@ class CountingTransaction:
     It locks partitions before metrics, both in sorted order, as every worker does.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, worker: int | None) -> None:
         self._connection = connection
+        self._worker = worker
         self._recorded: list[psycopg.Cursor[Any]] = []
 
     def record(self, events: Sequence[Event], places: Sequence[tuple[int, int]]) -> None:
         """Send events to be recorded; the server inserts them while the caller continues."""
         if events:
-            self._recorded.append(self._connection.execute(SQL.insert_events, event_parameters(events, places)))
+            parameters = {**event_parameters(events, places), "worker": self._worker}
+            self._recorded.append(self._connection.execute(SQL.insert_events, parameters))
 
     def finish(self, batch: Batch) -> Counted:
         """Count the new events of the batch, whose events were recorded, and advance its positions."""
@@ -57,13 +59,13 @@ class CountingTransaction:
 
 
 @contextmanager
-def counting(connection: Connection) -> Iterator[CountingTransaction]:
-    """Open a transaction that counts, and commit it.
+def counting(connection: Connection, worker: int | None = None) -> Iterator[CountingTransaction]:
+    """Open a transaction that counts, as a worker with a number if it has one, and commit it.
 
     Raises psycopg.Error: nothing was changed, or, when the connection failed during the commit, possibly all of it.
     """
     with connection.pipeline(), connection.transaction():
-        yield CountingTransaction(connection)
+        yield CountingTransaction(connection, worker)
 
 
 def only_new(batch: Batch, duplicate_ids: set[str]) -> tuple[Sequence[Event], Counter[Partition]]:
@@ -105,6 +107,7 @@ def insert_dead_letters(connection: Connection, dead_letters: Sequence[DeadLette
         "dlq_offsets": [each.dlq_offset for each in dead_letters],
         "event_ids": [each.rejection.event_id for each in dead_letters],
         "order_ids": [each.order_id for each in dead_letters],
+        "event_types": [each.rejection.event_type for each in dead_letters],
         "reasons": [each.rejection.reason.value for each in dead_letters],
         "details": [each.rejection.detail for each in dead_letters],
         "event_keys": [each.stored and each.stored.key for each in dead_letters],

@@ -13,9 +13,10 @@ WITH incoming AS (
     )
 ), inserted AS (
     INSERT INTO processed_events (
-        event_id, order_id, occur_time, "offset", total_minor, units, partition, type, previous_status, status
+        event_id, order_id, occur_time, "offset", total_minor, units, partition, type, previous_status, status, worker
     )
-    SELECT * FROM incoming i WHERE NOT EXISTS (SELECT FROM removed_event r WHERE r.event_id = i.event_id)
+    SELECT i.*, %(worker)s::integer FROM incoming i
+    WHERE NOT EXISTS (SELECT FROM removed_event r WHERE r.event_id = i.event_id)
     ON CONFLICT (event_id) DO NOTHING
     RETURNING event_id
 )
@@ -24,14 +25,14 @@ SELECT event_id::text FROM (SELECT event_id FROM incoming EXCEPT SELECT event_id
 -- name: insert_dead_letters
 -- Record dead letters and return the partitions of those that are new; a recorded dead letter is not changed.
 INSERT INTO dead_letter (
-    topic, topic_id, partition, "offset", dlq_topic, dlq_partition, dlq_offset, event_id, order_id, reason, detail,
-    event_key, event_value, event_headers
+    topic, topic_id, partition, "offset", dlq_topic, dlq_partition, dlq_offset, event_id, order_id, event_type, reason,
+    detail, event_key, event_value, event_headers
 )
 SELECT * FROM unnest(
     %(topics)s::text[], %(topic_ids)s::uuid[], %(partitions)s::integer[], %(offsets)s::bigint[],
     %(dlq_topics)s::text[], %(dlq_partitions)s::integer[], %(dlq_offsets)s::bigint[], %(event_ids)s::uuid[],
-    %(order_ids)s::uuid[], %(reasons)s::text[], %(details)s::text[], %(event_keys)s::bytea[],
-    %(event_values)s::bytea[], %(event_headers)s::text[]
+    %(order_ids)s::uuid[], %(event_types)s::smallint[], %(reasons)s::text[], %(details)s::text[],
+    %(event_keys)s::bytea[], %(event_values)s::bytea[], %(event_headers)s::text[]
 )
 ON CONFLICT (topic, partition, "offset", topic_id) DO NOTHING
 RETURNING topic, partition;

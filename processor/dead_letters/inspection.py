@@ -1,31 +1,25 @@
-"""Lists dead letters, and shows one with its bytes."""
+"""Dead letters in the database: where each is, what is known of it, and lists of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
-from confluent_kafka import KafkaError, Message, TopicPartition
-
-from processor.counting import progress
-from processor.dead_letters import headers
-from processor.events.batch import Place
-from processor.settings import EventSettings
-from runtime.kafka import clients, topics
+from runtime import timestamps
+from runtime.kafka import topics
 from runtime.kafka.offsets import NO_TOPIC
-from runtime.kafka.records.headers import Headers, last_value, read_headers
-from runtime.kafka.records.raw_headers import RawHeaders
+from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
 SQL = Queries("processor.dead_letters", "dead_letters.sql")
-CLIENT_ID = "ordermesh-dead-letters"
-READ_SECONDS = 10.0
-PLACE_RULE = "must be topic/partition/offset, such as order-events/3/1042, as `ordermesh dlq list` shows it"
-PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})(/(?P<topic_id>[0-9a-f-]{36}))?")
+PLACE = re.compile(
+    r"(?P<topic>[a-z-]+)\.(?P<partition>[0-9]{1,9})\.(?P<offset>[0-9]{1,18})(\.(?P<topic_id>[0-9a-f-]{36}))?"
+)
+START = (0, "", 0, 0, str(NO_TOPIC))
 
 
 class DeadLetterPlace(NamedTuple):
@@ -38,12 +32,12 @@ class DeadLetterPlace(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The place in the form that `parse_place` accepts."""
-        return "/".join(str(part) for part in self if part is not None)
+        """The id of the dead letter, which `parse_place` accepts."""
+        return ".".join(str(part) for part in self if part is not None)
 
 
 class DeadLetterNotFound(Exception):
-    """There is no dead letter of this place, or Kafka does not have its bytes."""
+    """There is no dead letter of this place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,104 +45,86 @@ class DeadLetterEntry:
     """What the database has of a dead letter."""
 
     place: DeadLetterPlace
+    topic_id: UUID
     event_id: str | None
+    order_id: str | None
+    event_type: int | None
     reason: str
     detail: str
     created_at: datetime
     redriven_at: datetime | None
+    discarded_at: datetime | None
 
     @property
     def name(self) -> str:
-        """The place in the form that `parse_place` accepts."""
+        """The id of the dead letter."""
         return self.place.name
+
+    @property
+    def state(self) -> str:
+        """OPEN, REDRIVEN or DISCARDED."""
+        if self.discarded_at is not None:
+            return "DISCARDED"
+        return "OPEN" if self.redriven_at is None else "REDRIVEN"
+
+    @property
+    def cursor(self) -> str:
+        """Where it is in a list."""
+        created_us = (self.created_at - timestamps.EPOCH) // timestamps.MICROSECOND
+        return "/".join(map(str, (created_us, *self.place[:3], self.topic_id)))
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The parameters that name its row."""
+        return {**self.place._asdict(), "topic_id": self.topic_id}
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterContent:
-    """A dead letter with the event's key, value and headers; headers whose name is not UTF-8 are separate, as bytes."""
+class Stored:
+    """Where the bytes of a dead letter are: in a dead letter topic, or here if Kafka refused them."""
 
-    entry: DeadLetterEntry
-    topic_id: UUID
+    topic: str | None
+    partition: int | None
+    offset: int | None
     key: bytes | None
     value: bytes | None
-    headers: Headers
-    byte_headers: RawHeaders
+    headers: str | None
 
 
-def parse_place(text: str) -> DeadLetterPlace:
-    """Parse the name of a dead letter. Raises ValueError."""
+def parse_place(text: str) -> DeadLetterPlace | None:
+    """Parse the id of a dead letter, None if it is none."""
     found = PLACE.fullmatch(text)
     if found is None or found["topic"] not in topics.EVENT_TOPICS:
-        raise ValueError(f"{text!r} {PLACE_RULE}")
-    topic_id = None if found["topic_id"] is None else UUID(found["topic_id"])
+        return None
+    try:
+        topic_id = None if found["topic_id"] is None else UUID(found["topic_id"])
+    except ValueError:
+        return None
     return DeadLetterPlace(found["topic"], int(found["partition"]), int(found["offset"]), topic_id)
 
 
-def list_dead_letters(settings: EventSettings, limit: int, *, redriven: bool = False) -> list[DeadLetterEntry]:
-    """List dead letters, the latest first; `redriven` includes those that were redriven. Raises psycopg.Error."""
-    with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
-        rows = connection.execute(SQL.list_dead_letters, {"limit": limit, "redriven": redriven}).fetchall()
-    return [DeadLetterEntry(DeadLetterPlace(*row[:4]), *row[4:]) for row in rows]
+def page(
+    connection: Connection, filters: Mapping[str, Any], cursor: str, limit: int
+) -> tuple[int, list[DeadLetterEntry]]:
+    """Return the number of dead letters that match, and those after a cursor, oldest first. Raises psycopg.Error."""
+    names = ("after_us", "after_topic", "after_partition", "after_offset", "after_topic_id")
+    after = cursor.split("/") if cursor else START
+    parameters = {**filters, **dict(zip(names, after, strict=True)), "limit": limit}
+    rows = connection.execute(SQL.list_dead_letters, parameters).fetchall()
+    return rows[0][0], [entry(row[1:]) for row in rows if row[1] is not None]
 
 
-def show(settings: EventSettings, place: Place | DeadLetterPlace) -> DeadLetterContent:
-    """Return one dead letter with its bytes. Raises DeadLetterNotFound, psycopg.Error."""
-    with progress.connect(settings.analytics_dsn.get_secret_value(), settings.postgres_pooler) as connection:
-        return read_content(settings, connection, DeadLetterPlace(*place))
-
-
-def read_content(settings: EventSettings, connection: psycopg.Connection, place: DeadLetterPlace) -> DeadLetterContent:
-    """Return the dead letter of a place with its bytes. Raises DeadLetterNotFound, psycopg.Error."""
+def find(connection: Connection, place: DeadLetterPlace) -> tuple[DeadLetterEntry, Stored]:
+    """Return a dead letter and where its bytes are. Raises DeadLetterNotFound, psycopg.Error."""
     row = connection.execute(SQL.find_dead_letter, place._asdict()).fetchone()
     if row is None:
-        raise DeadLetterNotFound(f"there is no dead letter of {place.name}")
-    entry, topic_id = DeadLetterEntry(place, *row[:5]), row[5]
-    dlq_topic, dlq_partition, dlq_offset, key, value, stored_headers = row[6:]
-    if dlq_topic is None:
-        return DeadLetterContent(entry, topic_id, key, value, *by_name(headers.decode(stored_headers.encode())))
-    message = read_record(settings, TopicPartition(dlq_topic, dlq_partition, dlq_offset))
-    of_event, own = headers.split(read_headers(message))
-    if not is_from(own, place._replace(topic_id=topic_id)):
-        # The dead letter topic was recreated, and other records have these offsets.
-        raise DeadLetterNotFound(f"Kafka no longer has the dead letter of {place.name}")
-    readable, as_bytes = by_name(headers.decode(last_value(own, headers.RAW_HEADERS) or b"[]"))
-    return DeadLetterContent(entry, topic_id, message.key(), message.value(), of_event + readable, as_bytes)
+        raise DeadLetterNotFound(f"there is no dead letter {place.name}")
+    return entry(row[:13]), Stored(*row[13:])
 
 
-def is_from(own: Headers, place: DeadLetterPlace) -> bool:
-    """Return whether a dead letter's own headers name this place; those of earlier versions have no topic id."""
-    named = {name.removeprefix(headers.PREFIX): (value or b"").decode(errors="replace") for name, value in own}
-    wanted = {"topic": place.topic, "partition": str(place.partition), "offset": str(place.offset)}
-    same_topic = named.get("topic-id", str(NO_TOPIC)) in (str(NO_TOPIC), str(place.topic_id))
-    return same_topic and all(named.get(name) == value for name, value in wanted.items())
-
-
-def by_name(raw: RawHeaders) -> tuple[Headers, RawHeaders]:
-    """Divide headers into those whose name is UTF-8, and the others."""
-    readable: Headers = []
-    as_bytes: RawHeaders = []
-    for name, value in raw:
-        try:
-            readable.append((name.decode(), value))
-        except UnicodeDecodeError:
-            as_bytes.append((name, value))
-    return readable, as_bytes
-
-
-def read_record(settings: EventSettings, at: TopicPartition) -> Message:
-    """Read the record at an offset. Blocks; raises DeadLetterNotFound when it is not there."""
-    # Nothing joins or commits to this group, and the user may describe no other.
-    consumer = clients.consumer(settings, CLIENT_ID, settings.processor_group)
-    try:
-        consumer.assign([at])
-        message = consumer.poll(READ_SECONDS)
-        name = f"{at.topic}/{at.partition}/{at.offset}"
-        if message is None:
-            raise DeadLetterNotFound(f"Kafka did not send {name} within {READ_SECONDS:g} seconds")
-        if (error := message.error()) is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise DeadLetterNotFound(f"{name} cannot be read from Kafka: {error.str()}")
-        if error is not None or message.offset() != at.offset:
-            raise DeadLetterNotFound(f"Kafka does not have {name}")
-        return message
-    finally:
-        consumer.close()
+def entry(row: tuple[Any, ...]) -> DeadLetterEntry:
+    """Return an entry from its row, whose last column is whether the topic's id belongs to its place."""
+    topic, partition, offset, topic_id, *known, with_topic_id = row
+    return DeadLetterEntry(
+        DeadLetterPlace(topic, partition, offset, topic_id if with_topic_id else None), topic_id, *known
+    )

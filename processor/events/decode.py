@@ -60,9 +60,9 @@ def decode(topic: str, key: bytes | None, value: bytes | None, window: EventWind
         return decoded
     event_id = decoded.event_id
     if event_id < window.oldest_event_id:
-        return Rejection(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id)
+        return Rejection(Reason.TOO_OLD, f"the event is older than {window.oldest_event_id}", event_id, decoded.type)
     if event_rules.is_too_new(event_id, decoded.occur_us, window.newest_event_id, window.newest_occur_us):
-        return Rejection(Reason.TOO_NEW, event_rules.TOO_NEW, event_id)
+        return Rejection(Reason.TOO_NEW, event_rules.TOO_NEW, event_id, decoded.type)
     return decoded
 
 
@@ -74,7 +74,7 @@ def decode_order(key: bytes | None, value: bytes) -> Event | Rejection:
     if type_ is None or event.schema_version > SCHEMA_VERSION:
         return unknown(event)
     if key != order_id.encode():
-        return Rejection(Reason.WRONG_KEY, "the key is not the order_id", valid_id(event_id))
+        return Rejection(Reason.WRONG_KEY, "the key is not the order_id", valid_id(event_id), type_)
     lines, units, sum_minor = read_lines(event.order_created.items) if type_ == ORDER_CREATED else ((), 0, 0)
     previous_status, status, total_minor = event.previous_status, event.status, event.total_minor
     problem = (
@@ -87,7 +87,7 @@ def decode_order(key: bytes | None, value: bytes) -> Event | Rejection:
     if problem is None and type_ == ORDER_CREATED:
         problem = lines_problem(lines, total_minor, sum_minor)
     if problem is not None:
-        return Rejection(Reason.INVALID, problem, valid_id(event_id))
+        return Rejection(Reason.INVALID, problem, valid_id(event_id), type_)
     occur_us = microseconds(event.occur_time)
     return Event(event_id, order_id, type_, occur_us, previous_status, status, total_minor, units, lines)
 
@@ -99,7 +99,7 @@ def decode_stock(key: bytes | None, value: bytes) -> Event | Rejection:
     if type_ is None or event.schema_version > SCHEMA_VERSION:
         return unknown(event)
     if key != event.product_id.encode():
-        return Rejection(Reason.WRONG_KEY, "the key is not the product_id", valid_id(event.event_id))
+        return Rejection(Reason.WRONG_KEY, "the key is not the product_id", valid_id(event.event_id), type_)
     requested = event.restock_requested if type_ == RESTOCK_REQUESTED else None
     quantity = requested.missing_quantity if requested else event.restocked.quantity
     problem = (
@@ -109,7 +109,7 @@ def decode_stock(key: bytes | None, value: bytes) -> Event | Rejection:
         or (None if quantity > 0 else "the quantity must be positive")
     )
     if problem is not None:
-        return Rejection(Reason.INVALID, problem, valid_id(event.event_id))
+        return Rejection(Reason.INVALID, problem, valid_id(event.event_id), type_)
     order_id = requested.order_id if requested else None
     return Event(event.event_id, order_id, type_, microseconds(event.occur_time), 0, 0, 0, 0, ())
 

@@ -30,11 +30,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a record cannot be counted: the reason, the details, and the event's id where it can be read."""
+    """Why a record cannot be counted: the reason, the details, and the event's id and type where they can be read."""
 
     reason: Reason
     detail: str
     event_id: str | None = None
+    event_type: int | None = None
 
 
 class Event(NamedTuple):

@@ -27,7 +27,6 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamProductMetricsRequest,
     StreamProductMetricsResponse,
 )
-from psycopg import IsolationLevel
 
 from processor.query import ledger_audit, validation
 from processor.query.analytics_service import Pool, Row, timestamp
@@ -82,13 +81,14 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         """Stream the dead letters, then sums of the counted events and of their orders by period."""
         parameters = ledger_messages.period_parameters(request)
         with self._snapshot() as connection:
-            dead_letters = rows(connection, SQL.count_dead_letters)[0][0]
+            dead_letters, discarded = rows(connection, SQL.count_dead_letters)[0]
             orders = rows(connection, SQL.dead_letter_orders)
             coverage_start, ids_start = rows(connection, SQL.coverage)[0]
             event_rows = connection.execute(SQL.event_sums, parameters).fetchall()
             order_rows = connection.execute(SQL.order_sums, parameters).fetchall()
         yield StreamAnalyticsLedgerResponse(
             dead_letters=dead_letters,
+            discarded=discarded,
             dead_letter_order_ids=b"".join(order_id.bytes for (order_id,) in orders),
             coverage_start_time=ledger_messages.as_time(coverage_start),
             ids_start_time=ledger_messages.as_time(ids_start),
@@ -159,12 +159,11 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
         """Open a transaction whose statements all read from one snapshot."""
-        with self._pool.connection() as connection:
-            connection.isolation_level = IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-            with connection.transaction():
-                connection.execute(SQL.extend_statement_timeout)
-                yield connection
+        # As a statement: what is set on the connection would hold for its next user too.
+        with self._pool.connection() as connection, connection.transaction():
+            connection.execute(SQL.begin_snapshot)
+            connection.execute(SQL.extend_statement_timeout)
+            yield connection
 
 
 def rows(connection: Connection, query: Any) -> list[Row]:

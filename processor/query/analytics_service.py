@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.analytics.v1.analytics_pb2 import (
+    Freshness,
     GetSalesSummaryRequest,
     ListMetricsRequest,
     ListMetricsResponse,
@@ -25,8 +26,10 @@ from ordermesh.internal.v1.page_token_pb2 import PageToken
 from ordermesh.orders.v1.orders_pb2 import Order
 from psycopg_pool import ConnectionPool
 
-from processor.counting import deltas
+from processor.counting import deltas, progress
 from processor.query import validation
+from processor.query.freshness import LogSamples
+from processor.query.revisions import Revised, RevisionWaits, checked, not_counted
 from runtime.money import major
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
@@ -45,15 +48,18 @@ Row = tuple[Any, ...]
 class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
     """Reads the metrics; every response comes from one statement, hence from one snapshot."""
 
-    def __init__(self, pool: Pool, tokens: OpaqueTokens) -> None:
+    def __init__(self, pool: Pool, tokens: OpaqueTokens, samples: LogSamples, waits: RevisionWaits) -> None:
         self._pool = pool
         self._page_tokens = PageTokens(tokens, LIST_METRICS)
+        self._samples = samples
+        self._waits = waits
 
     def ListMetrics(self, request: ListMetricsRequest, context: grpc.ServicerContext) -> ListMetricsResponse:
         """Return a page of metrics."""
         page = validation.metrics_page(request, self._page_tokens)
-        rows = self._rows(SQL.list_metrics, {**page._asdict(), "limit": page.size + 1})
-        response = ListMetricsResponse(metrics=[metric(row) for row in rows[: page.size]])
+        parameters = {**page._asdict(), "limit": page.size + 1}
+        rows, freshness = self._answer(request, context, SQL.list_metrics, parameters)
+        response = ListMetricsResponse(metrics=[metric(row) for row in rows[: page.size]], freshness=freshness)
         if len(rows) > page.size:
             name, dimension = rows[page.size - 1][:2]
             key = name + validation.KEY_SEPARATOR + dimension
@@ -62,17 +68,22 @@ class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
 
     def GetSalesSummary(self, request: GetSalesSummaryRequest, context: grpc.ServicerContext) -> SalesSummary:
         """Return the totals."""
-        return summary(self._rows(SQL.totals, {}))
+        rows, freshness = self._answer(request, context, SQL.totals, {})
+        found = summary(rows)
+        found.freshness.CopyFrom(freshness)
+        return found
 
     def TopProducts(self, request: TopProductsRequest, context: grpc.ServicerContext) -> TopProductsResponse:
         """Return the best-selling products."""
         limit = validation.products_limit(request)
         query = SQL.top_by_revenue if request.ranking == TopProductsRequest.REVENUE else SQL.top_by_units
+        rows, freshness = self._answer(request, context, query, {"limit": limit})
         return TopProductsResponse(
             products=[
                 TopProductsResponse.ProductSales(product_id=product_id, units=units, revenue=major(revenue_minor))
-                for product_id, units, revenue_minor in self._rows(query, {"limit": limit})
-            ]
+                for product_id, units, revenue_minor in rows
+            ],
+            freshness=freshness,
         )
 
     def OrdersPerMinute(
@@ -84,6 +95,7 @@ class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
             "first_minute": first.strftime(MINUTE_FORMAT),
             "limit_minute": limit.strftime(MINUTE_FORMAT),
         }
+        rows, freshness = self._answer(request, context, SQL.orders_per_minute, parameters)
         return OrdersPerMinuteResponse(
             minutes=[
                 OrdersPerMinuteResponse.Minute(
@@ -91,13 +103,24 @@ class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
                     orders=orders,
                     revenue=major(revenue_minor),
                 )
-                for dimension, orders, revenue_minor in self._rows(SQL.orders_per_minute, parameters)
-            ]
+                for dimension, orders, revenue_minor in rows
+            ],
+            freshness=freshness,
         )
 
-    def _rows(self, query: LiteralString, parameters: Mapping[str, object]) -> list[Row]:
+    def _answer(
+        self, request: Revised, context: grpc.ServicerContext, query: LiteralString, parameters: Mapping[str, object]
+    ) -> tuple[list[Row], Freshness]:
+        """Wait for the revisions of a request; return rows, and how fresh they are. Raises FailedPrecondition."""
+        left = self._waits.wait(request, checked(request), context)
         with self._pool.connection() as connection:
-            return connection.execute(query, parameters).fetchall()
+            # The positions first: the rows include at least what they say.
+            positions = progress.positions(connection)
+            rows = [] if left else connection.execute(query, parameters).fetchall()
+        freshness = self._samples.freshness(positions, datetime.now(UTC))
+        if left:
+            raise not_counted(left, request, freshness)
+        return rows, freshness
 
 
 def metric(row: Row) -> Metric:

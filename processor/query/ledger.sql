@@ -1,10 +1,14 @@
+-- name: begin_snapshot
+-- Have all statements of this transaction read from one snapshot.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
 -- name: extend_statement_timeout
 -- Give the statements of this transaction more time than interactive requests have.
 SET LOCAL statement_timeout = '60s';
 
 -- name: count_dead_letters
--- Count the dead letters that were neither redriven nor counted since.
-SELECT count(*) FROM dead_letter d
+-- Count the dead letters that were neither redriven nor counted since: the open ones, and those that were discarded.
+SELECT count(*) FILTER (WHERE d.discarded_at IS NULL), count(d.discarded_at) FROM dead_letter d
 WHERE d.redriven_at IS NULL AND NOT EXISTS (SELECT FROM processed_events e WHERE e.event_id = d.event_id);
 
 -- name: coverage

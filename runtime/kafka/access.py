@@ -20,9 +20,10 @@ from runtime.kafka.topics import ADMIN_TIMEOUT_SECONDS, DEAD_LETTER_TOPICS, EVEN
 
 PUBLISHER = "ordermesh-publisher"
 PROCESSOR = "ordermesh-processor"
+ANALYTICS = "ordermesh-analytics"
 GATEWAY = "ordermesh-gateway"
 OPERATOR = "ordermesh-operator"
-USERS = (PUBLISHER, PROCESSOR, GATEWAY, OPERATOR)
+USERS = (PUBLISHER, PROCESSOR, ANALYTICS, GATEWAY, OPERATOR)
 MECHANISM = "SCRAM-SHA-512"
 DEAD_LETTERS = tuple(DEAD_LETTER_TOPICS.values())
 TOPICS = (*EVENT_TOPICS, *DEAD_LETTERS)
@@ -40,13 +41,15 @@ class Grant:
 # Read, Write and AlterConfigs include Describe or DescribeConfigs.
 GRANTS = (
     Grant(OPERATOR, ("Create", "Read", "AlterConfigs"), TOPICS),
-    # Dead letters are redriven to where they came from.
-    Grant(OPERATOR, ("Write",), EVENT_TOPICS),
     Grant(OPERATOR, ("Describe",)),
     Grant(PUBLISHER, ("Write", "DescribeConfigs"), EVENT_TOPICS),
     Grant(PROCESSOR, ("Read", "DescribeConfigs"), EVENT_TOPICS),
     Grant(PROCESSOR, ("Write",), DEAD_LETTERS),
     Grant(PROCESSOR, ("Read",)),
+    # Dead letters are redriven to where they came from.
+    Grant(ANALYTICS, ("Read",), DEAD_LETTERS),
+    Grant(ANALYTICS, ("Write",), EVENT_TOPICS),
+    Grant(ANALYTICS, ("Describe",)),
     Grant(GATEWAY, ("Read",), TOPICS),
     Grant(GATEWAY, ("Describe",)),
 )

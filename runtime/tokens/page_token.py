@@ -15,8 +15,8 @@ VERSION = 2
 HASH_BYTES = 16
 # Far longer than any token that is issued.
 MAX_TOKEN_CHARACTERS = 512
-# A client may change the page size between pages.
-PAGING_FIELDS = ("page_size", "page_token")
+# What a client may change between pages.
+PAGING_FIELDS = ("page_size", "page_token", "min_revisions", "wait_ms")
 # The same for every cause: one who forges tokens learns nothing.
 FORGED = "is not a token of this method, or it is from before an upgrade; start again without it"
 
@@ -49,7 +49,8 @@ def filters_hash(request: Message) -> bytes:
     filters = type(request)()
     filters.CopyFrom(request)
     for field in PAGING_FIELDS:
-        filters.ClearField(field)
+        if field in filters.DESCRIPTOR.fields_by_name:
+            filters.ClearField(field)
     serialized: bytes = filters.SerializeToString(deterministic=True)
     return hashlib.blake2b(serialized, digest_size=HASH_BYTES).digest()
 

@@ -122,14 +122,16 @@ def publisher(context: StackContext) -> Component:
 
 
 def analytics(context: StackContext) -> Component:
-    """Return the service that reads the metrics."""
+    """Return the service that reads the metrics, and that keeps the dead letters."""
     port = context.settings.analytics_metrics_port
     path = context.socket("analytics")
     env = {
         "ANALYTICS_DSN": context.dsn("analytics_reader"),
         "ANALYTICS_LISTEN": f"unix:{path}",
         "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
+        "PROCESSOR_GROUP": context.settings.processor_group,
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
+        **context.kafka_env(access.ANALYTICS),
     }
     depends_on = ("migrate-processor",)
     return service(context, "analytics", ("processor", "serve"), env, lambda: grpc_serves(path), depends_on, port)

@@ -174,12 +174,22 @@ def test_topics_shows_each_topic_with_its_partitions(running: Place) -> None:
     assert lines["order-events"][1] == "12"
 
 
-def test_outbox_list_is_empty_and_rejects_an_unknown_status(running: Place) -> None:
-    done = running.run("outbox", "list")
-    assert (done.returncode, done.stdout.strip()) == (0, "no events are FAILED or DEAD"), done.stderr
-    wrong = running.run("outbox", "list", "--status", "LOST")
+def test_outbox_is_empty_and_rejects_an_unknown_status(running: Place) -> None:
+    done = running.run("outbox", "--status", "FAILED")
+    assert (done.returncode, done.stdout.strip()) == (0, "every event is published, or a dead letter"), done.stderr
+    wrong = running.run("outbox", "--status", "LOST")
     assert wrong.returncode == 78
     assert "--status must be one of NEW" in wrong.stderr
+
+
+def test_dead_letters_an_order_and_the_sales_are_shown_and_what_is_none_is_refused(running: Place) -> None:
+    assert "no dead letters" in running.run("dlq", "summary").stdout
+    assert "no open dead letter matches" in running.run("dlq", "redrive", "--reason", "UNKNOWN_TYPE").stdout
+    assert "NOT_FOUND" in running.run("dlq", "show", "outbox.0").stderr
+    assert running.run("dlq", "discard").returncode == 2
+    order_id = running.order()
+    assert order_id in running.run("order", order_id).stdout
+    assert "events in Kafka are not included" in running.run("sales").stdout
 
 
 def test_load_sends_to_the_local_stack_and_verifies_the_counts(running: Place) -> None:

@@ -55,7 +55,7 @@ has SERVING
 
 orders=ordermesh.orders.v1.OrderService inventory=ordermesh.orders.v1.InventoryService
 analytics=ordermesh.analytics.v1.AnalyticsService pipeline=ordermesh.gateway.v1.PipelineService
-watching=ordermesh.gateway.v1.WatchService
+watching=ordermesh.gateway.v1.WatchService letters=ordermesh.gateway.v1.DeadLetterService
 run=$(date +%s%N)
 customer=cust-$run
 
@@ -129,6 +129,28 @@ call $analytics/TopProducts '{"limit":3,"ranking":"REVENUE"}'
 has '"productId"'
 call $analytics/OrdersPerMinute '{}'
 has '"startTime"'
+
+title "Read the metrics with one's own write"
+lines=4 call $orders/CreateOrder '{"customerId":"'$customer'","items":[{"productId":"p1","quantity":1,"price":1}]}'
+id=$(field orderId) revision=$(field revision)
+lines=40 call $analytics/GetSalesSummary '{"minRevisions":["'$revision'"],"waitMs":10000}'
+has '"asOfTime"'; has '"lagEvents"'
+
+title "Read the life of an order"
+lines=40 call ordermesh.gateway.v1.OrderTimelineService/GetOrderTimeline '{"orderId":"'$id'"}'
+has '"state": "COUNTED"'; has '"offset"'; has '"worker"'
+
+title "Dead letters: their number, a list, and what would be done with them"
+call $letters/GetDeadLetterSummary '{}'
+has '"outboxTotal"'
+call $letters/ListDeadLetters '{"reason":"NONE_HAS_IT"}'
+has '"totalSize": "0"'
+called+=($letters/GetDeadLetter)
+refused $letters/GetDeadLetter '{"deadLetterId":"outbox.0"}' NotFound
+has DEAD_LETTER_NOT_FOUND
+call $letters/RedriveDeadLetters '{"filter":{"reason":"NONE_HAS_IT"},"validateOnly":true}'
+call $letters/DiscardDeadLetters '{"filter":{"reason":"NONE_HAS_IT"},"validateOnly":true}'
+call $letters/ResumePartitions '{}'
 
 title "Read and watch the status of the pipeline"
 call $pipeline/GetStatus '{}'

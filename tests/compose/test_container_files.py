@@ -156,7 +156,7 @@ def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
         for path, text in before.items()
         if path.parent.name == "postgres" or path.name in {"login", "key", "token_keys", *KAFKA_USERS}
     ]
-    assert len(set(passwords)) == len(passwords) == 16
+    assert len(set(passwords)) == len(passwords) == 17
     assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
 
 

@@ -23,7 +23,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescr
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.analytics.v1 import analytics_pb2
-from ordermesh.gateway.v1 import pipeline_pb2, watch_pb2
+from ordermesh.gateway.v1 import dead_letters_pb2, pipeline_pb2, timeline_pb2, watch_pb2
 from ordermesh.internal.v1.revision_pb2 import MetricsRevision, OrdersRevision
 from ordermesh.options.v1 import options_pb2
 from ordermesh.options.v1.options_pb2 import FieldRules, TextRules
@@ -31,7 +31,9 @@ from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from signed_tokens import tokens
 
 from gateway.backends.stream_credentials import StreamCredentials
+from gateway.dead_letters.dead_letter_service import DeadLetterService
 from gateway.pipeline.pipeline_service import PipelineService
+from gateway.timeline.order_timeline_service import OrderTimelineService
 from gateway.watch import revision
 from gateway.watch.revision import Revisions
 from gateway.watch.watch_service import WatchService
@@ -44,11 +46,12 @@ from runtime import timestamps
 from runtime.errors import InvalidRequest
 from runtime.identity import caller
 from runtime.identity.shares import Shares
-from runtime.tokens import page_token
+from runtime.tokens import order_revision, page_token
 
 OPENAPI = json.loads((Path(next(iter(ordermesh.__path__))) / "openapi.json").read_text())
 # Fields of requests that accept every value of their type, with the reason.
 WITHOUT_RULES = {
+    "ordermesh.gateway.v1.ChangeDeadLettersRequest.filter": "its fields have rules",
     "ordermesh.gateway.v1.WatchOrdersRequest.customer_id": "it is compared with ids in the log, which may be older",
 }
 SHARED = {"order_id", "product_id", "customer_id", "request_id", "price", "page_size", "page_token"}
@@ -121,6 +124,8 @@ SERVICERS: dict[ServiceDescriptor, Any] = {
     ),
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]: servicer(InventoryService, _page_tokens=PAGES),
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: servicer(AnalyticsService, _page_tokens=PAGES),
+    dead_letters_pb2.DESCRIPTOR.services_by_name["DeadLetterService"]: servicer(DeadLetterService, _tokens=PAGES),
+    timeline_pb2.DESCRIPTOR.services_by_name["OrderTimelineService"]: servicer(OrderTimelineService),
     pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"]: servicer(
         PipelineService, _places=Shares(1, 1), _credentials=StreamCredentials("", 1.0)
     ),
@@ -168,6 +173,8 @@ VALID: list[Message] = [
     orders_pb2.CancelOrderRequest(order_id=UUID),
     orders_pb2.CompletePaymentRequest(order_id=UUID),
     orders_pb2.ShipOrderRequest(order_id=UUID),
+    dead_letters_pb2.GetDeadLetterRequest(dead_letter_id="outbox.1"),
+    timeline_pb2.GetOrderTimelineRequest(order_id=UUID),
     inventory_pb2.GetProductRequest(product_id="p1"),
     inventory_pb2.CreateProductRequest(product_id="p1", name="n", price=1.0, tracked=True),
     inventory_pb2.RestockProductRequest(product_id="p1", quantity=1),
@@ -200,7 +207,7 @@ class Place:
     def name(self) -> str:
         """The field as a violation names it."""
         *outer, last = self.path
-        return "".join(f"{field.name}[0]." for field in outer) + last.name
+        return "".join(f"{field.name}[0]." if is_repeated(field) else f"{field.name}." for field in outer) + last.name
 
     @property
     def rules(self) -> FieldRules:
@@ -215,12 +222,17 @@ class Place:
         request = valid(self.request)
         holder: Any = request
         for field in self.path[:-1]:
-            holder = getattr(holder, field.name)[0]
+            holder = getattr(holder, field.name)
+            holder = holder[0] if is_repeated(field) else holder
         change(holder)
         return violated(self.check, request)
 
     def refused_with(self, value: Any) -> set[str]:
         return self.refused(lambda holder: setattr(holder, self.field.name, value))
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    return bool(field.is_repeated)
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -246,6 +258,12 @@ def paths(kind: Descriptor, outer: tuple[FieldDescriptor, ...]) -> Iterator[tupl
 
 
 PLACES = list(places())
+# Valid elements of fields that may be empty, by their number.
+ELEMENTS: dict[str, Callable[[int], str]] = {
+    "dead_letter_ids": lambda number: f"outbox.{number}",
+    "partitions": lambda number: f"stock/{number}",
+    "min_revisions": lambda number: order_revision.encode(UUID, orders_pb2.Order.PAID, number),
+}
 
 
 def is_token(place: Place) -> bool:
@@ -343,15 +361,13 @@ def samples(rules: TextRules) -> tuple[set[str], set[str]]:
 
 
 def test_the_names_of_metrics_are_those_of_the_contract() -> None:
-    (named,) = ({*place.rules.text.one_of} for place in PLACES if place.rules.text.one_of)
+    (named,) = ({*place.rules.text.one_of} for place in PLACES if place.field.name == "metric_name")
     assert named == deltas.NAMES
 
 
 @with_rules("text", is_token)
 def test_texts_that_are_no_tokens_are_refused(place: Place) -> None:
-    request = valid(place.request)
-    setattr(request, place.field.name, "other")
-    assert violated(place.check, request) == {place.name}
+    assert place.refused_with("other") == {place.name}
 
 
 def test_the_longest_tokens_are_as_long_as_the_contracts_say() -> None:
@@ -362,16 +378,19 @@ def test_the_longest_tokens_are_as_long_as_the_contracts_say() -> None:
 @with_rules("items")
 def test_repeated_fields_are_accepted_within_their_limits_only(place: Place) -> None:
     rules = place.rules.items
-    expected = {rules.min_items: set(), rules.max_items: set()}
-    expected |= {rules.min_items - 1: {place.name}, rules.max_items + 1: {place.name}}
+    expected = {rules.min_items: set(), rules.max_items: set(), rules.max_items + 1: {place.name}}
+    expected |= {rules.min_items - 1: {place.name}} if rules.min_items else {}
     assert {count: place.refused(repeated(place, count)) for count in expected} == expected
 
 
 def repeated(place: Place, count: int) -> Callable[[Any], None]:
-    """Return the change that repeats the first element so many times."""
+    """Return the change that repeats the first element so many times, or has as many that are valid."""
 
     def change(holder: Any) -> None:
         elements = getattr(holder, place.field.name)
+        if place.field.name in ELEMENTS:
+            elements.extend(map(ELEMENTS[place.field.name], range(count)))
+            return
         first = copy.deepcopy(elements[0])
         del elements[:]
         elements.extend([first] * count)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
+from bad_records import dead_letter_row, send
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from front_proxy import Platform, await_true
 from kafka_broker import config
@@ -19,29 +19,6 @@ BAD = {
     "UNDECODABLE": os.urandom(64) + b"\xff\xff",
     "UNKNOWN_TYPE": OrderEvent(event_id="019a0000-0000-7000-8000-0000000000aa", schema_version=99).SerializeToString(),
 }
-
-
-def send(platform: Platform, topic: str, value: bytes) -> Message:
-    """Write bytes to a topic and return the message as Kafka has it."""
-    producer = Producer(config(platform.stack.context.kafka_settings(KAFKA_BROKER)))
-    sent: list[Any] = []
-    producer.produce(topic, value=value, key=b"bad", on_delivery=lambda error, message: sent.append((error, message)))
-    assert producer.flush(20) == 0
-    error, message = sent[0]
-    assert error is None
-    return message  # type: ignore[no-any-return]
-
-
-def dead_letter_row(platform: Platform, message: Message) -> Any:
-    """Return the record of a dead letter."""
-    return platform.one(
-        "analytics",
-        "SELECT reason, detail, dlq_topic, dlq_partition, dlq_offset FROM dead_letter"
-        ' WHERE topic = %s AND partition = %s AND "offset" = %s',
-        message.topic(),
-        message.partition(),
-        message.offset(),
-    )
 
 
 def letter(platform: Platform, topic: str, partition: int, offset: int) -> Message:

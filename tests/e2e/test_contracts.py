@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from bad_records import dead_letter
 from front_proxy import ITEM, Platform, rest_form
 from google.protobuf import json_format
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -21,6 +22,8 @@ from ordermesh.orders.v1 import orders_pb2
 
 PUBLIC = [
     "ordermesh.analytics.v1.AnalyticsService",
+    "ordermesh.gateway.v1.DeadLetterService",
+    "ordermesh.gateway.v1.OrderTimelineService",
     "ordermesh.gateway.v1.PipelineService",
     "ordermesh.gateway.v1.WatchService",
     "ordermesh.orders.v1.InventoryService",
@@ -54,6 +57,11 @@ def restock(platform: Platform) -> dict[str, Any]:
     return {"productId": made["productId"], "quantity": 5}
 
 
+def letter(platform: Platform) -> dict[str, Any]:
+    """Return the request for a new dead letter."""
+    return {"deadLetterId": dead_letter(platform, "stock", b"\xff")}
+
+
 def nothing(platform: Platform) -> dict[str, Any]:
     """Return an empty request."""
     return {}
@@ -64,6 +72,13 @@ CASES: dict[str, Callable[[Platform], dict[str, Any]]] = {
     "ordermesh.analytics.v1.AnalyticsService.GetSalesSummary": nothing,
     "ordermesh.analytics.v1.AnalyticsService.TopProducts": lambda platform: {"limit": 3, "ranking": "REVENUE"},
     "ordermesh.analytics.v1.AnalyticsService.OrdersPerMinute": nothing,
+    "ordermesh.gateway.v1.DeadLetterService.GetDeadLetterSummary": nothing,
+    "ordermesh.gateway.v1.DeadLetterService.ListDeadLetters": lambda platform: {"pageSize": 1, "state": "DISCARDED"},
+    "ordermesh.gateway.v1.DeadLetterService.GetDeadLetter": letter,
+    "ordermesh.gateway.v1.DeadLetterService.RedriveDeadLetters": lambda platform: {"deadLetterIds": ["outbox.0"]},
+    "ordermesh.gateway.v1.DeadLetterService.DiscardDeadLetters": lambda platform: {"deadLetterIds": ["outbox.0"]},
+    "ordermesh.gateway.v1.DeadLetterService.ResumePartitions": nothing,
+    "ordermesh.gateway.v1.OrderTimelineService.GetOrderTimeline": order_id,
     "ordermesh.gateway.v1.PipelineService.GetStatus": nothing,
     "ordermesh.gateway.v1.PipelineService.WatchStatus": lambda platform: {"intervalMs": 200},
     "ordermesh.gateway.v1.PipelineService.Reconcile": lambda platform: {"waitSeconds": 30},

@@ -54,6 +54,8 @@ def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> N
         public_services.ANALYTICS: "analytics",
         public_services.PIPELINE: "gateway",
         public_services.WATCH: "gateway",
+        public_services.DEAD_LETTERS: "gateway",
+        public_services.TIMELINE: "gateway",
     }
     for service, methods in public_services.public_methods().items():
         assert methods

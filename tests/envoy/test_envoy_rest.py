@@ -26,6 +26,7 @@ def test_creating_an_order_answers_the_exchange_that_users_know(front: Front, ba
             {"productId": "p1", "quantity": 2, "price": 10},
             {"productId": "p2", "quantity": 1, "price": 50},
         ],
+        "revision": "",
     }
 
 

@@ -128,7 +128,8 @@ def test_a_program_gets_its_own_settings_and_the_files_of_them_and_no_other() ->
     assert settings_of("orders serve", own | others) == own
     with_kafka = own | {"ORDERMESH_KAFKA_PROPERTIES": '{"sasl.password": "secret"}'}
     assert settings_of("orders publish", own | others) == with_kafka
-    assert settings_of("processor serve", others) == {name: others[name] for name in ("ORDERMESH_ANALYTICS_DSN",)}
+    names = ("ORDERMESH_ANALYTICS_DSN", "ORDERMESH_KAFKA_PROPERTIES")
+    assert settings_of("processor serve", others) == {name: others[name] for name in names}
 
 
 def test_a_setting_that_needs_a_package_names_the_extra_that_has_it(

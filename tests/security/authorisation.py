@@ -19,14 +19,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from ordermesh.analytics.v1 import analytics_pb2
-from ordermesh.gateway.v1 import pipeline_pb2, watch_pb2
+from ordermesh.gateway.v1 import dead_letters_pb2, pipeline_pb2, timeline_pb2, watch_pb2
 from ordermesh.options.v1 import options_pb2
 from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 
 ATTEMPTS = 3
 CALL_SECONDS = 20.0
 OWN, FOREIGN = "cust-own", "cust-foreign"
-CONTRACTS = (orders_pb2, inventory_pb2, analytics_pb2, pipeline_pb2, watch_pb2)
+CONTRACTS = (orders_pb2, inventory_pb2, analytics_pb2, pipeline_pb2, watch_pb2, dead_letters_pb2, timeline_pb2)
 METHODS: list[MethodDescriptor] = [
     method
     for contract in CONTRACTS
@@ -65,6 +65,8 @@ def expected(method: MethodDescriptor, caller: CallerKind, customer: str) -> set
         return {Status.UNAUTHENTICATED}
     if caller.role not in {options_pb2.Access.Role.Name(role).lower() for role in access.roles}:
         return {Status.PERMISSION_DENIED}
+    if method.name == "GetDeadLetter":
+        return {Status.NOT_FOUND}
     # In a batch each order is refused by itself.
     if not access.own_orders or caller.role != "customer" or customer == OWN or method.name == "BatchCreateOrders":
         return ALLOWED
@@ -160,6 +162,10 @@ class Requests:
             "RestockProductRequest": inventory_pb2.RestockProductRequest(product_id="p1", quantity=1),
             "CreateProductRequest": inventory_pb2.CreateProductRequest(
                 product_id=f"made-{uuid.uuid4()}", name="made", price=1
+            ),
+            "GetDeadLetterRequest": dead_letters_pb2.GetDeadLetterRequest(dead_letter_id="outbox.0"),
+            "ChangeDeadLettersRequest": dead_letters_pb2.ChangeDeadLettersRequest(
+                filter=dead_letters_pb2.ListDeadLettersRequest(reason="none has it"), validate_only=True
             ),
             "ReconcileRequest": pipeline_pb2.ReconcileRequest(wait_seconds=1),
         }.get(method.input_type.name)

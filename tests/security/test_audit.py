@@ -50,17 +50,17 @@ def test_text_of_a_client_is_shown_escaped(platform: Platform) -> None:
     assert not set(shown.stdout) & {"\u202e", "\u009b", "\x1b"}
 
 
-def test_a_command_leaves_its_account_and_terminal(platform: Platform) -> None:
+def test_a_discarded_dead_letter_leaves_who_called_and_from_where(platform: Platform) -> None:
     with psycopg.connect(platform.stack.context.dsn("orders_owner")) as connection:
         connection.execute(
             "INSERT INTO event_outbox (shard, status, event_type, occur_time, event_id, key, traceparent, payload,"
             " cause) VALUES (0, 'DEAD', 1, now(), gen_random_uuid(), 'audit', '', '', 'refused')"
         )
         connection.execute("UPDATE outbox_shard SET has_dead = true WHERE shard = 0")
-    done = run(platform, "outbox", "discard", "--key", "audit", "--yes")
+    done = run(platform, "dlq", "discard", "--key", "audit", "--yes")
     assert done.returncode == 0, done
-    (entry,) = (each for each in audit(platform, "--action", "outbox discard") if each["before"]["key"] == "audit")
-    assert entry["client_address"].endswith("without a terminal")
+    (entry,) = (each for each in audit(platform, "--action", "DiscardDeadLetters") if each["before"]["key"] == "audit")
+    assert entry["client_address"] == "127.0.0.1"
     assert entry["subject"]
     assert (entry["before"]["status"], entry["after"]["status"]) == ("DEAD", "DISCARDED")
 

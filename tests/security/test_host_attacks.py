@@ -49,7 +49,7 @@ PROGRAMS = {
 OWN_SECRETS = {
     "orders": {"orders_app", "token-keys"},
     "publisher": {"orders_publisher", "ordermesh-publisher"},
-    "analytics": {"analytics_reader", "token-keys"},
+    "analytics": {"analytics_reader", "ordermesh-analytics", "token-keys"},
     "processor": {"analytics_worker", "ordermesh-processor"},
     "gateway": {"ordermesh-gateway", "token-keys"},
 }

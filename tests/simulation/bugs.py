@@ -61,8 +61,8 @@ def deduplication_outside_of_the_transaction() -> AbstractContextManager[Any]:
             return finish(self, batch)
 
     @contextmanager
-    def counting(connection: Any) -> Iterator[CountingTransaction]:
-        yield CountingTransaction(connection)
+    def counting(connection: Any, number: int) -> Iterator[CountingTransaction]:
+        yield CountingTransaction(connection, number)
 
     return both(patch.object(CountingTransaction, "finish", finish_alone), patch.object(worker, "counting", counting))
 

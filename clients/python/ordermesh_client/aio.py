@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -157,22 +157,41 @@ class AsyncClient:
         return await self._call(calls.restock_product(product_id, quantity, request_id), timeout_seconds)
 
     async def metrics(
-        self, *, metric_name: str | None = None, page_size: int = 100, timeout_seconds: float | None = None
+        self,
+        *,
+        metric_name: str | None = None,
+        page_size: int = 100,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
     ) -> AsyncIterator[Metric]:
         """Iterate over the metrics by name and dimension, page by page; the deadline applies to each page."""
-        async for page in self._pages(calls.list_metrics(metric_name, page_size), timeout_seconds):
+        call = calls.list_metrics(metric_name, page_size, min_revisions, wait_ms)
+        async for page in self._pages(call, timeout_seconds):
             for metric in page.metrics:
                 yield metric
 
-    async def sales_summary(self, *, timeout_seconds: float | None = None) -> SalesSummary:
-        """Return the totals of orders and revenue."""
-        return await self._call(calls.sales_summary(), timeout_seconds)
+    async def sales_summary(
+        self,
+        *,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> SalesSummary:
+        """Return the totals of orders and revenue; with revisions of orders, once these are counted."""
+        return await self._call(calls.sales_summary(min_revisions, wait_ms), timeout_seconds)
 
     async def top_products(
-        self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
+        self,
+        limit: int = 10,
+        *,
+        ranking: Ranking = TopProductsRequest.UNITS,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
     ) -> list[ProductSales]:
         """Return the best-selling products, best first."""
-        response = await self._call(calls.top_products(limit, ranking), timeout_seconds)
+        response = await self._call(calls.top_products(limit, ranking, min_revisions, wait_ms), timeout_seconds)
         return list(response.products)
 
     async def orders_per_minute(
@@ -180,10 +199,12 @@ class AsyncClient:
         start: datetime | None = None,
         end: datetime | None = None,
         *,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Minute]:
         """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
-        response = await self._call(calls.orders_per_minute(start, end), timeout_seconds)
+        response = await self._call(calls.orders_per_minute(start, end, min_revisions, wait_ms), timeout_seconds)
         return list(response.minutes)
 
     async def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:

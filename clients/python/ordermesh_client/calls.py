@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -227,27 +227,37 @@ def restock_product(product_id: str, quantity: int, request_id: str | None) -> C
     return Call(inventory_method("RestockProduct"), request, inventory.RestockProductResponse.FromString)
 
 
-def list_metrics(metric_name: str | None, page_size: int) -> Call[analytics.ListMetricsResponse]:
+def list_metrics(
+    metric_name: str | None, page_size: int, min_revisions: Sequence[str], wait_ms: int | None
+) -> Call[analytics.ListMetricsResponse]:
     """Return a page of metrics."""
-    request = analytics.ListMetricsRequest(metric_name=metric_name, page_size=page_size)
+    request = analytics.ListMetricsRequest(
+        metric_name=metric_name, page_size=page_size, min_revisions=min_revisions, wait_ms=wait_ms
+    )
     return Call(analytics_method("ListMetrics"), request, analytics.ListMetricsResponse.FromString)
 
 
-def sales_summary() -> Call[analytics.SalesSummary]:
+def sales_summary(min_revisions: Sequence[str], wait_ms: int | None) -> Call[analytics.SalesSummary]:
     """Return the totals."""
-    request = analytics.GetSalesSummaryRequest()
+    request = analytics.GetSalesSummaryRequest(min_revisions=min_revisions, wait_ms=wait_ms)
     return Call(analytics_method("GetSalesSummary"), request, analytics.SalesSummary.FromString)
 
 
-def top_products(limit: int, ranking: Ranking) -> Call[analytics.TopProductsResponse]:
+def top_products(
+    limit: int, ranking: Ranking, min_revisions: Sequence[str], wait_ms: int | None
+) -> Call[analytics.TopProductsResponse]:
     """Return the best-selling products."""
-    request = analytics.TopProductsRequest(limit=limit, ranking=ranking)
+    request = analytics.TopProductsRequest(limit=limit, ranking=ranking, min_revisions=min_revisions, wait_ms=wait_ms)
     return Call(analytics_method("TopProducts"), request, analytics.TopProductsResponse.FromString)
 
 
-def orders_per_minute(start: datetime | None, end: datetime | None) -> Call[analytics.OrdersPerMinuteResponse]:
+def orders_per_minute(
+    start: datetime | None, end: datetime | None, min_revisions: Sequence[str], wait_ms: int | None
+) -> Call[analytics.OrdersPerMinuteResponse]:
     """Return orders and revenue by minute."""
-    request = analytics.OrdersPerMinuteRequest(start_time=start, end_time=end)
+    request = analytics.OrdersPerMinuteRequest(
+        start_time=start, end_time=end, min_revisions=min_revisions, wait_ms=wait_ms
+    )
     return Call(analytics_method("OrdersPerMinute"), request, analytics.OrdersPerMinuteResponse.FromString)
 
 

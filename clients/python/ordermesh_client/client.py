@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -156,21 +156,40 @@ class Client:
         return self._call(calls.restock_product(product_id, quantity, request_id), timeout_seconds)
 
     def metrics(
-        self, *, metric_name: str | None = None, page_size: int = 100, timeout_seconds: float | None = None
+        self,
+        *,
+        metric_name: str | None = None,
+        page_size: int = 100,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
     ) -> Iterator[Metric]:
         """Iterate over the metrics by name and dimension, page by page; the deadline applies to each page."""
-        for page in self._pages(calls.list_metrics(metric_name, page_size), timeout_seconds):
+        call = calls.list_metrics(metric_name, page_size, min_revisions, wait_ms)
+        for page in self._pages(call, timeout_seconds):
             yield from page.metrics
 
-    def sales_summary(self, *, timeout_seconds: float | None = None) -> SalesSummary:
-        """Return the totals of orders and revenue."""
-        return self._call(calls.sales_summary(), timeout_seconds)
+    def sales_summary(
+        self,
+        *,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> SalesSummary:
+        """Return the totals of orders and revenue; with revisions of orders, once these are counted."""
+        return self._call(calls.sales_summary(min_revisions, wait_ms), timeout_seconds)
 
     def top_products(
-        self, limit: int = 10, *, ranking: Ranking = TopProductsRequest.UNITS, timeout_seconds: float | None = None
+        self,
+        limit: int = 10,
+        *,
+        ranking: Ranking = TopProductsRequest.UNITS,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
+        timeout_seconds: float | None = None,
     ) -> list[ProductSales]:
         """Return the best-selling products, best first."""
-        response = self._call(calls.top_products(limit, ranking), timeout_seconds)
+        response = self._call(calls.top_products(limit, ranking, min_revisions, wait_ms), timeout_seconds)
         return list(response.products)
 
     def orders_per_minute(
@@ -178,10 +197,12 @@ class Client:
         start: datetime | None = None,
         end: datetime | None = None,
         *,
+        min_revisions: Sequence[str] = (),
+        wait_ms: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Minute]:
         """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
-        response = self._call(calls.orders_per_minute(start, end), timeout_seconds)
+        response = self._call(calls.orders_per_minute(start, end, min_revisions, wait_ms), timeout_seconds)
         return list(response.minutes)
 
     def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:

@@ -12,7 +12,7 @@ from frontdoor.policies.identity import CLIENT_HEADER, KEY_HEADER, SESSION_COOKI
 CREDENTIALS, ROLES = "credentials", "roles"
 API_KEYS = "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"
 # Open to everybody: pages, health and reflection.
-PAGE_PATHS = ("/", "/login", "/openapi.json", "/descriptor.binpb", "/healthz")
+PAGE_PATHS = ("/", "/dead-letters", "/order", "/login", "/openapi.json", "/descriptor.binpb", "/healthz")
 # Begins and ends a session of the dashboard.
 SESSION_PATH = "/session"
 PAGE_FOLDERS = ("/docs", "/static")

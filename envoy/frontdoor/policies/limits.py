@@ -67,6 +67,8 @@ PAGE_IDLE_SECONDS = 5.0
 ROUTE_SECONDS = 15.0
 # Reconcile waits for the processor up to the requested time: at most 300 s.
 RECONCILE_SECONDS = 330.0
+# Redriving reads dead letters from Kafka and waits for each event to be acknowledged.
+DEAD_LETTER_SECONDS = 30.0
 # Every watch stream sends a message at least every 60 s.
 WATCH_IDLE_SECONDS = 90.0
 STREAM_IDLE_SECONDS = 60.0

@@ -77,6 +77,8 @@ def grpc_routes() -> list[Config]:
         stream_route(method(public_services.PIPELINE, "WatchStatus")),
         route(methods(public_services.PIPELINE), clusters.GATEWAY),
         stream_route(methods(public_services.WATCH)),
+        route(methods(public_services.DEAD_LETTERS), clusters.GATEWAY, limits.DEAD_LETTER_SECONDS),
+        route(methods(public_services.TIMELINE), clusters.GATEWAY, retry_on=READ_RETRIES),
     ]
 
 

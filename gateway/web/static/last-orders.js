@@ -57,8 +57,11 @@ function makeRow(change) {
   const row = element("tr", "", change.fresh ? "fresh" : "");
   const state = change.status ?? "";
   const what = element("span", WORDS[change.type] ?? state.toLowerCase().replace("_", " "), `badge ${state}`);
-  const order = element("td", change.orderId.slice(-8), "id");
-  order.title = change.orderId;
+  const order = element("td", "", "id");
+  const link = element("a", change.orderId.slice(-8));
+  link.href = `/order#${change.orderId}`;
+  link.title = change.orderId;
+  order.append(link);
   const held = element("td");
   held.append(what);
   const customer = element("td", change.customerId, "customer");

@@ -199,7 +199,7 @@ def test_a_publisher_that_publishes_nothing_while_events_are_pending_is_stalled(
 
 def test_dead_events_are_reported_with_the_command_that_lists_them() -> None:
     ((value, message),) = troubled(sample(0, progress={"dead": 11})).values()
-    assert (value, "11 events" in message, "`ordermesh outbox list`" in message) == (DEGRADED, True, True)
+    assert (value, "11 events" in message, "`ordermesh dlq summary`" in message) == (DEGRADED, True, True)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_processor_that_rejects_many_records_is_reported(counted: int, rejecte
     assert bool(seen) == reported
     if reported:
         assert seen["processor"][0] == DEGRADED
-        assert "`ordermesh dlq list`" in seen["processor"][1]
+        assert "`ordermesh dlq summary`" in seen["processor"][1]
 
 
 def test_a_publisher_without_kafka_needs_kafka() -> None:

@@ -5,13 +5,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from auditing import TESTER
 from confluent_kafka import KafkaError, Message
+from dead_event_desk import listed, redriven
 from kafka_broker import with_properties
 from outbox_world import UNSENT, drain, event, in_shard, insert, order_ids, publishing, sequences, status
 from topic_config import topic_config
 
-from orders.outbox import admin
 from orders.outbox.publisher import Publisher
 from orders.outbox.sender import KafkaUnavailable, Sender
 from orders.outbox.unsent_event import UnsentEvent, one_per_order
@@ -116,7 +115,7 @@ def test_a_publisher_that_may_not_read_the_limit_finds_a_batch_size_that_fits(
 
 @pytest.mark.parametrize("limit", ["known", "lowered"])
 def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
-    settings: PublisherSettings, publisher_dsn: str, broker: Kafka, writer: psycopg.Connection, log: Log, limit: str
+    settings: PublisherSettings, orders_dsn: str, broker: Kafka, writer: psycopg.Connection, log: Log, limit: str
 ) -> None:
     big, *others = in_shard(3, 40)
     with publishing(settings) as publisher:
@@ -132,10 +131,10 @@ def test_only_an_event_rejected_alone_is_dead_and_its_order_waits(
                 ("DEAD", 1), ("NEW", 1), ("SENT", 1 + 4 * len(others)),
             ]  # fmt: skip
             assert arrived(log) == {big: [1]} | {order_id: [1, 2, 3] for order_id in others}
-            (dead,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
+            (dead,) = listed(orders_dsn)
             assert "size too large" in dead.cause
             assert "the topic allows 10,000" in dead.cause
-        assert admin.retry(publisher_dsn, [ids[1]], TESTER) == [ids[1]]
+        assert redriven(orders_dsn, [ids[1]]) == [ids[1]]
         publish_all(publisher)
     assert sequences(log(), big) == [1, 2, 3]
 

@@ -8,15 +8,15 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
-from auditing import TESTER
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from dead_event_desk import discarded, listed, redriven
 from kafka_broker import environment, with_properties
+from ordermesh.events.v1.events_pb2 import EventType
 from outbox_world import TRACE, UNSENT, drain, event, floor, in_shard, insert, order_ids, publishing, sequences, status
 from psycopg.pq import TransactionStatus
 
 from orders.domain import events
 from orders.domain.ids import uuid7
-from orders.outbox import admin
 from orders.outbox.publisher import Publisher
 from orders.outbox.sender import KafkaUnavailable, Sender
 from orders.settings import PublisherSettings
@@ -266,7 +266,6 @@ def test_a_message_too_large_is_dead_with_its_cause_and_delays_its_own_order_onl
     small: PublisherSettings,
     settings: PublisherSettings,
     orders_dsn: str,
-    publisher_dsn: str,
     writer: psycopg.Connection,
     log: Callable[[], list[Message]],
 ) -> None:
@@ -281,27 +280,27 @@ def test_a_message_too_large_is_dead_with_its_cause_and_delays_its_own_order_onl
         assert status(writer, *later) == ["NEW", "SENT"]
         assert sequences(log(), big) == [1]
         assert sequences(log(), other) == [1, 2, 3]
-        (listed,) = admin.list_events(publisher_dsn, ["DEAD"], 10)
-        assert (listed.id, listed.event_type, listed.key) == (ids[1], "PAYMENT_COMPLETED", big)
-        assert "size" in listed.cause.lower()
-        assert admin.retry(publisher_dsn, [ids[0], ids[1]], TESTER) == [ids[1]]
+        (dead,) = listed(orders_dsn)
+        assert (dead.id, dead.event_type, dead.key) == (ids[1], EventType.PAYMENT_COMPLETED, big)
+        assert "size" in dead.cause.lower()
+        assert redriven(orders_dsn, [ids[0], ids[1]]) == [ids[1]]
         drain(publisher)
         assert status(writer, ids[1], ids[3]) == ["DEAD", "NEW"]
-    admin.retry(publisher_dsn, [ids[1]], TESTER)
+    redriven(orders_dsn, [ids[1]])
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1, 2, 3, 4]
 
 
 def test_after_a_dead_event_is_discarded_later_events_of_its_order_are_published(
-    small: PublisherSettings, publisher_dsn: str, writer: psycopg.Connection, log: Callable[[], list[Message]]
+    small: PublisherSettings, orders_dsn: str, writer: psycopg.Connection, log: Callable[[], list[Message]]
 ) -> None:
     (big,) = order_ids(1)
     ids = insert(writer, event(big, 1, 9000), event(big, 2))
     with publishing(small) as publisher:
         drain(publisher)
-        assert admin.discard(publisher_dsn, ids, TESTER) == [ids[0]]
-        assert admin.discard(publisher_dsn, ids, TESTER) == []
+        assert discarded(orders_dsn, ids) == [ids[0]]
+        assert discarded(orders_dsn, ids) == []
         drain(publisher)
     assert status(writer, *ids) == ["DISCARDED", "SENT"]
     assert sequences(log(), big) == [2]
@@ -310,7 +309,7 @@ def test_after_a_dead_event_is_discarded_later_events_of_its_order_are_published
 def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
     small: PublisherSettings,
     settings: PublisherSettings,
-    publisher_dsn: str,
+    orders_dsn: str,
     writer: psycopg.Connection,
     log: Callable[[], list[Message]],
     monkeypatch: pytest.MonkeyPatch,
@@ -323,7 +322,7 @@ def test_a_dead_event_below_the_floor_is_published_when_it_is_retried(
             insert(writer, event(order_id, 1))
             drain(publisher)
         assert floor(writer, 5) > dead
-    admin.retry(publisher_dsn, [dead], TESTER)
+    redriven(orders_dsn, [dead])
     with publishing(settings) as publisher:
         drain(publisher)
     assert sequences(log(), big) == [1]

@@ -15,8 +15,10 @@ from ordermesh.orders.v1 import orders_pb2
 from orders_world import World
 
 from orders.api.order_ledger_service import CLOSED_AFTER_SECONDS
-from orders.outbox import admin
+from orders.outbox import dead_events
 from orders.store.queries import LEDGER
+from runtime.dead_letter_messages import DISCARD
+from runtime.postgres.connections import connect_async
 
 EVER = {"start": -62_135_596_800, "end": 2**48 // 1000}
 # From the rows alone, with other means than the triggers have.
@@ -136,7 +138,7 @@ async def test_orders_that_are_truncated_are_taken_out_of_the_ledgers(world: Wor
 
 
 async def test_a_discarded_event_is_none_of_the_published_ones_for_ever(
-    world: World, owner: psycopg.Connection, orders_dsn: str, publisher_dsn: str
+    world: World, owner: psycopg.Connection, orders_dsn: str
 ) -> None:
     kept = await world.create(("p1", 2, 1))
     lost = await world.create(("p1", 5, 1), ("p2", 1, 1))
@@ -161,7 +163,8 @@ async def test_a_discarded_event_is_none_of_the_published_ones_for_ever(
             lost.order_id.replace("-", ""): True,
         }
         if not discarded:
-            assert admin.discard(publisher_dsn, numbers, TESTER) == numbers
+            async with await connect_async(orders_dsn, "tests") as connection:
+                assert await dead_events.change(connection, numbers, DISCARD, TESTER) == set(numbers)
         else:
             # As retention does it one day.
             owner.execute("SELECT fold_ledgers()")

@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from auditing import TESTER
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from kafka_broker import config, environment
+from dead_letter_desk import redriven, served, shown
+from kafka_broker import config
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
+from ordermesh.internal.v1.dead_letter_source_pb2 import GetSourceRequest
+from processor_servers import Analytics
 from processor_world import TRACEPARENT, World, created, drive, history, topic_and_key
 from raw_producer import Record, produce
 from structlog.testing import capture_logs
 from waiting import PATIENCE_SECONDS
 
-from cli.pipeline.dead_letters import show
+from cli.pipeline.dead_letter_text import content_lines
 from cli.topics.event_lines import EventLines
 from cli.topics.topic_reader import Start, TopicReader
-from processor.dead_letters import inspection, redrive
 from processor.dead_letters.headers import PREFIX
 from runtime.kafka import clients, topics
 from runtime.kafka.records import raw_headers
@@ -141,19 +142,14 @@ def test_any_record_is_counted_or_rejected_and_its_neighbours_are_counted(
 
 
 @pytest.mark.parametrize("name", ["a header name that is not UTF-8", "a huge key", "10,000 headers and a bad one"])
-def test_a_dead_letter_of_any_size_is_shown_on_a_few_pages(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_a_dead_letter_of_any_size_is_shown_on_a_few_pages(world: World, analytics: Analytics, name: str) -> None:
     offset = write(world, [replace(plain(created()), **CASES[name].changes)])
     world.drain(world.worker())
-    monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
-    for variable, value in environment(world.settings).items():
-        monkeypatch.setenv(variable, value)
-    capsys.readouterr()
-    show(f"{topics.ORDER_EVENTS}/{PARTITION}/{offset}")
-    shown = capsys.readouterr().out
-    assert CASES[name].reason in shown
-    assert len(shown) < 32_768
+    wanted = GetSourceRequest(dead_letter_id=f"{topics.ORDER_EVENTS}.{PARTITION}.{offset}")
+    with served(world, analytics.reader) as (desk, _):
+        text = "\n".join(content_lines(desk.GetSource(wanted, None).content))  # type: ignore[arg-type]
+    assert CASES[name].reason in text
+    assert len(text) < 32_768
 
 
 def test_a_dead_letter_with_unreadable_headers_is_counted_once_it_is_redriven(world: World) -> None:
@@ -162,7 +158,7 @@ def test_a_dead_letter_with_unreadable_headers_is_counted_once_it_is_redriven(wo
     worker = world.worker()
     world.drain(worker)
     assert world.dead_letters() == [("UNREADABLE_HEADERS", None)]
-    redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, offset)], TESTER)
+    assert redriven(world, (topics.ORDER_EVENTS, PARTITION, offset)) == [""]
     world.drain(worker)
     assert world.metrics() == sums([event])
     assert {"kept": "2"} in [line["headers"] for line in tail(world, topics.ORDER_EVENTS)]
@@ -199,7 +195,7 @@ def test_events_of_compressed_batches_and_of_committed_transactions_are_counted(
 
 def kept(world: World, offset: int) -> tuple[bytes | None, bytes | None, Headers]:
     """Return what the dead letter of a record contains."""
-    content = inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, offset))
+    content = shown(world, (topics.ORDER_EVENTS, PARTITION, offset))
     own = [*((name.encode(), value) for name, value in content.headers), *content.byte_headers]
     return content.key, content.value, by_text(own)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from confluent_kafka.admin import ResourceType
+from dead_letter_desk import listed, shown
 from log_changes import Operator
 from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics, running_broker
@@ -21,6 +22,7 @@ from cli.topics.topic_reader import Start as TailStart
 from cli.topics.topic_reader import TopicReader
 from processor.consume.poison_pills import MAX_CRASHES
 from processor.dead_letters import inspection
+from processor.dead_letters.contents import ContentMissing
 from processor.events.resume_positions import Position, Start, start
 from processor.worker import Worker
 from runtime.kafka import topics
@@ -236,10 +238,10 @@ def test_dead_letters_of_the_same_place_in_two_topics_are_distinct(world: World,
     operator.make_again(topics.STOCK)
     world.send_bytes(topics.STOCK, b"k", b"\xffnew")
     drive(lambda: len(world.dead_letters()) == 2, worker)
-    newer, older = inspection.list_dead_letters(world.settings, 10)
+    older, newer = listed(world)
     assert newer.place[:3] == older.place[:3]
-    shown = [inspection.show(world.settings, inspection.parse_place(one.name)).value for one in (newer, older)]
-    assert shown == [b"\xffnew", b"\xffold"]
+    values = [shown(world, inspection.parse_place(one.name)).value for one in (newer, older)]
+    assert values == [b"\xffnew", b"\xffold"]
 
 
 def test_a_dead_letter_is_not_confused_with_one_of_a_recreated_topic(world: World, operator: Operator) -> None:
@@ -249,10 +251,10 @@ def test_a_dead_letter_is_not_confused_with_one_of_a_recreated_topic(world: Worl
     operator.make_again(topics.STOCK_DLQ)
     world.send_bytes(topics.STOCK, b"k", b"\xfftwo")
     drive(lambda: len(world.dead_letters()) == 2, worker)
-    newer, older = inspection.list_dead_letters(world.settings, 10)
-    assert inspection.show(world.settings, newer.place).value == b"\xfftwo"
-    with pytest.raises(inspection.DeadLetterNotFound):
-        inspection.show(world.settings, older.place)
+    older, newer = listed(world)
+    assert shown(world, newer.place).value == b"\xfftwo"
+    with pytest.raises(ContentMissing):
+        shown(world, older.place)
 
 
 def counted(world: World) -> int:

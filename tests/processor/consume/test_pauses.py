@@ -5,20 +5,20 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from kafka_broker import environment
+from dead_letter_desk import ORIGIN, served
 from metrics_oracle import sums
 from ordermesh.events.v1.events_pb2 import OrderEvent
+from ordermesh.internal.v1.dead_letter_source_pb2 import ResumePausedRequest, SummarizeSourceRequest
 from processor_servers import Analytics
 from processor_world import World, created, drive
 from raw_producer import Record, produce
 
-from cli.pipeline.dead_letters import app
+from cli.pipeline.dead_letter_text import pause_line
 from processor.consume import pauses
 from processor.consume.pauses import Pause, RecentRecords
 from processor.counting import progress
 from runtime.kafka import topics
 from runtime.telemetry import metrics
-from stack.errors import ServerFailed
 
 BAD = Record(b"key", b"\xff")
 
@@ -40,12 +40,11 @@ def database(world: World) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    """Run `ordermesh dlq`."""
-    monkeypatch.setenv("ORDERMESH_ANALYTICS_DSN", world.settings.analytics_dsn.get_secret_value())
-    for variable, value in environment(world.settings).items():
-        monkeypatch.setenv(variable, value)
-    app(arguments, standalone_mode=False)
+def resume(world: World, analytics: Analytics, *partitions: str) -> list[str]:
+    """Resume partitions as the desk does."""
+    with served(world, analytics.reader) as (_, desk):
+        request = ResumePausedRequest(partitions=partitions, origin=ORIGIN)
+        return list(desk.ResumePaused(request, None).partitions)  # type: ignore[arg-type]
 
 
 def paused(world: World) -> list[Pause]:
@@ -56,7 +55,7 @@ def paused(world: World) -> list[Pause]:
 
 def resumed(analytics: Analytics) -> list[tuple[object, ...]]:
     """Return what the audit log has of resumed partitions; it keeps the entries of earlier tests."""
-    query = "SELECT role, target, before, after FROM audit_log WHERE action = 'dlq resume' ORDER BY id"
+    query = "SELECT role, target, before, after FROM audit_log WHERE action = 'ResumePartitions' ORDER BY id"
     with psycopg.connect(analytics.owner) as connection:
         return connection.execute(query).fetchall()
 
@@ -75,7 +74,7 @@ def test_twenty_thousand_bad_records_do_not_delay_good_ones(world: World, monkey
 
 
 def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
-    world: World, analytics: Analytics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, analytics: Analytics
 ) -> None:
     others, behind = [created() for _ in range(300)], [created() for _ in range(300)]
     write(world, 0, [*[BAD] * 1_000, *good(behind)])
@@ -90,14 +89,13 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     assert (pause.name, pause.bad, pause.released_at) == ("order-events/0", 100, None)
     assert 100 <= len(world.dead_letters()) < 1_000
     drive(lambda: metrics.PAUSED_PARTITIONS._value.get() == 1, worker)
-    command(world, monkeypatch, "list")
-    assert "order-events/0 is paused since" in capsys.readouterr().out
-    with pytest.raises(ServerFailed, match="not paused: order-events/1"):
-        command(world, monkeypatch, "resume", "order-events/1")
+    with served(world, analytics.reader) as (desk, _):
+        (told,) = desk.SummarizeSource(SummarizeSourceRequest(), None).paused_partitions  # type: ignore[arg-type]
+    assert pause_line(told).startswith("order-events/0 is paused since")
+    assert resume(world, analytics, "order-events/1") == []
     assert "order-events/1" not in [target for _, target, *_ in resumed(analytics)]
     recorded = resumed(analytics)
-    command(world, monkeypatch, "resume")
-    assert "order-events/0: resumed" in capsys.readouterr().out
+    assert resume(world, analytics) == ["order-events/0"]
     assert resumed(analytics) == [*recorded, ("operator", "order-events/0", {"paused": True}, {"paused": False})]
     world.drain(worker)
     assert len(world.dead_letters()) == 1_000

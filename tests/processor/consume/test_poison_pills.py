@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 from crashing_worker import FATAL
+from dead_letter_desk import shown
 from kafka_broker import environment
 from log_changes import Operator
 from metrics_oracle import sums
@@ -21,7 +22,6 @@ from processor_world import World, created, restock
 from raw_producer import Record, produce
 
 from processor.consume.poison_pills import PoisonPillDetector, Suspects
-from processor.dead_letters import inspection
 from runtime.kafka import topics
 from stack.machine import ports
 
@@ -71,7 +71,7 @@ def test_a_record_that_crashed_three_workers_is_rejected_and_its_neighbours_are_
     assert world.metrics() == sums(good)
     (dead_letter,) = world.rows("SELECT reason, detail FROM dead_letter")
     assert dead_letter == ("CRASHED_WORKER", "3 workers crashed with this record in flight")
-    content = inspection.show(world.settings, (topics.ORDER_EVENTS, 3, first + 120))
+    content = shown(world, (topics.ORDER_EVENTS, 3, first + 120))
     assert (content.key, content.value, content.headers) == (b"key", FATAL, [("name", b"\xff")])
 
 

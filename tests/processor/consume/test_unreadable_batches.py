@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 import pytest
-from auditing import TESTER
 from confluent_kafka import Producer
+from dead_letter_desk import redriven, shown
 from kafka_broker import config
 from metrics_oracle import sums
 from processor_world import World, created
 
 from cli.topics.event_lines import EventLines
 from cli.topics.topic_reader import Start, TopicReader
-from processor.dead_letters import inspection, redrive
+from processor.dead_letters import redrive
 from runtime.kafka import topics
 
 PARTITION = 5
@@ -51,9 +51,8 @@ def test_the_records_of_a_batch_that_decompresses_to_too_much_are_rejected_and_t
     assert world.metrics() == sums([first, last])
     rows = world.rows("""SELECT "offset" FROM dead_letter WHERE reason = 'UNREADABLE_BATCH' ORDER BY 1""")
     assert [offset for (offset,) in rows] == lost
-    assert inspection.show(world.settings, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
-    with pytest.raises(redrive.NotRedriven, match="could never be read"):
-        redrive.redrive(world.settings, [(topics.ORDER_EVENTS, PARTITION, lost[0])], TESTER)
+    assert shown(world, (topics.ORDER_EVENTS, PARTITION, lost[0])).value is None
+    assert redriven(world, (topics.ORDER_EVENTS, PARTITION, lost[0])) == [redrive.NEVER_READ]
     reader = TopicReader(world.settings, [topics.ORDER_EVENTS], Start())
     lines = [EventLines().line(message) for message in reader.existing()]
     reader.close()
@@ -67,7 +66,7 @@ def test_a_large_readable_record_has_a_dead_letter_that_can_be_read_and_redriven
     worker = world.worker()
     world.drain(worker)
     place = (topics.ORDER_EVENTS, PARTITION, offset)
-    assert inspection.show(world.settings, place).value == BOMB
-    redrive.redrive(world.settings, [place], TESTER)
+    assert shown(world, place).value == BOMB
+    assert redriven(world, place) == [""]
     world.drain(worker)
     assert world.dead_letters() == [("UNDECODABLE", None)] * 2

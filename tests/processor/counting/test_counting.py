@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from auditing import TESTER
 from confluent_kafka import Consumer, TopicPartition
 from counted_batches import batch_of, count
+from dead_letter_desk import listed, redriven, shown
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ from waiting import await_true
 from orders.domain.ids import uuid7
 from processor import maintenance
 from processor.counting import progress
-from processor.dead_letters import inspection, redrive
+from processor.dead_letters import inspection
 from processor.events import decode
 from processor.query import analytics_ledger_service
 from runtime.kafka import clients, topics
@@ -169,8 +169,8 @@ def test_rejected_records_become_dead_letters_byte_for_byte_and_the_partition_co
     world.drain(world.worker())
     assert world.metrics() == sums(good)
     assert [reason for reason, _ in world.dead_letters()] == [reason for reason, _, _ in sent]
-    for entry in inspection.list_dead_letters(world.settings, 100):
-        content = inspection.show(world.settings, entry.place)
+    for entry in listed(world):
+        content = shown(world, entry.place)
         expected = {reason: (key, value) for reason, key, value in sent}
         assert (content.key, content.value) == expected[entry.reason]
         assert content.headers == [("event-type", b"ORDER_CREATED")]
@@ -183,13 +183,13 @@ def test_a_dead_letter_redriven_after_an_upgrade_is_counted(world: World, monkey
     worker = world.worker()
     world.drain(worker)
     assert world.dead_letters() == [("UNKNOWN_TYPE", newer.event_id)]
-    (entry,) = inspection.list_dead_letters(world.settings, 10)
+    (entry,) = listed(world)
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    assert redrive.redrive(world.settings, [entry.place], TESTER) == [entry]
+    assert redriven(world, entry.place) == [""]
     world.drain(worker)
     assert world.metrics() == sums([newer])
-    assert inspection.list_dead_letters(world.settings, 10) == []
-    (kept,) = inspection.list_dead_letters(world.settings, 10, redriven=True)
+    assert listed(world) == []
+    (kept,) = listed(world, state="REDRIVEN")
     assert kept.redriven_at is not None
 
 
@@ -197,15 +197,15 @@ def test_bytes_as_large_as_the_log_allows_become_a_dead_letter_too(world: World)
     value = b"\xff" * 999_000
     world.send_bytes(topics.ORDER_EVENTS, None, value)
     world.drain(world.worker())
-    (entry,) = inspection.list_dead_letters(world.settings, 10)
-    assert inspection.show(world.settings, entry.place).value == value
+    (entry,) = listed(world)
+    assert shown(world, entry.place).value == value
 
 
 def test_a_place_without_a_dead_letter_is_named(world: World) -> None:
-    with pytest.raises(inspection.DeadLetterNotFound, match="order-events/3/99"):
-        inspection.show(world.settings, inspection.parse_place("order-events/3/99"))
-    with pytest.raises(ValueError, match="topic/partition/offset"):
-        inspection.parse_place("order-events/x")
+    with pytest.raises(inspection.DeadLetterNotFound, match=r"order-events\.3\.99"):
+        shown(world, (topics.ORDER_EVENTS, 3, 99))
+    wrong = ("order-events.x", "order-events.3", "other.3.99", f"stock.3.99.{'-' * 36}", "outbox.3")
+    assert [inspection.parse_place(text) for text in wrong] == [None] * len(wrong)
 
 
 def test_a_deadlock_is_retried(world: World, analytics: Analytics) -> None:

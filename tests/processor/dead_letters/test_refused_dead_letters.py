@@ -8,18 +8,20 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from auditing import TESTER
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
+from dead_letter_desk import listed, redriven, shown
 from kafka_broker import config
 from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics
 from processor_world import World, created, history
-from topic_config import shown, topic_config
+from topic_config import shown as configured
+from topic_config import topic_config
 from waiting import PATIENCE_SECONDS, await_true
 
 from orders import create_topics
-from processor.dead_letters import inspection, redrive, writer
+from processor.dead_letters import writer
+from processor.dead_letters.contents import DeadLetterContent
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
 from processor.events import decode
 from processor.events.batch import DeadLetter, place_of
@@ -47,9 +49,9 @@ def send_large(world: World, value: bytes, **properties: str) -> KafkaError | No
     return answers[0]
 
 
-def only_dead_letter(world: World) -> inspection.DeadLetterContent:
-    (entry,) = inspection.list_dead_letters(world.settings, 10)
-    return inspection.show(world.settings, entry.place)
+def only_dead_letter(world: World) -> DeadLetterContent:
+    (entry,) = listed(world)
+    return shown(world, entry.place)
 
 
 def kept_in_kafka(world: World) -> list[bool]:
@@ -66,7 +68,7 @@ def test_a_record_as_large_as_its_topic_allows_becomes_a_dead_letter_and_is_redr
     world.drain(worker)
     found = only_dead_letter(world)
     assert (found.key, found.value) == (KEY, value)
-    redrive.redrive(world.settings, [found.entry.place], TESTER)
+    assert redriven(world, found.entry.place) == [""]
     world.drain(worker)
     assert len(world.dead_letters()) == 2, "it came again"
     assert only_dead_letter(world).value == value
@@ -86,7 +88,7 @@ def test_a_record_that_fits_only_compressed_becomes_a_dead_letter_and_is_redrive
     world.drain(worker)
     found = only_dead_letter(world)
     assert found.value == value
-    redrive.redrive(world.settings, [found.entry.place], TESTER)
+    assert redriven(world, found.entry.place) == [""]
     world.drain(worker)
     assert kept_in_kafka(world) == [True, True]
 
@@ -111,11 +113,11 @@ def test_a_dead_letter_that_kafka_refuses_is_stored_and_its_partition_continues(
     assert world.metrics() == sums(good)
     assert kept_in_kafka(world).count(True) == 60 + (limit == "lowered")
     (place,) = world.rows('SELECT topic, partition, "offset" FROM dead_letter WHERE dlq_topic IS NULL')
-    found = inspection.show(world.settings, place)
+    found = shown(world, place)
     assert (found.key, found.value) == (large.order_id.encode(), large.SerializeToString())
     assert found.headers == [("kept", b"too")]
     monkeypatch.setattr(decode, "SCHEMA_VERSION", 2)
-    redrive.redrive(world.settings, [place], TESTER)
+    assert redriven(world, place) == [""]
     world.drain(worker)
     assert world.rows("SELECT count(*) FROM processed_events WHERE event_id = %s", large.event_id) == [(1,)]
 
@@ -174,8 +176,9 @@ def patiently(write: Callable[[], None]) -> None:
 def redrives(analytics: Analytics) -> int:
     """Return how many entries the audit log has of redriven dead letters."""
     with psycopg.connect(analytics.owner) as connection:
-        (number,) = connection.execute("SELECT count(*) FROM audit_log WHERE action = 'dlq redrive'").fetchall()[0]
-    return int(number)
+        found = connection.execute("SELECT count(*) FROM audit_log WHERE action = 'RedriveDeadLetters'").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(
@@ -185,11 +188,9 @@ def test_an_event_that_kafka_refuses_again_stays_a_dead_letter(
     world.drain(world.worker())
     found = only_dead_letter(world)
     before = redrives(analytics)
-    with (
-        topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="100"),
-        pytest.raises(redrive.NotRedriven, match="size too large"),
-    ):
-        redrive.redrive(world.settings, [found.entry.place], TESTER)
+    with topic_config(broker.client_settings(), topics.ORDER_EVENTS, max_message_bytes="100"):
+        (problem,) = redriven(world, found.entry.place)
+    assert "size too large" in problem
     assert only_dead_letter(world) == found
     assert redrives(analytics) == before
 
@@ -215,6 +216,6 @@ def test_existing_dead_letter_topics_get_a_limit_above_that_of_events(
     ):
         assert create_topics.raise_dead_letter_limits(client)[:1] == [DEAD_LETTER_TOPIC]
         limit = size_limits.MAX_MESSAGE_BYTES
-        await_true(lambda: shown(client, DEAD_LETTER_TOPIC)[limit] != letters, "the limit is raised")
-        assert shown(client, DEAD_LETTER_TOPIC)[size_limits.MAX_MESSAGE_BYTES] == str(dead_letters_take)
+        await_true(lambda: configured(client, DEAD_LETTER_TOPIC)[limit] != letters, "the limit is raised")
+        assert configured(client, DEAD_LETTER_TOPIC)[size_limits.MAX_MESSAGE_BYTES] == str(dead_letters_take)
         assert create_topics.raise_dead_letter_limits(client) == []

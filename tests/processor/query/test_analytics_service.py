@@ -37,6 +37,8 @@ from signed_tokens import tokens
 from processor.counting import deltas, progress, transaction
 from processor.query.analytics_ledger_service import AnalyticsLedgerService
 from processor.query.analytics_service import AnalyticsService, Pool
+from processor.query.freshness import LogSamples
+from processor.query.revisions import RevisionWaits
 from runtime.grpc.server import SyncErrors
 from runtime.postgres.connections import sync_pool
 
@@ -64,6 +66,7 @@ def pool(analytics_server: Analytics) -> Iterator[Pool]:
 
 
 DEAD_LETTER_ID = new_id()
+SAMPLES = LogSamples()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def grpc_interceptors() -> list[grpc.ServerInterceptor]:
 
 @pytest.fixture(scope="module")
 def grpc_servicer(pool: Pool) -> AnalyticsService:
-    return AnalyticsService(pool, tokens())
+    return AnalyticsService(pool, tokens(), SAMPLES, RevisionWaits(pool, 1))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from stack.servers.credentials import load_or_create
 from stack.servers.databases import provision
 
 ROOT = Path(__file__).parents[3]
-# Below psycopg's own limit of 130 s, and above what a busy machine needs to start eight programs.
+# Below psycopg's own limit of 130 s, and above what a busy machine needs to start six programs.
 BOUND_SECONDS = 100
 TOLD = "connection timeout expired"
 PROGRAMS = {
@@ -28,9 +28,7 @@ PROGRAMS = {
     "orders serve": ["-m", "orders", "serve"],
     "orders publish": ["-m", "orders", "publish"],
     "processor work": ["-m", "processor", "work"],
-    "outbox list": ["-m", "cli", "outbox", "list"],
-    "outbox retry": ["-m", "cli", "outbox", "retry", "1"],
-    "dlq list": ["-m", "cli", "dlq", "list"],
+    "outbox": ["-m", "cli", "outbox"],
 }
 
 

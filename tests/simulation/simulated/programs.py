@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from ordermesh.internal.v1.dead_letter_source_pb2 import ChangeSourceRequest, ListSourceRequest
 from ordermesh.orders.v1 import orders_pb2
 from ordermesh.orders.v1.orders_pb2 import Order
 from signed_tokens import tokens
@@ -18,7 +19,7 @@ from orders.api.order_service import OrderService
 from orders.api.read_admission import ReadAdmission
 from orders.domain.clock import DatabaseClock
 from orders.domain.order import NewOrder, Outcome
-from orders.outbox import admin
+from orders.outbox.dead_letter_source_service import DeadLetterSourceService
 from orders.settings import PublisherSettings
 from orders.stock.backorder_release import BackorderReleases
 from orders.stock.product_cache import ProductCache
@@ -27,7 +28,6 @@ from orders.writes.status_transitions import StatusTransitions
 from orders.writes.writer_connection import WriterConnection
 from processor.settings import WorkSettings
 from processor.worker import Worker
-from runtime.audit.entries import Origin
 from runtime.errors import FailedPrecondition, OutcomeUnknown, Overloaded, ServiceError, Unavailable
 from runtime.grpc.error_mapping import as_service_error
 from runtime.identity import caller
@@ -201,11 +201,13 @@ def worker(world: World, index: int) -> None:
 
 
 def operator(world: World) -> None:
-    """Retry DEAD events now and then."""
+    """Redrive DEAD events now and then."""
+    desk = DeadLetterSourceService(Pool(world.connect_orders))  # type: ignore[arg-type]
     while True:
         world.scheduler.wait(None, 0.5 if world.settles else world.scheduler.random.random() * 20)
         try:
-            if found := admin.find_dead("orders", admin.EventFilter()):
-                admin.retry("orders", found, Origin("operator", "o", "terminal"))
+            found = run(desk.ListSource(ListSourceRequest(limit=100), None)).dead_letters  # type: ignore[arg-type]
+            if ids := [one.dead_letter_id for one in found]:
+                run(desk.RedriveSource(ChangeSourceRequest(dead_letter_ids=ids), None))  # type: ignore[arg-type]
         except psycopg.Error:
             continue

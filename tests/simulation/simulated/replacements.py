@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 from orders import publish
 from orders.domain import events, ids
-from orders.outbox import admin
 from orders.outbox import publisher as publisher_module
 from orders.writes import writer_connection
 from processor import worker as worker_module
@@ -64,7 +63,6 @@ def in_place_of_servers(world: World, *, logs: bool) -> Iterator[None]:
         for module in (events, publisher_module, publish):
             replace(module, "SHARDS", SHARDS)
         replace(publish, "connect", world.connect_orders)
-        replace(admin, "connect", world.connect_orders)
         replace(writer_connection, "connect_async", world.connect_async)
         replace(connections, "connect", world.connect_analytics)
         replace(worker_module, "RareCollector", lambda _: SimpleNamespace(collect=lambda: None))

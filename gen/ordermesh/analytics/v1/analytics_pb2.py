@@ -28,7 +28,7 @@ from ordermesh.options.v1 import options_pb2 as ordermesh_dot_options_dot_v1_dot
 from ordermesh.orders.v1 import orders_pb2 as ordermesh_dot_orders_dot_v1_dot_orders__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ordermesh/analytics/v1/analytics.proto\x12\x16ordermesh.analytics.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ordermesh/options/v1/options.proto\x1a ordermesh/orders/v1/orders.proto\"p\n\x06Metric\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x02\n\x12ListMetricsRequest\x12\xc3\x01\n\x0bmetric_name\x18\x01 \x01(\tB\xad\x01\x82\xdd\x18\xa8\x01\x12\xa5\x01*\x11\x63\x61ncelled_revenue*\x10orders_by_status*\x11orders_per_minute*\x0corders_total*\x10restock_requests*\x12revenue_per_minute*\rrevenue_total*\x14top_products_revenue*\x12top_products_units\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\x32\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x0b\x82\xdd\x18\x07\x12\x05\x10\x80\x04\x30\x02\"_\n\x13ListMetricsResponse\x12/\n\x07metrics\x18\x01 \x03(\x0b\x32\x1e.ordermesh.analytics.v1.Metric\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16GetSalesSummaryRequest\"\x92\x02\n\x0cSalesSummary\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x15\n\rrevenue_total\x18\x02 \x01(\x01\x12\x19\n\x11\x63\x61ncelled_revenue\x18\x03 \x01(\x01\x12\x13\n\x0bnet_revenue\x18\x04 \x01(\x01\x12\x1b\n\x13\x61verage_order_value\x18\x05 \x01(\x01\x12=\n\x10orders_by_status\x18\x06 \x03(\x0b\x32#.ordermesh.analytics.v1.StatusCount\x12\x18\n\x10restock_requests\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x0bStatusCount\x12\x31\n\x06status\x18\x01 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x0e\n\x06orders\x18\x02 \x01(\x03\"\xb3\x01\n\x12TopProductsRequest\x12\x1c\n\x05limit\x18\x01 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\n\x12\x43\n\x07ranking\x18\x02 \x01(\x0e\x32\x32.ordermesh.analytics.v1.TopProductsRequest.Ranking\":\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\t\n\x05UNITS\x10\x01\x12\x0b\n\x07REVENUE\x10\x02\"\xa5\x01\n\x13TopProductsResponse\x12J\n\x08products\x18\x01 \x03(\x0b\x32\x38.ordermesh.analytics.v1.TopProductsResponse.ProductSales\x1a\x42\n\x0cProductSales\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\"\x85\x02\n\x16OrdersPerMinuteRequest\x12l\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB<\x82\xdd\x18\x38\"6\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x12}\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampBO\x82\xdd\x18K\"I\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x1a\x11\n\nstart_time\x10\xa0\x0b\x18<\"\xbd\x01\n\x17OrdersPerMinuteResponse\x12G\n\x07minutes\x18\x01 \x03(\x0b\x32\x36.ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute\x1aY\n\x06Minute\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06orders\x18\x02 \x01(\x05\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x32\xf4\x04\n\x10\x41nalyticsService\x12\x8d\x01\n\x0bListMetrics\x12*.ordermesh.analytics.v1.ListMetricsRequest\x1a+.ordermesh.analytics.v1.ListMetricsResponse\"%\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/analytics/metrics\x12\x94\x01\n\x0fGetSalesSummary\x12..ordermesh.analytics.v1.GetSalesSummaryRequest\x1a$.ordermesh.analytics.v1.SalesSummary\"+\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/analytics/sales-summary\x12\x92\x01\n\x0bTopProducts\x12*.ordermesh.analytics.v1.TopProductsRequest\x1a+.ordermesh.analytics.v1.TopProductsResponse\"*\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/analytics/top-products\x12\xa3\x01\n\x0fOrdersPerMinute\x12..ordermesh.analytics.v1.OrdersPerMinuteRequest\x1a/.ordermesh.analytics.v1.OrdersPerMinuteResponse\"/\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02!\x12\x1f/v1/analytics/orders-per-minuteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ordermesh/analytics/v1/analytics.proto\x12\x16ordermesh.analytics.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ordermesh/options/v1/options.proto\x1a ordermesh/orders/v1/orders.proto\"\x83\x01\n\tFreshness\x12.\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06lag_ms\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nlag_events\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\t\n\x07_lag_msB\r\n\x0b_lag_events\"p\n\x06Metric\x12\x13\n\x0bmetric_name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x02\n\x12ListMetricsRequest\x12\xc3\x01\n\x0bmetric_name\x18\x01 \x01(\tB\xad\x01\x82\xdd\x18\xa8\x01\x12\xa5\x01*\x11\x63\x61ncelled_revenue*\x10orders_by_status*\x11orders_per_minute*\x0corders_total*\x10restock_requests*\x12revenue_per_minute*\rrevenue_total*\x14top_products_revenue*\x12top_products_units\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\x32\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x0b\x82\xdd\x18\x07\x12\x05\x10\x80\x04\x30\x02\x12\x1f\n\rmin_revisions\x18\x04 \x03(\tB\x08\x82\xdd\x18\x04\x1a\x02\x10\x64\x12\x1f\n\x07wait_ms\x18\x05 \x01(\x05\x42\x0e\x82\xdd\x18\n\n\x08\x08\x01\x10\x90N\x18\xd0\x0f\"\x95\x01\n\x13ListMetricsResponse\x12/\n\x07metrics\x18\x01 \x03(\x0b\x32\x1e.ordermesh.analytics.v1.Metric\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\tfreshness\x18\x03 \x01(\x0b\x32!.ordermesh.analytics.v1.Freshness\"Z\n\x16GetSalesSummaryRequest\x12\x1f\n\rmin_revisions\x18\x01 \x03(\tB\x08\x82\xdd\x18\x04\x1a\x02\x10\x64\x12\x1f\n\x07wait_ms\x18\x02 \x01(\x05\x42\x0e\x82\xdd\x18\n\n\x08\x08\x01\x10\x90N\x18\xd0\x0f\"\xc8\x02\n\x0cSalesSummary\x12\x14\n\x0corders_total\x18\x01 \x01(\x03\x12\x15\n\rrevenue_total\x18\x02 \x01(\x01\x12\x19\n\x11\x63\x61ncelled_revenue\x18\x03 \x01(\x01\x12\x13\n\x0bnet_revenue\x18\x04 \x01(\x01\x12\x1b\n\x13\x61verage_order_value\x18\x05 \x01(\x01\x12=\n\x10orders_by_status\x18\x06 \x03(\x0b\x32#.ordermesh.analytics.v1.StatusCount\x12\x18\n\x10restock_requests\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\tfreshness\x18\t \x01(\x0b\x32!.ordermesh.analytics.v1.Freshness\"P\n\x0bStatusCount\x12\x31\n\x06status\x18\x01 \x01(\x0e\x32!.ordermesh.orders.v1.Order.Status\x12\x0e\n\x06orders\x18\x02 \x01(\x03\"\xf5\x01\n\x12TopProductsRequest\x12\x1c\n\x05limit\x18\x01 \x01(\x05\x42\r\x82\xdd\x18\t\n\x07\x08\x01\x10\xe8\x07\x18\n\x12\x43\n\x07ranking\x18\x02 \x01(\x0e\x32\x32.ordermesh.analytics.v1.TopProductsRequest.Ranking\x12\x1f\n\rmin_revisions\x18\x03 \x03(\tB\x08\x82\xdd\x18\x04\x1a\x02\x10\x64\x12\x1f\n\x07wait_ms\x18\x04 \x01(\x05\x42\x0e\x82\xdd\x18\n\n\x08\x08\x01\x10\x90N\x18\xd0\x0f\":\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\t\n\x05UNITS\x10\x01\x12\x0b\n\x07REVENUE\x10\x02\"\xdb\x01\n\x13TopProductsResponse\x12J\n\x08products\x18\x01 \x03(\x0b\x32\x38.ordermesh.analytics.v1.TopProductsResponse.ProductSales\x12\x34\n\tfreshness\x18\x02 \x01(\x0b\x32!.ordermesh.analytics.v1.Freshness\x1a\x42\n\x0cProductSales\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\"\xc7\x02\n\x16OrdersPerMinuteRequest\x12l\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB<\x82\xdd\x18\x38\"6\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x12}\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampBO\x82\xdd\x18K\"I\n\x14\x31\x39\x37\x30-01-01T00:00:00Z\x12\x1e\x39\x39\x39\x39-12-31T23:59:59.999999999Z\x1a\x11\n\nstart_time\x10\xa0\x0b\x18<\x12\x1f\n\rmin_revisions\x18\x03 \x03(\tB\x08\x82\xdd\x18\x04\x1a\x02\x10\x64\x12\x1f\n\x07wait_ms\x18\x04 \x01(\x05\x42\x0e\x82\xdd\x18\n\n\x08\x08\x01\x10\x90N\x18\xd0\x0f\"\xf3\x01\n\x17OrdersPerMinuteResponse\x12G\n\x07minutes\x18\x01 \x03(\x0b\x32\x36.ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute\x12\x34\n\tfreshness\x18\x02 \x01(\x0b\x32!.ordermesh.analytics.v1.Freshness\x1aY\n\x06Minute\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06orders\x18\x02 \x01(\x05\x12\x0f\n\x07revenue\x18\x03 \x01(\x01\x32\xf4\x04\n\x10\x41nalyticsService\x12\x8d\x01\n\x0bListMetrics\x12*.ordermesh.analytics.v1.ListMetricsRequest\x1a+.ordermesh.analytics.v1.ListMetricsResponse\"%\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/analytics/metrics\x12\x94\x01\n\x0fGetSalesSummary\x12..ordermesh.analytics.v1.GetSalesSummaryRequest\x1a$.ordermesh.analytics.v1.SalesSummary\"+\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/analytics/sales-summary\x12\x92\x01\n\x0bTopProducts\x12*.ordermesh.analytics.v1.TopProductsRequest\x1a+.ordermesh.analytics.v1.TopProductsResponse\"*\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/analytics/top-products\x12\xa3\x01\n\x0fOrdersPerMinute\x12..ordermesh.analytics.v1.OrdersPerMinuteRequest\x1a/.ordermesh.analytics.v1.OrdersPerMinuteResponse\"/\x8a\xdd\x18\x04\n\x02\x02\x03\x82\xd3\xe4\x93\x02!\x12\x1f/v1/analytics/orders-per-minuteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMETRICSREQUEST'].fields_by_name['page_size']._serialized_options = b'\202\335\030\t\n\007\010\001\020\350\007\0302'
   _globals['_LISTMETRICSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMETRICSREQUEST'].fields_by_name['page_token']._serialized_options = b'\202\335\030\007\022\005\020\200\0040\002'
+  _globals['_LISTMETRICSREQUEST'].fields_by_name['min_revisions']._loaded_options = None
+  _globals['_LISTMETRICSREQUEST'].fields_by_name['min_revisions']._serialized_options = b'\202\335\030\004\032\002\020d'
+  _globals['_LISTMETRICSREQUEST'].fields_by_name['wait_ms']._loaded_options = None
+  _globals['_LISTMETRICSREQUEST'].fields_by_name['wait_ms']._serialized_options = b'\202\335\030\n\n\010\010\001\020\220N\030\320\017'
+  _globals['_GETSALESSUMMARYREQUEST'].fields_by_name['min_revisions']._loaded_options = None
+  _globals['_GETSALESSUMMARYREQUEST'].fields_by_name['min_revisions']._serialized_options = b'\202\335\030\004\032\002\020d'
+  _globals['_GETSALESSUMMARYREQUEST'].fields_by_name['wait_ms']._loaded_options = None
+  _globals['_GETSALESSUMMARYREQUEST'].fields_by_name['wait_ms']._serialized_options = b'\202\335\030\n\n\010\010\001\020\220N\030\320\017'
   _globals['_TOPPRODUCTSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_TOPPRODUCTSREQUEST'].fields_by_name['limit']._serialized_options = b'\202\335\030\t\n\007\010\001\020\350\007\030\n'
+  _globals['_TOPPRODUCTSREQUEST'].fields_by_name['min_revisions']._loaded_options = None
+  _globals['_TOPPRODUCTSREQUEST'].fields_by_name['min_revisions']._serialized_options = b'\202\335\030\004\032\002\020d'
+  _globals['_TOPPRODUCTSREQUEST'].fields_by_name['wait_ms']._loaded_options = None
+  _globals['_TOPPRODUCTSREQUEST'].fields_by_name['wait_ms']._serialized_options = b'\202\335\030\n\n\010\010\001\020\220N\030\320\017'
   _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['start_time']._loaded_options = None
   _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['start_time']._serialized_options = b'\202\335\0308\"6\n\0241970-01-01T00:00:00Z\022\0369999-12-31T23:59:59.999999999Z'
   _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['end_time']._loaded_options = None
   _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['end_time']._serialized_options = b'\202\335\030K\"I\n\0241970-01-01T00:00:00Z\022\0369999-12-31T23:59:59.999999999Z\032\021\n\nstart_time\020\240\013\030<'
+  _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['min_revisions']._loaded_options = None
+  _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['min_revisions']._serialized_options = b'\202\335\030\004\032\002\020d'
+  _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['wait_ms']._loaded_options = None
+  _globals['_ORDERSPERMINUTEREQUEST'].fields_by_name['wait_ms']._serialized_options = b'\202\335\030\n\n\010\010\001\020\220N\030\320\017'
   _globals['_ANALYTICSSERVICE'].methods_by_name['ListMetrics']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['ListMetrics']._serialized_options = b'\212\335\030\004\n\002\002\003\202\323\344\223\002\027\022\025/v1/analytics/metrics'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetSalesSummary']._loaded_options = None
@@ -55,32 +71,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYTICSSERVICE'].methods_by_name['TopProducts']._serialized_options = b'\212\335\030\004\n\002\002\003\202\323\344\223\002\034\022\032/v1/analytics/top-products'
   _globals['_ANALYTICSSERVICE'].methods_by_name['OrdersPerMinute']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['OrdersPerMinute']._serialized_options = b'\212\335\030\004\n\002\002\003\202\323\344\223\002!\022\037/v1/analytics/orders-per-minute'
-  _globals['_METRIC']._serialized_start=199
-  _globals['_METRIC']._serialized_end=311
-  _globals['_LISTMETRICSREQUEST']._serialized_start=314
-  _globals['_LISTMETRICSREQUEST']._serialized_end=599
-  _globals['_LISTMETRICSRESPONSE']._serialized_start=601
-  _globals['_LISTMETRICSRESPONSE']._serialized_end=696
-  _globals['_GETSALESSUMMARYREQUEST']._serialized_start=698
-  _globals['_GETSALESSUMMARYREQUEST']._serialized_end=722
-  _globals['_SALESSUMMARY']._serialized_start=725
-  _globals['_SALESSUMMARY']._serialized_end=999
-  _globals['_STATUSCOUNT']._serialized_start=1001
-  _globals['_STATUSCOUNT']._serialized_end=1081
-  _globals['_TOPPRODUCTSREQUEST']._serialized_start=1084
-  _globals['_TOPPRODUCTSREQUEST']._serialized_end=1263
-  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_start=1205
-  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_end=1263
-  _globals['_TOPPRODUCTSRESPONSE']._serialized_start=1266
-  _globals['_TOPPRODUCTSRESPONSE']._serialized_end=1431
-  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_start=1365
-  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_end=1431
-  _globals['_ORDERSPERMINUTEREQUEST']._serialized_start=1434
-  _globals['_ORDERSPERMINUTEREQUEST']._serialized_end=1695
-  _globals['_ORDERSPERMINUTERESPONSE']._serialized_start=1698
-  _globals['_ORDERSPERMINUTERESPONSE']._serialized_end=1887
-  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_start=1798
-  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_end=1887
-  _globals['_ANALYTICSSERVICE']._serialized_start=1890
-  _globals['_ANALYTICSSERVICE']._serialized_end=2518
+  _globals['_FRESHNESS']._serialized_start=200
+  _globals['_FRESHNESS']._serialized_end=331
+  _globals['_METRIC']._serialized_start=333
+  _globals['_METRIC']._serialized_end=445
+  _globals['_LISTMETRICSREQUEST']._serialized_start=448
+  _globals['_LISTMETRICSREQUEST']._serialized_end=799
+  _globals['_LISTMETRICSRESPONSE']._serialized_start=802
+  _globals['_LISTMETRICSRESPONSE']._serialized_end=951
+  _globals['_GETSALESSUMMARYREQUEST']._serialized_start=953
+  _globals['_GETSALESSUMMARYREQUEST']._serialized_end=1043
+  _globals['_SALESSUMMARY']._serialized_start=1046
+  _globals['_SALESSUMMARY']._serialized_end=1374
+  _globals['_STATUSCOUNT']._serialized_start=1376
+  _globals['_STATUSCOUNT']._serialized_end=1456
+  _globals['_TOPPRODUCTSREQUEST']._serialized_start=1459
+  _globals['_TOPPRODUCTSREQUEST']._serialized_end=1704
+  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_start=1646
+  _globals['_TOPPRODUCTSREQUEST_RANKING']._serialized_end=1704
+  _globals['_TOPPRODUCTSRESPONSE']._serialized_start=1707
+  _globals['_TOPPRODUCTSRESPONSE']._serialized_end=1926
+  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_start=1860
+  _globals['_TOPPRODUCTSRESPONSE_PRODUCTSALES']._serialized_end=1926
+  _globals['_ORDERSPERMINUTEREQUEST']._serialized_start=1929
+  _globals['_ORDERSPERMINUTEREQUEST']._serialized_end=2256
+  _globals['_ORDERSPERMINUTERESPONSE']._serialized_start=2259
+  _globals['_ORDERSPERMINUTERESPONSE']._serialized_end=2502
+  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_start=2413
+  _globals['_ORDERSPERMINUTERESPONSE_MINUTE']._serialized_end=2502
+  _globals['_ANALYTICSSERVICE']._serialized_start=2505
+  _globals['_ANALYTICSSERVICE']._serialized_end=3133
 # @@protoc_insertion_point(module_scope)

@@ -315,20 +315,22 @@ class StreamAnalyticsLedgerRequest(_message.Message):
     def __init__(self, period: _Optional[_Union[LedgerPeriod, str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamAnalyticsLedgerResponse(_message.Message):
-    __slots__ = ("dead_letters", "coverage_start_time", "ids_start_time", "dead_letter_order_ids", "events", "orders")
+    __slots__ = ("dead_letters", "discarded", "coverage_start_time", "ids_start_time", "dead_letter_order_ids", "events", "orders")
     DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    DISCARDED_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_START_TIME_FIELD_NUMBER: _ClassVar[int]
     IDS_START_TIME_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     dead_letters: int
+    discarded: int
     coverage_start_time: _timestamp_pb2.Timestamp
     ids_start_time: _timestamp_pb2.Timestamp
     dead_letter_order_ids: bytes
     events: _containers.RepeatedCompositeFieldContainer[EventSum]
     orders: _containers.RepeatedCompositeFieldContainer[OrderSum]
-    def __init__(self, dead_letters: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dead_letter_order_ids: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ...) -> None: ...
+    def __init__(self, dead_letters: _Optional[int] = ..., discarded: _Optional[int] = ..., coverage_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ids_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dead_letter_order_ids: _Optional[bytes] = ..., events: _Optional[_Iterable[_Union[EventSum, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderSum, _Mapping]]] = ...) -> None: ...
 
 class StreamCountedIdsRequest(_message.Message):
     __slots__ = ("minute_start_time",)

@@ -26,6 +26,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVISION_GONE: _ClassVar[ErrorReason]
     UNAUTHENTICATED: _ClassVar[ErrorReason]
     PERMISSION_DENIED: _ClassVar[ErrorReason]
+    DEAD_LETTER_NOT_FOUND: _ClassVar[ErrorReason]
+    NOT_COUNTED: _ClassVar[ErrorReason]
     MALFORMED_REQUEST: _ClassVar[ErrorReason]
     PATH_NOT_FOUND: _ClassVar[ErrorReason]
     METHOD_NOT_ALLOWED: _ClassVar[ErrorReason]
@@ -56,6 +58,8 @@ COMPONENT_UNAVAILABLE: ErrorReason
 REVISION_GONE: ErrorReason
 UNAUTHENTICATED: ErrorReason
 PERMISSION_DENIED: ErrorReason
+DEAD_LETTER_NOT_FOUND: ErrorReason
+NOT_COUNTED: ErrorReason
 MALFORMED_REQUEST: ErrorReason
 PATH_NOT_FOUND: ErrorReason
 METHOD_NOT_ALLOWED: ErrorReason

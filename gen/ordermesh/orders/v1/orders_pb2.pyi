@@ -15,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Order(_message.Message):
-    __slots__ = ("order_id", "customer_id", "status", "total_price", "create_time", "update_time", "items")
+    __slots__ = ("order_id", "customer_id", "status", "total_price", "create_time", "update_time", "items", "revision")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[Order.Status]
@@ -37,6 +37,7 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     order_id: str
     customer_id: str
     status: Order.Status
@@ -44,7 +45,8 @@ class Order(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     items: _containers.RepeatedCompositeFieldContainer[OrderItem]
-    def __init__(self, order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., status: _Optional[_Union[Order.Status, str]] = ..., total_price: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., items: _Optional[_Iterable[_Union[OrderItem, _Mapping]]] = ...) -> None: ...
+    revision: str
+    def __init__(self, order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., status: _Optional[_Union[Order.Status, str]] = ..., total_price: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., items: _Optional[_Iterable[_Union[OrderItem, _Mapping]]] = ..., revision: _Optional[str] = ...) -> None: ...
 
 class OrderItem(_message.Message):
     __slots__ = ("product_id", "quantity", "price")
@@ -89,12 +91,14 @@ class BatchCreateOrdersRequest(_message.Message):
 class BatchCreateOrdersResponse(_message.Message):
     __slots__ = ("results", "accepted_count")
     class Result(_message.Message):
-        __slots__ = ("order", "error")
+        __slots__ = ("order", "error", "revision")
         ORDER_FIELD_NUMBER: _ClassVar[int]
         ERROR_FIELD_NUMBER: _ClassVar[int]
+        REVISION_FIELD_NUMBER: _ClassVar[int]
         order: OrderSummary
         error: _status_pb2.Status
-        def __init__(self, order: _Optional[_Union[OrderSummary, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+        revision: str
+        def __init__(self, order: _Optional[_Union[OrderSummary, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., revision: _Optional[str] = ...) -> None: ...
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_COUNT_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[BatchCreateOrdersResponse.Result]

@@ -117,6 +117,15 @@ def record_heartbeat(transaction: Transaction, parameters: Any) -> Rows:
     return []
 
 
+def worker_number(transaction: Transaction, parameters: Any) -> Rows:
+    """Return the number of a worker."""
+    worker = parameters["worker_id"]
+    transaction.lock("worker", worker)
+    number = transaction.get("worker", worker) or transaction.database.next_id()
+    transaction.put("worker", worker, number)
+    return [(number,)]
+
+
 def record_in_flight(transaction: Transaction, parameters: Any) -> Rows:
     """Record which suspect records a worker counts next."""
     worker, in_flight = parameters["worker_id"], parameters["in_flight"]
@@ -195,6 +204,7 @@ HANDLERS: dict[str, Handler] = {
     PROGRESS.resolve_crashes_of_old_topics: nothing,
     PROGRESS.event_window: event_window,
     PROGRESS.record_heartbeat: record_heartbeat,
+    PROGRESS.worker_number: worker_number,
     POISON_PILLS.record_in_flight: record_in_flight,
     POISON_PILLS.last_run: last_run,
     POISON_PILLS.insert_crash: insert_crash,

@@ -1,4 +1,4 @@
-"""What the queries of the publisher and of the outbox's administration do (orders/outbox/outbox.sql), row by row."""
+"""What the queries of the publisher and of the desk of dead letters do (orders/outbox/outbox.sql), row by row."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from orders.domain import events
 from orders.store.queries import OUTBOX
 from runtime.audit.entries import SQL as AUDIT
+from runtime.kafka.topics import ORDER_EVENTS
 from simulated.postgres import array_literals as arrays
 from simulated.postgres.connection import Handler
 from simulated.postgres.database import Row, Transaction
@@ -133,9 +134,26 @@ def count_pending(transaction: Transaction, parameters: Any) -> Rows:
     return [(min(pending, parameters["limit"]),)]
 
 
-def find_dead(transaction: Transaction, _: Any) -> Rows:
-    """Return the ids of all DEAD events."""
-    return [(number,) for number, row in sorted(transaction.rows("event_outbox")) if row["status"] == "DEAD"]
+def list_dead_events(transaction: Transaction, parameters: Any) -> Rows:
+    """Return all DEAD events, with their number."""
+    assert parameters["state"] == "OPEN"
+    found = [(number, row) for number, row in sorted(transaction.rows("event_outbox")) if row["status"] == "DEAD"]
+    return [
+        (
+            len(found),
+            number,
+            "OPEN",
+            ORDER_EVENTS,
+            row["cause"],
+            row["cause"],
+            0,
+            row["key"],
+            row["event_id"],
+            None,
+            None,
+        )
+        for number, row in found
+    ] or [(0, *[None] * 10)]
 
 
 def lock_dead_shards(transaction: Transaction, parameters: Any) -> Rows:
@@ -191,7 +209,7 @@ HANDLERS: dict[str, Handler] = {
     OUTBOX.notify_publishers: nothing,
     OUTBOX.listen: nothing,
     OUTBOX.count_pending: count_pending,
-    OUTBOX.find_dead: find_dead,
+    OUTBOX.list_dead_events: list_dead_events,
     OUTBOX.lock_dead_shards: lock_dead_shards,
     OUTBOX.lower_floors: lower_floors,
     OUTBOX.change_dead_status: change_dead_status,

@@ -18,7 +18,44 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ordermesh/analytics/v1/analytics.proto.
  */
 export const file_ordermesh_analytics_v1_analytics: GenFile = /*@__PURE__*/
-  fileDesc("CiZvcmRlcm1lc2gvYW5hbHl0aWNzL3YxL2FuYWx5dGljcy5wcm90bxIWb3JkZXJtZXNoLmFuYWx5dGljcy52MSJwCgZNZXRyaWMSEwoLbWV0cmljX25hbWUYASABKAkSEQoJZGltZW5zaW9uGAIgASgJEg0KBXZhbHVlGAMgASgBEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKdAgoSTGlzdE1ldHJpY3NSZXF1ZXN0EsMBCgttZXRyaWNfbmFtZRgBIAEoCUKtAYLdGKgBEqUBKhFjYW5jZWxsZWRfcmV2ZW51ZSoQb3JkZXJzX2J5X3N0YXR1cyoRb3JkZXJzX3Blcl9taW51dGUqDG9yZGVyc190b3RhbCoQcmVzdG9ja19yZXF1ZXN0cyoScmV2ZW51ZV9wZXJfbWludXRlKg1yZXZlbnVlX3RvdGFsKhR0b3BfcHJvZHVjdHNfcmV2ZW51ZSoSdG9wX3Byb2R1Y3RzX3VuaXRzEiAKCXBhZ2Vfc2l6ZRgCIAEoBUINgt0YCQoHCAEQ6AcYMhIfCgpwYWdlX3Rva2VuGAMgASgJQguC3RgHEgUQgAQwAiJfChNMaXN0TWV0cmljc1Jlc3BvbnNlEi8KB21ldHJpY3MYASADKAsyHi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk1ldHJpYxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGAoWR2V0U2FsZXNTdW1tYXJ5UmVxdWVzdCKSAgoMU2FsZXNTdW1tYXJ5EhQKDG9yZGVyc190b3RhbBgBIAEoAxIVCg1yZXZlbnVlX3RvdGFsGAIgASgBEhkKEWNhbmNlbGxlZF9yZXZlbnVlGAMgASgBEhMKC25ldF9yZXZlbnVlGAQgASgBEhsKE2F2ZXJhZ2Vfb3JkZXJfdmFsdWUYBSABKAESPQoQb3JkZXJzX2J5X3N0YXR1cxgGIAMoCzIjLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU3RhdHVzQ291bnQSGAoQcmVzdG9ja19yZXF1ZXN0cxgHIAEoAxIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUAoLU3RhdHVzQ291bnQSMQoGc3RhdHVzGAEgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSDgoGb3JkZXJzGAIgASgDIrMBChJUb3BQcm9kdWN0c1JlcXVlc3QSHAoFbGltaXQYASABKAVCDYLdGAkKBwgBEOgHGAoSQwoHcmFua2luZxgCIAEoDjIyLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0LlJhbmtpbmciOgoHUmFua2luZxIXChNSQU5LSU5HX1VOU1BFQ0lGSUVEEAASCQoFVU5JVFMQARILCgdSRVZFTlVFEAIipQEKE1RvcFByb2R1Y3RzUmVzcG9uc2USSgoIcHJvZHVjdHMYASADKAsyOC5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlRvcFByb2R1Y3RzUmVzcG9uc2UuUHJvZHVjdFNhbGVzGkIKDFByb2R1Y3RTYWxlcxISCgpwcm9kdWN0X2lkGAEgASgJEg0KBXVuaXRzGAIgASgDEg8KB3JldmVudWUYAyABKAEihQIKFk9yZGVyc1Blck1pbnV0ZVJlcXVlc3QSbAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCPILdGDgiNgoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhJ9CghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCT4LdGEsiSQoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhoRCgpzdGFydF90aW1lEKALGDwivQEKF09yZGVyc1Blck1pbnV0ZVJlc3BvbnNlEkcKB21pbnV0ZXMYASADKAsyNi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk9yZGVyc1Blck1pbnV0ZVJlc3BvbnNlLk1pbnV0ZRpZCgZNaW51dGUSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGb3JkZXJzGAIgASgFEg8KB3JldmVudWUYAyABKAEy9AQKEEFuYWx5dGljc1NlcnZpY2USjQEKC0xpc3RNZXRyaWNzEioub3JkZXJtZXNoLmFuYWx5dGljcy52MS5MaXN0TWV0cmljc1JlcXVlc3QaKy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLkxpc3RNZXRyaWNzUmVzcG9uc2UiJYrdGAQKAgIDgtPkkwIXEhUvdjEvYW5hbHl0aWNzL21ldHJpY3MSlAEKD0dldFNhbGVzU3VtbWFyeRIuLm9yZGVybWVzaC5hbmFseXRpY3MudjEuR2V0U2FsZXNTdW1tYXJ5UmVxdWVzdBokLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU2FsZXNTdW1tYXJ5IiuK3RgECgICA4LT5JMCHRIbL3YxL2FuYWx5dGljcy9zYWxlcy1zdW1tYXJ5EpIBCgtUb3BQcm9kdWN0cxIqLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0Gisub3JkZXJtZXNoLmFuYWx5dGljcy52MS5Ub3BQcm9kdWN0c1Jlc3BvbnNlIiqK3RgECgICA4LT5JMCHBIaL3YxL2FuYWx5dGljcy90b3AtcHJvZHVjdHMSowEKD09yZGVyc1Blck1pbnV0ZRIuLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVxdWVzdBovLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVzcG9uc2UiL4rdGAQKAgIDgtPkkwIhEh8vdjEvYW5hbHl0aWNzL29yZGVycy1wZXItbWludXRlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options, file_ordermesh_orders_v1_orders]);
+  fileDesc("CiZvcmRlcm1lc2gvYW5hbHl0aWNzL3YxL2FuYWx5dGljcy5wcm90bxIWb3JkZXJtZXNoLmFuYWx5dGljcy52MSKDAQoJRnJlc2huZXNzEi4KCmFzX29mX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKBmxhZ19tcxgCIAEoAUgAiAEBEhcKCmxhZ19ldmVudHMYAyABKANIAYgBAUIJCgdfbGFnX21zQg0KC19sYWdfZXZlbnRzInAKBk1ldHJpYxITCgttZXRyaWNfbmFtZRgBIAEoCRIRCglkaW1lbnNpb24YAiABKAkSDQoFdmFsdWUYAyABKAESLwoLdXBkYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIt8CChJMaXN0TWV0cmljc1JlcXVlc3QSwwEKC21ldHJpY19uYW1lGAEgASgJQq0Bgt0YqAESpQEqEWNhbmNlbGxlZF9yZXZlbnVlKhBvcmRlcnNfYnlfc3RhdHVzKhFvcmRlcnNfcGVyX21pbnV0ZSoMb3JkZXJzX3RvdGFsKhByZXN0b2NrX3JlcXVlc3RzKhJyZXZlbnVlX3Blcl9taW51dGUqDXJldmVudWVfdG90YWwqFHRvcF9wcm9kdWN0c19yZXZlbnVlKhJ0b3BfcHJvZHVjdHNfdW5pdHMSIAoJcGFnZV9zaXplGAIgASgFQg2C3RgJCgcIARDoBxgyEh8KCnBhZ2VfdG9rZW4YAyABKAlCC4LdGAcSBRCABDACEh8KDW1pbl9yZXZpc2lvbnMYBCADKAlCCILdGAQaAhBkEh8KB3dhaXRfbXMYBSABKAVCDoLdGAoKCAgBEJBOGNAPIpUBChNMaXN0TWV0cmljc1Jlc3BvbnNlEi8KB21ldHJpY3MYASADKAsyHi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk1ldHJpYxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSNAoJZnJlc2huZXNzGAMgASgLMiEub3JkZXJtZXNoLmFuYWx5dGljcy52MS5GcmVzaG5lc3MiWgoWR2V0U2FsZXNTdW1tYXJ5UmVxdWVzdBIfCg1taW5fcmV2aXNpb25zGAEgAygJQgiC3RgEGgIQZBIfCgd3YWl0X21zGAIgASgFQg6C3RgKCggIARCQThjQDyLIAgoMU2FsZXNTdW1tYXJ5EhQKDG9yZGVyc190b3RhbBgBIAEoAxIVCg1yZXZlbnVlX3RvdGFsGAIgASgBEhkKEWNhbmNlbGxlZF9yZXZlbnVlGAMgASgBEhMKC25ldF9yZXZlbnVlGAQgASgBEhsKE2F2ZXJhZ2Vfb3JkZXJfdmFsdWUYBSABKAESPQoQb3JkZXJzX2J5X3N0YXR1cxgGIAMoCzIjLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU3RhdHVzQ291bnQSGAoQcmVzdG9ja19yZXF1ZXN0cxgHIAEoAxIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoJZnJlc2huZXNzGAkgASgLMiEub3JkZXJtZXNoLmFuYWx5dGljcy52MS5GcmVzaG5lc3MiUAoLU3RhdHVzQ291bnQSMQoGc3RhdHVzGAEgASgOMiEub3JkZXJtZXNoLm9yZGVycy52MS5PcmRlci5TdGF0dXMSDgoGb3JkZXJzGAIgASgDIvUBChJUb3BQcm9kdWN0c1JlcXVlc3QSHAoFbGltaXQYASABKAVCDYLdGAkKBwgBEOgHGAoSQwoHcmFua2luZxgCIAEoDjIyLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0LlJhbmtpbmcSHwoNbWluX3JldmlzaW9ucxgDIAMoCUIIgt0YBBoCEGQSHwoHd2FpdF9tcxgEIAEoBUIOgt0YCgoICAEQkE4Y0A8iOgoHUmFua2luZxIXChNSQU5LSU5HX1VOU1BFQ0lGSUVEEAASCQoFVU5JVFMQARILCgdSRVZFTlVFEAIi2wEKE1RvcFByb2R1Y3RzUmVzcG9uc2USSgoIcHJvZHVjdHMYASADKAsyOC5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLlRvcFByb2R1Y3RzUmVzcG9uc2UuUHJvZHVjdFNhbGVzEjQKCWZyZXNobmVzcxgCIAEoCzIhLm9yZGVybWVzaC5hbmFseXRpY3MudjEuRnJlc2huZXNzGkIKDFByb2R1Y3RTYWxlcxISCgpwcm9kdWN0X2lkGAEgASgJEg0KBXVuaXRzGAIgASgDEg8KB3JldmVudWUYAyABKAEixwIKFk9yZGVyc1Blck1pbnV0ZVJlcXVlc3QSbAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCPILdGDgiNgoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhJ9CghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCT4LdGEsiSQoUMTk3MC0wMS0wMVQwMDowMDowMFoSHjk5OTktMTItMzFUMjM6NTk6NTkuOTk5OTk5OTk5WhoRCgpzdGFydF90aW1lEKALGDwSHwoNbWluX3JldmlzaW9ucxgDIAMoCUIIgt0YBBoCEGQSHwoHd2FpdF9tcxgEIAEoBUIOgt0YCgoICAEQkE4Y0A8i8wEKF09yZGVyc1Blck1pbnV0ZVJlc3BvbnNlEkcKB21pbnV0ZXMYASADKAsyNi5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLk9yZGVyc1Blck1pbnV0ZVJlc3BvbnNlLk1pbnV0ZRI0CglmcmVzaG5lc3MYAiABKAsyIS5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLkZyZXNobmVzcxpZCgZNaW51dGUSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGb3JkZXJzGAIgASgFEg8KB3JldmVudWUYAyABKAEy9AQKEEFuYWx5dGljc1NlcnZpY2USjQEKC0xpc3RNZXRyaWNzEioub3JkZXJtZXNoLmFuYWx5dGljcy52MS5MaXN0TWV0cmljc1JlcXVlc3QaKy5vcmRlcm1lc2guYW5hbHl0aWNzLnYxLkxpc3RNZXRyaWNzUmVzcG9uc2UiJYrdGAQKAgIDgtPkkwIXEhUvdjEvYW5hbHl0aWNzL21ldHJpY3MSlAEKD0dldFNhbGVzU3VtbWFyeRIuLm9yZGVybWVzaC5hbmFseXRpY3MudjEuR2V0U2FsZXNTdW1tYXJ5UmVxdWVzdBokLm9yZGVybWVzaC5hbmFseXRpY3MudjEuU2FsZXNTdW1tYXJ5IiuK3RgECgICA4LT5JMCHRIbL3YxL2FuYWx5dGljcy9zYWxlcy1zdW1tYXJ5EpIBCgtUb3BQcm9kdWN0cxIqLm9yZGVybWVzaC5hbmFseXRpY3MudjEuVG9wUHJvZHVjdHNSZXF1ZXN0Gisub3JkZXJtZXNoLmFuYWx5dGljcy52MS5Ub3BQcm9kdWN0c1Jlc3BvbnNlIiqK3RgECgICA4LT5JMCHBIaL3YxL2FuYWx5dGljcy90b3AtcHJvZHVjdHMSowEKD09yZGVyc1Blck1pbnV0ZRIuLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVxdWVzdBovLm9yZGVybWVzaC5hbmFseXRpY3MudjEuT3JkZXJzUGVyTWludXRlUmVzcG9uc2UiL4rdGAQKAgIDgtPkkwIhEh8vdjEvYW5hbHl0aWNzL29yZGVycy1wZXItbWludXRlYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_timestamp, file_ordermesh_options_v1_options, file_ordermesh_orders_v1_orders]);
+
+/**
+ * How fresh an answer is.
+ *
+ * @generated from message ordermesh.analytics.v1.Freshness
+ */
+export type Freshness = Message<"ordermesh.analytics.v1.Freshness"> & {
+  /**
+   * The answer includes every event that Kafka had accepted by this time, by the clock of the analytics service: it is
+   * counted, or a dead letter. Absent if it is not known, such as after a start without Kafka. Events that wait in the
+   * outbox are not in Kafka; PipelineStatus.outbox has their number and age.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of_time = 1;
+   */
+  asOfTime?: Timestamp | undefined;
+
+  /**
+   * From as_of_time until the answer was read, in milliseconds; absent without as_of_time.
+   *
+   * @generated from field: optional double lag_ms = 2;
+   */
+  lagMs?: number | undefined;
+
+  /**
+   * The number of events in Kafka that the answer does not include, when Kafka was last asked; absent without as_of_time.
+   *
+   * @generated from field: optional int64 lag_events = 3;
+   */
+  lagEvents?: bigint | undefined;
+};
+
+/**
+ * Describes the message ordermesh.analytics.v1.Freshness.
+ * Use `create(FreshnessSchema)` to create a new message.
+ */
+export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
+  messageDesc(file_ordermesh_analytics_v1_analytics, 0);
 
 /**
  * A metric.
@@ -60,7 +97,7 @@ export type Metric = Message<"ordermesh.analytics.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 0);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 1);
 
 /**
  * The metrics to list.
@@ -88,6 +125,21 @@ export type ListMetricsRequest = Message<"ordermesh.analytics.v1.ListMetricsRequ
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Wait until these revisions of orders are counted, as the calls that changed these orders returned them, so that the
+   * answer includes one's own writes. If one of them is not counted within wait_ms, the call is refused with NOT_COUNTED.
+   *
+   * @generated from field: repeated string min_revisions = 4;
+   */
+  minRevisions: string[];
+
+  /**
+   * The longest wait for min_revisions, in milliseconds.
+   *
+   * @generated from field: int32 wait_ms = 5;
+   */
+  waitMs: number;
 };
 
 /**
@@ -95,7 +147,7 @@ export type ListMetricsRequest = Message<"ordermesh.analytics.v1.ListMetricsRequ
  * Use `create(ListMetricsRequestSchema)` to create a new message.
  */
 export const ListMetricsRequestSchema: GenMessage<ListMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 1);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 2);
 
 /**
  * A page of metrics.
@@ -116,6 +168,13 @@ export type ListMetricsResponse = Message<"ordermesh.analytics.v1.ListMetricsRes
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * How fresh the answer is.
+   *
+   * @generated from field: ordermesh.analytics.v1.Freshness freshness = 3;
+   */
+  freshness?: Freshness | undefined;
 };
 
 /**
@@ -123,7 +182,7 @@ export type ListMetricsResponse = Message<"ordermesh.analytics.v1.ListMetricsRes
  * Use `create(ListMetricsResponseSchema)` to create a new message.
  */
 export const ListMetricsResponseSchema: GenMessage<ListMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 2);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 3);
 
 /**
  * Requests the totals.
@@ -131,6 +190,20 @@ export const ListMetricsResponseSchema: GenMessage<ListMetricsResponse> = /*@__P
  * @generated from message ordermesh.analytics.v1.GetSalesSummaryRequest
  */
 export type GetSalesSummaryRequest = Message<"ordermesh.analytics.v1.GetSalesSummaryRequest"> & {
+  /**
+   * Wait until these revisions of orders are counted, as the calls that changed these orders returned them, so that the
+   * answer includes one's own writes. If one of them is not counted within wait_ms, the call is refused with NOT_COUNTED.
+   *
+   * @generated from field: repeated string min_revisions = 1;
+   */
+  minRevisions: string[];
+
+  /**
+   * The longest wait for min_revisions, in milliseconds.
+   *
+   * @generated from field: int32 wait_ms = 2;
+   */
+  waitMs: number;
 };
 
 /**
@@ -138,7 +211,7 @@ export type GetSalesSummaryRequest = Message<"ordermesh.analytics.v1.GetSalesSum
  * Use `create(GetSalesSummaryRequestSchema)` to create a new message.
  */
 export const GetSalesSummaryRequestSchema: GenMessage<GetSalesSummaryRequest> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 3);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 4);
 
 /**
  * The totals of all orders.
@@ -201,6 +274,13 @@ export type SalesSummary = Message<"ordermesh.analytics.v1.SalesSummary"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 8;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * How fresh the answer is.
+   *
+   * @generated from field: ordermesh.analytics.v1.Freshness freshness = 9;
+   */
+  freshness?: Freshness | undefined;
 };
 
 /**
@@ -208,7 +288,7 @@ export type SalesSummary = Message<"ordermesh.analytics.v1.SalesSummary"> & {
  * Use `create(SalesSummarySchema)` to create a new message.
  */
 export const SalesSummarySchema: GenMessage<SalesSummary> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 4);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 5);
 
 /**
  * The number of orders with a status.
@@ -236,7 +316,7 @@ export type StatusCount = Message<"ordermesh.analytics.v1.StatusCount"> & {
  * Use `create(StatusCountSchema)` to create a new message.
  */
 export const StatusCountSchema: GenMessage<StatusCount> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 5);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 6);
 
 /**
  * The products to return.
@@ -257,6 +337,21 @@ export type TopProductsRequest = Message<"ordermesh.analytics.v1.TopProductsRequ
    * @generated from field: ordermesh.analytics.v1.TopProductsRequest.Ranking ranking = 2;
    */
   ranking: TopProductsRequest_Ranking;
+
+  /**
+   * Wait until these revisions of orders are counted, as the calls that changed these orders returned them, so that the
+   * answer includes one's own writes. If one of them is not counted within wait_ms, the call is refused with NOT_COUNTED.
+   *
+   * @generated from field: repeated string min_revisions = 3;
+   */
+  minRevisions: string[];
+
+  /**
+   * The longest wait for min_revisions, in milliseconds.
+   *
+   * @generated from field: int32 wait_ms = 4;
+   */
+  waitMs: number;
 };
 
 /**
@@ -264,7 +359,7 @@ export type TopProductsRequest = Message<"ordermesh.analytics.v1.TopProductsRequ
  * Use `create(TopProductsRequestSchema)` to create a new message.
  */
 export const TopProductsRequestSchema: GenMessage<TopProductsRequest> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 6);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 7);
 
 /**
  * The order of the products.
@@ -298,7 +393,7 @@ export enum TopProductsRequest_Ranking {
  * Describes the enum ordermesh.analytics.v1.TopProductsRequest.Ranking.
  */
 export const TopProductsRequest_RankingSchema: GenEnum<TopProductsRequest_Ranking> = /*@__PURE__*/
-  enumDesc(file_ordermesh_analytics_v1_analytics, 6, 0);
+  enumDesc(file_ordermesh_analytics_v1_analytics, 7, 0);
 
 /**
  * The products with the highest sales.
@@ -312,6 +407,13 @@ export type TopProductsResponse = Message<"ordermesh.analytics.v1.TopProductsRes
    * @generated from field: repeated ordermesh.analytics.v1.TopProductsResponse.ProductSales products = 1;
    */
   products: TopProductsResponse_ProductSales[];
+
+  /**
+   * How fresh the answer is.
+   *
+   * @generated from field: ordermesh.analytics.v1.Freshness freshness = 2;
+   */
+  freshness?: Freshness | undefined;
 };
 
 /**
@@ -319,7 +421,7 @@ export type TopProductsResponse = Message<"ordermesh.analytics.v1.TopProductsRes
  * Use `create(TopProductsResponseSchema)` to create a new message.
  */
 export const TopProductsResponseSchema: GenMessage<TopProductsResponse> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 7);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 8);
 
 /**
  * The sales of a product.
@@ -354,7 +456,7 @@ export type TopProductsResponse_ProductSales = Message<"ordermesh.analytics.v1.T
  * Use `create(TopProductsResponse_ProductSalesSchema)` to create a new message.
  */
 export const TopProductsResponse_ProductSalesSchema: GenMessage<TopProductsResponse_ProductSales> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 7, 0);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 8, 0);
 
 /**
  * The minutes to return.
@@ -375,6 +477,21 @@ export type OrdersPerMinuteRequest = Message<"ordermesh.analytics.v1.OrdersPerMi
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * Wait until these revisions of orders are counted, as the calls that changed these orders returned them, so that the
+   * answer includes one's own writes. If one of them is not counted within wait_ms, the call is refused with NOT_COUNTED.
+   *
+   * @generated from field: repeated string min_revisions = 3;
+   */
+  minRevisions: string[];
+
+  /**
+   * The longest wait for min_revisions, in milliseconds.
+   *
+   * @generated from field: int32 wait_ms = 4;
+   */
+  waitMs: number;
 };
 
 /**
@@ -382,7 +499,7 @@ export type OrdersPerMinuteRequest = Message<"ordermesh.analytics.v1.OrdersPerMi
  * Use `create(OrdersPerMinuteRequestSchema)` to create a new message.
  */
 export const OrdersPerMinuteRequestSchema: GenMessage<OrdersPerMinuteRequest> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 8);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 9);
 
 /**
  * Orders and revenue per minute.
@@ -396,6 +513,13 @@ export type OrdersPerMinuteResponse = Message<"ordermesh.analytics.v1.OrdersPerM
    * @generated from field: repeated ordermesh.analytics.v1.OrdersPerMinuteResponse.Minute minutes = 1;
    */
   minutes: OrdersPerMinuteResponse_Minute[];
+
+  /**
+   * How fresh the answer is.
+   *
+   * @generated from field: ordermesh.analytics.v1.Freshness freshness = 2;
+   */
+  freshness?: Freshness | undefined;
 };
 
 /**
@@ -403,7 +527,7 @@ export type OrdersPerMinuteResponse = Message<"ordermesh.analytics.v1.OrdersPerM
  * Use `create(OrdersPerMinuteResponseSchema)` to create a new message.
  */
 export const OrdersPerMinuteResponseSchema: GenMessage<OrdersPerMinuteResponse> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 9);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 10);
 
 /**
  * The orders of one minute.
@@ -438,7 +562,7 @@ export type OrdersPerMinuteResponse_Minute = Message<"ordermesh.analytics.v1.Ord
  * Use `create(OrdersPerMinuteResponse_MinuteSchema)` to create a new message.
  */
 export const OrdersPerMinuteResponse_MinuteSchema: GenMessage<OrdersPerMinuteResponse_Minute> = /*@__PURE__*/
-  messageDesc(file_ordermesh_analytics_v1_analytics, 9, 0);
+  messageDesc(file_ordermesh_analytics_v1_analytics, 10, 0);
 
 /**
  * Reads the metrics. Every event is counted exactly once.

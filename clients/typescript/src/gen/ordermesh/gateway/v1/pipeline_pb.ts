@@ -180,7 +180,7 @@ export type PipelineStatus_Outbox = Message<"ordermesh.gateway.v1.PipelineStatus
   pending: bigint;
 
   /**
-   * Events that Kafka rejected permanently; see `ordermesh outbox list`.
+   * Events that Kafka rejected permanently; see `ordermesh dlq list`.
    *
    * @generated from field: int64 dead = 2;
    */
@@ -773,7 +773,7 @@ export type ReconcileResponse = Message<"ordermesh.gateway.v1.ReconcileResponse"
   idsStartTime?: Timestamp | undefined;
 
   /**
-   * Events that an operator discarded, since ever: their orders are not compared.
+   * Events and dead letters that an operator discarded, since ever: their orders are not compared.
    *
    * @generated from field: int64 discarded = 12;
    */
