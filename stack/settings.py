@@ -104,6 +104,12 @@ class StackSettings(GroupSettings, IssuerSettings):
         default=None, description="The superuser's DSN of an external PostgreSQL server, instead of the local one."
     )
 
+    backup_dir: Path | None = Field(
+        default=None,
+        description="Folder of `ordermesh backup`, best on another disk; the write-ahead log of the local PostgreSQL "
+        "is archived there as it is written.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def move_ports(cls, given: dict[str, object]) -> dict[str, object]:
@@ -146,6 +152,16 @@ class StackSettings(GroupSettings, IssuerSettings):
             raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY are required together")
         if self.tls_client_ca is not None and not self.tls_on:
             raise ValueError(f"{PREFIX}TLS_CLIENT_CA requires {PREFIX}TLS=on or {PREFIX}TLS_CERTIFICATE")
+        return self
+
+    @model_validator(mode="after")
+    def backs_up_its_own_server(self) -> Self:
+        """Reject an archive of a server that somebody else runs."""
+        if self.backup_dir is not None and self.postgres_admin_dsn is not None:
+            raise ValueError(
+                f"{PREFIX}BACKUP_DIR is for the local PostgreSQL, but {PREFIX}POSTGRES_ADMIN_DSN is set: "
+                "use the backups of that server"
+            )
         return self
 
     @model_validator(mode="after")

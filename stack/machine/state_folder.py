@@ -20,6 +20,8 @@ from stack.machine.paths import HOME_SETTING
 RUN_DIR_BYTES = 64
 # Keys of callers and of the stack's own commands, and what Envoy reads of them.
 IDENTITY = ("keys.json", "keys.lock", "keys.revocations", "operator-key", "token-key", "envoy")
+# Without these, the databases are of no use to another machine: passwords of roles, keys of callers, certificates.
+KEPT_WITH_BACKUPS = ("credentials.json", "certificates", *IDENTITY)
 # The contents of a state folder besides its lock.
 CONTENTS = (
     "postgres",

@@ -19,11 +19,13 @@ APPS = {"orders": ("orders_app", "orders_publisher"), "analytics": ("analytics_w
 # Reads everything in both databases and writes nothing: for `ordermesh psql`.
 VIEWER = "viewer"
 DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[database], *APPS[database])}
+# Receives the write-ahead log of the local PostgreSQL.
+BACKUP = "backup"
 # The keys that sign tokens, the newest first, separated by commas.
 TOKEN_KEYS = "token-keys"  # noqa: S105  # the name of an entry
 # Of the brokers among themselves; the controllers' listener cannot use SCRAM.
 KAFKA_BROKER, KAFKA_CONTROLLER = "ordermesh-broker", "ordermesh-controller"
-NAMES = (SUPERUSER, *DATABASE_OF, VIEWER, TOKEN_KEYS, KAFKA_BROKER, KAFKA_CONTROLLER, *access.USERS)
+NAMES = (SUPERUSER, *DATABASE_OF, VIEWER, BACKUP, TOKEN_KEYS, KAFKA_BROKER, KAFKA_CONTROLLER, *access.USERS)
 PASSWORD_BYTES = 24
 KEPT_TOKEN_KEYS = 2
 

@@ -50,7 +50,13 @@ def create_roles(connection: psycopg.Connection, credentials: Credentials) -> No
     """Create the roles and set their passwords in one transaction."""
     with connection.transaction():
         for role in (*DATABASE_OF, VIEWER):
-            connection.execute(SQL.set_role_parameters, {"role": role, "password": credentials.password(role)})
-            connection.execute(SQL.create_role)
+            create_role(connection, role, credentials.password(role))
             if role in SERVING:
                 connection.execute(SQL.limit_role)
+
+
+def create_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    """Create a role that is missing, and set its password; in the transaction that the connection has, or its own."""
+    with connection.transaction():
+        connection.execute(SQL.set_role_parameters, {"role": role, "password": password})
+        connection.execute(SQL.create_role)

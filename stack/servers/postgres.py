@@ -32,8 +32,8 @@ from stack.processes.server_account import (
     server_account,
     take_over,
 )
-from stack.servers.credentials import SUPERUSER, Credentials, load_or_create
-from stack.servers.postgres_binaries import LIBRARIES, Binaries, locate
+from stack.servers.credentials import BACKUP, SUPERUSER, Credentials, load_or_create
+from stack.servers.postgres_binaries import Binaries, locate
 
 INITDB_SECONDS = 60.0
 LEFTOVER_SECONDS = 10.0
@@ -50,6 +50,8 @@ SETTINGS: dict[str, str] = {
     "wal_compression": "pglz",
     "min_wal_size": "128MB",
     "max_wal_size": "1GB",
+    # Of the log that an archive has not received: without a limit, a full disk there would fill this one.
+    "max_slot_wal_keep_size": "4GB",
     "checkpoint_timeout": "10min",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -119,11 +121,15 @@ class Postgres(Server):
         """Return the connection URI of a role over the Unix socket."""
         return self.credentials.dsn(role, str(self.socket_dir), self.port)
 
+    def binaries(self) -> Binaries:
+        """Return the programs of the server, which its account can run."""
+        return locate(server_account(self.folder), self._cache)
+
     def start(self) -> None:
         """Start the server, with initdb before the first start. Raises PortTaken, SettingInvalid or ServerFailed."""
         account = server_account(self.folder)
         self._prepare_folders(account)
-        binaries = locate(account, self._cache)
+        binaries = self.binaries()
         if not self.data.exists():
             self._initialise(binaries, account)
         clear_leftovers(self.data, self.socket_dir)
@@ -194,11 +200,9 @@ class Postgres(Server):
         )
 
     def _confinement(self, binaries: Binaries) -> Confinement:
-        # Its libraries are beside the package that contains the programs.
-        package = binaries.folder.parent
         return Confinement(
             readable=confinement.paths(self.access_rules),
-            executable=confinement.paths(binaries.folder, package.parent / LIBRARIES),
+            executable=confinement.paths(*binaries.folders),
             writable=(*confinement.paths(self.data, self.socket_dir), SHARED_MEMORY),
             bind_ports=(self.port,) if self.listen else (),
         )
@@ -226,8 +230,8 @@ def access_rules(listen: str) -> str:
     """Return pg_hba.conf: over the socket, and over TCP if it is on, with a password; nothing else is allowed."""
     rules = [
         "local all all scram-sha-256",
-        # For pg_basebackup.
-        f"local replication {SUPERUSER} scram-sha-256",
+        # For pg_basebackup and pg_receivewal.
+        f"local replication {SUPERUSER},{BACKUP} scram-sha-256",
         *(["host all all all scram-sha-256"] if listen else []),
         "local all all reject",
         "host all all all reject",

@@ -25,6 +25,11 @@ class Binaries:
 
     folder: Path
 
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """What the programs read: themselves, and their libraries beside the package that contains them."""
+        return self.folder, self.folder.parent.parent / LIBRARIES
+
     def program(self, name: str) -> str:
         """Return the path of one program."""
         return str(self.folder / "bin" / name)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from runtime.kafka import access
+from stack.backup.backup_folder import BackupFolder
+from stack.backup.wal_archive import WalArchive
+from stack.backup.wal_archive import release as release_archive
 from stack.downloads.jar_sets import swagger_ui_jar
 from stack.identity.sessions import GATEWAY_SOCKET
 from stack.machine.ports import LOOPBACK
 from stack.processes.runners import Step
+from stack.processes.server_account import server_account
 from stack.servers.credentials import KAFKA_BROKER, TOKEN_KEYS
 from stack.servers.databases import provision
 from stack.servers.kafka.broker import Kafka
@@ -24,7 +29,8 @@ from stack.supervision.status import State
 
 def components(context: StackContext) -> list[Component]:
     """Return the components in start order, without external servers."""
-    return [*servers(context), *startup_tasks(context), *services(context), front_proxy(context)]
+    archive = [] if context.settings.backup_dir is None else [wal_archive(context, context.settings.backup_dir)]
+    return [*servers(context), *startup_tasks(context), *archive, *services(context), front_proxy(context)]
 
 
 def servers(context: StackContext) -> list[Component]:
@@ -44,6 +50,27 @@ def servers(context: StackContext) -> list[Component]:
     return found
 
 
+def wal_archive(context: StackContext, folder: Path) -> Component:
+    """Return the archive of the local PostgreSQL's write-ahead log."""
+    server = postgres(context)
+    archive = WalArchive(
+        server, lambda: BackupFolder.prepared(folder, server_account(server.folder)), context.log("wal-archive")
+    )
+
+    def check() -> CheckResult:
+        health = archive.health()
+        return State.READY if health.works else State.DEGRADED, health.detail
+
+    return Component(
+        "wal-archive",
+        archive,
+        ("databases",),
+        address=str(folder),
+        logs=(archive.log,),
+        check=check,
+    )
+
+
 def kafka(context: StackContext) -> Mapping[str, Kafka]:
     """Return the local brokers by name, none with an external cluster."""
     settings = context.settings
@@ -61,7 +88,7 @@ def startup_tasks(context: StackContext) -> list[Component]:
     """Return the tasks that run at each start; all of them are safe to repeat."""
     own_brokers = kafka(context)
     external = context.settings.postgres_admin_dsn is not None
-    databases = Step(lambda: provision(context.admin_dsn, context.credentials))
+    databases = Step(lambda: create_databases(context))
     orders_env = {"ORDERS_DSN": context.dsn("orders_owner")}
     analytics_env = {"ANALYTICS_DSN": context.dsn("analytics_owner")}
     topics_env = replication_settings(len(own_brokers), context.env) | context.kafka_env(access.OPERATOR)
@@ -73,6 +100,13 @@ def startup_tasks(context: StackContext) -> list[Component]:
         *users,
         task(context, "topics", ("orders", "topics"), topics_env, tuple(step.name for step in users)),
     ]
+
+
+def create_databases(context: StackContext) -> None:
+    """Create what is missing on the server; one of ours keeps no log for an archive that is not in use."""
+    provision(context.admin_dsn, context.credentials)
+    if context.settings.postgres_admin_dsn is None and context.settings.backup_dir is None:
+        release_archive(context.admin_dsn)
 
 
 def kafka_users(context: StackContext, depends_on: tuple[str, ...]) -> Component:

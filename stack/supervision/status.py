@@ -95,13 +95,18 @@ class StackStatus:
     def external_data(self) -> list[str]:
         """What the stack stores on external servers, in words with their addresses."""
         found = []
-        if "postgres" not in self.components and self.servers.postgres:
+        if not self.own_postgres and self.servers.postgres:
             where = conninfo_to_dict(self.servers.postgres)
             address = " ".join(f"{name}={where[name]}" for name in ("host", "hostaddr", "port") if name in where)
             found.append(f"the databases orders and analytics in PostgreSQL at {address or 'its default address'}")
         if self.servers.kafka and self.external_kafka:
             found.append(f"the topics in Kafka at {self.servers.kafka}")
         return found
+
+    @property
+    def own_postgres(self) -> bool:
+        """Whether the stack started a PostgreSQL server."""
+        return "postgres" in self.components
 
     @property
     def external_kafka(self) -> bool:

@@ -74,6 +74,7 @@ WITH_SERVERS = (
     "tests/runtime/postgres/test_connecting.py",
     "tests/runtime/process/test_child_processes.py",
     "tests/soak/",
+    "tests/stack/backup/test_recovery.py",
     "tests/stack/servers/",
     "tests/stack/supervision/",
     "tests/stack/test_",
@@ -107,6 +108,7 @@ MORE = (
     "tests/security/test_service_tls.py",
     "tests/security/test_tls.py",
     "tests/soak/",
+    "tests/stack/backup/test_recovery.py",
     "tests/stack/servers/test_pooler.py",
     "tests/stack/supervision/test_supervisor.py",
 )
