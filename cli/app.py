@@ -53,6 +53,9 @@ COMMANDS = {
         "cli.local.reset:reset",
         "Delete all data of the local stack: orders, events, metrics and logs. External servers keep their data.",
     ),
+    "backup": Entry(
+        "cli.local.backup:app", "Back up the local PostgreSQL, and restore it as it was at a point in time."
+    ),
     "fetch": Entry(
         "cli.local.lifecycle:fetch", "Download Apache Kafka and Swagger UI; `up` does it when there is no Kafka."
     ),

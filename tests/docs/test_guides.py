@@ -12,7 +12,7 @@ import pytest
 from guide import COPY, DOCS, MARKED, OWN_SERVERS, ROOT, STACK, Shell, commands, environment
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
-from stack.machine.state_folder import StateFolder
+from stack.machine.state_folder import StateFolder, temporary_home
 from stack.supervision.status import read_status
 
 pytestmark = pytest.mark.timeout(600)
@@ -43,13 +43,15 @@ def test_the_commands_of_a_guide_work_on_a_stack(stack: Shell, page: str) -> Non
     assert follow(page, stack)
 
 
-def test_a_stack_is_restored_from_its_backup_and_wiped(stack: Shell, tmp_path: Path) -> None:
-    stack.env["BACKUP"] = str(tmp_path)
+def test_a_stack_is_restored_from_its_backup_and_wiped(stack: Shell) -> None:
     follow("index.md", stack)
     count = "ordermesh psql orders -At -c 'SELECT count(*) FROM orders'"
     orders = stack.run(count)
-    follow("how-to/back-up-and-restore.md", stack)
-    assert stack.run(count) == orders != "0\n"
+    with temporary_home() as backups:
+        stack.env |= {"BACKUP": str(backups), "ORDERMESH_BACKUP_DIR": str(backups)}
+        follow("how-to/back-up-and-restore.md", stack)
+        assert stack.run(count) == orders != "0\n"
+        del stack.env["ORDERMESH_BACKUP_DIR"]
     follow("how-to/wipe.md", stack)
     assert stack.run(count) == "0\n"
 
