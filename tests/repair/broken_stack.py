@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -61,6 +63,23 @@ class BrokenStack(Platform):
     def pay(self, order_id: str) -> None:
         """Pay an order."""
         assert self.post(f"/v1/orders/{order_id}:completePayment", {}).status == 200
+
+    @contextmanager
+    def traffic(self) -> Iterator[None]:
+        """Place and pay orders in the meantime."""
+        stop = threading.Event()
+
+        def place() -> None:
+            while not stop.is_set():
+                self.paid("cust-traffic")
+
+        with ThreadPoolExecutor(1) as beside:
+            placing = beside.submit(place)
+            try:
+                yield
+            finally:
+                stop.set()
+            placing.result()
 
     def metrics(self) -> dict[str, int]:
         """Return all metrics that are not zero."""

@@ -97,5 +97,9 @@ def test_retention_overtakes_a_stopped_processor(broken: BrokenStack) -> None:
             broken.paid()
         broken.await_published()
         broken.delete_records()
-    assert "10 events lost" in broken.run("repair", "--yes", "--wait", "120")
+    with broken.traffic():
+        broken.change("analytics", "UPDATE sales_metrics SET value = value + 5 WHERE metric_name LIKE 'top_products_%'")
+        told = broken.run("repair", "--yes", "--wait", "120")
+        assert "10 events lost" in told
+        assert "top_products_units" in told
     assert broken.verdict() == "AGREES []"

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from broken_stack import BrokenStack
 
@@ -28,28 +23,6 @@ def source(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@contextmanager
-def traffic(broken: BrokenStack) -> Iterator[None]:
-    """Place and pay orders in the meantime."""
-    stop = threading.Event()
-
-    def place() -> None:
-        for number in itertools.count():
-            if stop.is_set():
-                return
-            order_id = str(broken.order()["orderId"])
-            if number % 2:
-                broken.pay(order_id)
-
-    thread = threading.Thread(target=place)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def test_wrong_metrics_are_made_anew_under_traffic_and_can_be_put_back(broken: BrokenStack, source: str) -> None:
     broken.paid()
     assert broken.verdict() == "AGREES []"
@@ -61,18 +34,18 @@ def test_wrong_metrics_are_made_anew_under_traffic_and_can_be_put_back(broken: B
     assert "nothing was changed" in plan
     assert "revenue_per_minute" in plan
     assert broken.metrics() == wrong
-    with traffic(broken):
+    with broken.traffic():
         broken.run("rebuild", "--from", source, "--yes")
     assert broken.verdict() == "AGREES []"
     exact = broken.metrics()
     assert "are kept" in broken.refused("rebuild", "--yes")
-    with traffic(broken):
+    with broken.traffic():
         broken.run("rebuild", "--rollback")
     assert broken.reconcile().startswith("DIFFERS")
     assert broken.metrics() != exact
     broken.run("rebuild", "--from", source, "--yes")
     assert broken.verdict() == "AGREES []"
     broken.run("rebuild", "--drop-old")
-    with traffic(broken):
+    with broken.traffic():
         broken.paid()
     assert broken.verdict() == "AGREES []"

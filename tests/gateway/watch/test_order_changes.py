@@ -90,6 +90,17 @@ def test_records_read_before_the_start_are_remembered_and_not_sent() -> None:
     assert changes.revision == OrderChanges(TOPIC_ID, [7]).revision
 
 
+def test_an_event_that_is_published_again_behind_its_successors_is_not_sent() -> None:
+    order = new_order()
+    changes = OrderChanges(TOPIC_ID, [0])
+    told = [changes.take(Record(n, event(order, sequence).SerializeToString())) for n, sequence in enumerate([1, 2, 1])]
+    assert [each and each.sequence for each in told] == [1, 2, None]
+    # The stream begins after the event that is published again.
+    later = OrderChanges(TOPIC_ID, [2])
+    assert later.take(Record(1, event(order, 2).SerializeToString())) is None
+    assert later.take(Record(2, event(order, 1).SerializeToString())) is None
+
+
 DAY_SECONDS = 86_400
 
 
