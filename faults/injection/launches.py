@@ -22,6 +22,7 @@ class Launches:
     def __init__(self) -> None:
         self._held: set[str] = set()
         self._variables: dict[str, dict[str, str]] = {}
+        self._descriptors: dict[str, int] = {}
         # Programs that the brokers are started through.
         self.before_brokers: tuple[str, ...] = ()
 
@@ -31,8 +32,10 @@ class Launches:
             return (*WHILE_HELD, *self.before_brokers)
         if name in self._held:
             return ("/usr/bin/env", "false")
-        variables = self._variables.get(name, {})
-        return ("/usr/bin/env", *(f"{key}={value}" for key, value in variables.items())) if variables else ()
+        limit, variables = self._descriptors.get(name), self._variables.get(name, {})
+        limited = () if limit is None else ("/bin/sh", "-c", f'ulimit -S -n {limit}; exec "$@"', "sh")
+        given = ("/usr/bin/env", *(f"{key}={value}" for key, value in variables.items())) if variables else ()
+        return (*limited, *given)
 
     def add_variables(self, component: str, variables: Mapping[str, str]) -> None:
         """Start a component with these variables too, from its next start on; they override its settings."""
@@ -43,6 +46,14 @@ class Launches:
         """Start a component without these variables from its next start on."""
         name = COMMANDS.get(component, component)
         self._variables[name] = {key: value for key, value in self._variables[name].items() if key not in names}
+
+    def limit_descriptors(self, component: str, limit: int | None) -> None:
+        """Start a component with at most so many descriptors, from its next start on."""
+        name = COMMANDS.get(component, component)
+        if limit is None:
+            del self._descriptors[name]
+        else:
+            self._descriptors[name] = limit
 
     @contextmanager
     def held_down(self, stack: RunningStack, component: str) -> Iterator[None]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from faults.injection import disk
@@ -38,26 +36,25 @@ def disk_full(world: World) -> None:
 
 @scenario("F23.descriptors")
 def descriptors_exhausted(world: World) -> None:
-    """Orders, publisher, workers and Envoy have two descriptors left."""
-    pids = [world.stack.pid(name) for name in ("publisher", "envoy")]
-    pids += [*world.stack.children("orders"), *world.stack.children("processor")]
-    with world.fault(), contextlib.ExitStack() as held:
-        for pid in pids:
-            held.enter_context(few_descriptors(pid))
+    """Orders, publisher, processor and Envoy restart with two descriptors more than they had in use."""
+    names = ("publisher", "processor", "orders", "envoy")
+    with world.fault():
+        for name in names:
+            world.launches.limit_descriptors(name, descriptors_of(world, name) + SPARE_DESCRIPTORS)
+            world.stack.kill(name)
         world.hold(15, 8)
+        world.notes["not ready meanwhile"] = ", ".join(name for name in names if not world.ready(name))
+        for name in names:
+            world.launches.limit_descriptors(name, None)
+            if world.stack.component(name).pid is not None:
+                world.stack.kill(name)
+        world.await_ready()
 
 
-@contextlib.contextmanager
-def few_descriptors(pid: int) -> Iterator[None]:
-    """Leave a process two descriptors more than it has."""
-    known = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = len(os.listdir(f"/proc/{pid}/fd"))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + SPARE_DESCRIPTORS, known[1]))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, known)
+def descriptors_of(world: World, name: str) -> int:
+    """Return how many descriptors a process of a component has, at most."""
+    pids = [world.stack.pid(name), *world.stack.children(name)]
+    return max(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
 
 
 @scenario("F24.orders", Needs(moved_clock=True))
