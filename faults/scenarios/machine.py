@@ -46,8 +46,9 @@ def descriptors_exhausted(world: World) -> None:
         world.notes["not ready meanwhile"] = ", ".join(name for name in names if not world.ready(name))
         for name in names:
             world.launches.limit_descriptors(name, None)
-            if world.stack.component(name).pid is not None:
-                world.stack.kill(name)
+            known = world.stack.component(name).process_id
+            if known is not None and known.alive():
+                os.kill(known.pid, signal.SIGKILL)
         world.await_ready()
 
 
