@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from faults.injection.clock import LibraryMissing
@@ -28,6 +30,8 @@ AFTERWARDS_SECONDS = 1.0
 SAMPLE_SECONDS = 0.5
 # What the table of faults asks for.
 GOAL_SECONDS = 10.0
+# Logs of platforms on which something was violated.
+KEPT = Path("build/faults")
 HELD, SLOW, VIOLATED, NOT_RUN = "held", "held, slow", "violated", "not run"
 
 
@@ -100,12 +104,21 @@ def run_all(scenarios: Sequence[Scenario], brokers: int, *, brief: bool) -> Iter
                 with platform(needs, brokers, brief=brief) as world:
                     while left:
                         row = run_one(world, left.pop(0), brokers)
+                        if not row.good:
+                            row.notes["logs"] = keep_logs(world, row.scenario)
                         yield row
                         if needs.alone or not row.good:
                             break
             except (NotPossible, LibraryMissing) as error:
                 yield from (Row(one.name, one.what, brokers, notes={"not run": str(error)}) for one in left)
                 left = []
+
+
+def keep_logs(world: World, name: str) -> str:
+    """Copy the logs of a platform, and return where they are."""
+    kept = KEPT / f"{name}-{time.time():.0f}"
+    shutil.copytree(world.stack.stack.state.logs, kept)
+    return str(kept)
 
 
 def run_one(world: World, scenario: Scenario, brokers: int) -> Row:
