@@ -180,6 +180,7 @@ class Session:
             except grpc.aio.AioRpcError as error:
                 found = classify_call(error)
                 unclear |= found.outcome is Outcome.UNKNOWN
+                call.refusals.append(found.kind)
                 call.kind, call.outcome = found.kind, Outcome.UNKNOWN if unclear else Outcome.REFUSED
                 transient = found.kind.startswith(TRANSIENT) or found.outcome is Outcome.UNKNOWN
                 if not (patient and transient) or time.monotonic() > call.started_at + PATIENT_SECONDS:

@@ -28,6 +28,8 @@ class Call:
     kind: str = ""
     order_id: str = ""
     attempts: int = 0
+    # How attempts ended that were not accepted.
+    refusals: list[str] = field(default_factory=list)
     ended_at: float = 0.0
 
     @property

@@ -9,6 +9,7 @@ import time
 from faults.load.journal import Call
 from faults.scenario import scenario
 from faults.world import World
+from stack.supervision.health_checks import grpc_serves
 
 BROKEN_CONFIGURATION = "static_resources: {listeners: [{name: broken"
 
@@ -20,7 +21,7 @@ def orders_restarted(world: World) -> None:
         for pid in world.stack.children("orders"):
             os.kill(pid, signal.SIGTERM)
             world.until(lambda pid=pid: pid not in world.stack.children("orders"), "it has drained")  # type: ignore[misc]
-            world.until(lambda: len(world.stack.children("orders")) == 2 and world.ready("orders"), "both serve")
+            world.until(lambda: all(map(grpc_serves, world.stack.context.orders_sockets)), "both serve")
             time.sleep(2)
     require_no_failure(world)
 
@@ -40,7 +41,7 @@ def require_no_failure(world: World) -> None:
     """Note as a problem that a call of a customer needed another attempt, or failed."""
     failed = [call for call in world.journal.since(world.injected_at) if call.ended_at and unwanted(call)]
     if failed:
-        world.problems.append(f"{len(failed)} calls failed or were repeated, the first with {failed[0].kind}")
+        world.problems.append(f"{len(failed)} calls failed or were repeated, the first after {failed[0].refusals[:1]}")
 
 
 def unwanted(call: Call) -> bool:
