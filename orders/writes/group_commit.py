@@ -16,12 +16,14 @@ from orders.outbox.notifier import Notifier
 from orders.writes.batch_commit import BatchStore, Entry, fail
 from orders.writes.commit_delay import CommitDelay
 from orders.writes.writer_connection import WriterConnection
-from runtime.errors import Expired, OutcomeUnknown, ServiceError, database_unavailable
+from runtime.errors import Expired, OutcomeUnknown, Overloaded, ServiceError, database_unavailable
 from runtime.postgres.pooler import Pooler
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 
 MAX_BATCH_ORDERS = 1000
+# The database stalls when a transaction has run for so long, and no call is queued behind it.
+MAX_DELAY_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class Writer:
         self._notifier = notifier
         self._queue: asyncio.Queue[Submission] = asyncio.Queue()
         self._commit_delay = CommitDelay()
+        # When the transaction that runs began, None between two.
+        self._began_at: float | None = None
         self._ended = False
 
     async def connect(self) -> None:
@@ -50,12 +54,26 @@ class Writer:
         await self.connection.get()
 
     async def submit(self, orders: Sequence[NewOrder]) -> list[Outcome]:
-        """Store orders and return the outcome of each; a call that is cancelled before the write drops its orders."""
+        """Store orders and return the outcome of each; a call that is cancelled before the write drops its orders.
+
+        Raises Unavailable or Overloaded at once when the write would begin too late.
+        """
         if self._ended:
             raise database_unavailable()
+        if self._began_at is not None:
+            self._refuse_late(orders, time.monotonic() - self._began_at)
         submission = Submission(orders, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(submission)
         return await submission.future
+
+    def _refuse_late(self, orders: Sequence[NewOrder], ran_seconds: float) -> None:
+        """Refuse orders behind a transaction that has run for so long, and may run for as long again."""
+        if ran_seconds > MAX_DELAY_SECONDS:
+            raise database_unavailable()
+        ends_at = time.monotonic() + ran_seconds
+        if any(order.deadline is not None and order.deadline < ends_at for order in orders):
+            metrics.ORDERS_REFUSED.inc(len(orders))
+            raise Overloaded
 
     async def run(self) -> None:
         """Write batch after batch until cancelled; all waiting calls are answered when this ends, for any reason."""
@@ -89,12 +107,14 @@ class Writer:
         """Store a batch, answer its calls, and delay the next commit where that pays off."""
         entries = [Entry(order) for submission in submissions for order in submission.orders]
         started = time.perf_counter()
+        self._began_at = time.monotonic()
         try:
             await self._store(entries)
         except Exception as error:
             # An error of one batch must not end the writer: nothing else stores the orders that follow.
             logger().error("batch could not be stored", exc_info=error)
             fail(entries)
+        self._began_at = None
         metrics.GROUP_COMMIT_DURATION.observe(time.perf_counter() - started)
         metrics.GROUP_COMMIT_ORDERS.observe(len(entries))
         answer(submissions, entries)

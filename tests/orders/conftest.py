@@ -87,6 +87,12 @@ async def world(orders_dsn: str, run_folder: Path) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.fixture
+def patient_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue calls behind a transaction however long it has run."""
+    monkeypatch.setattr(world.writer, "_refuse_late", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def broker(state: StateFolder) -> Iterator[Kafka]:
     with running_broker(state) as made:

@@ -95,6 +95,7 @@ async def test_a_process_whose_background_task_ends_reports_not_serving_and_exit
     await asyncio.gather(*(ends_well(orders_dsn, run_folder / task, task, how) for task, how in ways.items()))
 
 
+@pytest.mark.usefixtures("patient_writer")
 async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World) -> None:
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")

@@ -2,6 +2,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from waiting import until_true
 
 from orders.api import validation
 from orders.domain.order import Accepted
-from runtime.errors import Expired
+from orders.writes import group_commit
+from runtime.errors import Expired, Overloaded
 from stack.servers.postgres import Postgres
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
@@ -178,6 +180,7 @@ async def test_the_writer_continues_after_an_internal_error(world: World, owner:
     assert (await world.service.CreateOrder(order(("p1", 1, 1)), timeout=10)).status == Order.CREATED
 
 
+@pytest.mark.usefixtures("patient_writer")
 async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_write(world: World) -> None:
     await world.tracked("kept", 1)
     lock = await psycopg.AsyncConnection.connect(world.dsn)
@@ -194,6 +197,7 @@ async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_w
     assert await world.stock("kept") == (0, 0)
 
 
+@pytest.mark.usefixtures("patient_writer")
 async def test_a_call_that_is_cancelled_or_expires_before_the_write_stores_nothing(world: World) -> None:
     lock = await psycopg.AsyncConnection.connect(world.dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
@@ -219,6 +223,27 @@ async def test_an_order_whose_deadline_passed_in_the_queue_is_not_stored(world: 
     assert isinstance(expired, Expired)
     assert isinstance(stored, Accepted)
     assert await world.rows("SELECT customer_id FROM orders") == [("in-time",)]
+
+
+async def test_a_call_behind_a_transaction_that_stalls_is_refused_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
+    held = asyncio.ensure_future(world.create(("p1", 1, 1)))
+    await waits_for_lock(world)
+    # The transaction has run for some time, and is expected to run for as long again.
+    late = validation.new_order(order(("p1", 1, 1)), TRACE, deadline=time.monotonic())
+    with pytest.raises(Overloaded):
+        await world.writer.submit([late])
+    monkeypatch.setattr(group_commit, "MAX_DELAY_SECONDS", 0.0)
+    refused = await refusal(world.create(("p1", 1, 1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert refused.retry_seconds == 1.0
+    await lock.rollback()
+    await lock.close()
+    assert (await held).status == Order.CREATED
+    assert (await world.create(("p1", 1, 1))).status == Order.CREATED
 
 
 async def test_an_overloaded_process_refuses_at_once_with_a_retry_delay(orders_dsn: str, run_folder: Path) -> None:

@@ -76,6 +76,10 @@ class Transaction:
         self.number()
         self._writes.setdefault(table, {})[key] = row
 
+    def changes(self, table: str) -> dict[Any, Row | None]:
+        """Return what this transaction has written to a table."""
+        return self._writes.get(table, {})
+
     def number(self) -> int:
         """Return the number of this transaction, which it gets with its first change."""
         if not self.xid:
