@@ -64,22 +64,29 @@ async def find(connection: AsyncConnection, number: int) -> DeadEvent | None:
     return DeadEvent(*row) if row else None
 
 
-async def open_ids(connection: AsyncConnection, numbers: Iterable[int]) -> set[int]:
-    """Return which of the events are DEAD."""
-    return {row[0] async for row in await connection.execute(OUTBOX.dead_event_ids, {"ids": list(numbers)})}
+async def changeable(connection: AsyncConnection, numbers: Iterable[int], action: str) -> set[int]:
+    """Return which of the events `change` would change."""
+    rows = await connection.execute(OUTBOX.dead_event_ids, {"ids": list(numbers)})
+    return {number async for number, state in rows if action == REDRIVE or state == "OPEN"}
 
 
 async def change(connection: AsyncConnection, numbers: Sequence[int], action: str, origin: Origin) -> set[int]:
-    """Publish DEAD events again, or discard them, and then the later events of their orders; return those that were."""
-    ids = list(numbers)
+    """Publish DEAD events again, or discard them, and then the later events of their orders; return those that were.
+
+    Redriving a discarded event undoes that. It comes behind later events of its order then.
+    """
+    ids, restored = list(numbers), set()
     async with connection.transaction():
+        if action == REDRIVE:
+            restored = {row[0] async for row in await connection.execute(OUTBOX.restore_discarded, {"ids": ids})}
         shards = [row[0] async for row in await connection.execute(OUTBOX.lock_dead_shards, {"ids": ids})]
         selected = {"shards": shards, "ids": ids}
         await connection.execute(OUTBOX.lower_floors, selected)
         changed = {**selected, "status": STATUSES[action]}
         rows = await (await connection.execute(OUTBOX.change_dead_status, changed)).fetchall()
         for number, key, event_id, cause in sorted(rows):
-            before = {"status": "DEAD", "key": key, "event_id": event_id, "cause": cause}
+            was = "DISCARDED" if number in restored else "DEAD"
+            before = {"status": was, "key": key, "event_id": event_id, "cause": cause}
             entry = Action(action, dead_letter_id(number), before, {"status": STATUSES[action]})
             await record_async(connection, origin, entry)
         await connection.execute(OUTBOX.refresh_has_dead, {"shards": shards})

@@ -67,7 +67,7 @@ class DeadLetterSourceService(dead_letter_source_pb2_grpc.DeadLetterSourceServic
         known = [number for number in numbers.values() if number is not None]
         async with self._pool.connection() as connection:
             if request.validate_only:
-                done = await dead_events.open_ids(connection, known)
+                done = await dead_events.changeable(connection, known, action)
             else:
                 done = await dead_events.change(connection, known, action, messages.origin_of(request.origin))
         results = (

@@ -119,13 +119,24 @@ FROM dead_event WHERE id = %(id)s;
 SELECT payload, traceparent FROM event_outbox WHERE id = %(id)s AND occur_time = %(occur_time)s;
 
 -- name: dead_event_ids
--- Returns which of these events are DEAD.
-SELECT id FROM dead_event WHERE id = ANY(%(ids)s::bigint[]) AND state = 'OPEN';
+-- Returns which of these events are DEAD, or were discarded and are still in the outbox.
+SELECT id, state FROM dead_event
+WHERE id = ANY(%(ids)s::bigint[]) AND (state = 'OPEN' OR EXISTS (
+    SELECT FROM event_outbox o WHERE o.id = dead_event.id AND o.occur_time = dead_event.occur_time));
 
 -- name: dead_letter_changes
 -- Returns what operators did with a dead letter, the latest first.
 SELECT at, action, subject, client_address FROM dead_letter_change
 WHERE target = %(target)s ORDER BY at DESC LIMIT %(limit)s;
+
+-- name: restore_discarded
+-- Makes discarded events DEAD again, if the outbox still has them, and returns them.
+WITH restored AS (
+    UPDATE event_outbox o SET status = 'DEAD' FROM discarded_event d
+    WHERE d.outbox_id = ANY(%(ids)s::bigint[]) AND o.id = d.outbox_id AND o.occur_time = d.occur_time AND o.status = 'DISCARDED'
+    RETURNING o.event_id
+)
+DELETE FROM discarded_event WHERE event_id IN (SELECT event_id FROM restored) RETURNING outbox_id;
 
 -- name: lock_dead_shards
 -- Locks the shards of DEAD events against publishers and other operators, in the order of their numbers, and returns them.

@@ -181,3 +181,37 @@ async def test_events_below_the_floor_are_published_when_all_are_redriven(
         await desk.RedriveSource(change(one), CONTEXT)
         drain(publisher)
     assert status(writer, one, waits) == ["SENT", "SENT"]
+
+
+async def test_a_discarded_event_is_published_after_all_when_it_is_redriven(
+    desk: DeadLetterSourceService, settings: PublisherSettings, owner: psycopg.Connection
+) -> None:
+    """Behind the later event of its order, which went out when it was discarded."""
+    first, second = event(*(order := order_ids(1)), 1), event(*order, 2)
+    (one,) = dead(owner, first)
+    (two,) = insert(owner, second)
+    await desk.DiscardSource(change(one), CONTEXT)
+    with publishing(settings) as publisher:
+        drain(publisher)
+        assert status(owner, one, two) == ["DISCARDED", "SENT"]
+        assert problems(await desk.RedriveSource(change(one, validate_only=True), CONTEXT)) == [""]
+        assert problems(await desk.DiscardSource(change(one, validate_only=True), CONTEXT)) == [NOT_DEAD]
+        assert status(owner, one) == ["DISCARDED"]
+        assert problems(await desk.RedriveSource(change(one), CONTEXT)) == [""]
+        drain(publisher)
+    assert status(owner, one, two) == ["SENT", "SENT"]
+    assert owner.execute("SELECT count(*) FROM discarded_event").fetchone() == (0,)
+    entry = "SELECT before ->> 'status', after ->> 'status' FROM audit_log ORDER BY id DESC LIMIT 1"
+    assert owner.execute(entry).fetchone() == ("DISCARDED", "NEW")
+    assert problems(await desk.RedriveSource(change(one), CONTEXT)) == [NOT_DEAD]
+
+
+async def test_a_discarded_event_that_the_outbox_has_dropped_stays_discarded(
+    desk: DeadLetterSourceService, owner: psycopg.Connection
+) -> None:
+    (one,) = dead(owner, event(*order_ids(1), 1))
+    await desk.DiscardSource(change(one), CONTEXT)
+    owner.execute("DELETE FROM event_outbox WHERE id = %s", (one,))
+    assert problems(await desk.RedriveSource(change(one, validate_only=True), CONTEXT)) == [NOT_DEAD]
+    assert problems(await desk.RedriveSource(change(one), CONTEXT)) == [NOT_DEAD]
+    assert await listed(desk, state="DISCARDED") == named(one)

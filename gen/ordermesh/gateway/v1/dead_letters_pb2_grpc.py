@@ -98,6 +98,7 @@ class DeadLetterServiceServicer:
     def RedriveDeadLetters(self, request, context):
         """Sends the events of dead letters again, byte for byte, the oldest first: to the topic they came from, or through the
         outbox, which then also publishes the later events of their orders. An event that was counted is not counted again.
+        Redriving a discarded one undoes the discard, as long as its bytes are held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

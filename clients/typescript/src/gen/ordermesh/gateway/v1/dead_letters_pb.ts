@@ -893,6 +893,7 @@ export const DeadLetterService: GenService<{
   /**
    * Sends the events of dead letters again, byte for byte, the oldest first: to the topic they came from, or through the
    * outbox, which then also publishes the later events of their orders. An event that was counted is not counted again.
+   * Redriving a discarded one undoes the discard, as long as its bytes are held.
    *
    * @generated from rpc ordermesh.gateway.v1.DeadLetterService.RedriveDeadLetters
    */
