@@ -20,6 +20,8 @@ ITEM = orders_pb2.OrderItem(product_id="p1", quantity=2, price=10)
 ON_A_STACK = (
     "index.md",
     "how-to/authentication.md",
+    "how-to/follow-an-order.md",
+    "how-to/handle-dead-letters.md",
     "how-to/repair.md",
     "how-to/tune.md",
     "how-to/upgrade-and-roll-back.md",
