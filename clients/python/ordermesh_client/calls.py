@@ -11,7 +11,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from ordermesh.analytics.v1 import analytics_pb2 as analytics
+from ordermesh.events.v1.events_pb2 import EventType
+from ordermesh.gateway.v1 import dead_letters_pb2 as dead_letters
 from ordermesh.gateway.v1 import pipeline_pb2 as pipeline
+from ordermesh.gateway.v1 import timeline_pb2 as timelines
 from ordermesh.gateway.v1 import watch_pb2 as watch
 from ordermesh.orders.v1 import inventory_pb2 as inventory
 from ordermesh.orders.v1 import orders_pb2 as orders
@@ -104,6 +107,16 @@ def analytics_method(name: str) -> str:
 def pipeline_method(name: str) -> str:
     """Return the path of a method of PipelineService."""
     return path(pipeline.DESCRIPTOR, "PipelineService", name)
+
+
+def dead_letter_method(name: str) -> str:
+    """Return the path of a method of DeadLetterService."""
+    return path(dead_letters.DESCRIPTOR, "DeadLetterService", name)
+
+
+def timeline_method(name: str) -> str:
+    """Return the path of a method of OrderTimelineService."""
+    return path(timelines.DESCRIPTOR, "OrderTimelineService", name)
 
 
 def watch_method(name: str) -> str:
@@ -259,6 +272,71 @@ def orders_per_minute(
         start_time=start, end_time=end, min_revisions=min_revisions, wait_ms=wait_ms
     )
     return Call(analytics_method("OrdersPerMinute"), request, analytics.OrdersPerMinuteResponse.FromString)
+
+
+def order_timeline(order_id: str) -> Call[timelines.OrderTimeline]:
+    """Return the life of an order."""
+    request = timelines.GetOrderTimelineRequest(order_id=order_id)
+    return Call(timeline_method("GetOrderTimeline"), request, timelines.OrderTimeline.FromString)
+
+
+def dead_letter_filter(
+    *,
+    source: dead_letters.DeadLetter.Source | None = None,
+    topic: str | None = None,
+    reason: str | None = None,
+    text: str | None = None,
+    event_type: EventType | None = None,
+    key: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    state: dead_letters.DeadLetter.State | None = None,
+    page_size: int | None = None,
+) -> dead_letters.ListDeadLettersRequest:
+    """Return filters of dead letters; those that are None accept every one."""
+    return dead_letters.ListDeadLettersRequest(
+        source=source,
+        topic=topic,
+        reason=reason,
+        text=text,
+        event_type=event_type,
+        key=key,
+        start_time=start,
+        end_time=end,
+        state=state,
+        page_size=page_size,
+    )
+
+
+def dead_letter_summary() -> Call[dead_letters.DeadLetterSummary]:
+    """Return the open dead letters in numbers."""
+    request = dead_letters.GetDeadLetterSummaryRequest()
+    return Call(dead_letter_method("GetDeadLetterSummary"), request, dead_letters.DeadLetterSummary.FromString)
+
+
+def list_dead_letters(request: dead_letters.ListDeadLettersRequest) -> Call[dead_letters.ListDeadLettersResponse]:
+    """Return a page of dead letters."""
+    return Call(dead_letter_method("ListDeadLetters"), request, dead_letters.ListDeadLettersResponse.FromString)
+
+
+def get_dead_letter(dead_letter_id: str) -> Call[dead_letters.DeadLetterContent]:
+    """Return a dead letter with its event."""
+    request = dead_letters.GetDeadLetterRequest(dead_letter_id=dead_letter_id)
+    return Call(dead_letter_method("GetDeadLetter"), request, dead_letters.DeadLetterContent.FromString)
+
+
+def change_dead_letters(
+    method: str, ids: Iterable[str], matching: dead_letters.ListDeadLettersRequest | None, validate_only: bool
+) -> Call[dead_letters.ChangeDeadLettersResponse]:
+    """Redrive or discard dead letters."""
+    request = dead_letters.ChangeDeadLettersRequest(dead_letter_ids=ids, filter=matching, validate_only=validate_only)
+    return Call(dead_letter_method(method), request, dead_letters.ChangeDeadLettersResponse.FromString)
+
+
+def resume_partitions(partitions: Iterable[str]) -> Call[dead_letters.ResumePartitionsResponse]:
+    """Resume paused partitions."""
+    request = dead_letters.ResumePartitionsRequest(partitions=partitions)
+    return Call(dead_letter_method("ResumePartitions"), request, dead_letters.ResumePartitionsResponse.FromString)
 
 
 def status() -> Call[pipeline.PipelineStatus]:

@@ -11,7 +11,15 @@ from typing import Self
 
 import grpc
 from ordermesh.analytics.v1.analytics_pb2 import Metric, SalesSummary, TopProductsRequest
+from ordermesh.gateway.v1.dead_letters_pb2 import (
+    ChangeDeadLettersResponse,
+    DeadLetter,
+    DeadLetterContent,
+    DeadLetterSummary,
+    ListDeadLettersRequest,
+)
 from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus, ReconcileResponse, WatchStatusResponse
+from ordermesh.gateway.v1.timeline_pb2 import OrderTimeline
 from ordermesh.gateway.v1.watch_pb2 import WatchMetricsResponse, WatchOrdersResponse
 from ordermesh.orders.v1.inventory_pb2 import Product, RestockProductResponse
 from ordermesh.orders.v1.orders_pb2 import Order, OrderItem, OrderSummary
@@ -204,6 +212,55 @@ class Client:
         """Return orders and revenue minute by minute, oldest first; by default of the last hour."""
         response = self._call(calls.orders_per_minute(start, end, min_revisions, wait_ms), timeout_seconds)
         return list(response.minutes)
+
+    def order_timeline(self, order_id: str, *, timeout_seconds: float | None = None) -> OrderTimeline:
+        """Return the life of an order: committed, published, counted; and what is not known."""
+        return self._call(calls.order_timeline(order_id), timeout_seconds)
+
+    def dead_letter_summary(self, *, timeout_seconds: float | None = None) -> DeadLetterSummary:
+        """Return the number and the ages of open dead letters, and the paused partitions."""
+        return self._call(calls.dead_letter_summary(), timeout_seconds)
+
+    def dead_letters(
+        self, matching: ListDeadLettersRequest | None = None, *, timeout_seconds: float | None = None
+    ) -> Iterator[DeadLetter]:
+        """Iterate over dead letters, of `calls.dead_letter_filter`, page by page; the deadline applies to each page."""
+        call = calls.list_dead_letters(matching or ListDeadLettersRequest())
+        for page in self._pages(call, timeout_seconds):
+            yield from page.dead_letters
+
+    def get_dead_letter(self, dead_letter_id: str, *, timeout_seconds: float | None = None) -> DeadLetterContent:
+        """Return a dead letter with its event, byte for byte."""
+        return self._call(calls.get_dead_letter(dead_letter_id), timeout_seconds)
+
+    def redrive_dead_letters(
+        self,
+        ids: Iterable[str] = (),
+        *,
+        matching: ListDeadLettersRequest | None = None,
+        validate_only: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> ChangeDeadLettersResponse:
+        """Send the events of dead letters again, by ids or a filter; `next_page_token` of the response continues."""
+        call = calls.change_dead_letters("RedriveDeadLetters", ids, matching, validate_only)
+        return self._call(call, timeout_seconds)
+
+    def discard_dead_letters(
+        self,
+        ids: Iterable[str] = (),
+        *,
+        matching: ListDeadLettersRequest | None = None,
+        validate_only: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> ChangeDeadLettersResponse:
+        """Give dead letters up, by ids or a filter; `next_page_token` of the response continues."""
+        call = calls.change_dead_letters("DiscardDeadLetters", ids, matching, validate_only)
+        return self._call(call, timeout_seconds)
+
+    def resume_partitions(self, partitions: Iterable[str] = (), *, timeout_seconds: float | None = None) -> list[str]:
+        """Resume paused partitions, all of them if none is given; return those that were paused."""
+        response = self._call(calls.resume_partitions(partitions), timeout_seconds)
+        return list(response.partitions)
 
     def status(self, *, timeout_seconds: float | None = None) -> PipelineStatus:
         """Return the status of every stage of the pipeline."""
