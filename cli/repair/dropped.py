@@ -10,14 +10,12 @@ from ordermesh.events.v1.events_pb2 import EventType
 from cli.operator import origin
 from cli.repair.comparison import DAY_SECONDS, LAST_SECONDS
 from cli.repair.ledgers import differing, differing_sums
-from cli.target import use_local_kafka
 from orders.repair import order_replay, published
 from orders.repair.order_replay import Exchange, Sums
 from orders.repair.rebuilt_events import Known, MissingEvent, Slot, missing_events, placed
 from processor.repair import rebuild
 from processor.repair.counted import SQL
 from runtime import timestamps
-from runtime.kafka.settings import KafkaSettings
 from runtime.postgres.connection_types import Connection
 
 
@@ -28,18 +26,19 @@ class DroppedEvents:
     exchanges: dict[Slot, Exchange] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def of_orders(self, order_ids: Collection[str] | None) -> list[Slot]:
-        """Return the slots with events of some orders, None for all."""
-        return [
-            slot
-            for slot, exchange in sorted(self.exchanges.items())
+    def of_orders(self, order_ids: Collection[str] | None) -> dict[Slot, Exchange]:
+        """Return the exchanges with events of some orders, None for all, and those that add up with them only."""
+        chosen = {
+            slot: exchange
+            for slot, exchange in self.exchanges.items()
             if order_ids is None or any(event.key in order_ids for event in exchange.events)
-        ]
+        }
+        together = {kind for (_, kind), exchange in chosen.items() if exchange.excess != (0, 0)}
+        return {slot: one for slot, one in self.exchanges.items() if slot in chosen or slot[1] in together}
 
     def count(self, order_ids: Collection[str] | None = None) -> int:
-        """Return the number of events of some orders, None for all."""
-        events = [event for exchange in self.exchanges.values() for event in exchange.events]
-        return sum(order_ids is None or event.key in order_ids for event in events)
+        """Return the number of events that are built again for some orders, None for all."""
+        return sum(len(exchange.events) for exchange in self.of_orders(order_ids).values())
 
 
 def find_dropped(orders: Connection, analytics: Connection, start: float, end: float) -> DroppedEvents:
@@ -70,16 +69,10 @@ def accepted(built: dict[Slot, Exchange]) -> dict[Slot, Exchange]:
     return {slot: complete[slot] for slot in sorted(exact)}
 
 
-def replay_dropped(orders: Connection, found: DroppedEvents, order_ids: Collection[str] | None = None) -> int:
-    """Send the rebuilt events of some orders, None for all. Raises NotSent and KafkaException."""
-    use_local_kafka()
-    events = []
-    for slot in found.of_orders(order_ids):
-        order_replay.exchange_events(orders, slot, found.exchanges[slot], origin())
-        events += [event for event in found.exchanges[slot].events if order_ids is None or event.key in order_ids]
-    # Types are numbered in the order in which an order has its events.
-    order_replay.send(KafkaSettings.load(), sorted(events, key=lambda event: event.event_type))
-    return len(events)
+def replay_dropped(orders: Connection, found: DroppedEvents, order_ids: Collection[str] | None = None) -> None:
+    """Publish the rebuilt events of some orders, None for all."""
+    if exchanges := found.of_orders(order_ids):
+        order_replay.replay_rebuilt(orders, exchanges, origin())
 
 
 def lost_slots(

@@ -1,33 +1,25 @@
-"""Sends rebuilt events to Kafka, in place of lost ones that the outbox has dropped."""
+"""Publishes rebuilt events in place of lost ones that the outbox has dropped."""
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import OrderEvent
 
 from orders.domain.events import OutboxEvent
 from orders.domain.order import StoredOrder
-from orders.outbox.unsent_event import DESTINATIONS
 from orders.repair.rebuilt_events import Slot
 from orders.store.order_rows import stored_order
-from orders.store.queries import QUERIES, REPAIR
+from orders.store.queries import OUTBOX, QUERIES, REPAIR
 from runtime import ledger_messages
 from runtime.audit.entries import Action, Origin, record
-from runtime.kafka import clients
-from runtime.kafka.delivery import NotAcknowledged, Outbound
-from runtime.kafka.settings import KafkaSettings
 from runtime.kafka.topics import FIRST_STOCK_TYPE
 from runtime.postgres.connection_types import Connection
 
 # Events, total_minor, units and digest of one type in one minute.
 Sums = tuple[int, int, int, int]
-CLIENT_ID = "ordermesh-replay"
-SEND_SECONDS = 30.0
 
 
 class Exchange(NamedTuple):
@@ -48,10 +40,6 @@ class Exchange(NamedTuple):
         total_minor = sum(event.total_minor for event in self.events)
         units = sum(event.units for event in self.events)
         return total_minor - self.published[1] + self.counted[1], units - self.published[2] + self.counted[2]
-
-
-class NotSent(Exception):
-    """Kafka did not acknowledge all events; they may be sent again."""
 
 
 def orders_of_minutes(connection: Connection, minutes: Iterable[int]) -> Iterator[tuple[StoredOrder, str]]:
@@ -80,36 +68,33 @@ def held_events(
             yield key, event_type, (event.previous_status, event.status)
 
 
-def exchange_events(connection: Connection, slot: Slot, exchange: Exchange, origin: Origin) -> None:
-    """Put rebuilt events into the ledger in place of lost ones, with an audit entry of each. Once done, it is without
-    effect."""
-    events, published, counted = exchange
-    parameters = {
-        "minute": slot[0],
-        "event_type": slot[1],
-        "total_minor": counted[1] + sum(event.total_minor for event in events) - published[1],
-        "units": counted[2] + sum(event.units for event in events) - published[2],
-        "digest": published[3] ^ counted[3],
-        "event_ids": [uuid.UUID(event.event_id) for event in events],
-    }
+def replay_rebuilt(connection: Connection, exchanges: Mapping[Slot, Exchange], origin: Origin) -> None:
+    """Publish rebuilt events in place of the lost ones, which leave the ledger, in one transaction with its entries."""
+    # Types are numbered in the order in which an order has its events.
+    events = sorted((e for one in exchanges.values() for e in one.events), key=lambda event: event.event_type)
     with connection.transaction():
-        connection.execute(REPAIR.exchange_events, parameters)
+        for (minute, event_type), (_, published, counted) in exchanges.items():
+            names = ("events", "total_minor", "units")
+            sums = {name: counted[n] - published[n] for n, name in enumerate(names)}
+            place = {"minute": minute, "event_type": event_type, "digest": published[3] ^ counted[3]}
+            connection.execute(REPAIR.remove_lost_events, {**place, **sums})
+        connection.execute(REPAIR.insert_rebuilt_events, parameters_of(events))
         for event in events:
             after = {"event_id": event.event_id, "event_type": int(event.event_type), "occur_us": event.occur_us}
             record(connection, origin, Action("replay", event.key, None, after))
+        connection.execute(OUTBOX.notify_publishers)
 
 
-def send(settings: KafkaSettings, events: Iterable[OutboxEvent]) -> None:
-    """Send events to their topic, those of an order in the order of their sequence. Blocks; raises NotSent."""
-    producer: Outbound[str] = Outbound(clients.producer(settings, CLIENT_ID))
-    deadline = time.monotonic() + SEND_SECONDS
-    try:
-        for event in events:
-            topic, own = DESTINATIONS[event.event_type]
-            headers = [("traceparent", event.traceparent), *own]
-            producer.put(event.event_id, topic, event.payload, event.key, headers, deadline)
-        producer.wait(deadline)
-    except NotAcknowledged as error:
-        raise NotSent(str(error)) from error
-    if producer.errors:
-        raise NotSent(next(iter(producer.errors.values())).str())
+def parameters_of(events: Sequence[OutboxEvent]) -> dict[str, list[Any]]:
+    """Return the parameters of insert_rebuilt_events."""
+    return {
+        "shards": [event.shard for event in events],
+        "event_types": [int(event.event_type) for event in events],
+        "totals_minor": [event.total_minor for event in events],
+        "units": [event.units for event in events],
+        "occur_us": [event.occur_us for event in events],
+        "event_ids": [event.event_id for event in events],
+        "keys": [event.key for event in events],
+        "traceparents": [event.traceparent for event in events],
+        "payloads": [event.payload for event in events],
+    }

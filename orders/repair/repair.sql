@@ -84,11 +84,20 @@ WHERE key = ANY(%(keys)s::text[]) AND event_type < %(first_stock_type)s AND occu
 UNION ALL
 SELECT key, event_type, NULL FROM discarded_event WHERE key = ANY(%(keys)s::text[]) AND event_type < %(first_stock_type)s;
 
--- name: exchange_events
--- Puts rebuilt events into the ledger in place of as many lost ones: then it tells what is counted, and these.
+-- name: insert_rebuilt_events
+-- Inserts rebuilt events into the outbox; a trigger adds them to the ledger.
+INSERT INTO event_outbox (shard, event_type, total_minor, units, occur_time, event_id, key, traceparent, payload)
+SELECT shard, event_type, total_minor, units, 'epoch'::timestamptz + occur_us * interval '1 microsecond', event_id, key, traceparent, payload
+FROM unnest(
+    %(shards)s::smallint[], %(event_types)s::smallint[], %(totals_minor)s::bigint[], %(units)s::integer[], %(occur_us)s::bigint[],
+    %(event_ids)s::uuid[], %(keys)s::text[], %(traceparents)s::text[], %(payloads)s::bytea[]
+) WITH ORDINALITY AS e (shard, event_type, total_minor, units, occur_us, event_id, key, traceparent, payload, position)
+ORDER BY position;
+
+-- name: remove_lost_events
+-- Takes lost events of a minute out of the ledger: what it has more than is counted.
 INSERT INTO event_ledger_change (start_time, event_type, events, total_minor, units, digest)
-SELECT to_timestamp(%(minute)s), %(event_type)s, 0, %(total_minor)s, %(units)s, %(digest)s # bit_xor(id_digest(event_id))
-FROM unnest(%(event_ids)s::uuid[]) AS e (event_id);
+VALUES (to_timestamp(%(minute)s), %(event_type)s, %(events)s, %(total_minor)s, %(units)s, %(digest)s);
 
 -- name: published_records
 -- Returns the published events of a minute as they are in Kafka.
