@@ -44,9 +44,10 @@ def create(
     """Make a key and print it. It is shown this once."""
     if subject is None and role == "customer":
         raise SettingInvalid("--subject is required for a customer: its customer id")
+    subject = role if subject is None else subject
     made_id = new_id()
-    with recorded(Action("keys create", f"{role}:{subject or role}", None, {"id": made_id, "name": name})):
-        made = registry().create(role, subject or role, name, key_id=made_id)
+    with recorded(Action("keys create", f"{role}:{subject}", None, {"id": made_id, "name": name})):
+        made = registry().create(role, subject, name, key_id=made_id)
     show_once(made)
 
 

@@ -12,7 +12,7 @@ done
 psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 CREATE DATABASE orders OWNER orders_owner;
 CREATE DATABASE analytics OWNER analytics_owner;
-REVOKE ALL ON DATABASE orders, analytics FROM PUBLIC;
+REVOKE ALL ON DATABASE orders, analytics, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;
 GRANT CONNECT ON DATABASE analytics TO analytics_worker, analytics_reader, viewer;
 SQL

@@ -53,5 +53,10 @@ properties ordermesh-broker | put /secrets/kafka-acls/properties
 login='org.apache.kafka.common.security.plain.PlainLoginModule required'
 printf 'akhq.connections.ordermesh.properties.sasl.jaas.config: "%s username=ordermesh-gateway password=%s;"\n' \
   "$login" "$(secret /secrets/kafka/ordermesh-gateway)" | put /secrets/kafka-ui/kafka.yml
+{
+  printf 'akhq.security.basic-auth:\n  - username: reader\n    groups: [reader]\n'
+  # AKHQ compares a SHA-256, which tells nothing of 192 random bits.
+  printf '    password: "%s"\n' "$(secret /secrets/kafka-ui/login | sha256sum | cut -d ' ' -f 1)"
+} | put /secrets/kafka-ui/login.yml
 printf 'micronaut.security.token.jwt.signatures.secret.generator.secret: "%s"\n' "$(secret /secrets/kafka-ui/key)" |
   put /secrets/kafka-ui/key.yml

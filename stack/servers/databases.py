@@ -22,8 +22,11 @@ PRIVILEGES = {
 }
 
 
-def provision(admin_dsn: str, credentials: Credentials) -> None:
-    """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed."""
+def provision(admin_dsn: str, credentials: Credentials, *, own_server: bool = False) -> None:
+    """Create what is missing and set the passwords; safe to repeat. Raises ServerFailed.
+
+    Only on our own server, other databases than ours are closed: elsewhere other programs may use them.
+    """
     try:
         with connect(admin_dsn, "ordermesh-provision", "transaction") as connection:
             create_roles(connection, credentials)
@@ -33,15 +36,16 @@ def provision(admin_dsn: str, credentials: Credentials) -> None:
                     connection.execute(statement)
                 for privilege in PRIVILEGES[name]:
                     connection.execute(privilege)
+            if own_server:
+                connection.execute(SQL.close_other_databases)
             # The administrator of an external server may not be allowed to grant this; only `ordermesh psql` needs it.
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                 connection.execute(SQL.limit_viewer)
         for name, grants in VIEWED.items():
-            with (
-                connect(make_conninfo(admin_dsn, dbname=name), "ordermesh-provision", "transaction") as connection,
-                contextlib.suppress(psycopg.errors.InsufficientPrivilege),
-            ):
-                connection.execute(grants)
+            with connect(make_conninfo(admin_dsn, dbname=name), "ordermesh-provision", "transaction") as connection:
+                for statement in (grants, SQL.deny_large_objects):
+                    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                        connection.execute(statement)
     except psycopg.Error as error:
         raise ServerFailed(f"PostgreSQL cannot create the databases and roles: {error}".rstrip()) from error
 

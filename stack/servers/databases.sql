@@ -44,6 +44,25 @@ REVOKE ALL ON DATABASE orders FROM PUBLIC;
 -- Deny access to the analytics database by default.
 REVOKE ALL ON DATABASE analytics FROM PUBLIC;
 
+-- name: close_other_databases
+-- Deny access to the databases that every server has, where every role could connect and make temporary tables.
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
+
+-- name: deny_large_objects
+-- Deny large objects, which every role of a database could make without a limit.
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    FOR function IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^lo(_.*|read|write)$'
+            AND has_function_privilege('public', oid, 'EXECUTE')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+    END LOOP;
+END $$;
+
 -- name: grant_orders
 -- Let the roles of the orders service and the viewer connect.
 GRANT CONNECT ON DATABASE orders TO orders_app, orders_publisher, viewer;

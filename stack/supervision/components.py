@@ -104,8 +104,9 @@ def startup_tasks(context: StackContext) -> list[Component]:
 
 def create_databases(context: StackContext) -> None:
     """Create what is missing on the server; one of ours keeps no log for an archive that is not in use."""
-    provision(context.admin_dsn, context.credentials)
-    if context.settings.postgres_admin_dsn is None and context.settings.backup_dir is None:
+    own_server = context.settings.postgres_admin_dsn is None
+    provision(context.admin_dsn, context.credentials, own_server=own_server)
+    if own_server and context.settings.backup_dir is None:
         release_archive(context.admin_dsn)
 
 

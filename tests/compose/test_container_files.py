@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -59,12 +60,29 @@ def test_the_kafka_ui_asks_the_broker_of_the_compose_file() -> None:
     assert servers.split(":")[0] in SERVICES
 
 
-def test_the_kafka_ui_lets_nobody_change_a_topic(secrets: Path) -> None:
-    assert AKHQ["akhq"]["security"]["default-group"] == "reader"
+def test_the_kafka_ui_shows_nothing_without_a_login_and_lets_nobody_change_a_topic(secrets: Path) -> None:
+    # AKHQ's default group is that of everybody, also without a login.
+    assert AKHQ["akhq"]["security"] == {"default-group": "no-roles"}
     assert AKHQ["micronaut"]["security"]["enabled"] is True
-    assert SERVICES["kafka-ui"]["environment"]["MICRONAUT_CONFIG_FILES"].split(",")[1] == "/secrets/key.yml"
+    _, *generated = SERVICES["kafka-ui"]["environment"]["MICRONAUT_CONFIG_FILES"].split(",")
+    assert generated == ["/secrets/key.yml", "/secrets/login.yml", "/secrets/kafka.yml"]
     (key,) = yaml.safe_load((secrets / "kafka-ui/key.yml").read_text()).values()
     assert key == (secrets / "kafka-ui/key").read_text()
+    digest = hashlib.sha256((secrets / "kafka-ui/login").read_bytes()).hexdigest()
+    login = {"username": "reader", "groups": ["reader"], "password": digest}
+    assert yaml.safe_load((secrets / "kafka-ui/login.yml").read_text()) == {"akhq.security.basic-auth": [login]}
+
+
+def test_these_ports_are_published_and_each_asks_who_calls() -> None:
+    """Every account of the machine reaches them. The statistics of Envoy are the exception: numbers, and no commands."""
+    published = {
+        (name, port.rpartition(":")[2]) for name, service in SERVICES.items() for port in service.get("ports", ())
+    }
+    assert published == {("envoy", "8080"), ("envoy", "9902"), ("kafka-ui", "8080"), ("pgadmin", "8080")}
+    assert SERVICES["envoy-config"]["environment"]["ORDERMESH_AUTH"] == "${ORDERMESH_AUTH:-keys}"
+    pgadmin = SERVICES["pgadmin"]["environment"]
+    assert pgadmin["PGADMIN_DEFAULT_PASSWORD_FILE"] == "/secrets/login"
+    assert pgadmin.get("PGADMIN_CONFIG_SERVER_MODE", "True") == "True"
 
 
 @pytest.mark.parametrize("name", SERVICES)

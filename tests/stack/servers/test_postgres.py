@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from accounts import somebody
+from psycopg.conninfo import make_conninfo
 
 from stack.errors import PortTaken, ServerFailed, SettingInvalid
 from stack.machine import ports
@@ -16,10 +17,19 @@ from stack.processes.logfile import LogFile
 from stack.processes.runners import READY_SECONDS, running
 from stack.processes.server_account import POSTGRES, find, take_over
 from stack.servers import postgres_binaries
+from stack.servers.credentials import DATABASE_OF, OWNERS
 from stack.servers.databases import provision
 from stack.servers.postgres import Postgres
 
 ROOT = os.geteuid() == 0
+STORING = (
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_open(1, 131072)",
+    "CREATE TEMPORARY TABLE stored (content text)",
+    "CREATE TABLE stored (content text)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +142,25 @@ def test_roles_reach_their_own_database_only(server: Postgres) -> None:
         psycopg.connect(own.removesuffix("/orders") + "/analytics")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(own.replace(credentials.password("orders_app"), "guessed"))
+
+
+@pytest.mark.parametrize("role", [role for role in DATABASE_OF if role not in OWNERS.values()])
+def test_a_service_stores_nothing_but_rows_of_its_tables(server: Postgres, role: str) -> None:
+    provision(server.admin_dsn, server.credentials, own_server=True)
+    own = server.dsn(role)
+    for database in ("postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            psycopg.connect(make_conninfo(own, dbname=database))
+    for statement in STORING:
+        with psycopg.connect(own) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_other_databases_of_a_server_that_is_not_ours_stay_as_they_are(server: Postgres) -> None:
+    with psycopg.connect(server.admin_dsn) as connection:
+        connection.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    provision(server.admin_dsn, server.credentials)
+    psycopg.connect(make_conninfo(server.dsn("orders_app"), dbname="postgres")).close()
 
 
 def test_settings_that_the_server_rejects_are_reported_with_its_message(state: StateFolder, server: Postgres) -> None:
