@@ -126,6 +126,7 @@ def full(stack: RunningStack, port: int, admin: Path) -> Config:
         stats_port=free_port(),
         orders_sockets=context.orders_sockets,
         lane_sockets=context.lane_sockets,
+        other_sockets=context.other_sockets,
         access_log=Path(f"{context.access_log.path}.{port}"),
         orders_active=context.orders_active,
     )

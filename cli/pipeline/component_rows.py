@@ -40,7 +40,7 @@ class ComponentRow:
 
 def query_gateway(known: StackStatus) -> PipelineStatus | None:
     """Return the status from the local stack's gateway, on its own socket; None when it does not answer."""
-    with grpc.insecure_channel(f"unix:{Path(known.run_dir) / 'gateway.sock'}") as channel:
+    with grpc.insecure_channel(f"unix:{Path(known.run_dir) / 'gateway' / 'gateway.sock'}") as channel:
         try:
             status: PipelineStatus
             stub = pipeline_pb2_grpc.PipelineServiceStub(channel)

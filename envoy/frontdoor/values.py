@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -133,6 +133,7 @@ class EnvoyValues:
         stats_port: int = STATS_PORT,
         orders_sockets: Sequence[Path],
         lane_sockets: Sequence[Path] = (),
+        other_sockets: Mapping[str, Path] | None = None,
         access_log: Path,
         rate_limit_per_second: int = RATE_LIMIT_PER_SECOND,
         customer_rate_limit_per_second: int = CUSTOMER_RATE_LIMIT_PER_SECOND,
@@ -143,10 +144,14 @@ class EnvoyValues:
         tls: Tls | None = None,
         identity: Identity = None,
     ) -> Self:
-        """Return the values for one machine, where each process listens on a Unix socket in `run_dir`."""
+        """Return the values for one machine, where each process listens on a Unix socket.
+
+        Those of analytics, gateway and gateway-http are in `run_dir`, or where `other_sockets` has them.
+        """
+        known = other_sockets or {}
 
         def socket(name: str) -> tuple[Address, ...]:
-            return (Address(socket_path(run_dir / f"{name}.sock", name)),)
+            return (Address(socket_path(known.get(name, run_dir / f"{name}.sock"), name)),)
 
         return cls(
             front=Address(front_address, checked_port(front_port, "front_port")),

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import socketserver
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -94,16 +96,22 @@ class Sessions:
 class SessionServer:
     """Answers on two Unix sockets, one line for one: codes for the commands, sessions for the gateway.
 
-    A compromised service must not be able to open a session, so the sockets differ in who may connect.
+    A service that was taken over must not be able to open a session. The sockets differ in who may connect, and the
+    services have one account: of them, only the process of the gateway is answered.
     """
 
     def __init__(
-        self, sessions: Sessions, commands: Path, gateway: Path, gateway_owner: tuple[int, int] | None
+        self,
+        sessions: Sessions,
+        commands: Path,
+        gateway: Path,
+        gateway_owner: tuple[int, int] | None,
+        gateway_pid: Callable[[], int | None],
     ) -> None:
         self._sessions = sessions
         self._servers = [
-            listening(commands, self._answer_command, None),
-            listening(gateway, self._answer_gateway, gateway_owner),
+            listening(commands, self._answer_command, None, lambda pid: True),
+            listening(gateway, self._answer_gateway, gateway_owner, lambda pid: pid == gateway_pid()),
         ]
 
     def close(self) -> None:
@@ -126,15 +134,23 @@ class SessionServer:
 
 
 def listening(
-    path: Path, answer: Callable[[list[str]], str], owner: tuple[int, int] | None
+    path: Path,
+    answer: Callable[[list[str]], str],
+    owner: tuple[int, int] | None,
+    answers: Callable[[int], bool],
 ) -> socketserver.ThreadingUnixStreamServer:
-    """Return a server that answers lines on a socket which only its owner may use; it runs in a thread."""
+    """Return a server that answers lines on a socket which only its owner may use; it runs in a thread.
+
+    `answers` tells by the pid of the process that connected whether it is answered.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         timeout = 5
 
         def handle(self) -> None:
             with contextlib.suppress(OSError, UnicodeDecodeError):
+                if not answers(peer_pid(self.connection)):
+                    return
                 line = self.rfile.readline(MAX_LINE_BYTES).decode("ascii")
                 self.wfile.write(f"{answer(line.split())}\n".encode())
 
@@ -150,3 +166,11 @@ def listening(
         os.chown(path, *owner, follow_symlinks=False)
     threading.Thread(target=server.serve_forever, name=path.stem, daemon=True).start()
     return server
+
+
+def peer_pid(connection: socket.socket) -> int:
+    """Return the pid of the process that connected, as the kernel recorded it then."""
+    # struct ucred: pid, uid, gid.
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid: int = struct.unpack("3i", packed)[0]
+    return pid

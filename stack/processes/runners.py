@@ -31,6 +31,12 @@ class Runner(Protocol):
         """Stop it; blocks until it is gone."""
 
 
+def running_pid(runner: Runner) -> int | None:
+    """Return the pid of the process of a runner, None while none runs."""
+    process = runner.process
+    return process.pid if process is not None and process.running() else None
+
+
 RunnerType = TypeVar("RunnerType", bound=Runner)
 
 

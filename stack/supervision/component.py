@@ -78,10 +78,10 @@ def module_command(
     shared = {"AUTH": context.settings.auth}
     given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()}}
     own = settings_of(" ".join(module), given)
-    own_folders = (context.sockets, context.temporary)
-    granted = privileges.of_service(own, own_folders, ports)
-    home = {} if granted.account is None else {"HOME": str(context.temporary)}
-    environment = {**inherited_env(), **home, **own, "TMPDIR": str(context.temporary)}
+    sockets, temporary = context.own_folders(name)
+    granted = privileges.of_service(own, (sockets, temporary), ports)
+    home = {} if granted.account is None else {"HOME": str(temporary)}
+    environment = {**inherited_env(), **home, **own, "TMPDIR": str(temporary)}
     return Command(
         name,
         [sys.executable, "-P", "-m", *module],

@@ -128,8 +128,8 @@ def orders(context: StackContext) -> Component:
     port = settings.orders_metrics_port
     env = {
         "ORDERS_DSN": context.dsn("orders_app"),
-        "ORDERS_LISTEN": f"unix:{context.socket('orders-{index}')}",
-        "ORDERS_LANE_LISTEN": f"unix:{context.socket('lane-{index}')}" if settings.orders_lane else "",
+        "ORDERS_LISTEN": f"unix:{context.socket('orders', 'orders-{index}')}",
+        "ORDERS_LANE_LISTEN": f"unix:{context.socket('orders', 'lane-{index}')}" if settings.orders_lane else "",
         "ORDERS_PROCESSES": str(settings.orders_processes),
         "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
@@ -194,7 +194,7 @@ def gateway(context: StackContext) -> Component:
     env = {
         "GATEWAY_LISTEN": f"unix:{path}",
         "TOKEN_KEYS": context.credentials.password(TOKEN_KEYS),
-        "GATEWAY_HTTP_LISTEN": f"unix:{context.socket('gateway-http')}",
+        "GATEWAY_HTTP_LISTEN": f"unix:{context.socket('gateway', 'gateway-http')}",
         "GATEWAY_SWAGGER_UI_JAR": str(swagger_ui_jar() or ""),
         "GATEWAY_SESSIONS": "" if context.settings.auth == "off" else str(context.run_dir / GATEWAY_SOCKET),
         "ORDERS_TARGETS": ",".join(f"unix:{orders_path}" for orders_path in context.orders_sockets),

@@ -161,6 +161,7 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         stats_port=settings.envoy_stats_port,
         orders_sockets=context.orders_sockets,
         lane_sockets=context.lane_sockets,
+        other_sockets=context.other_sockets,
         access_log=context.access_log.path,
         rate_limit_per_second=settings.rate_limit_per_second,
         customer_rate_limit_per_second=settings.customer_rate_limit_per_second,

@@ -14,11 +14,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX
-from stack.machine.files import PRIVATE, SHARED
+from stack.machine.files import PASSABLE, PRIVATE, SHARED
 from stack.machine.held_port import HeldPort
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
-from stack.processes.server_account import ENVOY, SERVICES, give, own_account
+from stack.processes.server_account import ENVOY, SERVICES, Account, give, own_account
 from stack.servers.credentials import DATABASE_OF, Credentials
 from stack.servers.postgres import Postgres
 from stack.settings import StackSettings
@@ -51,33 +51,44 @@ class StackContext:
         """Return the log file of a component."""
         return LogFile(self.state.logs / f"{name}.log")
 
-    def socket(self, name: str) -> Path:
-        """Return the path of a service's Unix socket."""
-        return self.sockets / f"{name}.sock"
+    def socket(self, service: str, name: str = "") -> Path:
+        """Return the path of a service's Unix socket, which has the service's name by default."""
+        return self.sockets / service / f"{name or service}.sock"
 
     @property
     def sockets(self) -> Path:
-        """The folder of the services' Unix sockets: theirs, and passable for Envoy."""
+        """The folder that has a folder for the Unix sockets of each service."""
         return self.run_dir / "services"
 
     @property
     def temporary(self) -> Path:
-        """The folder for temporary files of the services, emptied at each start."""
+        """The folder that has a folder for the temporary files of each program, emptied at each start."""
         return self.run_dir / "tmp"
 
     def make_folders(self) -> None:
-        """Make the folders of the services, with the accounts that use them."""
+        """Make the folders that contain those of the programs, and Envoy's."""
         shutil.rmtree(self.temporary, ignore_errors=True)
+        give(self.envoy_admin.parent, own_account(ENVOY), PRIVATE)
+        for folder in (self.sockets, self.temporary):
+            # Ours: a service that was taken over must not put its own socket where another's is expected.
+            give(folder, Account(os.geteuid(), os.getegid()), PASSABLE if os.geteuid() == 0 else PRIVATE)
+
+    def own_folders(self, program: str) -> tuple[Path, Path]:
+        """Make the folders that one program alone may write, with the accounts that use them.
+
+        Return that of its sockets, which Envoy may enter, and that of its temporary files.
+        """
         services, envoy = own_account(SERVICES), own_account(ENVOY)
-        give(self.envoy_admin.parent, envoy, PRIVATE)
-        give(self.temporary, services, PRIVATE)
+        sockets, temporary = self.sockets / program, self.temporary / program
         # Sockets in it get its group.
-        give(self.sockets, services, PRIVATE if envoy is None else SHARED, envoy)
+        give(sockets, services, PRIVATE if envoy is None else SHARED, envoy)
+        give(temporary, services, PRIVATE)
+        return sockets, temporary
 
     @property
     def orders_sockets(self) -> list[Path]:
         """The sockets of the orders processes."""
-        return [self.socket(f"orders-{index}") for index in range(self.settings.orders_processes)]
+        return [self.socket("orders", f"orders-{index}") for index in range(self.settings.orders_processes)]
 
     @property
     def orders_active(self) -> int:
@@ -92,7 +103,13 @@ class StackContext:
     def lane_sockets(self) -> list[Path]:
         """The sockets of the fast lanes, none when they are off."""
         count = self.settings.orders_processes if self.settings.orders_lane else 0
-        return [self.socket(f"lane-{index}") for index in range(count)]
+        return [self.socket("orders", f"lane-{index}") for index in range(count)]
+
+    @property
+    def other_sockets(self) -> dict[str, Path]:
+        """The sockets of the other services behind the front proxy, by name."""
+        gateway = {name: self.socket("gateway", name) for name in ("gateway", "gateway-http")}
+        return {"analytics": self.socket("analytics"), **gateway}
 
     @property
     def envoy_config(self) -> Path:

@@ -23,7 +23,7 @@ from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
 from stack.processes.proc import identify
-from stack.processes.runners import READY_SECONDS
+from stack.processes.runners import READY_SECONDS, Runner, running_pid
 from stack.processes.server_account import SERVICES, create_missing, own_account
 from stack.servers.credentials import OWNERS, load_or_create
 from stack.servers.kafka.brokers import require_broker_count
@@ -129,7 +129,8 @@ class Stack:
             expiry = KeyExpiry(KeyRegistry(self.state))
             expiry.start()
             self._held.callback(expiry.stop)
-        self._serve_sessions()
+        (gateway,) = (one.runner for one in found if one.name == "gateway")
+        self._serve_sessions(gateway)
 
     def _complete_audit_log(self) -> None:
         """Move the entries of commands that ran while no stack did. Later commands see the running stack."""
@@ -139,15 +140,16 @@ class Stack:
         ):
             Spool(self.state.audit_spool).move(connection)
 
-    def _serve_sessions(self) -> None:
+    def _serve_sessions(self, gateway: Runner) -> None:
         """Make sessions of the dashboard, with authentication; they end with the stack."""
         credentials = session_credentials(self.settings.auth, self.state)
         if credentials is None:
             return
         account = own_account(SERVICES)
         owner = None if account is None else (account.uid, account.gid)
-        commands, gateway = self.context.run_dir / COMMANDS_SOCKET, self.context.run_dir / GATEWAY_SOCKET
-        self._held.callback(SessionServer(Sessions(credentials), commands, gateway, owner).close)
+        commands, asked = self.context.run_dir / COMMANDS_SOCKET, self.context.run_dir / GATEWAY_SOCKET
+        sessions = Sessions(credentials)
+        self._held.callback(SessionServer(sessions, commands, asked, owner, lambda: running_pid(gateway)).close)
 
     def _initial_status(self, found: list[Component]) -> StackStatus:
         own = identify(os.getpid())

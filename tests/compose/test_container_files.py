@@ -74,7 +74,7 @@ def test_the_kafka_ui_shows_nothing_without_a_login_and_lets_nobody_change_a_top
 
 
 def test_these_ports_are_published_and_each_asks_who_calls() -> None:
-    """Every account of the machine reaches them. The statistics of Envoy are the exception: numbers, and no commands."""
+    """Every account reaches them. Envoy's statistics are the exception: numbers, and no commands."""
     published = {
         (name, port.rpartition(":")[2]) for name, service in SERVICES.items() for port in service.get("ports", ())
     }

@@ -267,7 +267,7 @@ def taken_over(stack: RunningStack, tmp_path: Path) -> Any:
 
     def run(script: str, given: object) -> Any:
         context = stack.context
-        granted = privileges.of_service({}, (context.sockets, context.temporary), ())
+        granted = privileges.of_service({}, context.own_folders("publisher"), ())
         program = [sys.executable, "-P", "-c", script]
         command = Command("taken-over", program, {}, granted.account, granted.confinement, json.dumps(given).encode())
         log.path.unlink(missing_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +92,7 @@ def test_what_is_kept_is_bounded() -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, Made]]:
     made = Made()
-    server = SessionServer(Sessions(made), tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET, None)
+    server = SessionServer(Sessions(made), tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET, None, os.getpid)
     yield tmp_path, made
     server.close()
 
@@ -115,6 +118,20 @@ def test_commands_get_codes_and_the_gateway_sessions_and_neither_the_other(serve
     assert ask(folder / COMMANDS_SOCKET, b"revocations\n") == ""
     for socket_name in (COMMANDS_SOCKET, GATEWAY_SOCKET):
         assert (folder / socket_name).stat().st_mode & 0o777 == 0o600
+
+
+def test_another_process_of_the_gateways_account_gets_no_session(served: tuple[Path, Made]) -> None:
+    """Such as a service that was taken over, and got a code by taking the place of the gateway."""
+    folder, made = served
+    code = ask(folder / COMMANDS_SOCKET, b"code\n")
+    script = "import socket, sys; asking = socket.socket(socket.AF_UNIX); asking.connect(sys.argv[1]);"
+    script += "asking.sendall(sys.argv[2].encode() + b'\\n'); print(asking.makefile().readline())"
+    for line in (f"begin {code}", "revocations"):
+        words = [sys.executable, "-c", script, str(folder / GATEWAY_SOCKET), line]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        assert done.stdout.strip() == ""
+    assert made.count == 0
+    assert ask(folder / GATEWAY_SOCKET, f"begin {code}\n".encode()) == f"session-1 {SESSION_SECONDS}"
 
 
 @pytest.mark.parametrize("line", [b"\n", b"begin\n", b"\xff\n", b"begin a b\n", b"x" * 5000 + b"\n", b"end \x00\n"])
