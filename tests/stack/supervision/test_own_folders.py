@@ -41,7 +41,9 @@ for path in paths:
             done.append(path)
         except OSError:
             pass
-    os.unlink(own)
+    listening.close()
+    if os.path.exists(own):
+        os.unlink(own)
 print(json.dumps(done))
 """
 
