@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import socket
@@ -113,6 +114,19 @@ def host_of(authority: str) -> str:
     return re.sub(r":\d*$", "", authority).lower()
 
 
+def listening_at(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises OSError when the port is taken.
+
+    A stack holds the port for the account of the service, with a socket that does not listen: it is shared with that.
+    """
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return socket.create_server((host, port), backlog=BACKLOG, reuse_port=True)
+
+
 def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
     """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken.
 
@@ -124,5 +138,6 @@ def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsSer
     if folder:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    listening = socket.create_server((host, int(port)), backlog=BACKLOG)
-    return MetricsServer(listening, registry, health, LOCAL_HOSTS if is_on_this_machine(address) else None)
+    return MetricsServer(
+        listening_at(host, int(port)), registry, health, LOCAL_HOSTS if is_on_this_machine(address) else None
+    )

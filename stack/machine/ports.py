@@ -9,7 +9,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from stack.errors import PortTaken
 from stack.processes import proc
@@ -111,6 +111,20 @@ def describe_holder(wanted: set[str]) -> str:
     if pid is None:
         return "a process of another user"
     return f"process {pid} ({shortened(proc.command_line(pid))})"
+
+
+def others(port: int, pid: Callable[[], int | None]) -> str:
+    """Return who listens at a port besides a process of ours, empty for nobody.
+
+    It is read twice, because our process may end between the sockets of the port and its own.
+    """
+
+    def found() -> set[str]:
+        return listeners(port) - sockets_of(pid() or 0)
+
+    first = found()
+    both = first & found() if first else first
+    return describe_holder(both) if both else ""
 
 
 def shortened(command_line: str) -> str:

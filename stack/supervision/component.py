@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from runtime.process.shutdown import STOP_SECONDS
 from runtime.settings import PREFIX, settings_of
+from stack.errors import PortTaken
+from stack.machine import ports
+from stack.machine.held_port import HeldPort
 from stack.machine.ports import LOOPBACK
 from stack.processes import privileges
 from stack.processes.logfile import LogFile
@@ -37,6 +40,34 @@ class Component:
     check_seconds: float = CHECK_INTERVAL_SECONDS
 
 
+class HeldService(Service):
+    """A service whose metrics port is held for its account, so that no other one takes it while the service is down."""
+
+    def __init__(self, command: Command, log: LogFile, probe: Callable[[], bool], port: int) -> None:
+        super().__init__(command, log, probe)
+        self._port = port
+        self._held = HeldPort(port, command.account)
+        self._held.hold()
+
+    def start(self) -> None:
+        """Start the process. Raises PortTaken when another one listens on its port, with who that is."""
+        self._held.hold()
+        if others := ports.listeners(self._port):
+            raise PortTaken(f"port {self._port} is taken by {ports.describe_holder(others)}: stop it")
+        super().start()
+
+    def stop(self) -> None:
+        """Stop the process if it runs, and let its port go; blocks until it is gone."""
+        super().stop()
+        self._held.close()
+
+    def port_state(self) -> CheckResult | None:
+        """Return the state when another process listens on the port too, None when nobody does."""
+        self._held.hold()
+        who = ports.others(self._port, lambda: self.process.pid)
+        return (State.DEGRADED, f"{who} answers on port {self._port} too: stop it") if who else None
+
+
 def service(
     context: StackContext,
     name: str,
@@ -49,14 +80,15 @@ def service(
 ) -> Component:
     """Return a component that keeps running; `probe` tells when it is ready, and is its health check by default."""
     log = context.log(name)
-    runner = Service(module_command(context, name, module, env, (metrics_port,)), log, probe)
+    runner = HeldService(module_command(context, name, module, env, (metrics_port,)), log, probe, metrics_port)
+    answers = check or (lambda: answer_state(probe()))
     return Component(
         name,
         runner,
         depends_on,
         address=f"http://{LOOPBACK}:{metrics_port}/metrics",
         logs=(log,),
-        check=check or (lambda: answer_state(probe())),
+        check=lambda: runner.port_state() or answers(),
     )
 
 

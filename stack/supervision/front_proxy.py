@@ -85,17 +85,11 @@ class FrontCheck:
         self._answer: CheckResult = (State.UNKNOWN, "")
         self._asked_at = 0.0
 
-    def _others(self) -> set[str]:
-        return ports.listeners(self._front_port) - ports.sockets_of(self._envoy.pid or 0)
-
     def __call__(self) -> CheckResult:
         """Return the state; Envoy is asked less often than the kernel."""
         for port in self._held:
             port.hold()
-        # Twice, because Envoy may end between the two readings.
-        others = self._others()
-        if others and (others := others & self._others()):
-            who = ports.describe_holder(others)
+        if who := ports.others(self._front_port, lambda: self._envoy.pid):
             return State.DEGRADED, f"{who} answers on port {self._front_port} too: stop it"
         try:
             self._certificate.refresh()
