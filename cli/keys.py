@@ -14,13 +14,14 @@ import typer
 
 from cli.output.formats import date_time
 from cli.output.terminal import console, plain_table
-from cli.recording import recorded
+from cli.recording import move_entries, recorded
 from cli.target import local_status
 from runtime.audit.entries import Action
+from runtime.identity.client_credential import AUTHORIZATION, bearer
 from stack.errors import SettingInvalid
 from stack.identity.api_key import ROLES, new_id
 from stack.identity.key_registry import KeyRegistry
-from stack.identity.own_credentials import own_key, own_token
+from stack.identity.own_credentials import SUBJECT, TOKEN_SECONDS, own_key, own_token
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 
@@ -91,13 +92,20 @@ def rotate(
 @app.command()
 def operator(
     quiet: Annotated[bool, typer.Option("--quiet", help="Make it when there is none, and print nothing.")] = False,
+    header: Annotated[bool, typer.Option("--header", help="Print it as a header, for `| curl -H @- URL`.")] = False,
 ) -> None:
     """Print the credential of the stack's own commands, for use in a shell: a key, or a token of one day."""
     status = local_status()
     state = StateFolder(default_home())
-    credential = own_token(state) if status is not None and status.authentication == "jwt" else own_key(state)
+    if status is not None and status.authentication == "jwt":
+        with recorded(Action("keys operator", f"operator:{SUBJECT}", None, {"seconds": TOKEN_SECONDS})):
+            credential = own_token(state)
+    else:
+        # It is recorded when it is made.
+        credential = own_key(state)
+        move_entries("keys create")
     if not quiet:
-        typer.echo(credential)
+        typer.echo(f"{AUTHORIZATION}: {bearer(credential)}" if header else credential)
 
 
 def registry() -> KeyRegistry:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import psycopg
 
-from cli.operator import origin
 from cli.output.terminal import errors
 from cli.target import local_status, role_dsn
 from runtime.audit.entries import Action
 from runtime.audit.spool import Spool
 from runtime.postgres.connections import connect
+from stack.identity.operator import origin
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import DATABASE_OF, OWNERS
@@ -29,10 +29,16 @@ def recorded(action: Action) -> Iterator[None]:
     spool = Spool(StateFolder(default_home()).audit_spool)
     with spool.recording(origin(), action):
         yield
+    move_entries(action.action)
+
+
+def move_entries(what: str) -> None:
+    """Move the entries of what was done into the database of a running stack."""
     if local_status() is None:
         return
+    spool = Spool(StateFolder(default_home()).audit_spool)
     try:
         with connect(role_dsn(OWNER, DATABASE_OF[OWNER]), "ordermesh-audit", "transaction") as connection:
             spool.move(connection)
     except psycopg.Error:
-        errors.print(f"{action.action}: in the audit log once its database answers: with the next command or start")
+        errors.print(f"{what}: in the audit log once its database answers: with the next command or start")

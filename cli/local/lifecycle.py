@@ -208,16 +208,19 @@ def examples(
     rest: str, grpc: str, trust: tuple[str, str] = ("", "-plaintext "), *, authenticated: bool = False
 ) -> list[str]:
     """Return example commands for a shell, with the options of curl and grpcurl for TLS and for a key."""
-    key = '-H "authorization: Bearer $(ordermesh keys operator)" ' if authenticated else ""
-    curl, grpcurl = (f"{options}{key}" for options in trust)
+    curl, grpcurl = (f"{command}{options}" for command, options in zip(("curl -s ", "grpcurl "), trust, strict=True))
+    if authenticated:
+        # Not in a command line, which every account of the machine can read.
+        curl = f"ordermesh keys operator --header | {curl}-H @- "
+        grpcurl = f"KEY=$(ordermesh keys operator) {grpcurl}-expand-headers -H 'authorization: Bearer ${{KEY}}' "
     line = '{"productId":"p1","quantity":2,"price":10}'
     order = '{"customerId":"cust-123","items":[' + line + "]}"
     return [
-        f"curl -s {curl}{rest}/orders -H 'content-type: application/json' -d '{order}'",
-        f"curl -s {curl}{rest}/orders",
-        f"curl -s {curl}{rest}/v1/analytics/sales-summary",
-        f"grpcurl {grpcurl}{grpc} list",
-        f"grpcurl {grpcurl}-d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
+        f"{curl}{rest}/orders -H 'content-type: application/json' -d '{order}'",
+        f"{curl}{rest}/orders",
+        f"{curl}{rest}/v1/analytics/sales-summary",
+        f"{grpcurl}{grpc} list",
+        f"{grpcurl}-d '{order}' {grpc} ordermesh.orders.v1.OrderService/CreateOrder",
         "ordermesh psql orders",
         "ordermesh load --rate 200 --duration 30s",
     ]

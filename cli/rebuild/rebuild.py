@@ -11,7 +11,6 @@ from typing import Annotated
 import psycopg
 import typer
 
-from cli.operator import origin
 from cli.output.formats import event_count
 from cli.output.terminal import console
 from cli.rebuild.log_source import LogSource
@@ -25,6 +24,7 @@ from runtime.audit.entries import Action, record
 from runtime.exit_codes import ExitCode
 from runtime.postgres.connection_types import Connection
 from stack.errors import ServerFailed, SettingInvalid
+from stack.identity.operator import origin
 
 
 class From(StrEnum):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from cli.operator import origin
 from cli.output.formats import event_count
 from cli.output.terminal import console, plain_table
 from cli.repair.plan import Plan
@@ -19,6 +18,7 @@ from processor.repair.correction import Change
 from runtime.batched import batched
 from runtime.money import major
 from runtime.postgres.connection_types import Connection
+from stack.identity.operator import origin
 
 # Events that are removed while workers wait.
 BATCH_EVENTS = 10_000

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from ordermesh.events.v1.events_pb2 import EventType
 
-from cli.operator import origin
 from cli.repair.comparison import DAY_SECONDS, LAST_SECONDS
 from cli.repair.ledgers import differing, differing_sums
 from orders.repair import order_replay, published
@@ -17,6 +16,7 @@ from processor.repair import rebuild
 from processor.repair.counted import SQL
 from runtime import timestamps
 from runtime.postgres.connection_types import Connection
+from stack.identity.operator import origin
 
 
 @dataclass

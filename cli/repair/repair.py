@@ -11,7 +11,6 @@ from uuid import UUID
 import typer
 from ordermesh.gateway.v1.pipeline_pb2 import ReconcileResponse
 
-from cli.operator import origin
 from cli.output.formats import event_count
 from cli.output.terminal import console
 from cli.pipeline.verify import await_verdict, show_response
@@ -31,6 +30,7 @@ from runtime.audit.entries import Action
 from runtime.exit_codes import ExitCode
 from runtime.postgres.connection_types import Connection
 from stack.errors import SettingInvalid
+from stack.identity.operator import origin
 
 # Lost events hide orders and products that differ, so that a later reconciliation may find more.
 MAX_ROUNDS = 5

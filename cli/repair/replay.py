@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from cli.operator import origin
 from cli.output.formats import date_time, event_count
 from cli.output.terminal import console
 from cli.repair.databases import analytics_database, orders_database
@@ -22,6 +21,7 @@ from orders.repair.outbox_replay import Replayed, Selection, replay, select_even
 from runtime.audit.entries import Action
 from runtime.postgres.connection_types import Connection
 from stack.errors import SettingInvalid
+from stack.identity.operator import origin
 
 # The clocks of orders processes may be ahead of the database's.
 AHEAD = timedelta(minutes=1)

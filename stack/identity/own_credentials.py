@@ -10,9 +10,13 @@ import secrets
 import time
 from pathlib import Path
 
+from runtime.audit.entries import Action
+from runtime.audit.spool import Spool
 from runtime.authentication import OWN_ISSUER, Authentication
+from stack.identity.api_key import new_id
 from stack.identity.envoy_files import write_for_envoy
 from stack.identity.key_registry import KeyRegistry
+from stack.identity.operator import origin
 from stack.machine.files import write_private
 from stack.machine.state_folder import StateFolder
 
@@ -35,7 +39,10 @@ def own_key(state: StateFolder) -> str:
     known = path.read_text().strip() if path.exists() else ""
     if known and registry.knows(known):
         return known
-    made = registry.create("operator", SUBJECT, NAME)
+    made_id = new_id()
+    action = Action("keys create", f"operator:{SUBJECT}", None, {"id": made_id, "name": NAME})
+    with Spool(state.audit_spool).recording(origin(), action):
+        made = registry.create("operator", SUBJECT, NAME, key_id=made_id)
     write_private(path, f"{made}\n")
     return made
 

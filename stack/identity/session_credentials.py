@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from runtime.audit.entries import Action
+from runtime.audit.spool import Spool
 from runtime.authentication import Authentication
-from stack.identity.api_key import digest_of
+from stack.identity.api_key import digest_of, new_id
 from stack.identity.key_registry import KeyRegistry
+from stack.identity.operator import origin
 from stack.identity.own_credentials import own_token
 from stack.identity.sessions import Credentials
 from stack.machine.state_folder import StateFolder
@@ -15,15 +18,18 @@ SUBJECT, NAME = "dashboard", "session of the dashboard"
 class KeySessions:
     """API keys as sessions; those that a killed stack left are revoked."""
 
-    def __init__(self, registry: KeyRegistry) -> None:
+    def __init__(self, registry: KeyRegistry, spool: Spool) -> None:
         self._registry = registry
+        self._spool = spool
         for key in registry.current():
             if key.name == NAME and key.expires is not None:
                 registry.revoke(key.id)
 
     def create(self, lifetime_seconds: float) -> str:
         """Return a new key."""
-        return self._registry.create("operator", SUBJECT, NAME, lifetime_seconds)
+        made_id = new_id()
+        with self._spool.recording(origin(), begin(lifetime_seconds, made_id)):
+            return self._registry.create("operator", SUBJECT, NAME, lifetime_seconds, made_id)
 
     def end(self, credential: str) -> None:
         """Revoke a key."""
@@ -45,7 +51,8 @@ class TokenSessions:
 
     def create(self, lifetime_seconds: float) -> str:
         """Return a new token."""
-        return own_token(self._state, subject=SUBJECT, lifetime_seconds=lifetime_seconds)
+        with Spool(self._state.audit_spool).recording(origin(), begin(lifetime_seconds)):
+            return own_token(self._state, subject=SUBJECT, lifetime_seconds=lifetime_seconds)
 
     def end(self, credential: str) -> None:
         """Leave the token to its end."""
@@ -59,4 +66,11 @@ def session_credentials(authentication: Authentication, state: StateFolder) -> C
     """Return what makes sessions, None without authentication."""
     if authentication == "off":
         return None
-    return KeySessions(KeyRegistry(state)) if authentication == "keys" else TokenSessions(state)
+    if authentication == "keys":
+        return KeySessions(KeyRegistry(state), Spool(state.audit_spool))
+    return TokenSessions(state)
+
+
+def begin(lifetime_seconds: float, key_id: str = "") -> Action:
+    """Return what is recorded of a new session: its key, empty for a token, and its time."""
+    return Action("session begin", f"operator:{SUBJECT}", None, {"id": key_id, "seconds": lifetime_seconds})

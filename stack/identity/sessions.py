@@ -46,8 +46,14 @@ class Credentials(Protocol):
 class Sessions:
     """The codes and sessions of one run of a stack. All methods may be called from any thread."""
 
-    def __init__(self, credentials: Credentials, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        now: Callable[[], float] = time.monotonic,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self._credentials = credentials
+        self._on_begin = on_begin
         self._now = now
         self._lock = threading.Lock()
         self._codes: dict[str, float] = {}
@@ -72,7 +78,9 @@ class Sessions:
             self._open.append(made)
             while len(self._open) > MAX_SESSIONS:
                 self._credentials.end(self._open.pop(0))
-            return made
+        # Apart: it may wait for a database, and the gateway for its answer.
+        threading.Thread(target=self._on_begin, name="session-begun", daemon=True).start()
+        return made
 
     def end(self, session: str) -> None:
         """End a session; one that was not made here is left alone."""

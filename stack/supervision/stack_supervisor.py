@@ -148,7 +148,7 @@ class Stack:
         account = own_account(SERVICES)
         owner = None if account is None else (account.uid, account.gid)
         commands, asked = self.context.run_dir / COMMANDS_SOCKET, self.context.run_dir / GATEWAY_SOCKET
-        sessions = Sessions(credentials)
+        sessions = Sessions(credentials, on_begin=self._complete_audit_log)
         self._held.callback(SessionServer(sessions, commands, asked, owner, lambda: running_pid(gateway)).close)
 
     def _initial_status(self, found: list[Component]) -> StackStatus:

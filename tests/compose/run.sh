@@ -83,7 +83,7 @@ bring_up() {
 ask() { # <path> <options of curl>: as an operator
   local path=$1
   shift
-  curl -fsS "$front$path" -H "authorization: Bearer $key" "$@"
+  printf 'authorization: Bearer %s\n' "$key" | curl -fsS "$front$path" -H @- "$@"
 }
 
 order() { # <customer>

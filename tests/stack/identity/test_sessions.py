@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from runtime.audit.spool import Spool
+from runtime.authentication import Authentication
 from stack.identity.key_registry import KeyRegistry
-from stack.identity.session_credentials import KeySessions
+from stack.identity.own_credentials import own_key
+from stack.identity.session_credentials import KeySessions, session_credentials
 from stack.identity.sessions import (
     CODE_SECONDS,
     COMMANDS_SOCKET,
@@ -147,7 +151,8 @@ def test_anything_else_gets_nothing(served: tuple[Path, Made], line: bytes) -> N
 
 def test_each_key_that_ends_is_a_revocation_and_none_that_begins(tmp_path: Path) -> None:
     registry = KeyRegistry(StateFolder(tmp_path))
-    credentials = KeySessions(registry)
+    spool = Spool(tmp_path / "audit-spool.jsonl")
+    credentials = KeySessions(registry, spool)
     for subject in ("first", "second"):
         registry.create("customer", subject)
     assert credentials.revocations() == 0
@@ -160,3 +165,30 @@ def test_each_key_that_ends_is_a_revocation_and_none_that_begins(tmp_path: Path)
     registry.create("customer", "third", lifetime_seconds=-1)
     registry.drop_expired()
     assert credentials.revocations() == 3
+
+
+@pytest.mark.parametrize("authentication", ["keys", "jwt"])
+def test_each_session_is_recorded_before_it_is_valid(tmp_path: Path, authentication: Authentication) -> None:
+    state = StateFolder(tmp_path)
+    credentials = session_credentials(authentication, state)
+    assert credentials is not None
+    sessions = Sessions(credentials)
+    assert sessions.begin("guessed") == ""
+    made = sessions.begin(sessions.code())
+    assert made
+    (entry,) = (json.loads(line) for line in state.audit_spool.read_text().splitlines())
+    assert (entry["action"], entry["target"], entry["role"]) == ("session begin", "operator:dashboard", "operator")
+    after = json.loads(entry["after"])
+    assert after["seconds"] == SESSION_SECONDS
+    assert [key.id for key in KeyRegistry(state).current()] == ([after["id"]] if authentication == "keys" else [])
+    assert made not in state.audit_spool.read_text()
+
+
+def test_a_key_that_the_stack_makes_for_itself_is_recorded_once(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    assert own_key(state) == own_key(state)
+    state.operator_key.unlink()
+    own_key(state)
+    entries = [json.loads(line) for line in state.audit_spool.read_text().splitlines()]
+    assert [(each["action"], each["target"]) for each in entries] == [("keys create", "operator:stack")] * 2
+    assert [json.loads(each["after"])["id"] for each in entries] == [key.id for key in KeyRegistry(state).current()]

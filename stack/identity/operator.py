@@ -1,4 +1,4 @@
-"""Who runs a command, for the audit log: the account and its terminal."""
+"""Who runs a command or a stack, for the audit log: the account and its terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.identity import caller
 
 
 def origin() -> Origin:
-    """Return the origin of what this command does. Not by the environment, which anybody can set."""
+    """Return the origin of what this process does. Not by the environment, which anybody can set."""
     uid = os.getuid()
     try:
         account = pwd.getpwuid(uid).pw_name
@@ -21,7 +21,7 @@ def origin() -> Origin:
 
 
 def terminal() -> str:
-    """Return the terminal of this command."""
+    """Return the terminal of this process."""
     for descriptor in range(3):
         try:
             return os.ttyname(descriptor)
