@@ -174,7 +174,7 @@ def test_passwords_that_exist_stay_and_no_two_are_alike(secrets: Path) -> None:
         for path, text in before.items()
         if path.parent.name == "postgres" or path.name in {"login", "key", "token_keys", *KAFKA_USERS}
     ]
-    assert len(set(passwords)) == len(passwords) == 17
+    assert len(set(passwords)) == len(passwords) == 18
     assert all(re.fullmatch("[0-9a-f]{48}", password) for password in passwords)
 
 
