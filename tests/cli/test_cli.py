@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.local.lifecycle import examples
+from runtime.exit_codes import ExitCode
 from runtime.kafka.access import PUBLISHER
 from stack.processes.proc import ProcessId
 from stack.supervision.status import Servers, StackStatus, write_status
@@ -271,7 +272,7 @@ def test_a_taken_port_is_named_with_its_setting_before_anything_starts(running: 
     assert str(taken) in doctor.stdout
 
 
-@pytest.mark.parametrize("words", [("status",), ("verify",), ("topics",), ("outbox", "list")])
+@pytest.mark.parametrize("words", [("status",), ("verify",), ("topics",), ("outbox",), ("dlq", "list")])
 def test_a_command_that_needs_a_stack_reports_that_none_is_running(place: Place, words: tuple[str, ...]) -> None:
     done = place.run(*words)
     assert done.returncode == 5
@@ -307,7 +308,7 @@ def test_a_killed_component_is_restarted_and_status_counts_it(running: Place) ->
 
 @pytest.fixture(scope="module")
 def letter(running: Place) -> str:
-    """Return the place of a dead letter, as the list shows it."""
+    """Return the id of a dead letter."""
     producer = Producer(config(running.kafka(PUBLISHER)))
     sent: list[str] = []
     producer.produce(
@@ -315,7 +316,7 @@ def letter(running: Place) -> str:
         BAD,
         key=b"bad",
         headers={"origin": "elsewhere"},
-        on_delivery=lambda _, message: sent.append(f"order-events/{message.partition()}/{message.offset()}"),
+        on_delivery=lambda _, message: sent.append(f"order-events.{message.partition()}.{message.offset()}"),
     )
     assert producer.flush(30) == 0
     await_true(lambda: sent[0] in running.run("dlq", "list").stdout, lambda: running.run("dlq", "list").stdout)
@@ -338,27 +339,25 @@ def test_a_dead_letter_is_shown_byte_for_byte(running: Place, letter: str) -> No
 
 
 def test_a_redriven_dead_letter_comes_back_while_it_is_undecodable(running: Place, letter: str) -> None:
-    # What was done before the one that fails is said.
-    done = running.run("dlq", "redrive", letter, "order-events/0/999999")
-    assert done.returncode == 5
-    assert "order-events/0/999999" in done.stderr
+    # What was done is said beside what failed.
+    done = running.run("dlq", "redrive", letter, "order-events.0.999999")
+    assert done.returncode == ExitCode.DIFFERS
+    assert "order-events.0.999999: there is no dead letter" in done.stderr
     assert f"{letter}: redriven" in done.stdout
 
     def back() -> list[str]:
         lines = running.run("dlq", "list").stdout.splitlines()
-        return [line for line in lines if line.startswith("order-events/") and not line.startswith(f"{letter} ")]
+        return [line for line in lines if line.startswith("order-events.") and not line.startswith(f"{letter} ")]
 
-    await_true(back, lambda: running.run("dlq", "list", "--redriven").stdout)
+    await_true(back, lambda: running.run("dlq", "list", "--state", "REDRIVEN").stdout)
     assert running.run("verify").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("place", "code", "said"), [("nowhere", 78, "topic/partition/offset"), ("order-events/0/999999", 5, "999999")]
-)
-def test_a_position_without_a_dead_letter_is_an_error(running: Place, place: str, code: int, said: str) -> None:
-    done = running.run("dlq", "show", place)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
+@pytest.mark.parametrize("wrong", ["nowhere", "order-events.0.999999", "order-events/0/1"])
+def test_an_id_without_a_dead_letter_is_an_error(running: Place, wrong: str) -> None:
+    done = running.run("dlq", "show", wrong)
+    assert done.returncode == ExitCode.UNREACHABLE, done.stderr
+    assert "must be the id of a dead letter, such as order-events.3.1042" in done.stderr
     assert "Traceback" not in done.stderr
 
 
