@@ -80,14 +80,19 @@ class Steps:
                 self.pair.execute(OUTBOX.mark_dead, dead)
                 self.pair.execute(OUTBOX.set_has_dead, {"shards": [shard]})
 
-    def retry(self) -> None:
-        nothing = {"key": None, "event_type": None, "cause": None, "older_minutes": None}
+    def change_dead(self) -> None:
+        """Redrive or discard some events; redriving undoes a discard."""
+        query = "SELECT id FROM event_outbox WHERE status IN ('DEAD', 'DISCARDED') ORDER BY id"
+        found = [number for (number,) in self.real.execute(query)]
+        ids = self.random.sample(found, min(3, len(found)))
+        status = self.random.choice(("NEW", "DISCARDED"))
         with self.pair.transaction():
-            ids = [row[0] for row in self.pair.execute(OUTBOX.find_dead, nothing)][:3]
+            if status == "NEW":
+                self.pair.execute(OUTBOX.restore_discarded, {"ids": ids})
             shards = [row[0] for row in self.pair.execute(OUTBOX.lock_dead_shards, {"ids": ids})]
             chosen = {"shards": shards, "ids": ids}
             self.pair.execute(OUTBOX.lower_floors, chosen)
-            self.pair.execute(OUTBOX.change_dead_status, chosen | {"status": "NEW"})
+            self.pair.execute(OUTBOX.change_dead_status, chosen | {"status": status})
             self.pair.execute(OUTBOX.refresh_has_dead, {"shards": shards})
 
     def compare(self) -> None:
@@ -108,7 +113,7 @@ class Steps:
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
-            self.random.choice((self.insert_alone, self.insert_alone, self.publish, self.publish, self.retry))()
+            self.random.choice((self.insert_alone, self.insert_alone, self.publish, self.publish, self.change_dead))()
             self.compare()
 
 

@@ -156,6 +156,12 @@ def list_dead_events(transaction: Transaction, parameters: Any) -> Rows:
     ] or [(0, *[None] * 10)]
 
 
+def restore_discarded(transaction: Transaction, parameters: Any) -> Rows:
+    """Make discarded events DEAD again, and return them."""
+    ids = parameters["ids"]
+    return [(number,) for number in ids if change(transaction, number, ("DISCARDED",), status="DEAD")]
+
+
 def lock_dead_shards(transaction: Transaction, parameters: Any) -> Rows:
     """Lock the shards of DEAD events."""
     found = {
@@ -210,6 +216,7 @@ HANDLERS: dict[str, Handler] = {
     OUTBOX.listen: nothing,
     OUTBOX.count_pending: count_pending,
     OUTBOX.list_dead_events: list_dead_events,
+    OUTBOX.restore_discarded: restore_discarded,
     OUTBOX.lock_dead_shards: lock_dead_shards,
     OUTBOX.lower_floors: lower_floors,
     OUTBOX.change_dead_status: change_dead_status,
