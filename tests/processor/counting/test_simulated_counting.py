@@ -15,7 +15,7 @@ from simulated.scheduler import Scheduler
 
 from processor.consume.poison_pills import SQL as POISON_PILLS
 from processor.counting.progress import SQL as PROGRESS
-from processor.counting.transaction import SQL, add_metrics, event_parameters
+from processor.counting.transaction import SQL, CountingTransaction, add_metrics
 from processor.events.event import Event
 from runtime.kafka.topics import ORDER_EVENTS
 
@@ -58,7 +58,7 @@ class Steps:
     def insert(self, ids: list[int], partition: int, first: int) -> None:
         events = [Event(str(uuid.UUID(int=one)), str(uuid.UUID(int=7)), 3, OCCUR_US, 1, 3, 5, 0, ()) for one in ids]
         places = [(partition, first + number) for number in range(len(ids))]
-        self.pair.execute(SQL.insert_events, event_parameters(events, places))
+        CountingTransaction(Both(self.pair), worker=1).record(events, places)  # type: ignore[arg-type]
         if self.random.random() < 0.3:
             self.pair.execute(SQL.insert_dead_letters, dead_letter(partition, self.random.randrange(9)))
 
@@ -117,7 +117,7 @@ class Both:
 
 
 def dead_letter(partition: int, offset: int) -> dict[str, list[Any]]:
-    empty = ("dlq_topics", "dlq_partitions", "dlq_offsets", "event_ids", "order_ids")
+    empty = ("dlq_topics", "dlq_partitions", "dlq_offsets", "event_ids", "order_ids", "event_types")
     kept = {"event_keys": [b"k"], "event_values": [b"v"], "event_headers": ["[]"]}
     place = {"topics": [ORDER_EVENTS], "topic_ids": [TOPIC_ID], "partitions": [partition], "offsets": [offset]}
     return {**{name: [None] for name in empty}, **kept, **place, "reasons": ["INVALID"], "details": ["x"]}
