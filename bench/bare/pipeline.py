@@ -47,7 +47,7 @@ def bare(engine: Engine = Engine.NATIVE, processes: int = 2, **levers: object) -
 def serve(servers: Servers, env: dict[str, str], processes: int) -> int:
     """Start the serving processes with Envoy in front of them, and return its port."""
     module = "front" if env["BARE_ENGINE"] == Engine.FRONT else "service"
-    sockets = [servers.context.socket(f"bare-{index}") for index in range(processes)]
+    sockets = [servers.context.run_dir / f"bare-{index}.sock" for index in range(processes)]
     for path in sockets:
         servers.python("orders", ["-m", f"bench.bare.{module}"], {**env, "BARE_LISTEN": f"unix:{path}"})
     await_sockets(sockets)

@@ -55,7 +55,7 @@ def uvicorn(name: str, service: str, driver: str, publisher: Component, worker: 
 def grpcio() -> Iterator[Subject]:
     """Run plain grpcio behind the Envoy of the bare pipeline."""
     with running_servers() as servers, pipeline(servers, sys.executable, POLLER, CONSUMER) as (env, connection):
-        sockets = [servers.context.socket(f"peer-{index}") for index in range(PROCESSES)]
+        sockets = [servers.context.run_dir / f"peer-{index}.sock" for index in range(PROCESSES)]
         for path in sockets:
             servers.python("orders", ["-m", f"{PROGRAMS}.grpc_service"], {**env, "PEER_LISTEN": f"unix:{path}"})
         await_sockets(sockets)

@@ -144,7 +144,7 @@ def trimmed(config: Config, cut: Cut) -> Config:
 def another_envoy(stack: RunningStack, config: Callable[[int, Path], Config]) -> Iterator[tuple[int, int]]:
     """Run another Envoy in front of a platform; yield its port and process id."""
     port = free_port()
-    admin = stack.context.socket(f"envoy-{port}")
+    admin = stack.context.run_dir / f"envoy-{port}.sock"
     path = stack.context.state.home / f"{admin.stem}.yaml"
     path.write_text(yaml.safe_dump(config(port, admin)))
     envoy = Envoy(path, admin, LogFile(stack.context.state.logs / f"{admin.stem}.log"))

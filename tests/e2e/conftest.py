@@ -42,7 +42,7 @@ def limited_platform(platform: Platform) -> Iterator[Platform]:
     front, stats = ports.allocate(2)
     own = {"front_port": front, "envoy_stats_port": stats, "rate_limit_per_second": LOW_LIMIT_PER_SECOND}
     limited = dataclasses.replace(context, settings=context.settings.model_copy(update=own))
-    admin = context.socket("limited-admin")
+    admin = context.run_dir / "limited-admin.sock"
     config = context.state.home / "envoy-limited.yaml"
     config.write_text(render(dataclasses.replace(envoy_values(limited), admin=Address(str(admin)))))
     with running(Envoy(config, admin, context.log("envoy-limited"))):

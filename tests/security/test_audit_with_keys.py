@@ -8,7 +8,9 @@ import subprocess
 import sys
 from typing import Any
 
+from dashboard_links import begun, code_of_link
 from front_proxy import Platform
+from waiting import await_true
 
 
 def command(platform: Platform, *words: str) -> str:
@@ -36,3 +38,14 @@ def test_a_key_that_is_made_and_revoked_while_the_stack_runs_is_there_at_once(cl
     command(closed, "keys", "revoke", made["after"]["id"])
     (revoked,) = (each for each in audit(closed, "keys revoke") if each["target"] == made["after"]["id"])
     assert (revoked["before"]["client"], revoked["after"]) == ("analyst:audited", None)
+
+
+def test_what_the_stack_makes_for_operators_is_in_the_audit_log(closed: Platform) -> None:
+    (own,) = (each for each in audit(closed, "keys create") if each["target"] == "operator:stack")
+    assert own["after"]["id"] in command(closed, "keys", "list")
+    before = len(audit(closed, "session begin"))
+    assert begun(closed, code_of_link(closed)).status == 200
+    await_true(lambda: len(audit(closed, "session begin")) == before + 1, "the session is recorded")
+    last = audit(closed, "session begin")[-1]
+    assert last["target"] == "operator:dashboard"
+    assert last["after"]["id"] in command(closed, "keys", "list")
