@@ -44,7 +44,7 @@ def test_what_the_stack_makes_for_operators_is_in_the_audit_log(closed: Platform
     (own,) = (each for each in audit(closed, "keys create") if each["target"] == "operator:stack")
     assert own["after"]["id"] in command(closed, "keys", "list")
     before = len(audit(closed, "session begin"))
-    assert begun(closed, code_of_link(closed)).status == 200
+    assert begun(closed, code_of_link(closed)).status == 204
     await_true(lambda: len(audit(closed, "session begin")) == before + 1, "the session is recorded")
     last = audit(closed, "session begin")[-1]
     assert last["target"] == "operator:dashboard"
