@@ -97,6 +97,8 @@ async def run(settings: GatewaySettings) -> None:
             health,
             authentication=settings.auth,
             tls=settings.service_tls,
+            # Reflection and health take requests without credentials.
+            max_message_bytes=server.SMALL_MESSAGE_BYTES,
         )
         tasks = {
             "sampler": sampler.run(stop),

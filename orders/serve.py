@@ -20,7 +20,7 @@ from ordermesh.internal.v1 import (
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
 from psycopg_pool import PoolTimeout
 
-from orders.api import batch_items
+from orders.api import item_counts
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
@@ -44,7 +44,7 @@ from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.process.child import run_child
-from runtime.process.garbage_collection import collect_rarely
+from runtime.process.garbage_collection import RareCollector
 from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
 from runtime.process.process_service import AsyncProcessService
 from runtime.process.shutdown import on_signal_async, stops_within
@@ -101,8 +101,9 @@ async def serve(settings: ServeSettings, index: int) -> None:
         tokens = OpaqueTokens(settings.token_keys)
         orders = OrderService(reads, products, writer, transitions, admission, writes, tokens)
         inventory = InventoryService(reads, pool, clock, releases, writes, tokens)
+        garbage = RareCollector(COLLECT_AFTER_OBJECTS)
         tasks = {
-            "heartbeat": send_heartbeats(stop),
+            "heartbeat": send_heartbeats(stop, garbage),
             "writer": writer.run(),
             "notifier": notifier.run(),
             "release sweep": ReleaseSweep(pool, releases, notifier).run(),
@@ -118,7 +119,6 @@ async def serve(settings: ServeSettings, index: int) -> None:
             timeline_source_pb2_grpc.add_OutboxEventServiceServicer_to_server(OutboxEventService(pool), server)
             process_pb2_grpc.add_ProcessServiceServicer_to_server(AsyncProcessService(pool, dsn, stop), server)
 
-        collect_rarely(COLLECT_AFTER_OBJECTS)
         address = settings.orders_listen.format(index=index)
         lane = fast_lane(settings.orders_lane_listen.format(index=index))
         await serve_with_tasks(
@@ -131,18 +131,19 @@ async def serve(settings: ServeSettings, index: int) -> None:
                 lane=lane,
                 authentication=settings.auth,
                 tls=settings.service_tls,
-                checks=batch_items.CHECKS,
+                checks=item_counts.CHECKS,
             ),
             stop,
         )
 
 
-async def send_heartbeats(stop: asyncio.Event) -> None:
-    """Show that the event loop is running, until cancelled."""
+async def send_heartbeats(stop: asyncio.Event, garbage: RareCollector) -> None:
+    """Show that the event loop is running, and collect garbage when it is time, until cancelled."""
     while True:
         if stop.is_set():
             HEARTBEAT.start_draining()
         HEARTBEAT.record()
+        garbage.collect()
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 

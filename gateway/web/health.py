@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health, health_pb2
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from gateway.backends.grpc_backend import Backend
+from runtime.errors import NotFound
 from runtime.identity.client_key import client_key
 from runtime.identity.shares import Shares
 from runtime.process.shutdown import stops_within
@@ -40,12 +41,12 @@ class GatewayHealth(health.aio.HealthServicer):
         self._own[service] = status
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
-        """Return the status of a service, NOT_FOUND if it is not public."""
+        """Return the status of a service. Raises NotFound if it is not public."""
         if any(key == "user-agent" and ENVOY in str(value) for key, value in context.invocation_metadata() or ()):
             self._envoy_at = time.monotonic()
         status = await self._status(request.service)
         if status is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown service {request.service!r}")
+            raise NotFound(ErrorReason.PATH_NOT_FOUND, "no such service")
         return HealthCheckResponse(status=status)
 
     def envoy_seen_seconds(self) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -10,8 +9,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from gateway.web import contract_files
-from runtime.errors import Overloaded
-from runtime.grpc.async_errors import abort
+from runtime.grpc.call_ends import decoded
 from runtime.identity.client_key import client_key
 from runtime.identity.shares import Shares
 
@@ -35,13 +33,10 @@ class PublicReflection(reflection.aio.ReflectionServicer):
         self, requests: AsyncIterable[reflection_pb2.ServerReflectionRequest], context: Any
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         """Answer the requests of a stream, of which a client has as many as of watches."""
-        started = time.perf_counter()
-        try:
-            with self._places.hold(client_key(context.invocation_metadata())):
-                async for answer in super().ServerReflectionInfo(requests, context):  # type: ignore[attr-defined]  # as above
-                    yield answer
-        except Overloaded as error:
-            await abort(f"/{NAMES[0]}/ServerReflectionInfo", context, error, started)
+        read = (decoded(request) async for request in requests)
+        with self._places.hold(client_key(context.invocation_metadata())):
+            async for answer in super().ServerReflectionInfo(read, context):  # type: ignore[attr-defined]  # as above
+                yield answer
 
     def _file_containing_symbol(
         self, request: reflection_pb2.ServerReflectionRequest, name: str

@@ -50,7 +50,7 @@ NAME_RULE = field_rules.must_have(
 
 
 def batch(request: BatchCreateOrdersRequest) -> int:
-    """Return the number of orders of a batch, whose items were counted before (orders.api.batch_items).
+    """Return the number of orders of a batch, whose items were counted before (orders.api.item_counts).
 
     Raises InvalidRequest for too many orders.
     """

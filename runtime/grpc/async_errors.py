@@ -40,19 +40,22 @@ class AsyncErrors(grpc.aio.ServerInterceptor):
 
 
 def wrap_async(method: str, handler: Handler, authentication: Authentication, check: Check | None = None) -> Handler:
-    """Wrap a unary or server-streaming handler; others (reflection) are returned unchanged."""
+    """Wrap a handler. One of a stream of requests calls `decoded` for each; other kinds do not exist here."""
     guard = access.guard(method, authentication)
+    read = deserializer(handler, check)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(
-            unary(method, handler.unary_unary, guard), deserializer(handler, check), handler.response_serializer
+            unary(method, handler.unary_unary, guard), read, handler.response_serializer
         )
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(
-            stream(method, handler.unary_stream, guard),
-            deserializer(handler, check),
-            handler.response_serializer,
+            stream(method, handler.unary_stream, guard), read, handler.response_serializer
         )
-    return handler
+    if handler.stream_stream:
+        return grpc.stream_stream_rpc_method_handler(
+            stream(method, handler.stream_stream, guard), read, handler.response_serializer
+        )
+    raise NotImplementedError(f"{method} has one response to a stream of requests")
 
 
 def unary(method: str, inner: Callable[..., Any], guard: access.Guard) -> Callable[..., Any]:
@@ -70,15 +73,21 @@ def unary(method: str, inner: Callable[..., Any], guard: access.Guard) -> Callab
             observe(method, context.code(), started)
             raise
         except Exception as error:
-            await abort(method, context, error, started)
-        observe(method, grpc.StatusCode.OK, started)
-        return response
+            status = ended(method, error, context.invocation_metadata(), started)
+        else:
+            observe(method, grpc.StatusCode.OK, started)
+            return response
+        try:
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        finally:
+            # The context keeps the error of the abort, which refers to this frame: a cycle that would hold the request.
+            del request, context
 
     return call
 
 
 def stream(method: str, inner: Callable[..., Any], guard: access.Guard) -> Callable[..., Any]:
-    """Return the server-streaming handler with errors mapped."""
+    """Return the handler that streams responses with errors mapped."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = time.perf_counter()
@@ -98,13 +107,14 @@ def stream(method: str, inner: Callable[..., Any], guard: access.Guard) -> Calla
             observe(method, context.code(), started)
             raise
         except Exception as error:
-            await abort(method, context, error, started)
-        observe(method, grpc.StatusCode.OK, started)
+            status = ended(method, error, context.invocation_metadata(), started)
+        else:
+            observe(method, grpc.StatusCode.OK, started)
+            return
+        try:
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        finally:
+            # As for a unary call.
+            del request, context
 
     return call
-
-
-async def abort(method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float) -> None:
-    """End the call with the status of the error; always raises."""
-    status = ended(method, error, context.invocation_metadata(), started)
-    await context.abort(status.code, status.details, status.trailing_metadata)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -26,6 +27,16 @@ Check: TypeAlias = Callable[[bytes], None]
 DEADLINE_SLACK_SECONDS = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What stands for a request that was refused before its handler. No exception: that would hold the request."""
+
+    violations: Sequence[errors.Violation]
+
+
+UNREADABLE = Refused([errors.Violation("request", "must be a valid message of the contract, with strings in UTF-8")])
+
+
 class HasDeadline(Protocol):
     """The part of a call context that asyncio and threaded servers share."""
 
@@ -46,7 +57,7 @@ def observe_cancelled(method: str, context: HasDeadline, started: float) -> None
 
 
 def deserializer(handler: Handler, check: Check | None = None) -> Callable[[bytes], Any]:
-    """Return the deserializer with its error returned instead of raised, which gRPC would map to INTERNAL."""
+    """Return the deserializer, which returns Refused instead of raising: gRPC would map an error to INTERNAL."""
     inner: Callable[[bytes], Any] = handler.request_deserializer or bytes
 
     def deserialize(data: bytes) -> Any:
@@ -54,19 +65,18 @@ def deserializer(handler: Handler, check: Check | None = None) -> Callable[[byte
             if check is not None:
                 check(data)
             return inner(data)
-        except (DecodeError, errors.InvalidRequest) as error:
-            return error
+        except DecodeError:
+            return UNREADABLE
+        except errors.InvalidRequest as error:
+            return Refused(error.violations)
 
     return deserialize
 
 
 def decoded(request: Any) -> Any:
     """Return the request. Raises InvalidRequest when it could not be decoded or was refused before."""
-    if isinstance(request, errors.InvalidRequest):
-        raise request
-    if isinstance(request, DecodeError):
-        rule = "must be a valid message of the contract, with strings in UTF-8"
-        raise errors.InvalidRequest([errors.Violation("request", rule)]) from request
+    if isinstance(request, Refused):
+        raise errors.InvalidRequest(request.violations)
     return request
 
 

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 # A batch with as many items as the contracts allow; the front proxy refuses larger bodies before.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 MAX_PENDING_CALLS = 100_000
+# Enough for every request that has no list: its texts are limited.
+SMALL_MESSAGE_BYTES = 64 * 1024
 OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # Enabled by default in gRPC, which then binds a port in use without an error.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 4096),
     ("grpc.max_metadata_size", 16 * 1024),
     # From 1,000 pending calls, gRPC cancels some at random; admission has to refuse them instead.
@@ -65,6 +67,7 @@ async def serve_async(
     authentication: Authentication = "off",
     tls: ServiceTls | None = None,
     checks: Mapping[str, Check] | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
@@ -73,7 +76,8 @@ async def serve_async(
     """
     descriptors.raise_or_warn()
     metrics.create("grpc")
-    server = grpc.aio.server(interceptors=[AsyncErrors(authentication, checks)], options=OPTIONS)
+    options = list({**dict(OPTIONS), "grpc.max_receive_message_length": max_message_bytes}.items())
+    server = grpc.aio.server(interceptors=[AsyncErrors(authentication, checks)], options=options)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
@@ -81,7 +85,7 @@ async def serve_async(
         bind(server, address, tls)
         await server.start()
     if lane is not None:
-        await lane.start(register, healthy, OPTIONS, authentication, checks)
+        await lane.start(register, healthy, options, authentication, checks)
     flushing = threading.Event()
     CALL_DURATIONS.flush_until(flushing)
     await set_health(healthy, services, serving=True)

@@ -144,6 +144,36 @@ async def test_health_knows_no_internal_service(gateway: Gateway) -> None:
     watching.cancel()
 
 
+async def test_the_answer_for_an_unknown_service_does_not_repeat_its_name(gateway: Gateway) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await gateway.check("a" * 60_000)
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert "aaa" not in str(caught.value.details())
+    assert "aaa" not in str(caught.value.trailing_metadata())
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_a_large_request_is_refused_before_it_is_answered(gateway: Gateway, version: str) -> None:
+    call = gateway.channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+    )
+    asked = iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol="a" * 70_000)])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        assert [answer async for answer in call(asked)] == []
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await gateway.check("a" * 70_000)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_reflection_request_that_cannot_be_decoded_is_refused_as_invalid(gateway: Gateway) -> None:
+    call = gateway.channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        assert [answer async for answer in call(iter([b"\x22\x01\xff"]))] == []
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_watching_health_reports_each_change(servers, own_gateway: Gateway) -> None:
     watching = own_gateway.health.Watch(health_pb2.HealthCheckRequest(service=contract_files.ANALYTICS[0]))
     assert (await watching.read()).status == SERVING

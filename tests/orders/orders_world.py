@@ -18,7 +18,7 @@ from ordermesh.orders.v1 import inventory_pb2, inventory_pb2_grpc, orders_pb2, o
 from psycopg_pool import AsyncConnectionPool
 from signed_tokens import tokens
 
-from orders.api import batch_items
+from orders.api import item_counts
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
@@ -96,7 +96,7 @@ async def open_world(
         admission, reads = Admission(max_in_flight), ReadAdmission(pool, max(1, max_in_flight // 2))
         writes = IdempotentWrites(pool, admission, notifier, releases, max(1, max_in_flight // 2))
         orders = OrderService(reads, products, writer, transitions, admission, writes, tokens())
-        server = grpc.aio.server(interceptors=[AsyncErrors(authentication, batch_items.CHECKS)], options=OPTIONS)
+        server = grpc.aio.server(interceptors=[AsyncErrors(authentication, item_counts.CHECKS)], options=OPTIONS)
         orders_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
             InventoryService(reads, pool, clock, releases, writes, tokens()), server

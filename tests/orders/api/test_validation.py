@@ -5,12 +5,17 @@ import math
 import re
 
 import pytest
+from google.protobuf.descriptor import Descriptor
 from hypothesis import given
 from hypothesis import strategies as st
+from ordermesh.analytics.v1 import analytics_pb2
+from ordermesh.gateway.v1 import pipeline_pb2, watch_pb2
+from ordermesh.internal.v1 import ledger_pb2, process_pb2
+from ordermesh.orders.v1 import inventory_pb2, orders_pb2
 from ordermesh.orders.v1.inventory_pb2 import CreateProductRequest, RestockProductRequest
 from ordermesh.orders.v1.orders_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, OrderItem
 
-from orders.api import batch_items, validation
+from orders.api import item_counts, validation
 from orders.domain.order import Line
 from runtime.errors import MAX_VIOLATIONS, InvalidRequest
 from runtime.grpc.slices import SLICE_COST, in_slices
@@ -148,14 +153,41 @@ def test_validation_ends_with_a_hundred_violations() -> None:
 
 @pytest.mark.parametrize("one", [item(), OrderItem()])
 def test_the_items_of_a_batch_are_limited_in_all(one: OrderItem) -> None:
-    orders = [request(*[one] * 1000)] * (batch_items.MAX_BATCH_ITEMS // 1000)
-    batch_items.check(BatchCreateOrdersRequest(requests=orders).SerializeToString())
+    orders = [request(*[one] * 1000)] * (item_counts.MAX_BATCH_ITEMS // 1000)
+    item_counts.check_batch(BatchCreateOrdersRequest(requests=orders).SerializeToString())
     too_many = BatchCreateOrdersRequest(requests=[*orders, CreateOrderRequest(items=[one])])
     with pytest.raises(InvalidRequest) as caught:
-        batch_items.check(too_many.SerializeToString())
+        item_counts.check_batch(too_many.SerializeToString())
     assert [violation.field for violation in caught.value.violations] == ["requests"]
     with pytest.raises(InvalidRequest):
-        batch_items.check(BatchCreateOrdersRequest(requests=[request(*[one] * 10_001)]).SerializeToString())
+        item_counts.check_batch(BatchCreateOrdersRequest(requests=[request(*[one] * 10_001)]).SerializeToString())
+
+
+def test_the_items_of_an_order_and_the_orders_of_a_batch_are_counted_before_they_are_decoded() -> None:
+    empty = OrderItem()
+    item_counts.check_order(request(*[empty] * 1000).SerializeToString())
+    with pytest.raises(InvalidRequest) as caught:
+        item_counts.check_order(b"\x0a\x05alice" + b"\x12\x00" * 130_000)
+    assert [(each.field, each.description) for each in caught.value.violations] == [
+        ("items", "must have 1 to 1000 items, has 130000")
+    ]
+    item_counts.check_batch(BatchCreateOrdersRequest(requests=[CreateOrderRequest()] * 1000).SerializeToString())
+    with pytest.raises(InvalidRequest, match="must have 1 to 1000 orders, has 1001"):
+        item_counts.check_batch(BatchCreateOrdersRequest(requests=[CreateOrderRequest()] * 1001).SerializeToString())
+
+
+def lists(message: Descriptor) -> list[str]:
+    """Return the repeated fields of a message and of its parts."""
+    found = [field.full_name for field in message.fields if field.is_repeated]
+    return found + [name for field in message.fields if field.message_type for name in lists(field.message_type)]
+
+
+def test_every_request_that_has_a_list_is_counted_before_it_is_decoded() -> None:
+    files = (orders_pb2, inventory_pb2, ledger_pb2, process_pb2, analytics_pb2, pipeline_pb2, watch_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    methods = {f"/{each.full_name}/{method.name}": method for each in services for method in each.methods}
+    with_lists = {path for path, method in methods.items() if lists(method.input_type)}
+    assert with_lists == set(item_counts.CHECKS)
 
 
 async def test_long_loops_let_other_tasks_run() -> None:

@@ -1,7 +1,8 @@
-"""Counts the items of a batch before it is decoded: decoded, an empty item of two bytes has forty times its size."""
+"""Counts the items of requests before they are decoded: an empty item of two bytes has forty times its size then."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -15,7 +16,9 @@ from runtime.grpc.call_ends import Check
 
 BATCH = BatchCreateOrdersRequest.DESCRIPTOR.fields_by_name["requests"]
 ITEMS = CreateOrderRequest.DESCRIPTOR.fields_by_name["items"]
-MAX_BATCH_ITEMS = field_rules.rules(BatchCreateOrdersRequest, BATCH.name).items.max_total_items
+BATCH_RULES = field_rules.rules(BatchCreateOrdersRequest, BATCH.name).items
+MAX_BATCH_ITEMS = BATCH_RULES.max_total_items
+MAX_ITEMS = field_rules.rules(CreateOrderRequest, ITEMS.name).items.max_items
 # A field of an empty message: its tag and its length.
 SMALLEST_ITEM_BYTES = 2
 
@@ -33,16 +36,38 @@ def undecoded(number: int) -> Any:
 ORDERS_OF_BATCH, ITEMS_OF_ORDER = undecoded(BATCH.number), undecoded(ITEMS.number)
 
 
-def check(data: bytes) -> None:
-    """Check the number of items of a batch. Raises InvalidRequest, and DecodeError for what is no message."""
-    if len(data) <= MAX_BATCH_ITEMS * SMALLEST_ITEM_BYTES:
+def check_order(data: bytes) -> None:
+    """Check the number of items of an order. Raises InvalidRequest, and DecodeError for what is no message."""
+    if len(data) <= MAX_ITEMS * SMALLEST_ITEM_BYTES:
         return
+    items = len(ITEMS_OF_ORDER.FromString(data).parts)
+    if items > MAX_ITEMS:
+        raise InvalidRequest([Violation("items", f"must have 1 to {MAX_ITEMS} items, has {items}")])
+
+
+def check_batch(data: bytes) -> None:
+    """Check the numbers of orders and items of a batch. Raises as check_order does."""
+    if len(data) <= BATCH_RULES.max_items * SMALLEST_ITEM_BYTES:
+        return
+    orders = ORDERS_OF_BATCH.FromString(data).parts
+    if len(orders) > BATCH_RULES.max_items:
+        raise InvalidRequest(
+            [Violation("requests", f"must have 1 to {BATCH_RULES.max_items} orders, has {len(orders)}")]
+        )
+    check_items(orders)
+
+
+def check_items(orders: Iterable[bytes]) -> None:
+    """Check the number of items of all orders of a batch. Raises InvalidRequest and DecodeError."""
     items = 0
-    for order in ORDERS_OF_BATCH.FromString(data).parts:
+    for order in orders:
         items += len(ITEMS_OF_ORDER.FromString(order).parts)
         if items > MAX_BATCH_ITEMS:
             rule = f"must have at most {MAX_BATCH_ITEMS} items in all orders together, has at least {items}"
             raise InvalidRequest([Violation("requests", rule)])
 
 
-CHECKS: dict[str, Check] = {"/ordermesh.orders.v1.OrderService/BatchCreateOrders": check}
+CHECKS: dict[str, Check] = {
+    "/ordermesh.orders.v1.OrderService/CreateOrder": check_order,
+    "/ordermesh.orders.v1.OrderService/BatchCreateOrders": check_batch,
+}
