@@ -37,6 +37,7 @@ HEADERS_TOO_LARGE = f"request headers too large: at most {limits.HEADERS_KIB} Ki
 NO_PATH = "no such path: %REQ(:METHOD)% %PATH(NQ:PATH):200%; see /docs for the paths"
 NO_METHOD = "%PATH(NQ:PATH):200% does not allow %REQ(:METHOD)%; see the allow header"
 NO_CREDENTIALS = "no valid credentials: send authorization: Bearer with a key or token"
+ONE_CREDENTIAL = "no valid credentials: send one, as authorization: Bearer, as x-api-key or as the cookie of a session"
 NOT_ALLOWED = "the role of the caller does not allow this call"
 CROSS_SITE = "this is not for pages of other sites"
 NO_HOST = "no such host: %REQ(:AUTHORITY):200%; the setting ORDERMESH_FRONT_HOSTS adds host names"
@@ -87,6 +88,7 @@ BODIES_AT_ONCE = reply(
 )
 OVERLOADED = reply(ErrorReason.OVERLOADED, RESOURCE_EXHAUSTED, "server overloaded, retry after the given delay")
 BAD_TOKEN = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, f"no valid credentials: {TEXT}")
+SEVERAL = reply(ErrorReason.UNAUTHENTICATED, UNAUTHENTICATED, ONE_CREDENTIAL)
 # Too large is OUT_OF_RANGE, because clients retry RESOURCE_EXHAUSTED.
 REPLIES = {
     400: UNREADABLE,
@@ -139,6 +141,10 @@ def local_replies() -> Config:
             # Envoy's own 403 for a token for another audience: the token does not count here.
             challenged({**json_reply([responded("jwt_authn")], BAD_TOKEN), "status_code": 401}),
             challenged(grpc_reply(responded("jwt_authn"), REPLIES[401])),
+            challenged({**json_reply([responded("[one-credential]")], SEVERAL), "status_code": 401}),
+            challenged(grpc_reply(responded("[one-credential]"), SEVERAL)),
+            challenged({**json_reply([responded("[unsound-token]")], REPLIES[401]), "status_code": 401}),
+            challenged(grpc_reply(responded("[unsound-token]"), REPLIES[401])),
             challenged(json_reply([status_is("EQ", 401)], REPLIES[401])),
             challenged(grpc_reply(status_is("EQ", 401), REPLIES[401])),
             *(json_reply([status_is("EQ", status)], each) for status, each in REPLIES.items()),

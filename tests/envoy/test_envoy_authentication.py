@@ -107,6 +107,9 @@ def test_a_key_may_come_in_each_of_its_places_and_does_not_reach_a_service(
     "headers",
     [
         {"authorization": f"Basic {CUSTOMER}"},
+        {"authorization": CUSTOMER},
+        {"authorization": f" {CUSTOMER}"},
+        {"authorization": f"Bearer{CUSTOMER}"},
         {"authorization": "Bearer "},
         {"authorization": "Bearer"},
         {"authorization": f"Bearer {CUSTOMER} "[:-2]},
@@ -121,6 +124,63 @@ def test_a_key_may_come_in_each_of_its_places_and_does_not_reach_a_service(
 )
 def test_malformed_credentials_are_refused(closed: Front, headers: dict[str, str]) -> None:
     assert closed.ask("POST", "/orders", JSON | headers, BODY).status == 401
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+def test_the_scheme_of_a_key_has_no_case(closed: Front, backend: Backend, scheme: str) -> None:
+    sent = {"authorization": f"{scheme} {CUSTOMER}"}
+    assert closed.ask("POST", "/orders", JSON | sent, BODY).status == 200
+    assert backend.seen.metadata[CLIENT_HEADER] == "customer:grace"
+    assert CUSTOMER not in str(backend.seen.metadata)
+
+
+SEVERAL: list[list[tuple[str, str]]] = [
+    [("authorization", f"Bearer {CUSTOMER}"), ("x-api-key", OPERATOR)],
+    [("authorization", f"Bearer {CUSTOMER}"), ("cookie", f"ordermesh_session={OPERATOR}")],
+    [("authorization", f"Bearer {CUSTOMER}"), ("cookie", "theme=dark"), ("cookie", f"ordermesh_session={OPERATOR}")],
+    [("x-api-key", CUSTOMER), ("cookie", f"theme=dark; ordermesh_session={CUSTOMER}")],
+    [("cookie", f"ordermesh_session={CUSTOMER}; ordermesh_session={OPERATOR}")],
+    [("cookie", f"ordermesh_session={CUSTOMER}"), ("cookie", f"ordermesh_session={OPERATOR}")],
+    [("authorization", f"Bearer {CUSTOMER}"), ("authorization", f"Bearer {OPERATOR}")],
+    [("authorization", f"Bearer {CUSTOMER}"), ("authorization", "Bearer")],
+    [("x-api-key", CUSTOMER), ("x-api-key", OPERATOR)],
+]
+
+
+@pytest.mark.parametrize("headers", SEVERAL, ids=str)
+def test_a_request_with_several_credentials_is_refused(
+    closed: Front, backend: Backend, headers: list[tuple[str, str]]
+) -> None:
+    before = len(backend.seen.calls)
+    connection = HTTPConnection("127.0.0.1", closed.port, timeout=15)
+    connection.putrequest("GET", "/orders")
+    for name, value in headers:
+        connection.putheader(name, value)
+    connection.endheaders()
+    reply = connection.getresponse()
+    told = json.loads(reply.read())
+    connection.close()
+    assert (reply.status, told["code"], told["details"][0]["reason"]) == (401, 16, "UNAUTHENTICATED")
+    assert told["message"].startswith("no valid credentials: send one, ")
+    assert reply.headers["www-authenticate"] == 'Bearer realm="ordermesh"'
+    with grpc.insecure_channel(closed.target) as channel:
+        stub = orders_pb2_grpc.OrderServiceStub(channel)
+        error = refused(stub.CreateOrder, orders_pb2.CreateOrderRequest(), metadata=headers)
+    assert reason_of(error) == "UNAUTHENTICATED"
+    assert len(backend.seen.calls) == before
+
+
+def test_every_reply_is_taken_for_what_its_content_type_says(closed: Front) -> None:
+    asked = [
+        ("/orders", {}),
+        ("/orders", bearer(CUSTOMER)),
+        ("/docs", {}),
+        ("/healthz", {}),
+        ("/nope", bearer(CUSTOMER)),
+    ]
+    asked += [("/orders", {"host": "other.example"})]
+    for path, headers in asked:
+        assert closed.ask("GET", path, headers).headers["x-content-type-options"] == "nosniff", (path, headers)
 
 
 def test_a_role_may_call_its_methods_and_no_other(closed: Front) -> None:

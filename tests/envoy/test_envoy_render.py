@@ -12,6 +12,7 @@ from frontdoor.__main__ import TARGETS, checkable
 from frontdoor.check import validate
 from frontdoor.filters import authentication
 from frontdoor.filters.http_filters import CORS, TRANSCODER, http_filters
+from frontdoor.filters.single_credential import ONE_CREDENTIAL, SPELLING
 from frontdoor.policies.identity import CONTAINER
 from frontdoor.render import bootstrap, render
 from frontdoor.routes import route_table
@@ -110,8 +111,9 @@ def test_without_authentication_the_front_proxy_listens_on_loopback_only(address
 
 def test_without_authentication_no_filter_of_it_is_in_the_chain() -> None:
     off, on = ([one["name"] for one in http_filters(local(identity=each))] for each in (None, CONTAINER))
-    assert set(on) - set(off) == {authentication.CREDENTIALS, authentication.ROLES}
-    assert f"name: {authentication.CREDENTIALS}" not in render(local())
+    names = {ONE_CREDENTIAL, SPELLING, authentication.CREDENTIALS, authentication.ROLES}
+    assert set(on) - set(off) == names
+    assert not any(f"name: {name}" in render(local()) for name in names)
 
 
 def test_callers_are_known_before_limits_and_roles_are_compared_after_the_transcoder() -> None:

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from frontdoor import public_services
 from frontdoor.config import Config, extension, header_is, typed
-from frontdoor.filters import tokens
+from frontdoor.filters import single_credential, tokens
 from frontdoor.policies.identity import CLIENT_HEADER, KEY_HEADER, SESSION_COOKIE, Identity, Keys
 
 CREDENTIALS, ROLES = "credentials", "roles"
@@ -30,7 +30,7 @@ def credentials(identity: Identity) -> list[Config]:
         return []
     if isinstance(identity, Keys):
         return [from_file(identity.file)]
-    return [tokens.verification(CREDENTIALS, identity), tokens.caller()]
+    return [tokens.verification(CREDENTIALS, identity), tokens.sound(identity), tokens.caller()]
 
 
 def from_file(path: str) -> Config:
@@ -97,7 +97,8 @@ def open_route(route: Config, identity: Identity) -> Config:
     if identity is None:
         return route
     off = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-    names = [CREDENTIALS] if isinstance(identity, Keys) else [CREDENTIALS, tokens.CALLER]
+    names = [single_credential.ONE_CREDENTIAL, CREDENTIALS]
+    names += [] if isinstance(identity, Keys) else [tokens.SOUND, tokens.CALLER]
     return {
         **route,
         "typed_per_filter_config": {**route.get("typed_per_filter_config", {}), **dict.fromkeys(names, off)},

@@ -56,6 +56,14 @@ def strict_transport(hosts: Iterable[str]) -> list[Config]:
     return [extension("strict-transport", kind, mutations={"response_mutations": [mutation]})]
 
 
+def no_sniffing() -> Config:
+    """Return the filter that tells browsers to take a reply for what its content type says."""
+    header = {"key": "x-content-type-options", "value": "nosniff"}
+    mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    kind = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    return extension("no-sniffing", kind, mutations={"response_mutations": [mutation]})
+
+
 def header_matches(name: str, pattern: str) -> Config:
     """Return the predicate of requests whose header is present and matches a regular expression."""
     value = extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=name)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from frontdoor import clusters, public_services
 from frontdoor.config import Config, extension, header_is, percent
-from frontdoor.filters import authentication, browser, delay_admission, large_bodies, rate_limits, tracing, transcoder
+from frontdoor.filters import (
+    authentication,
+    browser,
+    delay_admission,
+    large_bodies,
+    rate_limits,
+    single_credential,
+    tracing,
+    transcoder,
+)
 from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
@@ -59,11 +68,13 @@ def http_filters(values: EnvoyValues) -> list[Config]:
     """Return the filters of the front listener."""
     return [
         tracing.echo(),
+        browser.no_sniffing(),
         *(browser.strict_transport(values.hosts) if values.tls else []),
         extension(CORS, f"{FILTERS}.cors.v3.Cors"),
         browser.csrf(values.hosts),
         extension("envoy.filters.http.grpc_web", f"{FILTERS}.grpc_web.v3.GrpcWeb"),
         health_check(),
+        *single_credential.single_credential(values.identity),
         *authentication.credentials(values.identity),
         rate_limits.rate_limit(values.rate_limits),
         large_bodies.large_bodies(),
