@@ -18,7 +18,7 @@ def reconciled_line(state: PipelineStatus.Reconciliation) -> Text:
 def exact_words(state: PipelineStatus.Reconciliation) -> str:
     """Return up to when orders and metrics agree."""
     until = state.exact_until_time.ToDatetime().strftime("%H:%M:%S")
-    return f"exact up to {until} UTC, {state.compared_orders:,} orders ({ago(state)})"
+    return f"exact up to {until} UTC: {state.summary} ({ago(state)})"
 
 
 def in_flight_words(state: PipelineStatus.Reconciliation) -> str:

@@ -18,10 +18,10 @@ function kept() {
 }
 
 // Returns the line about the reconciliation of every minute, and a second one with its details.
-function periodicWords({ verdict, exactUntilTime, comparedOrders, summary, startTime, problem }) {
+function periodicWords({ verdict, exactUntilTime, summary, startTime, problem }) {
   const checked = startTime ? `Checked ${ago(startTime)} ago${problem ? `; since then: ${problem}` : ""}.` : problem;
   switch (verdict) {
-    case "AGREES": return [`Exact up to ${timeOfDay(exactUntilTime)}`, `${count(comparedOrders)} orders. ${checked}`];
+    case "AGREES": return [`Exact up to ${timeOfDay(exactUntilTime)}`, `${summary}. ${checked}`];
     case "IN_FLIGHT": return ["Nothing differs, events are in flight", `${summary}. ${checked}`];
     case "DIFFERS": return ["Orders and metrics differ", `${summary}. ${checked} Reconcile now, or run ordermesh verify, to see what.`];
     default: return ["Not known to be exact", `No verdict in the last three minutes. ${checked}`];

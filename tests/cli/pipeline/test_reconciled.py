@@ -9,10 +9,15 @@ from cli.pipeline.reconciled import reconciled_line
 State = PipelineStatus.Reconciliation
 BEGAN = Timestamp(seconds=1_800_000_000)
 LINES = {
-    "reconciliation: exact up to 08:00:00 UTC, 1,234 orders (23 s ago)": State(
-        verdict=ReconcileResponse.AGREES, exact_until_time=BEGAN, start_time=BEGAN, age_seconds=23, compared_orders=1234
+    "reconciliation: exact up to 08:00:00 UTC: 5 published events, 1 dead letter (23 s ago)": State(
+        verdict=ReconcileResponse.AGREES,
+        exact_until_time=BEGAN,
+        start_time=BEGAN,
+        age_seconds=23,
+        summary="5 published events, 1 dead letter",
     ),
-    "reconciliation: exact up to 08:00:00 UTC, 0 orders (90 s ago, then kafka is unavailable)": State(
+    "reconciliation: exact up to 08:00:00 UTC: all (90 s ago, then kafka is unavailable)": State(
+        summary="all",
         verdict=ReconcileResponse.AGREES,
         exact_until_time=BEGAN,
         start_time=BEGAN,
