@@ -87,10 +87,13 @@ def lines(found: dict[str, Any], command: str) -> list[str]:
     return [
         "# Reconciliation of growing numbers of orders",
         "",
-        f"`{command}`, {found['started_at']} to {found['finished_at']}, commit {found['commit']}. The CPU is that of",
-        "all components of the platform, less what they use while nothing is asked; the share of a core is for one a",
-        "minute. Other programs used " + ", ".join(f"{point['agreeing']['cores_elsewhere']}" for point in points),
-        "cores meanwhile.",
+        f"`{command}`,",
+        f"{found['started_at']} to {found['finished_at']}, commit {found['commit']}.",
+        "",
+        "The CPU is that of all components of the platform, less what they use while nothing is asked; the share of a",
+        "core is for one reconciliation a minute. Other programs used "
+        + ", ".join(f"{point['agreeing']['cores_elsewhere']}" for point in points)
+        + " cores meanwhile.",
         "",
         *table(heads, rows),
         "",
