@@ -195,8 +195,8 @@ UPDATE partitioned_table SET complete_since = %(day)s WHERE name = %(table)s;
 SELECT compare_metric_days(100000);
 
 -- name: analyze
--- Collects statistics.
-ANALYZE;
+-- Collects statistics, and summarises the block ranges of indexes by time, as autovacuum does.
+VACUUM (ANALYZE);
 
 -- name: checkpoint
 -- Writes what is dirty.
