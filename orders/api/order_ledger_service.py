@@ -119,7 +119,9 @@ class OrderLedgerService(ledger_pb2_grpc.OrderLedgerServiceServicer):
         self, request: ledger_pb2.StreamOrderAuditRequest, context: Context
     ) -> AsyncIterator[ledger_pb2.StreamOrderAuditResponse]:
         """Recompute the ledgers from the rows, and stream what differs."""
-        async for day in OrderAudit(self._pool).days():
+        async with self._pool.connection() as connection:
+            coverage = await fetch_one(connection, LEDGER.coverage)
+        async for day in OrderAudit(self._pool).days(max(coverage)):
             yield ledger_pb2.StreamOrderAuditResponse(day=day)
 
     async def StreamOrderStates(

@@ -10,7 +10,6 @@ from typing import Any
 from ordermesh.internal.v1.ledger_pb2 import AuditedDay, LedgerDifference
 from psycopg_pool import AsyncConnectionPool
 
-from orders.store.queries import LEDGER
 from runtime.ledger_audit import HOUR_SECONDS, Day, Parameters, first_id, last_id, numbered
 from runtime.ledger_messages import END_SECONDS, Row
 from runtime.postgres.connection_types import AsyncConnection
@@ -29,8 +28,8 @@ class OrderAudit:
         self._units: Counter[str] = Counter()
         self._revenue_minor: Counter[str] = Counter()
 
-    async def days(self) -> AsyncIterator[AuditedDay]:
-        """Yield each day with what differs, of events only what is held; the last message is that of products."""
+    async def days(self, events_since: int) -> AsyncIterator[AuditedDay]:
+        """Yield each day with what differs, of events only from a time on; the last message is that of products."""
         async with self._snapshot() as connection:
             days = numbered(await fetch_all(connection, SQL.held_days))
             ((now,),) = await fetch_all(connection, SQL.now)
@@ -38,17 +37,15 @@ class OrderAudit:
         closed = now - now % HOUR_SECONDS - HOUR_SECONDS
         for day in days:
             for hour in day.hours():
-                await self._compare(day, hour, products=hour["end"] <= closed)
+                await self._compare(day, hour, events=day.start >= events_since, products=hour["end"] <= closed)
             async with self._snapshot() as connection:
                 day.note_day(await fetch_all(connection, SQL.day_sums, {"day": day.start}))
             yield day.message()
         yield await self._products(Day(now, len(days), len(days)), closed)
 
-    async def _compare(self, day: Day, hour: Parameters, *, products: bool) -> None:
+    async def _compare(self, day: Day, hour: Parameters, *, events: bool, products: bool) -> None:
         async with self._snapshot() as connection:
-            # Retention may drop a day meanwhile.
-            (held_since,) = await fetch_all(connection, LEDGER.coverage)
-            if day.start >= max(held_since):
+            if events:
                 day.note(LedgerDifference.EVENTS, await fetch_all(connection, SQL.event_minutes, hour))
             day.note(LedgerDifference.ORDERS, await fetch_all(connection, SQL.order_minutes, hour))
             if products:

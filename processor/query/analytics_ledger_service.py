@@ -125,7 +125,9 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
         self, request: StreamAnalyticsAuditRequest, context: grpc.ServicerContext
     ) -> Iterator[StreamAnalyticsAuditResponse]:
         """Recompute the ledgers from the counted events, and stream what differs."""
-        for day in ledger_audit.audited_days(self._snapshot, SQL.coverage):
+        with self._snapshot() as connection:
+            since = max(rows(connection, SQL.coverage)[0])
+        for day in ledger_audit.audited_days(self._snapshot, since):
             yield StreamAnalyticsAuditResponse(day=day)
 
     def AuditMetrics(self, request: AuditMetricsRequest, context: grpc.ServicerContext) -> AuditMetricsResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import LiteralString
 
 from ordermesh.internal.v1.ledger_pb2 import AuditedDay, LedgerDifference
 
@@ -15,18 +14,13 @@ from runtime.postgres.queries import Queries
 SQL = Queries("processor.query", "audit.sql")
 
 
-def audited_days(
-    snapshot: Callable[[], AbstractContextManager[Connection]], coverage: LiteralString
-) -> Iterator[AuditedDay]:
-    """Yield each day with what differs; `coverage` is the query of when events are held from."""
+def audited_days(snapshot: Callable[[], AbstractContextManager[Connection]], since: int) -> Iterator[AuditedDay]:
+    """Yield each day with what differs; of days before a time, events are not held any more."""
     with snapshot() as connection:
         days = numbered(connection.execute(SQL.held_days).fetchall())
     for day in days:
-        for hour in day.hours():
+        for hour in day.hours() if day.start >= since else ():
             with snapshot() as connection:
-                # Retention may drop a day meanwhile.
-                if day.start < max(connection.execute(coverage).fetchall()[0]):
-                    break
                 day.note(LedgerDifference.EVENTS, connection.execute(SQL.event_minutes, hour).fetchall())
                 day.note(LedgerDifference.ORDERS, connection.execute(SQL.order_minutes, hour).fetchall())
         with snapshot() as connection:
