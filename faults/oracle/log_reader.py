@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from runtime.kafka.settings import KafkaSettings
 ORDER_EVENTS, STOCK = "order-events", "stock"
 MESSAGES: dict[str, type[OrderEvent] | type[StockEvent]] = {ORDER_EVENTS: OrderEvent, STOCK: StockEvent}
 TIMEOUT_SECONDS = 10.0
+LEADER_SECONDS = 30.0
 BATCH = 5_000
 
 
@@ -40,7 +42,19 @@ class LogReader:
         self._generation = 0
 
     def read(self) -> None:
-        """Read to the present end. Raises KafkaException when the broker does not answer in time."""
+        """Read to the present end, again while leaders move. Raises KafkaException after LEADER_SECONDS."""
+        limit = time.monotonic() + LEADER_SECONDS
+        while True:
+            try:
+                self._read()
+            except KafkaException:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+
+    def _read(self) -> None:
         consumer = Consumer(
             {
                 "bootstrap.servers": self._settings.kafka_bootstrap,
@@ -84,6 +98,7 @@ class LogReader:
 
     def _keep(self, message: Any) -> None:
         topic = message.topic()
+        self._next[topic, message.partition()] = message.offset() + 1
         try:
             event = MESSAGES[topic].FromString(message.value() or b"")
             key = (message.key() or b"").decode()
