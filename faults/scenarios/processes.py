@@ -143,7 +143,7 @@ def worker_killed(world: World) -> None:
             world.kill_child("processor", index)
 
 
-@scenario("F4.supervisor", selected=True)
+@scenario("F4.supervisor")
 def supervisor_killed(world: World) -> None:
     """The processor's supervisor is killed: no worker is left behind, and it is back within 10 s."""
     workers = world.stack.children("processor")
@@ -160,7 +160,7 @@ def worker_stopped(world: World) -> None:
     stopped_for_a_while(world, world.stack.children("processor")[0])
 
 
-@scenario("F5.publisher", selected=True)
+@scenario("F5.publisher")
 def publisher_stopped(world: World) -> None:
     """The publisher is stopped for 30 s and goes on with a claim that has ended."""
     stopped_for_a_while(world, world.stack.pid("publisher"))

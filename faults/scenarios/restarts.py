@@ -49,7 +49,7 @@ def unwanted(call: Call) -> bool:
     return call.attempts > 1 or not (call.accepted or call.kind.startswith("FAILED_PRECONDITION"))
 
 
-@scenario("F22.killed", selected=True)
+@scenario("F22.killed")
 def proxy_killed(world: World) -> None:
     """Envoy is killed: its clients reconnect."""
     with world.fault():
