@@ -178,12 +178,13 @@ class Worker:
         recorded = progress.positions(connection)
         starts = resume_positions.starts(recorded, self._reader.offsets(), committed)
         progress.initialize_positions(connection, starts)
-        moved = self._reader.align(starts, committed)
-        if moved:
-            self._dead_letters.forget_all()
         assigned, batch_events = self._assignment.partitions, self._settings.processor_batch_events
         self._pauses.load(connection, assigned)
         self._poison_pills.load(connection, self.worker_id, assigned, batch_events)
+        # Last: with an error after it, messages of the positions before would be counted.
+        moved = self._reader.align(starts, committed)
+        if moved:
+            self._dead_letters.forget_all()
         self._session.expire_heartbeat()
         return moved
 

@@ -59,6 +59,11 @@ class Assignment:
         self.positions.pop(partition, None)
         self.unaligned.add(partition)
 
+    def reset_all(self) -> None:
+        """Require every partition to be read again from its position in the database."""
+        self.positions.clear()
+        self.unaligned |= self.partitions
+
     def realign_recreated(self, topic_ids: Mapping[str, UUID]) -> None:
         """Require the partitions of recreated topics, whose current ids these are, to be compared with the database."""
         if topic_ids:

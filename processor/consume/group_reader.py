@@ -81,7 +81,8 @@ class GroupReader:
         """Seek to the positions of the database, and return whether the consumer was elsewhere.
 
         Then everything read so far is read again. The positions must have been read after `committed`, since an offset
-        is committed after its transaction, and before the offsets of the log.
+        is committed after its transaction, and before the offsets of the log. Raises KafkaException, after which every
+        partition is unaligned.
         """
         positions = self.assignment.positions
         moved = {each: start for each, start in starts.items() if positions.get(each) != start.read_from}
@@ -90,7 +91,12 @@ class GroupReader:
         positions |= {each: start.read_from for each, start in starts.items()}
         self.assignment.unaligned.clear()
         if moved:
-            self._seek_to_positions()
+            try:
+                self._seek_to_positions()
+            except KafkaException:
+                # Where the consumer is now is not known.
+                self.assignment.reset_all()
+                raise
             self._commit({each: start.read_from.next_offset for each, start in moved.items()})
         return bool(moved)
 
@@ -101,7 +107,7 @@ class GroupReader:
         positions = self.assignment.positions
         places = [TopicPartition(*each, positions[each].next_offset) for each in self.assignment.partitions]
         if self._incremental:
-            self._consumer.incremental_unassign(places)
+            self._consumer.incremental_unassign(self._consumer.assignment())
             self._consumer.incremental_assign(places)
         else:
             self._consumer.assign(places)

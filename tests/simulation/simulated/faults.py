@@ -23,8 +23,9 @@ KINDS = {
     "outages": 0.004,
     "late acknowledgements": 0.3,
     "late arrivals": 0.7,
-    # Consumers: thrown out of the group; offsets that are not stored; events that are delivered in small parts.
+    # Consumers: thrown out of the group; in a state in which they cannot seek; offsets that are not stored.
     "expulsions": 0.006,
+    "refused seeks": 0.3,
     "lost offsets": 0.3,
     # Events that Kafka refuses until an operator has changed a limit; records of strangers.
     "refusals": 0.15,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from runtime.kafka.offsets import Partition
 from simulated.kafka.admin import reach
@@ -142,16 +142,24 @@ class Consumer:
         self.incremental_assign(places)
 
     def incremental_assign(self, places: Sequence[TopicPartition]) -> None:
-        """Read these partitions too, from where they say, else from the committed offset."""
+        """Read these partitions too, from where they say, else from the committed offset. Raises KafkaException."""
+        if any(place.offset >= 0 for place in places) and self._broker.faults.happens("refused seeks"):
+            raise KafkaException(KafkaError(KafkaError._STATE))
         for place in sorted(places, key=lambda each: (each.topic, each.partition)):
             key = (place.topic, place.partition)
             self._positions[key] = place.offset if place.offset >= 0 else self._broker.committed.get(key, 0)
             self._ends.pop(key, None)
 
     def incremental_unassign(self, places: Sequence[TopicPartition]) -> None:
-        """Read these partitions no longer."""
+        """Read these partitions no longer. Raises KafkaException for one that is not read."""
         for place in places:
-            self._positions.pop((place.topic, place.partition), None)
+            if (place.topic, place.partition) not in self._positions:
+                raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
+            del self._positions[place.topic, place.partition]
+
+    def assignment(self) -> list[TopicPartition]:
+        """Return the partitions that are read."""
+        return [TopicPartition(*each) for each in self._positions]
 
     def pause(self, places: Sequence[TopicPartition]) -> None:
         """Return no messages of these partitions."""
