@@ -65,8 +65,13 @@ COMMANDS = {
     ),
     "load": Entry("cli.pipeline.load:app", "Send orders at a fixed rate and verify that each is counted exactly once."),
     "verify": Entry("cli.pipeline.verify:verify", "Compare orders and metrics; the exit code is 0 when they agree."),
-    "sales": Entry("cli.pipeline.sales:sales", "Show the totals of all orders, and how fresh they are."),
-    "order": Entry("cli.pipeline.order:order", "Show the life of one order: committed, published, counted."),
+    "sales": Entry(
+        "cli.pipeline.sales:sales", "Show the totals of all orders, and up to when they include what is in Kafka."
+    ),
+    "order": Entry(
+        "cli.pipeline.order:order",
+        "Show the life of one order: committed, published, counted; and what is not known any more.",
+    ),
     "topics": Entry(
         "cli.topics.topics:app", "Show the partitions, messages and consumer lag of each topic; tail shows events."
     ),
@@ -78,7 +83,10 @@ COMMANDS = {
     ),
     "settings": Entry("cli.settings:settings", "Print all settings with their defaults as Markdown."),
     "keys": Entry("cli.keys:app", "Create, list, revoke or rotate the API keys of callers."),
-    "outbox": Entry("cli.pipeline.outbox:outbox", "List the events of the outbox that are not published yet."),
+    "outbox": Entry(
+        "cli.pipeline.outbox:outbox",
+        "List events that are not published yet, oldest first. What Kafka rejected is in `ordermesh dlq list`.",
+    ),
     "replay": Entry(
         "cli.repair.replay:replay_events",
         "Publish events again: those of a time range, or of some orders; what was counted is not counted again.",

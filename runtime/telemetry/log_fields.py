@@ -57,9 +57,11 @@ FIELDS = {
     "settings": "The settings of the process, secrets masked.",
     "state": "State of a component.",
     "step_seconds": "By how much the database clock was set, negative for back.",
+    "summary": "What a reconciliation found, in words.",
     "task": "Name of a background task.",
     "topic": "Kafka topic.",
     "topics": "Kafka topics.",
     "trace_id": "W3C trace id of the call or the event.",
+    "verdict": "Verdict of a reconciliation, as in the contracts, in lower case.",
     "work": "The work that an outage interrupts.",
 }

@@ -31,10 +31,10 @@ def complete(*words: str, home: Path = Path("/nonexistent")) -> set[str]:
     ("words", "offered"),
     [
         (("st",), {"status"}),
-        (("outbox", ""), {"list", "retry", "discard"}),
+        (("dlq", "s"), {"summary", "show"}),
         (("dlq", "re"), {"redrive", "resume"}),
-        (("verify", "--"), {"--target", "--wait", "--help"}),
-        (("outbox", "list", "--status", "D"), {"DEAD", "DISCARDED"}),
+        (("verify", "--"), {"--full", "--target", "--wait", "--help"}),
+        (("outbox", "--status", ""), {"NEW", "FAILED"}),
     ],
 )
 def test_bash_completes_commands_options_and_values(words: tuple[str, ...], offered: set[str]) -> None:

@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "platform",
     "processor",
     "faults",
+    "repair",
     "tests/cli/local/test_lifecycle.py",
     "tests/cli/pipeline/test_readiness.py",
     "host",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +13,7 @@ from ordermesh.gateway.v1.watch_pb2 import Ended
 from gateway.backends.stream_credentials import StreamCredentials
 from gateway.settings import GatewaySettings
 from gateway.watch.stream_end import while_valid, with_end_message
+from runtime.audit.spool import Spool
 from runtime.errors import Unavailable
 from stack.identity.key_registry import KeyRegistry
 from stack.identity.session_credentials import KeySessions
@@ -61,7 +63,8 @@ async def test_a_revoked_key_ends_the_streams_that_were_open_by_then(
     registry = KeyRegistry(StateFolder(tmp_path))
     registry.create("customer", "grace")
     sockets = tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET
-    server = SessionServer(Sessions(KeySessions(registry)), *sockets, None)
+    sessions = Sessions(KeySessions(registry, Spool(tmp_path / "spool.jsonl")))
+    server = SessionServer(sessions, *sockets, None, os.getpid)
     credentials = StreamCredentials(str(sockets[1]), 900.0)
     await credentials.update()
     messages = until_its_end(numbers, credentials.begin())

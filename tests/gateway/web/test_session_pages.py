@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Keys:
 async def served(tmp_path: Path) -> AsyncIterator[tuple[TestClient[Any, Any], Sessions, Keys]]:
     keys = Keys()
     sessions = Sessions(keys)
-    server = SessionServer(sessions, tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET, None)
+    server = SessionServer(sessions, tmp_path / COMMANDS_SOCKET, tmp_path / GATEWAY_SOCKET, None, os.getpid)
     async with TestClient(TestServer(pages.application(str(tmp_path / GATEWAY_SOCKET)))) as client:
         yield client, sessions, keys
     server.close()
