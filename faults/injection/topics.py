@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from typing import Any
 
 import psycopg
@@ -66,8 +67,11 @@ def recreate(settings: KafkaSettings, topic: str, replicas: int) -> None:
             return
 
 
-def publish_again(settings: KafkaSettings, most: int) -> int:
-    """Write the last events of every partition again, byte for byte; return how many."""
+def publish_again(settings: KafkaSettings, most: int, garbage: Set[tuple[str, int, int]]) -> int:
+    """Write the last records of every partition again, byte for byte, except for garbage; return how many.
+
+    Garbage is told by topic, partition and offset: its copies would be further dead letters.
+    """
     client = clients.admin(settings, "faults")
     ends, begins = offsets(client, END), offsets(client, BEGINNING)
     each = most // len(ends)
@@ -80,7 +84,8 @@ def publish_again(settings: KafkaSettings, most: int) -> int:
     while left:
         for message in consumer.consume(BATCH, 1.0):
             place = (message.topic() or "", message.partition() or 0)
-            if message.error() is None and (message.offset() or 0) < ends[place]:
+            offset = message.offset() or 0
+            if message.error() is None and offset < ends[place] and (*place, offset) not in garbage:
                 headers: Any = message.headers()
                 producer.produce(place[0], message.value(), message.key(), partition=place[1], headers=headers)
                 sent += 1
