@@ -25,6 +25,7 @@ POLL_SECONDS = 0.02
 KILL_SECONDS = 10.0
 # The last one: `make coverage` measures the programs of stacks too.
 INHERITED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "PYTHONPATH", "COVERAGE_PROCESS_CONFIG")
+EVERYWHERE = Confinement(readable=("/",), executable=("/",), writable=("/",))
 # The kernel sends the death signal when the thread that started the child ends, so that thread must live as long.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 # The launchers of `started_through`.
@@ -71,8 +72,8 @@ def wrapped(command: Command) -> list[str]:
     granted, allowed = command.account, command.confinement
     prefix = [word for launcher in _launchers for word in launcher(command.name)]
     if prefix:
-        # A launcher is where the program may not read.
-        granted, allowed = (None if granted is not None and granted.passes_modes else granted), None
+        # A launcher is where the program may not read. The account stays: others cannot bind the port held for it.
+        allowed = EVERYWHERE if granted is not None and granted.passes_modes else None
     account = granted or Account(child.KEEP_USER, child.KEEP_USER)
     confinement = "" if allowed is None else allowed.as_json()
     words = (os.getpid(), int(command.death_signal), account.uid, account.gid, int(account.passes_modes), confinement)
