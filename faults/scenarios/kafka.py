@@ -191,5 +191,7 @@ def consumers_come_and_go(world: World) -> None:
 def a_visitor(world: World) -> Consumer:
     """Return a consumer of the processor's group, by the protocol that the group has."""
     settings, group = world.kafka(access.PROCESSOR), world.stack.context.settings.processor_group
-    found = clients.admin(world.kafka(KAFKA_BROKER), "faults").describe_consumer_groups([group])[group].result(30)
+    client = clients.admin(world.kafka(KAFKA_BROKER), "faults")
+    # The answer never comes when the client is deleted before it.
+    found = client.describe_consumer_groups([group])[group].result(30)
     return clients.consumer(settings, "visitor", group, "classic" if found.type.name == "CLASSIC" else "consumer")
