@@ -31,7 +31,6 @@ BUGS = (
     Bug("publisher.cursor_skips_late_commits", "F18.late-commit", events.UNPUBLISHED),
     Bug("publisher.newest_first", "F2.broker-down", events.DISORDER),
     Bug("publisher.gives_up_in_an_outage", "F2.broker-down", events.UNPUBLISHED),
-    Bug("processor.offsets_before_commit", "F3.any-time", counts.NOT_COUNTED),
     Bug("processor.dedup_outside_the_transaction", "F3.any-time", counts.METRIC),
     Bug("processor.replay_without_dedup", "F17.republished", counts.METRIC),
     Bug("processor.dedup_in_memory", "F5.worker", counts.METRIC),

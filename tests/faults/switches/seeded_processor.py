@@ -17,19 +17,6 @@ def beside(connection: psycopg.Connection) -> psycopg.Connection:
     return psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True)
 
 
-def offsets_before_commit() -> None:
-    """Positions are committed before what they stand for."""
-
-    def advance_early(connection, batch, counted, dead_letters, events):
-        if batch.ranges:
-            with beside(connection) as early:
-                advance(early, batch, counted, dead_letters, events)
-            time.sleep(WINDOW_SECONDS)
-
-    advance = transaction.advance_positions
-    transaction.advance_positions = advance_early
-
-
 def dedup_outside_the_transaction() -> None:
     """Event ids are recorded in a transaction before the one that counts."""
 
