@@ -11,7 +11,7 @@ from ordermesh.internal.v1 import (
     timeline_source_pb2_grpc,
 )
 
-from processor.query.analytics_ledger_service import AnalyticsLedgerService
+from processor.ledger.analytics_ledger_service import AnalyticsLedgerService
 from processor.query.analytics_service import AnalyticsService, Pool
 from processor.query.counted_event_service import CountedEventService
 from processor.query.dead_letter_source_service import DeadLetterSourceService, PausedPartitionService

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from orders.repair.rebuilt_events import Slot
 from orders.store.queries import LEDGER
-from processor.query.analytics_ledger_service import SQL as COUNTED
+from processor.ledger.analytics_ledger_service import SQL as COUNTED
 from runtime.postgres.connection_types import Connection
 
 Period = Literal["DAY", "MINUTE"]

@@ -19,7 +19,7 @@ from processor_servers import Analytics
 from processor_world import created, history, new_id
 
 from processor.counting import progress
-from processor.query.analytics_ledger_service import SQL, AnalyticsLedgerService
+from processor.ledger.analytics_ledger_service import SQL, AnalyticsLedgerService
 from runtime.postgres.connections import sync_pool
 
 EVER = {"start": -62_135_596_800, "end": 2**48 // 1000}

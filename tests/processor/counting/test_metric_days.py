@@ -11,8 +11,8 @@ from processor_servers import Analytics
 from processor_world import created
 
 from processor.counting import progress
+from processor.ledger.analytics_ledger_service import SQL
 from processor.maintenance import SQL as MAINTENANCE
-from processor.query.analytics_ledger_service import SQL
 
 # Two orders a minute, in two minutes of each of two days that are over.
 MINUTES = ("2020-02-03T04:05Z", "2020-02-03T04:06Z", "2020-02-04T04:05Z", "2020-02-04T04:06Z")

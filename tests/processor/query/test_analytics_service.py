@@ -35,7 +35,7 @@ from processor_world import created, history, new_id
 from signed_tokens import tokens
 
 from processor.counting import deltas, progress, transaction
-from processor.query.analytics_ledger_service import AnalyticsLedgerService
+from processor.ledger.analytics_ledger_service import AnalyticsLedgerService
 from processor.query.analytics_service import AnalyticsService, Pool
 from processor.query.freshness import LogSamples
 from processor.query.revisions import RevisionWaits

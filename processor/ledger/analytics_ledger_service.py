@@ -28,14 +28,15 @@ from ordermesh.internal.v1.ledger_pb2 import (
     StreamProductMetricsResponse,
 )
 
-from processor.query import ledger_audit, validation
+from processor.ledger import ledger_audit
+from processor.query import validation
 from processor.query.analytics_service import Pool, Row, timestamp
 from runtime import ledger_messages
 from runtime.batched import batched
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
-SQL = Queries("processor.query", "ledger.sql")
+SQL = Queries("processor.ledger", "ledger.sql")
 PRODUCTS_PER_MESSAGE = 1_000
 IDS_PER_MESSAGE = 10_000
 

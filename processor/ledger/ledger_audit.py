@@ -11,7 +11,7 @@ from runtime.ledger_audit import numbered
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 
-SQL = Queries("processor.query", "audit.sql")
+SQL = Queries("processor.ledger", "audit.sql")
 
 
 def audited_days(snapshot: Callable[[], AbstractContextManager[Connection]], since: int) -> Iterator[AuditedDay]:

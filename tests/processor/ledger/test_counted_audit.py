@@ -18,8 +18,8 @@ from processor_servers import Analytics
 from processor_world import history
 
 from processor.counting import progress
+from processor.ledger.analytics_ledger_service import AnalyticsLedgerService
 from processor.maintenance import SQL as MAINTENANCE
-from processor.query.analytics_ledger_service import AnalyticsLedgerService
 from runtime.postgres.connections import sync_pool
 
 EVENTS, ORDERS = LedgerDifference.EVENTS, LedgerDifference.ORDERS
