@@ -28,7 +28,7 @@ from processor import maintenance
 from processor.counting import progress
 from processor.dead_letters import inspection
 from processor.events import decode
-from processor.query import analytics_ledger_service
+from processor.ledger import analytics_ledger_service
 from runtime.kafka import clients, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
