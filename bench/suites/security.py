@@ -14,11 +14,13 @@ from bench.measure.end_to_end import Run, peak
 from bench.subjects.issuer import make_issuer
 from bench.subjects.pipeline import Subject, product
 
-KEYS, TLS = {"auth": "keys"}, {"tls": "on"}
+# One customer sends everything: with a customer's limit, refusals would be part of the price.
+UNLIMITED = {"customer_rate_limit_per_second": 1_000_000}
+KEYS, TLS = {"auth": "keys", **UNLIMITED}, {"tls": "on"}
 SUBJECTS: Mapping[str, Mapping[str, Any]] = {
     "auth off": {},
     "keys": KEYS,
-    "jwt": {"auth": "jwt"},
+    "jwt": {"auth": "jwt", **UNLIMITED},
     "TLS": TLS,
     "keys and TLS": KEYS | TLS,
 }
