@@ -46,8 +46,8 @@ up: setup ## start everything and stay (Ctrl-C stops)
 test: setup ## each capability on one healthy platform of real servers, and the rules of each package
 	@$(BIN)/pytest -q $(PARALLEL) -m "not more and not long"
 
-test-fast: setup ## the tests that start no server, in 20 seconds
-	@$(BIN)/pytest -q -n 4 --dist loadscope -m "not servers and not more and not long" $(SERVERS:%=--ignore=tests/%)
+test-fast: setup ## the tests that start no server, without the simulation, in 20 seconds
+	@$(BIN)/pytest -q -n 4 --dist loadscope -m "not servers and not more and not long" $(SERVERS:%=--ignore=tests/%) --ignore=tests/simulation
 
 coverage: setup ## which lines `make test` runs, in all processes (measuring costs half as much again)
 	@mkdir -p .coverage && rm -f .coverage/data*

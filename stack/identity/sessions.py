@@ -23,6 +23,8 @@ from typing import Protocol
 COMMANDS_SOCKET, GATEWAY_SOCKET = "commands.sock", "sessions.sock"
 CODE_BYTES = 32
 CODE_SECONDS = 300.0
+# How soon a server ends that is closed.
+POLL_SECONDS = 0.05
 SESSION_SECONDS = 12 * 3600
 # Codes and sessions that were not used are forgotten, the oldest first.
 MAX_CODES = 100
@@ -172,7 +174,7 @@ def listening(
     if owner is not None:
         # Not through a link.
         os.chown(path, *owner, follow_symlinks=False)
-    threading.Thread(target=server.serve_forever, name=path.stem, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), name=path.stem, daemon=True).start()
     return server
 
 
