@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import grpc
+import typer
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
@@ -17,7 +18,7 @@ from runtime.identity.client_credential import CredentialSettings, authenticated
 from runtime.kafka.access import OPERATOR
 from runtime.kafka.settings import KafkaSettings
 from runtime.settings import PREFIX, Settings
-from stack.errors import ServerFailed, SettingInvalid
+from stack.errors import ServerFailed, SettingInvalid, StateInUse
 from stack.identity.own_credentials import own_credential
 from stack.machine.paths import HOME_SETTING, default_home
 from stack.machine.state_folder import StateFolder
@@ -26,6 +27,7 @@ from stack.settings import StackSettings
 from stack.supervision.front_certificate import use_own_certificates
 from stack.supervision.status import StackStatus, read_status
 
+Target = Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")]
 DsnSetting = Literal["orders_dsn", "analytics_dsn"]
 
 
@@ -42,6 +44,14 @@ def require_status() -> StackStatus:
     if status is None:
         raise ServerFailed(f"no stack is running with the state folder {default_home()}: start one with `ordermesh up`")
     return status
+
+
+def require_stopped() -> None:
+    """Raise StateInUse when the local stack runs."""
+    if local_status() is not None:
+        raise StateInUse(
+            f"the stack with the state folder {default_home()} is running: stop it first with `ordermesh down`"
+        )
 
 
 def settings_to_start() -> StackSettings:

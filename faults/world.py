@@ -164,18 +164,6 @@ class World:
 
         return self.until(replaced, f"{name} has another process")
 
-    @contextlib.contextmanager
-    def stopped(self, *pids: int) -> Iterator[None]:
-        """Stop processes within the block, as if they took very long."""
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-
     def backlog(self) -> int:
         """Return the orders that are stored and not counted."""
         stored = self.number("orders", "SELECT count(*) FROM orders")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import EventType, OrderEvent, StockEvent
 from ordermesh.gateway.v1.dead_letters_pb2 import (
     DeadLetter,
@@ -43,15 +41,6 @@ def filter_parameters(filters: ListDeadLettersRequest) -> dict[str, Any]:
     }
 
 
-def as_time(moment: datetime | None) -> Timestamp | None:
-    """Return a time as a message, None for None."""
-    if moment is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made
-
-
 def event_type(number: int | None) -> str:
     """Return the name of a stored type, that of 0 for none and for one that this version does not know."""
     return EventType.Name(number if number is not None and number in EventType.values() else 0)
@@ -65,10 +54,10 @@ def groups(rows: Iterable[Row], source: DeadLetter.Source) -> list[DeadLetterSum
             topic=topic,
             reason=reason,
             event_type=event_type(kind),
-            day_start_time=as_time(day),
+            day_start_time=timestamps.from_datetime(day),
             dead_letters=count,
-            oldest_time=as_time(oldest),
-            newest_time=as_time(newest),
+            oldest_time=timestamps.from_datetime(oldest),
+            newest_time=timestamps.from_datetime(newest),
         )
         for topic, reason, kind, day, count, oldest, newest in rows
     ]
@@ -77,7 +66,9 @@ def groups(rows: Iterable[Row], source: DeadLetter.Source) -> list[DeadLetterSum
 def changes(rows: Iterable[Row]) -> list[DeadLetterContent.Change]:
     """Return changes from rows of time, action, subject and client address."""
     return [
-        DeadLetterContent.Change(change_time=as_time(at), action=action, subject=subject, client_address=address)
+        DeadLetterContent.Change(
+            change_time=timestamps.from_datetime(at), action=action, subject=subject, client_address=address
+        )
         for at, action, subject, address in rows
     ]
 

@@ -34,6 +34,15 @@ def to_datetime(moment: Timestamp) -> datetime:
     return EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1_000)
 
 
+def from_datetime(moment: datetime | None) -> Timestamp | None:
+    """Convert a time, None to None, as the field of a message has it."""
+    if moment is None:
+        return None
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return made
+
+
 def minute_text(minute_seconds: int) -> str:
     """Format the start of a minute, such as 2026-03-11T22:00Z; outside the valid range as seconds since 1970."""
     if not is_time(minute_seconds):

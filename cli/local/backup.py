@@ -13,13 +13,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from cli.output.formats import date_time
 from cli.output.terminal import console, plain_table
 from cli.recording import recorded
-from cli.target import local_status, require_status
+from cli.target import require_status, require_stopped
 from runtime.audit.entries import Action
 from stack.backup.backup_folder import SETTING, Backup, BackupFolder, Chain
 from stack.backup.base_backup import create as create_backup
 from stack.backup.base_backup import newest_before
 from stack.backup.recovery import restore as restore_backup
-from stack.errors import SettingInvalid, StateInUse
+from stack.errors import SettingInvalid
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
@@ -103,8 +103,7 @@ def restore(
 ) -> None:
     """Restore both databases as they were at a time; the stack is down. The present data is kept beside them."""
     home = default_home()
-    if local_status() is not None:
-        raise StateInUse(f"the stack with the state folder {home} is running: stop it first with `ordermesh down`")
+    require_stopped()
     state = StateFolder(home)
     folder, time = backup_folder(state), None if to is None else to.replace(tzinfo=UTC)
     backup = newest_before(folder.backups(), time)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.output.terminal import console
-from cli.target import local_status
-from stack.errors import StateInUse
+from cli.target import require_stopped
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.supervision.status import read_status
@@ -19,8 +18,7 @@ FRESH_START = " `ordermesh up` starts with empty local servers."
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
     """Delete all data of the local stack: orders, events, metrics and logs. External servers keep their data."""
     home = default_home()
-    if local_status() is not None:
-        raise StateInUse(f"the stack with the state folder {home} is running: stop it first with `ordermesh down`")
+    require_stopped()
     if not home.is_dir():
         console.print(f"{home} does not exist: nothing was deleted")
         return

@@ -10,14 +10,13 @@ from ordermesh.events.v1.events_pb2 import EventType
 from ordermesh.gateway.v1.dead_letters_pb2 import DeadLetter, ListDeadLettersRequest
 
 from cli.times import parse_time
-from runtime.dead_letter_messages import as_time
+from runtime.timestamps import from_datetime
 from stack.errors import SettingInvalid
 
 SOURCES = DeadLetter.Source.keys()[1:]
 STATES = DeadLetter.State.keys()[1:]
 TYPES = EventType.keys()[1:]
 
-Target = Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids from `ordermesh dlq list`.", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All open dead letters that match the options.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, and show what would be done.")]
@@ -62,8 +61,8 @@ class Selection:
             event_type=one_of("type", self.event_type, TYPES),
             key=self.key or "",
             text=self.text or "",
-            start_time=as_time(parse_time(self.since, "--since")) if self.since else None,
-            end_time=as_time(parse_time(self.until, "--until")) if self.until else None,
+            start_time=from_datetime(parse_time(self.since, "--since")) if self.since else None,
+            end_time=from_datetime(parse_time(self.until, "--until")) if self.until else None,
             state=one_of("state", state, STATES),
         )
 

@@ -27,13 +27,12 @@ from cli.pipeline.dead_letter_options import (
     Selection,
     Since,
     Source,
-    Target,
     Topic,
     Type,
     Until,
 )
 from cli.pipeline.dead_letter_text import content_lines, dead_letters_table, groups_table, pause_line
-from cli.target import front_proxy
+from cli.target import Target, front_proxy
 from runtime.batched import batched
 from runtime.exit_codes import ExitCode
 from stack.errors import ServerFailed

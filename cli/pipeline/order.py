@@ -15,7 +15,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from rich.table import Table
 
 from cli.output.terminal import console, plain_table
-from cli.target import front_proxy
+from cli.target import Target, front_proxy
 
 CALL_SECONDS = 20.0
 Event = OrderTimeline.Event
@@ -24,7 +24,7 @@ Event = OrderTimeline.Event
 def order(
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the order.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-    target: Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")] = None,
+    target: Target = None,
 ) -> None:
     """Show the life of one order: committed, published, counted; and what is not known any more."""
     with front_proxy(target).channel() as channel:

@@ -13,7 +13,7 @@ from ordermesh.orders.v1.orders_pb2 import Order
 from rich.table import Table
 
 from cli.output.terminal import console, plain_table
-from cli.target import front_proxy
+from cli.target import Target, front_proxy
 
 CALL_SECONDS = 30.0
 MAX_WAIT_MS = 10_000
@@ -26,7 +26,7 @@ def sales(
     ] = None,
     wait_ms: Annotated[int, typer.Option(min=1, max=MAX_WAIT_MS, help="The longest wait.")] = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-    target: Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")] = None,
+    target: Target = None,
 ) -> None:
     """Show the totals of all orders, and up to when they include what is in Kafka."""
     request = GetSalesSummaryRequest(min_revisions=revisions or (), wait_ms=wait_ms)

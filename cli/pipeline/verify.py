@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from cli.output.terminal import console, plain_table
-from cli.target import FrontProxy, front_proxy
+from cli.target import FrontProxy, Target, front_proxy
 from runtime import timestamps
 from runtime.exit_codes import ExitCode
 
@@ -23,7 +23,7 @@ PROGRESS_SECONDS = 1
 
 
 def verify(
-    target: Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")] = None,
+    target: Target = None,
     wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events in flight.")] = 30,
     full: Annotated[
         bool, typer.Option("--full", help="Recompute both sides from all rows that are held; takes minutes.")

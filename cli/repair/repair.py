@@ -21,7 +21,7 @@ from cli.repair.lost_orders import export, lost_orders, show_orders
 from cli.repair.plan import Finding, Plan, plan_of
 from cli.repair.progress import ProgressLine
 from cli.repair.replay import show_dropped
-from cli.target import front_proxy
+from cli.target import Target, front_proxy
 from orders.domain.ids import time_ms
 from orders.repair.outbox_replay import MINUTE_SECONDS, Selection, replay, select_events
 from processor.repair import correction
@@ -37,7 +37,6 @@ MAX_ROUNDS = 5
 # The clock of the publisher, which stamps records, may be behind that of the database.
 EARLIER_MS = 600_000
 
-Target = Annotated[str | None, typer.Option(help="The front proxy; the local stack's by default.")]
 Wait = Annotated[int, typer.Option(min=1, max=300, help="Seconds to wait for events in flight.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Remove phantoms without asking.")]

@@ -19,6 +19,7 @@ from ordermesh.gateway.v1.dead_letters_pb2 import (
 from ordermesh.gateway.v1.dead_letters_pb2_grpc import DeadLetterServiceStub
 
 from faults.injection import topics
+from faults.injection.stopped import stopped
 from faults.load.journal import CREATE
 from faults.scenario import Needs, scenario
 from faults.world import World
@@ -52,7 +53,7 @@ def broker_down(world: World) -> None:
 @scenario("F12.stopped")
 def broker_stopped(world: World) -> None:
     """A broker is stopped for 30 s and goes on."""
-    with world.fault(), world.stopped(world.stack.pid(world.brokers[0])):
+    with world.fault(), stopped(world.stack.pid(world.brokers[0])):
         world.hold(30, 12)
     require_orders_accepted(world)
 

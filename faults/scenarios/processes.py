@@ -8,6 +8,7 @@ import signal
 import time
 
 from faults.injection.postgres_proxy import COMMIT, statement
+from faults.injection.stopped import stopped
 from faults.scenario import Needs, scenario
 from faults.world import NotRepaired, World
 from stack.processes import proc
@@ -174,7 +175,7 @@ def orders_stopped(world: World) -> None:
 
 def stopped_for_a_while(world: World, pid: int) -> None:
     """Stop a process and let it go on."""
-    with world.fault(), world.stopped(pid):
+    with world.fault(), stopped(pid):
         world.hold(30, 10)
 
 

@@ -14,9 +14,10 @@ from orders.outbox.dead_events import DeadEvent, dead_letter_id, event_number
 from orders.outbox.unsent_event import headers_of
 from orders.store.queries import OUTBOX
 from runtime import dead_letter_messages as messages
-from runtime.dead_letter_messages import DISCARD, REDRIVE, as_time
+from runtime.dead_letter_messages import DISCARD, REDRIVE
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
+from runtime.timestamps import from_datetime
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Result = ChangeDeadLettersResponse.Result
@@ -88,8 +89,8 @@ def dead_letter(event: DeadEvent) -> DeadLetter:
         event_id=event.event_id,
         key=event.key,
         state=event.state,
-        create_time=as_time(event.occur_time),
-        discard_time=as_time(event.discarded_at),
+        create_time=from_datetime(event.occur_time),
+        discard_time=from_datetime(event.discarded_at),
     )
 
 

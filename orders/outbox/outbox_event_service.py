@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED, EventType, OrderEvent, StockEvent
 from ordermesh.internal.v1 import timeline_source_pb2 as pb
 from ordermesh.internal.v1 import timeline_source_pb2_grpc
@@ -19,6 +18,7 @@ from orders.store.queries import OUTBOX
 from runtime.kafka.topics import FIRST_STOCK_TYPE
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
+from runtime.timestamps import from_datetime
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Event = pb.ListOutboxEventsResponse.Event
@@ -68,11 +68,11 @@ class OutboxEventService(timeline_source_pb2_grpc.OutboxEventServiceServicer):
             status=status,
             total_minor=total_minor,
             trace_id=trace_id,
-            create_time=as_time(created_at),
-            update_time=as_time(updated_at),
+            create_time=from_datetime(created_at),
+            update_time=from_datetime(updated_at),
             sequence=sequence,
             events=events_of(request.order_id, rows),
-            retained_start_time=as_time(retained[0]) if retained else None,
+            retained_start_time=from_datetime(retained[0]) if retained else None,
         )
 
 
@@ -101,9 +101,9 @@ def events_of(order_id: str, rows: Iterable[OutboxRow]) -> list[Event]:
         event = Event(
             event_id=row.event_id,
             event_type=row.event_type,
-            occur_time=as_time(row.occur_time),
+            occur_time=from_datetime(row.occur_time),
             outbox_status=row.status,
-            publish_time=as_time(row.sent_at),
+            publish_time=from_datetime(row.sent_at),
             cause=row.cause,
             traceparent=row.traceparent,
             outbox_id=row.id,
@@ -120,12 +120,3 @@ def events_of(order_id: str, rows: Iterable[OutboxRow]) -> list[Event]:
             )
         found.append(event)
     return found
-
-
-def as_time(moment: datetime | None) -> Timestamp | None:
-    """Return a time as a message, None for None."""
-    if moment is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made

@@ -30,11 +30,12 @@ from ordermesh.internal.v1.ledger_pb2 import (
 
 from processor.ledger import ledger_audit
 from processor.query import validation
-from processor.query.analytics_service import Pool, Row, timestamp
+from processor.query.analytics_service import Pool, Row
 from runtime import ledger_messages
 from runtime.batched import batched
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
+from runtime.timestamps import from_datetime
 
 SQL = Queries("processor.ledger", "ledger.sql")
 PRODUCTS_PER_MESSAGE = 1_000
@@ -62,11 +63,11 @@ class AnalyticsLedgerService(ledger_pb2_grpc.AnalyticsLedgerServiceServicer):
             dead_letters_total=dead_letters,
             latency_p50_ms=p50_ms,
             latency_p99_ms=p99_ms,
-            worker_heartbeat_time=None if heartbeat_at is None else timestamp(heartbeat_at),
+            worker_heartbeat_time=from_datetime(heartbeat_at),
             workers=workers,
             worker_crashes=crashes,
             paused_partitions=[
-                PausedPartition(topic=topic, partition=number, pause_time=timestamp(at), records=records, bad=bad)
+                PausedPartition(topic=topic, partition=number, pause_time=from_datetime(at), records=records, bad=bad)
                 for topic, number, at, records, bad in paused
             ],
             silent_workers=silent,

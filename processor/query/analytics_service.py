@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.analytics.v1 import analytics_pb2_grpc
 from ordermesh.analytics.v1.analytics_pb2 import (
     Freshness,
@@ -34,7 +33,7 @@ from runtime.money import major
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.queries import Queries
 from runtime.status_names import STATUS_NAMES
-from runtime.timestamps import MINUTE_FORMAT
+from runtime.timestamps import MINUTE_FORMAT, from_datetime
 from runtime.tokens.opaque_token import OpaqueTokens
 from runtime.tokens.page_token import PageTokens
 
@@ -99,7 +98,7 @@ class AnalyticsService(analytics_pb2_grpc.AnalyticsServiceServicer):
         return OrdersPerMinuteResponse(
             minutes=[
                 OrdersPerMinuteResponse.Minute(
-                    start_time=timestamp(datetime.strptime(dimension, MINUTE_FORMAT)),
+                    start_time=from_datetime(datetime.strptime(dimension, MINUTE_FORMAT)),
                     orders=orders,
                     revenue=major(revenue_minor),
                 )
@@ -127,7 +126,7 @@ def metric(row: Row) -> Metric:
     """Return a metric from its row."""
     name, dimension, value, updated_at = row
     shown = major(value) if name in deltas.MONEY else float(value)
-    return Metric(metric_name=name, dimension=dimension, value=shown, update_time=timestamp(updated_at))
+    return Metric(metric_name=name, dimension=dimension, value=shown, update_time=from_datetime(updated_at))
 
 
 def summary(rows: list[Row]) -> SalesSummary:
@@ -152,12 +151,5 @@ def summary(rows: list[Row]) -> SalesSummary:
             StatusCount(status=Order.Status.Name(number), orders=count) for number, count in statuses.items()
         ],
         restock_requests=restocks,
-        update_time=timestamp(max(row[3] for row in rows)) if rows else None,
+        update_time=from_datetime(max(row[3] for row in rows)) if rows else None,
     )
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Return a time as a protobuf timestamp."""
-    found = Timestamp()
-    found.FromDatetime(moment)
-    return found

@@ -9,10 +9,11 @@ from ordermesh.internal.v1 import timeline_source_pb2 as pb
 from ordermesh.internal.v1 import timeline_source_pb2_grpc
 
 from processor.dead_letters.inspection import DeadLetterPlace
-from processor.query.analytics_service import Pool, Row, timestamp
+from processor.query.analytics_service import Pool, Row
 from processor.query.revisions import first_event_id
 from runtime import dead_letter_messages
 from runtime.postgres.queries import Queries
+from runtime.timestamps import from_datetime
 
 SQL = Queries("processor.query", "timeline.sql")
 MAX_EVENTS = 1_000
@@ -37,7 +38,7 @@ class CountedEventService(timeline_source_pb2_grpc.CountedEventServiceServicer):
         return pb.ListCountedEventsResponse(
             events=map(event, counted),
             dead_letters=map(dead_letter, rejected),
-            retained_start_time=timestamp(retained[0]) if retained else None,
+            retained_start_time=from_datetime(retained[0]) if retained else None,
         )
 
 
@@ -49,8 +50,8 @@ def event(row: Row) -> pb.ListCountedEventsResponse.Event:
         event_type=kind,
         previous_status=previous_status,
         status=status,
-        occur_time=timestamp(occur_time),
-        count_time=timestamp(counted_at),
+        occur_time=from_datetime(occur_time),
+        count_time=from_datetime(counted_at),
         partition=partition,
         offset=offset,
         worker=worker,
@@ -68,5 +69,5 @@ def dead_letter(row: Row) -> pb.ListCountedEventsResponse.DeadLetter:
         partition=partition,
         offset=offset,
         cause=f"{reason}: {detail}",
-        create_time=timestamp(created_at),
+        create_time=from_datetime(created_at),
     )

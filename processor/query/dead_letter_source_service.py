@@ -19,10 +19,10 @@ from processor.dead_letters.contents import ContentMissing, ContentReader
 from processor.dead_letters.inspection import SQL, DeadLetterEntry, DeadLetterNotFound, DeadLetterPlace
 from processor.query.analytics_service import Pool
 from runtime import dead_letter_messages as messages
-from runtime.dead_letter_messages import as_time
 from runtime.errors import Unavailable
 from runtime.kafka.delivery import NotAcknowledged
 from runtime.kafka.settings import GroupSettings
+from runtime.timestamps import from_datetime
 
 Context = grpc.ServicerContext
 # In one call; a caller continues with the others.
@@ -157,9 +157,9 @@ def dead_letter(entry: DeadLetterEntry) -> DeadLetter:
         event_id=entry.event_id or "",
         key=entry.order_id or "",
         state=entry.state,
-        create_time=as_time(entry.created_at),
-        redrive_time=as_time(entry.redriven_at),
-        discard_time=as_time(entry.discarded_at),
+        create_time=from_datetime(entry.created_at),
+        redrive_time=from_datetime(entry.redriven_at),
+        discard_time=from_datetime(entry.discarded_at),
     )
 
 
@@ -169,8 +169,8 @@ def pause(found: pauses.Pause) -> DeadLetterSummary.PausedPartition:
     return DeadLetterSummary.PausedPartition(
         topic=topic,
         partition=partition,
-        pause_time=as_time(found.paused_at),
-        resume_time=as_time(found.released_at),
+        pause_time=from_datetime(found.paused_at),
+        resume_time=from_datetime(found.released_at),
         records=found.records,
         bad=found.bad,
     )

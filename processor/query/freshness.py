@@ -14,10 +14,10 @@ from confluent_kafka.admin import AdminClient
 from ordermesh.analytics.v1.analytics_pb2 import Freshness
 
 from processor.events.resume_positions import Position
-from runtime.dead_letter_messages import as_time
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition, PartitionOffsets
 from runtime.kafka.settings import KafkaSettings
+from runtime.timestamps import from_datetime
 
 EVERY_SECONDS = 1.0
 ASK_SECONDS = 5.0
@@ -60,7 +60,7 @@ class LogSamples:
         if at is None:
             return Freshness()
         lag_ms = max(0.0, (now - at).total_seconds() * 1000)
-        return Freshness(as_of_time=as_time(at), lag_ms=lag_ms, lag_events=lag(samples[-1].log, positions))
+        return Freshness(as_of_time=from_datetime(at), lag_ms=lag_ms, lag_events=lag(samples[-1].log, positions))
 
 
 def lag(log: Log, positions: Positions) -> int:

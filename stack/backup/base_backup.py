@@ -19,7 +19,7 @@ from stack.machine.state_folder import KEPT_WITH_BACKUPS, StateFolder
 from stack.processes.process import POLL_SECONDS, Command, Process
 from stack.processes.server_account import give, server_account
 from stack.servers.credentials import SUPERUSER
-from stack.servers.postgres import Postgres, server_env
+from stack.servers.postgres import Postgres
 
 # Bytes sent, and bytes in all, which grow while the server does.
 Progress = Callable[[int, int], None]
@@ -83,13 +83,11 @@ def digest_of(path: Path) -> str:
 
 def run(server: Postgres, program: str, options: list[str], meanwhile: Callable[[], None]) -> None:
     """Run a program of PostgreSQL under its account until it ends. Raises ServerFailed with its last messages."""
-    dsn = {"PGHOST": str(server.socket_dir), "PGPORT": str(server.port), "PGUSER": SUPERUSER}
-    secret = {"PGPASSWORD": server.credentials.password(SUPERUSER), "PGAPPNAME": APPLICATION}
     process = Process(
         Command(
             program,
             [server.binaries().program(program), *options],
-            {**server_env(), **dsn, **secret},
+            server.client_env(SUPERUSER, APPLICATION),
             server_account(server.folder),
         ),
         server.log,

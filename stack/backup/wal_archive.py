@@ -20,7 +20,7 @@ from stack.processes.runners import Server, await_ready
 from stack.processes.server_account import server_account
 from stack.servers.credentials import BACKUP
 from stack.servers.databases import create_role
-from stack.servers.postgres import Postgres, server_env
+from stack.servers.postgres import Postgres
 
 SQL = Queries("stack.backup", "archive.sql")
 SLOT = {"slot": "ordermesh_backup"}
@@ -59,14 +59,11 @@ class WalArchive(Server):
         """Make the role, the slot and the chain that are missing, and start receiving. Raises StackError."""
         chain = self._chain()
         account, binaries = server_account(self._server.folder), self._server.binaries()
-        # The password is in the environment, which other accounts do not see.
-        dsn = {"PGHOST": str(self._server.socket_dir), "PGPORT": str(self._server.port), "PGUSER": BACKUP}
-        secret = {"PGPASSWORD": self._server.credentials.password(BACKUP), "PGAPPNAME": APPLICATION}
         receive = f"--directory={chain.wal}", f"--slot={SLOT['slot']}", "--synchronous", "--status-interval=1"
         command = Command(
             "pg_receivewal",
             [binaries.program("pg_receivewal"), *receive, "--no-password"],
-            {**server_env(), **dsn, **secret},
+            self._server.client_env(BACKUP, APPLICATION),
             account,
             Confinement(
                 executable=confinement.paths(*binaries.folders),

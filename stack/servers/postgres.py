@@ -125,6 +125,12 @@ class Postgres(Server):
         """Return the programs of the server, which its account can run."""
         return locate(server_account(self.folder), self._cache)
 
+    def client_env(self, role: str, application: str) -> dict[str, str]:
+        """Return the environment of a program that connects as a role; the password is not in its command line."""
+        where = {"PGHOST": str(self.socket_dir), "PGPORT": str(self.port)}
+        who = {"PGUSER": role, "PGPASSWORD": self.credentials.password(role), "PGAPPNAME": application}
+        return server_env() | where | who
+
     def start(self) -> None:
         """Start the server, with initdb before the first start. Raises PortTaken, SettingInvalid or ServerFailed."""
         account = server_account(self.folder)

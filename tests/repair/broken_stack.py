@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from front_proxy import ITEM, Platform
 from psycopg import sql
 from waiting import await_true
 
+from faults.injection.stopped import stopped
 from runtime.exit_codes import ExitCode
 from runtime.kafka.clients import admin
 from runtime.kafka.topics import EVENT_TOPICS, ORDER_EVENTS
@@ -164,13 +163,8 @@ class BrokenStack(Platform):
     def stopped_processor(self) -> Iterator[None]:
         """Stop the processor and its workers as they are, and let them go on."""
         pids = [self.stack.pid("processor"), *self.stack.children("processor")]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped(*pids):
             yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
 
     def skip_to_ends(self) -> None:
         """Set the offsets of the processor's group to the ends, once the group has no members."""

@@ -14,6 +14,7 @@ from command import await_true
 from seed import seeded_stack
 
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
+from faults.injection.stopped import stopped
 from stack.processes import proc
 from stack.running_stack import RunningStack
 from stack.supervision.status import State, read_status
@@ -45,18 +46,6 @@ def well_before_and_after(running: RunningStack) -> Iterator[None]:
     await_true(lambda: all_healthy(list(look(running).values())), lambda: str(troubled(running)))
     yield
     await_true(lambda: all_healthy(list(look(running).values())), lambda: str(troubled(running)))
-
-
-@contextlib.contextmanager
-def stopped(*pids: int) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def await_trouble(running: RunningStack, told: Callable[[dict[str, str]], bool]) -> dict[str, str]:
