@@ -89,7 +89,8 @@ def test_letters_of_any_language_are_printed_unchanged(printed: io.StringIO) -> 
     assert "naïve 订单 заказ Bestellung 😀" in printed.getvalue()
 
 
-def test_colours_and_cursor_movements_of_our_own_reach_a_terminal() -> None:
+def test_colours_and_cursor_movements_of_our_own_reach_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     written = io.StringIO()
     console = EscapingConsole(file=written, force_terminal=True, color_system="standard")
     console.print(Text("x", style="red"))

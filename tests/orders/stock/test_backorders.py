@@ -52,23 +52,25 @@ class Page:
     statuses: dict[int, str] = field(default_factory=dict)
     events: dict[int, list[str]] = field(default_factory=dict)
 
-    def holds(self, place: Place) -> bool:
+    def holds(self, place: Place, held: dict[str, int]) -> bool:
         """Rules 3 and 4, for what it lacks besides the holds of earlier backorders."""
-        lacks = [p for p, need in place.needs.items() if self.left(p, place) < need]
+        lacks = [p for p, need in place.needs.items() if self.on_hand[p] - held.get(p, 0) < need]
         return bool(lacks) and all(
             self.arrivals[p] - place.before[p] >= 3 and self.now_seconds - self.arrived_seconds[p] < HOUR_SECONDS
             for p in lacks
         )
 
-    def left(self, product: str, place: Place | None) -> int:
-        """Return the units on hand that are not held by the first holder before a position."""
+    def held(self, place: Place | None) -> dict[str, int]:
+        """Return what the first holder of each product before a position holds."""
+        held: dict[str, int] = {}
         for other in self.queue[: self.queue.index(place)] if place else self.queue:
-            if product in other.needs and self.holds(other):
-                return self.on_hand[product] - other.needs[product]
-        return self.on_hand[product]
+            if self.holds(other, held):
+                held = other.needs | held
+        return held
 
     def fits(self, needs: dict[str, int], place: Place | None = None) -> bool:
-        return all(self.left(product, place) >= need for product, need in needs.items())
+        held = self.held(place)
+        return all(self.on_hand[product] - held.get(product, 0) >= need for product, need in needs.items())
 
     def order(self, name: int, needs: dict[str, int]) -> None:
         self.needs[name], self.events[name] = needs, ["ORDER_CREATED"]

@@ -146,15 +146,19 @@ def test_a_base_backup_that_rotted_is_not_restored(state: StateFolder, folder: B
         restored(state, folder)
 
 
+def has_no_slot(server: Postgres) -> bool:
+    release(server.admin_dsn)
+    with psycopg.connect(server.admin_dsn) as connection:
+        return connection.execute(SQL.slot_state, {"slot": "ordermesh_backup"}).fetchone() is None
+
+
 def test_an_archive_that_missed_a_part_of_the_log_begins_again(state: StateFolder, folder: BackupFolder) -> None:
     with running(Postgres.alone(state)) as server:
         with running(archive_of(server, folder, state)):
             (chain,) = folder.chains()
         with running(archive_of(server, folder, state)):
             assert folder.chains() == [chain]
-        release(server.admin_dsn)
-        with psycopg.connect(server.admin_dsn) as connection:
-            assert connection.execute(SQL.slot_state, {"slot": "ordermesh_backup"}).fetchone() is None
+        await_true(lambda: has_no_slot(server), "the server has noticed that nobody receives")
         with running(archive_of(server, folder, state)) as archive:
             assert len(folder.chains()) == 2
             assert archive.health().works
