@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from topic_config import shown as configured
 from topic_config import topic_config
 from waiting import PATIENCE_SECONDS, await_true
 
+from faults.injection.stopped import stopped
 from orders import create_topics
 from processor.dead_letters import writer
 from processor.dead_letters.contents import DeadLetterContent
@@ -153,12 +153,8 @@ def test_a_dead_letter_that_kafka_does_not_acknowledge_is_waited_for_and_written
     patiently(lambda: dead_letters.write([first]))
     before = dead_letters_written(world)
     assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(DeadLetterNotWritten, match="1 events not acknowledged"):
-            dead_letters.write([second])
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
+    with stopped(broker.pid), pytest.raises(DeadLetterNotWritten, match="1 events not acknowledged"):
+        dead_letters.write([second])
     patiently(lambda: dead_letters.write([second]))
     assert second.dlq_offset is not None
     assert dead_letters_written(world) == before + 1
