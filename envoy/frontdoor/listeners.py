@@ -87,6 +87,7 @@ def listener(name: str, address: Address, manager: Config) -> Config:
         "address": clusters.socket_address(address),
         "enable_reuse_port": True,
         "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
+        "max_connections_to_accept_per_socket_event": limits.CONNECTIONS_IN_A_ROW,
         "filter_chains": [http_chain(manager)],
     }
 
