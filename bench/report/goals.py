@@ -145,14 +145,13 @@ def bound(figure: str, percentiles: dict[str, float], share: str, at_most_ms: fl
 
 def under_overload(result: Result) -> Iterator[Verdict]:
     """Return the verdicts on the overload run."""
-    found = result.overload
-    if not found:
+    if not result.overload:
         yield Verdict("overload at 3 times", "at least 0.9 of the peak", "not measured", None)
-        return
-    models = {"3 times the rate": found, "3 times the clients": found.get("closed_model")}
-    for name, model in models.items():
-        if model:
-            yield from beyond_the_peak(f"overload, {name}", found["peak_per_second"], model)
+    for found in result.overload:
+        where = "front apart" if found["front_apart"] else "shared cores"
+        models = {"3 times the rate": found["open_model"], "3 times the clients": found["closed_model"]}
+        for name, model in models.items():
+            yield from beyond_the_peak(f"overload, {where}, {name}", found["peak_per_second"], model)
 
 
 def beyond_the_peak(figure: str, peak: float, found: dict[str, Any]) -> Iterator[Verdict]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from loadgen.report.machine import read_commit, read_machine, read_versions
 
-SCHEMA = "ordermesh.bench/1"
+SCHEMA = "ordermesh.bench/2"
 RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = (
     "pygrpc-native",
@@ -40,7 +40,7 @@ class Result:
     stages: list[dict[str, Any]] = field(default_factory=list)
     levers: list[dict[str, Any]] = field(default_factory=list)
     growth: list[dict[str, Any]] = field(default_factory=list)
-    overload: dict[str, Any] = field(default_factory=dict)
+    overload: list[dict[str, Any]] = field(default_factory=list)
     resources: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 

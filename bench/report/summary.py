@@ -22,6 +22,7 @@ OPEN_HEAD = (
     "others, cores",
 )
 OVERLOAD_HEAD = (
+    "cores of the front",
     "offered/s",
     "peak/s",
     "accepted/s",
@@ -117,20 +118,21 @@ def open_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def overload_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield the rows of the overload run, if any: of the open model, and of the closed one."""
-    found = result.overload
-    if found:
-        refusal = found.get("refusal_cpu_us")
-        cost = f"{sum(refusal.values()):.0f}" if refusal else "–"
-        yield overload_row(f"{found['offered_per_second']:,.0f}/s", found["peak_per_second"], found, cost)
-        if closed := found.get("closed_model"):
-            yield overload_row("3 times the clients", found["peak_per_second"], closed, cost)
+    """Yield the rows of the overload run, if any: of the open model and of the closed one, on each placement."""
+    for found in result.overload:
+        cost = f"{sum(found['refusal_cpu_us'].values()):.0f}"
+        where = "apart" if found["front_apart"] else "shared"
+        for offered, model in (
+            (f"{found['offered_per_second']:,.0f}/s", found["open_model"]),
+            ("3 times the clients", found["closed_model"]),
+        ):
+            yield overload_row((where, offered), found["peak_per_second"], model, cost)
 
 
-def overload_row(offered: str, peak: float, found: dict[str, Any], cost: str) -> Sequence[str]:
+def overload_row(load: Sequence[str], peak: float, found: dict[str, Any], cost: str) -> Sequence[str]:
     """Return the row of one model."""
     return (
-        offered,
+        *load,
         f"{peak:,.0f}",
         f"{found['accepted_per_second']:,.0f}",
         f"{found['refused']:,} of {found['refused'] + found['accepted']:,}",

@@ -129,8 +129,9 @@ def ladder(result: Result, plan: Plan) -> None:
 def overloaded(result: Result, plan: Plan) -> None:
     """Offer three times the peak rate."""
     with problems_recorded(result, "overload"):
-        result.overload = overload.flood(plan.flood_seconds).as_json()
-        plan.say(str(result.overload))
+        for found in overload.floods(plan.flood_seconds):
+            result.overload.append(found.as_json())
+            plan.say(str(result.overload[-1]))
 
 
 def fixed_rate(result: Result, plan: Plan, shape: tuple[str, str], seconds: float) -> None:
