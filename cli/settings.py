@@ -19,7 +19,7 @@ import processor.settings
 from runtime.grpc.client_tls import ClientTlsSettings
 from runtime.identity.client_credential import CredentialSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
-from runtime.settings import PREFIX, Settings
+from runtime.settings import PREFIX, Settings, variable_of
 from stack.settings import StackSettings
 
 # The settings that several programs share, each shown once.
@@ -93,8 +93,8 @@ def programs_by_name() -> dict[str, list[str]]:
     """Return the programs that have a setting by the name of its variable."""
     found = {f"{PREFIX}{name}": [program] for name, program in OTHER_NAMES.items()}
     for program, kind in PROGRAMS.items():
-        for name in kind.model_fields:
-            found.setdefault(f"{PREFIX}{name.upper()}", []).append(program)
+        for name, field in kind.model_fields.items():
+            found.setdefault(variable_of(name, field), []).append(program)
     return found
 
 
@@ -123,7 +123,7 @@ def row(name: str, field: FieldInfo) -> Row:
     default = "required" if required else "none" if unset else f"`{written(field.default)}`"
     kind = "secret" if SecretStr in (field.annotation, *getattr(field.annotation, "__args__", ())) else ""
     rule = ", ".join(filter(None, [kind, *bounds(field), *choices(field)]))
-    return Row(f"{PREFIX}{name.upper()}", default, rule, field.description or "")
+    return Row(variable_of(name, field), default, rule, field.description or "")
 
 
 def written(value: object) -> str:

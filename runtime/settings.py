@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from runtime.exit_codes import ExitCode
@@ -29,7 +30,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         """Return the text of the file without trailing newlines, parsed as JSON for an object; None without a file."""
-        variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
+        variable = f"{variable_of(field_name, field)}{FILE_SUFFIX}"
         path = os.environ.get(variable)
         if not path:
             return None, field_name, False
@@ -53,7 +54,9 @@ class SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Settings of every service; services add their own."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Minimum level of log lines."
@@ -77,7 +80,8 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the settings; print the invalid ones and exit with CONFIG when there are any."""
-        problems = list(unknown_settings(os.environ, cls.model_fields))
+        own = [name for name, field in cls.model_fields.items() if variable_of(name, field).startswith(PREFIX)]
+        problems = list(unknown_settings(os.environ, own))
         try:
             settings = cls()
             if not problems:
@@ -98,13 +102,19 @@ class Settings(BaseSettings):
         }
 
 
+def variable_of(name: str, field: FieldInfo) -> str:
+    """Return the variable of a setting: its standard name if it has one, else its own with our prefix."""
+    standard = field.validation_alias
+    return standard if isinstance(standard, str) else f"{PREFIX}{name.upper()}"
+
+
 def unknown_settings(variables: Collection[str], own: Collection[str] = ()) -> Iterator[str]:
     """Yield a message for each unknown ORDERMESH_ variable, with the closest setting; `own` are known fields."""
     given = {name.removeprefix(PREFIX) for name in variables if name.startswith(PREFIX)}
     known = {name.upper() for name in own}
     if given <= known:
         return
-    known |= {name.removeprefix(PREFIX) for name in programs_by_setting()}
+    known |= {name.removeprefix(PREFIX) for name in programs_by_setting() if name.startswith(PREFIX)}
     known |= {f"{name}{FILE_SUFFIX}" for name in known}
     for name in sorted(given - known):
         near = difflib.get_close_matches(name, known, 1)
@@ -137,11 +147,11 @@ def explain(problem: dict[str, Any]) -> str:
         # Of several settings, which the message names.
         return str(problem["msg"]).removeprefix("Value error, ")
     field, *parts = map(str, problem["loc"])
-    name = PREFIX + field.upper()
+    name = field if field.isupper() else PREFIX + field.upper()
     if problem["type"] == "missing":
         return f"{name} is required (or {name}_FILE)"
     # Kafka properties may contain a password.
-    secret = name.endswith(("_DSN", "_KEY", "_KEYS", "_PASSWORD", "_PROPERTIES"))
+    secret = name.endswith(("_DSN", "_KEY", "_KEYS", "_PASSWORD", "_PROPERTIES", "_HEADERS"))
     return ": ".join([name, *parts, problem["msg"]]) + ("" if secret else f" (is {problem['input']!r})")
 
 

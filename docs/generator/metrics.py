@@ -13,6 +13,8 @@ statistics are on 9902, `/stats/prometheus`. The processes of a service are summ
 `name_bucket`, `name_sum` and `name_count`.
 """
 
+SEVERAL = {"grpc": "every gRPC service", "tracing": "every service that sends spans"}
+
 
 def page() -> str:
     """Return the page."""
@@ -22,6 +24,6 @@ def page() -> str:
 
 def row(metric: Specification) -> tuple[str, ...]:
     """Return one metric."""
-    component = "every gRPC service" if metric.component == "grpc" else metric.component
+    component = SEVERAL.get(metric.component, metric.component)
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"`{metric.name}`", metric.kind, metric.unit, labels, component, metric.help

@@ -1,7 +1,8 @@
 """Metrics that belong to one component, created only in its processes.
 
 A gauge with the value 0 from a process that cannot know the value would be wrong, so each process creates the metrics
-of its own component (`metrics.create`) and those that it writes to. The component `grpc` is every gRPC server.
+of its own component (`metrics.create`) and those that it writes to. The component `grpc` is every gRPC server, and
+`tracing` every process that sends spans.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal, cast
 
 from prometheus_client import Counter, Gauge, Histogram, values
 
-Component = Literal["orders", "publisher", "processor", "gateway", "grpc"]
+Component = Literal["orders", "publisher", "processor", "gateway", "grpc", "tracing"]
 Kind = Literal["counter", "gauge", "histogram"]
 CLASSES: dict[Kind, type[Counter | Gauge | Histogram]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 

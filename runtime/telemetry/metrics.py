@@ -22,6 +22,17 @@ RPC_DURATION = histogram(
     ["rpc_method", "rpc_response_status_code"],
 )
 
+SPANS_EXPORTED = counter(
+    "tracing", "ordermesh_spans_exported_total", "spans", "Spans that the collector of traces accepted."
+)
+SPANS_DROPPED = counter(
+    "tracing",
+    "ordermesh_spans_dropped_total",
+    "spans",
+    "Spans that were not sent, by reason: queue_full, not_accepted or shutdown.",
+    ["reason"],
+)
+
 ORDERS_ACCEPTED = counter(
     "orders",
     "ordermesh_orders_accepted_total",
