@@ -12,6 +12,7 @@ from pathlib import Path
 from frontdoor.check import validate
 from frontdoor.policies import tls
 from frontdoor.policies.identity import CONTAINER_KEYS, FrontSettings, Identity, Keys, identity_of
+from frontdoor.policies.tracing import tracing_of
 from frontdoor.render import render
 from frontdoor.values import EnvoyConfigError, EnvoyValues
 from runtime.exit_codes import ExitCode
@@ -27,14 +28,15 @@ def local_values() -> EnvoyValues:
 
 TARGETS: dict[str, Callable[[], EnvoyValues]] = {
     "local": local_values,
-    "compose": lambda: EnvoyValues.compose(of_settings()),
-    "cluster": lambda: EnvoyValues.cluster(of_settings()),
+    "compose": lambda: of_settings(EnvoyValues.compose),
+    "cluster": lambda: of_settings(EnvoyValues.cluster),
 }
 
 
-def of_settings() -> Identity:
-    """Return how callers are authenticated, from the settings."""
-    return identity_of(FrontSettings.load(), CONTAINER_KEYS)
+def of_settings(target: Callable[[Identity], EnvoyValues]) -> EnvoyValues:
+    """Return the values of a target, with how callers are authenticated and what is traced from the settings."""
+    settings = FrontSettings.load()
+    return replace(target(identity_of(settings, CONTAINER_KEYS)), tracing=tracing_of(settings))
 
 
 def main() -> int:

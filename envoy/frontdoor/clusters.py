@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from frontdoor import public_services
-from frontdoor.config import Config, millis, percent, seconds, typed
+from frontdoor.config import Config, extension, millis, percent, seconds, typed
 from frontdoor.policies import limits
-from frontdoor.policies.identity import Tokens
+from frontdoor.policies.identity import SYSTEM_AUTHORITIES, Tokens
 from frontdoor.policies.tls import client_socket
 from frontdoor.values import LOOPBACK, Address, EnvoyValues
 
@@ -28,8 +29,7 @@ def clusters(values: EnvoyValues) -> list[Config]:
         grpc_cluster(GATEWAY, values.gateway, public_services.PIPELINE, values),
         pages_cluster(values),
         http1_cluster(ADMIN, [values.admin], values),
-        # The tracer requires a cluster for spans. It has no endpoints: only the ids are used, in the logs.
-        http1_cluster(COLLECTOR, [], values),
+        collector(values),
         *issuer_keys(values),
     ]
 
@@ -100,19 +100,38 @@ def issuer_keys(values: EnvoyValues) -> list[Config]:
     if not isinstance(values.identity, Tokens) or values.identity.address is None:
         return []
     host, port = values.identity.address
+    secured = {"transport_socket": verified_socket(host, values.identity.authorities)}
+    return [{**http1_cluster(JWKS, [Address(host, port)], values), **secured}]
+
+
+def collector(values: EnvoyValues) -> Config:
+    """Return the cluster of the collector of spans, which the tracer requires; without an endpoint it is empty."""
+    endpoint = values.tracing.endpoint
+    if endpoint is None:
+        return http1_cluster(COLLECTOR, [], values)
+    address = Address(endpoint.socket) if endpoint.socket else Address(endpoint.host.strip("[]"), endpoint.port)
+    options = {"typed_extension_protocol_options": http2_options(limits.UPSTREAM_IDLE_SECONDS)}
+    plain = {**cluster(COLLECTOR, [address], replace(values, services_tls=None)), **options}
+    if not endpoint.secure:
+        return plain
+    authorities = str(endpoint.certificate) if endpoint.certificate else SYSTEM_AUTHORITIES
+    return {**plain, "transport_socket": verified_socket(address.host, authorities, [HTTP2])}
+
+
+def verified_socket(host: str, authorities: str, protocols: Sequence[str] = ()) -> Config:
+    """Return the transport socket towards a server that is not ours, whose certificate must be for its host."""
     names = [{"san_type": kind, "matcher": {"exact": host}} for kind in ("DNS", "IP_ADDRESS")]
-    context = typed(
+    common: Config = {
+        "validation_context": {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": names}
+    }
+    if protocols:
+        common["alpn_protocols"] = list(protocols)
+    return extension(
+        "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         sni=host,
-        common_tls_context={
-            "validation_context": {
-                "trusted_ca": {"filename": values.identity.authorities},
-                "match_typed_subject_alt_names": names,
-            }
-        },
+        common_tls_context=common,
     )
-    secured = {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
-    return [{**http1_cluster(JWKS, [Address(host, port)], values), **secured}]
 
 
 def pages_cluster(values: EnvoyValues) -> Config:

@@ -102,7 +102,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         **limits.connection_options(),
         **client_identity(),
         **tracing.request_ids(),
-        tracing=tracing.tracing(),
+        tracing=tracing.tracing(values.tracing),
         # "." and ".." stay ordinary segments, ids that do not exist: if they were removed, /v1/products/. would be the
         # list of products. Clients resolve them in links before they send a request (RFC 3986, 5.2.4).
         normalize_path=False,

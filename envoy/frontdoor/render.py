@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from frontdoor import clusters, listeners
 from frontdoor.config import Config
+from frontdoor.filters import tracing
 from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
 
@@ -31,12 +34,18 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
+# Envoy reads these as booleans, and Python's YAML does not quote them.
+PlainDumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+
+
 def bootstrap(values: EnvoyValues) -> Config:
     """Return Envoy's bootstrap configuration."""
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": admin(values),
-        "layered_runtime": {"layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values()}]},
+        "layered_runtime": {
+            "layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values() | tracing.runtime_values()}]
+        },
         "stats_config": {"stats_tags": grpc_tags()},
         "memory_allocator_manager": limits.memory_release(),
         "overload_manager": limits.overload_manager(values.descriptors),
@@ -45,6 +54,11 @@ def bootstrap(values: EnvoyValues) -> Config:
             "clusters": clusters.clusters(values),
         },
     }
+
+
+def runtime_values() -> Config:
+    """Return Envoy's runtime values."""
+    return RUNTIME | limits.runtime_values() | tracing.runtime_values()
 
 
 def admin(values: EnvoyValues) -> Config:

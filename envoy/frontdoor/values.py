@@ -12,6 +12,7 @@ from typing import Self
 
 from frontdoor.policies.identity import CONTAINER, Identity
 from frontdoor.policies.tls import Tls
+from frontdoor.policies.tracing import Tracing
 from runtime.addresses import LOCAL_HOSTS
 
 # Requests per second of a client by its role; without authentication all are one.
@@ -24,6 +25,7 @@ MIN_DESCRIPTORS = 512
 # The kernel's limit for the path of a Unix socket.
 MAX_SOCKET_PATH_BYTES = 107
 LOOPBACK = "127.0.0.1"
+NOT_EXPORTED = Tracing()
 HOST = re.compile(r"(?i)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:]{2,45}\]")
 # All interfaces, in a container.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
@@ -87,6 +89,7 @@ class EnvoyValues:
     services_tls: Tls | None = None
     # None: callers are not authenticated.
     identity: Identity = None
+    tracing: Tracing = NOT_EXPORTED
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
@@ -143,6 +146,7 @@ class EnvoyValues:
         hosts: Sequence[str] = (),
         tls: Tls | None = None,
         identity: Identity = None,
+        tracing: Tracing = NOT_EXPORTED,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket.
 
@@ -172,6 +176,7 @@ class EnvoyValues:
             hosts=(*LOCAL_HOSTS, *hosts),
             tls=tls,
             identity=identity,
+            tracing=tracing,
         )
 
     @classmethod

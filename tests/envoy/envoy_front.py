@@ -14,8 +14,9 @@ from envoy_admin import from_admin
 from front_proxy import Answer, curl
 from frontdoor.check import envoy_binary
 from frontdoor.policies.identity import Identity
+from frontdoor.policies.tracing import Tracing
 from frontdoor.render import render
-from frontdoor.values import LOOPBACK, EnvoyValues
+from frontdoor.values import LOOPBACK, NOT_EXPORTED, EnvoyValues
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from waiting import await_true
@@ -38,6 +39,7 @@ class Front:
         hosts: Sequence[str] = (),
         rate_limit_per_second: int = 20_000,
         identity: Identity = None,
+        tracing: Tracing = NOT_EXPORTED,
         change: Callable[[str], str] = lambda text: text,
     ) -> None:
         self.port, self.stats_port = ports.allocate(2)
@@ -54,6 +56,7 @@ class Front:
             orders_active=active,
             hosts=hosts,
             identity=identity,
+            tracing=tracing,
         )
         self.config = folder / f"envoy-{self.port}.yaml"
         self.config.write_text(change(render(values)))

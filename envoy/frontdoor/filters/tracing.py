@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from frontdoor import clusters
-from frontdoor.config import Config, extension, typed
+from frontdoor.config import Config, extension, seconds, typed
+from frontdoor.policies.tracing import Tracing
+from runtime.telemetry.tracing import names
+from runtime.telemetry.tracing.settings import OtlpEndpoint
 
 TRACEPARENT = "traceparent"
 # Temporary headers of the early header mutation.
 SHORTENED, CHECKED = "x-ordermesh-traceparent-56", "x-ordermesh-traceparent"
-# Of the traces that no client started.
-SAMPLED_PERCENT = 1
+# Spans that wait to be sent; more are dropped.
+MAX_CACHED_SPANS, BATCH_SPANS = 2048, 64
+EXPORT_SECONDS = 5.0
+MAX_PATH_CHARACTERS = 256
+MILLION = 1_000_000
 # Version 00; a later version may have more after another dash.
 TRACEPARENT_CHARACTERS = 55
 # Two expressions, because Envoy limits the size of each.
@@ -33,32 +39,62 @@ def request_ids() -> Config:
     }
 
 
-def tracing() -> Config:
-    """Return the propagation of trace context; spans are not exported, the ids are in the logs."""
+def tracing(policy: Tracing) -> Config:
+    """Return the sampling and the propagation of trace context, and the export of spans.
+
+    Without an endpoint the cluster has no address: the spans are dropped, and their ids are in the logs.
+    """
     return {
         "provider": extension(
             "envoy.tracers.opentelemetry",
             "envoy.config.trace.v3.OpenTelemetryConfig",
-            service_name="envoy",
-            grpc_service={"envoy_grpc": {"cluster_name": clusters.COLLECTOR}},
-            sampler=sampler(),
-        )
+            service_name=policy.service_name,
+            grpc_service=collector(policy.endpoint),
+            resource_detectors=[resource(policy)],
+            sampler=sampler(policy.sampled_share),
+            max_cache_size=MAX_CACHED_SPANS,
+        ),
+        # One span for a request: retries are rare, and the services have their own.
+        "spawn_upstream_span": False,
+        "max_path_tag_length": MAX_PATH_CHARACTERS,
     }
 
 
-def sampler() -> Config:
-    """Return the sampler: traces that a client sampled, and a small share of those that no client started."""
+def collector(endpoint: OtlpEndpoint | None) -> Config:
+    """Return the gRPC service that spans are sent to, with the headers of each call."""
+    headers = {} if endpoint is None else endpoint.headers
+    metadata = [{"key": name, "value": value} for name, value in headers.items()]
+    service = {"envoy_grpc": {"cluster_name": clusters.COLLECTOR}, "timeout": seconds(EXPORT_SECONDS)}
+    return {**service, "initial_metadata": metadata} if metadata else service
+
+
+def resource(policy: Tracing) -> Config:
+    """Return the attributes of Envoy's resource besides its name."""
+    return extension(
+        "envoy.tracers.opentelemetry.resource_detectors.static_config",
+        "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig",
+        attributes={names.SERVICE_NAMESPACE: names.NAMESPACE, **policy.resource},
+    )
+
+
+def sampler(share: float) -> Config:
+    """Return the sampler: traces that a client sampled, and a share of those that no client started."""
     samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3"
-    few = extension(
+    ratio = extension(
         "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
         f"{samplers}.TraceIdRatioBasedSamplerConfig",
-        sampling_percentage={"numerator": SAMPLED_PERCENT},
+        sampling_percentage={"numerator": round(share * MILLION), "denominator": "MILLION"},
     )
     return extension(
         "envoy.tracers.opentelemetry.samplers.parent_based",
         f"{samplers}.ParentBasedSamplerConfig",
-        wrapped_sampler=few,
+        wrapped_sampler=ratio,
     )
+
+
+def runtime_values() -> Config:
+    """Return how Envoy sends spans: in batches, at least once a second."""
+    return {"tracing.opentelemetry.min_flush_spans": BATCH_SPANS, "tracing.opentelemetry.flush_interval_ms": 1000}
 
 
 def malformed_ignored() -> list[Config]:

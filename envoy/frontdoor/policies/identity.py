@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from runtime.authentication import Authentication, IssuerSettings
+from runtime.telemetry.tracing.settings import TracingSettings
 
 # The caller as the services see it, `role:subject`. A client cannot set it.
 CLIENT_HEADER = "x-ordermesh-client"
 # Holds a key or a token; pages of the dashboard cannot send other headers with their streams.
 SESSION_COOKIE = "ordermesh_session"
 KEY_HEADER = "x-api-key"
+SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Tokens:
     role_claim: str = "role"
     own_jwks: str = ""
     # The certificate authorities that Envoy trusts for the address.
-    authorities: str = "/etc/ssl/certs/ca-certificates.crt"
+    authorities: str = SYSTEM_AUTHORITIES
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -49,8 +51,8 @@ CONTAINER_KEYS = "/keys/envoy/keys.json"
 CONTAINER = Keys(CONTAINER_KEYS)
 
 
-class FrontSettings(IssuerSettings):
-    """How the front proxy of containers authenticates callers."""
+class FrontSettings(IssuerSettings, TracingSettings):
+    """How the front proxy of containers authenticates callers, and where it sends spans."""
 
     auth: Authentication = Field(
         default="keys", description="As for the services; off is possible for a front proxy on loopback only."

@@ -61,6 +61,11 @@ def rest_route(match: Config, filters: Config) -> Config:
     }
 
 
+def named(route: Config, name: str) -> Config:
+    """Return a route whose requests have spans of this name, by the conventions the method and the path's template."""
+    return {**route, "decorator": {"operation": name, "propagate": False}}
+
+
 def refusal(match: Config, status: int, text: str = "", *, headers: dict[str, str] | None = None) -> Config:
     """Return a route that refuses requests with an HTTP status, a message and headers; CORS applies to it."""
     return {

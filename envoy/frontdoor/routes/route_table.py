@@ -60,9 +60,13 @@ def other_hosts() -> list[Config]:
 
 
 def over_grpc(route: Config) -> Config:
-    """Return the route of a method restricted to gRPC: POST with a gRPC content type."""
+    """Return the route of a method restricted to gRPC: POST with a gRPC content type; spans are named by the method."""
     match = route["match"]
-    return {**route, "match": {**match, "headers": [*match.get("headers", []), GRPC_BODY, POST]}}
+    return {
+        **route,
+        "match": {**match, "headers": [*match.get("headers", []), GRPC_BODY, POST]},
+        "tracing": {"operation": "%PATH(NQ:PATH)%"},
+    }
 
 
 def grpc_routes() -> list[Config]:
@@ -164,7 +168,7 @@ def cors_policy() -> Config:
     """Return the CORS policy: only origins on the loopback interface are allowed."""
     allowed = (
         "content-type,authorization,x-api-key,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,traceparent,tracestate,"
-        "last-event-id"
+        "baggage,last-event-id"
     )
     exposed = (
         "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,traceparent,link,retry-after,www-authenticate,"
