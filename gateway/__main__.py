@@ -34,6 +34,7 @@ from runtime.identity.shares import Shares
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.telemetry import logging, metrics, metrics_endpoint
+from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
 
 # How long the reconciliation of every minute waits for the processor: what is counted later is in flight.
@@ -69,6 +70,7 @@ async def run(settings: GatewaySettings) -> None:
     )
     paused = PausedPartitions([settings.analytics_target], tls)
     timeline_sources = TimelineSources(settings.orders_targets, [settings.analytics_target], tls)
+    timeline = OrderTimelineService(timeline_sources, settings.trace_url)
     dead_letters = DeadLetterService(sources, paused, tokens)
     pipeline = PipelineService(sampler, orders, analytics, log, places, stop, credentials)
     watching = WatchService(order_topic, totals, tokens, places, stop, credentials)
@@ -77,7 +79,7 @@ async def run(settings: GatewaySettings) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server(pipeline, server)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(watching, server)
         dead_letters_pb2_grpc.add_DeadLetterServiceServicer_to_server(dead_letters, server)
-        timeline_pb2_grpc.add_OrderTimelineServiceServicer_to_server(OrderTimelineService(timeline_sources), server)
+        timeline_pb2_grpc.add_OrderTimelineServiceServicer_to_server(timeline, server)
         reflection.register(server, open_places)
 
     metrics.create("gateway")
@@ -125,7 +127,8 @@ def main() -> None:
     logging.configure("gateway", settings)
     logging.logger().info("starting", settings=settings.shown())
     try:
-        uvloop.run(run(settings))
+        with TRACER.started("gateway", settings):
+            uvloop.run(run(settings))
     except OSError as error:
         logging.logger().error("start failed", error=str(error))
         sys.exit(ExitCode.START_FAILED)

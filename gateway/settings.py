@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from typing import ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings
+from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.tokens.token_settings import TokenSettings
 from runtime.word_lists import Words
 
 STREAM_SECONDS = 900.0
+# Stands for the id in the address of a trace.
+TRACE_ID = "{trace_id}"
 
 
-class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings):
+class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings, TracingSettings):
     """The addresses of the gateway and of the services that it calls."""
 
     listens: ClassVar[tuple[str, ...]] = ("gateway_listen",)
@@ -44,6 +48,11 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
     gateway_swagger_ui_jar: str = Field(
         default="", description="The jar of Swagger UI, which shows the API documentation at /docs; empty: none."
     )
+    trace_url: str = Field(
+        default="",
+        description="Address of a trace in the store of traces, with {trace_id}, for links; empty: no links. Such as "
+        "http://127.0.0.1:9411/zipkin/traces/{trace_id}.",
+    )
     gateway_max_watchers: int = Field(
         default=64,
         ge=1,
@@ -54,6 +63,15 @@ class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings,
     gateway_max_watchers_per_client: int = Field(
         default=16, ge=1, le=10_000, description="Concurrent streams of one client."
     )
+
+    @field_validator("trace_url")
+    @classmethod
+    def names_a_trace(cls, url: str) -> str:
+        """Reject what is no address of a page, or is the same for every trace."""
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or TRACE_ID not in url):
+            raise ValueError(f"must be an http:// or https:// address with {TRACE_ID}")
+        return url
 
     @property
     def stream_seconds(self) -> float:

@@ -23,6 +23,7 @@ from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics, metrics_endpoint
 from runtime.telemetry.logging import logger
 from runtime.telemetry.outage import Outage
+from runtime.telemetry.tracing.tracer import TRACER
 
 FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
@@ -40,14 +41,15 @@ def main() -> None:
     metrics_endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
     logger().info("publisher started", settings=settings.shown())
     outage = Outage("publishing")
-    while not stop.is_set():
-        try:
-            publish(settings, stop, outage)
-        except psycopg.Error as error:
-            # Whatever the error, a new connection may lead to another server or a new primary.
-            metrics.PUBLISH_FAILURES.labels("postgres").inc()
-            HEARTBEAT.record()
-            stop.wait(BACKOFF.delay_seconds(outage.begins(error, component="postgres")))
+    with TRACER.started("publisher", settings):
+        while not stop.is_set():
+            try:
+                publish(settings, stop, outage)
+            except psycopg.Error as error:
+                # Whatever the error, a new connection may lead to another server or a new primary.
+                metrics.PUBLISH_FAILURES.labels("postgres").inc()
+                HEARTBEAT.record()
+                stop.wait(BACKOFF.delay_seconds(outage.begins(error, component="postgres")))
     logger().info("publisher stopped")
 
 

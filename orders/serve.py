@@ -50,6 +50,7 @@ from runtime.process.process_service import AsyncProcessService
 from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.outage import Outage
+from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def run(index: int) -> None:
     logging.configure("orders", settings)
     metrics.create("orders")
     try:
-        uvloop.run(serve(settings, index))
+        with TRACER.started("orders", settings):
+            uvloop.run(serve(settings, index))
     except BackgroundEnded:
         sys.exit(ExitCode.BACKGROUND_ENDED)
 

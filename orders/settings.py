@@ -11,6 +11,7 @@ from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import Settings, require_extra
+from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.tokens.token_settings import TokenSettings
 
 
@@ -51,7 +52,9 @@ class TopicSettings(KafkaSettings):
         return min_isr
 
 
-class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
+class ServeSettings(
+    DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings, TracingSettings
+):
     """The serving processes; `{index}` in an address is the index of the process."""
 
     listens: ClassVar[tuple[str, ...]] = ("orders_listen", "orders_lane_listen")
@@ -88,7 +91,7 @@ class ServeSettings(DatabaseSettings, RetentionSettings, AuthenticationSettings,
         return address
 
 
-class PublisherSettings(DatabaseSettings, KafkaSettings):
+class PublisherSettings(DatabaseSettings, KafkaSettings, TracingSettings):
     """The publisher."""
 
     publisher_batch_events: int = Field(

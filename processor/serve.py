@@ -26,6 +26,7 @@ from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics_endpoint
+from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
 
 SERVICE = "analytics"
@@ -45,7 +46,10 @@ def main() -> int:
         metrics_server = metrics_endpoint.serve(settings.metrics_address)
         samples, sampling = LogSamples(), BackgroundThreads(stop)
         sampling.start("log samples", lambda: sample_log(settings, samples, stop))
-        with connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool:
+        with (
+            TRACER.started(SERVICE, settings),
+            connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool,
+        ):
             waits = RevisionWaits(pool, threads // WAITING_SHARE)
             analytics = AnalyticsService(pool, tokens, samples, waits)
             server.serve_sync(

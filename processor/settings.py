@@ -14,6 +14,7 @@ from runtime.kafka.settings import GroupSettings
 from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.settings import PREFIX, Settings
+from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.tokens.token_settings import TokenSettings
 
 
@@ -30,7 +31,7 @@ class EventSettings(DatabaseSettings, GroupSettings):
     """Settings of every program that uses Kafka besides the analytics database."""
 
 
-class WorkSettings(EventSettings, RetentionSettings):
+class WorkSettings(EventSettings, RetentionSettings, TracingSettings):
     """The counting workers."""
 
     metrics_address: PortAddress = Field(default="127.0.0.1:9103", description="Where /metrics is served.")
@@ -75,7 +76,7 @@ class WorkSettings(EventSettings, RetentionSettings):
         return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
-class ServeSettings(EventSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings):
+class ServeSettings(EventSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings, TracingSettings):
     """The analytics server."""
 
     listens: ClassVar[tuple[str, ...]] = ("analytics_listen",)

@@ -22,6 +22,7 @@ from processor.consume.group_reader import GroupReader
 from processor.consume.pauses import Pauses
 from processor.consume.poison_pills import PoisonPillDetector
 from processor.counting import progress
+from processor.counting.counting_spans import record_spans
 from processor.counting.reporting import report
 from processor.counting.transaction import CountingTransaction, counting
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
@@ -42,6 +43,7 @@ from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.pacing import BatchPacer
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics
+from runtime.telemetry.tracing.tracer import TRACER
 
 IDLE_SECONDS = 0.25
 MANY_EVENTS_PER_SECOND = 750
@@ -72,6 +74,7 @@ class Worker:
         self._poison_pills = PoisonPillDetector()
         self._in_flight: list[Place] = []
         self._attempts = Attempts(settings.processor_batch_events)
+        self._received_ns = 0
 
     def run(self) -> None:
         """Count until asked to stop; then finish the batch in flight, or leave it to the next worker."""
@@ -104,6 +107,7 @@ class Worker:
         Returns None when there is nothing to commit: no message, partitions revoked, a stop requested.
         Raises psycopg.Error when a retry cannot succeed.
         """
+        self._received_ns = time.time_ns()
         while not self._stop.is_set():
             try:
                 batch = self._count_once(messages)
@@ -139,7 +143,7 @@ class Worker:
 
     def _transact(self, connection: Connection, messages: Sequence[Message], later: Sequence[Message]) -> Batch:
         """Count messages in one transaction; `later` are counted in another."""
-        started = time.perf_counter()
+        started, started_ns = time.perf_counter(), time.time_ns()
         with counting(connection, self._session.worker_number) as transaction:
             batch = self._decode(messages, transaction)
             self._assignment.cover_empty_tails(batch, later)
@@ -150,11 +154,13 @@ class Worker:
             if batch.dead_letters:
                 self._dead_letters.write(batch.dead_letters)
             counted = transaction.finish(batch)
+        committed_ns = time.time_ns()
         self._session.window_is_new = False
         self._dead_letters.forget(batch.dead_letters)
         self._reader.counted(batch.ranges)
         metrics.COUNTING_BATCH_DURATION.observe(time.perf_counter() - started)
         report(batch, counted)
+        record_spans(batch, counted, self._settings.processor_group, self._received_ns, (started_ns, committed_ns))
         return batch
 
     def _decode(self, messages: Sequence[Message], transaction: CountingTransaction) -> Batch:
@@ -236,7 +242,8 @@ def run(index: int) -> None:
     threads = BackgroundThreads(stop)
     if index == 0:
         threads.start("maintenance", lambda: maintenance.run(settings, stop))
-    Worker(settings, index, stop).run()
+    with TRACER.started(SERVICE, settings):
+        Worker(settings, index, stop).run()
     try:
         threads.check()
     except BackgroundEnded:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from runtime.authentication import IssuerSettings
 from runtime.kafka.settings import GroupSettings
 from runtime.settings import PREFIX, require_extra
+from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.word_lists import Words
 from stack.errors import PortTaken
 from stack.machine import ports
@@ -22,7 +23,7 @@ OFFSET_STEP = 100
 MAX_OFFSETS = 50
 
 
-class StackSettings(GroupSettings, IssuerSettings):
+class StackSettings(GroupSettings, IssuerSettings, TracingSettings):
     """The ports, processes and external servers of a local stack."""
 
     port_offset: int = Field(

@@ -45,6 +45,8 @@ def head_lines(found: OrderTimeline) -> Iterator[str]:
     status = Order.Status.Name(found.status)
     yield f"{found.order_id}  {status}  customer {found.customer_id}  total {found.total_price:,.2f}"
     yield f"received   trace {found.trace_id}"
+    if found.trace_url:
+        yield f"           {found.trace_url}"
     yield f"committed  {time_text(found.commit_time)}"
     if found.update_time != found.commit_time:
         yield f"changed    {time_text(found.update_time)}"

@@ -16,6 +16,7 @@ from ordermesh.internal.v1.process_pb2 import GetProcessHealthRequest, GetProces
 from gateway.backends.errors import TRY_NEXT
 from runtime.grpc.service_tls import ServiceTls
 from runtime.identity import caller
+from runtime.telemetry.tracing import server_span
 
 Answer = TypeVar("Answer")
 
@@ -67,7 +68,8 @@ class Backend:
         """Return the response of a unary method, an instance of `kind`."""
 
         async def call(stub: Any) -> Answer:
-            answer: Answer = await getattr(stub, method)(request, timeout=seconds, metadata=IDENTITY)
+            metadata = (*IDENTITY, *server_span.metadata())
+            answer: Answer = await getattr(stub, method)(request, timeout=seconds, metadata=metadata)
             return answer
 
         return await self._call(call)
@@ -75,8 +77,10 @@ class Backend:
     async def stream(self, method: str, request: Message, kind: type[Answer]) -> list[Answer]:
         """Return all responses of a streaming method, instances of `kind`."""
 
+        metadata = server_span.metadata()
+
         async def call(stub: Any) -> list[Answer]:
-            return [part async for part in getattr(stub, method)(request, timeout=LEDGER_SECONDS)]
+            return [part async for part in getattr(stub, method)(request, timeout=LEDGER_SECONDS, metadata=metadata)]
 
         return await self._call(call)
 

@@ -19,10 +19,11 @@ ORDER_ID_RULE = "must be a UUID such as 019a0000-0000-7000-8000-000000000000"
 
 
 class OrderTimelineService(timeline_pb2_grpc.OrderTimelineServiceServicer):
-    """Asks both databases for the events of an order."""
+    """Asks both databases for the events of an order; `trace_url` is the address of a trace, with {trace_id}."""
 
-    def __init__(self, sources: TimelineSources) -> None:
+    def __init__(self, sources: TimelineSources, trace_url: str = "") -> None:
         self._sources = sources
+        self._trace_url = trace_url
 
     async def GetOrderTimeline(self, request: pb.GetOrderTimelineRequest, context: Any) -> pb.OrderTimeline:
         """Return the life of an order."""
@@ -35,7 +36,7 @@ class OrderTimelineService(timeline_pb2_grpc.OrderTimelineServiceServicer):
             raise NotFound(ErrorReason.ORDER_NOT_FOUND, f"no order {order_id}", metadata={"order_id": order_id})
         if may_be_counted_since(outbox, counted):
             counted = await self._sources.counted(order_id)
-        made = timeline(order_id, outbox, counted)
+        made = timeline(order_id, outbox, counted, self._trace_url)
         made.read_time.GetCurrentTime()
         return made
 

@@ -28,13 +28,15 @@ DROPPED_FROM_BOTH = (
 NOT_PUBLISHED = "it has no place in Kafka yet: it is not published"
 NEVER_PUBLISHED = "it has no place in Kafka: it was never published"
 NOT_COUNTED = "its place in Kafka is known once it is counted"
-NOT_SAMPLED = "its trace is not sampled: there are no log lines of it"
+NOT_SAMPLED = "its trace is not sampled: there are no spans and no log lines of it"
 NO_PLACE = "its place in Kafka is not known: a rebuild counted it from its order"
 NO_WORKER = "the worker is not known: an earlier version or a repair counted it"
 
 
-def timeline(order_id: str, outbox: ListOutboxEventsResponse, counted: ListCountedEventsResponse) -> OrderTimeline:
-    """Return the life of an order that exists."""
+def timeline(
+    order_id: str, outbox: ListOutboxEventsResponse, counted: ListCountedEventsResponse, trace_url: str = ""
+) -> OrderTimeline:
+    """Return the life of an order that exists; `trace_url` is the address of a trace with {trace_id}, or empty."""
     made = OrderTimeline(
         order_id=order_id,
         customer_id=outbox.customer_id,
@@ -46,7 +48,17 @@ def timeline(order_id: str, outbox: ListOutboxEventsResponse, counted: ListCount
     )
     made.events.extend(sorted(joined(outbox, counted), key=place_in_time))
     made.missing.extend(missing_of_order(made, outbox, counted))
+    add_links(made, trace_url)
     return made
+
+
+def add_links(made: OrderTimeline, trace_url: str) -> None:
+    """Add the addresses of the sampled traces."""
+    for event in made.events:
+        if event.sampled:
+            event.trace_url = trace_url.replace("{trace_id}", event.trace_id)
+            if event.trace_id == made.trace_id:
+                made.trace_url = event.trace_url
 
 
 def joined(outbox: ListOutboxEventsResponse, counted: ListCountedEventsResponse) -> Iterator[Event]:

@@ -27,6 +27,7 @@ from runtime.errors import FailedPrecondition
 from runtime.identity import origin
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.telemetry import trace_context
+from runtime.telemetry.tracing import server_span
 from runtime.tokens.opaque_token import OpaqueTokens
 from runtime.tokens.page_token import PageTokens
 
@@ -97,7 +98,7 @@ class InventoryService(inventory_pb2_grpc.InventoryServiceServicer):
         """Add stock and release backorders."""
         validation.restock(request)
         metadata = context.invocation_metadata()
-        trace = trace_context.from_metadata(metadata)
+        trace = server_span.trace_of(metadata)
         operator = origin.of_operator(metadata, trace)
 
         async def restock(connection: AsyncConnection) -> inventory_pb2.RestockProductResponse:

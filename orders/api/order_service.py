@@ -27,8 +27,8 @@ from runtime.grpc.slices import in_slices
 from runtime.identity import caller, origin
 from runtime.identity.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection
-from runtime.telemetry import trace_context
 from runtime.telemetry.logging import logger
+from runtime.telemetry.tracing import server_span
 from runtime.tokens.opaque_token import OpaqueTokens
 from runtime.tokens.page_token import PageTokens
 
@@ -62,12 +62,13 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
     async def CreateOrder(self, request: orders_pb2.CreateOrderRequest, context: Context) -> orders_pb2.Order:
         """Store an order and return it once it is durable."""
         caller.current().own_customer_id(request.customer_id)
-        remaining = time_remaining(context)
-        with self._admission.admit(1, remaining, client_key(context.invocation_metadata())):
-            metadata = context.invocation_metadata()
-            trace = trace_context.from_metadata(metadata)
+        remaining, metadata = time_remaining(context), context.invocation_metadata()
+        with self._admission.admit(1, remaining, client_key(metadata)):
+            trace = server_span.trace_of(metadata)
             operator = origin.of_named_operator(metadata, trace)
             order = validation.new_order(request, trace.traceparent, deadline(remaining), operator)
+            if carried := server_span.baggage():
+                order = order._replace(baggage=carried)
             await self._products.load(order.lines)
             (outcome,) = await self._writer.submit([self._products.with_needs(order)])
         if isinstance(outcome, ServiceError):
@@ -76,6 +77,7 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
             await context.send_initial_metadata(REPLAYED_METADATA)
         if trace.sampled:
             logger().info("order accepted", order_id=outcome.order_id, trace_id=trace.trace_id)
+            server_span.add_order(outcome.order_id)
         return messages.accepted_message(order, outcome)
 
     async def BatchCreateOrders(
@@ -83,10 +85,9 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
     ) -> orders_pb2.BatchCreateOrdersResponse:
         """Store up to a thousand orders; each has an outcome of its own."""
         count = validation.batch(request)
-        remaining = time_remaining(context)
-        with self._admission.admit(count, remaining, client_key(context.invocation_metadata())):
-            metadata = context.invocation_metadata()
-            trace = trace_context.from_metadata(metadata)
+        remaining, metadata = time_remaining(context), context.invocation_metadata()
+        with self._admission.admit(count, remaining, client_key(metadata)):
+            trace = server_span.trace_of(metadata)
             operator = origin.of_named_operator(metadata, trace)
             until = deadline(remaining)
             valid = [
@@ -99,9 +100,11 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
                 for each in valid
             ]
             orders = [order for order in checked if isinstance(order, NewOrder)]
+            if carried := server_span.baggage():
+                orders = [order._replace(baggage=carried) for order in orders]
             outcomes = iter(await self._writer.submit(orders)) if orders else iter(())
         response = orders_pb2.BatchCreateOrdersResponse()
-        over_rest = rest_field_names.over_rest(context.invocation_metadata())
+        over_rest = rest_field_names.over_rest(metadata)
         async for each in in_slices(checked, result_cost):
             if isinstance(each, NewOrder):
                 add_result(response, each, next(outcomes), over_rest)
@@ -160,11 +163,12 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
             # Before the idempotency key and the locks of an order that may be another customer's.
             await self._visible_order(order_id, context)
         metadata = context.invocation_metadata()
-        trace = trace_context.from_metadata(metadata)
+        trace = server_span.trace_of(metadata)
         operator = origin.of_operator(metadata, trace)
         recorded = None if operator is None else (name, operator)
 
         async def transition(connection: AsyncConnection) -> orders_pb2.Order:
+            server_span.add_order(order_id)
             order = await self._transitions.apply(connection, order_id, target, trace.traceparent, recorded)
             return messages.order_message(order)
 

@@ -59,6 +59,8 @@ class NewOrder(NamedTuple):
     fingerprint: bytes = b""
     # Who places it on behalf of the customer, for the audit log; None for the customer itself.
     operator: Origin | None = None
+    # Of a call whose trace is sampled: W3C baggage.
+    baggage: str = ""
 
 
 class Accepted(NamedTuple):

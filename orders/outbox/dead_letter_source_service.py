@@ -104,8 +104,8 @@ async def content(connection: AsyncConnection, event: DeadEvent) -> pb.GetSource
     if row is None:
         made.missing = DROPPED
     else:
-        payload, traceparent = row
+        payload, traceparent, baggage = row
         made.key, made.value = event.key.encode(), payload
-        made.headers.extend(messages.named_headers(headers_of(event.event_type, traceparent)))
+        made.headers.extend(messages.named_headers(headers_of(event.event_type, traceparent, baggage)))
         messages.decode_into(made, made.dead_letter.topic)
     return pb.GetSourceResponse(content=made)

@@ -8,7 +8,7 @@ ORDER BY (shard + 64 - %(first_shard)s) %% 64 LIMIT %(shards)s FOR NO KEY UPDATE
 SELECT e.* FROM unnest(%(shards)s::smallint[], %(floors)s::bigint[]) AS s (shard, floor_id)
 CROSS JOIN LATERAL (
     SELECT o.id, o.shard, o.event_type, o.key, o.payload, o.traceparent,
-        (extract(epoch FROM o.occur_time) * 1000000)::bigint AS occur_us
+        (extract(epoch FROM o.occur_time) * 1000000)::bigint AS occur_us, o.baggage
     FROM event_outbox o
     WHERE o.shard = s.shard AND o.id > s.floor_id AND o.status IN ('NEW', 'FAILED')
         AND o.key <> ALL(%(dead_keys)s::text[])
@@ -116,7 +116,7 @@ FROM dead_event WHERE id = %(id)s;
 
 -- name: find_payload
 -- Returns the payload of an event, if the outbox still has it.
-SELECT payload, traceparent FROM event_outbox WHERE id = %(id)s AND occur_time = %(occur_time)s;
+SELECT payload, traceparent, baggage FROM event_outbox WHERE id = %(id)s AND occur_time = %(occur_time)s;
 
 -- name: dead_event_ids
 -- Returns which of these events are DEAD, or were discarded and are still in the outbox.

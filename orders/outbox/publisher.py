@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from orders.domain.events import SHARDS
 from orders.outbox.claim import Claim, Round
+from orders.outbox.publish_spans import PublishSpans
 from orders.outbox.sender import KafkaUnavailable, Sender, SendResult
 from orders.outbox.unsent_event import UnsentEvent, has_sequence, one_per_order
 from orders.settings import PublisherSettings
@@ -38,7 +39,8 @@ class Publisher:
         self._settings = settings
         self._connection = connection
         self._process = process
-        self._sender = Sender(settings, process)
+        self._spans = PublishSpans(lambda: self._database_us() * 1000)
+        self._sender = Sender(settings, process, self._spans)
         self._first_shard = os.getpid() % SHARDS
         self._floors_moved_at = 0.0
         # By shard, the newest event that was read in a transaction that has ended.
@@ -61,6 +63,7 @@ class Publisher:
                 self._publish(current)
             except KafkaUnavailable as error:
                 unavailable = error
+                self._spans.fail(type(error).__name__)
                 self._mark_failed(current.events, str(error))
             self._record_progress(current)
             self._move_floors(claim)
@@ -80,6 +83,7 @@ class Publisher:
             full = len(current.events) >= self._settings.publisher_batch_events // 2 and time.monotonic() < until
             following = self._read(current.unread()) if full else []
             result = self._sender.wait(events)
+            self._end_spans(result, len(events))
             if result.retry_alone:
                 # The size limits of the topics are read again before anything else is sent.
                 break
@@ -87,6 +91,11 @@ class Publisher:
             # Events read last are never published before those of their orders that were read earlier.
             current.next_batch(following, later if full or time.monotonic() < until else ())
         self._mark(current, result)
+
+    def _end_spans(self, result: SendResult, events: int) -> None:
+        dead = {event.id: "rejected" for event, _ in result.rejected}
+        again = {event.id: "batch_rejected" for event in result.retry_alone}
+        self._spans.end(dead | again, dead, events)
 
     def close(self) -> None:
         """Drop events that are not acknowledged; they stay unsent in the outbox."""
@@ -115,7 +124,7 @@ class Publisher:
             "per_shard": -(-self._settings.publisher_batch_events // len(claim.shards)),
         }
         rows = self._connection.execute(OUTBOX.read_events, parameters, binary=True).fetchall()
-        return [UnsentEvent._make(row) for row in rows]
+        return [UnsentEvent(*row) for row in rows]
 
     def _mark(self, current: Round, result: SendResult) -> None:
         if sent := result.sent:
@@ -154,13 +163,17 @@ class Publisher:
         metrics.EVENTS_REJECTED.inc(len(rejected))
 
     def _observe(self, current: Round, sent: Sequence[UnsentEvent]) -> None:
-        now_us = int(time.monotonic() * 1_000_000) + self._clock_offset_us
+        now_us = self._database_us()
         ages = sorted(max(0, now_us - event.occur_us) / 1000 for event in sent)
         observe_many(metrics.PUBLISH_DELAY, [age / 1000 for age in ages])
         for event_type, count in Counter([event.event_type for event in sent]).items():
             metrics.EVENTS_PUBLISHED.labels(topics.topic_of(event_type)).inc(count)
         current.sent += len(sent)
         current.p50_ms, current.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
+
+    def _database_us(self) -> int:
+        """Return the time of the database in microseconds."""
+        return int(time.monotonic() * 1_000_000) + self._clock_offset_us
 
     def _record_progress(self, current: Round) -> None:
         """Write the progress of this publisher, which is also its heartbeat."""

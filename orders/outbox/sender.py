@@ -10,6 +10,7 @@ from typing import NoReturn
 from confluent_kafka import KafkaError
 
 from orders.outbox.batch_size import BatchSize
+from orders.outbox.publish_spans import PublishSpans
 from orders.outbox.unsent_event import DESTINATIONS, UnsentEvent, headers_of
 from orders.settings import PublisherSettings
 from runtime.kafka import clients, size_limits
@@ -41,8 +42,9 @@ class Sender:
     its own; those that are rejected then are DEAD.
     """
 
-    def __init__(self, settings: PublisherSettings, process: str) -> None:
+    def __init__(self, settings: PublisherSettings, process: str, spans: PublishSpans) -> None:
         self._settings = settings
+        self._spans = spans
         self._process = process
         self._batches: Outbound[int] | None = None
         self._singles: Outbound[int] | None = None
@@ -103,7 +105,8 @@ class Sender:
         return [each for each in (self._batches, self._singles) if each is not None]
 
     def _put(self, producer: Outbound[int], event: UnsentEvent) -> bool:
-        topic, headers = DESTINATIONS[event.event_type][0], headers_of(event.event_type, event.traceparent)
+        topic = DESTINATIONS[event.event_type][0]
+        headers = headers_of(event.event_type, self._spans.traceparent(event), event.baggage)
         return producer.put(event.id, topic, event.payload, event.key, headers, self._deadline)
 
     def _send_alone(self, event: UnsentEvent) -> None:

@@ -27,11 +27,13 @@ class UnsentEvent(NamedTuple):
     payload: bytes
     traceparent: str
     occur_us: int
+    baggage: str | None = None
 
 
-def headers_of(event_type: int, traceparent: str) -> list[tuple[str, str | bytes | None]]:
+def headers_of(event_type: int, traceparent: str, baggage: str | None) -> list[tuple[str, str | bytes | None]]:
     """Return the headers with which an event is published."""
-    return [("traceparent", traceparent), *DESTINATIONS[event_type][1]]
+    carried = (("baggage", baggage),) if baggage else ()
+    return [("traceparent", traceparent), *DESTINATIONS[event_type][1], *carried]
 
 
 def has_sequence(event: UnsentEvent) -> bool:

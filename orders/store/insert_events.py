@@ -8,14 +8,15 @@ from orders.domain.events import OutboxEvent
 from orders.store.queries import QUERIES
 from runtime.postgres import arrays
 from runtime.postgres.connection_types import AsyncConnection
+from runtime.telemetry.tracing import server_span
 
 
 async def insert_events(connection: AsyncConnection, events: Sequence[OutboxEvent]) -> None:
     """Insert events other than ORDER_CREATED, which insert_orders inserts with the order."""
-    await connection.execute(QUERIES.insert_events, event_parameters(events))
+    await connection.execute(QUERIES.insert_events, event_parameters(events, server_span.baggage()))
 
 
-def event_parameters(events: Sequence[OutboxEvent]) -> dict[str, object]:
+def event_parameters(events: Sequence[OutboxEvent], baggage: str = "") -> dict[str, object]:
     """Return the parameters of insert_events."""
     return {
         "shards": arrays.plain([event.shard for event in events]),
@@ -25,5 +26,6 @@ def event_parameters(events: Sequence[OutboxEvent]) -> dict[str, object]:
         "event_ids": arrays.plain([event.event_id for event in events]),
         "keys": arrays.quoted([event.key for event in events]),
         "traceparents": arrays.plain([event.traceparent for event in events]),
+        "baggage": baggage or None,
         "payloads": arrays.binary([event.payload for event in events]),
     }

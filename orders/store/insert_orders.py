@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import psycopg
 
@@ -25,6 +25,14 @@ from runtime.status_names import STATUS_NAMES
 # In the same statement. It is not in that of customers' orders, which would take a tenth longer with nothing to record.
 INSERT_ON_RECORD = QUERIES.insert_orders.replace(
     "), counted AS (", "), recorded AS (\n" + QUERIES.record_orders + "\n), counted AS ("
+)
+# Of the few orders that have baggage.
+BAGGAGE: tuple[tuple[LiteralString, LiteralString], ...] = (
+    ("traceparent, payload)\n    SELECT shard, 1,", "traceparent, payload, baggage)\n    SELECT shard, 1,"),
+    (
+        "traceparent, payload\n    FROM accepted",
+        "traceparent, payload, %(baggage)s::jsonb ->> order_id::text\n    FROM accepted",
+    ),
 )
 
 
@@ -54,16 +62,24 @@ async def insert_orders(
     open. Raises psycopg.Error when nothing was stored, OutcomeUnknown when the outcome of the commit is unknown.
     """
     sent_at = time.monotonic()
-    parameters = order_parameters(batch, process)
+    parameters, statement = order_parameters(batch, process), QUERIES.insert_orders
     if recorded := operators_of(batch):
-        cursor = await execute(connection, INSERT_ON_RECORD, parameters | {"recorded": json.dumps(recorded)})
-    else:
-        cursor = await execute(connection, QUERIES.insert_orders, parameters)
+        parameters["recorded"], statement = json.dumps(recorded), INSERT_ON_RECORD
+    if baggage := {p.order_id: p.order.baggage for p in batch if p.order.baggage}:
+        parameters["baggage"], statement = json.dumps(baggage), with_baggage(statement)
+    cursor = await execute(connection, statement, parameters)
     row = await cursor.fetchone()
     if row is None:
         raise psycopg.DataError("insert_orders returned no row")
     clock.learn(row[0], sent_at, time.monotonic())
     return await outcomes(connection, batch, set(row[1]))
+
+
+def with_baggage(statement: LiteralString) -> LiteralString:
+    """Return the statement with the baggage of some orders."""
+    for part, replacement in BAGGAGE:
+        statement = statement.replace(part, replacement)
+    return statement
 
 
 def order_parameters(batch: Sequence[PlannedOrder], process: str) -> dict[str, object]:

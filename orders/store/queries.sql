@@ -70,8 +70,9 @@ JOIN unnest(%(customer_ids)s::text[], %(request_ids)s::text[]) AS w (customer_id
 
 -- name: insert_events
 -- Inserts events other than ORDER_CREATED into the outbox.
-INSERT INTO event_outbox (shard, event_type, total_minor, occur_time, event_id, key, traceparent, payload)
-SELECT shard, event_type, total_minor, 'epoch'::timestamptz + occur_us * interval '1 microsecond', event_id, key, traceparent, payload
+INSERT INTO event_outbox (shard, event_type, total_minor, occur_time, event_id, key, traceparent, payload, baggage)
+SELECT shard, event_type, total_minor, 'epoch'::timestamptz + occur_us * interval '1 microsecond', event_id, key, traceparent,
+    payload, %(baggage)s
 FROM unnest(
     %(shards)s::smallint[], %(event_types)s::smallint[], %(total_minors)s::bigint[], %(occur_us)s::bigint[],
     %(event_ids)s::uuid[], %(keys)s::text[], %(traceparents)s::text[], %(payloads)s::bytea[]

@@ -15,11 +15,14 @@ from orders.domain.order import Accepted, NewOrder, Outcome
 from orders.outbox.notifier import Notifier
 from orders.writes.batch_commit import BatchStore, Entry, fail
 from orders.writes.commit_delay import CommitDelay
+from orders.writes.commit_spans import record_commit
 from orders.writes.writer_connection import WriterConnection
 from runtime.errors import Expired, OutcomeUnknown, Overloaded, ServiceError, database_unavailable
 from runtime.postgres.pooler import Pooler
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.tracing import server_span
+from runtime.telemetry.tracing.server_span import ServerSpan
 
 MAX_BATCH_ORDERS = 1000
 # The database stalls when a transaction has run for so long, and no call is queued behind it.
@@ -32,6 +35,8 @@ class Submission:
 
     orders: Sequence[NewOrder]
     future: asyncio.Future[list[Outcome]]
+    # Of a call whose trace is sampled.
+    span: ServerSpan | None = None
 
 
 class Writer:
@@ -62,7 +67,7 @@ class Writer:
             raise database_unavailable()
         if self._began_at is not None:
             self._refuse_late(orders, time.monotonic() - self._began_at)
-        submission = Submission(orders, asyncio.get_running_loop().create_future())
+        submission = Submission(orders, asyncio.get_running_loop().create_future(), server_span.current())
         self._queue.put_nowait(submission)
         return await submission.future
 
@@ -106,7 +111,7 @@ class Writer:
     async def _write(self, submissions: Sequence[Submission]) -> None:
         """Store a batch, answer its calls, and delay the next commit where that pays off."""
         entries = [Entry(order) for submission in submissions for order in submission.orders]
-        started = time.perf_counter()
+        started, started_ns, failure = time.perf_counter(), time.time_ns(), None
         self._began_at = time.monotonic()
         try:
             await self._store(entries)
@@ -114,9 +119,12 @@ class Writer:
             # An error of one batch must not end the writer: nothing else stores the orders that follow.
             logger().error("batch could not be stored", exc_info=error)
             fail(entries)
+            failure = type(error).__name__
         self._began_at = None
         metrics.GROUP_COMMIT_DURATION.observe(time.perf_counter() - started)
         metrics.GROUP_COMMIT_ORDERS.observe(len(entries))
+        if sampled := [each.span for each in submissions if each.span is not None]:
+            record_commit(sampled, (started_ns, time.time_ns()), len(entries), failure)
         answer(submissions, entries)
         await self._delay_commit(len(entries))
 

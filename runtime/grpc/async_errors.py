@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from runtime.authentication import Authentication
+from runtime.grpc import call_spans
 from runtime.grpc.call_ends import Check, Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
 from runtime.identity import access
 
@@ -24,19 +25,22 @@ class AsyncErrors(grpc.aio.ServerInterceptor):
     def __init__(self, authentication: Authentication = "off", checks: Mapping[str, Check] | None = None) -> None:
         self._authentication = authentication
         self._checks = checks or {}
-        self._wrapped: dict[str, Handler | None] = {}
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self, continuation: Callable[[Details], Awaitable[Handler | None]], details: Details
     ) -> Handler | None:
-        """Return the method's handler, wrapped once."""
-        if details.method not in self._wrapped:
+        """Return the method's handler, wrapped once; of a sampled call, with its span."""
+        wrapped = self._wrapped.get(details.method)
+        if wrapped is None:
             handler = await continuation(details)
             if handler is None:
                 return None
             check = self._checks.get(details.method)
-            self._wrapped[details.method] = wrap_async(details.method, handler, self._authentication, check)
-        return self._wrapped[details.method]
+            wrapped = wrap_async(details.method, handler, self._authentication, check)
+            self._wrapped[details.method] = wrapped
+        span = call_spans.span_of(details.method, details.invocation_metadata)
+        return wrapped if span is None else call_spans.traced_async(wrapped, span)
 
 
 def wrap_async(method: str, handler: Handler, authentication: Authentication, check: Check | None = None) -> Handler:

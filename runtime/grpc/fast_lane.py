@@ -19,6 +19,7 @@ from runtime import addresses
 from runtime.authentication import Authentication
 from runtime.grpc.async_errors import wrap_async
 from runtime.grpc.call_ends import Check, Handler
+from runtime.grpc.call_spans import lane_handler
 from runtime.telemetry.logging import logger
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
@@ -86,7 +87,7 @@ class Lane:
         for path in (*self._methods, HEALTH_CHECK):
             service, method = path[1:].split("/")
             wrapped = wrap_async(path, registry.handlers[path], authentication, (checks or {}).get(path))
-            handler = self._in_flight.counted(wrapped)
+            handler = self._in_flight.counted(lane_handler(path, wrapped))
             server.add_registered_method_handlers(service, {method: handler})
         with addresses.binding(self._address):
             try:

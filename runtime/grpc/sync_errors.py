@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from runtime.authentication import Authentication
+from runtime.grpc import call_spans
 from runtime.grpc.call_ends import Details, Handler, decoded, deserializer, ended, observe, observe_cancelled
 from runtime.identity import access
 
@@ -20,24 +21,27 @@ class SyncErrors(grpc.ServerInterceptor):
         self._authentication = authentication
 
     def intercept_service(self, continuation: Callable[[Details], Handler | None], details: Details) -> Handler | None:
-        """Return the method's handler, wrapped."""
+        """Return the method's handler, wrapped; of a sampled call, with its span."""
         handler = continuation(details)
         if handler is None:
             return None
-        check = access.guard(details.method, self._authentication)
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                sync_call(details.method, handler.unary_unary, check),
-                deserializer(handler),
-                handler.response_serializer,
-            )
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                sync_stream(details.method, handler.unary_stream, check),
-                deserializer(handler),
-                handler.response_serializer,
-            )
-        return handler
+        wrapped = wrap_sync(details.method, handler, self._authentication)
+        span = call_spans.span_of(details.method, details.invocation_metadata)
+        return wrapped if span is None else call_spans.traced_sync(wrapped, span)
+
+
+def wrap_sync(method: str, handler: Handler, authentication: Authentication) -> Handler:
+    """Wrap a handler; one of a stream of requests stays as it is."""
+    check = access.guard(method, authentication)
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            sync_call(method, handler.unary_unary, check), deserializer(handler), handler.response_serializer
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            sync_stream(method, handler.unary_stream, check), deserializer(handler), handler.response_serializer
+        )
+    return handler
 
 
 def sync_call(method: str, inner: Callable[..., Any], check: access.Guard) -> Callable[..., Any]:

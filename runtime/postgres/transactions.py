@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from runtime.errors import OutcomeUnknown
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.sqlstates import Retry, classify
+from runtime.postgres.transaction_span import transaction_span
 from runtime.telemetry.logging import logger
 
 MAX_TRIES = 5
@@ -88,8 +89,10 @@ async def write_once(
 ) -> Result:
     """Do work in one transaction; raises like `committing`."""
     try:
-        async with pool.connection() as connection, committing(connection):
-            result = await work(connection)
+        async with pool.connection() as connection:
+            with transaction_span(connection):
+                async with committing(connection):
+                    result = await work(connection)
     except psycopg.Error as error:
         if classify(error).wrong_server:
             # The other connections lead to the same server.

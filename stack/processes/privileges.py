@@ -126,7 +126,7 @@ def files_in(variable: str, value: str) -> Iterator[Path]:
             found = [parameters.get(name) for name in FILES_OF_A_DSN]
         elif variable.endswith("_PROPERTIES"):
             found = [text for name, text in json.loads(value or "{}").items() if name.endswith(FILE_OF_KAFKA)]
-        elif variable.endswith("_JAR"):
+        elif variable.endswith(("_JAR", "_CERTIFICATE")):
             found = [value]
         else:
             return

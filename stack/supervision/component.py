@@ -108,7 +108,11 @@ def module_command(
     It listens on the given TCP ports.
     """
     shared = {"AUTH": context.settings.auth}
-    given = {**context.env, **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()}}
+    given = {
+        **context.env,
+        **context.settings.environment(),
+        **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()},
+    }
     own = settings_of(" ".join(module), given)
     sockets, temporary = context.own_folders(name)
     granted = privileges.of_service(own, (sockets, temporary), ports)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from frontdoor import check
+from frontdoor.policies.tracing import tracing_of
 from frontdoor.render import EnvoyValues, render
 from frontdoor.values import EnvoyConfigError
 
@@ -130,6 +131,7 @@ def envoy_privileges(context: StackContext) -> Privileges:
     """Return as whom Envoy runs, and what it may access."""
     settings, secrets = context.settings, context.front_certificate.secrets
     files = [context.envoy_config, context.state.envoy, *([secrets] if context.front_certificate.on else [])]
+    files += [settings.otlp_certificate] if settings.otlp_certificate else []
     allowed = Confinement(
         readable=(*confinement.paths(*files), *CERTIFICATES),
         executable=confinement.paths(check.envoy_binary()),
@@ -165,4 +167,5 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         hosts=settings.front_hosts,
         tls=context.front_certificate.envoy_tls,
         identity=prepare_identity(settings, context.state),
+        tracing=tracing_of(settings.model_copy(update={"service_name": ""})),
     )

@@ -23,6 +23,7 @@ ON_A_STACK = (
     "how-to/follow-an-order.md",
     "how-to/handle-dead-letters.md",
     "how-to/repair.md",
+    "how-to/traces.md",
     "how-to/tune.md",
     "how-to/upgrade-and-roll-back.md",
 )

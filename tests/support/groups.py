@@ -69,6 +69,7 @@ WITH_SERVERS = (
     "tests/gateway/watch/test_orders_stream.py",
     "tests/loadgen/test_session.py",
     "tests/processor/test_programs.py",
+    "tests/observe/",
     "tests/qualify/",
     "tests/repair/",
     "tests/security/",

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
+from otlp_receiver import OtlpReceiver, otlp_receiver
 from seed import seeded_stack
 
 from stack.running_stack import RunningStack
 
 _held = contextlib.ExitStack()
-_running: list[RunningStack] = []
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The running stack, and the collector that it sends its spans to."""
+
+    stack: RunningStack
+    collector: OtlpReceiver
+
+
+_running: list[Shared] = []
 
 
 def shared_stack() -> RunningStack:
     """Return the running stack of this process, started when there is none."""
+    return _shared().stack
+
+
+def shared_collector() -> OtlpReceiver:
+    """Return the collector of the running stack of this process."""
+    return _shared().collector
+
+
+def _shared() -> Shared:
     if not _running:
-        _running.append(_held.enter_context(seeded_stack()))
+        collector = _held.enter_context(otlp_receiver())
+        _running.append(Shared(_held.enter_context(seeded_stack(otlp_endpoint=collector.endpoint)), collector))
     return _running[0]
 
 

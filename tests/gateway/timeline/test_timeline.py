@@ -124,6 +124,15 @@ def test_a_trace_that_is_not_sampled_and_a_worker_that_is_not_known_are_said() -
     assert list(made.events[0].missing) == [texts.NOT_SAMPLED, texts.NO_WORKER]
 
 
+def test_a_sampled_trace_has_a_link_where_a_store_is_configured() -> None:
+    found, url = order([sent(1)], 1, trace_id="a" * 32), "https://traces.example/{trace_id}?wide=1"
+    made = timeline(ORDER_ID, found, Counted(events=[counted(1)]), url)
+    assert made.trace_url == made.events[0].trace_url == f"https://traces.example/{'a' * 32}?wide=1"
+    quiet = timeline(ORDER_ID, order([sent(1, trace=UNSAMPLED)], 1), Counted(events=[counted(1)]), url)
+    assert (quiet.trace_url, quiet.events[0].trace_url) == ("", "")
+    assert timeline(ORDER_ID, found, Counted(events=[counted(1)])).events[0].trace_url == ""
+
+
 def test_a_place_that_a_rebuild_did_not_know_is_said() -> None:
     found = counted(1)
     found.offset = -1

@@ -19,8 +19,23 @@ const words = (name) => name.toLowerCase().replaceAll("_", " ");
 
 function fact(name, value) {
   const held = element("div");
-  held.append(element("dt", name), element("dd", value || "–"));
+  const told = element("dd");
+  told.append(value || "–");
+  held.append(element("dt", name), told);
   return held;
+}
+
+function traceStep(event) {
+  const row = element("li", event.traceUrl ? "" : `trace ${event.traceId}${event.sampled ? ", sampled" : ""}`);
+  if (event.traceUrl) row.append("trace ", traceLink(event.traceUrl, event.traceId));
+  return row;
+}
+
+function traceLink(url, id) {
+  const link = element("a", id);
+  link.href = url;
+  link.rel = "noreferrer";
+  return link;
 }
 
 function* steps(event) {
@@ -35,7 +50,7 @@ function* steps(event) {
     row.append("dead letter ", link);
     yield row;
   }
-  if (event.traceId) yield element("li", `trace ${event.traceId}${event.sampled ? ", sampled" : ""}`);
+  if (event.traceId) yield traceStep(event);
   for (const missing of event.missing) yield element("li", missing, "unknown");
 }
 
@@ -57,7 +72,7 @@ function show(timeline) {
   byId("facts").replaceChildren(
     fact("order", timeline.orderId),
     fact("customer", timeline.customerId),
-    fact("received, trace id", timeline.traceId),
+    fact("received, trace id", timeline.traceUrl ? traceLink(timeline.traceUrl, timeline.traceId) : timeline.traceId),
     fact("committed", exact(timeline.commitTime)),
     fact("last changed", exact(timeline.updateTime)),
   );

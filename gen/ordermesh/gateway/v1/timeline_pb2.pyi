@@ -22,9 +22,9 @@ class GetOrderTimelineRequest(_message.Message):
     def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
 class OrderTimeline(_message.Message):
-    __slots__ = ("order_id", "customer_id", "status", "total_price", "trace_id", "commit_time", "update_time", "events", "missing", "read_time")
+    __slots__ = ("order_id", "customer_id", "status", "total_price", "trace_id", "commit_time", "update_time", "events", "missing", "read_time", "trace_url")
     class Event(_message.Message):
-        __slots__ = ("event_id", "event_type", "sequence", "previous_status", "status", "occur_time", "state", "trace_id", "sampled", "publish_time", "outbox_ms", "cause", "topic", "partition", "offset", "count_time", "count_ms", "worker", "dead_letter_id", "missing")
+        __slots__ = ("event_id", "event_type", "sequence", "previous_status", "status", "occur_time", "state", "trace_id", "sampled", "publish_time", "outbox_ms", "cause", "topic", "partition", "offset", "count_time", "count_ms", "worker", "dead_letter_id", "missing", "trace_url")
         class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             STATE_UNSPECIFIED: _ClassVar[OrderTimeline.Event.State]
@@ -61,6 +61,7 @@ class OrderTimeline(_message.Message):
         WORKER_FIELD_NUMBER: _ClassVar[int]
         DEAD_LETTER_ID_FIELD_NUMBER: _ClassVar[int]
         MISSING_FIELD_NUMBER: _ClassVar[int]
+        TRACE_URL_FIELD_NUMBER: _ClassVar[int]
         event_id: str
         event_type: _events_pb2.EventType
         sequence: int
@@ -81,7 +82,8 @@ class OrderTimeline(_message.Message):
         worker: str
         dead_letter_id: str
         missing: _containers.RepeatedScalarFieldContainer[str]
-        def __init__(self, event_id: _Optional[str] = ..., event_type: _Optional[_Union[_events_pb2.EventType, str]] = ..., sequence: _Optional[int] = ..., previous_status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., occur_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[OrderTimeline.Event.State, str]] = ..., trace_id: _Optional[str] = ..., sampled: _Optional[bool] = ..., publish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outbox_ms: _Optional[float] = ..., cause: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., count_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count_ms: _Optional[float] = ..., worker: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+        trace_url: str
+        def __init__(self, event_id: _Optional[str] = ..., event_type: _Optional[_Union[_events_pb2.EventType, str]] = ..., sequence: _Optional[int] = ..., previous_status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., occur_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[OrderTimeline.Event.State, str]] = ..., trace_id: _Optional[str] = ..., sampled: _Optional[bool] = ..., publish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outbox_ms: _Optional[float] = ..., cause: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., count_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count_ms: _Optional[float] = ..., worker: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., missing: _Optional[_Iterable[str]] = ..., trace_url: _Optional[str] = ...) -> None: ...
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +94,7 @@ class OrderTimeline(_message.Message):
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     READ_TIME_FIELD_NUMBER: _ClassVar[int]
+    TRACE_URL_FIELD_NUMBER: _ClassVar[int]
     order_id: str
     customer_id: str
     status: _orders_pb2.Order.Status
@@ -102,4 +105,5 @@ class OrderTimeline(_message.Message):
     events: _containers.RepeatedCompositeFieldContainer[OrderTimeline.Event]
     missing: _containers.RepeatedScalarFieldContainer[str]
     read_time: _timestamp_pb2.Timestamp
-    def __init__(self, order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., total_price: _Optional[float] = ..., trace_id: _Optional[str] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., events: _Optional[_Iterable[_Union[OrderTimeline.Event, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    trace_url: str
+    def __init__(self, order_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., status: _Optional[_Union[_orders_pb2.Order.Status, str]] = ..., total_price: _Optional[float] = ..., trace_id: _Optional[str] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., events: _Optional[_Iterable[_Union[OrderTimeline.Event, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_url: _Optional[str] = ...) -> None: ...
