@@ -6,7 +6,7 @@ BROKERS ?= 1
 BIN := .venv/bin
 STAMP := .venv/.ordermesh
 # Folders in which every test starts servers.
-SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy qualify soak
+SERVERS := bench clients cli/pipeline cluster dashboard e2e envoy observe qualify soak
 # More than there are cores: tests mostly wait for servers. tests/conftest.py keeps those that share servers together.
 PARALLEL := -n 4 --dist loadscope --durations 10
 # A stack is a dozen Python programs: compiled once and not at each start, whatever the environment says.
@@ -16,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test observe-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -99,6 +99,9 @@ bench-check: setup ## compare the cost of each stage with the committed baseline
 
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh
+
+observe-test: setup ## real collectors and stores take what the platform tells of itself (needs scripts/install-tools; minutes)
+	@$(BIN)/pytest -q -m long tests/observe
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .

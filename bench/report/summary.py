@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from bench.report.result import Result, verdict_of
 STAGES = ("orders", "envoy", "postgres", "publisher", "kafka", "workers", "gateway", "analytics", "generator")
 GOAL_HEAD = ("figure", "goal", "measured", "reached")
 PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes/order", "others, cores")
+TRACING, TRACING_OFF = "tracing ", "tracing off"
+TRACED_STAGES = ("orders", "envoy", "publisher", "workers")
+TRACING_HEAD = ("subject", "load", "runs", "CPU µs/order", "least to most", "of off", *TRACED_STAGES)
 OPEN_HEAD = (
     "orders/s",
     "accepted",
@@ -63,6 +67,7 @@ def lines(result: Result) -> Iterator[str]:
     )
     yield from section("Goals", GOAL_HEAD, goal_rows(result))
     yield from section("End to end", PEAK_HEAD, peak_rows(result))
+    yield from section("Tracing: medians", TRACING_HEAD, tracing_rows(result))
     yield from section("At a fixed rate, over REST", OPEN_HEAD, open_rows(result))
     yield from section("Three times the peak, over REST", OVERLOAD_HEAD, overload_rows(result))
     yield from section("Single stages", STAGE_HEAD, stage_rows(result))
@@ -97,6 +102,25 @@ def peak_rows(result: Result) -> Iterator[Sequence[str]]:
         rate = f"{run['orders_per_second']:,.0f}" + ("" if run["reconciled"] else " (not reconciled)")
         total, wal = f"{run['cpu_us_per_order_total']:.0f}", f"{run['wal_bytes_per_order']:,.0f}"
         yield run["subject"], run["load"], rate, total, *costs, wal, f"{run.get('cores_elsewhere', 0):.2f}"
+
+
+def tracing_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield a row for each share of sampled traces, with the costs of the client left out."""
+    runs: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for run in result.peaks:
+        if run["subject"].startswith(TRACING):
+            runs.setdefault((run["load"], run["subject"]), []).append(run["cpu_us_per_order"])
+    for (load, subject), costs in sorted(runs.items()):
+        totals = [platform_cost(each) for each in costs]
+        off = statistics.median(map(platform_cost, runs[load, TRACING_OFF])) if (load, TRACING_OFF) in runs else 0.0
+        stages = [f"{statistics.median(each.get(stage, 0) for each in costs):.1f}" for stage in TRACED_STAGES]
+        spread, median = f"{min(totals):.0f} to {max(totals):.0f}", statistics.median(totals)
+        yield subject, load, str(len(costs)), f"{median:.1f}", spread, quotient(median, off), *stages
+
+
+def platform_cost(cpu_us: dict[str, float]) -> float:
+    """Return the cost of an order in all processes of the platform."""
+    return sum(used for name, used in cpu_us.items() if name != "generator")
 
 
 def open_rows(result: Result) -> Iterator[Sequence[str]]:

@@ -20,7 +20,7 @@ from bench.peers import environment, pipelines
 from bench.peers.stages import peer_stages
 from bench.report.result import Result
 from bench.subjects.pipeline import NotDrained, Subject, probes, product
-from bench.suites import growth, levers, overload, resources, security, tables
+from bench.suites import growth, levers, overload, resources, security, tables, tracing
 from stack.errors import StackError
 from stack.running_stack import running_stack
 
@@ -107,6 +107,14 @@ def priced(result: Result, plan: Plan) -> None:
     """Measure the price of authentication and TLS, in several rounds."""
     with problems_recorded(result, "security"):
         for found in security.prices(plan.rounds, plan.seconds):
+            add_peak(result, plan, found)
+
+
+def traced(result: Result, plan: Plan) -> None:
+    """Measure the price of tracing, in several rounds, and of the span of a call."""
+    with problems_recorded(result, "tracing"):
+        add_stages(result, plan, tracing.calls())
+        for found in tracing.prices(plan.rounds, plan.seconds):
             add_peak(result, plan, found)
 
 
@@ -215,6 +223,7 @@ SUITES: Mapping[str, Suite] = {
     "resources": at_rest,
     "peaks": peaks,
     "security": priced,
+    "tracing": traced,
     "steady": steady,
     "long": long,
     "stages": alone,
