@@ -183,6 +183,10 @@ class SimulatedTime:
         """Return the seconds since 1970."""
         return 1_700_000_000 + self._scheduler.now
 
+    def time_ns(self) -> int:
+        """Return the nanoseconds since 1970."""
+        return int(self.time() * 1e9)
+
 
 class StopEvent:
     """In place of the threading.Event that a program waits with: it is never set."""
