@@ -24,7 +24,6 @@ from seed import seeded_stack
 from trace_chain import CHAIN, WAIT, chain
 from waiting import await_true
 
-from stack.downloads.jar_sets import ZIPKIN_JARS
 from stack.machine import ports
 from stack.servers.kafka.broker import java
 
@@ -99,6 +98,8 @@ def span_of(found: dict[str, Any]) -> ReceivedSpan:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    from stack.downloads.jar_sets import ZIPKIN_JARS
+
     (port,) = ports.allocate(1)
     jar = next(ZIPKIN_JARS.ensure().glob("zipkin-server-*.jar"))
     argv = [java(), "-Xmx160m", "-Darmeria.ports[0].ip=127.0.0.1", f"-Darmeria.ports[0].port={port}"]
