@@ -51,9 +51,14 @@ def observe(method: str, code: grpc.StatusCode, started: float) -> None:
 
 def observe_cancelled(method: str, context: HasDeadline, started: float) -> None:
     """Record a call that ended by cancellation or deadline before the handler returned."""
+    observe(method, cancelled_code(context), started)
+
+
+def cancelled_code(context: HasDeadline) -> grpc.StatusCode:
+    """Return the status code of a call that ended before the handler returned."""
     remaining = context.time_remaining()
     late = remaining is not None and remaining < DEADLINE_SLACK_SECONDS
-    observe(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED, started)
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
 
 
 def deserializer(handler: Handler, check: Check | None = None) -> Callable[[bytes], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from runtime.grpc.call_ends import Handler
+from runtime.grpc.call_ends import Handler, cancelled_code
 from runtime.telemetry import trace_context
 from runtime.telemetry.trace_context import Metadata
 from runtime.telemetry.tracing import baggage
@@ -17,7 +17,7 @@ from runtime.telemetry.tracing.tracer import TRACER
 
 # The context of an asyncio call has the number of a status.
 NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
-OK, CANCELLED = grpc.StatusCode.OK.name, grpc.StatusCode.CANCELLED.name
+OK = grpc.StatusCode.OK.name
 
 
 def span_of(method: str, metadata: Metadata) -> ServerSpan | None:
@@ -104,7 +104,10 @@ def sync_unary(inner: Callable[..., Any], span: ServerSpan) -> Callable[..., Any
         status = OK
         with span:
             try:
-                return inner(request, context)
+                response = inner(request, context)
+                if not context.is_active():
+                    status = cancelled_code(context).name
+                return response
             except BaseException as error:
                 status = status_of(error, context)
                 raise
@@ -136,6 +139,6 @@ def sync_stream(inner: Callable[..., Any], span: ServerSpan) -> Callable[..., An
 def status_of(error: BaseException, context: Any) -> str:
     """Return the name of the status of a call whose handler raised."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return CANCELLED
+        return cancelled_code(context).name
     code = context.code()
     return code.name if isinstance(code, grpc.StatusCode) else NAMES.get(code, grpc.StatusCode.UNKNOWN.name)
