@@ -74,6 +74,13 @@ class StackSettings(GroupSettings, IssuerSettings, TracingSettings):
     processor_metrics_port: int = Field(default=9103, ge=1, le=65_535, description="/metrics of the processor.")
     analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535, description="/metrics of analytics.")
     gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535, description="/metrics of the gateway.")
+    observe: Literal["off", "on"] = Field(
+        default="off",
+        description="Start Prometheus, Alertmanager and Zipkin with the platform, as `ordermesh up --observe` does.",
+    )
+    observe_port: int = Field(
+        default=9411, ge=1, le=65_535, description="With ORDERMESH_OBSERVE: Prometheus, Alertmanager and Zipkin."
+    )
     kafka_brokers: int = Field(
         default=1,
         ge=1,
@@ -203,6 +210,13 @@ class StackSettings(GroupSettings, IssuerSettings, TracingSettings):
         second = (self.kafka_2_port, self.kafka_2_controller_port)
         return {**first, 2: second, 3: (self.kafka_3_port, self.kafka_3_controller_port)}
 
+    @property
+    def broker_names(self) -> tuple[str, ...]:
+        """The names of the local brokers, none with an external Kafka."""
+        if self.external_kafka:
+            return ()
+        return ("kafka",) if self.kafka_brokers == 1 else tuple(f"kafka-{node}" for node in self.broker_ports)
+
     def local_ports(self) -> Mapping[str, int]:
         """Return the ports that this stack listens on by their setting."""
         unused = set()
@@ -212,6 +226,8 @@ class StackSettings(GroupSettings, IssuerSettings, TracingSettings):
             unused |= {"kafka_2_port", "kafka_2_controller_port", "kafka_3_port", "kafka_3_controller_port"}
         if self.postgres_admin_dsn is not None or not self.postgres_listen:
             unused.add("postgres_port")
+        if self.observe == "off":
+            unused.add("observe_port")
         names = [name for name in self.port_fields() if name not in unused]
         return {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names}
 

@@ -21,7 +21,13 @@ from rich.text import Text
 
 from cli.demo.chaos import Chaos
 from cli.demo.load import Sent, phase
-from cli.local.lifecycle import components_table, fetch, show_accounts, show_port_offset, show_state_change
+from cli.local.lifecycle import (
+    components_table,
+    prepare_to_start,
+    show_accounts,
+    show_port_offset,
+    show_state_change,
+)
 from cli.local.session_link import dashboard_link
 from cli.output import charts
 from cli.output.terminal import console, print_heading
@@ -33,7 +39,6 @@ from stack.errors import ServerFailed
 from stack.identity.own_credentials import own_credential
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
-from stack.prepare import prepared
 from stack.processes.waiting import wait_until
 from stack.running_stack import start_on_free_ports
 from stack.settings import StackSettings
@@ -57,12 +62,14 @@ def demo(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Repeat the victims of --chaos; random by default.")
     ] = None,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="With Prometheus, Alertmanager and Zipkin: ends with what to open.")
+    ] = False,
 ) -> None:
     """Start a temporary stack, load it, verify that no event is lost, and stop it."""
     if seed is not None and not chaos:
         raise typer.BadParameter("--seed is for --chaos")
-    if not prepared():
-        fetch()
+    prepare_to_start(observe=observe)
     show_accounts()
     seconds = seconds or (CHAOS_SECONDS if chaos else CALM_SECONDS)
     with temporary_home() as home, started(home) as stack:
@@ -79,10 +86,24 @@ def demo(
         charts.show_analytics(front)
         print_heading("reconciliation of orders, events and metrics")
         good = verify_counts(front, sent)
+        show_observed(stack, front)
         print_heading("stopping")
     if not good:
         sys.exit(ExitCode.DIFFERS)
     console.print("everything agrees. Next: `ordermesh up`, then the curl commands in the README.")
+
+
+def show_observed(stack: Stack, front: FrontProxy) -> None:
+    """Print what to open of `--observe`, and keep it running for a person who reads this."""
+    observation = stack.context.observation
+    if observation is None:
+        return
+    # Imported with it only.
+    from cli.demo import observed
+
+    print_heading("metrics and traces")
+    observed.show(front, observation)
+    observed.wait_for_the_person()
 
 
 def under_chaos(stack: Stack, front: FrontProxy, rate: int, seconds: int, seed: int) -> list[Sent]:

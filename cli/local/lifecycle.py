@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from cli.local.observe_link import observe_link
 from cli.local.session_link import dashboard_link
 from cli.output.terminal import console, errors, ignore_output_errors, plain_table
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
@@ -33,6 +34,7 @@ from stack.running_stack import start_on_free_ports
 from stack.servers.kafka.brokers import BROKERS_SETTING
 from stack.settings import StackSettings
 from stack.supervision.orphans import stop_running
+from stack.supervision.stack_context import accounts
 from stack.supervision.stack_supervisor import Stack
 from stack.supervision.status import StackStatus, State, read_status
 from stack.supervision.status_board import StateChange
@@ -55,6 +57,24 @@ def fetch() -> None:
         prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
 
 
+def fetch_observers() -> None:
+    """Download what `--observe` needs; print what cannot be had, without which the platform starts as well."""
+    # Imported with it only.
+    from stack.observe.prepare import prepare, prepared
+
+    if prepared():
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("downloads", total=None)
+
+        def show(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=name)
+
+        missing = list(prepare(show))
+    for line in missing:
+        console.print(line, style="yellow", soft_wrap=True)
+
+
 def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background; return when all components are ready.")
@@ -63,6 +83,7 @@ def up(
     port_offset: Annotated[
         int | None, typer.Option(min=0, max=40_000, help="Offset added to the default of each port.")
     ] = None,
+    observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus, Alertmanager and Zipkin too.")] = False,
 ) -> None:
     """Start a local stack, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
@@ -71,8 +92,7 @@ def up(
             raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP is set")
     if port_offset is not None:
         os.environ[f"{PREFIX}PORT_OFFSET"] = str(port_offset)
-    if not prepared():
-        fetch()
+    prepare_to_start(observe=observe)
     if detach:
         start_detached()
         return
@@ -88,6 +108,16 @@ def up(
     console.print("stopping")
     stack.down()
     console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
+
+
+def prepare_to_start(*, observe: bool) -> None:
+    """Download what is missing for a stack; `observe` turns that setting on."""
+    if observe:
+        os.environ[f"{PREFIX}OBSERVE"] = "on"
+    if not prepared():
+        fetch()
+    if StackSettings.load().observe == "on":
+        fetch_observers()
 
 
 def start(interrupted: threading.Event) -> Stack:
@@ -111,7 +141,7 @@ def start(interrupted: threading.Event) -> Stack:
 
 def show_accounts() -> None:
     """Create the accounts of the servers that are missing, when root starts a stack, and print what to know of them."""
-    for line in filter(None, (create_missing(), privileges.notice())):
+    for line in filter(None, (create_missing(*accounts(StackSettings.load())), privileges.notice())):
         console.print(line, soft_wrap=True)
 
 
@@ -188,7 +218,10 @@ def show_ready(known: StackStatus, seconds: float) -> None:
         if not check.passed:
             console.print(f"{check.name}: {check.found}; {check.remedy}", soft_wrap=True)
     console.print(f"dashboard: {dashboard_link(known)}   (`ordermesh open`)", soft_wrap=True)
-    console.print(f"API documentation: {rest}/docs\n\nTry:\n")
+    console.print(f"API documentation: {rest}/docs", soft_wrap=True)
+    if "observe" in known.addresses:
+        console.print(f"metrics, alerts, traces: {observe_link(known)}   (`ordermesh open observe`)", soft_wrap=True)
+    console.print("\nTry:\n")
     for line in examples(rest, grpc, trusting(rest), authenticated=known.authentication != "off"):
         console.print(f"  {line}", soft_wrap=True)
     console.print()

@@ -25,8 +25,9 @@ def image_bom() -> Bom:
 
 
 def local_bom() -> Bom:
-    """Return what `make setup` brings onto a machine: every extra, and the jars."""
-    return distribution(locks.packages(locks.ROOT / "requirements.lock"), [*jars("kafka"), *jars("swagger-ui")])
+    """Return what comes onto a machine: every extra, and the jars, with those of `ordermesh up --observe`."""
+    made = [jar for name in locks.JAR_SETS for jar in jars(name)]
+    return distribution(locks.packages(locks.ROOT / "requirements.lock"), made)
 
 
 def jars(name: str) -> list[Component]:

@@ -1,4 +1,7 @@
-"""The sets of jars: Apache Kafka for the local broker, and Swagger UI for the gateway's API documentation."""
+"""The sets of jars: Apache Kafka for the local broker, Swagger UI for the gateway's API documentation.
+
+Those of OBSERVE_JAR_SETS are for `ordermesh up --observe` alone: Zipkin, and the agent that exports Kafka's figures.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from stack.downloads.jars import JarSet
 
 KAFKA_VERSION = "4.3.1"
 SWAGGER_UI_VERSION = "5.34.1"
+ZIPKIN_VERSION = "3.6.1"
+JMX_EXPORTER_VERSION = "1.0.1"
 KAFKA_JARS = JarSet(
     "kafka",
     "Apache Kafka",
@@ -20,6 +25,19 @@ SWAGGER_UI_JARS = JarSet(
     "swagger-ui", "Swagger UI", SWAGGER_UI_VERSION, (f"org.webjars:swagger-ui:{SWAGGER_UI_VERSION}",)
 )
 JAR_SETS = (KAFKA_JARS, SWAGGER_UI_JARS)
+ZIPKIN_JARS = JarSet(
+    "zipkin",
+    "Zipkin",
+    ZIPKIN_VERSION,
+    (f"io.zipkin:zipkin-server:{ZIPKIN_VERSION}:exec",),
+)
+JMX_EXPORTER_JARS = JarSet(
+    "jmx-exporter",
+    "JMX exporter",
+    JMX_EXPORTER_VERSION,
+    (f"io.prometheus.jmx:jmx_prometheus_javaagent:{JMX_EXPORTER_VERSION}",),
+)
+OBSERVE_JAR_SETS = (ZIPKIN_JARS, JMX_EXPORTER_JARS)
 
 
 def swagger_ui_jar() -> Path | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from stack.errors import DownloadFailed, ServerMissing
 from stack.machine.files import PUBLIC, put_in_place
@@ -18,30 +19,44 @@ from stack.machine.paths import default_cache
 
 PARALLEL = 8
 ATTEMPTS = 3
+# The download of a larger jar is shown as it goes on.
+LARGE_BYTES = 5_000_000
+COORDINATES_WITH_CLASSIFIER = 4
 Progress = Callable[[int, int, str], None]
+Receiving = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, order=True)
 class Jar:
-    """A jar: its Maven coordinates and sha256."""
+    """A jar: its Maven coordinates and sha256; one with a classifier contains all that it needs."""
 
     group: str
     artifact: str
     version: str
     sha256: str
+    classifier: str = ""
+
+    @classmethod
+    def locked(cls, line: str) -> Self:
+        """Read a line of a lock file: group:artifact:version[:classifier]:sha256."""
+        group, artifact, version, *classifier, sha256 = line.split(":")
+        return cls(group, artifact, version, sha256, *classifier)
 
     def __str__(self) -> str:
-        return f"{self.group}:{self.artifact}:{self.version}:{self.sha256}"
+        return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier, self.sha256)))
 
     @property
     def filename(self) -> str:
         """The file name of the jar."""
-        return f"{self.artifact}-{self.version}.jar"
+        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.jar"
 
 
 @dataclass(frozen=True)
 class JarSet:
-    """Jars that are downloaded together: a name, a title for people, and the roots that are resolved for the lock."""
+    """Jars that are downloaded together: a name, a title for people, and the roots that are resolved for the lock.
+
+    A root with a classifier (group:artifact:version:classifier) is locked alone.
+    """
 
     name: str
     title: str
@@ -50,12 +65,12 @@ class JarSet:
 
     @property
     def lock(self) -> Path:
-        """The lock file, with group:artifact:version:sha256 on each line."""
+        """The lock file, with group:artifact:version:sha256 on each line, or a classifier before the sha256."""
         return Path(__file__).with_name(f"{self.name}.lock")
 
     def locked(self) -> list[Jar]:
         """Read the lock file."""
-        return [Jar(*line.split(":")) for line in self.lock.read_text().splitlines() if line]
+        return [Jar.locked(line) for line in self.lock.read_text().splitlines() if line]
 
     def cached(self, cache: Path | None = None) -> Path | None:
         """Return the folder of jars, None when they must be downloaded."""
@@ -102,24 +117,30 @@ def sha256_of(path: Path) -> str:
 
 def fetch_all(jars: list[Jar], work: Path, into: Path, progress: Progress) -> None:
     """Download several jars at a time. Raises the first error."""
+    done = 0
+
+    def receiving(name: str, received: int, size: int) -> None:
+        progress(done, len(jars), f"{name}, {received / 1e6:.0f} of {size / 1e6:.0f} MB")
+
     with ThreadPoolExecutor(PARALLEL) as pool:
-        running = {pool.submit(fetch, jar, work, into): jar for jar in jars}
+        running = {pool.submit(fetch, jar, work, into, receiving): jar for jar in jars}
         try:
-            for done, future in enumerate(as_completed(running), start=1):
+            for future in as_completed(running):
                 future.result()
+                done += 1
                 progress(done, len(jars), running[future].filename)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def fetch(jar: Jar, work: Path, into: Path) -> None:
+def fetch(jar: Jar, work: Path, into: Path, receiving: Receiving = lambda name, received, size: None) -> None:
     """Download one jar and move it into the folder when its sha256 is the locked one."""
     for attempt in range(1, ATTEMPTS + 1):
         # A new repository for each attempt: the rest of a broken download would be taken for the file.
-        context = maven(work / f"{jar.artifact}-{attempt}")
+        context = maven(work / f"{jar.artifact}-{attempt}", receiving)
         try:
-            artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar")
+            artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, "jar")
             path = Path(artifact.resolve())
             break
         except Exception as error:
@@ -133,19 +154,42 @@ def fetch(jar: Jar, work: Path, into: Path) -> None:
     os.replace(path, into / jar.filename)
 
 
-def maven(repository: Path) -> Any:
-    """Return a Maven context with its own repository folder."""
+def maven(repository: Path, receiving: Receiving = lambda name, received, size: None) -> Any:
+    """Return a Maven context with its own repository folder; `receiving` is told how far a large download is."""
     try:
-        from jgo.maven import MavenContext
+        from jgo.maven import MavenContext, PythonResolver
     except ImportError as error:
         raise ServerMissing("jars cannot be downloaded: pip install 'ordermesh[local]' (the package jgo)") from error
-    return MavenContext(repo_cache=repository, timeout=30)
+
+    @contextlib.contextmanager
+    def receive(name: str, size: int) -> Iterator[Callable[[int], None]]:
+        received = told = 0
+
+        def add(count: int) -> None:
+            nonlocal received, told
+            received += count
+            if received - told >= LARGE_BYTES:
+                told = received
+                receiving(name, received, size)
+
+        yield add
+
+    return MavenContext(PythonResolver(progress_callback=receive), repo_cache=repository, timeout=30)
 
 
 def resolve(roots: tuple[str, ...]) -> list[Jar]:
     """Resolve roots at Maven Central and return every jar with its sha256, sorted."""
     with tempfile.TemporaryDirectory() as repository:
         context = maven(Path(repository))
-        found, others = context.resolver.resolve([context.create_dependency(root) for root in roots])
-        artifacts = [dependency.artifact for dependency in (*found, *others)]
-        return sorted(Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve()))) for a in artifacts)
+        alone = [root.split(":") for root in roots if len(root.split(":")) == COORDINATES_WITH_CLASSIFIER]
+        found = [
+            context.project(group, artifact).at_version(version).artifact(classifier, "jar")
+            for group, artifact, version, classifier in alone
+        ]
+        dependencies = [context.create_dependency(root) for root in roots if root.split(":") not in alone]
+        if dependencies:
+            own, others = context.resolver.resolve(dependencies)
+            found += [dependency.artifact for dependency in (*own, *others)]
+        return sorted(
+            Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve())), a.classifier or "") for a in found
+        )

@@ -30,12 +30,12 @@ def make_folder(path: Path, mode: int, setting: str) -> Path:
     return path
 
 
-def write_private(path: Path, text: str, owner: tuple[int, int] | None = None) -> None:
+def write_private(path: Path, content: str | bytes, owner: tuple[int, int] | None = None) -> None:
     """Write a file atomically that only its owner can read: our account, or the uid and gid of another one."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             if owner is not None:
                 os.fchown(file.fileno(), *owner)

@@ -27,6 +27,7 @@ CONTENTS = (
     "postgres",
     "kafka",
     "logs",
+    "observe",
     "envoy.yaml",
     "envoy-tls",
     "certificates",
@@ -71,6 +72,11 @@ class StateFolder:
     def kafka(self) -> Path:
         """The folder of the Kafka log and its configuration."""
         return make_folder(self.home / "kafka", PRIVATE, HOME_SETTING)
+
+    @property
+    def observe(self) -> Path:
+        """The folder of what `--observe` starts: a folder for each program."""
+        return make_folder(self.home / "observe", PASSABLE if os.geteuid() == 0 else PRIVATE, HOME_SETTING)
 
     @property
     def credentials(self) -> Path:

@@ -14,6 +14,8 @@ from stack.processes.waiting import wait_until
 
 SERVICES, POSTGRES, KAFKA, ENVOY = "ordermesh", "ordermesh-postgres", "ordermesh-kafka", "ordermesh-envoy"
 NAMES = (SERVICES, POSTGRES, KAFKA, ENVOY)
+# Of what `--observe` starts; made with it.
+OBSERVE = "ordermesh-observe"
 # PostgreSQL refuses to run as root, and this account exists everywhere.
 FALLBACK = "nobody"
 USERADD = ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent")
@@ -47,16 +49,16 @@ def own_account(name: str) -> Account | None:
     return find(name) if os.geteuid() == 0 else None
 
 
-def missing() -> list[str]:
+def missing(*further: str) -> list[str]:
     """Return the names of the accounts that are missing, none without root."""
-    return [name for name in NAMES if os.geteuid() == 0 and find(name) is None]
+    return [name for name in (*NAMES, *further) if os.geteuid() == 0 and find(name) is None]
 
 
-def create_missing() -> str:
+def create_missing(*further: str) -> str:
     """Create the accounts that are missing; return what to tell about that, an empty string for nothing."""
-    wanted = missing()
+    wanted = missing(*further)
     refusals = {refusal for name in wanted if (refusal := create(name))}
-    left = missing()
+    left = missing(*further)
     if left:
         return (
             f"cannot create the system accounts {', '.join(left)} ({'; '.join(sorted(refusals))}): without them "

@@ -23,9 +23,14 @@ DATABASE_OF = {role: database for database in OWNERS for role in (OWNERS[databas
 BACKUP = "backup"
 # The keys that sign tokens, the newest first, separated by commas.
 TOKEN_KEYS = "token-keys"  # noqa: S105  # the name of an entry
+# Reads the figures of the local PostgreSQL, and no rows: for the exporter of `--observe`.
+MONITOR = "monitor"
+# Of people at what `--observe` starts.
+OBSERVE = "observe"
 # Of the brokers among themselves; the controllers' listener cannot use SCRAM.
 KAFKA_BROKER, KAFKA_CONTROLLER = "ordermesh-broker", "ordermesh-controller"
-NAMES = (SUPERUSER, *DATABASE_OF, VIEWER, BACKUP, TOKEN_KEYS, KAFKA_BROKER, KAFKA_CONTROLLER, *access.USERS)
+ROLES = (SUPERUSER, *DATABASE_OF, VIEWER, BACKUP, MONITOR)
+NAMES = (*ROLES, TOKEN_KEYS, OBSERVE, KAFKA_BROKER, KAFKA_CONTROLLER, *access.USERS)
 PASSWORD_BYTES = 24
 KEPT_TOKEN_KEYS = 2
 

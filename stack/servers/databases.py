@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 from runtime.postgres.connections import connect
 from runtime.postgres.queries import Queries
 from stack.errors import ServerFailed
-from stack.servers.credentials import APPS, DATABASE_OF, VIEWER, Credentials
+from stack.servers.credentials import APPS, DATABASE_OF, MONITOR, VIEWER, Credentials
 
 SQL = Queries("stack.servers", "databases.sql")
 CREATE = {"orders": SQL.create_orders, "analytics": SQL.create_analytics}
@@ -48,6 +48,16 @@ def provision(admin_dsn: str, credentials: Credentials, *, own_server: bool = Fa
                         connection.execute(statement)
     except psycopg.Error as error:
         raise ServerFailed(f"PostgreSQL cannot create the databases and roles: {error}".rstrip()) from error
+
+
+def let_monitor(admin_dsn: str, credentials: Credentials) -> None:
+    """Create the role that reads the server's figures, and set its password; safe to repeat. Raises ServerFailed."""
+    try:
+        with connect(admin_dsn, "ordermesh-provision", "transaction") as connection, connection.transaction():
+            create_role(connection, MONITOR, credentials.password(MONITOR))
+            connection.execute(SQL.let_monitor)
+    except psycopg.Error as error:
+        raise ServerFailed(f"PostgreSQL cannot create the role {MONITOR}: {error}".rstrip()) from error
 
 
 def create_roles(connection: psycopg.Connection, credentials: Credentials) -> None:

@@ -24,6 +24,14 @@ BEGIN
     EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = 10000', role);
 END $$;
 
+-- name: let_monitor
+-- Let a role of an exporter read the figures of the server, and no table of ours.
+GRANT pg_monitor TO monitor;
+GRANT CONNECT ON DATABASE orders TO monitor;
+ALTER ROLE monitor SET default_transaction_read_only = on;
+ALTER ROLE monitor SET statement_timeout = 5000;
+ALTER ROLE monitor CONNECTION LIMIT 4;
+
 -- name: list_databases
 -- List the existing databases.
 SELECT datname FROM pg_database;

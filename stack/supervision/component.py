@@ -32,6 +32,8 @@ class Component:
     # Started once these are ready or done.
     depends_on: tuple[str, ...] = ()
     once: bool = False
+    # Without one that is not required, the stack starts as well.
+    required: bool = True
     address: str = ""
     logs: tuple[LogFile, ...] = ()
     # The state while its process runs; blocks for at most CHECK_SECONDS.

@@ -62,8 +62,10 @@ class ComponentSupervisor:
             self._start_and_wait(restarted=False)
         except Exception as error:  # `up` reports any error
             if not self._stopping.is_set():
-                self._set_state(State.FAILED, describe(error))
-            return
+                self._failure = "" if self._running() else describe(error)
+                self._set_state(State.FAILED if self.component.required else State.DOWN, describe(error))
+            if self.component.required:
+                return
         if not self.component.once:
             self._watch()
 

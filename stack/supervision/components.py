@@ -17,6 +17,7 @@ from stack.processes.runners import Step
 from stack.processes.server_account import server_account
 from stack.servers.credentials import KAFKA_BROKER, TOKEN_KEYS
 from stack.servers.databases import provision
+from stack.servers.kafka.agent import Agent
 from stack.servers.kafka.broker import Kafka
 from stack.servers.kafka.brokers import brokers, replication_settings
 from stack.servers.kafka.users import give_access
@@ -30,7 +31,24 @@ from stack.supervision.status import State
 def components(context: StackContext) -> list[Component]:
     """Return the components in start order, without external servers."""
     archive = [] if context.settings.backup_dir is None else [wal_archive(context, context.settings.backup_dir)]
-    return [*servers(context), *startup_tasks(context), *archive, *services(context), front_proxy(context)]
+    return [
+        *servers(context),
+        *startup_tasks(context),
+        *archive,
+        *services(context),
+        front_proxy(context),
+        *observers(context),
+    ]
+
+
+def observers(context: StackContext) -> list[Component]:
+    """Return the components of `--observe`, none without it."""
+    if context.observation is None:
+        return []
+    # Imported with it only.
+    from stack.supervision import observability
+
+    return observability.observers(context, context.observation)
 
 
 def servers(context: StackContext) -> list[Component]:
@@ -76,7 +94,17 @@ def kafka(context: StackContext) -> Mapping[str, Kafka]:
     settings = context.settings
     if settings.external_kafka:
         return {}
-    return brokers(context.state.kafka, settings.broker_ports, context.log, context.credentials)
+    return brokers(context.state.kafka, settings.broker_ports, context.log, context.credentials, agent_of(context))
+
+
+def agent_of(context: StackContext) -> Callable[[str], Agent | None]:
+    """Return what makes the agents that show the figures of brokers, none without `--observe`."""
+    if context.observation is None:
+        return lambda name: None
+    # Imported with it only.
+    from stack.observe.kafka_agent import kafka_agent
+
+    return partial(kafka_agent, context.observation)
 
 
 def broker_state(port: int) -> CheckResult:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -18,12 +20,16 @@ from stack.machine.files import PASSABLE, PRIVATE, SHARED
 from stack.machine.held_port import HeldPort
 from stack.machine.state_folder import StateFolder
 from stack.processes.logfile import LogFile
-from stack.processes.server_account import ENVOY, SERVICES, Account, give, own_account
+from stack.processes.server_account import ENVOY, OBSERVE, SERVICES, Account, give, own_account
 from stack.servers.credentials import DATABASE_OF, Credentials
+from stack.servers.credentials import OBSERVE as OBSERVE_LOGIN
 from stack.servers.postgres import Postgres
 from stack.settings import StackSettings
 from stack.supervision.front_certificate import FrontCertificate
 from stack.supervision.status import Servers
+
+if TYPE_CHECKING:
+    from stack.observe.observation import Observation
 
 # The parameters of a DSN that depend on the role.
 ROLE_PARAMETERS = ("user", "password", "dbname")
@@ -46,6 +52,8 @@ class StackContext:
     env: Mapping[str, str] = field(default_factory=ordermesh_env)
     # The ports of the front proxy, held while it is down.
     front_ports: tuple[HeldPort, ...] = ()
+    # None without `--observe`.
+    observation: Observation | None = None
 
     def log(self, name: str) -> LogFile:
         """Return the log file of a component."""
@@ -159,6 +167,26 @@ class StackContext:
         """Return the same settings for the environment of a program, without the prefix."""
         settings = self.kafka_settings(user)
         return {"KAFKA_BOOTSTRAP": settings.kafka_bootstrap, "KAFKA_PROPERTIES": json.dumps(settings.kafka_properties)}
+
+
+def accounts(settings: StackSettings) -> tuple[str, ...]:
+    """Return the accounts that a stack has besides the usual ones."""
+    return () if settings.observe == "off" else (OBSERVE,)
+
+
+@contextlib.contextmanager
+def observed(
+    settings: StackSettings, state: StateFolder, run_dir: Path, credentials: Credentials
+) -> Iterator[Observation | None]:
+    """Return what the stack is observed with, None without `--observe`, which then costs nothing."""
+    if settings.observe == "off":
+        yield None
+        return
+    from stack.observe.observation import observation
+
+    password, brokers = credentials.password(OBSERVE_LOGIN), settings.broker_names
+    with observation(state.observe, run_dir / "observe", settings.observe_port, password, brokers) as found:
+        yield found
 
 
 def postgres(context: StackContext) -> Postgres:

@@ -33,8 +33,8 @@ from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.components import components
 from stack.supervision.front_proxy import held_front_ports, write_envoy_config
 from stack.supervision.orphans import end_orphans
-from stack.supervision.stack_context import StackContext, ordermesh_env
-from stack.supervision.status import HEALTHY_STATES, ComponentStatus, StackStatus, State, read_status
+from stack.supervision.stack_context import StackContext, accounts, observed, ordermesh_env
+from stack.supervision.status import ComponentStatus, StackStatus, State, read_status
 from stack.supervision.status_board import StateChange, StatusBoard
 
 POLL_SECONDS = 0.05
@@ -68,14 +68,16 @@ class Stack:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses of the stack by name."""
+        """The addresses of the stack by name; `observe` with `--observe` only."""
         certificate = self.context.front_certificate
         front = f"{certificate.host}:{self.settings.front_port}"
+        observation = self.context.observation
         return {
             "rest": f"{certificate.scheme}://{front}",
             "grpc": front,
             "envoy_stats": f"http://{ports.LOOPBACK}:{self.settings.envoy_stats_port}",
             "kafka": self.settings.bootstrap,
+            **({} if observation is None else {"observe": observation.address}),
         }
 
     def up(self, interrupted: threading.Event | None = None) -> None:
@@ -108,15 +110,17 @@ class Stack:
             end_orphans(earlier)
         if not self.settings.external_kafka:
             require_broker_count(self.state.kafka, self.settings.kafka_brokers)
-        create_missing()
+        create_missing(*accounts(self.settings))
         self._held.enter_context(ports.claimed(self.settings.local_ports()))
+        run_dir, credentials = self.state.run_dir(), load_or_create(self.state.credentials)
         self.context = StackContext(
             self.settings,
             self.state,
-            self.state.run_dir(),
-            load_or_create(self.state.credentials),
+            run_dir,
+            credentials,
             self._env,
             self._held.enter_context(held_front_ports(self.settings)),
+            self._held.enter_context(observed(self.settings, self.state, run_dir, credentials)),
         )
         self.context.make_folders()
         write_envoy_config(self.context)
@@ -156,7 +160,9 @@ class Stack:
         if own is None:
             raise ServerFailed("/proc does not show this process: is it mounted?")
         known = {
-            one.name: ComponentStatus(address=one.address, log=str(one.logs[0].path) if one.logs else "")
+            one.name: ComponentStatus(
+                address=one.address, log=str(one.logs[0].path) if one.logs else "", required=one.required
+            )
             for one in found
         }
         return StackStatus(
@@ -197,6 +203,6 @@ class Stack:
 
 
 def start_is_over(status: StackStatus) -> bool:
-    """Return whether a start is over: every component is ready or done, or one has failed."""
-    states = [one.state for one in status.components.values()]
-    return State.FAILED in states or all(state in HEALTHY_STATES for state in states)
+    """Return whether a start is over: that of every component is, or a required one has failed."""
+    found = status.components.values()
+    return any(one.state == State.FAILED for one in found) or all(one.started for one in found)

@@ -42,6 +42,7 @@ class State(StrEnum):
 
 
 HEALTHY_STATES = (State.READY, State.DONE)
+FAILED_STATES = (State.DOWN, State.CRASH_LOOPING)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,13 @@ class ComponentStatus:
     address: str = ""
     log: str = ""
     detail: str = ""
+    # Whether the stack is not ready without it.
+    required: bool = True
+
+    @property
+    def started(self) -> bool:
+        """Whether its start is over: it is ready, done, or failed without being required."""
+        return self.state in HEALTHY_STATES or (not self.required and self.state in FAILED_STATES)
 
     @property
     def process_id(self) -> ProcessId | None:
@@ -120,8 +128,8 @@ class StackStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether every component is ready or done."""
-        return self.running and self.current and all(one.state in HEALTHY_STATES for one in self.components.values())
+        """Whether every component is ready or done, or failed without being required."""
+        return self.running and self.current and all(one.started for one in self.components.values())
 
     @property
     def current(self) -> bool:

@@ -81,7 +81,7 @@ def test_licences_of_the_table_are_used_and_what_packages_say_of_themselves() ->
     table = locks.licenses()
     assert table["pypi"].keys() == {package.name for package in locks.packages(ROOT / "requirements.lock")}
     assert table["maven"].keys() == {
-        f"{group}:{artifact}" for name in ("kafka", "swagger-ui") for group, artifact, *_ in locks.jars(name)
+        f"{group}:{artifact}" for name in locks.JAR_SETS for group, artifact, *_ in locks.jars(name)
     }
     for distribution in importlib.metadata.distributions():
         said = distribution.metadata.get("License-Expression")

@@ -26,6 +26,7 @@ from stack.processes.process import Command, Process
 from stack.processes.runners import Server, await_ready, running
 from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
+from stack.servers.kafka.agent import Agent
 from stack.servers.kafka.cluster_id import cluster_id, stored_cluster_id
 from stack.servers.kafka.config import Membership, broker_properties, listener_ports, rendered, single_broker
 from stack.servers.kafka.controller import ControllerError, set_password
@@ -78,8 +79,10 @@ class Kafka(Server):
         *,
         membership: Membership | None = None,
         aot_cache_output: Path | None = None,
+        agent: Agent | None = None,
     ) -> None:
         self.folder = folder
+        self._agent = agent
         self._membership = membership
         self._aot_cache_output = aot_cache_output
         self.port = port
@@ -158,8 +161,9 @@ class Kafka(Server):
 
     def _broker(self, jars: Path) -> Command:
         aot_flags = [] if self._aot_cache_output is None else [f"-XX:AOTCacheOutput={self._aot_cache_output}"]
-        argv = [*java_argv(jars, self.folder, aot_flags), "kafka.Kafka", CONFIGURATION]
-        return self._command("Kafka", argv, jars)
+        program, *arguments = java_argv(jars, self.folder, aot_flags)
+        agent = () if self._agent is None else self._agent.flags
+        return self._command("Kafka", [program, *agent, *arguments, "kafka.Kafka", CONFIGURATION], jars)
 
     def _command(self, name: str, argv: list[str], jars: Path) -> Command:
         confined = self._confinement(jars)
@@ -179,12 +183,12 @@ class Kafka(Server):
     def _confinement(self, jars: Path) -> Confinement:
         runtime = Path(java()).resolve().parents[1]
         own = listener_ports(self.properties)
-        membership = self.membership
+        membership, agent = self.membership, self._agent
         return Confinement(
-            readable=confinement.paths(jars, LOGGING),
+            readable=confinement.paths(jars, LOGGING, *(agent.readable if agent else ())),
             executable=confinement.paths(runtime),
             writable=confinement.paths(self.data, self.folder / TEMPORARY),
-            bind_ports=confinement.unique(own),
+            bind_ports=confinement.unique([*own, *([agent.port] if agent else [])]),
             connect_ports=confinement.unique([*own, *membership.voters.values(), *membership.broker_ports]),
         )
 

@@ -12,6 +12,7 @@ from stack.machine.files import PASSABLE, PRIVATE, make_folder
 from stack.processes.logfile import LogFile
 from stack.servers.credentials import Credentials
 from stack.servers.kafka import controller_tls
+from stack.servers.kafka.agent import Agent
 from stack.servers.kafka.broker import Kafka
 from stack.servers.kafka.cluster_id import stored_cluster_id
 from stack.servers.kafka.config import CLUSTER_SETTINGS, Membership
@@ -23,12 +24,19 @@ Ports = tuple[int, int]
 
 
 def brokers(
-    home: Path, ports: Mapping[int, Ports], log: Callable[[str], LogFile], credentials: Credentials
+    home: Path,
+    ports: Mapping[int, Ports],
+    log: Callable[[str], LogFile],
+    credentials: Credentials,
+    agent: Callable[[str], Agent | None] = lambda name: None,
 ) -> dict[str, Kafka]:
-    """Return the brokers by name; `ports` are the ports for clients and controllers by node id."""
+    """Return the brokers by name; `ports` are the ports for clients and controllers by node id.
+
+    `agent` returns the Java agent of a broker by its name, None for none.
+    """
     if len(ports) == 1:
         (one,) = ports.values()
-        return {"kafka": Kafka(home, *one, log("kafka"), credentials)}
+        return {"kafka": Kafka(home, *one, log("kafka"), credentials, agent=agent("kafka"))}
     voters = {node: controller for node, (_, controller) in ports.items()}
     if os.geteuid() == 0:
         # For the account of the brokers, each of which has its own folder; the file of the id is private.
@@ -41,7 +49,8 @@ def brokers(
         properties = {**CLUSTER_SETTINGS, **tls.properties()}
         membership = Membership(node, voters, home / "cluster.id", broker_ports, tls.authority, properties)
         name = f"kafka-{node}"
-        found[name] = Kafka(broker_folder(home, node), *own, log(name), credentials, membership=membership)
+        folder = broker_folder(home, node)
+        found[name] = Kafka(folder, *own, log(name), credentials, membership=membership, agent=agent(name))
     return found
 
 

@@ -26,7 +26,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes],
     monkeypatch.setattr(jars, "default_cache", lambda: tmp_path / "cache")
 
     def serve(content: bytes) -> None:
-        monkeypatch.setattr(jars, "maven", lambda _: fake_maven(content, tmp_path / "downloaded"))
+        monkeypatch.setattr(jars, "maven", lambda *_: fake_maven(content, tmp_path / "downloaded"))
 
     return serve
 
@@ -68,7 +68,13 @@ def test_the_command_prints_the_folder_or_why_there_is_none(
     assert main(["fetch", "swagger-ui"]) == 0
     assert swagger_ui_jar() == Path(capsys.readouterr().out.strip()) / GOOD.filename
     assert main(["fetch", "nothing"]) == 2
-    assert "fetch {kafka,swagger-ui}" in capsys.readouterr().err
+    assert "fetch {kafka,swagger-ui,zipkin,jmx-exporter}" in capsys.readouterr().err
+
+
+def test_a_line_of_a_lock_may_have_a_classifier() -> None:
+    for line in ("org.example:thing:1:abc", "org.example:thing:1:exec:abc"):
+        assert str(Jar.locked(line)) == line
+    assert Jar.locked("org.example:thing:1:exec:abc").filename == "thing-1-exec.jar"
 
 
 def test_the_locks_hold_what_is_wanted_in_one_version() -> None:
