@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from stack.downloads.jar_sets import ZIPKIN_JARS
 from stack.machine import ports
 from stack.machine.files import PRIVATE, write_private
 from stack.machine.ports import LOOPBACK
@@ -64,6 +65,11 @@ class Observation:
     def admin(self) -> Path:
         """The Unix socket of the front's admin interface."""
         return self.run_dir / "admin.sock"
+
+    @property
+    def stores_spans(self) -> bool:
+        """Whether Zipkin was downloaded."""
+        return ZIPKIN_JARS.cached() is not None
 
     @property
     def address(self) -> str:

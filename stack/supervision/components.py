@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from runtime.kafka import access
+from runtime.settings import PREFIX
 from stack.backup.backup_folder import BackupFolder
 from stack.backup.wal_archive import WalArchive
 from stack.backup.wal_archive import release as release_archive
@@ -230,8 +231,17 @@ def gateway(context: StackContext) -> Component:
         "PROCESSOR_GROUP": context.settings.processor_group,
         "METRICS_ADDRESS": f"{LOOPBACK}:{port}",
         **context.kafka_env(access.GATEWAY),
+        **trace_links(context),
     }
     return service(context, "gateway", ("gateway",), env, lambda: grpc_serves(path), (), port)
+
+
+def trace_links(context: StackContext) -> dict[str, str]:
+    """Return where the gateway's links to traces lead with `--observe`, nothing where a setting says so."""
+    observation, name = context.observation, "TRACE_URL"
+    if observation is None or not observation.stores_spans or f"{PREFIX}{name}" in context.env:
+        return {}
+    return {name: f"{observation.address}/zipkin/traces/{{trace_id}}"}
 
 
 def is_up(port: int) -> Callable[[], bool]:

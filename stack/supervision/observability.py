@@ -11,7 +11,7 @@ from frontdoor import check
 from frontdoor.values import Address
 from psycopg.conninfo import make_conninfo
 
-from stack.downloads.jar_sets import JMX_EXPORTER_JARS, ZIPKIN_JARS
+from stack.downloads.jar_sets import JMX_EXPORTER_JARS
 from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
 from stack.observe import programs
@@ -32,9 +32,8 @@ from stack.servers.databases import let_monitor
 from stack.servers.envoy import Envoy
 from stack.supervision.component import Component
 from stack.supervision.health_checks import accepts, answer_state
-from stack.supervision.stack_context import StackContext, postgres
+from stack.supervision.stack_context import SPANS, StackContext, postgres
 
-SPANS = "spans"
 # They start once the platform is ready, which waits for none of them.
 AFTER = ("envoy",)
 # What people reach of a program: its path, its title, and the methods that are let through.
@@ -111,12 +110,11 @@ def observing(context: StackContext, observation: Observation, exporters: list[s
     """Yield the commands of what people look at."""
     routes = deployed("prometheus/alertmanager.yaml")
     found, alerts = programs.PROMETHEUS.find(), programs.ALERTMANAGER.find() if routes.exists() else None
-    has_zipkin = ZIPKIN_JARS.cached() is not None
-    if has_zipkin:
+    if observation.stores_spans:
         yield zipkin(observation)
     if found is None:
         return
-    names = ["prometheus", *(["alertmanager"] if alerts else []), *(["zipkin"] if has_zipkin else [])]
+    names = ["prometheus", *(["alertmanager"] if alerts else []), *(["zipkin"] if observation.stores_spans else [])]
     scraped = [*targets(context), *own_targets(context, observation, names, exporters)]
     yield prometheus(observation, found, scraped, deployed("prometheus/rules"), alerts=alerts is not None)
     if alerts is not None:

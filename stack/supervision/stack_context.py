@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # The parameters of a DSN that depend on the role.
 ROLE_PARAMETERS = ("user", "password", "dbname")
+# What takes spans, with `--observe`.
+SPANS = "spans"
 ACCESS_LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -187,6 +189,18 @@ def observed(
     password, brokers = credentials.password(OBSERVE_LOGIN), settings.broker_names
     with observation(state.observe, run_dir / "observe", settings.observe_port, password, brokers) as found:
         yield found
+
+
+def traced(context: StackContext) -> StackContext:
+    """Return the context with which spans go to the Zipkin of `--observe`, unless the settings send them elsewhere."""
+    settings = context.settings
+    if context.observation is None or not context.observation.stores_spans or settings.otlp_endpoint:
+        return context
+    update: dict[str, object] = {"otlp_endpoint": f"unix:{context.socket(SPANS)}"}
+    if not settings.model_fields_set & {"traces_sampler", "traces_sampler_arg"}:
+        # A person who tries something out wants to see each trace.
+        update["traces_sampler_arg"] = 1.0
+    return replace(context, settings=settings.model_copy(update=update))
 
 
 def postgres(context: StackContext) -> Postgres:

@@ -33,7 +33,7 @@ from stack.supervision.component_supervisor import ComponentSupervisor
 from stack.supervision.components import components
 from stack.supervision.front_proxy import held_front_ports, write_envoy_config
 from stack.supervision.orphans import end_orphans
-from stack.supervision.stack_context import StackContext, accounts, observed, ordermesh_env
+from stack.supervision.stack_context import StackContext, accounts, observed, ordermesh_env, traced
 from stack.supervision.status import ComponentStatus, StackStatus, State, read_status
 from stack.supervision.status_board import StateChange, StatusBoard
 
@@ -113,7 +113,7 @@ class Stack:
         create_missing(*accounts(self.settings))
         self._held.enter_context(ports.claimed(self.settings.local_ports()))
         run_dir, credentials = self.state.run_dir(), load_or_create(self.state.credentials)
-        self.context = StackContext(
+        context = StackContext(
             self.settings,
             self.state,
             run_dir,
@@ -122,6 +122,7 @@ class Stack:
             self._held.enter_context(held_front_ports(self.settings)),
             self._held.enter_context(observed(self.settings, self.state, run_dir, credentials)),
         )
+        self.context = traced(context)
         self.context.make_folders()
         write_envoy_config(self.context)
         found = components(self.context)
