@@ -10,6 +10,7 @@ from frontdoor.filters.http_filters import http_filters, router
 from frontdoor.policies import limits
 from frontdoor.policies.tls import Tls, server_socket
 from frontdoor.replies import ORIGINAL_PATH, local_replies
+from frontdoor.request_statistics import request_statistics
 from frontdoor.routes import route_table
 from frontdoor.values import Address, EnvoyValues
 from runtime.addresses import LOCAL_HOSTS
@@ -108,7 +109,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         normalize_path=False,
         merge_slashes=True,
         early_header_mutation_extensions=[headers_on_arrival()],
-        access_log=access_log(values.access_log),
+        access_log=[*access_log(values.access_log), *request_statistics()],
         local_reply_config=local_replies(),
         route_config=route_table.route_configuration(values.hosts, lane=bool(values.lane), identity=values.identity),
         http_filters=http_filters(values),

@@ -46,7 +46,6 @@ def bootstrap(values: EnvoyValues) -> Config:
         "layered_runtime": {
             "layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values() | tracing.runtime_values()}]
         },
-        "stats_config": {"stats_tags": grpc_tags()},
         "memory_allocator_manager": limits.memory_release(),
         "overload_manager": limits.overload_manager(values.descriptors),
         "static_resources": {
@@ -64,12 +63,3 @@ def runtime_values() -> Config:
 def admin(values: EnvoyValues) -> Config:
     """Return the admin interface, which accepts commands from whoever reaches it: a Unix socket of its account."""
     return {"address": {"pipe": {"path": values.admin.host, "mode": PRIVATE}}}
-
-
-def grpc_tags() -> list[Config]:
-    """Return the rules that turn names of statistics into labels; Envoy's own rules stop at the first dot."""
-    service = r"ordermesh(?:\.\w+)+Service"
-    return [
-        {"tag_name": "grpc_service", "regex": rf"^cluster\.[^.]+\.grpc\.(({service})\.)"},
-        {"tag_name": "grpc_method", "regex": rf"^cluster\.[^.]+\.grpc\.{service}\.((\w+)\.)"},
-    ]

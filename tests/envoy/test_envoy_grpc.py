@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy_backend import ANALYTICS, ORDER_ID, ORDERS, PIPELINE, Backend
+from envoy_backend import ORDER_ID, ORDERS, PIPELINE, Backend
 from envoy_front import Front, reason_of
 from google.rpc import error_details_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -147,12 +147,3 @@ def test_a_compressed_call_passes_as_it_is(front: Front) -> None:
     with grpc.insecure_channel(front.target, compression=grpc.Compression.Gzip) as channel:
         answer = orders_pb2_grpc.OrderServiceStub(channel).CreateOrder(order_of("x" * 10_000))
     assert answer.customer_id == "x" * 10_000
-
-
-def test_methods_are_counted_one_by_one_and_unknown_ones_not(front: Front, channel: grpc.Channel) -> None:
-    analytics_pb2_grpc.AnalyticsServiceStub(channel).GetSalesSummary(analytics_pb2.GetSalesSummaryRequest())
-    refused(channel.unary_unary(f"/{ORDERS}/Invented"), b"")
-    statistics = front.curl("/stats/prometheus", port=front.stats_port).body.decode()
-    counted = [line for line in statistics.splitlines() if line.startswith("envoy_cluster_grpc_success{")]
-    assert [line for line in counted if f'"{ANALYTICS}"' in line and '="GetSalesSummary"' in line]
-    assert "Invented" not in statistics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdoor import clusters, public_services
+from frontdoor import clusters
 from frontdoor.config import Config, extension, header_is, percent
 from frontdoor.filters import (
     authentication,
@@ -86,7 +86,6 @@ def http_filters(values: EnvoyValues) -> list[Config]:
         *delay_admission.filters(),
         {"name": TRANSCODER, "typed_config": transcoder.configuration()},
         *authentication.roles(values.identity),
-        grpc_statistics(),
         router(),
     ]
 
@@ -117,15 +116,4 @@ def health_check() -> Config:
         cluster_min_healthy_percentages={
             name: percent(1) for name in (clusters.ORDERS, clusters.ANALYTICS, clusters.GATEWAY)
         },
-    )
-
-
-def grpc_statistics() -> Config:
-    """Return the statistics by method, for existing methods only: clients must not be able to create new ones."""
-    services = [{"name": name, "method_names": methods} for name, methods in public_services.public_methods().items()]
-    return extension(
-        "envoy.filters.http.grpc_stats",
-        f"{FILTERS}.grpc_stats.v3.FilterConfig",
-        individual_method_stats_allowlist={"services": services},
-        enable_upstream_stats=True,
     )

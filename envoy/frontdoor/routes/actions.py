@@ -66,6 +66,11 @@ def named(route: Config, name: str) -> Config:
     return {**route, "decorator": {"operation": name, "propagate": False}}
 
 
+def of_method(path: str, route: Config) -> Config:
+    """Return a route with the name of the method that its requests are for, by its path; see request_statistics."""
+    return {"name": path.removeprefix("/"), **route}
+
+
 def refusal(match: Config, status: int, text: str = "", *, headers: dict[str, str] | None = None) -> Config:
     """Return a route that refuses requests with an HTTP status, a message and headers; CORS applies to it."""
     return {

@@ -12,7 +12,7 @@ from frontdoor.filters.transcoder import Stream, configuration
 from frontdoor.policies import limits
 from frontdoor.public_services import VARIABLE, Binding
 from frontdoor.replies import JSON_ONLY
-from frontdoor.routes.actions import ADMITTED_BY_DELAY, ON, body_limit, named, refusal, refuse, rest_route
+from frontdoor.routes.actions import ADMITTED_BY_DELAY, ON, body_limit, named, of_method, refusal, refuse, rest_route
 
 BATCH_PATH = "/v1/orders:batchCreate"
 # The end of the path selects the form of a stream: server-sent events or lines of JSON.
@@ -59,7 +59,7 @@ def matches(shape: str) -> list[Config]:
 def routes_of(match: Config, bindings: list[Binding]) -> list[Config]:
     """Return the routes of one path: one for each method it has, and 405 for the others."""
     routes = [
-        named(route, f"{each.verb} {each.template}")
+        of_method(each.method, named(route, f"{each.verb} {each.template}"))
         for each in bindings
         for route in (writes(match, each) if each.body else reads(match, each))
     ]

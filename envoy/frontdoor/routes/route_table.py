@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from frontdoor import clusters, public_services
 from frontdoor.config import Config, header_is, seconds, typed
@@ -13,7 +14,17 @@ from frontdoor.policies import limits
 from frontdoor.policies.identity import Identity
 from frontdoor.replies import CROSS_SITE, ORIGINAL_PATH
 from frontdoor.routes import rest
-from frontdoor.routes.actions import ADMITTED_BY_DELAY, OFF, ON, READ_RETRIES, body_limit, refusal, route, stream_route
+from frontdoor.routes.actions import (
+    ADMITTED_BY_DELAY,
+    OFF,
+    ON,
+    READ_RETRIES,
+    body_limit,
+    of_method,
+    refusal,
+    route,
+    stream_route,
+)
 from runtime.addresses import LOCAL_HOSTS
 
 READS = header_is(":method", safe_regex={"regex": "GET|HEAD"})
@@ -22,6 +33,24 @@ GRPC_BODY = header_is("content-type", prefix="application/grpc")
 GRPC_ACCEPTED = {"accept": "application/grpc"}
 POST = header_is(":method", exact="POST")
 BATCH = {BUFFER: body_limit(limits.BATCH_BODY_BYTES), large_bodies.NAME: ON}
+# How the methods of a service are routed, and those that differ from the others.
+OF_SERVICE: dict[str, Callable[[Config], Config]] = {
+    public_services.ORDERS: partial(route, cluster=clusters.ORDERS),
+    public_services.INVENTORY: partial(route, cluster=clusters.ORDERS),
+    public_services.ANALYTICS: partial(route, cluster=clusters.ANALYTICS, retry_on=READ_RETRIES),
+    public_services.PIPELINE: partial(route, cluster=clusters.GATEWAY),
+    public_services.WATCH: stream_route,
+    public_services.DEAD_LETTERS: partial(route, cluster=clusters.GATEWAY, timeout_seconds=limits.DEAD_LETTER_SECONDS),
+    public_services.TIMELINE: partial(route, cluster=clusters.GATEWAY, retry_on=READ_RETRIES),
+}
+OF_METHOD: dict[str, Callable[[Config], Config]] = {
+    public_services.CREATE_ORDER: partial(route, cluster=clusters.ORDERS, filters=ADMITTED_BY_DELAY),
+    f"/{public_services.ORDERS}/BatchCreateOrders": partial(route, cluster=clusters.ORDERS, filters=BATCH),
+    f"/{public_services.PIPELINE}/Reconcile": partial(
+        route, cluster=clusters.GATEWAY, timeout_seconds=limits.RECONCILE_SECONDS
+    ),
+    f"/{public_services.PIPELINE}/WatchStatus": stream_route,
+}
 LANE_FILTERS = {"BatchCreateOrders": BATCH, "CreateOrder": ADMITTED_BY_DELAY}
 
 
@@ -70,19 +99,11 @@ def over_grpc(route: Config) -> Config:
 
 
 def grpc_routes() -> list[Config]:
-    """Return the routes of gRPC methods, the most specific first; internal services have none."""
+    """Return the route of each gRPC method of the public services, named by it; internal services have none."""
     return [
-        route(method(public_services.ORDERS, "BatchCreateOrders"), clusters.ORDERS, filters=BATCH),
-        route({"path": public_services.CREATE_ORDER}, clusters.ORDERS, filters=ADMITTED_BY_DELAY),
-        route(methods(public_services.ORDERS), clusters.ORDERS),
-        route(methods(public_services.INVENTORY), clusters.ORDERS),
-        route(methods(public_services.ANALYTICS), clusters.ANALYTICS, retry_on=READ_RETRIES),
-        route(method(public_services.PIPELINE, "Reconcile"), clusters.GATEWAY, limits.RECONCILE_SECONDS),
-        stream_route(method(public_services.PIPELINE, "WatchStatus")),
-        route(methods(public_services.PIPELINE), clusters.GATEWAY),
-        stream_route(methods(public_services.WATCH)),
-        route(methods(public_services.DEAD_LETTERS), clusters.GATEWAY, limits.DEAD_LETTER_SECONDS),
-        route(methods(public_services.TIMELINE), clusters.GATEWAY, retry_on=READ_RETRIES),
+        of_method(path, OF_METHOD.get(path, OF_SERVICE[service])({"path": path}))
+        for service, names in public_services.public_methods().items()
+        for path in (f"/{service}/{name}" for name in names)
     ]
 
 
@@ -102,12 +123,9 @@ def lane_routes() -> list[Config]:
     plain["treat_missing_header_as_empty"] = True
     transcoded = {"name": ORIGINAL_PATH, "present_match": True}
     return [
-        route(
-            {**method(public_services.ORDERS, name), "headers": headers},
-            cluster,
-            filters=LANE_FILTERS.get(name),
-        )
+        of_method(path, route({"path": path, "headers": headers}, cluster, filters=LANE_FILTERS.get(name)))
         for name in public_services.LANE_METHODS
+        for path in (f"/{public_services.ORDERS}/{name}",)
         for cluster, headers in ((clusters.LANE_FOR_REST, [transcoded, plain]), (clusters.LANE, [plain]))
     ]
 
@@ -147,16 +165,6 @@ def wrong_grpc() -> list[Config]:
         *(refusal({**path, "headers": [POST]}, 415, rest.GRPC_ONLY, headers=GRPC_ACCEPTED) for path in paths),
         *(refusal(path, 405, headers={"allow": "POST"}) for path in paths),
     ]
-
-
-def method(service: str, name: str) -> Config:
-    """Match one method of a service."""
-    return {"path": f"/{service}/{name}"}
-
-
-def methods(service: str) -> Config:
-    """Match every method of a service."""
-    return {"prefix": f"/{service}/"}
 
 
 def unknown_method() -> Config:
