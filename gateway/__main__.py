@@ -33,7 +33,9 @@ from runtime.grpc import server
 from runtime.identity.shares import Shares
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
-from runtime.telemetry import logging, metrics, metrics_endpoint
+from runtime.telemetry import logging, metrics
+from runtime.telemetry.metrics import endpoint
+from runtime.telemetry.metrics.event_loop_delay import measure_delay
 from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
 
@@ -83,7 +85,7 @@ async def run(settings: GatewaySettings) -> None:
         reflection.register(server, open_places)
 
     metrics.create("gateway")
-    metrics_server = metrics_endpoint.serve(settings.metrics_address)
+    metrics_server = endpoint.serve(settings.metrics_address)
     runner = await pages.serve(
         settings.gateway_http_listen,
         settings.gateway_sessions,
@@ -104,6 +106,7 @@ async def run(settings: GatewaySettings) -> None:
         )
         tasks = {
             "sampler": sampler.run(stop),
+            "event loop delay": measure_delay(),
             "credentials": credentials.run(stop),
             "reconciliation": closed_minutes.run(stop),
         }

@@ -15,13 +15,15 @@ from orders.outbox.sender import KafkaUnavailable
 from orders.settings import PublisherSettings
 from orders.store.queries import OUTBOX
 from runtime.backoff import Backoff
+from runtime.kafka.topics import EVENT_TOPICS
 from runtime.postgres.connection_types import Connection
 from runtime.postgres.connections import connect
 from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.pacing import BatchPacer
 from runtime.process.shutdown import on_signal
-from runtime.telemetry import logging, metrics, metrics_endpoint
+from runtime.telemetry import logging, metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics import endpoint
 from runtime.telemetry.outage import Outage
 from runtime.telemetry.tracing.tracer import TRACER
 
@@ -29,7 +31,6 @@ FAILURES = (OSError, ValueError, psycopg.Error, KafkaException)
 POLL_SECONDS = 0.25
 BACKOFF = Backoff(first_seconds=0.5, max_seconds=2.0)
 MANY_EVENTS_PER_SECOND = 1500
-PENDING_LIMIT = 100_000
 
 
 def main() -> None:
@@ -38,7 +39,11 @@ def main() -> None:
     logging.configure("publisher", settings)
     stop = on_signal()
     metrics.create("publisher")
-    metrics_endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
+    for topic in EVENT_TOPICS:
+        metrics.EVENTS_PUBLISHED.labels(topic)
+    for error_type in ("batch", "kafka", "postgres"):
+        metrics.PUBLISH_FAILURES.labels(error_type)
+    endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
     logger().info("publisher started", settings=settings.shown())
     outage = Outage("publishing")
     with TRACER.started("publisher", settings):
@@ -65,7 +70,7 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
         rounds = -(-SHARDS // settings.publisher_shards)
         try:
             while not stop.is_set():
-                if publish_all_shards(publisher, connection, stop, outage, pacer, rounds):
+                if publish_all_shards(publisher, stop, outage, pacer, rounds):
                     wait_for_notification(connection, stop, listens=listens)
         finally:
             publisher.close()
@@ -73,7 +78,6 @@ def publish(settings: PublisherSettings, stop: threading.Event, outage: Outage) 
 
 def publish_all_shards(
     publisher: Publisher,
-    connection: Connection,
     stop: threading.Event,
     outage: Outage,
     pacer: BatchPacer,
@@ -91,10 +95,8 @@ def publish_all_shards(
     except KafkaUnavailable as error:
         HEARTBEAT.record()
         errors = outage.begins(error, component="kafka")
-        count_pending(connection)
         stop.wait(BACKOFF.delay_seconds(errors))
         return False
-    count_pending(connection)
     return True
 
 
@@ -105,9 +107,3 @@ def wait_for_notification(connection: Connection, stop: threading.Event, *, list
         return
     for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
         pass
-
-
-def count_pending(connection: Connection) -> None:
-    """Update the metric of pending events."""
-    row = connection.execute(OUTBOX.count_pending, {"limit": PENDING_LIMIT}).fetchone()
-    metrics.OUTBOX_PENDING.set(row[0] if row else 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,14 @@ from ordermesh.internal.v1 import (
     timeline_source_pb2_grpc,
 )
 from ordermesh.orders.v1 import inventory_pb2_grpc, orders_pb2_grpc
+from ordermesh.orders.v1.orders_pb2 import Order
 from psycopg_pool import PoolTimeout
 
 from orders.api import item_counts
 from orders.api.admission import Admission
 from orders.api.idempotent_writes import IdempotentWrites
 from orders.api.inventory_service import InventoryService
+from orders.api.load_metrics import DATABASE, record_load
 from orders.api.order_ledger_service import OrderLedgerService
 from orders.api.order_service import OrderService
 from orders.api.read_admission import ReadAdmission
@@ -31,6 +35,7 @@ from orders.domain.clock import DatabaseClock
 from orders.outbox.dead_letter_source_service import DeadLetterSourceService
 from orders.outbox.notifier import Notifier
 from orders.outbox.outbox_event_service import OutboxEventService
+from orders.outbox.readings import OUTBOX_SOURCE
 from orders.settings import ServeSettings
 from orders.stock.backorder_release import BackorderReleases
 from orders.stock.product_cache import ProductCache
@@ -42,6 +47,7 @@ from runtime.backoff import Backoff
 from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
+from runtime.postgres.readings import SERVER, TABLES, DatabaseReader
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.process.child import run_child
 from runtime.process.garbage_collection import RareCollector
@@ -49,6 +55,8 @@ from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
 from runtime.process.process_service import AsyncProcessService
 from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
+from runtime.telemetry.metrics.component_metric import Component
+from runtime.telemetry.metrics.event_loop_delay import measure_delay
 from runtime.telemetry.outage import Outage
 from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
@@ -57,6 +65,8 @@ if TYPE_CHECKING:
     from runtime.grpc.fast_lane import Lane
 
 PUBLIC = ("ordermesh.orders.v1.OrderService", "ordermesh.orders.v1.InventoryService")
+FIRST_STATUSES = (Order.CREATED, Order.PENDING_RESTOCK)
+COMPONENTS: tuple[Component, ...] = ("orders", "database", "maintenance")
 # The methods of the fast lane, if there is one; Envoy routes them to it.
 HOT_METHODS = tuple(
     f"/ordermesh.orders.v1.OrderService/{name}"
@@ -73,7 +83,10 @@ def run(index: int) -> None:
     """Serve as the process with an index, until SIGTERM."""
     settings = ServeSettings.load()
     logging.configure("orders", settings)
-    metrics.create("orders")
+    for component in COMPONENTS:
+        metrics.create(component)
+    for status in FIRST_STATUSES:
+        metrics.ORDERS_ACCEPTED.labels(Order.Status.Name(status))
     try:
         with TRACER.started("orders", settings):
             uvloop.run(serve(settings, index))
@@ -104,8 +117,14 @@ async def serve(settings: ServeSettings, index: int) -> None:
         orders = OrderService(reads, products, writer, transitions, admission, writes, tokens)
         inventory = InventoryService(reads, pool, clock, releases, writes, tokens)
         garbage = RareCollector(COLLECT_AFTER_OBJECTS)
+        if index == 0:
+            # The values are those of the database, the same in every process.
+            reading_ends = threading.Event()
+            stack.callback(reading_ends.set)
+            DatabaseReader(dsn, DATABASE, pooler, (OUTBOX_SOURCE, SERVER, TABLES)).start(reading_ends)
         tasks = {
-            "heartbeat": send_heartbeats(stop, garbage),
+            "heartbeat": send_heartbeats(stop, garbage, lambda: record_load(admission, reads, writes, pool)),
+            "event loop delay": measure_delay(),
             "writer": writer.run(),
             "notifier": notifier.run(),
             "release sweep": ReleaseSweep(pool, releases, notifier).run(),
@@ -139,13 +158,14 @@ async def serve(settings: ServeSettings, index: int) -> None:
         )
 
 
-async def send_heartbeats(stop: asyncio.Event, garbage: RareCollector) -> None:
-    """Show that the event loop is running, and collect garbage when it is time, until cancelled."""
+async def send_heartbeats(stop: asyncio.Event, garbage: RareCollector, record: Callable[[], None]) -> None:
+    """Show that the event loop is running, collect garbage when it is time, and record the load, until cancelled."""
     while True:
         if stop.is_set():
             HEARTBEAT.start_draining()
         HEARTBEAT.record()
         garbage.collect()
+        record()
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 

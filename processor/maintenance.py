@@ -16,6 +16,7 @@ from runtime.postgres.partitions import Table
 from runtime.postgres.queries import Queries
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics import servers
 from runtime.telemetry.outage import Outage
 
 SQL = Queries("processor", "maintenance.sql")
@@ -53,6 +54,7 @@ def run_once(settings: WorkSettings) -> list[str]:
                 logger().info("partition changed", change=change)
                 changes.append(change)
             metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
+            servers.RETENTION.labels("analytics", table.name).set(table.retention_seconds)
         connection.execute(SQL.fold_ledgers)
         connection.execute(SQL.compare_metric_days)
         delete_expired(connection, settings.processor_retention_days)

@@ -11,6 +11,7 @@ from ordermesh.internal.v1 import (
     timeline_source_pb2_grpc,
 )
 
+from processor.dead_letters.readings import DEAD_LETTERS
 from processor.ledger.analytics_ledger_service import AnalyticsLedgerService
 from processor.query.analytics_service import AnalyticsService, Pool
 from processor.query.counted_event_service import CountedEventService
@@ -22,14 +23,18 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.kafka.settings import GroupSettings
 from runtime.postgres import connections
+from runtime.postgres.readings import SERVER, TABLES, DatabaseReader
 from runtime.process.background import BackgroundEnded, BackgroundThreads
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
-from runtime.telemetry import logging, metrics_endpoint
+from runtime.telemetry import logging, metrics
+from runtime.telemetry.metrics import endpoint, servers
+from runtime.telemetry.metrics.component_metric import Component
 from runtime.telemetry.tracing.tracer import TRACER
 from runtime.tokens.opaque_token import OpaqueTokens
 
-SERVICE = "analytics"
+SERVICE = DATABASE = "analytics"
+COMPONENTS: tuple[Component, ...] = ("analytics", "database")
 # Of the threads, one in so many may wait for revisions.
 WAITING_SHARE = 2
 SERVICES = ("ordermesh.analytics.v1.AnalyticsService", "ordermesh.internal.v1.AnalyticsLedgerService")
@@ -43,13 +48,17 @@ def main() -> int:
     tokens = OpaqueTokens(settings.token_keys)
     dsn, threads = settings.analytics_dsn.get_secret_value(), settings.analytics_threads
     try:
-        metrics_server = metrics_endpoint.serve(settings.metrics_address)
+        for component in COMPONENTS:
+            metrics.create(component)
+        metrics_server = endpoint.serve(settings.metrics_address)
         samples, sampling = LogSamples(), BackgroundThreads(stop)
         sampling.start("log samples", lambda: sample_log(settings, samples, stop))
+        DatabaseReader(dsn, DATABASE, settings.postgres_pooler, (DEAD_LETTERS, SERVER, TABLES)).start(stop)
         with (
             TRACER.started(SERVICE, settings),
             connections.sync_pool(dsn, "ordermesh-analytics", threads, settings.postgres_pooler) as pool,
         ):
+            show_pool(pool)
             waits = RevisionWaits(pool, threads // WAITING_SHARE)
             analytics = AnalyticsService(pool, tokens, samples, waits)
             server.serve_sync(
@@ -69,6 +78,19 @@ def main() -> int:
     except BackgroundEnded:
         return ExitCode.BACKGROUND_ENDED
     return ExitCode.OK
+
+
+def show_pool(pool: Pool) -> None:
+    """Have the metrics show the connections of the pool, as they are when they are asked for."""
+
+    def statistic(name: str) -> int:
+        return int(pool.get_stats()[name])
+
+    servers.POOL_CONNECTIONS.labels(DATABASE, "idle").set_function(lambda: statistic("pool_available"))
+    servers.POOL_CONNECTIONS.labels(DATABASE, "in_use").set_function(
+        lambda: statistic("pool_size") - statistic("pool_available")
+    )
+    servers.POOL_WAITING.labels(DATABASE).set_function(lambda: statistic("requests_waiting"))
 
 
 def register(

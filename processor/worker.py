@@ -23,7 +23,7 @@ from processor.consume.pauses import Pauses
 from processor.consume.poison_pills import PoisonPillDetector
 from processor.counting import progress
 from processor.counting.counting_spans import record_spans
-from processor.counting.reporting import report
+from processor.counting.reporting import create_metrics, report
 from processor.counting.transaction import CountingTransaction, counting
 from processor.dead_letters.writer import DeadLetterNotWritten, DeadLetterWriter
 from processor.events import resume_positions
@@ -237,7 +237,8 @@ def run(index: int) -> None:
     """Run one worker as this process; the first worker also runs the database maintenance."""
     settings = WorkSettings.load()
     logging.configure(SERVICE, settings)
-    metrics.create("processor")
+    create_metrics()
+    metrics.create("maintenance")
     stop = on_signal()
     threads = BackgroundThreads(stop)
     if index == 0:

@@ -41,6 +41,8 @@ class ServiceError(Exception):
     """An error with a gRPC code, a reason of the contract, and a message; `retry_ms` is the delay before a retry."""
 
     code = grpc.StatusCode.INTERNAL
+    # Whether the call was refused before any work was done for it.
+    is_refusal = False
 
     def __init__(
         self, reason: ErrorReason, message: str, *, metadata: dict[str, str] | None = None, retry_ms: int | None = None
@@ -71,12 +73,14 @@ class Unauthenticated(ServiceError):
     """The call has no valid credentials."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
+    is_refusal = True
 
 
 class PermissionDenied(ServiceError):
     """The caller may not do this."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
+    is_refusal = True
 
 
 class NotFound(ServiceError):
@@ -101,6 +105,7 @@ class Overloaded(ServiceError):
     """The server has as many calls as it admits."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    is_refusal = True
 
     def __init__(self) -> None:
         super().__init__(ErrorReason.OVERLOADED, "server overloaded, retry after the given delay", retry_ms=100)
@@ -110,6 +115,7 @@ class Expired(ServiceError):
     """The deadline passed before processing started."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
+    is_refusal = True
 
     def __init__(self) -> None:
         super().__init__(ErrorReason.EXPIRED, "deadline exceeded before processing started")

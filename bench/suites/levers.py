@@ -74,9 +74,13 @@ def without_filters(*names: str) -> Cut:
     return cut
 
 
-def without_access_log(manager: Config) -> None:
-    """Remove the access log."""
-    manager["access_log"] = []
+def without_access_loggers(name: str) -> Cut:
+    """Return the removal of the access loggers of a kind."""
+
+    def cut(manager: Config) -> None:
+        manager["access_log"] = [each for each in manager["access_log"] if each["name"] != name]
+
+    return cut
 
 
 def without_tracing(manager: Config) -> None:
@@ -87,10 +91,10 @@ def without_tracing(manager: Config) -> None:
 
 
 CUTS: Mapping[str, Cut] = {
-    "without the access log": without_access_log,
+    "without the access log": without_access_loggers("envoy.access_loggers.file"),
+    "without statistics by method": without_access_loggers("envoy.access_loggers.stats"),
     "without trace ids": without_tracing,
     "without the rate limit": without_filters("envoy.filters.http.local_ratelimit"),
-    "without gRPC statistics": without_filters("envoy.filters.http.grpc_stats"),
     "without CORS and gRPC-Web": without_filters("envoy.filters.http.cors", "envoy.filters.http.grpc_web"),
     "without the body buffer": without_filters("envoy.filters.http.buffer"),
 }

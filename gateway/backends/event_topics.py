@@ -94,8 +94,11 @@ class EventLog:
         found = offsets.describe_topics(self._admin, names, deadline.left_seconds())
         partitions = [each for name, topic in found.items() for each in topic.partitions_of(name)]
         of_events = [each for each in partitions if each[0] in topics.EVENT_TOPICS]
+        every_partition = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
         state = LogState(
             brokers=len(metadata.brokers),
+            under_replicated=sum(len(each.isrs) < len(each.replicas) for each in every_partition),
+            offline=sum(each.leader < 0 for each in every_partition),
             starts=offsets.log_start_offsets(self._admin, partitions, deadline.left_seconds()),
             ends=offsets.log_end_offsets(self._admin, partitions, deadline.left_seconds()),
             committed=offsets.committed_offsets(self._consumer, of_events, deadline.left_seconds()),

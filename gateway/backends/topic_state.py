@@ -17,7 +17,8 @@ Offsets = Mapping[Partition, int]
 class LogState:
     """The number of running brokers, the start and end offsets of every topic, and the group's committed offsets.
 
-    While a transaction is open, consumers can read only up to `stable_ends`.
+    While a transaction is open, consumers can read only up to `stable_ends`. `under_replicated` and `offline` count the
+    partitions of which a replica is not in sync, and which have no leader.
     """
 
     brokers: int
@@ -26,6 +27,8 @@ class LogState:
     committed: Offsets
     stable_ends: Offsets = field(default_factory=dict)
     topic_ids: Mapping[str, bytes] = field(default_factory=dict)
+    under_replicated: int = 0
+    offline: int = 0
 
     def counted(self, positions: Iterable[PartitionPosition]) -> Offsets:
         """Return the next offset of each partition by these positions, without those of topics that were recreated."""
@@ -52,13 +55,22 @@ class LogState:
     @property
     def lag(self) -> int:
         """Return the consumer lag: records that the group has not committed."""
-        return lag(self.starts, self.ends, self.committed)
+        return sum(self.lags().values())
+
+    def lags(self) -> Offsets:
+        """Return the consumer lag of each partition."""
+        return lags(self.starts, self.ends, self.committed)
+
+
+def lags(starts: Offsets, ends: Offsets, next_offsets: Offsets) -> Offsets:
+    """Return the number of records of each event partition from the next offset, or the log start, to the end."""
+    return {
+        partition: max(0, end - max(next_offsets.get(partition, 0), starts.get(partition, 0)))
+        for partition, end in ends.items()
+        if partition[0] in topics.EVENT_TOPICS
+    }
 
 
 def lag(starts: Offsets, ends: Offsets, next_offsets: Offsets) -> int:
     """Return the number of records of the event topics from the next offsets, or the log start, to the ends."""
-    return sum(
-        max(0, end - max(next_offsets.get(partition, 0), starts.get(partition, 0)))
-        for partition, end in ends.items()
-        if partition[0] in topics.EVENT_TOPICS
-    )
+    return sum(lags(starts, ends, next_offsets).values())

@@ -17,6 +17,7 @@ from ordermesh.gateway.v1.pipeline_pb2 import PipelineStatus
 from gateway.backends.analytics import AnalyticsBackend
 from gateway.backends.event_topics import EventLog
 from gateway.backends.orders import OrdersBackend
+from gateway.pipeline import kafka_metrics
 from gateway.pipeline.component_states import component_states
 from gateway.pipeline.pipeline_status import WINDOW_SECONDS, pipeline_status
 from gateway.pipeline.publisher_state import HeartbeatMonitor
@@ -126,6 +127,8 @@ class Sampler:
         self._samples.append(sample)
         while sample.taken_seconds - self._samples[0].taken_seconds > WINDOW_SECONDS:
             self._samples.popleft()
+        if sample.log is not None:
+            kafka_metrics.record(sample.log)
         for name, state in component_states(self._samples, self._publisher_heartbeat).items():
             self._note(name, state, sample.read_time)
 

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from prometheus_client import Counter
 
 from runtime.errors import Expired, Overloaded
-from runtime.telemetry import metrics
 
 # An order in a batch costs about an eighth of a call.
 BATCHED_ORDERS_PER_CALL = 8
@@ -25,10 +23,9 @@ class Admission:
     The last quarter is for clients of which no call is in progress; calls that name no client are not limited by it.
     """
 
-    def __init__(self, max_in_flight: int, refused: Counter = metrics.ORDERS_REFUSED) -> None:
-        self._max_in_flight = max_in_flight
-        self._refused = refused
-        self._in_flight = 0
+    def __init__(self, max_in_flight: int) -> None:
+        self.max_in_flight = max_in_flight
+        self.in_flight = 0
         self._of_client: dict[str, int] = {}
 
     @contextmanager
@@ -38,17 +35,16 @@ class Admission:
             raise Expired
         slots = 1 + (orders - 1) // BATCHED_ORDERS_PER_CALL
         own = self._of_client.get(client, 0)
-        most = self._max_in_flight - (self._max_in_flight // 4 if own and client else 0)
+        most = self.max_in_flight - (self.max_in_flight // 4 if own and client else 0)
         # A batch above the limit is admitted when no other call is in flight.
-        if self._in_flight and self._in_flight + slots > most:
-            self._refused.inc(orders)
+        if self.in_flight and self.in_flight + slots > most:
             raise Overloaded
-        self._in_flight += slots
+        self.in_flight += slots
         self._of_client[client] = own + slots
         try:
             yield
         finally:
-            self._in_flight -= slots
+            self.in_flight -= slots
             self._leave(client, slots)
 
     def _leave(self, client: str, slots: int) -> None:

@@ -18,7 +18,6 @@ from runtime.identity.client_key import client_key
 from runtime.postgres import transactions
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
-from runtime.telemetry import metrics
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response = TypeVar("Response", bound=Message)
@@ -42,11 +41,16 @@ class IdempotentWrites:
         self._pool = pool
         self._admission = admission
         # One connection stays free for reads while writes wait for row locks.
-        limits = Limits(max(1, pool.max_size - 1), max_waiting, metrics.CHANGES_REFUSED, pool.answers)
+        limits = Limits(max(1, pool.max_size - 1), max_waiting, pool.answers)
         self._limiter = Limiter(limits, MeanDuration())
         self._scope_limiter = KeyedLimiter(replace(limits, max_concurrent=1))
         self._notifier = notifier
         self._releases = releases
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait."""
+        return self._limiter.waiting + self._scope_limiter.waiting
 
     async def run(
         self,

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import prometheus_client
-
 from runtime.errors import Overloaded, database_unavailable
 
 SMOOTHING = 1 / 8
@@ -33,12 +31,11 @@ class MeanDuration:
 class Limits:
     """How many calls may work and how many may wait at a time.
 
-    `refused` counts refusals. `database_answers` decides whether a call that timed out is Overloaded or Unavailable.
+    `database_answers` decides whether a call that timed out is Overloaded or Unavailable.
     """
 
     max_concurrent: int
     max_waiting: int
-    refused: prometheus_client.Counter
     database_answers: Callable[[], Awaitable[bool]]
 
 
@@ -124,7 +121,6 @@ class Limiter:
         too_many = self.waiting >= self._limits.max_waiting - reserved
         if too_many or (self.waiting and time.monotonic() + self._expected_seconds(cost, client) > until):
             self._forget(client)
-            self._limits.refused.inc()
             raise Overloaded
         self._waiting[client] += 1
         self._waiting_cost[client] += cost
@@ -132,7 +128,6 @@ class Limiter:
             async with asyncio.timeout(until - time.monotonic()):
                 await self._slots.acquire(client)
         except TimeoutError:
-            self._limits.refused.inc()
             raise Overloaded if await self._limits.database_answers() else database_unavailable() from None
         finally:
             self._waiting[client] -= 1
@@ -152,6 +147,11 @@ class KeyedLimiter:
         self._duration = MeanDuration()
         self._limiters: dict[str, Limiter] = {}
         self._users: dict[str, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return sum(limiter.waiting for limiter in self._limiters.values())
 
     @asynccontextmanager
     async def acquire(self, key: str, until: float, client: str = "") -> AsyncIterator[None]:

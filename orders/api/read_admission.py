@@ -16,7 +16,6 @@ from runtime.errors import Expired
 from runtime.identity.client_key import client_key
 from runtime.postgres.connection_types import AsyncConnection
 from runtime.postgres.pool import Pool
-from runtime.telemetry import metrics
 
 Context = grpc.aio.ServicerContext[Any, Any]
 # The longest wait for a connection, for calls without an earlier deadline.
@@ -32,9 +31,14 @@ class ReadAdmission:
 
     def __init__(self, pool: Pool, max_waiting: int) -> None:
         self._pool = pool
-        limits = Limits(max(1, pool.max_size // 2), max_waiting, metrics.READS_REFUSED, pool.answers)
+        limits = Limits(max(1, pool.max_size // 2), max_waiting, pool.answers)
         self._limiter = Limiter(limits, MeanDuration())
         self._long_limiter = Limiter(replace(limits, max_concurrent=max(1, limits.max_concurrent - 1)), MeanDuration())
+
+    @property
+    def waiting(self) -> int:
+        """How many reads wait."""
+        return self._limiter.waiting + self._long_limiter.waiting
 
     @asynccontextmanager
     async def connection(self, rows: int, context: Context) -> AsyncIterator[AsyncConnection]:

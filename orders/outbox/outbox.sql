@@ -77,6 +77,19 @@ LISTEN event_outbox;
 -- Counts unsent events, up to a limit.
 SELECT count(*) FROM (SELECT FROM event_outbox WHERE status IN ('NEW', 'FAILED') LIMIT %(limit)s) AS unsent;
 
+-- name: oldest_unsent_age
+-- Returns the age in seconds of the oldest unsent event. Within a shard the events are in the order of their ids.
+SELECT greatest(coalesce(extract(epoch FROM clock_timestamp() - min(first.occur_time)), 0), 0)
+FROM outbox_shard s
+CROSS JOIN LATERAL (
+    SELECT o.occur_time FROM event_outbox o
+    WHERE o.shard = s.shard AND o.id > s.floor_id AND o.status IN ('NEW', 'FAILED') ORDER BY o.id LIMIT 1
+) AS first;
+
+-- name: count_dead
+-- Counts DEAD events, up to a limit.
+SELECT count(*) FROM (SELECT FROM event_outbox WHERE status = 'DEAD' LIMIT %(limit)s) AS dead;
+
 -- name: list_pending
 -- Returns events that are not published yet, oldest first.
 SELECT id, status::text, event_type, key, event_id::text, occur_time, coalesce(cause, ''), octet_length(payload)

@@ -22,8 +22,8 @@ from runtime.kafka import topics
 from runtime.postgres import arrays
 from runtime.postgres.connection_types import Connection
 from runtime.telemetry import metrics
-from runtime.telemetry.call_durations import observe_many
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics.call_durations import observe_many
 
 FLOOR_INTERVAL_SECONDS = 1.0
 # Well below the lock timeout of other sessions, and the server's timeout for idle transactions.

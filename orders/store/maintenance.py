@@ -15,6 +15,7 @@ from runtime.postgres.pooler import Pooler
 from runtime.postgres.retention import RetentionSettings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics import servers
 from runtime.telemetry.outage import Outage
 
 INTERVAL_SECONDS = 60.0
@@ -54,6 +55,7 @@ async def run_once(connection: AsyncConnection, retention: RetentionSettings) ->
             logger().info("partition changed", change=change)
             changes.append(change)
         metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
+        servers.RETENTION.labels("orders", table.name).set(table.retention_seconds)
     await connection.execute(QUERIES.merge_old_progress)
     await connection.execute(QUERIES.fold_ledgers)
     return changes

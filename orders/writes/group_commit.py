@@ -77,7 +77,6 @@ class Writer:
             raise database_unavailable()
         ends_at = time.monotonic() + ran_seconds
         if any(order.deadline is not None and order.deadline < ends_at for order in orders):
-            metrics.ORDERS_REFUSED.inc(len(orders))
             raise Overloaded
 
     async def run(self) -> None:

@@ -9,11 +9,23 @@ from ordermesh.events.v1.events_pb2 import EventType
 
 from processor.counting.transaction import Counted
 from processor.events.batch import Batch
+from processor.events.event import Reason
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics.call_durations import observe_many
 
-# The latency histogram observes this many events of a batch; all of them would cost more than counting.
-OBSERVED_EVENTS = 20
+REVENUE_OF = {"gross": EventType.ORDER_CREATED, "cancelled": EventType.ORDER_CANCELLED}
+
+
+def create_metrics() -> None:
+    """Create the metrics of the workers; a counter that appears with its first event would hide this one from rates."""
+    metrics.create("processor")
+    for reason in Reason:
+        metrics.DEAD_LETTERS.labels(reason.value)
+    for name in EventType.keys()[1:]:
+        metrics.EVENTS_COUNTED.labels(name)
+    for kind in REVENUE_OF:
+        metrics.REVENUE.labels(kind)
 
 
 def report(batch: Batch, counted: Counted) -> None:
@@ -24,9 +36,12 @@ def report(batch: Batch, counted: Counted) -> None:
         metrics.EVENTS_COUNTED.labels(EventType.Name(type_)).inc(events)
     for reason, records in Counter(each.rejection.reason for each in batch.dead_letters).items():
         metrics.DEAD_LETTERS.labels(reason.value).inc(records)
+    for (topic, partition), covered in batch.ranges.items():
+        metrics.EVENTS_READ.labels(topic, str(partition)).inc(covered.records)
+    for kind, type_ in REVENUE_OF.items():
+        metrics.REVENUE.labels(kind).inc(sum(event.total_minor for event in counted.events if event.type == type_))
     now = time.time()
-    for event in counted.events[:: len(counted.events) // OBSERVED_EVENTS + 1]:
-        metrics.EVENT_DELAY.observe(max(now - event.occur_us / 1_000_000, 0))
+    observe_many(metrics.EVENT_DELAY, [max(now - event.occur_us / 1_000_000, 0) for event in counted.events])
     if batch.sampled:
         log_sampled(batch, {event.event_id for event in counted.events})
 

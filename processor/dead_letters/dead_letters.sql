@@ -33,6 +33,13 @@ SELECT topic, reason, event_type, date_trunc('day', created_at, 'UTC'), count(*)
 FROM dead_letter WHERE redriven_at IS NULL AND discarded_at IS NULL
 GROUP BY 1, 2, 3, 4 ORDER BY 4 DESC, 5 DESC, 1, 2, 3 LIMIT %(limit)s;
 
+-- name: count_unresolved
+-- Count the open dead letters by topic, also of topics without any.
+SELECT t.topic, count(d.topic)
+FROM unnest(%(topics)s::text[]) AS t (topic)
+LEFT JOIN dead_letter d ON d.topic = t.topic AND d.redriven_at IS NULL AND d.discarded_at IS NULL
+GROUP BY 1;
+
 -- name: find_dead_letter
 -- Return one dead letter and where its bytes are, or the bytes if Kafka refused it; without a topic id, of the latest
 -- topic with this name.

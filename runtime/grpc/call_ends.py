@@ -10,13 +10,14 @@ from typing import Any, Protocol, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime import errors
 from runtime.grpc import rest_field_names
 from runtime.grpc.error_mapping import as_service_error, to_status
 from runtime.identity import access
 from runtime.telemetry import trace_context
-from runtime.telemetry.call_durations import CALL_DURATIONS
+from runtime.telemetry.metrics.call_durations import CALL_DURATIONS
 
 # Quoted, because the class is generic in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -89,4 +90,6 @@ def ended(method: str, error: Exception, metadata: access.Metadata, started: flo
     """Return the status of a failed call, and record the call."""
     mapped = as_service_error(error, trace_context.from_metadata(metadata).trace_id)
     observe(method, mapped.code, started)
+    if mapped.is_refusal:
+        CALL_DURATIONS.add_refusal(method, ErrorReason.Name(mapped.reason))
     return rpc_status.to_status(to_status(mapped, over_rest=rest_field_names.over_rest(metadata)))

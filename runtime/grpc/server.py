@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime import addresses
 from runtime.authentication import Authentication
@@ -21,8 +23,8 @@ from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
 from runtime.telemetry import metrics
-from runtime.telemetry.call_durations import CALL_DURATIONS
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics.call_durations import CALL_DURATIONS
 
 if TYPE_CHECKING:
     # The lane is optional: its engine is imported only when it is enabled.
@@ -75,7 +77,7 @@ async def serve_async(
     path of the method. Raises OSError when an address cannot be bound.
     """
     descriptors.raise_or_warn()
-    metrics.create("grpc")
+    create_metrics(services)
     options = list({**dict(OPTIONS), "grpc.max_receive_message_length": max_message_bytes}.items())
     server = grpc.aio.server(interceptors=[AsyncErrors(authentication, checks)], options=options)
     register(server)
@@ -113,7 +115,7 @@ def serve_sync(
 ) -> None:
     """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
-    metrics.create("grpc")
+    create_metrics(services)
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
         interceptors=[SyncErrors(authentication)],
@@ -139,6 +141,14 @@ def serve_sync(
     server.stop(DRAIN_GRACE_SECONDS).wait(DRAIN_GRACE_SECONDS + DRAIN_PAUSE_SECONDS)
     time.sleep(DRAIN_PAUSE_SECONDS)
     logger().info("stopped", address=address)
+
+
+def create_metrics(services: Sequence[str]) -> None:
+    """Create the metrics of a server; a counter that appears with its first event would hide this one from rates."""
+    metrics.create("grpc")
+    for service in services:
+        for method in descriptor_pool.Default().FindServiceByName(service).methods:
+            metrics.REQUESTS_REFUSED.labels(f"{service}/{method.name}", ErrorReason.Name(ErrorReason.OVERLOADED))
 
 
 def bind(server: grpc.aio.Server | grpc.Server, address: str, tls: ServiceTls | None) -> None:

@@ -24,6 +24,11 @@ class Table:
     retention_days: int
 
     @property
+    def retention_seconds(self) -> int:
+        """The retention in seconds."""
+        return self.retention_days * 24 * 60 * 60
+
+    @property
     def parameters(self) -> dict[str, object]:
         """The parameters of STEP."""
         return {"name": self.name, "days_ahead": self.days_ahead, "retention_days": self.retention_days}

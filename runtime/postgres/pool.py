@@ -29,6 +29,21 @@ class Pool(AsyncConnectionPool[AsyncConnection]):
         self._probe: asyncio.Task[bool] | None = None
         self._probed_at = self._worked_at = float("-inf")
 
+    @property
+    def in_use(self) -> int:
+        """How many connections are in use."""
+        return self._in_use
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open and free."""
+        return int(self.get_stats()["pool_available"])
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a connection."""
+        return int(self.get_stats()["requests_waiting"])
+
     async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109  # as the pool has it
         """Return a connection; `putconn` returns it to the pool. Raises PoolTimeout."""
         try:

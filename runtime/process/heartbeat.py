@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.telemetry import component_metric, metrics_endpoint
+from runtime.telemetry.metrics import component_metric, handover
+from runtime.telemetry.metrics.exemplars import EXEMPLARS
 
 HEARTBEAT_SECONDS = 1.0
 # A process without a heartbeat for this long makes no progress.
@@ -50,6 +51,7 @@ class Heartbeat:
         if now - self._recorded_at >= HEARTBEAT_SECONDS:
             self._recorded_at = now
             self._write()
+            EXEMPLARS.flush()
 
     def start_draining(self) -> None:
         """Record that the process takes no new work."""
@@ -75,7 +77,7 @@ HEARTBEAT = Heartbeat()
 
 def heartbeat_file(index: str) -> Path:
     """Return the file of a child's heartbeat."""
-    return Path(os.environ[metrics_endpoint.MULTIPROCESS_FOLDER]) / f"heartbeat-{index}"
+    return Path(os.environ[handover.MULTIPROCESS_FOLDER]) / f"heartbeat-{index}"
 
 
 def health_at(recorded_at: float | None) -> Health:

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from runtime.postgres.connection_types import AsyncConnection, Connection
 from runtime.postgres.connections import connect, connect_async
-from runtime.telemetry.call_durations import CALL_DURATIONS
+from runtime.telemetry.metrics.call_durations import CALL_DURATIONS
 
 DATABASE_CHECK_SECONDS = 0.75
 DATABASE_ERRORS = (psycopg.Error, PoolTimeout, TimeoutError)

@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import multiprocess
+from prometheus_client.metrics_core import Metric
 
 from runtime.process import heartbeat
 from runtime.process.restarts import Restarts
 from runtime.process.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, on_signal
-from runtime.telemetry import component_metric, metrics_endpoint, metrics_folder
+from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics import child_usage, component_metric, endpoint, folder, handover
 
 POLL_SECONDS = 0.05
 
@@ -51,9 +53,10 @@ class ProcessSupervisor:
     def run(self) -> None:
         """Block until SIGTERM or SIGINT, and then until every child has ended."""
         stop = on_signal(STOP_SECONDS)
-        with metrics_folder.metrics_folder() as folder:
-            os.environ[metrics_endpoint.MULTIPROCESS_FOLDER] = str(folder)
-            server = metrics_endpoint.serve(self._metrics_address, lambda: self.health().as_json())
+        with folder.metrics_folder() as path:
+            os.environ[handover.MULTIPROCESS_FOLDER] = str(path)
+            metrics.create("supervisor")
+            server = endpoint.serve(self._metrics_address, lambda: self.health().as_json(), [self])
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:
@@ -62,6 +65,10 @@ class ProcessSupervisor:
                 self._draining = True
                 self._drain()
                 server.shutdown()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of the running children, for a scrape."""
+        return child_usage.families({one.index: one.process.pid for one in self._children if one.process is not None})
 
     def health(self) -> heartbeat.Health:
         """Return the health of the service from that of its processes."""
@@ -94,6 +101,8 @@ class ProcessSupervisor:
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-P", "-m", *self._module, str(child.index), str(os.getpid())]
         env = os.environ | {component_metric.CHILD_INDEX: str(child.index)}
+        if child.last_exit:
+            metrics.CHILD_RESTARTS.inc()
         child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)  # noqa: S603  # our own module
         child.restarts.started()
         logger().info("child started", child_index=child.index, pid=child.process.pid)

@@ -29,7 +29,8 @@ MOVES = {
     "gateway": [f"{CALLS}_count"],
 }
 GAUGES = {
-    "publisher": "ordermesh_outbox_pending_events",
+    "orders": "ordermesh_outbox_pending_events",
+    "publisher": "ordermesh_events_rejected_total",
     "processor": "ordermesh_assigned_partitions",
     "gateway": "ordermesh_component_up",
 }

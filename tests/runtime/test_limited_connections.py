@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from waiting import await_true
 
-from runtime.telemetry import metrics_endpoint
+from runtime.telemetry.metrics import endpoint
 from stack.machine import ports
 
 ENDLESS = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nx-slow: "
@@ -20,7 +20,7 @@ ENDLESS = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nx-slow: "
 @pytest.fixture
 def address() -> Iterator[str]:
     place = f"127.0.0.1:{ports.allocate(1)[0]}"
-    server = metrics_endpoint.serve(place, lambda: json.dumps({"state": "up"}).encode())
+    server = endpoint.serve(place, lambda: json.dumps({"state": "up"}).encode())
     yield place
     server.shutdown()
 
@@ -49,10 +49,10 @@ def ended(connection: socket.socket) -> bool:
 def test_half_open_requests_make_no_threads_and_the_oldest_make_way(address: str) -> None:
     before = threading.active_count()
     held = []
-    for _ in range(metrics_endpoint.MAX_CONNECTIONS * 3):
+    for _ in range(endpoint.MAX_CONNECTIONS * 3):
         held.append(connected(address))
         held[-1].sendall(ENDLESS)
-    await_true(lambda: sum(map(ended, held)) >= metrics_endpoint.MAX_CONNECTIONS * 2, "the oldest are ended")
+    await_true(lambda: sum(map(ended, held)) >= endpoint.MAX_CONNECTIONS * 2, "the oldest are ended")
     with urllib.request.urlopen(f"http://{address}/health", timeout=10) as reply:
         assert json.loads(reply.read()) == {"state": "up"}
     assert threading.active_count() <= before + 1
@@ -61,9 +61,9 @@ def test_half_open_requests_make_no_threads_and_the_oldest_make_way(address: str
 
 
 def test_a_connection_ends_when_its_time_is_over(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_endpoint, "CONNECTION_SECONDS", 0.1)
+    monkeypatch.setattr(endpoint, "CONNECTION_SECONDS", 0.1)
     place = f"127.0.0.1:{ports.allocate(1)[0]}"
-    server = metrics_endpoint.serve(place)
+    server = endpoint.serve(place)
     with connected(place) as silent:
         await_true(lambda: ended(silent), "the silent connection is ended")
     server.shutdown()
@@ -114,10 +114,10 @@ def test_a_name_that_was_rebound_to_our_address_gets_no_metrics(address: str, ho
 
 def test_a_port_for_other_machines_is_asked_by_any_name() -> None:
     port = ports.allocate(1)[0]
-    server = metrics_endpoint.serve(f"0.0.0.0:{port}")
+    server = endpoint.serve(f"0.0.0.0:{port}")
     assert ask(f"127.0.0.1:{port}", b"GET /metrics HTTP/1.1\r\nhost: orders:9101\r\n\r\n").split()[1] == b"200"
     server.shutdown()
 
 
 def test_headers_that_are_too_large_end_the_connection(address: str) -> None:
-    assert ask(address, ENDLESS + b"x" * metrics_endpoint.HEADERS_BYTES * 2) == b""
+    assert ask(address, ENDLESS + b"x" * endpoint.HEADERS_BYTES * 2) == b""

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from runtime.telemetry import metrics
-from runtime.telemetry.component_metric import CLASSES, ComponentMetric, Specification
+from runtime.telemetry.metrics.component_metric import CLASSES, SERVICES, ComponentMetric, ReadMetric, Specification
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("orders", "processor", "gateway", "runtime")
@@ -17,8 +17,9 @@ PACKAGES = ("orders", "processor", "gateway", "runtime")
 UNIT_SUFFIXES = {"seconds": "_seconds", "seconds since 1970": "_timestamp_seconds", "bytes": "_bytes"}
 OTHER_UNITS = ("_ms", "_milliseconds", "_us", "_minutes", "_hours", "_days", "_kb", "_mb", "_percent")
 LABELS = {
-    "component", "error_type", "event_type", "kind", "method", "reason", "rpc_method", "rpc_response_status_code",
-    "status", "table", "topic", "verdict",
+    "child", "component", "database", "error_type", "event_type", "kind", "method", "outcome", "partition", "python",
+    "reason", "rpc_method", "rpc_response_status_code", "source", "state", "status", "table", "topic", "verdict",
+    "version", "work",
 }  # fmt: skip
 every_metric = pytest.mark.parametrize("metric", metrics.catalogue(), ids=lambda metric: metric.name)
 
@@ -57,6 +58,11 @@ def test_help_is_a_sentence_and_labels_have_standard_names(metric: Specification
     assert LABELS.issuperset(metric.labels)
 
 
+@every_metric
+def test_a_metric_belongs_to_services(metric: Specification) -> None:
+    assert SERVICES[metric.component]
+
+
 def test_no_name_is_used_twice() -> None:
     names = [metric.name for metric in metrics.catalogue()]
     assert len(names) == len(set(names))
@@ -64,8 +70,9 @@ def test_no_name_is_used_twice() -> None:
 
 def test_every_metric_is_written_to() -> None:
     code = "".join(path.read_text() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    declared = {name for name, value in vars(metrics).items() if isinstance(value, ComponentMetric)}
-    assert declared == set(re.findall(r"\bmetrics\.([A-Z_]+)\b", code))
+    table = vars(metrics) | vars(metrics.servers)
+    declared = {name for name, value in table.items() if isinstance(value, ComponentMetric | ReadMetric)}
+    assert declared == set(re.findall(r"\b(?:metrics|servers)\.([A-Z_]+)\b", code))
     assert len(declared) == len(metrics.catalogue())
 
 
@@ -73,5 +80,5 @@ def test_a_process_without_grpc_shows_no_metric_of_calls() -> None:
     program = "import prometheus_client as p; from runtime.telemetry import metrics; metrics.create('publisher');"
     program += "print(p.generate_latest().decode())"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "ordermesh_outbox_pending" in shown
+    assert "ordermesh_publish_delay" in shown
     assert "rpc_server" not in shown

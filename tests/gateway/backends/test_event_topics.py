@@ -15,9 +15,11 @@ from seed import seeded_home
 
 from gateway.backends.event_topics import EventLog, ReadPositions
 from gateway.backends.topic_state import LogState, lag
+from gateway.pipeline import kafka_metrics
 from runtime.kafka import clients, topics
 from runtime.kafka.access import GATEWAY
 from runtime.kafka.settings import KafkaSettings
+from runtime.telemetry.metrics.readings import READINGS
 from stack.machine import ports
 from stack.servers.kafka.broker import Kafka
 
@@ -68,6 +70,27 @@ async def test_the_log_of_a_group_that_never_committed_is_all_lag(log: EventLog,
     produce(kafka_settings, topics.ORDER_EVENTS_DLQ, 2)
     state = await log.state(20.0)
     assert (state.brokers, state.end_offset_total, state.lag, state.dead_letters) == (1, 25, 25, 2)
+
+
+async def test_the_metrics_show_the_lag_of_each_partition_as_its_end_without_what_was_committed(
+    log: EventLog, kafka_settings: KafkaSettings
+) -> None:
+    before = await log.state(20.0)
+    partition = next(each for each, end in before.ends.items() if each[0] == topics.ORDER_EVENTS and end > 1)
+    commit(kafka_settings, {partition: 1})
+    kafka_metrics.record(await log.state(20.0))
+    shown = {name: values for reading in READINGS.current() for name, values in reading.values.items()}
+    expected = {
+        (topic, str(number)): end - ((topic, number) == partition)
+        for (topic, number), end in before.ends.items()
+        if topic in topics.EVENT_TOPICS
+    }
+    assert shown["ordermesh_consumer_lag_events"] == expected
+    assert shown["ordermesh_kafka_log_end_offset"][topics.ORDER_EVENTS_DLQ, "0"] >= 0
+    assert shown["ordermesh_kafka_brokers"] == {(): 1}
+    assert shown["ordermesh_kafka_under_replicated_partitions"] == {(): 0}
+    assert shown["ordermesh_kafka_offline_partitions"] == {(): 0}
+    commit(kafka_settings, {partition: 0})
 
 
 async def test_waiting_returns_the_lag_when_the_patience_ends(log: EventLog, kafka_settings: KafkaSettings) -> None:

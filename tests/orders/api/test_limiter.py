@@ -13,7 +13,6 @@ import pytest
 from ordermesh.orders.v1 import inventory_pb2
 from ordermesh.orders.v1.orders_pb2 import ListOrdersRequest, Order
 from orders_world import Refusal, World, open_world, refusal
-from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 from waiting import until_true
 
@@ -27,7 +26,6 @@ from runtime.postgres.sqlstates import PoolBusy
 # The defaults of a process.
 ADMITTED, CONNECTIONS = 500, 4
 FAR = float("inf")
-REFUSED = Counter("tests_refused", "Refused.", registry=None)
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -78,7 +76,7 @@ async def false() -> bool:
 
 
 def limits(max_concurrent: int = 1, max_waiting: int = 100, answers: Callable[[], Awaitable[bool]] = true) -> Limits:
-    return Limits(max_concurrent, max_waiting, REFUSED, answers)
+    return Limits(max_concurrent, max_waiting, answers)
 
 
 async def test_ordinary_concurrent_reads_are_all_answered(usual: World, owner: psycopg.Connection) -> None:
@@ -248,7 +246,7 @@ async def test_a_client_with_calls_in_progress_leaves_a_quarter_to_others() -> N
         with pytest.raises(Overloaded):
             held.enter_context(admission.admit(1, None, "flood"))
         held.enter_context(admission.admit(1, None, "other"))
-    assert (admission._in_flight, admission._of_client) == (0, {})
+    assert (admission.in_flight, admission._of_client) == (0, {})
 
 
 async def test_a_call_that_would_wait_beyond_its_deadline_is_refused_at_once() -> None:

@@ -18,7 +18,7 @@ from runtime.grpc import call_ends
 from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.fast_lane import Lane
 from runtime.grpc.sync_errors import SyncErrors
-from runtime.telemetry import call_durations
+from runtime.telemetry.metrics import call_durations
 
 SERVICE = "test.Ends"
 KINDS = ["asyncio", "lane", "threads"]

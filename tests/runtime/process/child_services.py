@@ -28,9 +28,9 @@ def waits(index: int) -> None:
 
 
 def counts(index: int) -> None:
-    """Count this process as one refused order, and wait."""
+    """Count this process as one replayed request, and wait."""
     metrics.create("orders")
-    metrics.ORDERS_REFUSED.inc()
+    metrics.REQUESTS_REPLAYED.inc()
     waits(index)
 
 

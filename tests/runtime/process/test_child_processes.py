@@ -119,7 +119,7 @@ def test_the_counts_of_ended_processes_stay_in_the_sum_and_they_leave_no_file(co
     [folder] = (counting.folder / "tmp").glob("om-metrics-*")
     known, names = {counting.child(0)}, None
     for restarts in range(3):
-        assert metric(counting, "ordermesh_orders_refused_total") == 2 + restarts
+        assert metric(counting, "ordermesh_requests_replayed_total") == 2 + restarts
         names = names or sorted(path.name for path in folder.iterdir())
         assert sorted(path.name for path in folder.iterdir()) == names
         for pid in known:
@@ -131,9 +131,9 @@ def test_the_counts_of_ended_processes_stay_in_the_sum_and_they_leave_no_file(co
 
 def test_a_process_has_no_series_of_other_components(counting: Service) -> None:
     counting.child(0)
-    assert metric(counting, "ordermesh_outbox_pending_events") is None
+    assert metric(counting, "ordermesh_events_rejected_total") is None
     assert metric(counting, "ordermesh_assigned_partitions") is None
-    assert metric(counting, "ordermesh_orders_refused_total") is not None
+    assert metric(counting, "ordermesh_requests_replayed_total") is not None
 
 
 def test_the_metrics_of_a_killed_service_are_removed_by_the_next_one_and_those_of_a_running_one_are_not(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from runtime.telemetry.call_durations import CallDurations, observe_many
+from runtime.telemetry.metrics.call_durations import CallDurations, observe_many
 
 
 @given(st.lists(st.floats(min_value=0, max_value=100, allow_nan=False), max_size=50))
@@ -30,7 +30,7 @@ def test_no_time_is_lost_or_counted_twice_while_others_are_written(monkeypatch: 
     """Calls of new methods come from other threads, each between any two steps of the one that writes."""
     written: Counter[str] = Counter()
     monkeypatch.setattr(
-        "runtime.telemetry.call_durations.observe_many",
+        "runtime.telemetry.metrics.call_durations.observe_many",
         lambda histogram, values: written.update({histogram: len(values)}),
     )
     monkeypatch.setattr("runtime.telemetry.metrics.RPC_DURATION", SimpleNamespace(labels=lambda method, _: method))

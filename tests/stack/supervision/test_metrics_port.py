@@ -22,7 +22,7 @@ from stack.processes.runners import READY_SECONDS
 from stack.supervision.component import HeldService
 from stack.supervision.status import State
 
-SERVES = "import signal, sys; from runtime.telemetry import metrics_endpoint as m; m.serve(sys.argv[1]); signal.pause()"
+SERVES = "import signal, sys; from runtime.telemetry.metrics import endpoint as m; m.serve(sys.argv[1]); signal.pause()"
 # Tries to listen until a line arrives, and prints how often; `took` when it succeeded.
 BINDS = """
 import select, socket, sys

@@ -128,12 +128,6 @@ def nothing(_: Transaction, __: Any) -> Rows:
     return []
 
 
-def count_pending(transaction: Transaction, parameters: Any) -> Rows:
-    """Count unsent events."""
-    pending = sum(row["status"] in UNSENT for _, row in transaction.rows("event_outbox"))
-    return [(min(pending, parameters["limit"]),)]
-
-
 def list_dead_events(transaction: Transaction, parameters: Any) -> Rows:
     """Return all DEAD events, with their number."""
     assert parameters["state"] == "OPEN"
@@ -214,7 +208,6 @@ HANDLERS: dict[str, Handler] = {
     OUTBOX.record_progress: nothing,
     OUTBOX.notify_publishers: nothing,
     OUTBOX.listen: nothing,
-    OUTBOX.count_pending: count_pending,
     OUTBOX.list_dead_events: list_dead_events,
     OUTBOX.restore_discarded: restore_discarded,
     OUTBOX.lock_dead_shards: lock_dead_shards,

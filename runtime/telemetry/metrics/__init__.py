@@ -1,4 +1,4 @@
-"""Every metric of the project: one table, from which a reference page can be generated (`catalogue`).
+"""Every metric of the project, with those in `servers`: a table, from which docs/reference/metrics.md is generated.
 
 Names follow Prometheus' rules: the prefix `ordermesh_`, base units (`_seconds`), counters end in `_total`. Where
 OpenTelemetry's semantic conventions have a name, it is used: `rpc.server.call.duration` with the attributes
@@ -7,7 +7,16 @@ OpenTelemetry's semantic conventions have a name, it is used: `rpc.server.call.d
 
 from __future__ import annotations
 
-from runtime.telemetry.component_metric import Component, ComponentMetric, Specification, counter, gauge, histogram
+from runtime.telemetry.metrics import servers as servers
+from runtime.telemetry.metrics.component_metric import (
+    Component,
+    ComponentMetric,
+    Specification,
+    counter,
+    gauge,
+    histogram,
+    read,
+)
 
 FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SLOW_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -17,9 +26,48 @@ RPC_DURATION = histogram(
     "grpc",
     "ordermesh_rpc_server_call_duration_seconds",
     "seconds",
-    "Duration of gRPC calls in the handler, by method and status code.",
+    "Duration of calls of public methods in the handler, by method and status code; without health checks, reflection "
+    "and calls between services.",
     FAST_SECONDS,
     ["rpc_method", "rpc_response_status_code"],
+)
+REQUESTS_REFUSED = counter(
+    "grpc",
+    "ordermesh_requests_refused_total",
+    "calls",
+    "Calls refused before any work was done for them, by method and error reason: OVERLOADED, EXPIRED, or one of the "
+    "credentials.",
+    ["rpc_method", "reason"],
+)
+
+BUILD_INFO = gauge(
+    "service", "ordermesh_build_info", "1", "The versions of ordermesh and Python.", ["version", "python"]
+)
+CHILD_RESTARTS = counter(
+    "supervisor", "ordermesh_child_restarts_total", "processes", "Child processes started again after they had ended."
+)
+CHILD_CPU = read(
+    "supervisor",
+    "counter",
+    "ordermesh_child_cpu_seconds_total",
+    "seconds",
+    "CPU time of the running child process, user and system, by its index.",
+    ["child"],
+)
+CHILD_MEMORY = read(
+    "supervisor",
+    "gauge",
+    "ordermesh_child_resident_memory_bytes",
+    "bytes",
+    "Resident memory of a child process, by its index.",
+    ["child"],
+)
+EVENT_LOOP_DELAY = histogram(
+    "event_loop",
+    "ordermesh_event_loop_delay_seconds",
+    "seconds",
+    "How much later than planned the event loop ran a timer, measured ten times a second in each process.",
+    FAST_SECONDS,
 )
 
 SPANS_EXPORTED = counter(
@@ -52,14 +100,48 @@ GROUP_COMMIT_ORDERS = histogram(
 GROUP_COMMIT_DURATION = histogram(
     "orders", "ordermesh_group_commit_duration_seconds", "seconds", "Duration of one group commit.", FAST_SECONDS
 )
-ORDERS_REFUSED = counter(
-    "orders", "ordermesh_orders_refused_total", "orders", "Orders refused by admission because of overload."
+ADMISSION_CALLS = gauge(
+    "orders",
+    "ordermesh_admission_calls",
+    "calls",
+    "Writing calls in progress, sampled once a second; a batch counts as an eighth of its orders.",
+    processes="livesum",
 )
-READS_REFUSED = counter(
-    "orders", "ordermesh_reads_refused_total", "calls", "Reads refused because too many were waiting."
+ADMISSION_LIMIT = gauge(
+    "orders",
+    "ordermesh_admission_limit_calls",
+    "calls",
+    "Writing calls that the processes admit at a time; others are refused.",
+    processes="livesum",
 )
-CHANGES_REFUSED = counter(
-    "orders", "ordermesh_changes_refused_total", "calls", "Changes refused because too many were waiting."
+ADMISSION_WAITING = gauge(
+    "orders",
+    "ordermesh_admission_waiting_calls",
+    "calls",
+    "Calls that wait for a connection, sampled once a second: reads, or changes of stored orders and products.",
+    ["work"],
+    processes="livesum",
+)
+OUTBOX_PENDING = read(
+    "orders",
+    "gauge",
+    "ordermesh_outbox_pending_events",
+    "events",
+    "Unsent events of the outbox, counted up to 100,000.",
+)
+OUTBOX_OLDEST_AGE = read(
+    "orders",
+    "gauge",
+    "ordermesh_outbox_oldest_unsent_age_seconds",
+    "seconds",
+    "Age of the oldest unsent event of the outbox, 0 without any; events behind a DEAD one of their order are unsent.",
+)
+OUTBOX_DEAD = read(
+    "orders",
+    "gauge",
+    "ordermesh_outbox_dead_events",
+    "events",
+    "Events that Kafka rejected and that no operator retried or discarded, counted up to 100,000.",
 )
 ORDERS_MAINTENANCE = gauge(
     "orders",
@@ -94,15 +176,23 @@ PUBLISH_FAILURES = counter(
     "Batches that could not be published, by error type: batch, kafka or postgres.",
     ["error_type"],
 )
-OUTBOX_PENDING = gauge(
-    "publisher",
-    "ordermesh_outbox_pending_events",
-    "events",
-    "Events waiting in the outbox, counted up to 100,000.",
-)
 
 EVENTS_COUNTED = counter(
     "processor", "ordermesh_events_counted_total", "events", "Events counted, by event type.", ["event_type"]
+)
+EVENTS_READ = counter(
+    "processor",
+    "ordermesh_events_read_total",
+    "records",
+    "Records of the log that were counted, ignored as duplicates, or rejected, by topic and partition.",
+    ["topic", "partition"],
+)
+REVENUE = counter(
+    "processor",
+    "ordermesh_revenue_minor_total",
+    "minor units",
+    "Revenue of the events counted: gross, of accepted orders, and cancelled, of those that were cancelled later.",
+    ["kind"],
 )
 EVENTS_DEDUPLICATED = counter(
     "processor", "ordermesh_events_deduplicated_total", "events", "Events ignored because they were already counted."
@@ -111,7 +201,7 @@ EVENT_DELAY = histogram(
     "processor",
     "ordermesh_event_delay_seconds",
     "seconds",
-    "Time from the commit of an event to the commit of its counts, sampled from up to 20 events of a batch.",
+    "Time from the commit of an event to the commit of its counts.",
     SLOW_SECONDS,
 )
 DEAD_LETTERS = counter(
@@ -165,6 +255,15 @@ ANALYTICS_MAINTENANCE = gauge(
     processes="max",
 )
 
+DEAD_LETTERS_UNRESOLVED = read(
+    "analytics",
+    "gauge",
+    "ordermesh_dead_letters_unresolved",
+    "events",
+    "Dead letters of the processor that no operator redrove or discarded, by topic.",
+    ["topic"],
+)
+
 COMPONENT_UP = gauge(
     "gateway",
     "ordermesh_component_up",
@@ -213,7 +312,7 @@ WATCH_STREAMS = gauge(
 def create(component: Component) -> None:
     """Create the metrics of a component, to which the calling process belongs."""
     for metric in ComponentMetric.all:
-        if metric.specification.component == component:
+        if metric.specification.component == component and isinstance(metric, ComponentMetric):
             metric.metric()
 
 

@@ -10,21 +10,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
+import platform
 import re
 import socket
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from runtime.addresses import LOCAL_HOSTS, is_on_this_machine
 from runtime.limited_connections import ConnectionLimits
+from runtime.telemetry import metrics
+from runtime.telemetry.metrics import handover
+from runtime.telemetry.metrics.exemplars import EXEMPLARS
+from runtime.telemetry.metrics.readings import READINGS
 
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 MAX_CONNECTIONS = 64
 # For the whole connection: longer than a scrape takes.
 CONNECTION_SECONDS = 15.0
@@ -35,20 +41,31 @@ READ_ONLY = "405 Method Not Allowed\r\nallow: GET, HEAD"
 NOT_READ = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError, OSError)
 
 
+class Collectors:
+    """Several collectors as one; they have no metric in common."""
+
+    def __init__(self, collectors: Iterable[Collector]) -> None:
+        self._collectors = tuple(collectors)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of all, with exemplars."""
+        return EXEMPLARS.attach(family for collector in self._collectors for family in collector.collect())
+
+
 class MetricsServer:
     """Serves on a listening socket until `shutdown`."""
 
     def __init__(
         self,
         listening: socket.socket,
-        registry: CollectorRegistry,
+        collectors: Collectors,
         health: Callable[[], bytes] | None,
         hosts: Collection[str] | None = None,
     ) -> None:
         """Serve requests for the given hosts, None for any."""
         self._listening = listening
         self._hosts = hosts
-        self._registry = registry
+        self._collectors = collectors
         self._health = health
         # Apart from the event loop: a slow scrape must not delay a health check.
         self._scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
@@ -99,7 +116,7 @@ class MetricsServer:
         if path not in ("/", "/metrics"):
             return "404 Not Found", "text/plain", b"not found: only /metrics and /health are served\n"
         encode, content_type = choose_encoder(header(head, "accept"))
-        body = await asyncio.get_running_loop().run_in_executor(self._scrapes, encode, self._registry)
+        body = await asyncio.get_running_loop().run_in_executor(self._scrapes, encode, self._collectors)
         return "200 OK", content_type, body
 
 
@@ -127,17 +144,19 @@ def listening_at(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=BACKLOG, reuse_port=True)
 
 
-def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
+def serve(
+    address: str, health: Callable[[], bytes] | None = None, collectors: Sequence[Collector] = ()
+) -> MetricsServer:
     """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken.
 
+    Further `collectors` are served besides the metrics of this process, its readings, and the metrics of its children.
     On loopback, requests for other names are refused: a page whose name was rebound to our address would read them.
     """
     host, _, port = address.rpartition(":")
-    folder = os.environ.get(MULTIPROCESS_FOLDER)
-    registry = REGISTRY
-    if folder:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library has no types here
-    return MetricsServer(
-        listening_at(host, int(port)), registry, health, LOCAL_HOSTS if is_on_this_machine(address) else None
-    )
+    metrics.create("service")
+    metrics.BUILD_INFO.labels(version("ordermesh"), platform.python_version()).set(1)
+    shared = handover.folder()
+    children = [MultiProcessCollector(None, path=str(shared))] if shared else []  # type: ignore[no-untyped-call]  # the library has no types here
+    served = Collectors([REGISTRY, READINGS, *children, *collectors])
+    hosts = LOCAL_HOSTS if is_on_this_machine(address) else None
+    return MetricsServer(listening_at(host, int(port)), served, health, hosts)

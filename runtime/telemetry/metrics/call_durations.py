@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,22 +54,30 @@ class CallDurations:
     def __init__(self) -> None:
         # Appending and popping are thread-safe without a lock.
         self._times: deque[tuple[str, str, float]] = deque()
+        self._refusals: deque[tuple[str, str]] = deque()
         self._recent: deque[tuple[float, Calls]] = deque()
 
     def add(self, method: str, code: str, seconds: float) -> None:
         """Add the duration of one call."""
         self._times.append((method, code, seconds))
 
+    def add_refusal(self, method: str, reason: str) -> None:
+        """Add a call that was refused before any work was done for it; its duration is added as that of any call."""
+        self._refusals.append((method, reason))
+
     def flush(self) -> None:
-        """Write the collected durations to the histogram. Not thread-safe."""
+        """Write what was collected to the metrics. Not thread-safe."""
+        refusals = Counter(self._refusals.popleft() for _ in range(len(self._refusals)))
+        for (method, reason), count in refusals.items():
+            metrics.REQUESTS_REFUSED.labels(method.removeprefix("/"), reason).inc(count)
         taken: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(len(self._times)):
             method, code, seconds = self._times.popleft()
             taken[method, code].append(seconds)
         now, calls = time.monotonic(), Calls()
         for (method, code), times in taken.items():
-            observe_many(metrics.RPC_DURATION.labels(method.removeprefix("/"), code), times)
             if not method.startswith(UNCOUNTED):
+                observe_many(metrics.RPC_DURATION.labels(method.removeprefix("/"), code), times)
                 calls.add(code, times)
         self._recent.append((now, calls))
         while now - self._recent[0][0] > RECENT_SECONDS:
