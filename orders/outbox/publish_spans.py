@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from orders.outbox.unsent_event import DESTINATIONS, UnsentEvent, has_sequence
 from runtime.kafka import topics
-from runtime.telemetry import trace_context
+from runtime.telemetry import metrics, trace_context
+from runtime.telemetry.metrics.exemplars import EXEMPLARS
 from runtime.telemetry.trace_context import TraceContext
 from runtime.telemetry.tracing import names
 from runtime.telemetry.tracing.otlp import Kind, SpanType
@@ -97,6 +98,9 @@ def record_wait(each: Sending, now_ns: int, error: str | None) -> None:
     event = each.event
     values = (event.id, event.key if has_sequence(event) else None)
     TRACER.record(WAIT, each.wait, each.parent.span_id, (event.occur_us * 1000, now_ns), values, (), error)
+    if error is None:
+        seconds = max(now_ns / 1e9 - event.occur_us / 1e6, 0)
+        EXEMPLARS.put(metrics.PUBLISH_DELAY, (), seconds, each.wait.trace_id)
 
 
 def wait_id(outbox_id: int) -> str:

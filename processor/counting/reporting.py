@@ -13,6 +13,7 @@ from processor.events.event import Reason
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.metrics.call_durations import observe_many
+from runtime.telemetry.metrics.exemplars import EXEMPLARS
 
 REVENUE_OF = {"gross": EventType.ORDER_CREATED, "cancelled": EventType.ORDER_CANCELLED}
 
@@ -43,14 +44,16 @@ def report(batch: Batch, counted: Counted) -> None:
     now = time.time()
     observe_many(metrics.EVENT_DELAY, [max(now - event.occur_us / 1_000_000, 0) for event in counted.events])
     if batch.sampled:
-        log_sampled(batch, {event.event_id for event in counted.events})
+        log_sampled(batch, {event.event_id for event in counted.events}, now)
 
 
-def log_sampled(batch: Batch, new_ids: set[str]) -> None:
-    """Log each new event of a sampled trace."""
+def log_sampled(batch: Batch, new_ids: set[str], now: float) -> None:
+    """Log each new event of a sampled trace, and have the histogram of delays show this trace."""
     for event, (partition, offset) in zip(batch.events, batch.places, strict=True):
         context = batch.sampled.get(event.event_id)
         if context is not None and event.event_id in new_ids:
+            seconds = max(now - event.occur_us / 1_000_000, 0)
+            EXEMPLARS.put(metrics.EVENT_DELAY, (), seconds, context.trace_id)
             logger().info(
                 "event counted",
                 trace_id=context.trace_id,

@@ -1,10 +1,12 @@
-"""Each metric of the registry is exported by the services that own it, and by no other."""
+"""Each metric of the registry is exported by the services that own it, and by no other; histograms lead to traces."""
 
 from __future__ import annotations
 
 import re
+import secrets
 
-from front_proxy import Platform, curl
+import pytest
+from front_proxy import ITEM, Platform, curl
 from waiting import await_true
 
 from runtime.telemetry.metrics import catalogue
@@ -22,11 +24,31 @@ def test_each_service_exports_the_metrics_that_it_owns_and_no_others(platform: P
     platform.curl("/v1/analytics/sales-summary")
     platform.curl("/v1/pipeline/status")
     for service in SERVICES["service"]:
-        # The platform of these tests sends no spans.
-        expected = (metric for metric in catalogue() if metric.component != "tracing")
-        owned = {metric.name for metric in expected if service in SERVICES[metric.component]}
+        owned = {metric.name for metric in catalogue() if service in SERVICES[metric.component]}
         await_true(
             lambda service=service, owned=owned: exported(platform, service) >= owned,
             f"{service} exports {sorted(owned - exported(platform, service))}",
         )
         assert exported(platform, service) == owned, service
+
+
+@pytest.mark.parametrize(
+    ("service", "histogram"),
+    [
+        ("orders", "ordermesh_rpc_server_call_duration_seconds"),
+        ("publisher", "ordermesh_publish_delay_seconds"),
+        ("processor", "ordermesh_event_delay_seconds"),
+    ],
+)
+def test_a_sampled_order_is_an_exemplar_of_each_stage(platform: Platform, service: str, histogram: str) -> None:
+    trace_id = secrets.token_hex(16)
+    traceparent = f"traceparent: 00-{trace_id}-{secrets.token_hex(8)}-01"
+    platform.post("/orders", {"customerId": "cust-exemplar", "items": [ITEM]}, "-H", traceparent)
+    address = platform.stack.component(service).address
+
+    def shown() -> bool:
+        text = curl(address, "-H", "accept: application/openmetrics-text; version=1.0.0").body.decode()
+        return bool(re.search(rf'^{histogram}_bucket\{{.*\}} \S+ # \{{trace_id="{trace_id}"\}}', text, re.MULTILINE))
+
+    await_true(shown, f"{histogram} of {service} shows the trace")
+    assert trace_id not in curl(address).body.decode()

@@ -16,6 +16,7 @@ from prometheus_client import Histogram
 
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
+from runtime.telemetry.metrics.exemplars import EXEMPLARS
 
 FLUSH_SECONDS = 1.0
 RECENT_SECONDS = 10.0
@@ -110,6 +111,12 @@ class CallDurations:
 
 
 CALL_DURATIONS = CallDurations()
+
+
+def show_call(method: str, code: str, seconds: float, trace_id: str) -> None:
+    """Have the histogram of calls show the trace of a call, whose duration is added as that of any call."""
+    if not method.startswith(UNCOUNTED):
+        EXEMPLARS.put(metrics.RPC_DURATION, (method.removeprefix("/"), code), seconds, trace_id)
 
 
 def observe_many(histogram: Histogram, values: Sequence[float]) -> None:

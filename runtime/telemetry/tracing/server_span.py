@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 
 from runtime.telemetry import trace_context
+from runtime.telemetry.metrics.call_durations import show_call
 from runtime.telemetry.trace_context import Metadata, TraceContext
 from runtime.telemetry.tracing import names
 from runtime.telemetry.tracing.baggage import HEADER
@@ -45,6 +46,7 @@ class ServerSpan:
         failed = status in FAULTS
         values = (status, status if failed else None, self.order_id)
         times = (self._started_ns, time.time_ns())
+        show_call(self._method, status, (times[1] - times[0]) / 1e9, self.context.trace_id)
         TRACER.record(
             type_of(self._method), self.context, self._parent_id, times, values, self.links, "" if failed else None
         )
