@@ -16,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check compose-test observe-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test observe-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -97,6 +97,9 @@ soak: setup ## days in minutes: a platform whose clock goes from midnight to mid
 bench-check: setup ## compare the cost of each stage with the committed baseline (a report)
 	$(BIN)/python -m bench --check --name check
 
+grafana-pictures: setup ## draw the Grafana dashboards for docs/images, from a platform under load (five minutes)
+	@GRAFANA_PICTURES=docs/images $(BIN)/pytest -q tests/observe/test_dashboards.py
+
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh
 
@@ -118,6 +121,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ordermesh settings --names | diff runtime/setting_names.txt - \
 		|| { echo "stale: $(BIN)/ordermesh settings --names > runtime/setting_names.txt"; exit 1; }
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python deploy/grafana/generate.py --check
 	$(MKDOCS)
 
 docs: setup ## build the documentation site into build/site, with every link and anchor checked
@@ -130,10 +134,11 @@ scan: setup ## bandit, semgrep with our own rules, hadolint; trivy where it is i
 sbom: setup ## bills of materials (CycloneDX) of the image, of one machine and of the containers, in build/sbom
 	@$(BIN)/python scripts/make_sbom.py build/sbom
 
-gen: setup ## generate gen/ from proto/, the blocking Python client, and the reference pages of docs/
+gen: setup ## generate gen/ from proto/, the blocking Python client, the reference pages of docs/, and the dashboards
 	$(BIN)/python proto/generate.py
 	$(BIN)/python clients/python/generate_client.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python deploy/grafana/generate.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv

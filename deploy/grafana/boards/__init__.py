@@ -1,0 +1,1 @@
+"""The Grafana dashboards, as code; deploy/grafana/generate.py writes them as JSON."""

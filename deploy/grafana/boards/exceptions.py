@@ -1,0 +1,5 @@
+"""Metrics that no board shows, each with the reason."""
+
+from __future__ import annotations
+
+EXCEPTIONS: dict[str, str] = {}

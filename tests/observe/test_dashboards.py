@@ -1,0 +1,94 @@
+"""Every panel of every dashboard shows something, on a real Prometheus that scrapes a platform under load."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from boards.every import files
+from drawing import draw, panels_of
+from front_proxy import ITEM, Platform
+from otlp_receiver import otlp_receiver
+from prometheus_server import Prometheus, prometheus
+from seed import seeded_stack
+from waiting import await_true
+
+from stack.running_stack import RunningStack
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(450)]
+ORDERS_PER_SECOND, LOAD_SECONDS = 40, 100
+# Grafana puts them in; its rate interval is four scrapes or more, and the services write their counts once a second.
+VARIABLES = {"$__rate_interval": "15s"}
+PICTURES = os.environ.get("GRAFANA_PICTURES")
+BOARDS = {name: json.loads(text) for name, text in files().items()}
+
+
+def filled(expression: str) -> str:
+    """Return an expression as Grafana sends it."""
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+@contextlib.contextmanager
+def loaded(stack: RunningStack) -> Iterator[subprocess.Popen[str]]:
+    """Send orders at a fixed rate meanwhile."""
+    options = ["--rate", str(ORDERS_PER_SECOND), "--duration", f"{LOAD_SECONDS}s", "--no-reconcile"]
+    command = [sys.executable, "-P", "-m", "loadgen", "--target", stack.rest, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as load:
+        yield load
+        load.wait()
+
+
+def use(platform: Platform) -> None:
+    """Do what other clients do: read, change, ask for what is wrong."""
+    order = platform.order("cust-dashboards")
+    platform.curl(f"/orders/{order['orderId']}")
+    platform.curl("/orders")
+    platform.curl("/v1/analytics/sales-summary")
+    platform.curl("/v1/pipeline/status")
+    platform.post("/orders", {"customerId": "cust-dashboards", "items": [ITEM | {"quantity": -1}]})
+    platform.curl("/orders/no-such-order")
+    platform.post(f"/orders/{order['orderId']}:cancel", {})
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (
+        otlp_receiver() as collector,
+        seeded_stack(otlp_endpoint=collector.endpoint) as stack,
+        prometheus(stack, folder) as made,
+    ):
+        platform = Platform(stack)
+        with loaded(stack) as load:
+            while load.poll() is None:
+                use(platform)
+        yield made
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_query_of_every_panel_returns_data(scraped: Prometheus, name: str) -> None:
+    empty: dict[str, str] = {}
+
+    def all_have_data() -> bool:
+        queries = [(panel.title, query) for panel in panels_of(BOARDS[name]) for query, _ in panel.queries]
+        empty.clear()
+        empty.update({query: title for title, query in queries if not scraped.over_time(filled(query), LOAD_SECONDS)})
+        return not empty
+
+    await_true(all_have_data, lambda: f"no data: {empty}")
+
+
+@pytest.mark.skipif(not PICTURES, reason="pictures are drawn by make grafana-pictures")
+@pytest.mark.parametrize("name", BOARDS)
+def test_pictures_are_drawn(scraped: Prometheus, name: str) -> None:
+    path = Path(str(PICTURES)) / f"grafana-{Path(name).stem}.png"
+    draw(BOARDS[name], lambda query: scraped.over_time(filled(query), LOAD_SECONDS), path)
+    assert path.stat().st_size
