@@ -18,6 +18,8 @@ from runtime.telemetry.tracing.exporter import Exporter
 from runtime.telemetry.tracing.otlp import Envelope, SpanType, Value
 from runtime.telemetry.tracing.settings import OtlpEndpoint, TracingSettings
 
+# Why spans are not sent; see exporter.
+DROP_REASONS = ("queue_full", "not_accepted", "shutdown")
 # Of a span; as many as OpenTelemetry's specification allows by default.
 MAX_LINKS = 128
 
@@ -47,6 +49,8 @@ class Tracer:
 
     def _start(self, service: str, settings: TracingSettings, endpoint: OtlpEndpoint) -> None:
         metrics.create("tracing")
+        for reason in DROP_REASONS:
+            metrics.SPANS_DROPPED.labels(reason)
         version = importlib.metadata.version("ordermesh")
         envelope = Envelope(resource(service, version, settings), names.NAMESPACE, version)
         try:
