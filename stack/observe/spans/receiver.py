@@ -33,17 +33,25 @@ class Zipkin:
 
     def store(self, body: bytes) -> None:
         """Store spans. Raises OSError or HTTPException when they are not stored."""
+        try:
+            status = self._post(body)
+        except (OSError, http.client.HTTPException):
+            # Zipkin closes connections that are idle. Spans that arrive twice are stored once: by their ids.
+            status = self._post(body)
+        if status != http.client.ACCEPTED:
+            raise OSError(f"Zipkin answers {status}")
+
+    def _post(self, body: bytes) -> int:
         connection = self._connection()
         try:
             connection.request("POST", PATH, body, JSON)
             reply = connection.getresponse()
             reply.read()
         except (OSError, http.client.HTTPException):
-            # One that Zipkin has closed is opened again with the next request.
+            # It is opened again with the next request.
             connection.close()
             raise
-        if reply.status != http.client.ACCEPTED:
-            raise OSError(f"Zipkin answers {reply.status}")
+        return reply.status
 
     def _connection(self) -> http.client.HTTPSConnection:
         if not hasattr(self._own, "connection"):
