@@ -26,7 +26,7 @@ from stack.machine.ports import LOOPBACK
 from stack.processes import confinement
 from stack.processes.confinement import Confinement
 from stack.processes.privileges import CERTIFICATES, Privileges, privileges
-from stack.processes.server_account import ENVOY, Account, own_account
+from stack.processes.server_account import ENVOY, OBSERVE, Account, own_account
 from stack.servers.envoy import Envoy
 from stack.settings import StackSettings
 from stack.supervision.component import CHECK_INTERVAL_SECONDS, Component
@@ -63,12 +63,14 @@ def front_proxy(context: StackContext) -> Component:
 
 @contextlib.contextmanager
 def held_front_ports(settings: StackSettings) -> Iterator[tuple[HeldPort, ...]]:
-    """Hold the ports of the front proxy, so that nobody else answers there while it is down."""
+    """Hold the ports of the front proxy and the observe front, so that nobody else answers while they are down."""
     # Envoy shares them only as the account that it runs as.
     account = envoy_account()
     with contextlib.ExitStack() as closing:
         front = HeldPort(settings.front_port, account, settings.front_address)
-        held = (front, HeldPort(settings.envoy_stats_port, account))
+        # Who took the port of the observe front would be sent its login.
+        observe = [] if settings.observe == "off" else [HeldPort(settings.observe_port, envoy_account(OBSERVE))]
+        held = (front, HeldPort(settings.envoy_stats_port, account), *observe)
         for port in held:
             closing.callback(port.close)
             port.hold()
@@ -141,9 +143,9 @@ def envoy_privileges(context: StackContext) -> Privileges:
     return privileges(own_account(ENVOY), allowed, [check.envoy_binary()])
 
 
-def envoy_account() -> Account | None:
-    """Return the account that Envoy runs as, None for ours."""
-    return privileges(own_account(ENVOY), Confinement(), [check.envoy_binary()]).account
+def envoy_account(name: str = ENVOY) -> Account | None:
+    """Return the account that Envoy runs as, None for ours; the observe front has another one."""
+    return privileges(own_account(name), Confinement(), [check.envoy_binary()]).account
 
 
 def envoy_values(context: StackContext) -> EnvoyValues:
