@@ -27,6 +27,8 @@ RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-di
     && /opt/ordermesh/bin/pip install --quiet --no-deps wheels/*.whl \
     && install -D -m 644 "$(/build/tools/bin/python -m stack.downloads fetch swagger-ui)"/*.jar \
         /opt/ordermesh/share/swagger-ui.jar \
+    && install -D -m 644 "$(/build/tools/bin/python -m stack.downloads fetch jmx-exporter)"/*.jar \
+        /opt/ordermesh/share/agent/jmx_prometheus_javaagent.jar \
     && /opt/ordermesh/bin/pip uninstall --quiet --yes pip setuptools \
     && find /opt/ordermesh/lib -name '*.js.map' -delete -o -name '*.css.map' -delete \
     && /opt/ordermesh/bin/python -m compileall -q -j 2 /opt/ordermesh/lib

@@ -57,8 +57,10 @@ that names it.
 """
 # Read before the settings, or by docker-compose.yml.
 OTHER_NAMES = {
+    "GRAFANA_PORT": "docker compose",
     "HOME": "ordermesh",
     "IMAGE": "docker compose",
+    "KAFKA_AGENT": "docker compose",
     "KAFKA_UI_PORT": "docker compose",
     "PGADMIN_PORT": "docker compose",
 }

@@ -41,6 +41,9 @@ dsn analytics analytics_reader analytics
 secret /secrets/tokens/token_keys > /dev/null
 printf 'postgres:5432:*:viewer:%s\n' "$(secret /secrets/postgres/viewer)" | put /secrets/pgadmin/pgpass
 secret /secrets/pgadmin/login > /dev/null
+secret /secrets/postgres/monitor | put /secrets/postgres-exporter/monitor
+secret /secrets/grafana/login > /dev/null
+secret /secrets/observe/login > /dev/null
 for user in operator publisher processor analytics gateway; do
   properties "ordermesh-$user" | put "/secrets/kafka-$user/properties"
 done

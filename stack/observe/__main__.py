@@ -12,8 +12,10 @@ from stack.observe.front import FrontValues, Site, render
 PORT = 9411
 # The host names are those of the services in docker-compose.yml.
 SITES = {
-    "prometheus": Site("/prometheus/", Address("prometheus", 9090), "Prometheus: figures and rules", "GET|HEAD|POST"),
-    "alertmanager": Site("/alertmanager/", Address("alertmanager", 9093), "Alertmanager", "GET|HEAD|POST|DELETE"),
+    "prometheus": Site(
+        "/prometheus/", Address("prometheus", 9090), "Prometheus: figures and rules", "GET|HEAD|POST", "/"
+    ),
+    "alertmanager": Site("/alertmanager/", Address("alertmanager", 9093), "Alertmanager", "GET|HEAD|POST|DELETE", "/"),
     "jaeger": Site("/jaeger/", Address("jaeger", 16686), "Jaeger: traces of orders", "GET|HEAD"),
 }
 

@@ -41,6 +41,8 @@ class Site:
     address: Address
     title: str
     methods: str
+    # Where the program has what people reach under the path: the same by default.
+    inner: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,10 @@ def routes(sites: Mapping[str, Site]) -> list[Config]:
 def of_site(name: str, site: Site) -> list[Config]:
     """Return the routes of one program."""
     allowed = [header_is(":method", safe_regex={"regex": site.methods})]
-    timeout = seconds(REQUEST_SECONDS)
+    route = {"cluster": name, "prefix_rewrite": site.inner or site.path, "timeout": seconds(REQUEST_SECONDS)}
     return [
         {"match": {"path": site.path.rstrip("/")}, "redirect": {"path_redirect": site.path, "response_code": "FOUND"}},
-        {"match": {"prefix": site.path, "headers": allowed}, "route": {"cluster": name, "timeout": timeout}},
+        {"match": {"prefix": site.path, "headers": allowed}, "route": route},
         {"match": {"prefix": site.path}, "direct_response": {"status": 405}},
     ]
 
