@@ -103,8 +103,8 @@ grafana-pictures: setup ## draw the Grafana dashboards for docs/images, from a p
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh
 
-observe-test: setup ## real collectors and stores take what the platform tells of itself (needs scripts/install-tools; minutes)
-	@$(BIN)/pytest -q -m long tests/observe
+observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools)
+	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
@@ -122,6 +122,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 		|| { echo "stale: $(BIN)/ordermesh settings --names > runtime/setting_names.txt"; exit 1; }
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python deploy/grafana/generate.py --check
+	$(BIN)/python deploy/prometheus/generate.py --check
 	$(MKDOCS)
 
 docs: setup ## build the documentation site into build/site, with every link and anchor checked
@@ -139,6 +140,7 @@ gen: setup ## generate gen/ from proto/, the blocking Python client, the referen
 	$(BIN)/python clients/python/generate_client.py
 	$(BIN)/python docs/generate.py
 	$(BIN)/python deploy/grafana/generate.py
+	$(BIN)/python deploy/prometheus/generate.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv

@@ -3,6 +3,9 @@
 # Tests that share servers run in one process, one after the other. What is in no group is a group with its file.
 GROUPS = {
     "tests/e2e/": "platform",
+    "tests/alerts/test_alerting.py": "platform",
+    "tests/runbook/test_broker_pages.py": "three brokers",
+    "tests/runbook/": "runbook",
     "tests/qualify/": "lane",
     # Each of these starts one stack of its own, or shares that of the tests with keys.
     "tests/security/test_order_ownership.py": "keys",
@@ -49,6 +52,7 @@ LONGEST_FIRST = (
 )
 # `make test-fast` leaves out what starts servers or programs: these files, and whatever uses these fixtures.
 WITH_SERVERS = (
+    "tests/alerts/",
     "tests/bench/test_bench_pipelines.py",
     "tests/cli/local/test_few_descriptors.py",
     "tests/cli/local/test_lifecycle.py",
@@ -72,6 +76,7 @@ WITH_SERVERS = (
     "tests/observe/",
     "tests/qualify/",
     "tests/repair/",
+    "tests/runbook/",
     "tests/security/",
     "tests/runtime/postgres/test_connecting.py",
     "tests/runtime/process/test_child_processes.py",
