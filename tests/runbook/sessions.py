@@ -1,0 +1,46 @@
+"""Sessions of PostgreSQL that hold locks, as somebody leaves them open in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import LiteralString
+
+import psycopg
+
+
+@contextlib.contextmanager
+def open_transaction(dsn: str, *statements: LiteralString) -> Iterator[None]:
+    """Execute statements and leave the transaction open; whoever ends the session is not in the way."""
+    connection = psycopg.connect(dsn)
+    try:
+        for statement in statements:
+            connection.execute(statement)
+        yield
+    finally:
+        with contextlib.suppress(psycopg.Error):
+            connection.close()
+
+
+@contextlib.contextmanager
+def locked_again_and_again(dsn: str, statement: LiteralString, seconds: float, pause: float) -> Iterator[None]:
+    """Hold a lock for a time, release it for a moment, and so on, in one session until it is ended."""
+    over = threading.Event()
+
+    def hold() -> None:
+        with contextlib.suppress(psycopg.Error), psycopg.connect(dsn) as connection:
+            while not over.is_set():
+                connection.execute(statement)
+                over.wait(seconds)
+                connection.rollback()
+                time.sleep(pause)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

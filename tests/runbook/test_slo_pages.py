@@ -1,0 +1,21 @@
+"""The pages of the objectives: the alarm is caused, the page is followed, the alarm ends."""
+
+from __future__ import annotations
+
+import pytest
+from operator_desk import Operator
+from sessions import locked_again_and_again, open_transaction
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(470)]
+CRITICAL = {"severity": "critical"}
+
+
+def test_create_order_errors(operator: Operator) -> None:
+    with open_transaction(operator.world.dsn("orders"), "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"):
+        operator.handle("OrdermeshCreateOrderErrors", "slo/create-order-errors.md", labels=CRITICAL)
+
+
+def test_counting_delay(operator: Operator) -> None:
+    lock = "LOCK TABLE processed_events IN EXCLUSIVE MODE"
+    with locked_again_and_again(operator.world.dsn("analytics"), lock, seconds=2.5, pause=0.5):
+        operator.handle("OrdermeshCountingDelay", "slo/counting-delay.md", labels=CRITICAL)
