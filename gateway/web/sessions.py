@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 
+import grpc
 from aiohttp import web
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from gateway.backends import stack_socket
 from gateway.web.error_replies import error_reply
-from runtime.errors import PermissionDenied
+from runtime.errors import PermissionDenied, ServiceError
 
 # The front proxy takes the credential of a call from it.
 COOKIE = "ordermesh_session"
 MAX_CODE_CHARACTERS = 200
 PATH = "/session"
 NO_SESSION = "the link was used, is older than five minutes, or is of a stack that stopped: run ordermesh open"
+JSON = "application/json"
+
+
+class NotJson(ServiceError):
+    """The body of the request is not declared as JSON."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class SessionPages:
@@ -25,7 +33,9 @@ class SessionPages:
         self._socket = socket
 
     async def begin(self, request: web.Request) -> web.Response:
-        """Set the cookie for a code; 403 for a code that is not valid."""
+        """Set the cookie for a code; 403 for a code that is not valid, 415 for a body that a form could send."""
+        if request.content_type != JSON:
+            return error_reply(NotJson(ErrorReason.UNSUPPORTED_MEDIA_TYPE, f"the body must be {JSON}"), 415)
         code = await code_of(request)
         session, _, lifetime_seconds = (
             await stack_socket.ask(self._socket, f"begin {code}") if code else ""

@@ -68,6 +68,7 @@ def ruleset(allowed: Mapping[str, Any]) -> int | None:
     # Older kernels take a longer structure whose unknown fields are 0.
     rules: int = _checked(CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(ctypes.sizeof(attributes)), 0)
     readable = READ_FILE | READ_DIR
+    _allow_paths(rules, allowed["listable"], READ_DIR)
     _allow_paths(rules, allowed["readable"], readable)
     _allow_paths(rules, allowed["executable"], readable | EXECUTE)
     _allow_paths(rules, allowed["writable"], rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK))

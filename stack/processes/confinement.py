@@ -33,12 +33,14 @@ SYSTEM_FILES = (
 class Confinement:
     """The paths that a process may read, execute and write, with everything beneath them, besides the system's.
 
-    It may bind and connect to these TCP ports; None allows all of them.
+    In listable ones it may see the names of files only. It may bind and connect to these TCP ports; None allows all of
+    them.
     """
 
     readable: tuple[str, ...] = ()
     executable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    listable: tuple[str, ...] = ()
     bind_ports: tuple[int, ...] | None = None
     connect_ports: tuple[int, ...] | None = None
 

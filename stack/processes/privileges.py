@@ -72,6 +72,8 @@ def of_service(settings: Mapping[str, str], writable: Iterable[Path], ports: tup
         readable=(*confinement.paths(*packages(), *files), *CERTIFICATES, *map(str, mimetypes.knownfiles), PROCESSES),
         executable=confinement.paths(*code),
         writable=confinement.paths(*writable),
+        # Python looks for packages by the names in a folder.
+        listable=confinement.paths(*{each.parent for each in packages()}),
         bind_ports=ports,
     )
     return privileges(own_account(SERVICES), allowed, [*code, *packages(), *files])
@@ -101,9 +103,9 @@ def interpreter() -> Iterator[Path]:
 
 
 def packages() -> list[Path]:
-    """Return the folders that contain our packages: of a wheel site-packages, else the source tree."""
+    """Return the folders of our packages. Not the source tree around them, which may have a stack's folder in it."""
     specs = [spec for name in PACKAGES if (spec := find_spec(name)) is not None]
-    return sorted({Path(folder).parent for spec in specs for folder in spec.submodule_search_locations or ()})
+    return sorted({Path(folder) for spec in specs for folder in spec.submodule_search_locations or ()})
 
 
 def files_of(settings: Mapping[str, str]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,6 +42,20 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[TestClient[Any, Any], Se
     async with TestClient(TestServer(pages.application(str(tmp_path / GATEWAY_SOCKET)))) as client:
         yield client, sessions, keys
     server.close()
+
+
+@pytest.mark.parametrize(
+    "declared", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_a_body_that_a_form_could_send_uses_no_code(
+    served: tuple[TestClient[Any, Any], Sessions, Keys], declared: str
+) -> None:
+    client, sessions, keys = served
+    code = sessions.code()
+    reply = await client.post("/session", data=json.dumps({"code": code}), headers={"content-type": declared})
+    assert (reply.status, keys.made) == (415, [])
+    assert (await reply.json())["details"][0]["reason"] == "UNSUPPORTED_MEDIA_TYPE"
+    assert (await client.post("/session", json={"code": code})).status == 204
 
 
 async def test_a_code_becomes_a_cookie_once(served: tuple[TestClient[Any, Any], Sessions, Keys]) -> None:

@@ -72,6 +72,33 @@ def test_a_service_may_read_the_files_that_its_settings_name(tmp_path: Path) -> 
     assert found == {str(secret), "/etc/ca.pem", "/etc/client.key", "/etc/kafka.pem", "/var/cache/swagger-ui.jar"}
 
 
+def confined(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code as a program of ours, confined as such."""
+    allowed = privileges.of_service({}, (), ()).confinement
+    assert allowed is not None
+    words = [str(os.getpid()), "9", str(child.KEEP_USER), str(child.KEEP_USER), "0", allowed.as_json()]
+    program = [sys.executable, "-P", "-c", code]
+    return subprocess.run(
+        [sys.executable, "-I", "-S", child.__file__, *words, *program], capture_output=True, text=True, cwd="/"
+    )
+
+
+def test_a_service_reads_its_packages_but_nothing_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack's folder may be in the source tree, and packages in a folder of other things."""
+    package = tmp_path / "orders"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (tmp_path / "credentials.json").touch()
+    found = privileges.packages()
+    monkeypatch.setattr(privileges, "own_account", lambda name: MADE_UP)
+    monkeypatch.setattr(privileges, "packages", lambda: [package, *found])
+    assert confined("import orders.serve, ordermesh.orders.v1.orders_pb2").stderr == ""
+    assert confined(f"open({str(package / '__init__.py')!r})").stderr == ""
+    assert "PermissionError" in confined(f"open({str(tmp_path / 'credentials.json')!r})").stderr
+    tree = Path(privileges.__file__).parents[2]
+    assert "PermissionError" in confined(f"open({str(tree / 'README.md')!r})").stderr
+
+
 @pytest.mark.parametrize("value", ["{broken", "[1]", "host='"])
 def test_a_setting_that_does_not_parse_is_left_to_the_program(value: str) -> None:
     settings = {"ORDERMESH_KAFKA_PROPERTIES": value, "ORDERMESH_ORDERS_DSN": value}
