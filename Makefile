@@ -16,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test observe-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long logs-test faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test observe-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -62,6 +62,9 @@ test-faults: setup ## a selection of `make faults`, in four minutes
 
 test-long: setup ## the long forms of what both show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
+
+logs-test: setup ## ship the logs of a stack with the real rsyslog into the real OpenSearch (both come at the first run)
+	@$(BIN)/pytest -q tests/logs -m long --durations 10
 
 faults: setup ## every fault of the table under load, or F=F12; BROKERS=3, BRIEF=--brief (about an hour in full)
 	@$(BIN)/python -m faults $(F) --brokers $(BROKERS) $(BRIEF)
@@ -141,6 +144,7 @@ gen: setup ## generate gen/ from proto/, the blocking Python client, the referen
 	$(BIN)/python docs/generate.py
 	$(BIN)/python deploy/grafana/generate.py
 	$(BIN)/python deploy/prometheus/generate.py
+	$(BIN)/python deploy/logs/generate.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv

@@ -45,6 +45,9 @@ COMMANDS = {
     ),
     "open": Entry("cli.local.open:open_page", "Open the dashboard or the API documentation in a browser."),
     "logs": Entry("cli.local.logs:logs", "Show the last log lines of all components, merged by time."),
+    "log-level": Entry(
+        "cli.local.log_level:log_level", "Show the levels of the services' loggers, or change them while they run."
+    ),
     "psql": Entry(
         "cli.local.psql:app",
         "Open psql with a read-only role; further arguments, such as -c, are passed to psql.",

@@ -133,7 +133,7 @@ def main() -> None:
         with TRACER.started("gateway", settings):
             uvloop.run(run(settings))
     except OSError as error:
-        logging.logger().error("start failed", error=str(error))
+        logging.logger().error("start failed", error=error)
         sys.exit(ExitCode.START_FAILED)
     except BackgroundEnded:
         sys.exit(ExitCode.BACKGROUND_ENDED)

@@ -39,7 +39,7 @@ def raise_dead_letter_limits(client: AdminClient) -> list[str]:
     except PermissionError as error:
         logger().warning(
             "size limits not raised, larger dead letters are kept in the database",
-            error=str(error),
+            error=error,
         )
         return []
 

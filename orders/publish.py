@@ -88,8 +88,10 @@ def publish_all_shards(
     try:
         events = sum(publisher.run_once() for _ in range(rounds))
         HEARTBEAT.record()
-        if events:
+        # That nothing is left to publish says nothing of Kafka.
+        if events or outage.component == "postgres":
             outage.ends()
+        if events:
             stop.wait(pacer.pause_seconds(events, started))
             return False
     except KafkaUnavailable as error:

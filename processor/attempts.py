@@ -46,7 +46,7 @@ class Attempts:
             return self._backoff_seconds(error)
         self._conflicts += 1
         metrics.COUNTING_CONFLICTS.inc()
-        logger().warning("transaction conflict, retrying", error=type(error).__name__)
+        logger().warning("transaction conflict, retrying", error=error)
         return 0.0
 
     def _backoff_seconds(self, error: Exception) -> float:

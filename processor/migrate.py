@@ -18,7 +18,7 @@ def main() -> int:
         dsn = settings.analytics_dsn.get_secret_value()
         applied = connections.migrate(dsn, "processor.migrations", settings.postgres_pooler)
     except (psycopg.Error, ValueError) as error:
-        logging.logger().error("migration failed", error=str(error).strip())
+        logging.logger().error("migration failed", error=error)
         return ExitCode.START_FAILED
     logging.logger().info("schema is current", migrations=applied)
     return ExitCode.OK

@@ -73,7 +73,7 @@ def main() -> int:
         metrics_server.shutdown()
         sampling.check()
     except OSError as error:
-        logging.logger().error("start failed", error=str(error))
+        logging.logger().error("start failed", error=error)
         return ExitCode.START_FAILED
     except BackgroundEnded:
         return ExitCode.BACKGROUND_ENDED

@@ -88,7 +88,7 @@ class Session:
             try:
                 progress.delete_heartbeat(self._connection, self._worker_id)
             except psycopg.Error as error:
-                logger().warning("heartbeat not deleted at shutdown", error=str(error).strip())
+                logger().warning("heartbeat not deleted at shutdown", error=error)
 
     def close(self) -> None:
         """Close the connection."""

@@ -23,6 +23,6 @@ def main() -> int:
     try:
         supervisor.run()
     except OSError as error:
-        logging.logger().error("start failed", error=str(error), address=settings.metrics_address)
+        logging.logger().error("start failed", error=error, address=settings.metrics_address)
         return ExitCode.START_FAILED
     return ExitCode.OK

@@ -24,7 +24,7 @@ def warn_of_longer_topics(settings: WorkSettings) -> None:
         try:
             kept_ms = int(answer.result(KAFKA_SECONDS)["retention.ms"].value)
         except (KafkaException, TimeoutError) as error:
-            logger().warning("topic retention unknown", topic=resource.name, error=str(error))
+            logger().warning("topic retention unknown", topic=resource.name, error=error)
             continue
         if not 0 <= kept_ms <= limit_ms:
             logger().warning(

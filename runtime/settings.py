@@ -13,11 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from runtime.exit_codes import ExitCode
+from runtime.log_levels import parse as parse_levels
 
 PREFIX = "ORDERMESH_"
 FILE_SUFFIX = "_FILE"
@@ -58,12 +59,27 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Minimum level of log lines."
+    log_level: str = Field(
+        default="info",
+        description="Minimum level of log lines, debug, info, warning or error, and of single loggers: "
+        "`info,orders.outbox=debug`. A file of ORDERMESH_LOG_LEVEL_FILE is read again when it changes.",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="Format of log lines: JSON for programs, console for people."
     )
+    log_customer_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key that hashes customer ids in log lines (HMAC-SHA-256, `user.hash`). Without it they are "
+        "written as they are (`user.id`).",
+    )
+
+    @field_validator("log_level")
+    @classmethod
+    def levels_are_known(cls, levels: str) -> str:
+        """Reject what is no list of levels."""
+        parse_levels(levels)
+        return levels
 
     @classmethod
     def settings_customise_sources(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.telemetry.console import escaped, shown_json
+from runtime.telemetry.log_fields import ECS_VERSION, OWN_PREFIX
 
 # 2026-11-26T10:29:31.614Z of our services and Kafka, 2026-11-26 10:29:30.729 UTC of PostgreSQL and Envoy.
 TEXT_LINE = re.compile(
@@ -18,13 +19,18 @@ TEXT_LINE = re.compile(
 LEVEL = re.compile(r"\b(debug|info|log|notice|warn|warning|error|fatal|panic|critical)\b", re.IGNORECASE)
 LEVELS = {"log": "info", "notice": "info", "warn": "warning", "fatal": "error", "panic": "error", "critical": "error"}
 LEVEL_WITHIN_CHARACTERS = 60
-# In Envoy's access log, these replace an event.
-REQUEST_FIELDS = ("method", "path", "status")
+# In Envoy's access log, these replace the message.
+REQUEST_FIELDS = ("http.request.method", "url.path", "http.response.status_code")
+# Not shown to people: the same on each line of a log, or of no use without the others.
+UNSHOWN = ("ecs.version", "service.name", "process.pid", "log.logger")
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line; `time` is ISO 8601 in UTC, or that of the line before, empty when there is none."""
+    """A line; `time` is ISO 8601 in UTC, or that of the line before, empty when there is none.
+
+    `source` is the log that it is from, and `fields` are those of runtime.telemetry.log_fields beside these.
+    """
 
     time: str
     source: str
@@ -33,14 +39,18 @@ class LogLine:
     fields: dict[str, Any]
 
     def as_json(self) -> str:
-        """Return the line as JSON."""
-        head = {"time": self.time, "source": self.source, "level": self.level, "event": self.event}
-        return shown_json(head | self.fields)
+        """Return the line as JSON, with the fields of every line, also if it was text."""
+        head = {"@timestamp": self.time, "log.level": self.level, "message": self.event, "service.name": self.source}
+        return shown_json(head | self.fields | {"ecs.version": ECS_VERSION, "event.dataset": self.source})
 
     def as_text(self, name_width: int) -> str:
         """Return the line as text; fields of clients cannot add lines."""
-        fields = " ".join(f"{name}={value}" for name, value in self.fields.items())
-        words = f"{self.time[:23].replace('T', ' '):<23}  {self.source:<{name_width}}  {self.event}  {fields}"
+        shown = {name: value for name, value in self.fields.items() if name not in UNSHOWN}
+        event = self.event
+        if all(name in shown for name in REQUEST_FIELDS):
+            event = " ".join(str(shown.pop(name)) for name in REQUEST_FIELDS)
+        fields = " ".join(f"{name.removeprefix(OWN_PREFIX)}={value}" for name, value in shown.items())
+        words = f"{self.time[:23].replace('T', ' '):<23}  {self.source:<{name_width}}  {event}  {fields}"
         return escaped(words.rstrip())
 
 
@@ -78,12 +88,10 @@ def parse_json(source: str, line: str) -> LogLine | None:
         fields = json.loads(line)
     except ValueError:
         return None
-    time = fields.pop("time", None)
+    time = fields.pop("@timestamp", None)
     if not isinstance(time, str):
         return None
-    fields.pop("service", None)
-    event = str(fields.pop("event", "")) or " ".join(str(fields.pop(name)) for name in REQUEST_FIELDS if name in fields)
-    return LogLine(time, source, str(fields.pop("level", "info")), event, fields)
+    return LogLine(time, source, str(fields.pop("log.level", "info")), str(fields.pop("message", "")), fields)
 
 
 def parse_text(source: str, line: str, earlier: str) -> LogLine:

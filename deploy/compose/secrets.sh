@@ -61,5 +61,14 @@ printf 'akhq.connections.ordermesh.properties.sasl.jaas.config: "%s username=ord
   # AKHQ compares a SHA-256, which tells nothing of 192 random bits.
   printf '    password: "%s"\n' "$(secret /secrets/kafka-ui/login | sha256sum | cut -d ' ' -f 1)"
 } | put /secrets/kafka-ui/login.yml
+secret /secrets/elasticsearch/elastic | put /secrets/elk-setup/elastic
+secret /secrets/log-shipper/shipper | put /secrets/elk-setup/shipper
+secret /secrets/kibana/reader | put /secrets/elk-setup/reader
+{
+  printf 'elasticsearch.username: kibana_system\nelasticsearch.password: "%s"\n' "$(secret /secrets/elk-setup/kibana_system)"
+  for name in encryptedSavedObjects reporting security; do
+    printf 'xpack.%s.encryptionKey: "%s"\n' "$name" "$(secret "/secrets/kibana/key-$name")"
+  done
+} | put /secrets/kibana/kibana.yml
 printf 'micronaut.security.token.jwt.signatures.secret.generator.secret: "%s"\n' "$(secret /secrets/kafka-ui/key)" |
   put /secrets/kafka-ui/key.yml

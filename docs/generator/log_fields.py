@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator.markdown import head, table
-from runtime.telemetry.log_fields import COMMON_FIELDS, FIELDS
+from runtime.telemetry.log_fields import COMMON_FIELDS, FIELDS, READER_FIELDS, REQUEST_FIELDS, SERVICE_FIELDS, Field
 
 PACKAGES = ("orders", "processor", "gateway", "runtime")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 INTRO = """\
-Services write one JSON object a line to standard output (`ORDERMESH_LOG_FORMAT=console` is for people). A message is
-constant; what varies is in fields. A field `…` stands for fields that are known only when the line is written.
+Services, the front proxy and the local Kafka write one JSON object a line, with the field names of the
+[Elastic Common Schema](https://www.elastic.co/guide/en/ecs/8.17/index.html); what it does not know has the prefix
+`ordermesh.` or `envoy.`. A message is constant; what varies is in fields. How to read, ship and search the lines:
+[logs](../how-to/logs.md). `ORDERMESH_LOG_FORMAT=console` is for people.
+
+Among the fields of a message, `…` stands for fields that are known only when the line is written. The fields of a trace
+are on each line that is written for a sampled call or event.
 """
+TABLES: dict[str, Iterable[Field]] = {
+    "Fields of every line": COMMON_FIELDS.values(),
+    "Fields of every line of our services": SERVICE_FIELDS.values(),
+    "Fields of events": sorted(FIELDS.values(), key=lambda field: field.name),
+    "Fields of requests in the front proxy's access log": REQUEST_FIELDS.values(),
+    "Added by what reads the files": READER_FIELDS.values(),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -32,10 +44,11 @@ def page(root: Path) -> str:
     """Return the page."""
     found = sorted({line for package in PACKAGES for line in lines_of(root, package)})
     parts = [head("Log fields", "the calls of the logger in the code", INTRO)]
-    parts += ["## Fields of every line\n", described(COMMON_FIELDS), "## Other fields\n", described(FIELDS)]
+    for heading, known in TABLES.items():
+        parts += [f"## {heading}\n", described(known)]
     for package in PACKAGES:
         rows = [
-            (one.message, one.level, ", ".join(f"`{name}`" for name in one.fields))
+            (one.message, one.level, ", ".join(f"`{name_of(field)}`" for field in one.fields))
             for one in found
             if one.package == package
         ]
@@ -44,9 +57,14 @@ def page(root: Path) -> str:
     return "\n".join(parts)
 
 
-def described(fields: Mapping[str, str]) -> str:
-    """Return fields with their meanings."""
-    return table(("field", "meaning"), [(f"`{name}`", meaning) for name, meaning in fields.items()])
+def described(fields: Iterable[Field]) -> str:
+    """Return fields with their kinds and meanings."""
+    return table(("field", "kind", "meaning"), [(f"`{one.name}`", one.kind, one.meaning) for one in fields])
+
+
+def name_of(field: str) -> str:
+    """Return the name of a field in a line by its name in code."""
+    return FIELDS[field].name if field in FIELDS else field
 
 
 def lines_of(root: Path, package: str) -> Iterator[Line]:

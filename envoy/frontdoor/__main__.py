@@ -34,9 +34,10 @@ TARGETS: dict[str, Callable[[], EnvoyValues]] = {
 
 
 def of_settings(target: Callable[[Identity], EnvoyValues]) -> EnvoyValues:
-    """Return the values of a target, with how callers are authenticated and what is traced from the settings."""
+    """Return the values of a target with what the settings say of callers, traces and logs."""
     settings = FrontSettings.load()
-    return replace(target(identity_of(settings, CONTAINER_KEYS)), tracing=tracing_of(settings))
+    values = target(identity_of(settings, CONTAINER_KEYS))
+    return replace(values, tracing=tracing_of(settings), logs_subjects=settings.log_customer_key is None)
 
 
 def main() -> int:

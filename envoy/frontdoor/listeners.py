@@ -109,7 +109,10 @@ def connection_manager(values: EnvoyValues) -> Config:
         normalize_path=False,
         merge_slashes=True,
         early_header_mutation_extensions=[headers_on_arrival()],
-        access_log=[*access_log(values.access_log), *request_statistics()],
+        access_log=[
+            *access_log(values.access_log, subjects=values.logs_subjects),
+            *request_statistics(),
+        ],
         local_reply_config=local_replies(),
         route_config=route_table.route_configuration(values.hosts, lane=bool(values.lane), identity=values.identity),
         http_filters=http_filters(values),

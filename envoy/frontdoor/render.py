@@ -11,6 +11,7 @@ from frontdoor.config import Config
 from frontdoor.filters import tracing
 from frontdoor.policies import limits
 from frontdoor.values import EnvoyValues
+from runtime.telemetry.log_fields import ECS_VERSION
 
 __all__ = ["EnvoyValues", "bootstrap", "render"]
 
@@ -43,6 +44,7 @@ def bootstrap(values: EnvoyValues) -> Config:
     return {
         "node": {"id": "front", "cluster": "ordermesh"},
         "admin": admin(values),
+        "application_log_config": application_log(),
         "layered_runtime": {
             "layers": [{"name": "ours", "static_layer": RUNTIME | limits.runtime_values() | tracing.runtime_values()}]
         },
@@ -58,6 +60,19 @@ def bootstrap(values: EnvoyValues) -> Config:
 def runtime_values() -> Config:
     """Return Envoy's runtime values."""
     return RUNTIME | limits.runtime_values() | tracing.runtime_values()
+
+
+def application_log() -> Config:
+    """Return the form of Envoy's own log lines, with the fields of the schema; its process runs in UTC."""
+    fields = {
+        "@timestamp": "%Y-%m-%dT%H:%M:%S.%eZ",
+        "log.level": "%l",
+        "message": "%j",
+        "service.name": "envoy",
+        "log.logger": "%n",
+        "ecs.version": ECS_VERSION,
+    }
+    return {"log_format": {"json_format": fields}}
 
 
 def admin(values: EnvoyValues) -> Config:

@@ -90,6 +90,8 @@ class EnvoyValues:
     # None: callers are not authenticated.
     identity: Identity = None
     tracing: Tracing = NOT_EXPORTED
+    # Whether the access log names who called, beside the role.
+    logs_subjects: bool = True
 
     def __post_init__(self) -> None:
         """Raise EnvoyConfigError for a value that is out of range."""
@@ -147,6 +149,7 @@ class EnvoyValues:
         tls: Tls | None = None,
         identity: Identity = None,
         tracing: Tracing = NOT_EXPORTED,
+        logs_subjects: bool = True,
     ) -> Self:
         """Return the values for one machine, where each process listens on a Unix socket.
 
@@ -177,6 +180,7 @@ class EnvoyValues:
             tls=tls,
             identity=identity,
             tracing=tracing,
+            logs_subjects=logs_subjects,
         )
 
     @classmethod

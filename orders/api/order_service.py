@@ -76,7 +76,13 @@ class OrderService(orders_pb2_grpc.OrderServiceServicer):
         if outcome.replayed:
             await context.send_initial_metadata(REPLAYED_METADATA)
         if trace.sampled:
-            logger().info("order accepted", order_id=outcome.order_id, trace_id=trace.trace_id)
+            logger().info(
+                "order accepted",
+                order_id=outcome.order_id,
+                customer_id=order.customer_id,
+                trace_id=trace.trace_id,
+                span_id=trace.span_id,
+            )
             server_span.add_order(outcome.order_id)
         return messages.accepted_message(order, outcome)
 

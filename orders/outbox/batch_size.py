@@ -54,7 +54,7 @@ class BatchSize:
                 self._denial_logged = True
                 logger().warning(
                     "size limits of topics unreadable, events of rejected batches are sent again one by one",
-                    error=str(error),
+                    error=error,
                 )
         except KafkaException:
             # Sending the events reports the outage.

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from ordermesh.events.v1.events_pb2 import EventType
+
 from orders.domain.events import SHARDS
 from orders.outbox.claim import Claim, Round
 from orders.outbox.publish_spans import PublishSpans
@@ -21,7 +23,7 @@ from orders.store.queries import OUTBOX
 from runtime.kafka import topics
 from runtime.postgres import arrays
 from runtime.postgres.connection_types import Connection
-from runtime.telemetry import metrics
+from runtime.telemetry import logging, metrics, trace_context
 from runtime.telemetry.logging import logger
 from runtime.telemetry.metrics.call_durations import observe_many
 
@@ -136,6 +138,7 @@ class Publisher:
             }
             self._connection.execute(OUTBOX.mark_sent, parameters)
             self._observe(current, sent)
+            log_sampled(sent)
         if result.rejected:
             self._mark_dead(result.rejected)
 
@@ -169,6 +172,8 @@ class Publisher:
         for event_type, count in Counter([event.event_type for event in sent]).items():
             metrics.EVENTS_PUBLISHED.labels(topics.topic_of(event_type)).inc(count)
         current.sent += len(sent)
+        if logging.debugs(__name__):
+            logger().debug("events published", events=len(sent), duration_seconds=ages[-1] / 1000)
         current.p50_ms, current.p99_ms = ages[len(ages) // 2], ages[len(ages) * 99 // 100]
 
     def _database_us(self) -> int:
@@ -196,3 +201,17 @@ class Publisher:
             newest = [self._newest.pop(shard) for shard in known]
             self._connection.execute(OUTBOX.move_floors, {"shards": known, "newest": newest})
             self._floors_moved_at = now
+
+
+def log_sampled(sent: Sequence[UnsentEvent]) -> None:
+    """Log each event whose trace is sampled; other traceparents are not parsed."""
+    for event in sent:
+        if trace := trace_context.sampled(event.traceparent):
+            logger().info(
+                "event published",
+                trace_id=trace.trace_id,
+                span_id=trace.span_id,
+                event_type=EventType.Name(event.event_type),
+                outbox_id=event.id,
+                **({"order_id": event.key} if has_sequence(event) else {"product_id": event.key}),
+            )

@@ -86,7 +86,7 @@ class BackorderReleases:
             logger().warning(
                 "backorder release deferred: database error",
                 product_ids=list(product_ids),
-                error=str(error).strip(),
+                error=error,
             )
             stocks.update(before)
             released = Released(0, product_ids, QUEUE_START)

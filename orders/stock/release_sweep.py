@@ -100,7 +100,7 @@ class ReleaseSweep:
             "backorder release failed, will retry",
             product_id=product_id,
             backoff_seconds=seconds,
-            error=str(error).strip(),
+            error=error,
         )
 
     async def _continue(self, product_ids: Sequence[str], after: int, traceparent: str, limit: int) -> int:
@@ -121,5 +121,5 @@ class ReleaseSweep:
             parameters = {"product_ids": list(product_ids), "after": after}
             row = await (await connection.execute(QUERIES.skip_backorder, parameters)).fetchone()
         if row is not None:
-            logger().error("backorder skipped: it cannot be released", order_id=row[0], error=str(reason).strip())
+            logger().error("backorder skipped: it cannot be released", order_id=row[0], error=reason)
         return 0

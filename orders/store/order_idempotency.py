@@ -56,7 +56,7 @@ async def find_first_results_after_commit(
     try:
         return await find_first_results(connection, orders)
     except psycopg.Error as error:
-        logger().warning("idempotency key lookup failed: database error", error=str(error).strip())
+        logger().warning("idempotency key lookup failed: database error", error=error)
         return {}
 
 

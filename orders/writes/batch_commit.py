@@ -51,7 +51,7 @@ class BatchStore:
             if not classify(error).rejects_row:
                 raise
             if len(entries) == 1:
-                logger().error("order could not be stored: the database refused it", error=str(error))
+                logger().error("order could not be stored: the database refused it", error=error)
                 fail(entries)
                 return
             middle = len(entries) // 2
@@ -89,9 +89,7 @@ class BatchStore:
                 return [database_unavailable()] * len(entries)
             self._outage.ends()
             return outcomes
-        logger().warning(
-            "orders refused: conflict with other transactions", orders=len(entries), error=str(conflict).strip()
-        )
+        logger().warning("orders refused: conflict with other transactions", orders=len(entries), error=conflict)
         return [Overloaded()] * len(entries)
 
     async def store_untracked(self, connection: AsyncConnection, entries: Sequence[Entry]) -> list[Outcome]:

@@ -19,7 +19,7 @@ from orders.writes.commit_spans import record_commit
 from orders.writes.writer_connection import WriterConnection
 from runtime.errors import Expired, OutcomeUnknown, Overloaded, ServiceError, database_unavailable
 from runtime.postgres.pooler import Pooler
-from runtime.telemetry import metrics
+from runtime.telemetry import logging, metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.tracing import server_span
 from runtime.telemetry.tracing.server_span import ServerSpan
@@ -120,10 +120,13 @@ class Writer:
             fail(entries)
             failure = type(error).__name__
         self._began_at = None
-        metrics.GROUP_COMMIT_DURATION.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.GROUP_COMMIT_DURATION.observe(seconds)
         metrics.GROUP_COMMIT_ORDERS.observe(len(entries))
         if sampled := [each.span for each in submissions if each.span is not None]:
             record_commit(sampled, (started_ns, time.time_ns()), len(entries), failure)
+        if logging.debugs(__name__):
+            logger().debug("batch stored", orders=len(entries), duration_seconds=seconds)
         answer(submissions, entries)
         await self._delay_commit(len(entries))
 

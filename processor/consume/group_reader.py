@@ -132,7 +132,7 @@ class GroupReader:
         try:
             self._consumer.commit(offsets=places, asynchronous=True)
         except KafkaException as error:
-            logger().warning("offset commit failed", error=str(error))
+            logger().warning("offset commit failed", error=error)
 
     def wait(self, seconds: float) -> list[Message]:
         """Stay in the group without fetching; return the messages that arrived before the pause took effect."""
@@ -205,7 +205,7 @@ class GroupReader:
         # Whether a broker supports the new protocol shows only here, when a group is joined with it.
         auto = self._settings.kafka_group_protocol == "auto"
         protocol = "classic" if auto else self._settings.first_group_protocol
-        logger().warning("rejoining the consumer group", protocol=protocol, error=error.str())
+        logger().warning("rejoining the consumer group", protocol=protocol, error=error)
         self._consumer.close()
         self._returned.clear()
         self.assignment.clear()

@@ -40,4 +40,4 @@ def log_missing_events(topic: str, partition: int, missing: int) -> None:
 def log_consumer_error(error: KafkaError) -> None:
     """Log an error of the consumer, which retries by itself."""
     level = "error" if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else "warning"
-    getattr(logger(), level)("Kafka consumer error", error=error.str(), error_code=error.name())
+    getattr(logger(), level)("Kafka consumer error", error=error)

@@ -10,7 +10,7 @@ from ordermesh.events.v1.events_pb2 import EventType
 from processor.counting.transaction import Counted
 from processor.events.batch import Batch
 from processor.events.event import Reason
-from runtime.telemetry import metrics
+from runtime.telemetry import logging, metrics
 from runtime.telemetry.logging import logger
 from runtime.telemetry.metrics.call_durations import observe_many
 from runtime.telemetry.metrics.exemplars import EXEMPLARS
@@ -43,6 +43,8 @@ def report(batch: Batch, counted: Counted) -> None:
         metrics.REVENUE.labels(kind).inc(sum(event.total_minor for event in counted.events if event.type == type_))
     now = time.time()
     observe_many(metrics.EVENT_DELAY, [max(now - event.occur_us / 1_000_000, 0) for event in counted.events])
+    if logging.debugs(__name__):
+        logger().debug("batch counted", events=len(counted.events), records=len(batch.events))
     if batch.sampled:
         log_sampled(batch, {event.event_id for event in counted.events}, now)
 
@@ -57,6 +59,7 @@ def log_sampled(batch: Batch, new_ids: set[str], now: float) -> None:
             logger().info(
                 "event counted",
                 trace_id=context.trace_id,
+                span_id=context.span_id,
                 order_id=event.order_id,
                 event_id=event.event_id,
                 event_type=EventType.Name(event.type),

@@ -136,7 +136,7 @@ class DeadLetterWriter:
         try:
             found = raw_headers.read(self._settings, f"{self._client_id}-headers", missing, RAW_HEADERS_SECONDS)
         except (OSError, AttributeError) as error:
-            logger().warning("raw headers cannot be read", error=str(error))
+            logger().warning("raw headers cannot be read", error=error)
             return self._raw
         self._raw |= found
         if len(found) < len(missing) and self._raw_attempts < RAW_HEADERS_ATTEMPTS:

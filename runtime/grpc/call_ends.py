@@ -14,10 +14,10 @@ from ordermesh.orders.v1.errors_pb2 import ErrorReason
 
 from runtime import errors
 from runtime.grpc import rest_field_names
-from runtime.grpc.error_mapping import as_service_error, to_status
+from runtime.grpc.error_mapping import DATABASE_OUTAGE, as_service_error, to_status
 from runtime.identity import access
 from runtime.telemetry import trace_context
-from runtime.telemetry.metrics.call_durations import CALL_DURATIONS
+from runtime.telemetry.metrics.call_durations import CALL_DURATIONS, UNCOUNTED
 
 # Quoted, because the class is generic in its stub only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -48,6 +48,8 @@ class HasDeadline(Protocol):
 def observe(method: str, code: grpc.StatusCode, started: float) -> None:
     """Record the duration and status code of a call."""
     CALL_DURATIONS.add(method, code.name, time.perf_counter() - started)
+    if DATABASE_OUTAGE.lasts and code is grpc.StatusCode.OK and not method.startswith(UNCOUNTED):
+        DATABASE_OUTAGE.ends()
 
 
 def observe_cancelled(method: str, context: HasDeadline, started: float) -> None:

@@ -13,12 +13,15 @@ from runtime import errors
 from runtime.grpc import rest_field_names
 from runtime.postgres.sqlstates import ClientError, classify
 from runtime.telemetry.logging import logger
+from runtime.telemetry.outage import Outage
 
 # A status is sent in trailers, where clients accept 8 KiB in all. Envoy closes the connection to the service when a
 # field has more than 64 KiB, and with it the streams of all other clients. A message, which is also in the details,
 # takes up to three times its size there, details four thirds.
 MESSAGE_BYTES, TEXT_BYTES, DETAILS_BYTES = 700, 200, 2_400
 CUT = "..."
+# Of calls that failed for it; the next one that succeeds ends it.
+DATABASE_OUTAGE = Outage("answering calls")
 
 
 def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
@@ -29,7 +32,7 @@ def as_service_error(error: Exception, trace_id: str) -> errors.ServiceError:
     if client_error is ClientError.OVERLOADED:
         return errors.Overloaded()
     if client_error is ClientError.UNAVAILABLE:
-        logger().warning("database unavailable", error=str(error), trace_id=trace_id)
+        DATABASE_OUTAGE.begins(error, component="postgres")
         return errors.database_unavailable()
     logger().error("handler failed", trace_id=trace_id, exc_info=error)
     return errors.ServiceError(ErrorReason.INTERNAL_FAULT, "internal error", metadata={"trace_id": trace_id})

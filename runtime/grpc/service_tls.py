@@ -49,7 +49,7 @@ class ServiceTls:
                 configuration = self._configuration()
             except OSError as error:
                 # A file that is being replaced: the next connection reads it.
-                logger().warning("certificate not readable", error=str(error))
+                logger().warning("certificate not readable", error=error)
                 return None
             seen = now
             return configuration

@@ -52,7 +52,7 @@ def known_batch_bytes(settings: KafkaSettings, client_id: str, topics: Sequence[
     try:
         return batch_bytes(read_limits(clients.admin(settings, client_id), topics).values())
     except (PermissionError, KafkaException) as error:
-        logger().warning("topic limits cannot be read", error=str(error))
+        logger().warning("topic limits cannot be read", error=error)
         return DEFAULT_BATCH_BYTES
 
 

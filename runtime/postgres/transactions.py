@@ -63,7 +63,7 @@ async def raise_classified(connection: AsyncConnection, error: psycopg.Error, *,
     if found.drops_connection:
         await connection.close()
     if commit_sent and found.leaves_outcome_unknown:
-        logger().warning("transaction outcome unknown", error=str(error).strip())
+        logger().warning("transaction outcome unknown", error=error)
         raise OutcomeUnknown from error
     raise error
 

@@ -4,60 +4,102 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from datetime import UTC, datetime
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
 
 import structlog
 
-from runtime.settings import Settings
+from runtime.log_levels import LogLevels, parse
+from runtime.settings import FILE_SUFFIX, PREFIX, Settings
 from runtime.telemetry.console import escaped
+from runtime.telemetry.logs import levels
+from runtime.telemetry.logs.lines import Lines, Schema, logger_name
 from runtime.telemetry.output import Output
+
+CHANGED = "log levels changed"
+LEVELS_FILE = f"{PREFIX}LOG_LEVEL{FILE_SUFFIX}"
 
 
 def configure(service: str, settings: Settings) -> None:
     """Write all logs, including those of libraries, to standard output, one line per event."""
-
-    def name_service(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        # Not a context variable: threads and gRPC handlers run in separate contexts.
-        event["service"] = service
-        return event
-
-    shared: list[structlog.typing.Processor] = [
-        name_service,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.format_exc_info,
-    ]
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    schema, key = Schema(service), settings.log_customer_key
+    lines = Lines(None if key is None else key.get_secret_value())
+    rendering: list[structlog.typing.Processor] = [schema, structlog.processors.JSONRenderer(ensure_ascii=True)]
     if settings.log_format == "console":
-        shared.append(escape_event)
-        renderer = structlog.dev.ConsoleRenderer()
-    output = Output(sys.stdout.fileno(), lost_lines)
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        rendering = [for_people, structlog.dev.ConsoleRenderer()]
+    handler = logging.StreamHandler(Output(sys.stdout.fileno(), lambda lost, cause: lost_lines(schema, lost, cause)))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[lines, *rendering]))
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=output),  # type: ignore[arg-type]  # only write() is used
-        cache_logger_on_first_use=True,
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    handler = logging.StreamHandler(output)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    log_uncaught()
+    known = parse(settings.log_level)
+    levels.apply(known)
+    if path := os.environ.get(LEVELS_FILE):
+        levels.watch(Path(path), known, apply_levels, levels_refused)
 
 
-def escape_event(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape the event, which is text of others in the logs of libraries; the renderer escapes the fields itself."""
-    event["event"] = escaped(str(event["event"]))
-    return event
+def apply_levels(changed: LogLevels) -> None:
+    """Apply the levels of the file, and log them under those before or those after, whichever let the line through."""
+    told = logging.getLogger(__name__).isEnabledFor(logging.INFO)
+    if told:
+        logger().info(CHANGED, levels=str(changed))
+    levels.apply(changed)
+    if not told:
+        logger().info(CHANGED, levels=str(changed))
 
 
-def lost_lines(lost: int, cause: str) -> str:
+def levels_refused(error: Exception) -> None:
+    """Log that the file of levels is wrong."""
+    logger().error("log levels refused, the ones before stay", error=error)
+
+
+def log_uncaught() -> None:
+    """Log errors that end the process or a thread, instead of a traceback of several lines."""
+
+    def of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            logger().critical("process ended by an error", exc_info=error)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    def of_thread(given: threading.ExceptHookArgs) -> None:
+        logger().error("thread ended by an error", task=given.thread and given.thread.name, exc_info=given.exc_value)
+
+    sys.excepthook = of_process
+    threading.excepthook = of_thread
+
+
+def for_people(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Return a line as the console shows it; its message is text of others in the logs of libraries."""
+    record: logging.LogRecord = event.pop("_record")
+    message = escaped(str(event.pop("event")))
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+    head = {"timestamp": at, "level": record.levelname.lower(), "logger": logger_name(record), "event": message}
+    return {**head, **event}
+
+
+def lost_lines(schema: Schema, lost: int, cause: str) -> str:
     """Return the line that reports lines which could not be written."""
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"time": now, "level": "error", "event": "log lines lost", "lost": lost, "reason": cause})
+    return json.dumps(
+        schema.line(time.time(), "error", "log lines lost", Output.__module__, {"lost": lost, "reason": cause})
+    )
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """Return the logger of the process."""
+    """Return the logger of the process; its name in the lines, which a level can be set for, is the calling module."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log
+
+
+def debugs(module: str) -> bool:
+    """Return whether a module logs below info; in a hot path it is asked before the fields of a line are made."""
+    return logging.getLogger(module).isEnabledFor(logging.DEBUG)

@@ -28,27 +28,33 @@ Receiving = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, order=True)
 class Jar:
-    """A jar: its Maven coordinates and sha256; one with a classifier contains all that it needs."""
+    """A jar, or a file of another packaging: its Maven coordinates and sha256.
+
+    One with a classifier contains all that it needs.
+    """
 
     group: str
     artifact: str
     version: str
     sha256: str
     classifier: str = ""
+    packaging: str = "jar"
 
     @classmethod
     def locked(cls, line: str) -> Self:
-        """Read a line of a lock file: group:artifact:version[:classifier]:sha256."""
+        """Read a line of a lock file: group:artifact:version[@packaging][:classifier]:sha256."""
         group, artifact, version, *classifier, sha256 = line.split(":")
-        return cls(group, artifact, version, sha256, *classifier)
+        number, _, packaging = version.partition("@")
+        return cls(group, artifact, number, sha256, "".join(classifier), packaging or "jar")
 
     def __str__(self) -> str:
-        return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier, self.sha256)))
+        version = self.version if self.packaging == "jar" else f"{self.version}@{self.packaging}"
+        return ":".join(filter(None, (self.group, self.artifact, version, self.classifier, self.sha256)))
 
     @property
     def filename(self) -> str:
-        """The file name of the jar."""
-        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.jar"
+        """The file name."""
+        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.{self.packaging}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,9 @@ def fetch(jar: Jar, work: Path, into: Path, receiving: Receiving = lambda name, 
         # A new repository for each attempt: the rest of a broken download would be taken for the file.
         context = maven(work / f"{jar.artifact}-{attempt}", receiving)
         try:
-            artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, "jar")
+            artifact = (
+                context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, jar.packaging)
+            )
             path = Path(artifact.resolve())
             break
         except Exception as error:

@@ -16,6 +16,8 @@ from stack.errors import SettingInvalid, StateInUse
 from stack.machine.files import PASSABLE, PRIVATE, make_folder, write_private
 from stack.machine.paths import HOME_SETTING
 
+# Levels are no secret, and other accounts do not reach the folder of a person.
+READABLE = 0o644
 # The path of a Unix socket has at most 107 bytes; the longest name in the run folder takes 40 of them.
 RUN_DIR_BYTES = 64
 # Keys of callers and of the stack's own commands, and what Envoy reads of them.
@@ -37,6 +39,7 @@ CONTENTS = (
     "stack.json",
     "open-dashboard.html",
     "audit-spool.jsonl",
+    "log-level",
     *IDENTITY,
 )
 
@@ -117,6 +120,17 @@ class StateFolder:
     def audit_spool(self) -> Path:
         """The entries of the audit log that wait for the database."""
         return self.home / "audit-spool.jsonl"
+
+    @property
+    def log_level(self) -> Path:
+        """The levels of loggers, which services read again when they change."""
+        return self.home / "log-level"
+
+    def write_log_level(self, levels: str) -> None:
+        """Write the levels of loggers in place: the services may read this file, not another one of its name."""
+        with self.log_level.open("w") as file:
+            self.log_level.chmod(READABLE)
+            file.write(f"{levels}\n")
 
     @property
     def front_authority(self) -> Path:

@@ -65,7 +65,8 @@ class Envoy(Server):
         return Command(
             "Envoy",
             [str(check.envoy_binary()), *arguments, "--disable-hot-restart"],
-            inherited_env(),
+            # The times of its log lines are local.
+            inherited_env() | {"TZ": "UTC"},
             self._granted.account,
             self._granted.confinement,
             stop_seconds=5.0,

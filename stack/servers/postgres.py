@@ -61,6 +61,9 @@ SETTINGS: dict[str, str] = {
     "log_timezone": "UTC",
     # Without the names of role and database: PostgreSQL writes them as the client sent them, with newlines.
     "log_line_prefix": "%m [%p] %q%a ",
+    # Neither values of rows nor statements, which may contain some: docs/decisions/0036-logs.md.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "log_checkpoints": "off",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.process.shutdown import STOP_SECONDS
-from runtime.settings import PREFIX, settings_of
+from runtime.settings import FILE_SUFFIX, PREFIX, settings_of
 from stack.errors import PortTaken
 from stack.machine import ports
 from stack.machine.held_port import HeldPort
@@ -109,12 +109,14 @@ def module_command(
 
     It listens on the given TCP ports.
     """
-    shared = {"AUTH": context.settings.auth}
+    shared = {"AUTH": context.settings.auth, f"LOG_LEVEL{FILE_SUFFIX}": str(context.state.log_level)}
     given = {
         **context.env,
         **context.settings.environment(),
         **{f"{PREFIX}{setting}": value for setting, value in (shared | env).items()},
     }
+    # The file begins with its value, and would not be looked at beside it.
+    given.pop(f"{PREFIX}LOG_LEVEL", None)
     own = settings_of(" ".join(module), given)
     sockets, temporary = context.own_folders(name)
     granted = privileges.of_service(own, (sockets, temporary), ports)

@@ -170,4 +170,5 @@ def envoy_values(context: StackContext) -> EnvoyValues:
         tls=context.front_certificate.envoy_tls,
         identity=prepare_identity(settings, context.state),
         tracing=tracing_of(settings.model_copy(update={"service_name": ""})),
+        logs_subjects=settings.log_customer_key is None,
     )

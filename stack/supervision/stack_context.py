@@ -76,7 +76,8 @@ class StackContext:
         return self.run_dir / "tmp"
 
     def make_folders(self) -> None:
-        """Make the folders that contain those of the programs, and Envoy's."""
+        """Make the folders that contain those of the programs, and Envoy's; log levels are those of the settings."""
+        self.state.write_log_level(self.settings.log_level)
         shutil.rmtree(self.temporary, ignore_errors=True)
         give(self.envoy_admin.parent, own_account(ENVOY), PRIVATE)
         for folder in (self.sockets, self.temporary):

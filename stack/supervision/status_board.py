@@ -7,14 +7,18 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.telemetry.logs.lines import Schema
 from stack.processes.logfile import LogFile
 from stack.processes.process import Process
 from stack.supervision.best_effort import BestEffort
 from stack.supervision.status import HEARTBEAT_SECONDS, StackStatus, State, utc_now, write_status
+
+SCHEMA = Schema("supervisor")
+BROKEN = {State.DOWN, State.FAILED, State.CRASH_LOOPING, State.UNRESPONSIVE, State.DEGRADED}
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ class StatusBoard:
             if state == old.state:
                 return
             change = StateChange(new.since, name, state, detail)
-            line = {"time": change.at, "event": f"component {state}", "component": name}
-            self._write_log(line | ({"detail": detail} if detail else {}))
+            level = "warning" if state in BROKEN else "info"
+            self._write_log(level, f"component {state}", {"component": name} | ({"detail": detail} if detail else {}))
         self._log_recovery(self._listener_calls.attempt(lambda: self._listener(change)))
 
     def _write_file(self) -> None:
@@ -93,9 +97,11 @@ class StatusBoard:
 
     def _log_recovery(self, message: str) -> None:
         if message:
-            self._write_log({"time": utc_now(), "event": message})
+            self._write_log("warning", message, {})
 
-    def _write_log(self, line: dict[str, str]) -> None:
+    def _write_log(self, level: str, message: str, fields: Mapping[str, str]) -> None:
+        line = SCHEMA.line(time.time(), level, message, __name__, fields)
+
         def append() -> None:
             self._log.try_rotate()
             with os.fdopen(self._log.open_append(), "a") as file:

@@ -62,13 +62,36 @@ def test_logs_shows_the_last_lines_of_one_component_or_lists_those_available(run
 def test_logs_of_all_components_are_merged_by_time_as_text_and_as_json(running: Place) -> None:
     running.order()
     lines = [json.loads(line) for line in running.run("logs", "-n", "5000", "--json").stdout.splitlines()]
-    assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {line["source"] for line in lines}
-    times = [line["time"][:23] for line in lines]
+    assert {"orders", "publisher", "processor", "postgres", "kafka", "supervisor"} <= {
+        line["event.dataset"] for line in lines
+    }
+    times = [line["@timestamp"][:23] for line in lines]
     assert times == sorted(times)
-    assert any(line["event"] == "publisher started" for line in lines)
+    assert any(line["message"] == "publisher started" for line in lines)
     text = running.run("logs", "-n", "5000").stdout.splitlines()
     assert any("publisher started" in line and line[:2] == "20" for line in text)
     assert running.run("logs", "access", "-n", "1").stdout.split()[2] == "access"
+
+
+def test_log_level_changes_the_levels_of_a_running_stack(running: Place) -> None:
+    assert running.run("log-level").stdout == "info\n"
+    assert running.run("log-level", "info,orders.outbox=debug").stdout == "info,orders.outbox=debug\n"
+    running.order()
+
+    def said() -> bool:
+        lines = [
+            json.loads(line) for line in running.run("logs", "publisher", "-n", "500", "--json").stdout.splitlines()
+        ]
+        return any((line["log.level"], line["message"]) == ("debug", "events published") for line in lines)
+
+    try:
+        await_true(said, "the publisher logs what it published")
+    finally:
+        running.run("log-level", "info")
+    wrong = running.run("log-level", "info,orders.outbux=debug")
+    assert wrong.returncode == 2
+    assert "orders.outbux" in wrong.stderr
+    assert running.run("log-level").stdout == "info\n"
 
 
 def test_psql_reads_both_databases_and_writes_to_neither(running: Place) -> None:

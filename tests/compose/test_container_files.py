@@ -16,7 +16,7 @@ from runtime.process import shutdown
 from runtime.settings import settings_of
 from stack.servers.kafka.config import SETTINGS
 
-OURS = {name for name, service in SERVICES.items() if "build" in service}
+OURS = {name for name, service in SERVICES.items() if service["image"].startswith("${ORDERMESH_IMAGE")}
 AKHQ = yaml.safe_load((ROOT / "deploy/compose/akhq.yaml").read_text())
 DECODING = AKHQ["akhq"]["connections"]["ordermesh"]
 MAPPINGS: list[dict[str, str]] = DECODING["deserialization"]["protobuf"]["topics-mapping"]
@@ -79,7 +79,7 @@ def test_these_ports_are_published_and_each_asks_who_calls() -> None:
         (name, port.rpartition(":")[2]) for name, service in SERVICES.items() for port in service.get("ports", ())
     }
     base = {("envoy", "8080"), ("envoy", "9902"), ("kafka-ui", "8080"), ("pgadmin", "8080")}
-    assert published == base | {("grafana", "3000"), ("observe", "9411")}
+    assert published == base | {("grafana", "3000"), ("observe", "9411"), ("kibana", "5601")}
     assert SERVICES["envoy-config"]["environment"]["ORDERMESH_AUTH"] == "${ORDERMESH_AUTH:-keys}"
     pgadmin = SERVICES["pgadmin"]["environment"]
     assert pgadmin["PGADMIN_DEFAULT_PASSWORD_FILE"] == "/secrets/login"
@@ -135,7 +135,7 @@ def test_every_password_reaches_its_container_as_a_file_that_is_made_at_the_firs
                 (source,) = (source for source, inside in volumes.items() if inside == os.fspath(Path(value).parent))
                 assert (secrets / source.removeprefix("secrets-") / Path(value).name).read_text()
                 read += 1
-    assert read == 13
+    assert read == 15
 
 
 def test_each_password_is_mounted_by_the_services_that_read_it_and_no_other() -> None:

@@ -64,7 +64,9 @@ def reached_services(access_log: Path) -> list[str]:
     """Return the calls without credentials that reached a service; pages and health are open."""
     lines = [json.loads(line) for line in access_log.read_text().splitlines()]
     return [
-        line["path"] for line in lines if "upstream_host" in line and "caller" not in line and line["rpc"] not in PAGES
+        line["url.path"]
+        for line in lines
+        if "envoy.upstream_host" in line and "envoy.caller" not in line and line["envoy.rpc"] not in PAGES
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from confluent_kafka import Consumer, TopicPartition
 from front_proxy import ITEM, JSON, Platform, await_true, curl
 from kafka_broker import config
 
+from runtime.telemetry.log_fields import ALL_FIELDS, COMMON_FIELDS, SERVICE_FIELDS, Kind
 from stack.servers.credentials import KAFKA_BROKER
 
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway")
+# PostgreSQL's, and the output of commands.
+TEXT_LOGS = {"postgres", "up", "backup", "wal-archive"}
 CALLS = "ordermesh_rpc_server_call_duration_seconds"
 # What moves in each service when an order goes through, as docs and dashboards name it.
 MOVES = {
@@ -76,7 +80,7 @@ def test_one_trace_id_is_in_the_access_log_the_row_the_header_and_the_log_lines(
 ) -> None:
     trace_id, request_id, order_id = followed
     await_true(lambda: platform.access_lines(request_id), "Envoy logged the request")
-    assert platform.access_lines(request_id)[0]["trace_id"] == trace_id
+    assert platform.access_lines(request_id)[0]["trace.id"] == trace_id
 
     assert platform.one("orders", "SELECT trace_id FROM orders WHERE order_id = %s", order_id) == (trace_id,)
 
@@ -84,13 +88,17 @@ def test_one_trace_id_is_in_the_access_log_the_row_the_header_and_the_log_lines(
     await_true(lambda: platform.one("analytics", query, order_id), "the order was counted")
     assert header(platform, *platform.one("analytics", query, order_id)).split("-")[1] == trace_id
 
-    for service, event in (("orders", "order accepted"), ("processor", "event counted")):
+    for service, event in (
+        ("orders", "order accepted"),
+        ("publisher", "event published"),
+        ("processor", "event counted"),
+    ):
 
         def lines(service: str = service, event: str = event) -> list[dict[str, Any]]:
-            return [one for one in platform.log_lines(service) if one.get("trace_id") == trace_id]
+            return [one for one in platform.log_lines(service) if one.get("trace.id") == trace_id]
 
         await_true(lines, f"{service} wrote a line")
-        assert (lines()[0]["event"], lines()[0]["order_id"]) == (event, order_id)
+        assert (lines()[0]["message"], lines()[0]["ordermesh.order_id"]) == (event, order_id)
 
 
 def test_an_order_that_is_not_sampled_writes_no_line(platform: Platform, followed: tuple[str, str, str]) -> None:
@@ -100,7 +108,10 @@ def test_an_order_that_is_not_sampled_writes_no_line(platform: Platform, followe
     query = "SELECT 1 FROM processed_events WHERE order_id = %s"
     await_true(lambda: platform.one("analytics", query, quiet), "the order was counted")
     assert not [
-        one for name in ("orders", "processor") for one in platform.log_lines(name) if one.get("order_id") == quiet
+        one
+        for name in ("orders", "publisher", "processor")
+        for one in platform.log_lines(name)
+        if one.get("ordermesh.order_id") == quiet
     ]
 
 
@@ -111,15 +122,32 @@ def test_a_request_id_of_the_client_is_kept_and_one_is_made_where_there_is_none(
     assert first != second
 
 
-def test_every_line_of_a_service_log_is_json_with_time_level_and_service(platform: Platform) -> None:
+def of_kind(kind: Kind, value: Any) -> bool:
+    """Return whether a value is of the kind that the schema says."""
+    if isinstance(value, list):
+        return all(of_kind(kind, each) for each in value)
+    if kind == "date":
+        return datetime.fromisoformat(value).utcoffset() == timedelta()
+    wanted = {"long": int, "double": (int, float), "object": dict}.get(kind, str)
+    return isinstance(value, wanted) and not isinstance(value, bool)
+
+
+def test_every_line_of_every_log_is_of_the_schema_and_has_no_password(platform: Platform, followed: object) -> None:
     platform.curl("/orders")
-    for name in SERVICES:
-        lines = list(platform.log_lines(name))
-        assert lines, name
-        assert [line for line in lines if not {"time", "level", "event", "service"} <= set(line)] == []
-    for name in SERVICES:
-        text = (platform.stack.stack.state.logs / f"{name}.log").read_text()
-        assert not any(password in text for password in platform.stack.context.credentials.passwords.values()), name
+    logs = platform.stack.stack.state.logs
+    names = {path.stem for path in logs.glob("*.log") if path.stat().st_size} - TEXT_LOGS
+    assert names >= {*SERVICES, "access", "kafka", "supervisor", "migrate-orders", "topics"}
+    for name in names:
+        text = (logs / f"{name}.log").read_text()
+        assert [line for line in text.splitlines() if not line.startswith("{")] == [], name
+        for line in platform.log_lines(name):
+            assert set(COMMON_FIELDS) <= set(line) <= set(ALL_FIELDS), line
+            wrong = {field: value for field, value in line.items() if not of_kind(ALL_FIELDS[field].kind, value)}
+            assert not wrong, name
+            assert name not in SERVICES or set(SERVICE_FIELDS) <= set(line)
+    for path in logs.glob("*.log"):
+        text = path.read_text()
+        assert not any(password in text for password in platform.stack.context.credentials.passwords.values()), path
 
 
 def test_the_metrics_of_every_service_move_with_an_order(platform: Platform) -> None:

@@ -109,7 +109,7 @@ class Front:
 
         def lines() -> list[dict[str, Any]]:
             found = (json.loads(line) for line in self.access_log.read_text().splitlines())
-            return [line for line in found if line.get("request_id") == request_id]
+            return [line for line in found if line.get("http.request.id") == request_id]
 
         await_true(lambda: bool(lines()), lambda: f"no line of {request_id}")
         return lines()[0]

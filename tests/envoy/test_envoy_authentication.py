@@ -414,7 +414,7 @@ def test_a_broken_file_of_keys_keeps_the_keys_before(start_front: Callable[..., 
 def test_the_access_log_names_the_caller_and_no_key(closed: Front) -> None:
     closed.ask("POST", "/orders", JSON | bearer(CUSTOMER) | {"x-request-id": "of-grace"}, BODY)
     line = closed.access_line("of-grace")
-    assert line["caller"] == "customer:grace"
+    assert line["envoy.caller"] == "customer:grace"
     assert CUSTOMER not in json.dumps(line)
 
 

@@ -81,7 +81,7 @@ def test_a_write_goes_to_another_process_when_its_own_has_just_died(active: int)
             backend.servers[0].stop(0).wait()
             ids = [f"died-{number}" for number in range(20)]
             assert {front.post("/orders", "{}", "-H", f"x-request-id: {each}").status for each in ids} == {200}
-            assert max(front.access_line(each)["upstream_attempts"] for each in ids) > 1
+            assert max(front.access_line(each)["envoy.upstream_attempts"] for each in ids) > 1
         finally:
             front.stop()
             backend.stop()
@@ -92,7 +92,7 @@ def test_a_process_that_stands_by_gets_nothing_while_the_active_one_is_well(star
     await_true(lambda: front.statistic("cluster.orders.membership_healthy") == 2, lambda: "two healthy processes")
     for number in range(10):
         front.post("/orders", "{}", "-H", f"x-request-id: first-{number}")
-        assert front.access_line(f"first-{number}")["upstream_host"].endswith("orders-0.sock")
+        assert front.access_line(f"first-{number}")["envoy.upstream_host"].endswith("orders-0.sock")
 
 
 @pytest.mark.parametrize("active", [0, 1])
@@ -105,7 +105,7 @@ def test_a_process_that_drains_gets_nothing_new(start_front: Start, backend: Bac
         await_true(lambda: front.statistic(healthy) == 1, lambda: "one healthy process")
         for number in range(10):
             front.post("/orders", "{}", "-H", f"x-request-id: drained-{number}")
-            assert front.access_line(f"drained-{number}")["upstream_host"].endswith("orders-1.sock")
+            assert front.access_line(f"drained-{number}")["envoy.upstream_host"].endswith("orders-1.sock")
     finally:
         backend.say_healthy(0, ORDERS, serving=True)
     await_true(lambda: front.statistic(healthy) == 2, lambda: "two healthy processes again")
@@ -132,8 +132,8 @@ def test_a_write_that_may_have_arrived_is_not_sent_again_but_a_read_is(start_fro
     front = start_front(processes=1, change=change)
     assert front.post("/orders", "{}", "-H", "x-request-id: write-1").status == 503
     assert front.curl("/v1/analytics/sales-summary", "-H", "x-request-id: read-1").status == 503
-    assert front.access_line("write-1")["upstream_attempts"] == 1
-    assert front.access_line("read-1")["upstream_attempts"] == 3
+    assert front.access_line("write-1")["envoy.upstream_attempts"] == 1
+    assert front.access_line("read-1")["envoy.upstream_attempts"] == 3
     broken.shutdown()
     broken.server_close()
 

@@ -144,13 +144,17 @@ def test_a_grpc_client_is_told_both_ids(front: Front) -> None:
 def test_the_access_log_names_request_trace_and_outcome(front: Front) -> None:
     answer = front.post("/orders", '{"customerId":"refused"}', "-H", "x-request-id: logged-1")
     line = front.access_line("logged-1")
-    assert line["trace_id"] == answer.headers["traceparent"].split("-")[1]
-    assert (line["method"], line["path"], line["status"]) == ("POST", "/orders", 400)
-    assert line["rpc"] == "/ordermesh.orders.v1.OrderService/CreateOrder"
-    assert line["details"] == "via_upstream"
-    assert "grpc_status" not in line
-    assert line["upstream_host"].endswith(".sock")
-    assert line["duration_ms"] >= 0
+    assert line["trace.id"] == answer.headers["traceparent"].split("-")[1]
+    assert (line["http.request.method"], line["url.path"], line["http.response.status_code"]) == (
+        "POST",
+        "/orders",
+        400,
+    )
+    assert line["envoy.rpc"] == "/ordermesh.orders.v1.OrderService/CreateOrder"
+    assert line["envoy.response_code_details"] == "via_upstream"
+    assert "envoy.grpc_status" not in line
+    assert line["envoy.upstream_host"].endswith(".sock")
+    assert line["envoy.duration_ms"] >= 0
 
 
 def test_the_access_log_names_the_status_of_a_grpc_call(front: Front) -> None:
@@ -160,12 +164,15 @@ def test_the_access_log_names_the_status_of_a_grpc_call(front: Front) -> None:
         )
         assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
     line = front.access_line("logged-3")
-    assert (line["status"], line["grpc_status"]) == (200, "InvalidArgument")
+    assert (line["http.response.status_code"], line["envoy.grpc_status"]) == (200, "InvalidArgument")
 
 
 def test_the_access_log_says_why_envoy_refused(front: Front) -> None:
     front.curl("/orders?colour=red", "-H", "x-request-id: logged-2")
-    assert front.access_line("logged-2")["details"] == "early_grpc_json_transcode_failure{INVALID_ARGUMENT}"
+    assert (
+        front.access_line("logged-2")["envoy.response_code_details"]
+        == "early_grpc_json_transcode_failure{INVALID_ARGUMENT}"
+    )
 
 
 def test_a_client_cannot_ask_for_retries_or_claim_what_only_envoy_knows(front: Front, backend: Backend) -> None:

@@ -352,10 +352,10 @@ gateway.__main__.main()
     process = start(run_folder, *ports.allocate(2), "-c", program)
     assert await asyncio.to_thread(process.wait, START_SECONDS) == ExitCode.BACKGROUND_ENDED
     lines = [json.loads(line) for line in (run_folder / "gateway.log").read_text().splitlines()]
-    events = [line["event"] for line in lines]
-    (told,) = [line for line in lines if "background task ended" in line["event"]]
+    events = [line["message"] for line in lines]
+    (told,) = [line for line in lines if "background task ended" in line["message"]]
     assert told["task"] == "sampler"
-    assert events.index(told["event"]) < events.index("draining") < events.index("stopped")
+    assert events.index(told["message"]) < events.index("draining") < events.index("stopped")
 
 
 async def test_a_third_reconciliation_at_a_time_is_refused_and_the_status_is_answered(own_gateway: Gateway) -> None:

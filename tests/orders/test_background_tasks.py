@@ -85,7 +85,7 @@ async def ends_well(dsn: str, folder: Path, task: str, how: str) -> None:
         process.kill()
         process.wait()
     lines = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
-    assert [line["task"] for line in lines if "background task ended" in line["event"]] == [task]
+    assert [line["ordermesh.task"] for line in lines if "background task ended" in line["message"]] == [task]
 
 
 async def test_a_process_whose_background_task_ends_reports_not_serving_and_exits(

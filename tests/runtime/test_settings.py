@@ -40,7 +40,10 @@ def test_each_bad_setting_is_named_with_what_would_be_right_and_what_it_is(
     assert "setting ORDERMESH_EXAMPLE_DSN is required (or ORDERMESH_EXAMPLE_DSN_FILE)\n" in told
     assert "setting ORDERMESH_EXAMPLE_SIZE: Input should be a valid integer" in told
     assert "(is 'eleven')" in told
-    assert "ORDERMESH_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error' (is 'loud')" in told
+    assert (
+        "ORDERMESH_LOG_LEVEL: Value error, must have the levels debug, info, warning, error; has 'loud' (is 'loud')"
+        in told
+    )
     assert "Traceback" not in told
 
 

@@ -128,7 +128,7 @@ class Platform:
 
     def access_lines(self, request_id: str) -> list[dict[str, Any]]:
         """Return the lines of Envoy's access log about a request."""
-        return [line for line in self.log_lines("access") if line.get("request_id") == request_id]
+        return [line for line in self.log_lines("access") if line.get("http.request.id") == request_id]
 
     def log_lines(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield the lines of a JSON log."""

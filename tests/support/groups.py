@@ -25,6 +25,7 @@ GROUPS = {
     "tests/processor/consume/test_offsets.py": "offsets",
     "tests/processor/": "processor",
     "tests/clients/": "clients",
+    "tests/logs/": "logs",
 }
 # Tests of these files share nothing and mostly wait: each may run in any process.
 SHARING_NOTHING = ("tests/loadgen/test_session.py",)
@@ -72,6 +73,7 @@ WITH_SERVERS = (
     "tests/gateway/watch/test_metrics_stream.py",
     "tests/gateway/watch/test_orders_stream.py",
     "tests/loadgen/test_session.py",
+    "tests/logs/",
     "tests/processor/test_programs.py",
     "tests/observe/",
     "tests/qualify/",

@@ -155,7 +155,7 @@ class UnreadableBatches:
             partition=number,
             offset=search.first,
             records=len(records),
-            error=error.str(),
+            error=error,
         )
         search.first = end
         if end > search.inside:

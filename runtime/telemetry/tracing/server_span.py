@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 
 from runtime.telemetry import trace_context
+from runtime.telemetry.logs import current_trace
 from runtime.telemetry.metrics.call_durations import show_call
 from runtime.telemetry.trace_context import Metadata, TraceContext
 from runtime.telemetry.tracing import names
@@ -35,11 +36,13 @@ class ServerSpan:
 
     def __enter__(self) -> ServerSpan:
         _CURRENT.set(self)
+        current_trace.CURRENT.set(self.context)
         return self
 
     def __exit__(self, *_: object) -> None:
         # Not reset with a token: a stream that is given up ends in another context.
         _CURRENT.set(None)
+        current_trace.CURRENT.set(None)
 
     def end(self, status: str) -> None:
         """Record the span with the name of the call's status code."""

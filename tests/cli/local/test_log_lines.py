@@ -9,20 +9,20 @@ import pytest
 
 from cli.local.log_lines import LogLine, parse
 from cli.local.logs import Tail
+from runtime.telemetry.log_fields import COMMON_FIELDS
 
 CASES = [
-    ('{"event": "x", "level": "warning", "time": "2026-11-26T10:29:31.5Z"}', "2026-11-26T10:29:31.5Z", "warning", "x"),
+    (
+        '{"message": "x", "log.level": "warning", "@timestamp": "2026-11-26T10:29:31.5Z"}',
+        "2026-11-26T10:29:31.5Z",
+        "warning",
+        "x",
+    ),
     ("2026-11-26T10:29:32.150Z WARN Raft stopped", "2026-11-26T10:29:32.150Z", "warning", "WARN Raft stopped"),
     ("2026-11-26 10:29:30.731 UTC [9] FATAL:  no room", "2026-11-26T10:29:30.731Z", "error", "[9] FATAL:  no room"),
     ("[2026-11-26 10:29:34.700][7][error] no port", "2026-11-26T10:29:34.700Z", "error", "[7][error] no port"),
     ("at java.base/Thread.run", "earlier", "info", "at java.base/Thread.run"),
     ("{not JSON", "earlier", "info", "{not JSON"),
-    (
-        '{"status": 200, "method": "GET", "path": "/orders", "time": "2026-11-26T10:29:31Z"}',
-        "2026-11-26T10:29:31Z",
-        "info",
-        "GET /orders 200",
-    ),
 ]
 
 
@@ -30,6 +30,12 @@ CASES = [
 def test_a_line_of_any_component_has_its_time_level_and_event(line: str, time: str, level: str, event: str) -> None:
     (read,) = parse("orders", [line], "earlier")
     assert (read.time, read.level, read.event) == (time, level, event)
+
+
+def test_a_request_is_shown_by_method_path_and_status() -> None:
+    request = '"http.response.status_code": 200, "http.request.method": "GET", "url.path": "/orders", "envoy.rpc": "/o"'
+    (read,) = parse("access", [f'{{"@timestamp": "2026-11-26T10:29:31Z", "message": "request", {request}}}'])
+    assert read.as_text(6) == "2026-11-26 10:29:31Z     access  GET /orders 200  envoy.rpc=/o"
 
 
 def test_a_line_without_a_time_has_the_time_of_the_line_before() -> None:
@@ -66,7 +72,11 @@ def test_control_characters_are_escaped() -> None:
 
 
 def test_a_field_of_a_line_does_not_hide_the_log_that_it_is_from() -> None:
-    line = '{"time": "2026-11-26T10:00:00.000Z", "event": "component ready", "component": "orders"}'
+    line = '{"@timestamp": "2026-11-26T10:00:00.000Z", "message": "component ready", "event.dataset": "orders"}'
     (read,) = parse("supervisor", [line])
-    shown = json.loads(read.as_json())
-    assert (shown["source"], shown["component"]) == ("supervisor", "orders")
+    assert json.loads(read.as_json())["event.dataset"] == "supervisor"
+
+
+def test_text_becomes_a_line_with_the_fields_of_every_line() -> None:
+    (read,) = parse("postgres", ["2026-11-26 10:00:00.000 UTC [7] LOG:  ready"])
+    assert set(json.loads(read.as_json())) == {*COMMON_FIELDS, "event.dataset"}

@@ -241,7 +241,7 @@ def test_a_batch_whose_statement_times_out_is_counted_in_smaller_ones(
         world.drain(world.worker())
     assert world.metrics() == sums(events)
     logged = [line["error"] for line in logs if (line["event"], line.get("work")) == ("outage began", "counting")]
-    assert all("statement timeout" in error for error in logged)
+    assert all("statement timeout" in str(error) for error in logged)
     assert logged
 
 

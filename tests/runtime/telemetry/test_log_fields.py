@@ -1,14 +1,17 @@
-"""Every log line has a constant message and fields of the catalogue."""
+"""Every log line has a constant message and fields of the schema."""
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from frontdoor import access_log
 
-from runtime.telemetry.log_fields import COMMON_FIELDS, FIELDS
+from runtime.telemetry.log_fields import ALL_FIELDS, COMMON_FIELDS, FIELDS, REQUEST_FIELDS, SERVICE_FIELDS
 from runtime.telemetry.logging import lost_lines
+from runtime.telemetry.logs.lines import Schema
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("runtime", "orders", "processor", "gateway")
@@ -56,14 +59,43 @@ def test_a_message_is_constant_and_its_fields_are_in_the_catalogue(place: str) -
     assert {keyword.arg for keyword in call.keywords if keyword.arg} <= set(FIELDS)
 
 
+# Made by runtime.telemetry.logs, or given by name to code that logs.
+INDIRECT = {"component", "customer_hash", "detail", "error_code", "error_type", "lost", "partition", "reason", "topic"}
+
+
 def test_the_catalogue_has_no_field_that_nothing_logs() -> None:
     logged = {keyword.arg for call in CALLS.values() for keyword in call.keywords}
-    assert set(FIELDS) - logged <= {"lost", "reason", "component", "topic", "partition"}
+    assert set(FIELDS) - logged <= INDIRECT
 
 
-def test_the_line_about_lost_lines_uses_the_catalogue() -> None:
-    assert set(json.loads(lost_lines(3, "disk full"))) <= {*COMMON_FIELDS, *FIELDS}
+def test_the_line_about_lost_lines_has_the_fields_of_every_line() -> None:
+    line = json.loads(lost_lines(Schema("orders"), 3, "disk full"))
+    assert {*COMMON_FIELDS, *SERVICE_FIELDS} <= set(line) <= set(ALL_FIELDS)
+    assert (line["ordermesh.lost"], line["ordermesh.reason"]) == (3, "disk full")
+
+
+def test_no_name_is_a_field_and_an_object_of_fields_at_once() -> None:
+    parents = {name.rpartition(".")[0] for name in ALL_FIELDS}
+    assert not parents & set(ALL_FIELDS)
+    assert len({field.name for field in FIELDS.values()}) == len(FIELDS)
 
 
 def test_each_meaning_is_a_sentence() -> None:
-    assert all(text.endswith(".") for text in (*FIELDS.values(), *COMMON_FIELDS.values()))
+    assert all(field.meaning.endswith(".") for field in ALL_FIELDS.values())
+
+
+@pytest.mark.parametrize("subjects", [True, False])
+def test_the_access_log_has_the_fields_of_the_schema_and_no_other(subjects: bool) -> None:
+    over_grpc, over_rest = access_log.access_log("/dev/stdout", subjects=subjects)
+    trace = {"trace.id", "span.id"}
+    for log, without in ((over_grpc, set()), (over_rest, {"envoy.grpc_status"})):
+        names = set(log["typed_config"]["log_format"]["json_format"])
+        assert names == {*COMMON_FIELDS, *REQUEST_FIELDS, *trace} - without
+
+
+LOG4J = ROOT / "stack" / "servers" / "kafka" / "log4j2.xml"
+
+
+def test_kafkas_own_log_has_the_fields_of_every_line() -> None:
+    names = set(re.findall(r"&quot;([a-z@_.]+)&quot;:", LOG4J.read_text()))
+    assert {*COMMON_FIELDS} <= names <= set(ALL_FIELDS)

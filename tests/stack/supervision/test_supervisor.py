@@ -77,8 +77,12 @@ def test_the_end_of_a_component_is_logged_with_its_reason(running: RunningStack)
     running.await_restart("publisher", restarts)
     lines = (running.stack.state.logs / "supervisor.log").read_text().splitlines()
     told = [json.loads(line) for line in lines]
-    assert {"component": "publisher", "event": "component down", "detail": "killed by SIGKILL"}.items() <= [
-        line for line in told if line["component"] == "publisher" and line["event"] == "component down"
+    assert {
+        "ordermesh.component": "publisher",
+        "ordermesh.detail": "killed by SIGKILL",
+        "log.level": "warning",
+    }.items() <= [
+        line for line in told if line.get("ordermesh.component") == "publisher" and line["message"] == "component down"
     ][-1].items()
 
 

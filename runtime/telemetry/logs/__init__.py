@@ -1,0 +1,1 @@
+"""How a log line is made: what it says of errors, customers and traces, its limits, and the levels of loggers."""
