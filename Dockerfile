@@ -23,6 +23,7 @@ COPY stack ./stack
 COPY cli ./cli
 COPY envoy ./envoy
 COPY deploy/observe ./deploy/observe
+COPY deploy/prometheus ./deploy/prometheus
 RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir wheels ./gen . \
     && /opt/ordermesh/bin/pip install --quiet --no-deps wheels/*.whl \
     && install -D -m 644 "$(/build/tools/bin/python -m stack.downloads fetch swagger-ui)"/*.jar \

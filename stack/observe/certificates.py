@@ -8,7 +8,6 @@ that is down has no certificate of the first authority, so it is asked nothing.
 from __future__ import annotations
 
 import secrets
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +18,10 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from stack.certificates.authority import AUTHORITY_DAYS, Pair, issue, make_authority
 from stack.machine.files import PRIVATE, write_private
 from stack.machine.ports import LOOPBACK
+from stack.observe.client_tls import CLIENT, CLIENT_KEY, CLIENTS, SERVER, SERVER_KEY, SERVERS
 from stack.processes.server_account import Account, give
 
-# Of a program that is asked, and of one that asks.
-SERVER, SERVER_KEY, CLIENTS = "server.pem", "server.key", "clients.pem"
-CLIENT, CLIENT_KEY, SERVERS = "client.pem", "client.key", "servers.pem"
-# The same for Java.
+# For Java.
 SERVER_STORE, CLIENTS_STORE = "server.p12", "clients.p12"
 
 
@@ -60,13 +57,6 @@ class Certificates:
         pair = issue(self.clients, name, [], AUTHORITY_DAYS)
         files = {CLIENT: pair.certificate, CLIENT_KEY: pair.key, SERVERS: self.servers.certificate}
         write_files(folder, account, files)
-
-
-def client_context(folder: Path) -> ssl.SSLContext:
-    """Return with what this process asks, from the files of `let_ask`."""
-    context = ssl.create_default_context(cafile=str(folder / SERVERS))
-    context.load_cert_chain(folder / CLIENT, folder / CLIENT_KEY)
-    return context
 
 
 def write_files(folder: Path, account: Account | None, files: dict[str, bytes]) -> None:

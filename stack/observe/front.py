@@ -20,7 +20,7 @@ from frontdoor.values import Address
 
 from runtime.addresses import LOCAL_HOSTS
 from stack.machine.ports import LOOPBACK
-from stack.observe.certificates import CLIENT, CLIENT_KEY, SERVERS
+from stack.observe.client_tls import CLIENT, CLIENT_KEY, SERVERS
 
 USER = "observe"
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from stack.machine.ports import LOOPBACK
-from stack.observe.certificates import CLIENT, CLIENT_KEY, CLIENTS, SERVER, SERVER_KEY, SERVERS
+from stack.observe.client_tls import CLIENT, CLIENT_KEY, CLIENTS, SERVER, SERVER_KEY, SERVERS
 from stack.observe.observation import PROMETHEUS, Observation
 from stack.observe.programs import Found
 from stack.processes import confinement

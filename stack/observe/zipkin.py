@@ -16,11 +16,14 @@ from stack.processes.process import Command
 from stack.servers.kafka.broker import java
 
 # About 1 KB each.
-SPANS = 40_000
+SPANS = 25_000
 JVM_FLAGS = (
     "-Xms32m",
-    "-Xmx112m",
-    "-XX:MaxDirectMemorySize=32m",
+    "-Xmx80m",
+    "-Xss512k",
+    "-XX:MaxDirectMemorySize=24m",
+    "-XX:ReservedCodeCacheSize=32m",
+    "-XX:TrimNativeHeapInterval=5000",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",

@@ -15,7 +15,7 @@ from stack.downloads.jar_sets import JMX_EXPORTER_JARS
 from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
 from stack.observe import programs
-from stack.observe.certificates import client_context
+from stack.observe.client_tls import client_context
 from stack.observe.deployed import deployed
 from stack.observe.exporters import node_exporter, postgres_exporter
 from stack.observe.front import FrontValues, Site, render
@@ -108,8 +108,7 @@ def exporting(context: StackContext, observation: Observation) -> Iterator[Compo
 
 def observing(context: StackContext, observation: Observation, exporters: list[str]) -> Iterator[Command]:
     """Yield the commands of what people look at."""
-    routes = deployed("prometheus/alertmanager.yaml")
-    found, alerts = programs.PROMETHEUS.find(), programs.ALERTMANAGER.find() if routes.exists() else None
+    found, alerts = programs.PROMETHEUS.find(), programs.ALERTMANAGER.find()
     if observation.stores_spans:
         yield zipkin(observation)
     if found is None:
@@ -118,7 +117,7 @@ def observing(context: StackContext, observation: Observation, exporters: list[s
     scraped = [*targets(context), *own_targets(context, observation, names, exporters)]
     yield prometheus(observation, found, scraped, deployed("prometheus/rules"), alerts=alerts is not None)
     if alerts is not None:
-        yield alertmanager(observation, alerts, routes)
+        yield alertmanager(observation, alerts, deployed("prometheus/alertmanager.yaml"))
 
 
 def targets(context: StackContext) -> list[Target]:

@@ -9,7 +9,7 @@ from runtime.addresses import binding
 from runtime.process.shutdown import on_signal
 from runtime.settings import Settings
 from runtime.telemetry.logging import configure
-from stack.observe.certificates import client_context
+from stack.observe.client_tls import client_context
 from stack.observe.spans.receiver import Zipkin, server
 
 STOP_SECONDS = 3.0

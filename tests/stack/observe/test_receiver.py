@@ -15,7 +15,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from stack.observe.certificates import CLIENTS, SERVER, SERVER_KEY, Certificates, client_context
+from stack.observe.certificates import Certificates
+from stack.observe.client_tls import CLIENTS, SERVER, SERVER_KEY, client_context
 from stack.observe.spans.receiver import Zipkin, server
 
 
