@@ -19,6 +19,8 @@ TEXT_LINE = re.compile(
 LEVEL = re.compile(r"\b(debug|info|log|notice|warn|warning|error|fatal|panic|critical)\b", re.IGNORECASE)
 LEVELS = {"log": "info", "notice": "info", "warn": "warning", "fatal": "error", "panic": "error", "critical": "error"}
 LEVEL_WITHIN_CHARACTERS = 60
+# The fields of time, level and message: of our services and Envoy's access log, and of the programs of Prometheus.
+NAMES = (("@timestamp", "log.level", "message"), ("ts", "level", "msg"))
 # In Envoy's access log, these replace the message.
 REQUEST_FIELDS = ("http.request.method", "url.path", "http.response.status_code")
 # Not shown to people: the same on each line of a log, or of no use without the others.
@@ -88,10 +90,11 @@ def parse_json(source: str, line: str) -> LogLine | None:
         fields = json.loads(line)
     except ValueError:
         return None
-    time = fields.pop("@timestamp", None)
-    if not isinstance(time, str):
+    named = next((names for names in NAMES if isinstance(fields.get(names[0]), str)), None)
+    if named is None:
         return None
-    return LogLine(time, source, str(fields.pop("log.level", "info")), str(fields.pop("message", "")), fields)
+    time, level, message = (str(fields.pop(name, "")) for name in named)
+    return LogLine(time, source, LEVELS.get(level, level) or "info", message, fields)
 
 
 def parse_text(source: str, line: str, earlier: str) -> LogLine:

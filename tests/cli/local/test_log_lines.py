@@ -18,6 +18,12 @@ CASES = [
         "warning",
         "x",
     ),
+    (
+        '{"caller": "main.go:1", "level": "warn", "msg": "slow", "ts": "2026-11-26T10:29:31.600Z"}',
+        "2026-11-26T10:29:31.600Z",
+        "warning",
+        "slow",
+    ),
     ("2026-11-26T10:29:32.150Z WARN Raft stopped", "2026-11-26T10:29:32.150Z", "warning", "WARN Raft stopped"),
     ("2026-11-26 10:29:30.731 UTC [9] FATAL:  no room", "2026-11-26T10:29:30.731Z", "error", "[9] FATAL:  no room"),
     ("[2026-11-26 10:29:34.700][7][error] no port", "2026-11-26T10:29:34.700Z", "error", "[7][error] no port"),
