@@ -84,6 +84,8 @@ def up(
         int | None, typer.Option(min=0, max=40_000, help="Offset added to the default of each port.")
     ] = None,
     observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus, Alertmanager and Zipkin too.")] = False,
+    # Of the process behind `--detach`, whose output is a log: addresses with a login are not for logs.
+    show: Annotated[bool, typer.Option("--show/--no-show", hidden=True)] = True,
 ) -> None:
     """Start a local stack, keep it running, and stop it on Ctrl-C."""
     if brokers is not None:
@@ -103,7 +105,8 @@ def up(
     started_at = time.monotonic()
     stack = start(interrupted)
     if not interrupted.is_set():
-        show_ready(stack.status, time.monotonic() - started_at)
+        if show:
+            show_ready(stack.status, time.monotonic() - started_at)
         interrupted.wait()
     console.print("stopping")
     stack.down()
@@ -158,7 +161,7 @@ def start_detached() -> None:
     # It says what `up` says: for ourselves.
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
         child = subprocess.Popen(  # our own module
-            [sys.executable, "-P", "-m", "cli", "up"],
+            [sys.executable, "-P", "-m", "cli", "up", "--no-show"],
             stdout=file,
             stderr=file,
             stdin=subprocess.DEVNULL,

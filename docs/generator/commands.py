@@ -29,7 +29,8 @@ def sections(words: str, command: Any, level: int = 2) -> Iterator[str]:
     text = wrapped(cleandoc(command.help or "").replace("\b", "").strip())
     usage = " ".join([words, *(usage_of(command))])
     parts = [f"{'#' * level} {words}\n", f"{text}\n", f"```text\n{usage}\n```\n"]
-    rows = [row(parameter) for parameter in command.params if parameter.name not in ("help", "install_completion")]
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    rows = [row(parameter) for parameter in shown if parameter.name not in ("help", "install_completion")]
     if words == "ordermesh load":
         parts.append(f"```text\n{load_help()}\n```\n")
     if rows:
