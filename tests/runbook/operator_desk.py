@@ -16,7 +16,7 @@ from faults.scenario import Needs
 from faults.world import World
 
 # Conditions with thresholds in seconds, and windows of minutes at this pace.
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 150.0
 LOOK, TYPE, OVER = "What to look at", "What to type", "How to know it is over"
 
 
