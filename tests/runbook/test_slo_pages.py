@@ -11,11 +11,13 @@ CRITICAL = {"severity": "critical"}
 
 
 def test_create_order_errors(operator: Operator) -> None:
+    operator.await_silence(also_objectives=True)
     with open_transaction(operator.world.dsn("orders"), "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"):
         operator.handle("OrdermeshCreateOrderErrors", "slo/create-order-errors.md", labels=CRITICAL)
 
 
 def test_counting_delay(operator: Operator) -> None:
+    operator.await_silence(also_objectives=True)
     lock = "LOCK TABLE processed_events IN EXCLUSIVE MODE"
     with locked_again_and_again(operator.world.dsn("analytics"), lock, seconds=2.5, pause=0.5):
         operator.handle("OrdermeshCountingDelay", "slo/counting-delay.md", labels=CRITICAL)
