@@ -24,7 +24,9 @@ from seed import seeded_stack
 from trace_chain import CHAIN, WAIT, chain
 from waiting import await_true
 
+from stack.downloads.jar_sets import ZIPKIN_JARS
 from stack.machine import ports
+from stack.observe.zipkin import JVM_FLAGS
 from stack.servers.kafka.broker import java
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -32,6 +34,8 @@ COLLECTOR = ROOT / "deploy" / "collector"
 # A slow trace is one with a wait that no busy machine has by itself.
 SLOW_SECONDS = 6.0
 DECISION_SECONDS = 20
+# Of a server that takes five on a quiet machine.
+START_SECONDS = 200.0
 
 
 def otelcol() -> str:
@@ -98,15 +102,13 @@ def span_of(found: dict[str, Any]) -> ReceivedSpan:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    from stack.downloads.jar_sets import ZIPKIN_JARS
-
     (port,) = ports.allocate(1)
     jar = next(ZIPKIN_JARS.ensure().glob("zipkin-server-*.jar"))
-    argv = [java(), "-Xmx160m", "-Darmeria.ports[0].ip=127.0.0.1", f"-Darmeria.ports[0].port={port}"]
+    argv = [java(), *JVM_FLAGS, "-Darmeria.ports[0].ip=127.0.0.1", f"-Darmeria.ports[0].port={port}"]
     argv += ["-Darmeria.ports[0].protocols[0]=http", "-jar", str(jar)]
     found = Store(f"http://127.0.0.1:{port}")
     with program(argv, {}, tmp_path_factory.mktemp("zipkin") / "log"):
-        await_true(lambda: found.get("/health"), "Zipkin answers")
+        await_true(lambda: found.get("/health"), "Zipkin answers", START_SECONDS)
         yield found
 
 
