@@ -164,8 +164,8 @@ def shown(value: float, unit: str) -> str:
         return f"{value:.3g}" if value == 0 else f"{100 * value:.3g} %"
     if unit in ("s", "ms"):
         return scaled(value / 1000 if unit == "ms" else value, TIMES, "s")
-    if unit == "bytes":
-        return scaled(value, SIZES, "B")
+    if unit in ("bytes", "Bps"):
+        return scaled(value, SIZES, "B") + ("/s" if unit == "Bps" else "")
     return scaled(value, COUNTS, "") + {"reqps": " req/s", "ops": " /s"}.get(unit, "")
 
 
