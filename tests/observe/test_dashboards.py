@@ -10,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from boards.every import files
 from drawing import draw, panels_of
 from front_proxy import ITEM, Platform
+from monitoring import Monitoring, ask, monitoring, targets
 from otlp_receiver import otlp_receiver
-from prometheus_server import Prometheus, prometheus
 from seed import seeded_stack
 from waiting import await_true
 
@@ -61,18 +63,28 @@ def use(platform: Platform) -> None:
     platform.post(f"/orders/{order['orderId']}:cancel", {})
 
 
-def has_data(scraped: Prometheus, query: str) -> bool:
+def over_time(scraped: Monitoring, query: str) -> list[dict[str, Any]]:
+    """Return the series of a panel's query since the load began, with a value for each second."""
+    now = float(ask(f"{scraped.prometheus}/api/v1/query?query=time()")["data"]["result"][0])
+    parameters = {"query": filled(query), "start": now - LOAD_SECONDS, "end": now, "step": 1}
+    found: list[dict[str, Any]] = ask(f"{scraped.prometheus}/api/v1/query_range?{urlencode(parameters)}")["data"][
+        "result"
+    ]
+    return found
+
+
+def has_data(scraped: Monitoring, query: str) -> bool:
     """Return whether a query has data, or need not have any."""
-    return bool(scraped.over_time(filled(query), LOAD_SECONDS)) or bool(EXPORTED.search(query))
+    return bool(over_time(scraped, query)) or bool(EXPORTED.search(query))
 
 
 @pytest.fixture(scope="module")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
     folder = tmp_path_factory.mktemp("prometheus")
     with (
         otlp_receiver() as collector,
         seeded_stack(otlp_endpoint=collector.endpoint) as stack,
-        prometheus(stack, folder) as made,
+        monitoring(folder, targets(stack)) as made,
     ):
         platform = Platform(stack)
         with loaded(stack) as load:
@@ -82,7 +94,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_every_query_of_every_panel_returns_data(scraped: Prometheus, name: str) -> None:
+def test_every_query_of_every_panel_returns_data(scraped: Monitoring, name: str) -> None:
     empty: dict[str, str] = {}
 
     def all_have_data() -> bool:
@@ -96,7 +108,7 @@ def test_every_query_of_every_panel_returns_data(scraped: Prometheus, name: str)
 
 @pytest.mark.skipif(not PICTURES, reason="pictures are drawn by make grafana-pictures")
 @pytest.mark.parametrize("name", BOARDS)
-def test_pictures_are_drawn(scraped: Prometheus, name: str) -> None:
+def test_pictures_are_drawn(scraped: Monitoring, name: str) -> None:
     path = Path(str(PICTURES)) / f"grafana-{Path(name).stem}.png"
-    draw(BOARDS[name], lambda query: scraped.over_time(filled(query), LOAD_SECONDS), path)
+    draw(BOARDS[name], lambda query: over_time(scraped, query), path)
     assert path.stat().st_size
