@@ -50,6 +50,8 @@ class WatchService(watch_pb2_grpc.WatchServiceServicer):
         self._places = places
         self._stop = stop
         self._credentials = credentials
+        for method in pb.DESCRIPTOR.services_by_name["WatchService"].methods_by_name:
+            metrics.WATCH_STREAMS.labels(method)
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         """Stream order changes until the client leaves, has to show its credentials again, or the gateway drains."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.telemetry.metrics import component_metric, handover
+from runtime.telemetry.metrics import child_usage, component_metric, handover
 from runtime.telemetry.metrics.exemplars import EXEMPLARS
 
 HEARTBEAT_SECONDS = 1.0
@@ -52,6 +52,7 @@ class Heartbeat:
             self._recorded_at = now
             self._write()
             EXEMPLARS.flush()
+            child_usage.record()
 
     def start_draining(self) -> None:
         """Record that the process takes no new work."""

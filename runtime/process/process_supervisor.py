@@ -6,18 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import multiprocess
-from prometheus_client.metrics_core import Metric
 
 from runtime.process import heartbeat
 from runtime.process.restarts import Restarts
 from runtime.process.shutdown import STOP_SECONDS, SUPERVISOR_SECONDS, on_signal
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
-from runtime.telemetry.metrics import child_usage, component_metric, endpoint, folder, handover
+from runtime.telemetry.metrics import component_metric, endpoint, folder, handover
 
 POLL_SECONDS = 0.05
 
@@ -56,7 +55,7 @@ class ProcessSupervisor:
         with folder.metrics_folder() as path:
             os.environ[handover.MULTIPROCESS_FOLDER] = str(path)
             metrics.create("supervisor")
-            server = endpoint.serve(self._metrics_address, lambda: self.health().as_json(), [self])
+            server = endpoint.serve(self._metrics_address, lambda: self.health().as_json())
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:
@@ -65,10 +64,6 @@ class ProcessSupervisor:
                 self._draining = True
                 self._drain()
                 server.shutdown()
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the metrics of the running children, for a scrape."""
-        return child_usage.families({one.index: one.process.pid for one in self._children if one.process is not None})
 
     def health(self) -> heartbeat.Health:
         """Return the health of the service from that of its processes."""

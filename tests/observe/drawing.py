@@ -122,10 +122,11 @@ def draw_graph(axes: Axes, panel: Panel, series: Sequence[tuple[str, list[tuple[
     for spine in axes.spines.values():
         spine.set_visible(False)
     more = f" (and {len(series) - LEGEND_ENTRIES} more)" if len(series) > LEGEND_ENTRIES else ""
-    axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.06, -0.1), ncol=2, fontsize=6.5, frameon=False, title=more,
-        title_fontsize=6, borderpad=0, handlelength=1.2, columnspacing=1.2, labelspacing=0.25,
-    )  # fmt: skip
+    if series:
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(-0.06, -0.1), ncol=2, fontsize=6.5, frameon=False, title=more,
+            title_fontsize=6, borderpad=0, handlelength=1.2, columnspacing=1.2, labelspacing=0.25,
+        )  # fmt: skip
 
 
 def draw_number(axes: Axes, panel: Panel, series: Sequence[tuple[str, list[tuple[datetime, float]]]]) -> None:
@@ -151,7 +152,7 @@ def points(series: dict[str, Any]) -> list[tuple[datetime, float]]:
 def legend_of(template: str, series: dict[str, Any]) -> str:
     """Return the legend of a series from its labels."""
     text = re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: str(series["metric"].get(found[1], "")), template)
-    return text.replace("ordermesh.", "") or "value"
+    return text.replace("ordermesh.", "") or "other"
 
 
 def shown(value: float, unit: str) -> str:

@@ -57,10 +57,10 @@ def children() -> Row:
                 stacked=True,
             ),
             graph(
-                "Resident memory",
+                "Largest resident memory",
                 "bytes",
-                [Query("sum by (job, child) (ordermesh_child_resident_memory_bytes)", "{{job}} {{child}}")],
-                "By the index of the child in its service.",
+                [Query("sum by (job, child) (ordermesh_child_peak_memory_bytes)", "{{job}} {{child}}")],
+                "Since the start of the child, by its index in its service.",
                 stacked=True,
             ),
             graph(

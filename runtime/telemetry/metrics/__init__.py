@@ -57,9 +57,9 @@ CHILD_CPU = read(
 CHILD_MEMORY = read(
     "supervisor",
     "gauge",
-    "ordermesh_child_resident_memory_bytes",
+    "ordermesh_child_peak_memory_bytes",
     "bytes",
-    "Resident memory of a child process, by its index.",
+    "Largest resident memory that the running child process had, by its index.",
     ["child"],
 )
 EVENT_LOOP_DELAY = histogram(

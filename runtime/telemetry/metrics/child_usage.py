@@ -1,30 +1,27 @@
-"""CPU time and memory of child processes, from /proc: the library has no metrics of processes that share theirs."""
+"""CPU time and memory of a child process: the client library has no such metrics of processes that share theirs.
+
+The child tells them itself: where services are confined, no process may look into /proc for another one, nor for itself
+unless it was started with the confinement.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-
-from prometheus_client.metrics_core import Metric
+import resource
+import time
 
 from runtime.telemetry import metrics
-from runtime.telemetry.metrics.component_metric import Labels
+from runtime.telemetry.metrics.component_metric import CHILD_INDEX
+from runtime.telemetry.metrics.readings import READINGS
 
-# Fields of /proc/<pid>/stat after the name, counted from 0; see proc(5).
-UTIME, STIME, RSS_PAGES = 11, 12, 21
-TICKS_PER_SECOND, PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+VALID_SECONDS = 10.0
+KIB = 1024
 
 
-def families(pids: Mapping[int, int]) -> Iterable[Metric]:
-    """Return the metrics of running children from their pids by index; a child that has just ended has none."""
-    cpu: dict[Labels, float] = {}
-    memory: dict[Labels, float] = {}
-    for index, pid in pids.items():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        cpu[str(index),] = (int(fields[UTIME]) + int(fields[STIME])) / TICKS_PER_SECOND
-        memory[str(index),] = int(fields[RSS_PAGES]) * PAGE_BYTES
-    return metrics.CHILD_CPU.family(cpu), metrics.CHILD_MEMORY.family(memory)
+def record() -> None:
+    """Show what this process has used until now, if it is a child."""
+    index = os.environ.get(CHILD_INDEX)
+    if index:
+        peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+        values = {metrics.CHILD_CPU: {(index,): time.process_time()}, metrics.CHILD_MEMORY: {(index,): peak_bytes}}
+        READINGS.put("usage", values, VALID_SECONDS)

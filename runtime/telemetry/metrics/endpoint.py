@@ -14,7 +14,7 @@ import platform
 import re
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
@@ -144,19 +144,17 @@ def listening_at(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=BACKLOG, reuse_port=True)
 
 
-def serve(
-    address: str, health: Callable[[], bytes] | None = None, collectors: Sequence[Collector] = ()
-) -> MetricsServer:
+def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
     """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken.
 
-    Further `collectors` are served besides the metrics of this process, its readings, and the metrics of its children.
-    On loopback, requests for other names are refused: a page whose name was rebound to our address would read them.
+    The metrics are those of this process and of its children, with their readings. On loopback, requests for other
+    names are refused: a page whose name was rebound to our address would read them.
     """
     host, _, port = address.rpartition(":")
     metrics.create("service")
     metrics.BUILD_INFO.labels(version("ordermesh"), platform.python_version()).set(1)
     shared = handover.folder()
     children = [MultiProcessCollector(None, path=str(shared))] if shared else []  # type: ignore[no-untyped-call]  # the library has no types here
-    served = Collectors([REGISTRY, READINGS, *children, *collectors])
+    served = Collectors([REGISTRY, READINGS, *children])
     hosts = LOCAL_HOSTS if is_on_this_machine(address) else None
     return MetricsServer(listening_at(host, int(port)), served, health, hosts)
