@@ -23,5 +23,8 @@ def record() -> None:
     index = os.environ.get(CHILD_INDEX)
     if index:
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
-        values = {metrics.CHILD_CPU: {(index,): time.process_time()}, metrics.CHILD_MEMORY: {(index,): peak_bytes}}
+        values = {
+            metrics.CHILD_CPU: {(index,): time.process_time()},
+            metrics.CHILD_MEMORY: {(index,): float(peak_bytes)},
+        }
         READINGS.put("usage", values, VALID_SECONDS)
