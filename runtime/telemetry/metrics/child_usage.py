@@ -11,7 +11,7 @@ import resource
 import time
 
 from runtime.telemetry import metrics
-from runtime.telemetry.metrics.component_metric import CHILD_INDEX
+from runtime.telemetry.metrics.component_metric import CHILD_INDEX, Labels
 from runtime.telemetry.metrics.readings import READINGS
 
 VALID_SECONDS = 10.0
@@ -23,8 +23,6 @@ def record() -> None:
     index = os.environ.get(CHILD_INDEX)
     if index:
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
-        values = {
-            metrics.CHILD_CPU: {(index,): time.process_time()},
-            metrics.CHILD_MEMORY: {(index,): float(peak_bytes)},
-        }
-        READINGS.put("usage", values, VALID_SECONDS)
+        child: Labels = (index,)
+        used = {metrics.CHILD_CPU: {child: time.process_time()}, metrics.CHILD_MEMORY: {child: float(peak_bytes)}}
+        READINGS.put("usage", used, VALID_SECONDS)
