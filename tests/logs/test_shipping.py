@@ -50,8 +50,7 @@ class Writer:
 def shipper(store: OpenSearch, folder: Path, tmp_path: Path) -> Iterator[Shipper]:
     made = Shipper(folder, tmp_path / "state", store.address, queue=3_000)
     yield made
-    with suppress(ProcessLookupError):
-        made.kill()
+    made.kill()
 
 
 def count(store: OpenSearch, name: str) -> int:
@@ -69,7 +68,8 @@ def numbers(store: OpenSearch, name: str) -> list[int]:
     query: dict[str, Any] = {
         "size": MOST_HITS,
         "query": {"term": {"event.dataset": name}},
-        "sort": [{"ordermesh.orders": "asc"}, {"_id": "asc"}],
+        # A number that is there twice would be found twice in one page.
+        "sort": [{"ordermesh.orders": "asc"}],
         "_source": ["ordermesh.orders"],
     }
     while True:
@@ -88,6 +88,7 @@ def assert_each_once(store: OpenSearch, writer: Writer, shipper: Shipper) -> Non
         PATIENCE_SECONDS,
     )
     assert numbers(store, writer.name) == list(range(writer.written))
+    assert count(store, writer.name) == writer.written
     assert not (shipper.state / "refused.jsonl").exists()
 
 
@@ -95,15 +96,15 @@ def test_the_configuration_is_right(shipper: Shipper) -> None:
     assert "error" not in shipper.check().lower()
 
 
-def test_lines_survive_restarts_and_kills_of_the_shipper(store: OpenSearch, folder: Path, shipper: Shipper) -> None:
+def test_lines_survive_kills_of_the_shipper(store: OpenSearch, folder: Path, shipper: Shipper) -> None:
     writer = Writer(folder)
-    for end in (shipper.kill, shipper.stop, shipper.kill):
+    for _ in range(3):
         shipper.start()
         writer.write(3_000)
         before = writer.written - 3_000
         # In the middle of its work.
         await_true(lambda before=before: count(store, writer.name) > before, "some of the lines are there", 60)
-        end()
+        shipper.kill()
         writer.write(500)
     shipper.start()
     assert_each_once(store, writer, shipper)
@@ -139,7 +140,7 @@ def test_lines_of_a_rotated_file_are_there_once(store: OpenSearch, folder: Path,
         assert writer.log.rotate()
         writer.write(10)
         await_true(lambda: count(store, writer.name) >= writer.written, "the copy is read", 60)
-    shipper.stop()
+    shipper.kill()
     writer.write(1_000)
     # Nobody reads it meanwhile.
     assert writer.log.rotate()
@@ -154,8 +155,7 @@ def test_a_line_that_the_store_refuses_holds_nobody_up_and_is_kept_with_the_reas
     writer = Writer(folder)
     shipper.start()
     writer.write(10)
-    broken = folder / f"{writer.name}.log"
-    with broken.open("a") as file:
+    with writer.log.path.open("a") as file:
         # An object where the schema has a text.
         file.write(f'{{"@timestamp":"{time.strftime("%Y-%m-%d")}T00:00:00Z","message":{{"a":1}},"service.name":"x"}}\n')
     writer.write(10)
