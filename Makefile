@@ -107,7 +107,7 @@ compose-test: setup ## build the image and run docker-compose.yml with podman (n
 	tests/compose/run.sh
 
 observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools)
-	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook
+	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook tests/cli/local/test_observe.py
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/ruff check .
