@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from frontdoor import check
 from frontdoor.values import Address
@@ -35,7 +36,8 @@ from stack.supervision.health_checks import accepts, answer_state
 from stack.supervision.stack_context import SPANS, StackContext, postgres
 
 # They start once the platform is ready, which waits for none of them.
-AFTER = ("envoy",)
+AFTER = ("envoy", "publisher", "processor")
+STACK = Path(__file__).parents[1]
 # What people reach of a program: its path, its title, and the methods that are let through.
 SITES = {
     "prometheus": ("/prometheus/", "Prometheus: figures, rules and alerts", "GET|HEAD|POST"),
@@ -65,9 +67,9 @@ def spans(context: StackContext, observation: Observation) -> Component:
     account = own_account(SERVICES)
     observation.certificates.let_ask(SPANS, folder, account)
     granted = privileges.of_service({}, (sockets, temporary), ())
-    allowed = granted.confinement and replace(
-        granted.confinement, readable=(*granted.confinement.readable, str(folder))
-    )
+    # This program is part of the stack, which services do not read.
+    own = confinement.paths(folder, STACK)
+    allowed = granted.confinement and replace(granted.confinement, readable=(*granted.confinement.readable, *own))
     options = ("--listen", f"unix:{path}", "--zipkin", str(observation.ports["zipkin"]), "--certificates", str(folder))
     command = Command(
         SPANS,
