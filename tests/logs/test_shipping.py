@@ -159,7 +159,11 @@ def test_a_line_that_the_store_refuses_holds_nobody_up_and_is_kept_with_the_reas
         # An object where the schema has a text.
         file.write(f'{{"@timestamp":"{time.strftime("%Y-%m-%d")}T00:00:00Z","message":{{"a":1}},"service.name":"x"}}\n')
     writer.write(10)
-    await_true(lambda: count(store, writer.name) == 20, lambda: shipper.output.read_text()[-2000:], 60)
+    await_true(
+        lambda: count(store, writer.name) == 20,
+        lambda: f"{count(store, writer.name)}: {shipper.output.read_text()[-2000:]}",
+        PATIENCE_SECONDS,
+    )
     refused = shipper.state / "refused.jsonl"
     await_true(refused.exists, "it is put aside")
     assert "mapper_parsing_exception" in refused.read_text()
