@@ -22,6 +22,7 @@ from runtime.errors import Overloaded, Unavailable
 from runtime.postgres.connections import async_pool
 from runtime.postgres.pool import Pool
 from runtime.postgres.sqlstates import PoolBusy
+from stack.servers.postgres import Postgres
 
 # The defaults of a process.
 ADMITTED, CONNECTIONS = 500, 4
@@ -110,8 +111,8 @@ async def test_waiting_reads_cause_refusals_of_reads_and_delay_no_order(orders_d
             assert (await call).orders
 
 
-async def test_long_reads_leave_a_connection_to_short_ones(usual: World) -> None:
-    async with await psycopg.AsyncConnection.connect(usual.dsn) as connection:
+async def test_long_reads_leave_a_connection_to_short_ones(usual: World, postgres: Postgres) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.dsn("orders_owner")) as connection:
         await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         long = [usual.service.ListOrders(ListOrdersRequest(page_size=1000)) for _ in range(8)]
         await until_true(lambda: usual.value(WAITERS), "a list waits for the table")
