@@ -149,6 +149,12 @@ def test_a_page_of_the_runbook_has_the_form_and_is_listed_under_its_severity(pat
     assert f"]({path.stem}/{name.page}.md)" in listed
 
 
+def test_a_page_with_marked_commands_is_followed_by_a_test() -> None:
+    followed = "".join(path.read_text() for path in (ROOT / "tests" / "runbook").glob("test_*.py"))
+    marked = [page for page in RUNBOOK.glob("*/*.md") if "<!-- run: alarm -->" in page.read_text()]
+    assert [page.stem for page in marked if f'"{page.relative_to(RUNBOOK)}"' not in followed] == []
+
+
 def exported(metric: str) -> str:
     """Return the name that a metric has in the catalogue."""
     return re.sub(r"_(bucket|count|sum)$", "", metric)
