@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
-from operator_desk import Operator
+from operator_desk import OVER, PATIENCE_SECONDS, TYPE, Operator
 from sessions import open_transaction
 
 from faults.injection.stopped import stopped
@@ -57,26 +58,49 @@ def test_consumer_lag(operator: Operator) -> None:
         operator.handle("OrdermeshConsumerLag", "pipeline/consumer-lag.md", labels={"topic": "order-events"}, PID=pid)
 
 
-@contextlib.contextmanager
-def garbage(operator: Operator, records: int, partition: int) -> Iterator[None]:
+def write_garbage(operator: Operator, records: int, partition: int) -> None:
     """Write records that are no events into a partition."""
     settings = operator.world.kafka(KAFKA_BROKER)
     producer = Producer({**clients.base_config(settings, "runbook"), "enable.idempotence": True})
     for _ in range(records):
         producer.produce("order-events", b"\xff\xff", b"garbage", partition=partition)
     assert producer.flush(30) == 0
-    yield
 
 
 def test_dead_letters(operator: Operator) -> None:
-    with garbage(operator, 3, partition=0):
-        operator.handle("OrdermeshDeadLetters", "pipeline/dead-letters.md")
+    write_garbage(operator, 3, partition=0)
+    operator.handle("OrdermeshDeadLetters", "pipeline/dead-letters.md")
+
+
+@contextlib.contextmanager
+def wrong_producer(operator: Operator) -> Iterator[None]:
+    """Let a program write garbage into a partition, again and again."""
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.5):
+            write_garbage(operator, 200, partition=1)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_partitions_paused(operator: Operator) -> None:
-    with garbage(operator, 2_000, partition=1):
-        operator.handle("OrdermeshPartitionsPaused", "pipeline/partitions-paused.md")
-    operator.shell.run("ordermesh dlq discard --reason UNDECODABLE --yes")
+    page = "pipeline/partitions-paused.md"
+    try:
+        with wrong_producer(operator):
+            operator.monitoring.await_firing("OrdermeshPartitionsPaused")
+            operator.look(page)
+        operator.follow(page, TYPE, {})
+        operator.monitoring.await_resolved("OrdermeshPartitionsPaused", PATIENCE_SECONDS)
+        operator.follow(page, OVER, {})
+    finally:
+        operator.shell.run("ordermesh dlq discard --reason UNDECODABLE --yes")
 
 
 def test_reconciliation_differs(operator: Operator) -> None:
