@@ -156,8 +156,8 @@ def test_a_line_that_the_store_refuses_holds_nobody_up_and_is_kept_with_the_reas
     shipper.start()
     writer.write(10)
     with writer.log.path.open("a") as file:
-        # An object where the schema has a text.
-        file.write(f'{{"@timestamp":"{time.strftime("%Y-%m-%d")}T00:00:00Z","message":{{"a":1}},"service.name":"x"}}\n')
+        # A text where the schema has an object.
+        file.write(f'{{"@timestamp":"{time.strftime("%Y-%m-%d")}T00:00:00Z","message":"x","log":"text"}}\n')
     writer.write(10)
     await_true(
         lambda: count(store, writer.name) == 20,
