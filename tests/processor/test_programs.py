@@ -139,7 +139,7 @@ def test_the_server_reports_serving_and_stops_on_request(analytics: Analytics, m
 
 def test_the_schema_can_be_migrated_again(analytics: Analytics) -> None:
     again = program("migrate", analytics_dsn=analytics.owner)
-    assert '"migrations": []' in again.communicate()[0]
+    assert '"ordermesh.migrations": []' in again.communicate()[0]
     assert again.returncode == ExitCode.OK
 
 
