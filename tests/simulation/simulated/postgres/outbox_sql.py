@@ -55,7 +55,8 @@ def read_events(transaction: Transaction, parameters: Any) -> Rows:
         fits = number > floors[shard] and row["key"] not in parameters["dead_keys"]
         if fits and len(found[shard]) < parameters["per_shard"]:
             event = (number, shard, row["event_type"], row["key"], row["payload"], row["traceparent"], row["occur_us"])
-            found[shard].append(event)
+            # No simulated order has baggage.
+            found[shard].append((*event, None))
     return [event for each in found.values() for event in each]
 
 
