@@ -205,3 +205,14 @@ def seconds(text: str) -> float:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_a_container_of_ours_is_given_the_time_that_its_drain_takes(name: str) -> None:
     assert seconds(SERVICES[name]["stop_grace_period"]) >= shutdown.STOP_SECONDS
+
+
+def test_the_image_is_built_from_files_that_exist_and_are_not_ignored() -> None:
+    """The last line of .dockerignore that matches a path decides, and everything is ignored first."""
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    kept = [line[1:].rstrip("/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    sources = [source for words in copied for source in words.split()]
+    assert "pyproject.toml" in sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(source == each or source.startswith(f"{each}/") for each in kept), f"{source} is ignored"
