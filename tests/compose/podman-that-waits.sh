@@ -18,7 +18,8 @@ elif [ "${1:-}" = wait ] && [ "${2:-}" = --condition=healthy ]; then
 else
   words=()
   for word in "$@"; do
-    [[ $word == --requires=* ]] || words+=("$word")
+    # Podman takes a list of labels of log lines as several options.
+    [[ $word == --requires=* || $word == --log-opt=labels=* ]] || words+=("$word")
   done
   exec podman "${words[@]}"
 fi

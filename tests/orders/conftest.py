@@ -53,8 +53,14 @@ def postgres(state: StateFolder) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def owner(postgres: Postgres) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(dsn_of(postgres, "orders_owner"), autocommit=True) as connection:
+def owner_dsn(postgres: Postgres) -> str:
+    """Return the DSN of who may lock tables, which services may not."""
+    return dsn_of(postgres, "orders_owner")
+
+
+@pytest.fixture
+def owner(owner_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(owner_dsn, autocommit=True) as connection:
         yield connection
 
 

@@ -96,8 +96,8 @@ async def test_a_process_whose_background_task_ends_reports_not_serving_and_exit
 
 
 @pytest.mark.usefixtures("patient_writer")
-async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World) -> None:
-    lock = await psycopg.AsyncConnection.connect(world.dsn)
+async def test_calls_waiting_for_a_writer_that_ends_are_answered(world: World, owner_dsn: str) -> None:
+    lock = await psycopg.AsyncConnection.connect(owner_dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     in_flight = asyncio.ensure_future(refusal(world.create(("p1", 1, 1))))
     await until_true(lambda: world.value(WAITS_FOR_LOCK), "the order waits for a lock")

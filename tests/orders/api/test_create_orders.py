@@ -181,9 +181,11 @@ async def test_the_writer_continues_after_an_internal_error(world: World, owner:
 
 
 @pytest.mark.usefixtures("patient_writer")
-async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_write(world: World) -> None:
+async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_write(
+    world: World, owner_dsn: str
+) -> None:
     await world.tracked("kept", 1)
-    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    lock = await psycopg.AsyncConnection.connect(owner_dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     held = asyncio.ensure_future(world.create(("p1", 1, 1)))
     await waits_for_lock(world)
@@ -198,8 +200,10 @@ async def test_an_order_is_stored_when_the_product_cache_is_cleared_before_the_w
 
 
 @pytest.mark.usefixtures("patient_writer")
-async def test_a_call_that_is_cancelled_or_expires_before_the_write_stores_nothing(world: World) -> None:
-    lock = await psycopg.AsyncConnection.connect(world.dsn)
+async def test_a_call_that_is_cancelled_or_expires_before_the_write_stores_nothing(
+    world: World, owner_dsn: str
+) -> None:
+    lock = await psycopg.AsyncConnection.connect(owner_dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     held = asyncio.ensure_future(world.create(("p1", 1, 1), customer="held"))
     await waits_for_lock(world)
@@ -208,7 +212,7 @@ async def test_a_call_that_is_cancelled_or_expires_before_the_write_stores_nothi
     await condition(lambda: world.writer._queue.qsize() == 2)
     assert gone.cancel()
     assert (await late).code == grpc.StatusCode.DEADLINE_EXCEEDED
-    await condition(lambda: world.orders._admission._in_flight <= 1)
+    await condition(lambda: world.orders._admission.in_flight <= 1)
     await lock.rollback()
     await lock.close()
     await held
@@ -226,9 +230,9 @@ async def test_an_order_whose_deadline_passed_in_the_queue_is_not_stored(world: 
 
 
 async def test_a_call_behind_a_transaction_that_stalls_is_refused_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, owner_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = await psycopg.AsyncConnection.connect(world.dsn)
+    lock = await psycopg.AsyncConnection.connect(owner_dsn)
     await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
     held = asyncio.ensure_future(world.create(("p1", 1, 1)))
     await waits_for_lock(world)
@@ -246,12 +250,14 @@ async def test_a_call_behind_a_transaction_that_stalls_is_refused_at_once(
     assert (await world.create(("p1", 1, 1))).status == Order.CREATED
 
 
-async def test_an_overloaded_process_refuses_at_once_with_a_retry_delay(orders_dsn: str, run_folder: Path) -> None:
+async def test_an_overloaded_process_refuses_at_once_with_a_retry_delay(
+    orders_dsn: str, owner_dsn: str, run_folder: Path
+) -> None:
     async with open_world(orders_dsn, run_folder / "small.sock", max_in_flight=3) as world:
-        lock = await psycopg.AsyncConnection.connect(world.dsn)
+        lock = await psycopg.AsyncConnection.connect(owner_dsn)
         await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
         held = [asyncio.ensure_future(world.create(("p1", 1, 1))) for _ in range(3)]
-        await condition(lambda: world.orders._admission._in_flight == 3)
+        await condition(lambda: world.orders._admission.in_flight == 3)
         for call in (
             world.create(("p1", 1, 1)),
             world.service.BatchCreateOrders(BatchRequest(requests=[order(("p1", 1, 1))])),
@@ -285,10 +291,10 @@ async def test_times_come_from_the_database_not_from_this_machine(
     ("product", "reason", "delay"), [("p1", "OUTCOME_UNKNOWN", None), ("p100", "DATABASE_UNAVAILABLE", 1.0)]
 )
 async def test_the_order_after_a_terminated_connection_is_stored(
-    world: World, product: str, reason: str, delay: float | None
+    world: World, owner_dsn: str, product: str, reason: str, delay: float | None
 ) -> None:
     """A single statement commits by itself, so its outcome is unknown; with stock, the COMMIT was not sent."""
-    async with await psycopg.AsyncConnection.connect(world.dsn) as lock:
+    async with await psycopg.AsyncConnection.connect(owner_dsn) as lock:
         await lock.execute("LOCK TABLE orders IN EXCLUSIVE MODE")
         held = asyncio.ensure_future(refusal(world.create((product, 1, 1))))
         await waits_for_lock(world)
