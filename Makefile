@@ -101,7 +101,7 @@ bench-check: setup ## compare the cost of each stage with the committed baseline
 	$(BIN)/python -m bench --check --name check
 
 grafana-pictures: setup ## draw the Grafana dashboards for docs/images, from a platform under load (five minutes)
-	@GRAFANA_PICTURES=docs/images $(BIN)/pytest -q tests/observe/test_dashboards.py
+	@GRAFANA_PICTURES=docs/images $(BIN)/pytest -q tests/observe/test_dashboard_queries.py
 
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh

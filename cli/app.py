@@ -43,10 +43,14 @@ COMMANDS = {
         "cli.local.lifecycle:status",
         "Show the state, address and restarts of each component; the exit code is 0 when all are ready.",
     ),
-    "open": Entry("cli.local.open:open_page", "Open the dashboard or the API documentation in a browser."),
+    "open": Entry(
+        "cli.local.open:open_page",
+        "Open the dashboard, the API documentation, or what `up --observe` started, in a browser.",
+    ),
     "logs": Entry("cli.local.logs:logs", "Show the last log lines of all components, merged by time."),
     "log-level": Entry(
-        "cli.local.log_level:log_level", "Show the levels of the services' loggers, or change them while they run."
+        "cli.local.log_level:log_level",
+        "Show the levels of the services' loggers, or change them until the next `up`, within a second.",
     ),
     "psql": Entry(
         "cli.local.psql:app",

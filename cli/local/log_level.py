@@ -15,13 +15,13 @@ from stack.machine.state_folder import StateFolder
 def log_level(
     levels: Annotated[
         str | None,
-        typer.Argument(help="A level for all and any for single loggers, such as info,orders.outbox=debug."),
+        typer.Argument(
+            help="A level for all and any for single loggers, such as info,orders.outbox=debug. A logger is "
+            "a module or a package of the services, as in the field log.logger, or a library."
+        ),
     ] = None,
 ) -> None:
-    """Show the levels of the services' loggers, or change them until the next `up`: each service follows in a second.
-
-    A logger is a module or a package of the services, as in the field log.logger, or a library.
-    """
+    """Show the levels of the services' loggers, or change them until the next `up`, within a second."""
     home = default_home()
     if not (home / "log-level").is_file():
         raise ServerFailed(f"no levels in {home}: start the stack with `ordermesh up`")

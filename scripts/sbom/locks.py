@@ -66,9 +66,14 @@ def jars(name: str) -> list[tuple[str, str, str, str]]:
 
 
 def images() -> list[tuple[str, str, str | None]]:
-    """Return name, tag and sha256 (None when it is not pinned) of each image that the containers start from."""
+    """Return name, tag and sha256 (None when it is not pinned) of each image that the containers start from.
+
+    Not of those that the file builds, which are named `ordermesh-…`.
+    """
     texts = re.findall(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    texts += re.findall(r"^    image: ([^\s$]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    texts += re.findall(
+        r"^    image: (?!ordermesh-)([^\s$]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE
+    )
     found = [IMAGE.match(text) for text in dict.fromkeys(texts)]
     return [(image["name"], image["tag"], image["sha256"]) for image in found if image]
 

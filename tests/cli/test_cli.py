@@ -76,9 +76,10 @@ def test_logs_of_all_components_are_merged_by_time_as_text_and_as_json(running: 
 def test_log_level_changes_the_levels_of_a_running_stack(running: Place) -> None:
     assert running.run("log-level").stdout == "info\n"
     assert running.run("log-level", "info,orders.outbox=debug").stdout == "info,orders.outbox=debug\n"
-    running.order()
 
     def said() -> bool:
+        # The services follow a moment later.
+        running.order()
         lines = [
             json.loads(line) for line in running.run("logs", "publisher", "-n", "500", "--json").stdout.splitlines()
         ]

@@ -9,7 +9,7 @@ import pytest
 from front_proxy import Answer, Platform
 from frontdoor.render import render
 from frontdoor.values import Address
-from shared_stack import shared_stack
+from shared_stack import first_list_of_shared_stack, shared_stack
 
 from stack.machine import ports
 from stack.processes.runners import running
@@ -26,13 +26,13 @@ def new_stack() -> RunningStack:
 
 
 @pytest.fixture(scope="session")
-def first_list(new_stack: RunningStack) -> Answer:
+def first_list() -> Answer:
     """What the platform lists before anybody has ordered from it."""
-    return Platform(new_stack).curl("/orders")
+    return first_list_of_shared_stack()
 
 
 @pytest.fixture(scope="session")
-def platform(new_stack: RunningStack, first_list: Answer) -> Platform:
+def platform(new_stack: RunningStack) -> Platform:
     return Platform(new_stack)
 
 

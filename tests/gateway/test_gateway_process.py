@@ -354,7 +354,7 @@ gateway.__main__.main()
     lines = [json.loads(line) for line in (run_folder / "gateway.log").read_text().splitlines()]
     events = [line["message"] for line in lines]
     (told,) = [line for line in lines if "background task ended" in line["message"]]
-    assert told["task"] == "sampler"
+    assert told["ordermesh.task"] == "sampler"
     assert events.index(told["message"]) < events.index("draining") < events.index("stopped")
 
 

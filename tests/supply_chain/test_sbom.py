@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import confluent_kafka
 import psycopg
@@ -47,7 +48,7 @@ def test_each_locked_package_is_there_with_the_digests_of_all_its_files(name: st
     locked = re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, re.MULTILINE)
     assert len(locked) > 20
     for package, version in locked:
-        assert f"pkg:pypi/{package}@{version}" in listed
+        assert f"pkg:pypi/{package}@{quote(version)}" in listed
     written = {h["content"] for one in listed.values() for h in one.get("hashes", ()) if h["alg"] == "SHA-256"}
     assert set(re.findall(r"sha256:([0-9a-f]{64})", text)) <= written
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+from front_proxy import Answer, Platform
 from otlp_receiver import OtlpReceiver, otlp_receiver
 from seed import seeded_stack
 
@@ -15,10 +16,11 @@ _held = contextlib.ExitStack()
 
 @dataclass(frozen=True)
 class Shared:
-    """The running stack, and the collector that it sends its spans to."""
+    """The running stack, the collector that it sends its spans to, and what it lists before anybody has ordered."""
 
     stack: RunningStack
     collector: OtlpReceiver
+    first_list: Answer
 
 
 _running: list[Shared] = []
@@ -34,10 +36,16 @@ def shared_collector() -> OtlpReceiver:
     return _shared().collector
 
 
+def first_list_of_shared_stack() -> Answer:
+    """Return what the running stack of this process listed before anybody had ordered from it."""
+    return _shared().first_list
+
+
 def _shared() -> Shared:
     if not _running:
         collector = _held.enter_context(otlp_receiver())
-        _running.append(Shared(_held.enter_context(seeded_stack(otlp_endpoint=collector.endpoint)), collector))
+        stack = _held.enter_context(seeded_stack(otlp_endpoint=collector.endpoint))
+        _running.append(Shared(stack, collector, Platform(stack).curl("/orders")))
     return _running[0]
 
 

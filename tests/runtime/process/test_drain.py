@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import ordermesh.gateway.v1.pipeline_pb2  # noqa: F401  # defines the service
 import pytest
 
 from runtime.exit_codes import ExitCode
@@ -16,7 +17,8 @@ from runtime.grpc import server
 from runtime.grpc.fast_lane import Lane
 from runtime.process import shutdown
 
-SERVICE = "test.Drain"
+# Of the contracts, since the metrics of a server are by their methods.
+SERVICE = "ordermesh.gateway.v1.PipelineService"
 
 
 class Handlers:
