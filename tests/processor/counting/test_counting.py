@@ -21,7 +21,7 @@ from ordermesh.events.v1.events_pb2 import OrderEvent, StockEvent
 from processor_servers import PARTITIONS, Analytics
 from processor_world import TRACEPARENT, World, created, drive, history, new_id
 from structlog.testing import capture_logs
-from waiting import await_true
+from waiting import PATIENCE_SECONDS, await_true
 
 from orders.domain.ids import uuid7
 from processor import maintenance
@@ -29,6 +29,7 @@ from processor.counting import progress
 from processor.dead_letters import inspection
 from processor.events import decode
 from processor.ledger import analytics_ledger_service
+from processor.worker import Worker
 from runtime.kafka import clients, topics
 from runtime.postgres import connections
 from runtime.telemetry import metrics
@@ -62,14 +63,13 @@ def test_a_crash_between_the_commit_and_the_offsets_counts_nothing_twice(world: 
     assert world.metrics() == sums([*events, *more])
 
 
-def read_again(world: World, worker: object) -> int:
-    """Drive a worker until it has read all that the group has not committed; return how many events that was."""
+def read_again(worker: Worker, events: int) -> None:
+    """Drive a worker until it has read so many events; fail when it does not in time."""
     read = 0
-    quiet = 0
-    while quiet < 3 or not read:
-        found = worker.run_once(0.2)  # type: ignore[attr-defined]
-        read, quiet = read + found, 0 if found else quiet + 1
-    return read
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while read < events:
+        read += worker.run_once(0.2)
+        assert time.monotonic() < deadline, f"{read} of {events} events were read again"
 
 
 def test_offsets_rewound_to_the_beginning_change_nothing(world: World) -> None:
@@ -79,7 +79,7 @@ def test_offsets_rewound_to_the_beginning_change_nothing(world: World) -> None:
     world.drain(worker)
     world.leave(worker)
     world.commit(dict.fromkeys(world.beginnings(), 0))
-    assert read_again(world, world.worker(1)) >= len(events)
+    read_again(world.worker(1), len(events))
     assert world.metrics() == sums(events)
 
 
