@@ -34,7 +34,8 @@ class Lines:
         self._customer_key = None if customer_key is None else customer_key.encode()
 
     def __call__(self, _: object, __: str, event: EventDict) -> EventDict:
-        """Return the fields of an event with what its values stand for; errors and texts have a limit."""
+        """Return the fields of an event that have a value, with what it stands for; errors and texts have a limit."""
+        event = {name: value for name, value in event.items() if value is not None}
         record: logging.LogRecord = event.pop("_record")
         event.pop("_from_structlog")
         error = exception_of(event.pop("exc_info", None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any
+from unittest.mock import ANY
 
 import psycopg
 import pytest
@@ -39,6 +40,13 @@ def test_a_line_has_the_fields_of_every_line_and_its_own_by_their_names_in_the_s
     assert line["event.duration"] == 1_500_000_000
     assert line["@timestamp"].endswith("Z")
     assert len(line["@timestamp"]) == len("2026-11-26T10:29:31.614123Z")
+
+
+def test_a_field_without_a_value_is_not_on_the_line() -> None:
+    """Such as the order of an event of stock; the type of a field is always that of the schema."""
+    assert line_of(KEY, order_id=None, customer_id=None, error=None, event_type="RESTOCKED") == line_of(
+        KEY, event_type="RESTOCKED"
+    ) | {"@timestamp": ANY}
 
 
 def test_without_a_key_a_customer_is_named_and_with_one_only_found_again() -> None:
