@@ -22,7 +22,7 @@ from stack.processes.confinement import Confinement
 from stack.processes.server_account import SERVICES, Account, may_read, own_account
 
 # The packages that our programs import from where we do.
-PACKAGES = ("runtime", "orders", "processor", "gateway", "stack", "ordermesh")
+PACKAGES = ("runtime", "orders", "processor", "gateway", "ordermesh")
 # Public certificates; not the folders of private keys beside them.
 CERTIFICATES = (
     *(f"/etc/ssl/{name}" for name in ("certs", "cert.pem", "openssl.cnf")),
