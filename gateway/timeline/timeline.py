@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ordermesh.gateway.v1.timeline_pb2 import OrderTimeline
 from ordermesh.internal.v1.timeline_source_pb2 import ListCountedEventsResponse, ListOutboxEventsResponse
 
+from gateway.settings import TRACE_ID
 from runtime import timestamps
 from runtime.kafka import topics
 from runtime.money import major
@@ -56,7 +57,7 @@ def add_links(made: OrderTimeline, trace_url: str) -> None:
     """Add the addresses of the sampled traces."""
     for event in made.events:
         if event.sampled:
-            event.trace_url = trace_url.replace("{trace_id}", event.trace_id)
+            event.trace_url = trace_url.replace(TRACE_ID, event.trace_id)
             if event.trace_id == made.trace_id:
                 made.trace_url = event.trace_url
 

@@ -62,9 +62,10 @@ class Exemplars:
         latest: dict[Bucket, Kept] = {}
         for bucket, kept in [*found, *of_children()]:
             latest[bucket] = max(kept, latest.get(bucket, kept), key=lambda one: one[2])
+        shown = {name for name, _, _ in latest}
         labels_of = {each.specification.name: each.specification.labels for each in ComponentMetric.all}
         for family in families:
-            if any(family.name == name for name, _, _ in latest):
+            if family.name in shown:
                 with_exemplars(family, labels_of[family.name], latest)
             yield family
 
