@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_a_thread import in_a_thread
 from monitoring import monitoring, targets
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 from shared_stack import shared_stack
@@ -24,21 +25,15 @@ REQUEST = orders_pb2.CreateOrderRequest(
 @contextlib.contextmanager
 def orders_arriving(stack: RunningStack) -> Iterator[None]:
     """Create orders in a thread."""
-    over = threading.Event()
 
-    def order() -> None:
+    def order(over: threading.Event) -> None:
         with stack.channel() as channel:
             stub = orders_pb2_grpc.OrderServiceStub(channel)
             while not over.wait(BETWEEN_ORDERS_SECONDS):
                 stub.CreateOrder(REQUEST, timeout=20, wait_for_ready=True)
 
-    thread = threading.Thread(target=order, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(order):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.mark.timeout(240)

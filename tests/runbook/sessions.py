@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import LiteralString
 
 import psycopg
+from in_a_thread import in_a_thread
 
 
 @contextlib.contextmanager
@@ -27,9 +28,8 @@ def open_transaction(dsn: str, *statements: LiteralString) -> Iterator[None]:
 @contextlib.contextmanager
 def locked_again_and_again(dsn: str, statement: LiteralString, seconds: float, pause: float) -> Iterator[None]:
     """Hold a lock for a time, release it for a moment, and so on, in one session until it is ended."""
-    over = threading.Event()
 
-    def hold() -> None:
+    def hold(over: threading.Event) -> None:
         with contextlib.suppress(psycopg.Error), psycopg.connect(dsn) as connection:
             while not over.is_set():
                 connection.execute(statement)
@@ -37,10 +37,5 @@ def locked_again_and_again(dsn: str, statement: LiteralString, seconds: float, p
                 connection.rollback()
                 time.sleep(pause)
 
-    thread = threading.Thread(target=hold, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(hold):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from in_a_thread import in_a_thread
 from operator_desk import OVER, PATIENCE_SECONDS, TYPE, Operator
 from sessions import open_transaction
 
@@ -75,19 +76,13 @@ def test_dead_letters(operator: Operator) -> None:
 @contextlib.contextmanager
 def wrong_producer(operator: Operator) -> Iterator[None]:
     """Let a program write garbage into a partition, again and again."""
-    over = threading.Event()
 
-    def write() -> None:
+    def write(over: threading.Event) -> None:
         while not over.wait(0.5):
             write_garbage(operator, 200, partition=1)
 
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(write):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_partitions_paused(operator: Operator) -> None:

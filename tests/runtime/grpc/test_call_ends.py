@@ -1,26 +1,19 @@
 """However a call ends it is timed, with the status it ended with: on asyncio servers, on the lane, on threads."""
 
 import asyncio
-import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health
+from served_kinds import serving
 
-from runtime.authentication import Authentication
 from runtime.grpc import call_ends
-from runtime.grpc.async_errors import AsyncErrors
-from runtime.grpc.fast_lane import Lane
-from runtime.grpc.sync_errors import SyncErrors
 from runtime.telemetry.metrics import call_durations
 
 SERVICE = "test.Ends"
+UNARY = f"/{SERVICE}/Unary"
 KINDS = ["asyncio", "lane", "threads"]
 
 
@@ -65,33 +58,6 @@ class Handlers:
         server.add_registered_method_handlers(SERVICE, handlers)
 
 
-@asynccontextmanager
-async def serving(
-    kind: str, handlers: Handlers, authentication: Authentication = "off"
-) -> AsyncIterator[grpc.aio.Channel]:
-    with tempfile.TemporaryDirectory(prefix="om-ce-", dir="/tmp") as folder:
-        address = f"unix:{Path(folder) / 's'}"
-        if kind == "lane":
-            lane = Lane(address, [f"/{SERVICE}/Unary"])
-            await lane.start(handlers.registered, health.aio.HealthServicer(), [], authentication)
-            stop: Callable[[], Any] = lambda: lane.drain(0, 0)  # noqa: E731  # one of three ways to stop
-        elif kind == "asyncio":
-            server = grpc.aio.server(interceptors=[AsyncErrors(authentication)])
-            handlers.registered(server)
-            server.add_insecure_port(address)
-            await server.start()
-            stop = lambda: server.stop(0)  # noqa: E731  # as above
-        else:
-            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors(authentication)])
-            handlers.registered_on_threads(threads)
-            threads.add_insecure_port(address)
-            threads.start()
-            stop = lambda: asyncio.to_thread(threads.stop(0).wait)  # noqa: E731  # as above
-        async with grpc.aio.insecure_channel(address) as channel:
-            yield channel
-        await stop()
-
-
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> call_durations.CallDurations:
     """The times of this test's calls only."""
@@ -112,7 +78,7 @@ async def test_a_unary_call_that_its_client_cancels_is_timed_as_cancelled(
     kind: str, timed: call_durations.CallDurations
 ) -> None:
     handlers = Handlers()
-    async with serving(kind, handlers) as channel:
+    async with serving(kind, handlers, UNARY) as channel:
         call = channel.unary_unary(f"/{SERVICE}/Unary")(b"")
         started = asyncio.ensure_future(call.code())
         await asyncio.to_thread(handlers.begun.wait, 20)
@@ -125,7 +91,7 @@ async def test_a_unary_call_that_its_client_cancels_is_timed_as_cancelled(
 async def test_a_unary_call_whose_deadline_passes_counts_as_that(
     kind: str, timed: call_durations.CallDurations
 ) -> None:
-    async with serving(kind, Handlers()) as channel:
+    async with serving(kind, Handlers(), UNARY) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await channel.unary_unary(f"/{SERVICE}/Unary")(b"", timeout=0.3)
         assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -137,7 +103,7 @@ async def test_a_stream_that_its_client_leaves_is_timed_as_cancelled(
     kind: str, timed: call_durations.CallDurations
 ) -> None:
     handlers = Handlers()
-    async with serving(kind, handlers) as channel:
+    async with serving(kind, handlers, UNARY) as channel:
         call = channel.unary_stream(f"/{SERVICE}/Stream")(b"")
         assert await call.read() == b"first"
         await asyncio.to_thread(handlers.begun.wait, 20)
@@ -157,7 +123,7 @@ async def test_with_authentication_a_method_that_the_contracts_do_not_open_is_cl
     kind: str, headers: tuple[tuple[str, str], ...], code: grpc.StatusCode
 ) -> None:
     handlers = Handlers()
-    async with serving(kind, handlers, "keys") as channel:
+    async with serving(kind, handlers, UNARY, "keys") as channel:
         calls: list[Any] = [channel.unary_unary(f"/{SERVICE}/Unary")(b"", metadata=headers)]
         if kind != "lane":
             calls.append(channel.unary_stream(f"/{SERVICE}/Stream")(b"", metadata=headers).read())

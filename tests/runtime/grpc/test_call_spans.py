@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health
 from otlp_receiver import OtlpReceiver, ReceivedSpan, otlp_receiver
+from served_kinds import serving
 
 from runtime.errors import InvalidRequest, Violation
-from runtime.grpc.async_errors import AsyncErrors
-from runtime.grpc.fast_lane import Lane
-from runtime.grpc.sync_errors import SyncErrors
 from runtime.telemetry.tracing import server_span
 from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.telemetry.tracing.tracer import TRACER
@@ -56,35 +49,19 @@ def stream_on_a_thread(request: bytes, context: grpc.ServicerContext) -> Iterato
     yield answer(request)
 
 
-def register(server: Any, *handlers: Callable[..., Any]) -> None:
-    one, many = handlers
+class Handlers:
+    """A unary method and a stream, for each kind of server."""
+
+    def registered(self, server: Any) -> None:
+        register(server, unary, stream)
+
+    def registered_on_threads(self, server: Any) -> None:
+        register(server, unary_on_a_thread, stream_on_a_thread)
+
+
+def register(server: Any, one: Callable[..., Any], many: Callable[..., Any]) -> None:
     made = {"One": grpc.unary_unary_rpc_method_handler(one), "Many": grpc.unary_stream_rpc_method_handler(many)}
     server.add_registered_method_handlers(SERVICE, made)
-
-
-@asynccontextmanager
-async def serving(kind: str) -> AsyncIterator[grpc.aio.Channel]:
-    with tempfile.TemporaryDirectory(prefix="om-cs-", dir="/tmp") as folder:
-        address = f"unix:{Path(folder) / 's'}"
-        if kind == "lane":
-            lane = Lane(address, [f"/{SERVICE}/One"])
-            await lane.start(lambda server: register(server, unary, stream), health.aio.HealthServicer(), [])
-            stop: Callable[[], Any] = lambda: lane.drain(0, 0)  # noqa: E731  # one of three ways to stop
-        elif kind == "asyncio":
-            server = grpc.aio.server(interceptors=[AsyncErrors()])
-            register(server, unary, stream)
-            server.add_insecure_port(address)
-            await server.start()
-            stop = lambda: server.stop(0)  # noqa: E731  # as above
-        else:
-            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors()])
-            register(threads, unary_on_a_thread, stream_on_a_thread)
-            threads.add_insecure_port(address)
-            threads.start()
-            stop = lambda: asyncio.to_thread(threads.stop(0).wait)  # noqa: E731  # as above
-        async with grpc.aio.insecure_channel(address) as channel:
-            yield channel
-        await stop()
 
 
 @pytest.fixture
@@ -98,7 +75,7 @@ async def called(
 ) -> tuple[str, list[ReceivedSpan]]:
     """Call a server whose tracer is on; return the answer or the name of the status, and the spans."""
     with TRACER.started("test", TracingSettings(otlp_endpoint=collector.endpoint)):
-        async with serving(kind) as channel:
+        async with serving(kind, Handlers(), f"/{SERVICE}/One") as channel:
             try:
                 reply = await channel.unary_unary(f"/{SERVICE}/One")(request, metadata=metadata, timeout=seconds)
                 told = reply.decode()
@@ -148,7 +125,7 @@ async def test_a_call_whose_deadline_passes_is_an_error(kind: str, collector: Ot
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
 async def test_a_stream_has_a_span_too(kind: str, collector: OtlpReceiver) -> None:
     with TRACER.started("test", TracingSettings(otlp_endpoint=collector.endpoint)):
-        async with serving(kind) as channel:
+        async with serving(kind, Handlers(), f"/{SERVICE}/One") as channel:
             many = channel.unary_stream(f"/{SERVICE}/Many")
             assert [part async for part in many(b"x", metadata=[SAMPLED])]
             with pytest.raises(grpc.aio.AioRpcError):
@@ -159,7 +136,7 @@ async def test_a_stream_has_a_span_too(kind: str, collector: OtlpReceiver) -> No
 
 async def test_a_call_does_not_see_the_span_of_another(collector: OtlpReceiver) -> None:
     with TRACER.started("test", TracingSettings(otlp_endpoint=collector.endpoint)):
-        async with serving("threads") as channel:
+        async with serving("threads", Handlers(), f"/{SERVICE}/One") as channel:
             one = channel.unary_unary(f"/{SERVICE}/One")
             for _ in range(4):
                 await one(b"x", metadata=[SAMPLED])

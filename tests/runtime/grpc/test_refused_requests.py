@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import tempfile
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import grpc
 import pytest
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health
 from ordermesh.orders.v1.errors_pb2 import ErrorReason
+from served_kinds import serving
 
 from runtime.errors import InvalidRequest, NotFound, Violation
-from runtime.grpc.async_errors import AsyncErrors
-from runtime.grpc.fast_lane import Lane
-from runtime.grpc.sync_errors import SyncErrors
 
 SERVICE = "test.Refusals"
 UNARY = f"/{SERVICE}/Unary"
@@ -82,32 +75,6 @@ class Handlers:
         server.add_registered_method_handlers(SERVICE, methods)
 
 
-@asynccontextmanager
-async def serving(kind: str, handlers: Handlers) -> AsyncIterator[grpc.aio.Channel]:
-    with tempfile.TemporaryDirectory(prefix="om-rr-", dir="/tmp") as folder:
-        address = f"unix:{folder}/s"
-        stop: Callable[[], Any]
-        if kind == "lane":
-            lane = Lane(address, [UNARY])
-            await lane.start(handlers.registered, health.aio.HealthServicer(), [])
-            stop = lambda: lane.drain(0, 0)  # noqa: E731  # one of three ways to stop
-        elif kind == "asyncio":
-            server = grpc.aio.server(interceptors=[AsyncErrors()])
-            handlers.registered(server)
-            server.add_insecure_port(address)
-            await server.start()
-            stop = lambda: server.stop(0)  # noqa: E731  # as above
-        else:
-            threads = grpc.server(ThreadPoolExecutor(2), interceptors=[SyncErrors()])
-            handlers.registered_on_threads(threads)
-            threads.add_insecure_port(address)
-            threads.start()
-            stop = lambda: asyncio.to_thread(threads.stop(0).wait)  # noqa: E731  # as above
-        async with grpc.aio.insecure_channel(address) as channel:
-            yield channel
-        await stop()
-
-
 @pytest.fixture
 def _no_collector() -> Iterator[None]:
     gc.collect()
@@ -123,7 +90,7 @@ def _no_collector() -> Iterator[None]:
 )
 async def test_a_refused_request_is_not_held_after_its_call(kind: str, method: str) -> None:
     handlers = Handlers()
-    async with serving(kind, handlers) as channel:
+    async with serving(kind, handlers, UNARY) as channel:
         for _ in range(CALLS):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 async for _ in channel.unary_stream(f"/{SERVICE}/{method}")(b"request"):
@@ -135,7 +102,7 @@ async def test_a_refused_request_is_not_held_after_its_call(kind: str, method: s
 
 @pytest.mark.parametrize("kind", ["asyncio", "lane", "threads"])
 async def test_a_request_that_cannot_be_decoded_is_refused_as_invalid(kind: str) -> None:
-    async with serving(kind, Handlers()) as channel:
+    async with serving(kind, Handlers(), UNARY) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await channel.unary_unary(UNARY)(b"unreadable")
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -149,7 +116,7 @@ async def test_the_trailers_of_a_refusal_are_short_whatever_a_client_wrote(
     kind: str, text: str, character: str
 ) -> None:
     """Beyond 64 KiB a front proxy closes the connection to the service, and with it the streams of other clients."""
-    async with serving(kind, Handlers()) as channel:
+    async with serving(kind, Handlers(), UNARY) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await channel.unary_unary(UNARY)(text.encode() + character.encode() * 50_000)
     assert text in str(refused.value.details())
@@ -160,7 +127,7 @@ async def test_the_trailers_of_a_refusal_are_short_whatever_a_client_wrote(
 
 @pytest.mark.parametrize("kind", ["asyncio", "lane", "threads"])
 async def test_the_refusal_of_an_unknown_method_does_not_repeat_its_name(kind: str) -> None:
-    async with serving(kind, Handlers()) as channel:
+    async with serving(kind, Handlers(), UNARY) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await channel.unary_unary(f"/{SERVICE}/{'x' * 7_000}")(b"")
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
