@@ -23,7 +23,7 @@ from stack.machine import ports
 from stack.machine.paths import default_cache
 from stack.machine.state_folder import StateFolder
 from stack.processes.server_account import server_account
-from stack.servers.kafka.broker import java
+from stack.servers.java import java
 from stack.servers.postgres_binaries import locate
 from stack.settings import StackSettings
 from stack.supervision.status import HEALTHY_STATES, StackStatus, read_status

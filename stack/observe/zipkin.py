@@ -13,7 +13,7 @@ from stack.processes import confinement
 from stack.processes.confinement import Confinement
 from stack.processes.privileges import privileges
 from stack.processes.process import Command
-from stack.servers.kafka.broker import java
+from stack.servers.java import NATIVE_MEMORY_FLAGS, java
 
 # About 1 KB each.
 SPANS = 25_000
@@ -23,13 +23,7 @@ JVM_FLAGS = (
     "-Xss512k",
     "-XX:MaxDirectMemorySize=24m",
     "-XX:ReservedCodeCacheSize=32m",
-    "-XX:TrimNativeHeapInterval=5000",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
-    "--enable-native-access=ALL-UNNAMED",
-    "--sun-misc-unsafe-memory-access=allow",
+    *NATIVE_MEMORY_FLAGS,
 )
 ENVIRONMENT = ("LANG", "TZ", "LD_LIBRARY_PATH")
 OVERRIDES = "zipkin.properties"

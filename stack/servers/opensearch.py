@@ -16,18 +16,14 @@ from stack.processes.privileges import OURS, Privileges
 from stack.processes.process import Command, Process, inherited_env
 from stack.processes.runners import Server, await_ready
 from stack.processes.server_account import give
-from stack.servers.kafka.broker import java
+from stack.servers.java import FLAGS, java
 
 ANSWER_SECONDS = 30.0
 # Of the distribution's flags, without a module that the packaged Java runtime does not have.
 JVM_FLAGS = (
     "-Xms256m",
     "-Xmx256m",
-    "-XX:+UseSerialGC",
-    # Half of the time of a start.
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
+    *FLAGS,
     "-Dfile.encoding=UTF-8",
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",

@@ -27,7 +27,7 @@ from waiting import await_true
 from stack.downloads.jar_sets import ZIPKIN_JARS
 from stack.machine import ports
 from stack.observe.zipkin import JVM_FLAGS
-from stack.servers.kafka.broker import java
+from stack.servers.java import java
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 COLLECTOR = ROOT / "deploy" / "collector"

