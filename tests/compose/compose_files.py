@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def with_defaults(text: str) -> str:
+    """Return a value of the compose file as it is where no variable of `${NAME:-default}` is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text).strip()
 
 
 def make_secrets(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compose_files import SERVICES, make_secrets
+from compose_files import SERVICES, make_secrets, with_defaults
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from waiting import await_true
@@ -56,7 +56,8 @@ def bootstrap(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder, (port, controller_port) = tmp_path_factory.mktemp("kafka"), ports.allocate(2)
     file = folder / "server.properties"
     file.write_text(configuration(folder, port, controller_port))
-    options = SERVICES["kafka"]["environment"]["KAFKA_OPTS"].replace("/secrets/", f"{secrets}/kafka/")
+    # Without the agent, which the profile `observe` adds.
+    options = with_defaults(SERVICES["kafka"]["environment"]["KAFKA_OPTS"]).replace("/secrets/", f"{secrets}/kafka/")
     java = [*java_argv(KAFKA_JARS.ensure(), folder), options]
     subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(file)],
