@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from frontdoor.clusters import discovery, endpoint, socket_address
+from frontdoor.clusters import discovery, endpoint
 from frontdoor.config import Config, extension, header_is, seconds, typed
+from frontdoor.filters.http_filters import BUFFER, FILTERS, router
+from frontdoor.listeners import MANAGER, listener
 from frontdoor.policies import limits
 from frontdoor.render import PlainDumper
 from frontdoor.values import Address
@@ -23,7 +25,6 @@ from stack.machine.ports import LOOPBACK
 from stack.observe.client_tls import CLIENT, CLIENT_KEY, SERVERS
 
 USER = "observe"
-MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 REQUESTS_AT_A_TIME, REQUEST_SECONDS, BODY_BYTES = 64, 60.0, 1024 * 1024
 FOR_ONESELF = 0o600
@@ -98,11 +99,11 @@ def people(values: FrontValues) -> Config:
                 "envoy.extensions.filters.http.basic_auth.v3.BasicAuth",
                 users={"inline_string": htpasswd(values.password)},
             ),
-            buffer(BODY_BYTES),
+            extension(BUFFER, f"{FILTERS}.buffer.v3.Buffer", max_request_bytes=BODY_BYTES),
             router(),
         ],
     )
-    return {**listener("people", socket_address(values.listen), manager), "enable_reuse_port": True}
+    return listener("people", values.listen, manager)
 
 
 PRIVATE_HEADERS = {
@@ -169,17 +170,6 @@ def answer(status: int, text: str, *, path: str = "", headers: Sequence[Config] 
     }
 
 
-def listener(name: str, address: Config, manager: Config) -> Config:
-    """Return a listener."""
-    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
-    return {
-        "name": name,
-        "address": address,
-        "per_connection_buffer_limit_bytes": limits.CONNECTION_BUFFER_BYTES,
-        "filter_chains": [{"filters": filters}],
-    }
-
-
 def cluster(name: str, address: Address, certificates: Path | None) -> Config:
     """Return the cluster of a program."""
     return {
@@ -212,18 +202,6 @@ def breakers(number: int) -> Config:
     return {"thresholds": [{"max_connections": number, "max_pending_requests": number, "max_requests": number}]}
 
 
-def buffer(size: int) -> Config:
-    """Return the filter that refuses larger requests."""
-    return extension(
-        "envoy.filters.http.buffer", "envoy.extensions.filters.http.buffer.v3.Buffer", max_request_bytes=size
-    )
-
-
 def overwrite(key: str, value: str) -> Config:
     """Return the setting of a header; an empty value changes nothing."""
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-
-
-def router() -> Config:
-    """Return the last filter."""
-    return extension("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router")
