@@ -8,20 +8,20 @@ from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
-from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
-from runtime.settings import Settings, require_extra
+from runtime.postgres.settings import PostgresSettings, with_password
+from runtime.settings import require_extra
 from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.tokens.token_settings import TokenSettings
 
 
-class DatabaseSettings(Settings):
+class DatabaseSettings(PostgresSettings):
     """The orders database."""
 
     orders_dsn: SecretStr = Field(
         description="PostgreSQL URI of the orders database, with one host or several (docs/how-to/postgresql.md)."
     )
-    postgres_pooler: Pooler = POOLER
+    _password = field_validator("orders_dsn")(with_password)
 
 
 class AclSettings(GroupSettings):

@@ -11,20 +11,20 @@ from runtime.authentication import AuthenticationSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.kafka.settings import GroupSettings
-from runtime.postgres.pooler import POOLER, Pooler
 from runtime.postgres.retention import RetentionSettings
-from runtime.settings import PREFIX, Settings
+from runtime.postgres.settings import PostgresSettings, with_password
+from runtime.settings import PREFIX
 from runtime.telemetry.tracing.settings import TracingSettings
 from runtime.tokens.token_settings import TokenSettings
 
 
-class DatabaseSettings(Settings):
+class DatabaseSettings(PostgresSettings):
     """Settings of every program of the processor: the analytics database."""
 
     analytics_dsn: SecretStr = Field(
         description="PostgreSQL URI of the analytics database, with one host or several (docs/how-to/postgresql.md)."
     )
-    postgres_pooler: Pooler = POOLER
+    _password = field_validator("analytics_dsn")(with_password)
 
 
 class EventSettings(DatabaseSettings, GroupSettings):

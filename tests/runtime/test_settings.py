@@ -2,10 +2,11 @@ import re
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr
 
 from gateway.settings import GatewaySettings
-from orders.settings import ServeSettings
+from orders.settings import DatabaseSettings, ServeSettings
 from processor.settings import ServeSettings as AnalyticsSettings
 from runtime.exit_codes import ExitCode
 from runtime.kafka.settings import KafkaSettings
@@ -52,6 +53,33 @@ def test_a_number_out_of_range_is_told_with_the_range(
 ) -> None:
     environment.setenv("ORDERMESH_EXAMPLE_SIZE", "11")
     assert "ORDERMESH_EXAMPLE_SIZE: Input should be less than or equal to 10 (is '11')" in refused(capsys)
+
+
+def test_a_password_of_its_own_completes_the_uri_and_keeps_what_it_says(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("a b'c:/@\n")
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    environment.setenv("ORDERMESH_ORDERS_DSN", "postgresql://orders_app@one,two/orders?sslmode=require")
+    environment.setenv("ORDERMESH_POSTGRES_PASSWORD_FILE", str(secret))
+    known = conninfo_to_dict(DatabaseSettings.load().orders_dsn.get_secret_value())
+    expected = {"user": "orders_app", "host": "one,two", "dbname": "orders", "sslmode": "require"}
+    assert known.items() >= expected.items()
+    assert known["password"] == "a b'c:/@"
+
+
+def test_a_uri_that_cannot_get_its_password_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("ORDERMESH_EXAMPLE_DSN")
+    environment.setenv("ORDERMESH_ORDERS_DSN", "postgresql://h/orders?no_such_parameter=1")
+    environment.setenv("ORDERMESH_POSTGRES_PASSWORD", "s3cret")
+    with pytest.raises(SystemExit):
+        DatabaseSettings.load()
+    told = capsys.readouterr().err
+    assert "ORDERMESH_ORDERS_DSN: Value error, must be a PostgreSQL URI" in told
+    assert "s3cret" not in told
 
 
 @pytest.mark.parametrize("text", ["{not json", '{"sasl.password": 8472}', "[8472]", "8472"])
