@@ -29,11 +29,13 @@ SHARED: dict[str, type[Settings]] = {
 }
 PROGRAMS: dict[str, type[Settings]] = {
     "orders migrate": orders.settings.DatabaseSettings,
+    "orders schema": orders.settings.DatabaseSettings,
     "orders serve": orders.settings.ServeSettings,
     "orders publish": orders.settings.PublisherSettings,
     "orders topics": orders.settings.TopicSettings,
     "orders acls": orders.settings.AclSettings,
     "processor migrate": processor.settings.DatabaseSettings,
+    "processor schema": processor.settings.DatabaseSettings,
     "processor work": processor.settings.WorkSettings,
     "processor serve": processor.settings.ServeSettings,
     "gateway": gateway.settings.GatewaySettings,

@@ -1,4 +1,4 @@
-"""`python -m orders serve | publish | migrate | topics | acls`."""
+"""`python -m orders serve | publish | migrate | schema | topics | acls`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PROGRAMS = {
     "serve": "orders.supervise",
     "publish": "orders.publish",
     "migrate": "orders.migrate",
+    "schema": "orders.wait_for_schema",
     "topics": "orders.create_topics",
     "acls": "orders.create_acls",
 }

@@ -1,4 +1,4 @@
-"""The processor's programs: `python -m processor migrate`, `work`, `serve`."""
+"""The processor's programs: `python -m processor migrate`, `schema`, `work`, `serve`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import sys
 from runtime.exit_codes import ExitCode
 
 # Imported on demand: the supervisor of `work` is long-running and needs little memory.
-PROGRAMS = {"migrate": "processor.migrate", "work": "processor.supervise", "serve": "processor.serve"}
+PROGRAMS = {
+    "migrate": "processor.migrate",
+    "schema": "processor.wait_for_schema",
+    "work": "processor.supervise",
+    "serve": "processor.serve",
+}
 
 
 def main(arguments: list[str]) -> int:

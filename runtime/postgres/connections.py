@@ -142,9 +142,14 @@ def migrate(dsn: str, package: str, pooler: Pooler = "none") -> list[str]:
 
     The common ones come first, then those of the package. Raises ValueError when an applied file has changed.
     """
-    scripts = [*sql_files("runtime.migrations"), *sql_files(package)]
+    scripts = migrations(package)
     with connect(dsn, "ordermesh-migrate", pooler, statement_timeout_ms=0) as connection:
         return [script.name for script in scripts if apply_migration(connection, script.name, script.read_bytes())]
+
+
+def migrations(package: str) -> list[Traversable]:
+    """Return the migrations of a database in their order: the common ones, then those of the package."""
+    return [*sql_files("runtime.migrations"), *sql_files(package)]
 
 
 def sql_files(package: str) -> list[Traversable]:

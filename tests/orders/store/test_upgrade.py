@@ -37,6 +37,7 @@ def test_backorders_keep_their_positions_and_their_release_is_scheduled(postgres
         admin.execute("CREATE DATABASE earlier OWNER orders_owner")
     dsn = postgres.dsn("orders_owner")
     with psycopg.connect(dsn, dbname="earlier", autocommit=True) as owner:
+        owner.execute("CREATE TABLE schema_migration (name text PRIMARY KEY, sha256 text NOT NULL)")
         for script in scripts:
             if script.name == "0040_waiting.sql":
                 owner.execute("DELETE FROM product")
