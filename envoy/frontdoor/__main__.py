@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, help="the target to render")
     parser.add_argument("--out", type=Path, help="the file to write (default: standard output)")
     parser.add_argument("--hosts", default="", help="further host names to serve, separated by commas, without ports")
+    parser.add_argument("--service-prefix", default="", help="prefix of the services' names, as of a Helm release")
     for side, what in (("", "clients"), ("services-", "the services")):
         parser.add_argument(f"--{side}certificate", type=Path, help=f"PEM file of the certificate shown to {what}")
         parser.add_argument(f"--{side}key", type=Path, help="PEM file of its key")
@@ -89,6 +90,7 @@ def write(options: argparse.Namespace) -> int:
         )
         if services is not None and not services.verifies:
             raise EnvoyConfigError("--services-certificate requires --services-ca")
+        values = values.prefixed(options.service_prefix)
         text = render(replace(values, hosts=(*values.hosts, *hosts), tls=own, services_tls=services))
     except EnvoyConfigError as error:
         print(error, file=sys.stderr)

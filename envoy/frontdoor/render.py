@@ -76,5 +76,10 @@ def application_log() -> Config:
 
 
 def admin(values: EnvoyValues) -> Config:
-    """Return the admin interface, which accepts commands from whoever reaches it: a Unix socket of its account."""
+    """Return the admin interface, which accepts commands from whoever reaches it.
+
+    It is a Unix socket of Envoy's account, or on loopback in a network of its own.
+    """
+    if not values.admin.is_socket:
+        return {"address": clusters.socket_address(values.admin)}
     return {"address": {"pipe": {"path": values.admin.host, "mode": PRIVATE}}}

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +31,8 @@ HOST = re.compile(r"(?i)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:]{2,45
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the published ports are on loopback
 FRONT_PORT, STATS_PORT = 8080, 9902
 GRPC_PORT, PAGES_PORT = 50051, 8081
+# Of a pod, whose other containers are gone when Envoy runs. The hook that drains it can reach no Unix socket.
+POD_ADMIN_PORT = 9901
 # In a container, where nobody else is.
 ADMIN_SOCKET = "/tmp/envoy-admin.sock"  # noqa: S108 - of the container
 
@@ -191,8 +193,23 @@ class EnvoyValues:
     @classmethod
     def cluster(cls, identity: Identity = CONTAINER) -> Self:
         """Return the values for Kubernetes, where headless services resolve to every pod."""
-        return cls.of_hosts(
+        values = cls.of_hosts(
             identity, orders="orders-headless", analytics="analytics-headless", gateway="gateway-headless"
+        )
+        return replace(values, admin=Address(LOOPBACK, POD_ADMIN_PORT))
+
+    def prefixed(self, prefix: str) -> Self:
+        """Return values whose services on other hosts have a prefix before their names."""
+
+        def named(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+            return tuple(replace(address, host=f"{prefix}{address.host}") for address in addresses)
+
+        return replace(
+            self,
+            orders=named(self.orders),
+            analytics=named(self.analytics),
+            gateway=named(self.gateway),
+            gateway_http=named(self.gateway_http),
         )
 
     @classmethod

@@ -37,11 +37,28 @@ def test_the_rendered_text_is_the_configuration() -> None:
     assert yaml.safe_load(render(values)) == bootstrap(values)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_the_admin_interface_is_a_private_socket_everywhere(target: str) -> None:
+@pytest.mark.parametrize("target", ["local", "compose"])
+def test_the_admin_interface_is_a_private_socket_where_others_share_the_network(target: str) -> None:
     pipe = bootstrap(TARGETS[target]())["admin"]["address"]["pipe"]
     assert pipe["path"].endswith("/envoy-admin.sock")
     assert pipe["mode"] == 0o700
+
+
+def test_the_admin_interface_of_a_pod_is_on_its_own_loopback() -> None:
+    address = bootstrap(EnvoyValues.cluster())["admin"]["address"]["socket_address"]
+    assert address == {"address": "127.0.0.1", "port_value": 9901}
+
+
+def test_the_services_of_a_release_have_its_prefix() -> None:
+    command = [sys.executable, "-m", "frontdoor", "--target", "cluster", "--service-prefix", "shop-"]
+    configuration = yaml.safe_load(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    hosts = {
+        endpoint["endpoint"]["address"]["socket_address"]["address"]
+        for cluster in configuration["static_resources"]["clusters"]
+        for locality in cluster["load_assignment"]["endpoints"]
+        for endpoint in locality["lb_endpoints"]
+    }
+    assert hosts == {"shop-orders-headless", "shop-analytics-headless", "shop-gateway-headless", "127.0.0.1"}
 
 
 def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> None:
