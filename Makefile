@@ -126,6 +126,7 @@ lint: setup ## check style, types, imports, contracts, and Envoy's configuration
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python deploy/grafana/generate.py --check
 	$(BIN)/python deploy/prometheus/generate.py --check
+	$(BIN)/python deploy/helm/generate.py --check
 	$(MKDOCS)
 
 docs: setup ## build the documentation site into build/site, with every link and anchor checked
@@ -145,6 +146,7 @@ gen: setup ## generate gen/ from proto/, the blocking Python client, the referen
 	$(BIN)/python deploy/grafana/generate.py
 	$(BIN)/python deploy/prometheus/generate.py
 	$(BIN)/python deploy/logs/generate.py
+	$(BIN)/python deploy/helm/generate.py
 
 lock: ## resolve pyproject.toml again: everything into requirements.lock, the image's part into deploy/image/
 	$(BIN)/pip install --quiet uv
