@@ -18,8 +18,17 @@ from runtime.telemetry.logging import logger
 Answer = TypeVar("Answer")
 FAILURES = (OSError, ValueError, KafkaException)
 BACKOFF = Backoff(first_seconds=0.1, max_seconds=1.0)
-# Not retriable by Kafka's protocol, but transient: until enough brokers have registered and know a topic.
-TRANSIENT = (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.UNKNOWN_TOPIC_OR_PART)
+# Not retriable by Kafka's protocol, but transient: until enough brokers have registered and know a topic. Those with an
+# underscore are the client's own: a broker is not reached, its name is not known yet, or it answered in part.
+TRANSIENT = (
+    KafkaError.INVALID_REPLICATION_FACTOR,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._PARTIAL,
+    KafkaError._RESOLVE,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+)
 
 
 def main() -> None:
