@@ -1,0 +1,37 @@
+#!/bin/bash
+# Puts the images of the test node into one archive: the image of the services in three versions, and stand-ins for
+# PostgreSQL, Kafka, Envoy and the pause of each pod, under the names that the chart uses. podman has a storage of its
+# own here, in the cache, and builds only what changed.
+# usage: images.sh CACHE
+set -euo pipefail
+cache=$1
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+# shellcheck source=tests/compose/images.sh
+. "$root/tests/compose/images.sh"
+LAYERS=true
+service=docker.io/library/ordermesh
+mkdir -p "$cache/standins" "$cache/podman" "$cache/empty"
+export CONTAINERS_STORAGE_CONF=$cache/podman/storage.conf
+printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$cache/podman/images" "$cache/podman/run" \
+  > "$CONTAINERS_STORAGE_CONF"
+
+changed() { # <name of the image> <line of its Containerfile>...: over the stand-in or the image that the first line names
+  printf '%s\n' "${@:2}" | build "$1" "$cache/empty" -f -
+}
+
+make_stand_ins "$cache/standins"
+build "$service:0.1.0" "$root" --build-arg "BASE=$standin_python" "${reach[@]}"
+# The next release, and one whose `orders serve` never listens.
+changed "$service:0.1.1" "FROM $service:0.1.0" 'LABEL org.opencontainers.image.version=0.1.1'
+changed "$service:0.1.2" "FROM $service:0.1.0" \
+  'ENTRYPOINT ["sh", "-c", "[ \"$*\" != \"orders serve\" ] || exec sleep 3600; exec python -m \"$@\"", "sh"]'
+changed registry.k8s.io/pause:3.10 "FROM $standin_debian" 'CMD ["sleep", "infinity"]'
+podman tag "$standin_postgres" docker.io/library/postgres:18.1-bookworm
+podman tag "$standin_kafka" docker.io/apache/kafka:4.3.1
+podman tag "$standin_envoy" docker.io/envoyproxy/envoy:v1.40.0
+names=("$service":0.1.{0,1,2} registry.k8s.io/pause:3.10 docker.io/library/postgres:18.1-bookworm
+  docker.io/apache/kafka:4.3.1 docker.io/envoyproxy/envoy:v1.40.0)
+rm -f "$cache/images.tar"
+podman save -q --multi-image-archive -o "$cache/images.tar.new" "${names[@]}"
+mv "$cache/images.tar.new" "$cache/images.tar"
+podman image prune -f > /dev/null
