@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -17,7 +18,8 @@ from runtime.log_levels import LogLevels, parse
 from runtime.settings import FILE_SUFFIX, PREFIX, Settings
 from runtime.telemetry.console import escaped
 from runtime.telemetry.logs import levels
-from runtime.telemetry.logs.lines import Lines, Schema, logger_name
+from runtime.telemetry.logs.error_fields import Fields
+from runtime.telemetry.logs.lines import Event, LineFormatter, Lines, Schema, logger_name
 from runtime.telemetry.output import Output
 
 CHANGED = "log levels changed"
@@ -28,23 +30,32 @@ def configure(service: str, settings: Settings) -> None:
     """Write all logs, including those of libraries, to standard output, one line per event."""
     schema, key = Schema(service), settings.log_customer_key
     lines = Lines(None if key is None else key.get_secret_value())
-    rendering: list[structlog.typing.Processor] = [schema, structlog.processors.JSONRenderer(ensure_ascii=True)]
-    if settings.log_format == "console":
-        rendering = [for_people, structlog.dev.ConsoleRenderer()]
     handler = logging.StreamHandler(Output(sys.stdout.fileno(), lambda lost, cause: lost_lines(schema, lost, cause)))
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[lines, *rendering]))
+    handler.setFormatter(LineFormatter(lines, for_people() if settings.log_format == "console" else schema.render))
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, as_message],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+    without_what_no_line_has()
     log_uncaught()
     known = parse(settings.log_level)
     levels.apply(known)
     if path := os.environ.get(LEVELS_FILE):
         levels.watch(Path(path), known, apply_levels, levels_refused)
+
+
+def as_message(_: object, __: str, event: structlog.typing.EventDict) -> tuple[tuple[object], dict[str, object]]:
+    """Return an event as arguments of the standard library's logger: LineFormatter takes it from the record."""
+    return (Event(event),), {}
+
+
+def without_what_no_line_has() -> None:
+    """Leave out of records what no line has: the place of the call, thread and process."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def apply_levels(changed: LogLevels) -> None:
@@ -78,13 +89,17 @@ def log_uncaught() -> None:
     threading.excepthook = of_thread
 
 
-def for_people(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Return a line as the console shows it; its message is text of others in the logs of libraries."""
-    record: logging.LogRecord = event.pop("_record")
-    message = escaped(str(event.pop("event")))
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-    head = {"timestamp": at, "level": record.levelname.lower(), "logger": logger_name(record), "event": message}
-    return {**head, **event}
+def for_people() -> Callable[[logging.LogRecord, Fields], str]:
+    """Return what makes the lines for a console; the message is text of others in the logs of libraries."""
+    renderer = structlog.dev.ConsoleRenderer()
+
+    def render(record: logging.LogRecord, fields: Fields) -> str:
+        message = escaped(str(fields.pop("event", "")))
+        at, level = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)), record.levelname.lower()
+        head = {"timestamp": at, "level": level, "logger": logger_name(record), "event": message}
+        return renderer(None, level, {**head, **fields})
+
+    return render
 
 
 def lost_lines(schema: Schema, lost: int, cause: str) -> str:
@@ -96,7 +111,7 @@ def lost_lines(schema: Schema, lost: int, cause: str) -> str:
 
 def logger() -> structlog.typing.FilteringBoundLogger:
     """Return the logger of the process; its name in the lines, which a level can be set for, is the calling module."""
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(sys._getframe(1).f_globals["__name__"])
     return log
 
 

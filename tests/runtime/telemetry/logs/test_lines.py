@@ -9,13 +9,12 @@ from unittest.mock import ANY
 
 import psycopg
 import pytest
-import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from runtime.telemetry.log_fields import ALL_FIELDS, COMMON_FIELDS, SERVICE_FIELDS
 from runtime.telemetry.logs import lines
 from runtime.telemetry.logs.current_trace import CURRENT
-from runtime.telemetry.logs.lines import Lines, Schema
+from runtime.telemetry.logs.lines import Event, LineFormatter, Lines, Schema
 from runtime.telemetry.trace_context import TraceContext
 
 KEY = "a key of sixteen or more"
@@ -23,11 +22,9 @@ KEY = "a key of sixteen or more"
 
 def line_of(key: str | None = None, level: int = logging.INFO, **fields: Any) -> dict[str, Any]:
     """Return the line of an event with these fields."""
-    record = logging.LogRecord("orders.outbox.publisher", level, __file__, 1, "", (), None)
-    event = {"event": "it happened", "_record": record, "_from_structlog": True, **fields}
-    made = Schema("orders")(None, "info", Lines(key)(None, "info", event))
-    rendered = structlog.processors.JSONRenderer()(None, "info", made)
-    found: dict[str, Any] = json.loads(rendered)
+    event = Event(event="it happened", **fields)
+    record = logging.LogRecord("orders.outbox.publisher", level, __file__, 1, event, (), None)
+    found: dict[str, Any] = json.loads(LineFormatter(Lines(key), Schema("orders").render).format(record))
     assert set(found) <= set(ALL_FIELDS)
     return found
 
