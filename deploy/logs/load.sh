@@ -1,10 +1,10 @@
 #!/bin/bash
 # Gives Elasticsearch and Kibana what the logs need; safe to repeat. In docker-compose.yml it runs at each start.
+# OpenSearch gets its part from `ordermesh up --logs`.
 #
 # STORE     address of the store, such as http://elasticsearch:9200
 # KIBANA    address of Kibana, empty without one
-# LOGINS    folder with the passwords elastic, kibana_system, shipper and reader; empty for an OpenSearch without
-#           authentication, which has no lifecycle policies either
+# LOGINS    folder with the passwords elastic, kibana_system, shipper and reader
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -16,7 +16,7 @@ ask() { # <method> <url> [more words of curl]: fails with the answer
 }
 
 login() { # for -K: a command line is visible to others
-  if [ -n "${LOGINS:-}" ]; then printf 'user = "elastic:%s"\n' "$(cat "$LOGINS/elastic")"; fi
+  printf 'user = "elastic:%s"\n' "$(cat "$LOGINS/elastic")"
 }
 
 user() { # <name> <roles as JSON>
@@ -26,20 +26,15 @@ user() { # <name> <roles as JSON>
 
 until ask GET "$STORE/_cluster/health?wait_for_status=yellow&timeout=60s" 2> /dev/null; do sleep 1; done
 
-if [ -n "${LOGINS:-}" ]; then
-  ask PUT "$STORE/_security/role/ordermesh-shipper" -d @"$here/index/shipper-role.json"
-  ask PUT "$STORE/_security/role/ordermesh-reader" -d @"$here/index/reader-role.json"
-  user shipper '["ordermesh-shipper"]'
-  user reader '["viewer","ordermesh-reader"]'
-  printf '{"password":"%s"}' "$(cat "$LOGINS/kibana_system")" |
-    ask POST "$STORE/_security/user/kibana_system/_password" -d @-
-  ask PUT "$STORE/_ilm/policy/ordermesh-logs" -d @"$here/index/ilm-policy.json"
-  lifecycle=lifecycle
-else
-  lifecycle=no-lifecycle
-fi
+ask PUT "$STORE/_security/role/ordermesh-shipper" -d @"$here/index/shipper-role.json"
+ask PUT "$STORE/_security/role/ordermesh-reader" -d @"$here/index/reader-role.json"
+user shipper '["ordermesh-shipper"]'
+user reader '["viewer","ordermesh-reader"]'
+printf '{"password":"%s"}' "$(cat "$LOGINS/kibana_system")" |
+  ask POST "$STORE/_security/user/kibana_system/_password" -d @-
+ask PUT "$STORE/_ilm/policy/ordermesh-logs" -d @"$here/index/ilm-policy.json"
 ask PUT "$STORE/_component_template/ordermesh-logs-fields" -d @"$here/index/fields.json"
-ask PUT "$STORE/_component_template/ordermesh-logs-lifecycle" -d @"$here/index/$lifecycle.json"
+ask PUT "$STORE/_component_template/ordermesh-logs-lifecycle" -d @"$here/index/lifecycle.json"
 ask PUT "$STORE/_index_template/ordermesh-logs" -d @"$here/index/template.json"
 
 if [ -n "${KIBANA:-}" ]; then

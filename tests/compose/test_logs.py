@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -75,6 +78,47 @@ def test_each_login_is_the_same_for_who_sets_it_and_who_uses_it(secrets: Path) -
     assert len(set(set_up.values())) == 4
     # Kibana refuses shorter ones.
     assert all(len(value) >= 32 for name, value in kibana.items() if name.endswith("encryptionKey"))
+
+
+class Told(BaseHTTPRequestHandler):
+    """Stands for Elasticsearch and Kibana: takes everything, and keeps what was asked."""
+
+    asked: ClassVar[dict[tuple[str, str], tuple[str, str]]] = {}
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        self.asked[self.command, self.path] = (self.headers.get("authorization", ""), body)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"success":true}')
+
+    do_GET = do_PUT = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_loader_gives_the_store_and_kibana_all_of_it(secrets: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Told) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        settings = {"STORE": address, "KIBANA": address, "LOGINS": str(secrets / "elk-setup")}
+        subprocess.run([LOGS / "load.sh"], env={**os.environ, **settings}, check=True, timeout=60)
+        server.shutdown()
+    assert {authorization[:6] for authorization, _ in Told.asked.values()} == {"Basic "}
+    bodies = {path: body for (method, path), (_, body) in Told.asked.items() if method != "GET"}
+    templates = {"ordermesh-logs-fields": "fields", "ordermesh-logs-lifecycle": "lifecycle"}
+    for name, file in templates.items():
+        assert json.loads(bodies[f"/_component_template/{name}"]) == json.loads(
+            (LOGS / f"index/{file}.json").read_text()
+        )
+    assert json.loads(bodies["/_index_template/ordermesh-logs"])["composed_of"] == list(templates)
+    shipper = json.loads(bodies["/_security/user/shipper"])
+    assert shipper == {"password": (secrets / "elk-setup/shipper").read_text(), "roles": ["ordermesh-shipper"]}
+    assert bodies["/_security/role/ordermesh-shipper"] == (LOGS / "index/shipper-role.json").read_text().replace(
+        "\n", ""
+    )
+    assert '"type": "index-pattern"' in bodies["/api/saved_objects/_import?overwrite=true"]
 
 
 def test_every_container_is_logged_with_the_labels_that_the_shipper_reads() -> None:
