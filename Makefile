@@ -64,7 +64,7 @@ test-long: setup ## the long forms of what both show in short
 	@$(BIN)/pytest -q $(PARALLEL) -m long
 
 logs-test: setup ## ship the logs of a stack with the real rsyslog into the real OpenSearch (both come at the first run)
-	@$(BIN)/pytest -q tests/logs -m long --durations 10
+	@$(BIN)/pytest -q tests/logs tests/cli/local/test_observed_logs.py -m long --durations 10
 
 faults: setup ## every fault of the table under load, or F=F12; BROKERS=3, BRIEF=--brief (about an hour in full)
 	@$(BIN)/python -m faults $(F) --brokers $(BROKERS) $(BRIEF)

@@ -74,12 +74,16 @@ class StackSettings(GroupSettings, IssuerSettings, TracingSettings):
     processor_metrics_port: int = Field(default=9103, ge=1, le=65_535, description="/metrics of the processor.")
     analytics_metrics_port: int = Field(default=9104, ge=1, le=65_535, description="/metrics of analytics.")
     gateway_metrics_port: int = Field(default=9105, ge=1, le=65_535, description="/metrics of the gateway.")
-    observe: Literal["off", "on"] = Field(
+    observe: Literal["off", "on", "logs"] = Field(
         default="off",
-        description="Start Prometheus, Alertmanager and Zipkin with the platform, as `ordermesh up --observe` does.",
+        description="Start Prometheus, Alertmanager and Zipkin with the platform, as `ordermesh up --observe` does; "
+        "logs: OpenSearch for its log lines too, as `ordermesh up --logs` does.",
     )
     observe_port: int = Field(
-        default=9411, ge=1, le=65_535, description="With ORDERMESH_OBSERVE: Prometheus, Alertmanager and Zipkin."
+        default=9411,
+        ge=1,
+        le=65_535,
+        description="With ORDERMESH_OBSERVE: Prometheus, Alertmanager, Zipkin and OpenSearch.",
     )
     kafka_brokers: int = Field(
         default=1,

@@ -69,7 +69,7 @@ def demo(
     """Start a temporary stack, load it, verify that no event is lost, and stop it."""
     if seed is not None and not chaos:
         raise typer.BadParameter("--seed is for --chaos")
-    prepare_to_start(observe=observe)
+    prepare_to_start("on" if observe else None)
     show_accounts()
     seconds = seconds or (CHAOS_SECONDS if chaos else CALM_SECONDS)
     with temporary_home() as home, started(home) as stack:

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.local.observe_link import observe_link
+from cli.local.observe_link import observe_link, search_by_trace
 from cli.local.session_link import dashboard_link
 from cli.output.terminal import console, errors, ignore_output_errors, plain_table
 from cli.pipeline.component_rows import ComponentRow, all_healthy, component_rows, query_gateway
@@ -57,12 +57,12 @@ def fetch() -> None:
         prepare(progress=lambda done, total, name: bar.update(task, completed=done, total=total))
 
 
-def fetch_observers() -> None:
-    """Download what `--observe` needs; print what cannot be had, without which the platform starts as well."""
+def fetch_observers(*, logs: bool) -> None:
+    """Download what observes a stack; print what cannot be had, without which the platform starts as well."""
     # Imported with it only.
     from stack.observe.prepare import prepare, prepared
 
-    if prepared():
+    if prepared(logs=logs):
         return
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("downloads", total=None)
@@ -70,7 +70,7 @@ def fetch_observers() -> None:
         def show(done: int, total: int, name: str) -> None:
             bar.update(task, completed=done, total=total, description=name)
 
-        missing = list(prepare(show))
+        missing = list(prepare(show, logs=logs))
     for line in missing:
         console.print(line, style="yellow", soft_wrap=True)
 
@@ -84,6 +84,9 @@ def up(
         int | None, typer.Option(min=0, max=40_000, help="Offset added to the default of each port.")
     ] = None,
     observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus, Alertmanager and Zipkin too.")] = False,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="--observe, and OpenSearch for the log lines of all programs.")
+    ] = False,
     # Of the process behind `--detach`, whose output is a log: addresses with a login are not for logs.
     show: Annotated[bool, typer.Option("--show/--no-show", hidden=True)] = True,
 ) -> None:
@@ -94,7 +97,7 @@ def up(
             raise typer.BadParameter("--brokers is for the local Kafka, but ORDERMESH_KAFKA_BOOTSTRAP is set")
     if port_offset is not None:
         os.environ[f"{PREFIX}PORT_OFFSET"] = str(port_offset)
-    prepare_to_start(observe=observe)
+    prepare_to_start("logs" if logs else "on" if observe else None)
     if detach:
         start_detached()
         return
@@ -113,14 +116,14 @@ def up(
     console.print("stopped; orders, events and metrics are kept for the next `ordermesh up`")
 
 
-def prepare_to_start(*, observe: bool) -> None:
-    """Download what is missing for a stack; `observe` turns that setting on."""
+def prepare_to_start(observe: Literal["on", "logs"] | None) -> None:
+    """Download what is missing for a stack; `observe` replaces that setting, unless it is None."""
     if observe:
-        os.environ[f"{PREFIX}OBSERVE"] = "on"
+        os.environ[f"{PREFIX}OBSERVE"] = observe
     if not prepared():
         fetch()
-    if StackSettings.load().observe == "on":
-        fetch_observers()
+    if (observed := StackSettings.load().observe) != "off":
+        fetch_observers(logs=observed == "logs")
 
 
 def start(interrupted: threading.Event) -> Stack:
@@ -224,6 +227,8 @@ def show_ready(known: StackStatus, seconds: float) -> None:
     console.print(f"API documentation: {rest}/docs", soft_wrap=True)
     if "observe" in known.addresses:
         console.print(f"metrics, alerts, traces: {observe_link(known)}   (`ordermesh open observe`)", soft_wrap=True)
+    if "opensearch" in known.components:
+        console.print(f"log lines of one order, by its trace id: {search_by_trace(known)}", soft_wrap=True)
     console.print("\nTry:\n")
     for line in examples(rest, grpc, trusting(rest), authenticated=known.authentication != "off"):
         console.print(f"  {line}", soft_wrap=True)

@@ -1,12 +1,26 @@
-"""The address of what `up --observe` started, with the login."""
+"""What a person opens or types for what `up --observe` and `up --logs` started, with the login."""
 
 from __future__ import annotations
+
+import shlex
 
 from stack.errors import ServerFailed
 from stack.machine.paths import default_home
 from stack.machine.state_folder import StateFolder
 from stack.servers.credentials import OBSERVE, load_or_create
 from stack.supervision.status import StackStatus
+
+# The lines of a trace by their times, without what OpenSearch tells of its search.
+OF_A_TRACE = "_search?q=trace.id:TRACE_ID&sort=@timestamp&filter_path=hits.hits._source&pretty"
+
+
+def search_by_trace(status: StackStatus) -> str:
+    """Return the command that shows the lines of a trace, whose id takes the place of TRACE_ID."""
+    # Imported with it only.
+    from stack.observe.observation import CURL_LOGIN
+
+    login = shlex.quote(str(StateFolder(default_home()).observe / CURL_LOGIN))
+    return f"curl -s -K {login} '{status.addresses['observe']}/logs/{OF_A_TRACE}'"
 
 
 def observe_link(status: StackStatus, path: str = "/") -> str:

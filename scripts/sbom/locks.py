@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 # Of stack/downloads: what `make setup` downloads, and what `ordermesh up --observe` does.
-JAR_SETS = ("kafka", "swagger-ui", "zipkin", "jmx-exporter")
+JAR_SETS = ("kafka", "swagger-ui", "zipkin", "jmx-exporter", "opensearch")
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=(sha256):([0-9a-f]{64})")
 VIA = re.compile(r"^    #(?: via|  ) +(\S+)", re.MULTILINE)
@@ -61,8 +61,9 @@ def package(entry: str) -> Package:
 def jars(name: str) -> list[tuple[str, str, str, str]]:
     """Return group, artifact, version and sha256 of each jar of a set (of JAR_SETS)."""
     lines = (ROOT / f"stack/downloads/{name}.lock").read_text().split()
-    # A classifier may be between version and digest.
-    return [(group, artifact, version, rest[-1]) for group, artifact, version, *rest in (x.split(":") for x in lines)]
+    # A packaging may be after the version, and a classifier between it and the digest.
+    parts = [line.split(":") for line in lines]
+    return [(group, artifact, version.partition("@")[0], rest[-1]) for group, artifact, version, *rest in parts]
 
 
 def images() -> list[tuple[str, str, str | None]]:

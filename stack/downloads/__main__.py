@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from stack.downloads.jar_sets import JAR_SETS, OBSERVE_JAR_SETS
+from stack.downloads.jar_sets import JAR_SETS, OBSERVE_JAR_SETS, OPENSEARCH_ARCHIVES
 from stack.errors import StackError
 
 
 def main(arguments: list[str]) -> int:
     """Return 0, 1 when a download fails, or 2 for other arguments."""
-    by_name = {one.name: one for one in (*JAR_SETS, *OBSERVE_JAR_SETS)}
+    by_name = {one.name: one for one in (*JAR_SETS, *OBSERVE_JAR_SETS, OPENSEARCH_ARCHIVES)}
     match arguments:
         case ["lock"]:
             for one in by_name.values():

@@ -1,6 +1,7 @@
 """The sets of jars: Apache Kafka for the local broker, Swagger UI for the gateway's API documentation.
 
 Those of OBSERVE_JAR_SETS are for `ordermesh up --observe` alone: Zipkin, and the agent that exports Kafka's figures.
+Those of OPENSEARCH_ARCHIVES are for `ordermesh up --logs`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ KAFKA_VERSION = "4.3.1"
 SWAGGER_UI_VERSION = "5.34.1"
 ZIPKIN_VERSION = "3.6.1"
 JMX_EXPORTER_VERSION = "1.0.1"
+# The newest of which Maven Central has the plugin too, whose version must be the same.
+OPENSEARCH_VERSION = "3.4.0"
 KAFKA_JARS = JarSet(
     "kafka",
     "Apache Kafka",
@@ -38,6 +41,15 @@ JMX_EXPORTER_JARS = JarSet(
     (f"io.prometheus.jmx:jmx_prometheus_javaagent:{JMX_EXPORTER_VERSION}",),
 )
 OBSERVE_JAR_SETS = (ZIPKIN_JARS, JMX_EXPORTER_JARS)
+OPENSEARCH_ARCHIVES = JarSet(
+    "opensearch",
+    "OpenSearch",
+    OPENSEARCH_VERSION,
+    (
+        f"org.opensearch.distribution.integ-test-zip:opensearch:{OPENSEARCH_VERSION}@zip",
+        f"org.opensearch.plugin:opensearch-security:{OPENSEARCH_VERSION}.0@zip",
+    ),
+)
 
 
 def swagger_ui_jar() -> Path | None:

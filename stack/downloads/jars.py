@@ -21,7 +21,7 @@ PARALLEL = 8
 ATTEMPTS = 3
 # The download of a larger jar is shown as it goes on.
 LARGE_BYTES = 5_000_000
-COORDINATES_WITH_CLASSIFIER = 4
+COLONS_WITH_CLASSIFIER = 3
 Progress = Callable[[int, int, str], None]
 Receiving = Callable[[str, int, int], None]
 
@@ -61,7 +61,8 @@ class Jar:
 class JarSet:
     """Jars that are downloaded together: a name, a title for people, and the roots that are resolved for the lock.
 
-    A root with a classifier (group:artifact:version:classifier) is locked alone.
+    A root with a packaging or a classifier (group:artifact:version@zip, group:artifact:version:classifier) is locked
+    alone.
     """
 
     name: str
@@ -189,15 +190,16 @@ def resolve(roots: tuple[str, ...]) -> list[Jar]:
     """Resolve roots at Maven Central and return every jar with its sha256, sorted."""
     with tempfile.TemporaryDirectory() as repository:
         context = maven(Path(repository))
-        alone = [root.split(":") for root in roots if len(root.split(":")) == COORDINATES_WITH_CLASSIFIER]
+        alone = [root for root in roots if "@" in root or root.count(":") == COLONS_WITH_CLASSIFIER]
         found = [
-            context.project(group, artifact).at_version(version).artifact(classifier, "jar")
-            for group, artifact, version, classifier in alone
+            context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, jar.packaging)
+            for jar in (Jar.locked(f"{root}:") for root in alone)
         ]
-        dependencies = [context.create_dependency(root) for root in roots if root.split(":") not in alone]
+        dependencies = [context.create_dependency(root) for root in roots if root not in alone]
         if dependencies:
             own, others = context.resolver.resolve(dependencies)
             found += [dependency.artifact for dependency in (*own, *others)]
         return sorted(
-            Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve())), a.classifier or "") for a in found
+            Jar(a.groupId, a.artifactId, a.version, sha256_of(Path(a.resolve())), a.classifier or "", a.packaging)
+            for a in found
         )

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import yaml
@@ -44,6 +45,8 @@ class Site:
     methods: str
     # Where the program has what people reach under the path: the same by default.
     inner: str = ""
+    # What the link on the first page opens, below the path.
+    opens: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def routes(sites: Mapping[str, Site]) -> list[Config]:
         answer(403, "not for pages of other sites\n", headers=[foreign, condition])
         for condition in (not_a_link, changed)
     ]
-    links = "".join(f'<li><a href="{site.path}">{site.title}</a>' for site in sites.values())
+    links = "".join(f'<li><a href="{escape(site.path + site.opens)}">{site.title}</a>' for site in sites.values())
     page = answer(200, PAGE.replace("{links}", links), path="/")
     page["response_headers_to_add"] = [overwrite("content-type", "text/html; charset=utf-8")]
     opened = {"match": {"prefix": "/open/"}, "redirect": {"prefix_rewrite": "/", "response_code": "SEE_OTHER"}}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from stack.downloads import opensearch
 from stack.downloads.jar_sets import ZIPKIN_JARS
 from stack.machine import ports
 from stack.machine.files import PRIVATE, write_private
@@ -19,7 +20,11 @@ from stack.observe.front import USER
 from stack.processes.server_account import OBSERVE, Account, give, own_account
 
 PROMETHEUS = "prometheus"
+# With `curl -K`, the password is not in a command line, which every account can read.
+CURL_LOGIN = "curlrc"
 PROGRAMS = ("prometheus", "alertmanager", "zipkin", "node-exporter", "postgres-exporter")
+# OpenSearch has a second port, of its nodes.
+OF_LOGS = ("opensearch", "opensearch-transport")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Observation:
     certificates: Certificates = field(default_factory=Certificates)
     # Of Prometheus at the agents of brokers.
     agent_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    # Whether the logs are observed too.
+    logs: bool = False
 
     @functools.cached_property
     def account(self) -> Account | None:
@@ -52,14 +59,15 @@ class Observation:
         give(folder, self.account, PRIVATE)
         return folder
 
-    def write(self, path: Path, text: str) -> None:
-        """Write a file that only the account of the programs can read."""
-        account = self.account
+    def write(self, path: Path, text: str, account: Account | None = None) -> None:
+        """Write a file that only an account can read, that of the programs by default."""
+        account = account or self.account
         write_private(path, text, None if account is None else (account.uid, account.gid))
 
     def make_folders(self) -> None:
-        """Make the folder of the front's admin interface."""
+        """Make the folder of the front's admin interface, and write the login as curl reads it, for us alone."""
         give(self.run_dir, self.account, PRIVATE)
+        write_private(self.home / CURL_LOGIN, f'user = "{USER}:{self.password}"\n')
 
     @property
     def admin(self) -> Path:
@@ -70,6 +78,11 @@ class Observation:
     def stores_spans(self) -> bool:
         """Whether Zipkin was downloaded."""
         return ZIPKIN_JARS.cached() is not None
+
+    @property
+    def stores_lines(self) -> bool:
+        """Whether logs are observed and OpenSearch was downloaded."""
+        return self.logs and opensearch.cached() is not None
 
     @property
     def address(self) -> str:
@@ -88,10 +101,10 @@ def link(address: str, password: str, path: str = "/") -> str:
 
 @contextmanager
 def observation(
-    home: Path, run_dir: Path, front_port: int, password: str, brokers: Sequence[str]
+    home: Path, run_dir: Path, front_port: int, password: str, brokers: Sequence[str], *, logs: bool
 ) -> Iterator[Observation]:
     """Return an observation whose programs, and agents of brokers, have ports that other stacks leave alone."""
-    names = (*PROGRAMS, *brokers)
+    names = (*PROGRAMS, *brokers, *(OF_LOGS if logs else ()))
     by_name = dict(zip(names, ports.allocate(len(names)), strict=True))
     with ports.claimed({f"figures of {name}": port for name, port in by_name.items()}):
-        yield Observation(home, run_dir, front_port, password, by_name)
+        yield Observation(home, run_dir, front_port, password, by_name, logs=logs)

@@ -24,6 +24,12 @@ class Found:
     share: Path | None = None
 
 
+def on_path(name: str) -> Path | None:
+    """Return where a program of this machine is, None without it."""
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *FURTHER)))
+    return None if found is None else Path(found).resolve()
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A program by its name, the Debian package that contains it under its own name, and a folder of that package.
@@ -38,9 +44,8 @@ class Wanted:
 
     def find(self, cache: Path | None = None) -> Found | None:
         """Return the program, None when it is neither on PATH nor in the cache."""
-        path = os.pathsep.join((os.environ.get("PATH", os.defpath), *FURTHER))
-        if on_path := shutil.which(self.name, path=path) or shutil.which(self.package, path=path):
-            return Found(Path(on_path).resolve())
+        if own := on_path(self.name) or on_path(self.package):
+            return Found(own)
         folder = debian.cached(self.package, cache)
         if folder is None:
             return None

@@ -20,6 +20,7 @@ from stack.observe.client_tls import client_context
 from stack.observe.deployed import deployed
 from stack.observe.exporters import node_exporter, postgres_exporter
 from stack.observe.front import FrontValues, Site, render
+from stack.observe.logs import opensearch, store
 from stack.observe.observation import Observation
 from stack.observe.prometheus import Target, alertmanager, prometheus
 from stack.observe.zipkin import zipkin
@@ -33,6 +34,7 @@ from stack.servers.databases import let_monitor
 from stack.servers.envoy import Envoy
 from stack.supervision.component import Component
 from stack.supervision.health_checks import accepts, answer_state
+from stack.supervision.log_shipping import shipping
 from stack.supervision.stack_context import SPANS, StackContext, postgres
 
 # They start once the platform is ready, which waits for none of them.
@@ -43,8 +45,17 @@ SITES = {
     "prometheus": ("/prometheus/", "Prometheus: figures, rules and alerts", "GET|HEAD|POST"),
     "alertmanager": ("/alertmanager/", "Alertmanager: who is told of alerts, and silences", "GET|HEAD|POST|DELETE"),
     "zipkin": ("/zipkin/", "Zipkin: traces of orders", "GET|HEAD"),
+    opensearch.NAME: ("/logs/", "OpenSearch: the newest log lines", "GET|HEAD"),
 }
-READY = {"prometheus": "/prometheus/-/ready", "alertmanager": "/alertmanager/-/ready", "zipkin": "/health"}
+NEWEST_LINES = "_search?size=100&sort=@timestamp:desc&filter_path=hits.hits._source&pretty"
+# Further values of a site.
+AT_THE_ROOT = {opensearch.NAME: {"inner": "/", "opens": NEWEST_LINES}}
+READY = {
+    "prometheus": "/prometheus/-/ready",
+    "alertmanager": "/alertmanager/-/ready",
+    "zipkin": "/health",
+    opensearch.NAME: store.READY,
+}
 METRICS = {"prometheus": "/prometheus/metrics", "alertmanager": "/alertmanager/metrics", "zipkin": "/prometheus"}
 
 
@@ -57,7 +68,8 @@ def observers(context: StackContext, observation: Observation) -> list[Component
     sites = [component(context, observation, one) for one in commands]
     names = [one.name for one in sites]
     receivers = [spans(context, observation)] if "zipkin" in names else []
-    return [*exporters, *sites, *receivers, front(context, observation, names)]
+    shippers = list(shipping(context, observation)) if opensearch.NAME in names else []
+    return [*exporters, *sites, *receivers, *shippers, front(context, observation, names)]
 
 
 def spans(context: StackContext, observation: Observation) -> Component:
@@ -113,6 +125,8 @@ def observing(context: StackContext, observation: Observation, exporters: list[s
     found, alerts = programs.PROMETHEUS.find(), programs.ALERTMANAGER.find()
     if observation.stores_spans:
         yield zipkin(observation)
+    if observation.stores_lines:
+        yield opensearch.opensearch_command(observation)
     if found is None:
         return
     names = ["prometheus", *(["alertmanager"] if alerts else []), *(["zipkin"] if observation.stores_spans else [])]
@@ -202,7 +216,7 @@ def front(context: StackContext, observation: Observation, names: list[str]) -> 
 def front_values(observation: Observation, names: list[str]) -> FrontValues:
     """Return the values of the front."""
     sites = {
-        name: Site(path, Address(LOOPBACK, observation.ports[name]), title, methods)
+        name: Site(path, Address(LOOPBACK, observation.ports[name]), title, methods, **AT_THE_ROOT.get(name, {}))
         for name, (path, title, methods) in SITES.items()
         if name in names
     }

@@ -188,7 +188,8 @@ def observed(
     from stack.observe.observation import observation
 
     password, brokers = credentials.password(OBSERVE_LOGIN), settings.broker_names
-    with observation(state.observe, run_dir / "observe", settings.observe_port, password, brokers) as found:
+    folders, logs = (state.observe, run_dir / "observe"), settings.observe == "logs"
+    with observation(*folders, settings.observe_port, password, brokers, logs=logs) as found:
         yield found
 
 

@@ -35,6 +35,13 @@ def as_person(person: Account) -> tuple[str, ...]:
     return ("setpriv", *user, f"--inh-caps={read}", f"--ambient-caps={read}")
 
 
+def ports_of(pid: int) -> set[int]:
+    """Return the TCP ports that a process listens on; Java's sockets are of IPv6 for addresses of IPv4 too."""
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    known = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == proc.LISTEN}
+    return {port for port in known if proc.listens(pid, port)}
+
+
 class Place:
     """A state folder with free ports in the environment, as settings name them."""
 

@@ -1,47 +1,43 @@
-"""A store of logs with the templates of deploy/logs/."""
+"""A store of logs with the templates of deploy/logs/, as `ordermesh up --logs` starts it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shipper import ROOT
+from log_store import LogStore
 
 from stack.machine import ports
 from stack.machine.state_folder import temporary_home
+from stack.observe.client_tls import client_context
+from stack.observe.logs.opensearch import NAME, opensearch_command
+from stack.observe.logs.store import Store
+from stack.observe.observation import OF_LOGS, Observation
 from stack.processes.logfile import LogFile
-from stack.processes.privileges import Privileges
-from stack.processes.server_account import FALLBACK, find
-from stack.servers.opensearch import OpenSearch
-
-# It takes 20 s of CPU.
-START_SECONDS = 240
+from stack.processes.runners import Service
+from stack.processes.server_account import OBSERVE, create_missing
 
 
 @pytest.fixture(scope="session")
-def store() -> Iterator[OpenSearch]:
+def store() -> Iterator[LogStore]:
+    # It refuses to run as root.
+    create_missing(OBSERVE)
     with temporary_home() as home:
-        port, transport_port = ports.allocate(2)
-        account = find(FALLBACK) if os.geteuid() == 0 else None
-        server = OpenSearch(
-            home / "opensearch", port, transport_port, LogFile(home / "opensearch.log"), Privileges(account)
-        )
+        by_name = dict(zip(OF_LOGS, ports.allocate(len(OF_LOGS)), strict=True))
+        observation = Observation(home, home / "run", 0, secrets.token_urlsafe(), by_name, logs=True)
+        certificate = home / "client"
+        observation.certificates.let_ask("tests", certificate, None)
+        asked = Store(by_name[NAME], client_context(certificate))
+        server = Service(opensearch_command(observation), LogFile(home / "opensearch.log"), asked.serves)
+        found = LogStore(server, asked, certificate)
         try:
-            server.start()
-            server.wait_ready(START_SECONDS)
-            load(server.address)
-            yield server
+            found.start()
+            asked.prepare()
+            yield found
         finally:
             server.stop()
-
-
-def load(address: str) -> None:
-    """Load the templates, as the compose file does."""
-    env = {"PATH": os.environ["PATH"], "STORE": address}
-    subprocess.run([ROOT / "deploy/logs/load.sh"], env=env, check=True, timeout=60)
 
 
 @pytest.fixture

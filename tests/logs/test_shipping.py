@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_store import LogStore
 from shipper import Shipper
 from waiting import await_true
 
 from stack.errors import ServerFailed
 from stack.processes.logfile import LogFile
-from stack.servers.opensearch import OpenSearch
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(450)]
-PATIENCE_SECONDS = START_SECONDS = 240
+PATIENCE_SECONDS = 240
 MOST_HITS = 10_000
 
 
@@ -47,13 +47,13 @@ class Writer:
 
 
 @pytest.fixture
-def shipper(store: OpenSearch, folder: Path, tmp_path: Path) -> Iterator[Shipper]:
-    made = Shipper(folder, tmp_path / "state", store.address, queue=3_000)
+def shipper(store: LogStore, folder: Path, tmp_path: Path) -> Iterator[Shipper]:
+    made = Shipper(folder, tmp_path / "state", store.address, store.certificate, queue=3_000)
     yield made
     made.kill()
 
 
-def count(store: OpenSearch, name: str) -> int:
+def count(store: LogStore, name: str) -> int:
     """Return how many lines the store has of a log."""
     with suppress(ServerFailed, OSError):
         store.ask("POST", "/ordermesh-logs-*/_refresh")
@@ -62,7 +62,7 @@ def count(store: OpenSearch, name: str) -> int:
     return -1
 
 
-def numbers(store: OpenSearch, name: str) -> list[int]:
+def numbers(store: LogStore, name: str) -> list[int]:
     """Return the numbers of all lines that the store has of a writer."""
     found: list[int] = []
     query: dict[str, Any] = {
@@ -80,7 +80,7 @@ def numbers(store: OpenSearch, name: str) -> list[int]:
         query["search_after"] = hits[-1]["sort"]
 
 
-def assert_each_once(store: OpenSearch, writer: Writer, shipper: Shipper) -> None:
+def assert_each_once(store: LogStore, writer: Writer, shipper: Shipper) -> None:
     """Wait for the last line, and compare."""
     await_true(
         lambda: count(store, writer.name) >= writer.written,
@@ -96,14 +96,16 @@ def test_the_configuration_is_right(shipper: Shipper) -> None:
     assert "error" not in shipper.check().lower()
 
 
-def test_lines_survive_kills_of_the_shipper(store: OpenSearch, folder: Path, shipper: Shipper) -> None:
+def test_lines_survive_kills_of_the_shipper(store: LogStore, folder: Path, shipper: Shipper) -> None:
     writer = Writer(folder)
     for _ in range(3):
         shipper.start()
         writer.write(3_000)
         before = writer.written - 3_000
         # In the middle of its work.
-        await_true(lambda before=before: count(store, writer.name) > before, "some of the lines are there", 60)
+        await_true(
+            lambda before=before: count(store, writer.name) > before, "some of the lines are there", PATIENCE_SECONDS
+        )
         shipper.kill()
         writer.write(500)
     shipper.start()
@@ -111,14 +113,13 @@ def test_lines_survive_kills_of_the_shipper(store: OpenSearch, folder: Path, shi
 
 
 def test_a_store_that_is_killed_gets_everything_after_its_return_though_the_queue_was_full(
-    store: OpenSearch, folder: Path, shipper: Shipper
+    store: LogStore, folder: Path, shipper: Shipper
 ) -> None:
     writer = Writer(folder)
     shipper.start()
     writer.write(500)
-    await_true(lambda: count(store, writer.name) > 0, "some of the lines are there", 60)
-    assert store.process is not None
-    store.process.kill()
+    await_true(lambda: count(store, writer.name) > 0, "some of the lines are there", PATIENCE_SECONDS)
+    store.server.process.kill()
     # Several times what fits into the queue.
     writer.write(9_000)
     await_true(lambda: len(list(shipper.state.glob("lines*"))) > 0, "the queue is on disk")
@@ -126,20 +127,21 @@ def test_a_store_that_is_killed_gets_everything_after_its_return_though_the_queu
     shipper.start()
     writer.write(500)
     store.start()
-    store.wait_ready(START_SECONDS)
     assert_each_once(store, writer, shipper)
 
 
-def test_lines_of_a_rotated_file_are_there_once(store: OpenSearch, folder: Path, shipper: Shipper) -> None:
+def test_lines_of_a_rotated_file_are_there_once(store: LogStore, folder: Path, shipper: Shipper) -> None:
     writer = Writer(folder, limit_bytes=200_000)
     shipper.start()
     for _ in range(4):
         writer.write(1_000)
         # The shipper has begun with it: then a part is read from the copy.
-        await_true(lambda: count(store, writer.name) > writer.written - 1_000, "some of the lines are there", 60)
+        await_true(
+            lambda: count(store, writer.name) > writer.written - 1_000, "some of the lines are there", PATIENCE_SECONDS
+        )
         assert writer.log.rotate()
         writer.write(10)
-        await_true(lambda: count(store, writer.name) >= writer.written, "the copy is read", 60)
+        await_true(lambda: count(store, writer.name) >= writer.written, "the copy is read", PATIENCE_SECONDS)
     shipper.kill()
     writer.write(1_000)
     # Nobody reads it meanwhile.
@@ -150,7 +152,7 @@ def test_lines_of_a_rotated_file_are_there_once(store: OpenSearch, folder: Path,
 
 
 def test_a_line_that_the_store_refuses_holds_nobody_up_and_is_kept_with_the_reason(
-    store: OpenSearch, folder: Path, shipper: Shipper
+    store: LogStore, folder: Path, shipper: Shipper
 ) -> None:
     writer = Writer(folder)
     shipper.start()
@@ -178,11 +180,11 @@ TEXTS = [
 ]
 
 
-def test_a_line_of_text_gets_its_time_level_and_text(store: OpenSearch, folder: Path, shipper: Shipper) -> None:
+def test_a_line_of_text_gets_its_time_level_and_text(store: LogStore, folder: Path, shipper: Shipper) -> None:
     name = f"postgres-{secrets.token_hex(4)}"
     (folder / f"{name}.log").write_text("".join(f"{text}\n" for text, _, _ in TEXTS))
     shipper.start()
-    await_true(lambda: count(store, name) == len(TEXTS), lambda: shipper.output.read_text()[-2000:], 60)
+    await_true(lambda: count(store, name) == len(TEXTS), lambda: shipper.output.read_text()[-2000:], PATIENCE_SECONDS)
     query = {"size": 100, "query": {"term": {"event.dataset": name}}}
     hits = store.ask("POST", "/ordermesh-logs-*/_search", query)["hits"]["hits"]
     found = {hit["_source"]["message"]: hit["_source"] for hit in hits}
@@ -192,10 +194,10 @@ def test_a_line_of_text_gets_its_time_level_and_text(store: OpenSearch, folder: 
 
 
 def test_lines_in_dockers_files_are_those_of_this_projects_containers(
-    store: OpenSearch, folder: Path, tmp_path: Path
+    store: LogStore, folder: Path, tmp_path: Path
 ) -> None:
     service = f"orders-{secrets.token_hex(4)}"
-    shipper = Shipper(folder, tmp_path / "state", store.address, configuration="docker.conf")
+    shipper = Shipper(folder, tmp_path / "state", store.address, store.certificate, name="docker.conf")
     writer = Writer(tmp_path)
     for project, container in (("ordermesh", "a" * 64), ("another", "b" * 64)):
         (folder / container).mkdir()
@@ -209,7 +211,7 @@ def test_lines_in_dockers_files_are_those_of_this_projects_containers(
         (folder / container / f"{container}-json.log").write_text("".join(texts))
     shipper.start()
     try:
-        await_true(lambda: count(store, service) == 20, lambda: shipper.output.read_text()[-2000:], 60)
+        await_true(lambda: count(store, service) == 20, lambda: shipper.output.read_text()[-2000:], PATIENCE_SECONDS)
         assert numbers(store, service) == list(range(20))
     finally:
         shipper.kill()

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from front_proxy import ITEM, Platform
+from log_store import LogStore
 from seed import seeded_stack
 from shipper import ROOT, Shipper
 from waiting import await_true
-
-from stack.servers.opensearch import OpenSearch
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(450)]
 SEARCHES: dict[str, tuple[str, list[str]]] = runpy.run_path(str(ROOT / "deploy/logs/generate.py"))["SEARCHES"]
@@ -37,9 +36,9 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="module")
-def shipped(platform: Platform, store: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipper]:
+def shipped(platform: Platform, store: LogStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipper]:
     logs = platform.stack.stack.state.logs
-    shipper = Shipper(logs, tmp_path_factory.mktemp("shipper") / "state", store.address)
+    shipper = Shipper(logs, tmp_path_factory.mktemp("shipper") / "state", store.address, store.certificate)
     shipper.start()
     yield shipper
     shipper.kill()
@@ -59,7 +58,7 @@ def traces(platform: Platform, shipped: Shipper) -> dict[str, str]:
     return found
 
 
-def search(store: OpenSearch, query: dict[str, Any]) -> list[dict[str, Any]]:
+def search(store: LogStore, query: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the lines that a query finds, by their times."""
     store.ask("POST", "/ordermesh-logs-*/_refresh")
     body = {"size": 1000, "query": query, "sort": [{"@timestamp": "asc"}]}
@@ -67,7 +66,7 @@ def search(store: OpenSearch, query: dict[str, Any]) -> list[dict[str, Any]]:
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
-def test_one_trace_id_finds_the_lines_of_every_service(store: OpenSearch, traces: dict[str, str]) -> None:
+def test_one_trace_id_finds_the_lines_of_every_service(store: LogStore, traces: dict[str, str]) -> None:
     for trace, order in traces.items():
         query = {"term": {"trace.id": trace}}
 
@@ -86,7 +85,7 @@ def test_one_trace_id_finds_the_lines_of_every_service(store: OpenSearch, traces
 
 
 def test_every_line_of_the_files_is_in_the_store_and_every_value_is_indexed(
-    platform: Platform, store: OpenSearch, traces: dict[str, str], shipped: Shipper
+    platform: Platform, store: LogStore, traces: dict[str, str], shipped: Shipper
 ) -> None:
     logs = platform.stack.stack.state.logs
     platform.stack.stack.down()
@@ -121,7 +120,7 @@ def as_query_string(kql: str) -> str:
 
 
 def test_the_saved_searches_find_what_their_titles_say(
-    store: OpenSearch, platform: Platform, traces: dict[str, str]
+    store: LogStore, platform: Platform, traces: dict[str, str]
 ) -> None:
     found = {}
     for title, (query, columns) in SEARCHES.items():

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import ITEM, JSON, Place
+from command import ITEM, JSON, Place, ports_of
 from waiting import await_true
 
 from stack.machine import ports
@@ -86,11 +86,6 @@ def rss_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def open_ports() -> set[int]:
-    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == proc.LISTEN}
-
-
 def test_the_observers_run_beside_the_platform_in_less_than_500_mb(observed: Observed) -> None:
     def states() -> dict[str, str]:
         known = observed.place.status.components
@@ -138,8 +133,7 @@ def test_nobody_without_the_login_or_the_certificate_reads_anything(observed: Ob
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(front + path, timeout=20)
     for name in (*PROGRAMS, "kafka"):
-        own = {port for port in open_ports() if proc.listens(observed.pid(name), port)}
-        (port,) = own - {int(known) for known in observed.place.ports.values()}
+        (port,) = ports_of(observed.pid(name)) - {int(known) for known in observed.place.ports.values()}
         for scheme in ("http", "https -k"):
             address = f"{scheme.split()[0]}://127.0.0.1:{port}/metrics"
             done = subprocess.run(["curl", "-s", *scheme.split()[1:], address], capture_output=True, check=False)

@@ -68,7 +68,7 @@ def test_the_command_prints_the_folder_or_why_there_is_none(
     assert main(["fetch", "swagger-ui"]) == 0
     assert swagger_ui_jar() == Path(capsys.readouterr().out.strip()) / GOOD.filename
     assert main(["fetch", "nothing"]) == 2
-    assert "fetch {kafka,swagger-ui,zipkin,jmx-exporter}" in capsys.readouterr().err
+    assert "fetch {kafka,swagger-ui,zipkin,jmx-exporter,opensearch}" in capsys.readouterr().err
 
 
 def test_a_line_of_a_lock_may_have_a_classifier() -> None:
