@@ -61,6 +61,7 @@ class Command:
     # What it reads from its standard input: secrets, of which neither its command line nor a file tells.
     stdin: bytes = b""
     cwd: Path = Path("/")
+    umask: int = 0o077
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 10.0
@@ -139,7 +140,7 @@ class Process:
                 stderr=log,
                 env=dict(self.command.env),
                 cwd=self.command.cwd,
-                umask=0o077,
+                umask=self.command.umask,
                 start_new_session=True,
             )
         finally:

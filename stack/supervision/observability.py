@@ -23,6 +23,7 @@ from stack.observe.front import FrontValues, Site, render
 from stack.observe.logs import opensearch, store
 from stack.observe.observation import Observation
 from stack.observe.prometheus import Target, alertmanager, prometheus
+from stack.observe.spans.collector import Collector, collector, collector_command
 from stack.observe.zipkin import zipkin
 from stack.processes import confinement, privileges
 from stack.processes.confinement import Confinement
@@ -73,32 +74,41 @@ def observers(context: StackContext, observation: Observation) -> list[Component
 
 
 def spans(context: StackContext, observation: Observation) -> Component:
-    """Return what takes spans of the services and of Envoy, as one of our programs, for Zipkin."""
+    """Return what takes spans of the services and of Envoy for Zipkin: a collector of this machine, or our receiver."""
+    path, log = context.socket(SPANS), context.log(SPANS)
     sockets, temporary = context.own_folders(SPANS)
-    folder, path = observation.home / SPANS, context.socket(SPANS)
-    account = own_account(SERVICES)
-    observation.certificates.let_ask(SPANS, folder, account)
+    probe = partial(accepts, path)
+    if (found := collector()) is not None:
+        command = collector_command(observation, found, SPANS, path, own_account(SERVICES))
+        runner: Service = Collector(command, log, probe, path)
+    else:
+        runner = Service(receiver_command(observation, path, sockets, temporary), log, probe)
+    return Component(
+        SPANS,
+        runner,
+        AFTER,
+        required=False,
+        address=f"unix:{path}",
+        logs=(log,),
+        check=lambda: answer_state(probe()),
+    )
+
+
+def receiver_command(observation: Observation, path: Path, sockets: Path, temporary: Path) -> Command:
+    """Return the command of our receiver of spans, as that of one of our programs."""
+    folder = observation.home / SPANS
+    observation.certificates.let_ask(SPANS, folder, own_account(SERVICES))
     granted = privileges.of_service({}, (sockets, temporary), ())
     # This program is part of the stack, which services do not read.
     own = confinement.paths(folder, STACK)
     allowed = granted.confinement and replace(granted.confinement, readable=(*granted.confinement.readable, *own))
     options = ("--listen", f"unix:{path}", "--zipkin", str(observation.ports["zipkin"]), "--certificates", str(folder))
-    command = Command(
+    return Command(
         SPANS,
         [sys.executable, "-P", "-m", "stack.observe.spans", *options],
         {**inherited_env(), "TMPDIR": str(temporary)},
         granted.account,
         allowed,
-    )
-    log = context.log(SPANS)
-    return Component(
-        SPANS,
-        Service(command, log, lambda: accepts(path)),
-        AFTER,
-        required=False,
-        address=f"unix:{path}",
-        logs=(log,),
-        check=lambda: answer_state(accepts(path)),
     )
 
 
