@@ -27,8 +27,16 @@ name: {{ $database.name }}
 {{/* The folders of Secrets of a database: (list root "orders"|"analytics" role). */}}
 {{- define "ordermesh.databaseSecrets" -}}
 postgresql: {{ include "ordermesh.passwordSecret" . }}
-{{- with index (index . 0).Values (printf "%sDatabase" (index . 1)) "caSecret" }}
+{{- with include "ordermesh.databaseAuthority" . }}
 postgresql-ca: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the authority of a database's certificate: (list root "orders"|"analytics"). */}}
+{{- define "ordermesh.databaseAuthority" -}}
+{{- $root := index . 0 }}{{ $name := index . 1 }}
+{{- if $root.Values.cnpg.enabled }}{{ include "ordermesh.fullname" $root }}-{{ $name }}-db-ca
+{{- else }}{{ index $root.Values (printf "%sDatabase" $name) "caSecret" }}
 {{- end }}
 {{- end }}
 
@@ -38,8 +46,11 @@ postgresql-ca: {{ . }}
 {{- $database := index $root.Values (printf "%sDatabase" $name) }}
 {{- $at := include "ordermesh.database" (list $root $name) | fromYaml }}
 {{- $parameters := $database.parameters }}
-{{- if and $database.caSecret (not $parameters) }}
+{{- if and (include "ordermesh.databaseAuthority" .) (not $parameters) }}
 {{- $parameters = "sslmode=verify-full&sslrootcert=/secrets/postgresql-ca/ca.crt" }}
+{{- end }}
+{{- if and $root.Values.cnpg.enabled $root.Values.cnpg.pooler.instances (ne $role "owner") }}
+{{- $_ := set $at "host" (printf "%s-%s-pooler" (include "ordermesh.fullname" $root) $name) }}
 {{- end }}
 {{- $uri := printf "postgresql://%s_%s@%s:%v/%s" $name $role $at.host $at.port $at.name }}
 ORDERMESH_{{ upper $name }}_DSN: {{ with $parameters }}{{ printf "%s?%s" $uri . | quote }}{{ else }}{{ quote $uri }}{{ end }}
@@ -49,6 +60,7 @@ ORDERMESH_POSTGRES_PASSWORD_FILE: /secrets/postgresql/password
 {{/* The address of Kafka. */}}
 {{- define "ordermesh.kafkaBootstrap" -}}
 {{- if .Values.kafka.enabled }}{{ include "ordermesh.fullname" . }}-kafka.{{ .Release.Namespace }}.svc:9092
+{{- else if .Values.strimzi.enabled }}{{ include "ordermesh.fullname" . }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9093
 {{- else }}{{ required "kafka.bootstrap is required, or kafka.enabled, or strimzi.enabled" .Values.kafka.bootstrap }}
 {{- end }}
 {{- end }}
@@ -58,15 +70,34 @@ ORDERMESH_POSTGRES_PASSWORD_FILE: /secrets/postgresql/password
 {{- $root := index . 0 }}{{ $user := index . 1 }}
 {{- $existing := index $root.Values.kafka.existingSecrets $user }}
 {{- if $existing }}{{ $existing }}
-{{- else if and $root.Values.credentials.generate $root.Values.kafka.enabled }}{{ include "ordermesh.fullname" $root }}-kafka-{{ $user }}
+{{- else if or $root.Values.strimzi.enabled (and $root.Values.credentials.generate $root.Values.kafka.enabled) }}{{ include "ordermesh.fullname" $root }}-kafka-{{ $user }}
 {{- else }}{{ fail (printf "kafka.existingSecrets.%s is required" $user) }}
 {{- end }}
 {{- end }}
 
-{{/* The variables of a Kafka client. */}}
+{{/* The folders of Secrets of a Kafka user: (list root user). */}}
+{{- define "ordermesh.kafkaSecrets" -}}
+kafka: {{ include "ordermesh.kafkaSecret" . }}
+{{- with index . 0 }}
+{{- if .Values.strimzi.enabled }}
+kafka-ca: {{ include "ordermesh.fullname" . }}-kafka-cluster-ca-cert
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The variables of a Kafka client. With Strimzi its login is a certificate. */}}
 {{- define "ordermesh.kafkaEnvironment" -}}
+{{- $files := dict "security.protocol" "SSL" "ssl.ca.location" "/secrets/kafka-ca/ca.crt" "ssl.certificate.location" "/secrets/kafka/user.crt" "ssl.key.location" "/secrets/kafka/user.key" -}}
 ORDERMESH_KAFKA_BOOTSTRAP: {{ include "ordermesh.kafkaBootstrap" . }}
+{{- if .Values.strimzi.enabled }}
+ORDERMESH_KAFKA_PROPERTIES: {{ toJson $files | quote }}
+{{- else }}
 ORDERMESH_KAFKA_PROPERTIES_FILE: /secrets/kafka/properties
+{{- end }}
+{{- end }}
+
+{{- define "ordermesh.groupEnvironment" -}}
+ORDERMESH_PROCESSOR_GROUP: {{ .Values.kafka.group }}
 {{- end }}
 
 {{- define "ordermesh.tokensSecret" -}}

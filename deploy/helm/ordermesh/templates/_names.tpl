@@ -57,5 +57,5 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $name := printf "%s-envoy" (include "ordermesh.fullname" .) }}
 {{- $ns := .Release.Namespace }}
 {{- $own := list $name (printf "%s.%s" $name $ns) (printf "%s.%s.svc" $name $ns) (printf "%s.%s.svc.cluster.local" $name $ns) }}
-{{- concat $own .Values.front.hosts | join "," }}
+{{- concat $own .Values.front.hosts .Values.gatewayApi.httpHostnames .Values.gatewayApi.grpcHostnames | uniq | join "," }}
 {{- end }}

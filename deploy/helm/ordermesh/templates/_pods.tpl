@@ -27,11 +27,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- end }}
 
-{{/* The volumes and mounts of Secrets: (dict folder secret). Each is a folder below /secrets. */}}
+{{/* The volumes and mounts of Secrets: (dict folder secret). Each is a folder below /secrets; of an authority, only its
+certificate, since its Secret may hold its key. */}}
 {{- define "ordermesh.secretVolumes" -}}
 {{- range $folder, $secret := . }}
 - name: {{ $folder }}
-  secret: {secretName: {{ $secret }}, defaultMode: 0440}
+  secret: {secretName: {{ $secret }}, defaultMode: 0440{{ if hasSuffix "-ca" $folder }}, items: [{key: ca.crt, path: ca.crt}]{{ end }}}
 {{- end }}
 {{- end }}
 

@@ -72,7 +72,7 @@ spec:
     {{- include "ordermesh.selector" $labels | nindent 4 }}
   ports:
     {{- range $port, $number := $spec.ports }}
-    - {name: {{ $port }}, port: {{ $number }}, targetPort: {{ $port }}{{ if hasPrefix "grpc" $port }}, appProtocol: kubernetes.io/h2c{{ end }}}
+    - {name: {{ $port }}, port: {{ $number }}, targetPort: {{ $port }}{{ if and (hasPrefix "grpc" $port) (not $root.Values.tls.services.enabled) }}, appProtocol: kubernetes.io/h2c{{ end }}}
     {{- end }}
 ---
 {{ include "ordermesh.account" $labels }}
@@ -117,16 +117,23 @@ spec:
 {{- define "ordermesh.probes" -}}
 {{- $alive := dict "httpGet" (dict "path" "/health" "port" "metrics") }}
 {{- $ready := $alive }}
-{{- if .grpc }}{{ $ready = dict "grpc" (dict "port" .ports.grpc "service" .grpc) }}{{ end -}}
+{{- $periodSeconds := 5 }}
+{{- if and .grpc .root.Values.tls.services.enabled }}
+{{- /* The kubelet has no certificate for a gRPC probe; this one starts a Python each time. */}}
+{{- $ready = dict "exec" (dict "command" (list "python" "/opt/ordermesh/bin/healthy.py")) }}
+{{- $periodSeconds = 10 }}
+{{- else if .grpc }}
+{{- $ready = dict "grpc" (dict "port" .ports.grpc "service" .grpc) }}
+{{- end -}}
 startupProbe:
   {{- toYaml $ready | nindent 2 }}
-  periodSeconds: 1
-  timeoutSeconds: 3
+  periodSeconds: {{ ternary 1 2 (eq $periodSeconds 5) }}
+  timeoutSeconds: {{ $periodSeconds }}
   failureThreshold: 120
 readinessProbe:
   {{- toYaml $ready | nindent 2 }}
-  periodSeconds: 5
-  timeoutSeconds: 3
+  periodSeconds: {{ $periodSeconds }}
+  timeoutSeconds: {{ $periodSeconds }}
   failureThreshold: 2
 livenessProbe:
   {{- toYaml $alive | nindent 2 }}
