@@ -103,6 +103,7 @@ async def run(settings: GatewaySettings) -> None:
             tls=settings.service_tls,
             # Reflection and health take requests without credentials.
             max_message_bytes=server.SMALL_MESSAGE_BYTES,
+            connection_seconds=settings.connection_seconds,
         )
         tasks = {
             "sampler": sampler.run(stop),

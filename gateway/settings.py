@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.connection_age import ConnectionAgeSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings
 from runtime.telemetry.tracing.settings import TracingSettings
@@ -21,7 +22,9 @@ STREAM_SECONDS = 900.0
 TRACE_ID = "{trace_id}"
 
 
-class GatewaySettings(ServiceTlsSettings, GroupSettings, AuthenticationSettings, TokenSettings, TracingSettings):
+class GatewaySettings(
+    ServiceTlsSettings, ConnectionAgeSettings, GroupSettings, AuthenticationSettings, TokenSettings, TracingSettings
+):
     """The addresses of the gateway and of the services that it calls."""
 
     listens: ClassVar[tuple[str, ...]] = ("gateway_listen",)

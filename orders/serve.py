@@ -153,6 +153,7 @@ async def serve(settings: ServeSettings, index: int) -> None:
                 authentication=settings.auth,
                 tls=settings.service_tls,
                 checks=item_counts.CHECKS,
+                connection_seconds=settings.connection_seconds,
             ),
             stop,
         )

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.connection_age import ConnectionAgeSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.settings import GroupSettings, KafkaSettings
 from runtime.postgres.retention import RetentionSettings
@@ -53,7 +54,13 @@ class TopicSettings(KafkaSettings):
 
 
 class ServeSettings(
-    DatabaseSettings, RetentionSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings, TracingSettings
+    DatabaseSettings,
+    RetentionSettings,
+    AuthenticationSettings,
+    TokenSettings,
+    ServiceTlsSettings,
+    ConnectionAgeSettings,
+    TracingSettings,
 ):
     """The serving processes; `{index}` in an address is the index of the process."""
 

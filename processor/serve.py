@@ -69,6 +69,7 @@ def main() -> int:
                 threads,
                 settings.auth,
                 settings.service_tls,
+                settings.connection_seconds,
             )
         metrics_server.shutdown()
         sampling.check()

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.addresses import Address, PortAddress
 from runtime.authentication import AuthenticationSettings
+from runtime.grpc.connection_age import ConnectionAgeSettings
 from runtime.grpc.service_tls import ServiceTlsSettings
 from runtime.kafka.group_protocol import CLASSIC_ONLY, GroupProtocol
 from runtime.kafka.settings import GroupSettings
@@ -76,7 +77,9 @@ class WorkSettings(EventSettings, RetentionSettings, TracingSettings):
         return "classic" if CLASSIC_ONLY & self.kafka_properties.keys() else "consumer"
 
 
-class ServeSettings(EventSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings, TracingSettings):
+class ServeSettings(
+    EventSettings, AuthenticationSettings, TokenSettings, ServiceTlsSettings, ConnectionAgeSettings, TracingSettings
+):
     """The analytics server."""
 
     listens: ClassVar[tuple[str, ...]] = ("analytics_listen",)

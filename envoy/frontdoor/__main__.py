@@ -47,6 +47,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the file to write (default: standard output)")
     parser.add_argument("--hosts", default="", help="further host names to serve, separated by commas, without ports")
     parser.add_argument("--service-prefix", default="", help="prefix of the services' names, as of a Helm release")
+    parser.add_argument(
+        "--connection-seconds", type=float, default=0, help="how long a client's connection lasts; 0: without limit"
+    )
     for side, what in (("", "clients"), ("services-", "the services")):
         parser.add_argument(f"--{side}certificate", type=Path, help=f"PEM file of the certificate shown to {what}")
         parser.add_argument(f"--{side}key", type=Path, help="PEM file of its key")
@@ -90,8 +93,14 @@ def write(options: argparse.Namespace) -> int:
         )
         if services is not None and not services.verifies:
             raise EnvoyConfigError("--services-certificate requires --services-ca")
-        values = values.prefixed(options.service_prefix)
-        text = render(replace(values, hosts=(*values.hosts, *hosts), tls=own, services_tls=services))
+        values = replace(
+            values.prefixed(options.service_prefix),
+            hosts=(*values.hosts, *hosts),
+            tls=own,
+            services_tls=services,
+            connection_seconds=options.connection_seconds,
+        )
+        text = render(values)
     except EnvoyConfigError as error:
         print(error, file=sys.stderr)
         return ExitCode.CONFIG

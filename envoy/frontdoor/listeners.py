@@ -100,7 +100,7 @@ def connection_manager(values: EnvoyValues) -> Config:
         stat_prefix="front",
         codec_type="AUTO",
         server_name="ordermesh",
-        **limits.connection_options(),
+        **limits.connection_options(values.connection_seconds),
         **client_identity(),
         **tracing.request_ids(),
         tracing=tracing.tracing(values.tracing),

@@ -92,6 +92,8 @@ class EnvoyValues:
     # None: callers are not authenticated.
     identity: Identity = None
     tracing: Tracing = NOT_EXPORTED
+    # How long a client's connection lasts; 0: without limit.
+    connection_seconds: float = 0
     # Whether the access log names who called, beside the role.
     logs_subjects: bool = True
 
@@ -100,6 +102,8 @@ class EnvoyValues:
         for name in ("rate_limit_per_second", "customer_rate_limit_per_second", "analyst_rate_limit_per_second"):
             if getattr(self, name) < 1:
                 raise EnvoyConfigError(f"{name} must be 1 or more, is {getattr(self, name)}")
+        if self.connection_seconds < 0:
+            raise EnvoyConfigError(f"connection_seconds must be 0 or more, is {self.connection_seconds:g}")
         if self.identity is None and not self.front.is_on_loopback:
             raise EnvoyConfigError(
                 f"without authentication the front proxy listens on loopback only, not on {self.front.host}: "

@@ -18,6 +18,7 @@ from runtime import addresses
 from runtime.authentication import Authentication
 from runtime.grpc.async_errors import AsyncErrors
 from runtime.grpc.call_ends import Check
+from runtime.grpc.connection_age import connection_age
 from runtime.grpc.service_tls import ServiceTls
 from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
@@ -70,6 +71,7 @@ async def serve_async(
     tls: ServiceTls | None = None,
     checks: Mapping[str, Check] | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    connection_seconds: float = 0,
 ) -> None:
     """Serve until `stop`, then drain: NOT_SERVING, notice period, finish calls in flight, pause, close.
 
@@ -79,6 +81,7 @@ async def serve_async(
     descriptors.raise_or_warn()
     create_metrics(services)
     options = list({**dict(OPTIONS), "grpc.max_receive_message_length": max_message_bytes}.items())
+    options += connection_age(connection_seconds)
     server = grpc.aio.server(interceptors=[AsyncErrors(authentication, checks)], options=options)
     register(server)
     healthy = healthy or health.aio.HealthServicer()
@@ -112,6 +115,7 @@ def serve_sync(
     threads: int,
     authentication: Authentication = "off",
     tls: ServiceTls | None = None,
+    connection_seconds: float = 0,
 ) -> None:
     """Serve on threads until `stop`, then drain like `serve_async`. Raises OSError when the address cannot be bound."""
     descriptors.raise_or_warn()
@@ -119,7 +123,7 @@ def serve_sync(
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
         interceptors=[SyncErrors(authentication)],
-        options=OPTIONS,
+        options=[*OPTIONS, *connection_age(connection_seconds)],
         maximum_concurrent_rpcs=threads * WAITING_PER_THREAD,
     )
     register(server)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def test_the_services_of_a_release_have_its_prefix() -> None:
         for endpoint in locality["lb_endpoints"]
     }
     assert hosts == {"shop-orders-headless", "shop-analytics-headless", "shop-gateway-headless", "127.0.0.1"}
+
+
+def test_connections_of_clients_end_at_an_age_that_is_given() -> None:
+    def manager(values: EnvoyValues) -> dict[str, Any]:
+        (chain,) = bootstrap(values)["static_resources"]["listeners"][0]["filter_chains"]
+        configuration: dict[str, Any] = chain["filters"][0]["typed_config"]
+        return configuration
+
+    aged = replace(EnvoyValues.cluster(), connection_seconds=300)
+    assert manager(aged)["common_http_protocol_options"]["max_connection_duration"] == "300s"
+    assert manager(aged)["http1_safe_max_connection_duration"] is True
+    assert "max_connection_duration" not in manager(EnvoyValues.compose())["common_http_protocol_options"]
+    validate(render(checkable(aged)))
+    with pytest.raises(EnvoyConfigError, match="connection_seconds must be 0 or more, is -1"):
+        replace(aged, connection_seconds=-1)
 
 
 def test_every_public_method_is_routed_to_its_cluster_and_no_internal_one() -> None:

@@ -103,13 +103,19 @@ def http2_options() -> Config:
     }
 
 
-def connection_options() -> Config:
-    """Return the limits of the HTTP connection manager."""
+def connection_options(age_seconds: float = 0) -> Config:
+    """Return the limits of the HTTP connection manager; 0: connections may be of any age.
+
+    At its age, a client is told to connect again, and what is in flight finishes.
+    """
+    aged = {"max_connection_duration": seconds(age_seconds)} if age_seconds else {}
     return {
         "common_http_protocol_options": {
             "idle_timeout": seconds(CONNECTION_IDLE_SECONDS),
             "max_headers_count": HEADERS_COUNT,
+            **aged,
         },
+        **({"http1_safe_max_connection_duration": True} if age_seconds else {}),
         # nginx sends HTTP/1.0 to upstreams by default; a request without a host is routed as well.
         "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": DEFAULT_HOST},
         "http2_protocol_options": http2_options(),
