@@ -115,7 +115,8 @@ spec:
 
 {{/* The probes of a program: (dict root, grpc, ports). */}}
 {{- define "ordermesh.probes" -}}
-{{- $alive := dict "httpGet" (dict "path" "/health" "port" "metrics") }}
+{{- /* Programs without a gRPC server have /health there too, which is cheaper. */}}
+{{- $alive := dict "httpGet" (dict "path" (ternary "/metrics" "/health" (not (empty .grpc))) "port" "metrics") }}
 {{- $ready := $alive }}
 {{- $periodSeconds := 5 }}
 {{- if and .grpc .root.Values.tls.services.enabled }}
@@ -137,7 +138,7 @@ readinessProbe:
   failureThreshold: 2
 livenessProbe:
   {{- toYaml $alive | nindent 2 }}
-  periodSeconds: 10
+  periodSeconds: 20
   timeoutSeconds: 5
-  failureThreshold: 6
+  failureThreshold: 3
 {{- end }}
