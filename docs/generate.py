@@ -18,7 +18,7 @@ PAGES = ROOT / "docs" / "reference"
 sys.path.insert(0, str(ROOT / "proto"))
 
 from contract_reader import Contracts  # noqa: E402  # found by the path above
-from generator import commands, contracts, errors, exit_codes, log_fields, metrics, tables  # noqa: E402  # sorted with it
+from generator import commands, contracts, errors, exit_codes, helm_values, log_fields, metrics, tables  # noqa: E402  # sorted with it
 
 from cli.settings import table as settings_table  # noqa: E402  # sorted with them
 
@@ -42,6 +42,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "cli.md": commands.page,
         "metrics.md": metrics.page,
         "log-fields.md": lambda: log_fields.page(ROOT),
+        "helm-values.md": lambda: helm_values.page(ROOT),
         "exit-codes.md": lambda: exit_codes.page(ROOT),
         "tables.md": tables.page,
     }
