@@ -9,7 +9,7 @@ import yaml
 
 from stack.machine.ports import LOOPBACK
 from stack.observe.observation import Observation
-from stack.observe.programs import Found
+from stack.observe.programs import POSTGRES_EXPORTER, Found
 from stack.observe.prometheus import server_certificate
 from stack.processes import confinement
 from stack.processes.confinement import Confinement
@@ -18,6 +18,8 @@ from stack.processes.process import Command
 
 # The others show what is no concern of the platform, or need more than this account may read.
 COLLECTORS = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat", "vmstat")
+# Of version 0.11, which asks for columns that PostgreSQL 17 moved: an error in two logs at each scrape.
+OF_DEBIAN = ["--no-collector.bgwriter"]
 READ_OF_THE_MACHINE = ("/proc", "/sys")
 ENVIRONMENT = {"GOMEMLIMIT": "32MiB", "GOMAXPROCS": "1"}
 
@@ -30,7 +32,8 @@ def node_exporter(observation: Observation, found: Found) -> Command:
 
 def postgres_exporter(observation: Observation, found: Found, gid: int | None, dsn: str) -> Command:
     """Return the command of the exporter of PostgreSQL's figures; `gid` is the group that may use the socket."""
-    command = exporter(observation, "postgres-exporter", found, [], (), {"DATA_SOURCE_NAME": dsn})
+    flags = OF_DEBIAN if found.path.name == POSTGRES_EXPORTER.package else []
+    command = exporter(observation, "postgres-exporter", found, flags, (), {"DATA_SOURCE_NAME": dsn})
     if command.account is None or gid is None:
         return command
     return replace(command, account=replace(command.account, gid=gid))
