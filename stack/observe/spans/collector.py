@@ -73,9 +73,9 @@ def collector_command(
         bind_ports=(),
         connect_ports=(port,),
     )
-    granted = privileges(account, allowed, [found, deployed("collector")])
+    granted = privileges(account, allowed, [found, deployed("collector")]).account
     argv = [str(found), *configurations((folder / OURS,))]
-    return Command(name, argv, environment, granted.account, granted.confinement, cwd=folder, umask=UMASK)
+    return Command(name, argv, environment, granted, allowed, cwd=folder, umask=UMASK)
 
 
 def own_configuration(folder: Path) -> dict[str, object]:
