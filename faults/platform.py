@@ -31,7 +31,7 @@ def platform(needs: Needs, brokers: int, *, brief: bool) -> Iterator[World]:
     with contextlib.ExitStack() as held:
         home = held.enter_context(disk.small_home() if needs.small_disk else temporary_home())
         launches = Launches()
-        network, settings = proxied(home, launches, held) if needs.proxies else (None, {})
+        network, settings = proxied(home, launches, held, brokers) if needs.proxies else (None, {})
         clock = held.enter_context(moved_clock()) if needs.moved_clock else None
         held.enter_context(started_through(launches))
         stack = held.enter_context(running_stack(home, kafka_brokers=brokers, **settings))
@@ -53,10 +53,10 @@ def moved_clock() -> Iterator[MovedClock]:
             clock.clear()
 
 
-def proxied(home: Path, launches: Launches, held: contextlib.ExitStack) -> tuple[Network, dict[str, Any]]:
+def proxied(home: Path, launches: Launches, held: contextlib.ExitStack, brokers: int) -> tuple[Network, dict[str, Any]]:
     """Return proxies, and the settings of a platform behind them."""
     free = dict(zip(("front_port", "postgres_port"), ports.allocate(2), strict=True))
-    network = Network(home, free)
+    network = Network(home, free, brokers)
     held.callback(network.close)
     network.route(launches)
     return network, {**free, "postgres_listen": LOOPBACK}

@@ -1,23 +1,32 @@
-"""Starts a broker with further listeners, each of which is advertised at another port, where a proxy listens.
+"""Starts brokers with further listeners, each of which is advertised at another port, where a proxy listens.
 
-A broker's configuration comes from its standard input. Its account may not be able to run our Python: this is a line of
-bash with sed.
+A broker's configuration comes from its standard input. Its account may not be able to run our Python: this is bash with
+sed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-# Later lines replace earlier ones of the same name.
-SCRIPT = 'known=$(cat); program=$1; shift; exec "$@" < <(printf "%s\\n" "$known"; sed -n "$program" <<< "$known")'
+# Ports and advertised ports by the listener's name.
+Listeners = Mapping[str, tuple[int, int]]
+# All brokers have the same command: the node id in what a broker reads says which of the programs is for it. Later
+# lines replace earlier ones of the same name.
+SCRIPT = """
+known=$(cat)
+node=$(sed -n "s/^node[.]id=//p" <<< "$known")
+programs=("${@:2:$1}")
+shift $(($1 + 1))
+exec "$@" < <(printf "%s\\n" "$known"; sed -n "${programs[node - 1]}" <<< "$known")
+"""
 
 
-def prefix(listeners: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
-    """Return the prefix of a broker's command; `listeners` are ports and advertised ports by name."""
-    return "/bin/bash", "-c", SCRIPT, "bash", sed_program(listeners)
+def prefix(brokers: Sequence[Listeners]) -> tuple[str, ...]:
+    """Return the prefix of the brokers' command; `brokers` has the listeners of node 1, 2 and so on."""
+    return "/bin/bash", "-c", SCRIPT, "bash", str(len(brokers)), *map(sed_program, brokers)
 
 
-def sed_program(listeners: Mapping[str, tuple[int, int]]) -> str:
+def sed_program(listeners: Listeners) -> str:
     """Return the program that prints the lines to add; the listeners authenticate like CLIENTS."""
     names = {name.upper(): ports for name, ports in listeners.items()}
     own = "".join(f",{name}://127.0.0.1:{port}" for name, (port, _) in names.items())

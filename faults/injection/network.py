@@ -13,6 +13,7 @@ from faults.injection import broker_listeners
 from faults.injection.launches import Launches
 from faults.injection.postgres_proxy import PostgresProxy
 from faults.injection.tcp_proxy import TO_CLIENT, TO_SERVER, TcpProxy
+from runtime.batched import batched
 from runtime.kafka import access
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
@@ -33,14 +34,20 @@ SLOW_BYTES_PER_SECOND = 10_000
 class Network:
     """Proxies in front of PostgreSQL and Kafka for each service, and in front of Envoy for the clients."""
 
-    def __init__(self, home: Path, settings: Mapping[str, int]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, int], brokers: int) -> None:
         self._credentials = load_or_create(StateFolder(home).credentials)
         self._held = contextlib.ExitStack()
         self.front = self._held.enter_context(TcpProxy((LOOPBACK, settings["front_port"])))
         postgres = (LOOPBACK, settings["postgres_port"])
         self.postgres = {name: self._held.enter_context(PostgresProxy(postgres)) for name in CLIENTS_OF_POSTGRES}
-        self._inner = dict(zip(CLIENTS_OF_KAFKA, ports.allocate(len(CLIENTS_OF_KAFKA)), strict=True))
-        self.kafka = {name: self._held.enter_context(TcpProxy((LOOPBACK, port))) for name, port in self._inner.items()}
+        self._brokers = brokers
+        free = ports.allocate(len(CLIENTS_OF_KAFKA) * brokers)
+        # The ports of a service's listeners at the brokers, and one proxy in front of all of them.
+        self._inner = dict(zip(CLIENTS_OF_KAFKA, batched(free, brokers), strict=True))
+        self.kafka = {
+            name: self._held.enter_context(TcpProxy(*((LOOPBACK, port) for port in inner)))
+            for name, inner in self._inner.items()
+        }
 
     def close(self) -> None:
         """End all proxies."""
@@ -66,8 +73,12 @@ class Network:
             )
             launches.add_variables(name, {f"ORDERMESH_{setting}": dsn, **self._kafka_variables(name)})
         launches.add_variables("gateway", self._kafka_variables("gateway"))
-        listeners = {name: (port, self.kafka[name].port) for name, port in self._inner.items()}
-        launches.before_brokers = broker_listeners.prefix(listeners)
+        launches.before_brokers = broker_listeners.prefix(
+            [
+                {name: (inner[broker], self.kafka[name].ports[broker]) for name, inner in self._inner.items()}
+                for broker in range(self._brokers)
+            ]
+        )
 
     def _kafka_variables(self, name: str) -> dict[str, str]:
         return {"ORDERMESH_KAFKA_BOOTSTRAP": self.kafka[name].address} if name in self.kafka else {}

@@ -72,8 +72,8 @@ class Session:
 class PostgresProxy(TcpProxy):
     """Passes PostgreSQL's messages one by one, and breaks the connection at the statement that is asked for."""
 
-    def __init__(self, target: Target, port: int = 0) -> None:
-        super().__init__(target, port)
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self.struck = threading.Event()
         self.statements: list[str] = []
         self._fault: Fault | None = None

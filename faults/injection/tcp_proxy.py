@@ -1,9 +1,9 @@
-"""A TCP proxy between a client and a server that cuts, holds, delays, throttles and refuses.
+"""A TCP proxy between clients and a server, or several alike, that cuts, holds, delays, throttles and refuses.
 
 It runs in a thread of its own, so that synchronous and asyncio tests use it alike:
 
     with TcpProxy(("127.0.0.1", port)) as proxy:
-        connect("127.0.0.1", proxy.port)
+        connect("127.0.0.1", proxy.port)    # of several targets: proxy.ports
         proxy.cut()                     # reset what is open; new connections pass
         proxy.hold(TO_SERVER)           # one-way silence; `proxy.release()` lets it go on
         proxy.refuse()                  # nobody listens; `proxy.listen()` takes connections again
@@ -18,6 +18,7 @@ import struct
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -58,24 +59,29 @@ class Link:
 
 
 class TcpProxy:
-    """Listens on loopback and passes everything to the target, except for the faults that are asked for."""
+    """Listens on loopback at a port for each target and passes everything on, except for the faults asked for."""
 
-    def __init__(self, target: Target, port: int = 0) -> None:
-        self.port = port
+    def __init__(self, *targets: Target) -> None:
+        self.ports = [0] * len(targets)
         self.accepted = 0
         self.delay_seconds = 0.0
         self.bytes_per_second: int | None = None
-        self._target = target
+        self._targets = targets
         self._links: set[Link] = set()
         self._held: dict[str, asyncio.Event] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
 
     @property
+    def port(self) -> int:
+        """Where it listens for the first target."""
+        return self.ports[0]
+
+    @property
     def address(self) -> str:
-        """Where it listens, as host:port."""
-        return f"127.0.0.1:{self.port}"
+        """Where it listens, as host:port, for several targets separated by commas."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
 
     @property
     def links(self) -> int:
@@ -96,7 +102,7 @@ class TcpProxy:
         self._loop.close()
 
     def listen(self) -> None:
-        """Take connections, on the same port as before."""
+        """Take connections, on the same ports as before."""
         self._call(self._listen())
 
     def refuse(self) -> None:
@@ -143,13 +149,15 @@ class TcpProxy:
         return future.result(CALL_SECONDS)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        for number, target in enumerate(self._targets):
+            serve = partial(self._serve, target)
+            server = await asyncio.start_server(serve, "127.0.0.1", self.ports[number])
+            self.ports[number] = server.sockets[0].getsockname()[1]
+            self._servers.append(server)
 
     async def _refuse(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        while self._servers:
+            self._servers.pop().close()
 
     async def _close(self) -> None:
         await self._refuse()
@@ -160,10 +168,10 @@ class TcpProxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         try:
-            server = await self._connect()
+            server = await connected(target)
         except OSError:
             writer.transport.abort()
             return
@@ -176,11 +184,6 @@ class TcpProxy:
             link.cut()
         finally:
             self._links.discard(link)
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if isinstance(self._target, Path):
-            return await asyncio.open_unix_connection(str(self._target))
-        return await asyncio.open_connection(*self._target)
 
     async def _pump(self, link: Link, direction: str) -> None:
         while data := await link.readers[direction].read(self._slice_bytes()):
@@ -199,3 +202,10 @@ class TcpProxy:
     async def _while_held(self, gate: Callable[[], asyncio.Event | None]) -> None:
         while event := gate():
             await event.wait()
+
+
+async def connected(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to a server. Raises OSError."""
+    if isinstance(target, Path):
+        return await asyncio.open_unix_connection(str(target))
+    return await asyncio.open_connection(*target)

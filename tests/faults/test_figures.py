@@ -48,15 +48,20 @@ def test_a_request_is_refused_only_if_every_call_was() -> None:
     assert outcomes([unknown, accepted, refused]) == {"r1": Outcome.ACCEPTED}
 
 
-def test_a_broker_with_further_listeners_authenticates_on_each() -> None:
+@pytest.mark.parametrize(("node", "publisher", "gateway"), [(1, (2, 3), (4, 5)), (2, (6, 7), (8, 9))])
+def test_each_broker_has_further_listeners_of_its_own_and_authenticates_on_each(
+    node: int, publisher: tuple[int, int], gateway: tuple[int, int]
+) -> None:
     known = "listeners=CLIENTS://127.0.0.1:1\nadvertised.listeners=CLIENTS://127.0.0.1:1\n"
-    known += "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT\nlistener.name.clients.sasl=a=b\n"
-    command = [*prefix({"publisher": (2, 3), "gateway": (4, 5)}), "cat"]
-    printed = subprocess.run(command, input=known, capture_output=True, text=True, check=True).stdout
-    assert printed.startswith(known)
-    assert printed.removeprefix(known).splitlines() == [
-        "listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:2,GATEWAY://127.0.0.1:4",
-        "advertised.listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:3,GATEWAY://127.0.0.1:5",
+    known += f"listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT\nnode.id={node}\n"
+    known += "listener.name.clients.sasl=a=b\n"
+    command = prefix([{"publisher": (2, 3), "gateway": (4, 5)}, {"publisher": (6, 7), "gateway": (8, 9)}])
+    done = subprocess.run([*command, "cat"], input=known, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(known)
+    assert done.stdout.removeprefix(known).splitlines() == [
+        f"listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:{publisher[0]},GATEWAY://127.0.0.1:{gateway[0]}",
+        f"advertised.listeners=CLIENTS://127.0.0.1:1,PUBLISHER://127.0.0.1:{publisher[1]}"
+        f",GATEWAY://127.0.0.1:{gateway[1]}",
         "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,PUBLISHER:SASL_PLAINTEXT,GATEWAY:SASL_PLAINTEXT",
         "listener.name.publisher.sasl=a=b",
         "listener.name.gateway.sasl=a=b",

@@ -66,6 +66,28 @@ def test_a_polite_cut_is_the_end_of_the_stream(proxy: TcpProxy) -> None:
         assert client.recv(10) == b""
 
 
+def test_each_target_has_a_port_and_a_fault_is_that_of_all(echo: EchoServer) -> None:
+    with EchoServer() as other, TcpProxy(echo.server_address, other.server_address) as proxy:
+        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+        assert proxy.address == ",".join(f"127.0.0.1:{port}" for port in proxy.ports)
+        clients = [socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) for port in proxy.ports]
+        for client, word in zip(clients, (b"one", b"two"), strict=True):
+            client.sendall(word)
+            assert client.recv(10) == word
+        assert (echo.got, other.got) == ([b"one"], [b"two"])
+        proxy.refuse()
+        proxy.cut()
+        for client, port in zip(clients, proxy.ports, strict=True):
+            with client, pytest.raises(ConnectionResetError):
+                client.recv(10)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        proxy.listen()
+        for port in proxy.ports:
+            socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
+        other.shutdown()
+
+
 @pytest.mark.parametrize("direction", [TO_SERVER, TO_CLIENT])
 def test_what_is_held_in_one_direction_passes_when_it_is_released(
     proxy: TcpProxy, echo: EchoServer, direction: str

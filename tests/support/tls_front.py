@@ -7,7 +7,7 @@ import ssl
 import struct
 from pathlib import Path
 
-from faults.injection.tcp_proxy import Link, TcpProxy
+from faults.injection.tcp_proxy import Link, Target, TcpProxy
 
 # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest.
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)
@@ -22,7 +22,7 @@ class TlsFront(TcpProxy):
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._context.load_cert_chain(chain, key)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if await reader.readexactly(len(SSL_REQUEST)) != SSL_REQUEST:
                 raise ConnectionError("not by TLS")
@@ -31,7 +31,7 @@ class TlsFront(TcpProxy):
         except (OSError, asyncio.IncompleteReadError):
             writer.transport.abort()
             return
-        await super()._serve(reader, writer)
+        await super()._serve(target, reader, writer)
 
     async def _pump(self, link: Link, direction: str) -> None:
         try:
