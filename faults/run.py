@@ -21,6 +21,7 @@ from faults.platform import platform
 from faults.scenario import Scenario
 from faults.world import World
 from loadgen.transports.answers import Outcome
+from stack.errors import StackError
 
 WARM_UP_SECONDS = 1.0
 BASELINE_SECONDS = 4.0
@@ -109,7 +110,7 @@ def run_all(scenarios: Sequence[Scenario], brokers: int, *, brief: bool) -> Iter
                         yield row
                         if needs.alone or not row.good:
                             break
-            except (NotPossible, LibraryMissing) as error:
+            except (NotPossible, LibraryMissing, StackError) as error:
                 yield from (Row(one.name, one.what, brokers, notes={"not run": str(error)}) for one in left)
                 left = []
 

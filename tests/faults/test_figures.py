@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from typing import NoReturn
 
 import pytest
 from ordermesh.orders.v1 import orders_pb2
 
+from faults import run
 from faults.__main__ import main
 from faults.injection.broker_listeners import prefix
 from faults.load import timeline
@@ -14,6 +16,7 @@ from faults.load.journal import BYSTANDER, CREATE, Call, outcomes
 from faults.scenario import load_all
 from loadgen.transports.answers import Outcome
 from runtime.exit_codes import ExitCode
+from stack.errors import ServerFailed
 
 
 def call(ended_at: float, *, took: float = 0.01, outcome: Outcome = Outcome.ACCEPTED, by: str = BYSTANDER) -> Call:
@@ -73,6 +76,21 @@ def test_each_fault_of_the_table_has_a_scenario_and_a_selection_runs_in_ci() -> 
     assert [f"F{number}" for number in range(1, 28)] == list(dict.fromkeys(one.fault for one in known.values()))
     assert all(one.what for one in known.values())
     assert any(one.selected for one in known.values())
+
+
+def test_a_platform_that_does_not_start_is_a_row_for_each_scenario_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise ServerFailed("kafka-2 did not become ready")
+
+    monkeypatch.setattr(run, "platform", broken)
+    known = load_all()
+    rows = list(run.run_all([known["F14.timeouts"], known["F12.killed"]], 3, brief=True))
+    assert {row.scenario: (row.verdict, row.notes, row.good) for row in rows} == {
+        name: (run.NOT_RUN, {"not run": "kafka-2 did not become ready"}, False)
+        for name in ("F12.killed", "F14.timeouts")
+    }
 
 
 def test_a_fault_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
