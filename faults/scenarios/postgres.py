@@ -16,7 +16,7 @@ from ordermesh.orders.v1 import orders_pb2
 from faults.injection.ids import new_id
 from faults.load.journal import BYSTANDER, CREATE, PAY, Call
 from faults.scenario import Needs, scenario
-from faults.scenarios.processes import stores
+from faults.scenarios.processes import await_strike, stores
 from faults.world import NotRepaired, World
 from loadgen.transports.answers import Outcome
 
@@ -62,7 +62,7 @@ def answers_lost(world: World) -> None:
     with world.fault():
         for _ in range(30):
             proxy.cut_after(stores)
-            proxy.struck.wait(10)
+            await_strike(proxy)
 
 
 @scenario("F9.connections")

@@ -7,13 +7,15 @@ import random
 import signal
 import time
 
-from faults.injection.postgres_proxy import COMMIT, statement
+from faults.injection.postgres_proxy import COMMIT, PostgresProxy, statement
 from faults.injection.stopped import stopped
 from faults.scenario import Needs, scenario
 from faults.world import NotRepaired, World
 from stack.processes import proc
+from stack.supervision.health_checks import grpc_serves
 
 PROXIED = Needs(proxies=True)
+STRIKE_SECONDS = 30.0
 # Orders of products without tracked stock are one statement, without a transaction around it.
 INSERT = statement("insert into orders")
 
@@ -44,19 +46,24 @@ def stores(sql: str) -> bool:
     return COMMIT(sql) or INSERT(sql)
 
 
+def await_strike(proxy: PostgresProxy) -> None:
+    """Wait until a statement has come by that the proxy waits for. Raises NotRepaired."""
+    if not proxy.struck.wait(STRIKE_SECONDS):
+        raise NotRepaired("no statement came by to break off at")
+
+
 def killed_at_commit(world: World, *, after: bool) -> None:
     """Hold a COMMIT or its answer, and kill the process that waits for it."""
     proxy = world.network.postgres["orders"]
     with world.fault():
         for _ in range(3):
             (proxy.hold_after if after else proxy.hold_before)(stores)
-            if not proxy.struck.wait(10):
-                raise NotRepaired("no COMMIT came by")
+            await_strike(proxy)
             for pid in world.stack.children("orders"):
                 os.kill(pid, signal.SIGKILL)
             proxy.cut()
             proxy.release()
-            world.until(lambda: len(world.stack.children("orders")) == 2 and world.ready("orders"), "orders is back")
+            world.until(lambda: all(map(grpc_serves, world.stack.context.orders_sockets)), "orders is back")
 
 
 @scenario("F2.before-mark", PROXIED)
@@ -66,11 +73,11 @@ def publisher_killed_before_mark(world: World) -> None:
     with world.fault():
         for _ in range(3):
             proxy.hold_before(COMMIT)
-            proxy.struck.wait(10)
-            world.stack.kill("publisher")
+            await_strike(proxy)
+            restarts = world.stack.kill("publisher")
             proxy.cut()
             proxy.release()
-            world.await_ready("publisher")
+            world.stack.await_restart("publisher", restarts)
 
 
 @scenario("F2.before-ack", PROXIED)
@@ -81,10 +88,10 @@ def publisher_killed_before_ack(world: World) -> None:
         for _ in range(3):
             proxy.hold("to client")
             time.sleep(0.5)
-            world.stack.kill("publisher")
+            restarts = world.stack.kill("publisher")
             proxy.cut()
             proxy.release()
-            world.await_ready("publisher")
+            world.stack.await_restart("publisher", restarts)
 
 
 @scenario("F2.any-time")
@@ -126,7 +133,7 @@ def workers_killed_at_commit(world: World, *, after: bool) -> None:
         # A record with which three workers ended, one after the other, is taken for the cause.
         for _ in range(2):
             (proxy.hold_after if after else proxy.hold_before)(COMMIT)
-            proxy.struck.wait(10)
+            await_strike(proxy)
             for pid in world.stack.children("processor"):
                 os.kill(pid, signal.SIGKILL)
             proxy.cut()
