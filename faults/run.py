@@ -137,8 +137,9 @@ def run_one(world: World, scenario: Scenario, brokers: int) -> Row:
         baseline = await_recovery(world, row, began)
         time.sleep(AFTERWARDS_SECONDS)
     finally:
-        world.customers.stop()
+        # The bystander sends no more while the customers' last calls end.
         ended = time.monotonic()
+        world.customers.stop()
         quiet = world.await_quiet()
         row.backlog_orders = sampler.finish()
     if not quiet:
