@@ -168,8 +168,8 @@ class GroupReader:
     def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self.assignment.add((at.topic, at.partition) for at in partitions)
         (consumer.incremental_assign if self._incremental else consumer.assign)(list(partitions))
-        if self._all_paused:
-            consumer.pause(list(partitions))
+        # The client remembers a pause of partitions that were taken away meanwhile.
+        (consumer.pause if self._all_paused else consumer.resume)(list(partitions))
         if partitions:
             logger().info("partitions assigned", partitions=len(partitions))
 

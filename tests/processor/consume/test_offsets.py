@@ -138,6 +138,25 @@ def test_records_deleted_while_a_worker_falls_behind_are_logged(world: World, op
     assert [(line["event"], line["missing_events"]) for line in errors] == [(MISSING, 4)]
 
 
+@pytest.mark.parametrize("protocol", ["auto", "classic"])
+def test_partitions_lost_while_a_worker_waits_are_counted_when_it_has_them_again(world: World, protocol: str) -> None:
+    worker = world.worker(kafka_group_protocol=protocol)
+    world.settle(worker)
+    reader = worker._reader
+    before = len(reader.assignment.partitions)
+    other = world.worker(1, kafka_group_protocol=protocol)
+
+    def lost() -> bool:
+        reader.wait(0.05)
+        return len(reader.assignment.partitions) < before
+
+    drive(lost, other)
+    reader.end_wait()
+    world.leave(other)
+    world.send(history(20))
+    world.drain(worker)
+
+
 def test_deleting_what_was_counted_is_no_loss(world: World, operator: Operator) -> None:
     worker = world.worker()
     world.send(history(10))

@@ -25,6 +25,7 @@ class Consumer:
         self._number = process.number
         self._member = broker.join(self._number)
         self._positions: dict[Partition, int] = {}
+        # As in librdkafka, a pause outlasts the assignment.
         self._paused: set[Partition] = set()
         self._ends: dict[Partition, int] = {}
         self._on_assign: Callable[..., None]
@@ -101,7 +102,6 @@ class Consumer:
             callback(self, [TopicPartition(*each) for each in given_up])
             for each in given_up:
                 self._positions.pop(each, None)
-                self._paused.discard(each)
             self._member.owned = self._member.owned - partitions
 
     def _receive(self, partitions: set[Partition]) -> None:
@@ -138,7 +138,6 @@ class Consumer:
     def assign(self, places: Sequence[TopicPartition]) -> None:
         """Read these partitions and no others."""
         self._positions.clear()
-        self._paused.clear()
         self.incremental_assign(places)
 
     def incremental_assign(self, places: Sequence[TopicPartition]) -> None:
