@@ -26,6 +26,7 @@ QUICK = Plan(
     step_seconds=2,
     events=60_000,
     snapshot_seconds=5,
+    scale_seconds=3,
     say=print,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.loads import bodies
 
@@ -38,6 +38,8 @@ REST = Load(
     streams=1,
     http1=True,
 )
+# The same in flight, over few connections, whose rate can be set.
+REST_HTTP2 = replace(REST, name="rest over HTTP/2", connections=8, streams=16, http1=False)
 BATCHES = Load(
     "batch",
     f"{SERVICE}/BatchCreateOrders",

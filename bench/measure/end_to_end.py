@@ -68,13 +68,13 @@ def checkpoint(subject: Subject) -> None:
     subject.wal_bytes.connection.execute(SQL.checkpoint)
 
 
-def measured(subject: Subject, load: Load, calls: int) -> Run:
-    """Send a number of calls; costs are measured from the first call until the last order is counted."""
+def measured(subject: Subject, load: Load, calls: int, per_connection_per_second: int = 0) -> Run:
+    """Send a number of calls, at a rate if given; costs are measured from the first until the last order is counted."""
     stored, counted, wal = subject.stored(), subject.counted(), subject.wal_bytes()
     before = accounting.measure_cost(subject.roots)
     with Sampler(subject) as sampler:
         began = time.monotonic()
-        answers = h2load.run(subject.accepted(load), subject.port, calls)
+        answers = h2load.run(subject.accepted(load), subject.port, calls, per_connection_per_second)
         subject.drain(counted + subject.stored() - stored)
         seconds = time.monotonic() - began
     after = accounting.measure_cost(subject.roots)

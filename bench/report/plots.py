@@ -276,6 +276,26 @@ def growth(result: Result) -> Figure | None:
     return figure
 
 
+def scale(result: Result) -> Figure | None:
+    """Draw the throughput by the number of replicas, beside a line in proportion."""
+    kinds = list(dict.fromkeys(found["what"] for found in result.scale))
+    if not kinds:
+        return None
+    share = result.scale[0]["share"]
+    note = f"units a second; each replica has {share:g} of a core; the line is as many times one"
+    figure, axes = panels(len(kinds), 3.8 * len(kinds), 3.6, "Throughput by replicas", note)
+    for axis, kind in zip(axes, kinds, strict=True):
+        found = [one for one in result.scale if one["what"] == kind]
+        numbers, first = [one["replicas"] for one in found], found[0]
+        axis.plot(numbers, [number * first["per_second"] / first["replicas"] for number in numbers], color=THEIRS)
+        axis.plot(numbers, [one["per_second"] for one in found], marker="o", color=OURS, linewidth=2)
+        axis.set_xticks(numbers)
+        axis.set_ylim(0)
+        axis.set_title(kind)
+        axis.grid(axis="y", linewidth=0.6)
+    return figure
+
+
 CHARTS: dict[str, Callable[[Result], Figure | None]] = {
     "cost-by-stage": cost_by_stage,
     "cost-of-peers": cost_of_peers,
@@ -285,4 +305,5 @@ CHARTS: dict[str, Callable[[Result], Figure | None]] = {
     "backlog": backlog,
     "levers": levers,
     "growth": growth,
+    "scale": scale,
 }

@@ -14,7 +14,7 @@ GOAL_HEAD = ("figure", "goal", "measured", "reached")
 PEAK_HEAD = ("subject", "load", "orders/s", "CPU µs/order", *STAGES, "WAL bytes/order", "others, cores")
 TRACING, TRACING_OFF = "tracing ", "tracing off"
 TRACED_STAGES = ("orders", "envoy", "publisher", "workers")
-TRACING_HEAD = ("subject", "load", "runs", "CPU µs/order", "least to most", "of off", *TRACED_STAGES)
+TRACING_HEAD = ("subject", "load", "runs", "CPU µs/order", "of off", "quartiles", *TRACED_STAGES)
 OPEN_HEAD = (
     "orders/s",
     "accepted",
@@ -46,6 +46,15 @@ STAGE_HEAD = (
     "CPU µs/event by group",
 )
 LEVER_HEAD = ("group", "lever", "load", "per second", "of its base", "CPU µs", "of its base")
+SCALE_HEAD = (
+    "replicas of",
+    "number",
+    "per second",
+    "of as many times one",
+    "CPU µs each",
+    "CPU µs each by group",
+    "others, cores",
+)
 GROWTH_HEAD = ("curve", "size", "per second", "CPU µs")
 MARKS = {True: "yes", False: "no", None: "–"}
 
@@ -73,6 +82,7 @@ def lines(result: Result) -> Iterator[str]:
     yield from section("Single stages", STAGE_HEAD, stage_rows(result))
     yield from section("Levers", LEVER_HEAD, lever_rows(result))
     yield from section("Growing work", GROWTH_HEAD, growth_rows(result))
+    yield from section("Growing numbers of replicas", SCALE_HEAD, scale_rows(result))
     if result.problems:
         yield from ("", "## Not measured", "", *(f"- {problem}" for problem in result.problems))
 
@@ -105,17 +115,21 @@ def peak_rows(result: Result) -> Iterator[Sequence[str]]:
 
 
 def tracing_rows(result: Result) -> Iterator[Sequence[str]]:
-    """Yield a row for each share of sampled traces, with the costs of the client left out."""
+    """Yield a row for each share of sampled traces, with the costs of the client left out.
+
+    The ratio is the median of those to the run without tracing of the same turn.
+    """
     runs: dict[tuple[str, str], list[dict[str, float]]] = {}
     for run in result.peaks:
         if run["subject"].startswith(TRACING):
             runs.setdefault((run["load"], run["subject"]), []).append(run["cpu_us_per_order"])
     for (load, subject), costs in sorted(runs.items()):
         totals = [platform_cost(each) for each in costs]
-        off = statistics.median(map(platform_cost, runs[load, TRACING_OFF])) if (load, TRACING_OFF) in runs else 0.0
+        ratios = [ours / platform_cost(off) for ours, off in zip(totals, runs[load, TRACING_OFF], strict=False)]
+        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
         stages = [f"{statistics.median(each.get(stage, 0) for each in costs):.1f}" for stage in TRACED_STAGES]
-        spread, median = f"{min(totals):.0f} to {max(totals):.0f}", statistics.median(totals)
-        yield subject, load, str(len(costs)), f"{median:.1f}", spread, quotient(median, off), *stages
+        median = f"{statistics.median(totals):.1f}"
+        yield subject, load, str(len(costs)), median, f"{middle:.3f}", f"{low:.3f} to {high:.3f}", *stages
 
 
 def platform_cost(cpu_us: dict[str, float]) -> float:
@@ -224,4 +238,20 @@ def growth_rows(result: Result) -> Iterator[Sequence[str]]:
             f"{point['size']:,}",
             f"{point['per_second']:,.0f}",
             f"{sum(point['cpu_us'].values()):.2f}",
+        )
+
+
+def scale_rows(result: Result) -> Iterator[Sequence[str]]:
+    """Yield the rows of growing numbers of replicas."""
+    alone = {found["what"]: found for found in reversed(result.scale)}
+    for found in result.scale:
+        costs = found["cpu_us"]
+        yield (
+            f"{found['what']}, {found['share']:g} of a core each",
+            str(found["replicas"]),
+            f"{found['per_second']:,.0f}",
+            f"{found['per_second'] / found['replicas'] / alone[found['what']]['per_second']:.2f}",
+            f"{sum(costs.values()):.1f}",
+            ", ".join(f"{name} {us:.1f}" for name, us in costs.items() if us),
+            f"{found['cores_elsewhere']:.2f}",
         )

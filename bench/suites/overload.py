@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.loads import h2load
-from bench.loads.closed_model import REST, Load
+from bench.loads.closed_model import REST_HTTP2, Load
 from bench.measure.affinity import front_apart
 from bench.measure.end_to_end import checkpoint, peak
 from bench.subjects import accounting
@@ -22,9 +22,8 @@ from bench.subjects.pipeline import Subject, product
 TIMES = 3
 # Over HTTP/2. The flood has up to 2,048 calls in flight, far more than are admitted: its rate is kept whatever the
 # answers. The crowd is three times as many clients as make the peak, each of which calls again when it is answered.
-CALM = replace(REST, name="rest over HTTP/2", connections=8, streams=16, http1=False)
-FLOOD = replace(CALM, name="flood", connections=64, streams=32)
-CROWD = replace(CALM, name="crowd", connections=TIMES * CALM.connections)
+FLOOD = replace(REST_HTTP2, name="flood", connections=64, streams=32)
+CROWD = replace(REST_HTTP2, name="crowd", connections=TIMES * REST_HTTP2.connections)
 REFUSALS = 20_000
 
 
@@ -65,7 +64,7 @@ def floods(seconds: float) -> Iterator[Overload]:
     refusal = refusal_cpu_us()
     for apart in (False, True):
         with product() as subject, front_apart(subject.roots) if apart else contextlib.nullcontext():
-            most = peak(subject, CALM, seconds)
+            most = peak(subject, REST_HTTP2, seconds)
             each = round(most.acknowledged_per_second * TIMES / FLOOD.connections)
             yield Overload(
                 peak_per_second=most.acknowledged_per_second,
@@ -101,8 +100,8 @@ def answered(subject: Subject, load: Load, calls: int, per_connection_per_second
 def refusal_cpu_us() -> dict[str, float]:
     """Return the CPU time of a call that the rate limit refuses, in microseconds; one call per second passes."""
     with product(rate_limit_per_second=1) as subject:
-        h2load.run(subject.accepted(CALM), subject.port, REFUSALS // 10)
+        h2load.run(subject.accepted(REST_HTTP2), subject.port, REFUSALS // 10)
         before = accounting.measure_cost(subject.roots)
-        answers = h2load.run(subject.accepted(CALM), subject.port, REFUSALS)
+        answers = h2load.run(subject.accepted(REST_HTTP2), subject.port, REFUSALS)
         spent = accounting.measure_cost(subject.roots).since(before)
     return {"envoy": round(spent["envoy"] / REFUSALS, 1), "generator": round(answers.cpu_us / REFUSALS, 1)}

@@ -14,17 +14,18 @@ from bench.bare.settings import Engine
 from bench.bare.stages import bare_stages
 from bench.loads.closed_model import BATCHES, GRPC, REST, Load
 from bench.measure import open_model, stages
+from bench.measure.cpu_share import SharesMissing
 from bench.measure.end_to_end import Run, peak
 from bench.measure.stages import Stage
 from bench.peers import environment, pipelines
 from bench.peers.stages import peer_stages
 from bench.report.result import Result
 from bench.subjects.pipeline import NotDrained, Subject, probes, product
-from bench.suites import growth, levers, overload, resources, security, tables, tracing
+from bench.suites import growth, levers, overload, resources, scale, security, tables, tracing
 from stack.errors import StackError
 from stack.running_stack import running_stack
 
-FAILURES = (StackError, NotDrained, TimeoutError, OSError, subprocess.CalledProcessError)
+FAILURES = (StackError, NotDrained, SharesMissing, TimeoutError, OSError, subprocess.CalledProcessError)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Plan:
     step_seconds: float = 8.0
     events: int = 1_000_000
     snapshot_seconds: float = 600.0
+    scale_seconds: float = 12.0
     say: Callable[[str], None] = print
 
 
@@ -59,6 +61,8 @@ PEERS: Mapping[str, tuple[Callable[[], AbstractContextManager[Subject]], tuple[L
 }
 # Peers are slower, so their stages get a share of the events of the product's stages.
 PEER_EVENTS_SHARE = 0.02
+# The short turns of each round.
+TURNS = 4
 STEPS = (500, 1000, 1500, 2000, 2500, 3000)
 
 
@@ -111,10 +115,10 @@ def priced(result: Result, plan: Plan) -> None:
 
 
 def traced(result: Result, plan: Plan) -> None:
-    """Measure the price of tracing, in several rounds, and of the span of a call."""
+    """Measure the price of tracing, in many turns, and of the span of a call."""
     with problems_recorded(result, "tracing"):
         add_stages(result, plan, tracing.calls())
-        for found in tracing.prices(plan.rounds, plan.seconds):
+        for found in tracing.prices(plan.rounds * TURNS, plan.seconds / TURNS * 2):
             add_peak(result, plan, found)
 
 
@@ -204,6 +208,16 @@ def shares(plan: Plan, of: Sequence[float]) -> list[int]:
     return [round(plan.events * share) for share in of]
 
 
+def scaled(result: Result, plan: Plan) -> None:
+    """Measure growing numbers of replicas, each with the same share of a core."""
+    with problems_recorded(result, "scale"):
+        for found in scale.curves(plan.scale_seconds):
+            result.scale.append(found.as_json())
+            plan.say(
+                f"{found.what:12} {found.replicas:3} {found.per_second:9,.0f}/s, others {found.cores_elsewhere:.2f}"
+            )
+
+
 def at_rest(result: Result, plan: Plan) -> None:
     """Measure the idle platform."""
     result.resources = resources.idle()
@@ -234,4 +248,5 @@ SUITES: Mapping[str, Suite] = {
     "growth": grown,
     "backlog": backlogged,
     "snapshot": held,
+    "scale": scaled,
 }
