@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import psycopg
@@ -50,11 +51,13 @@ def run_once(settings: WorkSettings) -> list[str]:
         settings.analytics_dsn.get_secret_value(), "ordermesh-maintenance", settings.postgres_pooler
     ) as connection:
         for table in tables:
-            for change in partitions.maintain(connection, table):
-                logger().info("partition changed", change=change)
-                changes.append(change)
-            metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
             servers.RETENTION.labels("analytics", table.name).set(table.retention_seconds)
+            # The session of a worker that was killed may be at it still.
+            with contextlib.suppress(psycopg.errors.ObjectInUse):
+                for change in partitions.maintain(connection, table):
+                    logger().info("partition changed", change=change)
+                    changes.append(change)
+                metrics.ANALYTICS_MAINTENANCE.labels(table.name).set_to_current_time()
         connection.execute(SQL.fold_ledgers)
         connection.execute(SQL.compare_metric_days)
         delete_expired(connection, settings.processor_retention_days)

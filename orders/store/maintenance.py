@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import psycopg
 
@@ -51,11 +52,13 @@ async def run_once(connection: AsyncConnection, retention: RetentionSettings) ->
     """Run maintenance once; return the created ("+name") and dropped ("-name") partitions. Raises psycopg.Error."""
     changes: list[str] = []
     for table in tables(retention):
-        async for change in partitions.maintain_async(connection, table):
-            logger().info("partition changed", change=change)
-            changes.append(change)
-        metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
         servers.RETENTION.labels("orders", table.name).set(table.retention_seconds)
+        # Another process that is at it reports whether it succeeds.
+        with contextlib.suppress(psycopg.errors.ObjectInUse):
+            async for change in partitions.maintain_async(connection, table):
+                logger().info("partition changed", change=change)
+                changes.append(change)
+            metrics.ORDERS_MAINTENANCE.labels(table.name).set_to_current_time()
     await connection.execute(QUERIES.merge_old_progress)
     await connection.execute(QUERIES.fold_ledgers)
     return changes

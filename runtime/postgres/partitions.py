@@ -37,7 +37,7 @@ class Table:
 def maintain(connection: Connection, table: Table) -> Iterator[str]:
     """Run all steps that are due; yield each created partition as "+name" and each dropped one as "-name".
 
-    Raises psycopg.Error; the steps before it stay committed.
+    Raises psycopg.Error, of which ObjectInUse says that another session is at it; the steps before it stay committed.
     """
     while True:
         with connection.transaction():

@@ -26,6 +26,7 @@ from runtime.postgres import partitions
 from runtime.postgres.connections import connect_async, migrate
 from runtime.postgres.partitions import Table
 from runtime.postgres.retention import RetentionSettings
+from runtime.telemetry import metrics
 from stack.servers.postgres import Postgres
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
@@ -268,6 +269,22 @@ async def test_maintenance_of_a_table_in_use_retries_and_delays_no_order(
             await world.create(("p1", 1, 1))
         assert not upkeep.done()
     assert "-event_outbox_20200202" in await upkeep
+
+
+async def test_a_process_reports_no_success_for_a_table_that_another_one_maintains(
+    owner: psycopg.Connection, orders_dsn: str
+) -> None:
+    succeeded = metrics.ORDERS_MAINTENANCE.labels
+    for table in maintenance.tables(RetentionSettings()):
+        succeeded(table.name).set(0)
+    async with await psycopg.AsyncConnection.connect(orders_dsn, autocommit=True) as connection:
+        with owner.transaction():
+            owner.execute("SELECT FROM partitioned_table WHERE name = 'event_outbox' FOR UPDATE")
+            await maintenance.run_once(connection, RetentionSettings())
+        assert succeeded("event_outbox")._value.get() == 0
+        assert succeeded("order_request")._value.get() > 0
+        await maintenance.run_once(connection, RetentionSettings())
+    assert succeeded("event_outbox")._value.get() > 0
 
 
 async def test_counts_of_stopped_processes_are_merged_into_one_row(owner: psycopg.Connection, orders_dsn: str) -> None:
