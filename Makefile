@@ -106,7 +106,7 @@ grafana-pictures: setup ## draw the Grafana dashboards for docs/images, from a p
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh
 
-observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools)
+observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools otelcol)
 	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook tests/cli/local/test_observe.py
 
 lint: setup ## check style, types, imports, contracts, and Envoy's configuration

@@ -7,13 +7,13 @@ publisher, workers, gateway and Envoy keep the clock of the machine; nothing the
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from stack.machine.paths import default_cache
+from stack.downloads import debian
+from stack.errors import StackError
 
 MOVED = {
     "PostgreSQL",
@@ -27,8 +27,6 @@ MOVED = {
 }
 LIBRARY = "libfaketimeMT.so.1"
 PACKAGE = "libfaketime"
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch-debian"
-FETCH_SECONDS = 180
 # For how long a process may use the time before a move.
 CACHE_SECONDS = 1
 
@@ -39,11 +37,13 @@ class LibraryMissing(Exception):
 
 def library() -> Path:
     """Return libfaketime of the system, or fetch it into the cache once. Raises LibraryMissing."""
-    cache = default_cache() / "debian" / PACKAGE
-    if found := found_in(Path("/usr/lib")) or found_in(cache):
+    if found := found_in(Path("/usr/lib")):
         return found
-    fetch(cache)
-    if found := found_in(cache):
+    try:
+        folder = debian.ensure(PACKAGE)
+    except StackError as error:
+        raise LibraryMissing(f"{LIBRARY} is not installed: {error}") from error
+    if found := found_in(folder):
         return found
     raise LibraryMissing(f"the Debian package {PACKAGE} does not contain {LIBRARY}")
 
@@ -51,16 +51,6 @@ def library() -> Path:
 def found_in(folder: Path) -> Path | None:
     """Return the library in a folder, None when there is none."""
     return next(folder.glob(f"**/faketime/{LIBRARY}"), None)
-
-
-def fetch(cache: Path) -> None:
-    """Fetch the package. Raises LibraryMissing."""
-    try:
-        subprocess.run([SCRIPT, PACKAGE, cache], check=True, timeout=FETCH_SECONDS)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise LibraryMissing(
-            f"the Debian package {PACKAGE} cannot be fetched, and is not installed: {error}"
-        ) from error
 
 
 class MovedClock:

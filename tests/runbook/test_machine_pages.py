@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from monitoring import Monitoring, node_exporter
+from monitoring import Monitoring, server, started
 from operator_desk import OVER, TYPE, operator
 
 from faults.injection import disk
 from faults.scenario import Needs
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
+from stack.observe.programs import NODE_EXPORTER
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(470)]
 # Less than what a critical alert leaves of SIZE_MIB, and enough to go on.
@@ -22,23 +23,17 @@ LEFT_MIB = 25
 
 
 @contextlib.contextmanager
-def exported_disks(watched: Monitoring) -> Iterator[None]:
-    """Run node_exporter and scrape it besides the stack."""
+def exported_disks(watched: Monitoring, folder: Path) -> Iterator[None]:
+    """Run node_exporter, with its log in a folder, and scrape it besides the stack."""
     (port,) = ports.allocate(1)
-    program = node_exporter()
     options = ["--collector.disable-defaults", "--collector.filesystem", f"--web.listen-address={LOOPBACK}:{port}"]
-    env = {**os.environ, **program.env}
-    process = subprocess.Popen([program.path, *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    watched.add_target({"targets": [f"{LOOPBACK}:{port}"], "labels": {"job": "ordermesh-node"}})
-    try:
+    with started(server(NODE_EXPORTER), folder, *options):
+        watched.add_target({"targets": [f"{LOOPBACK}:{port}"], "labels": {"job": "ordermesh-node"}})
         yield
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
-def test_disk_nearly_full() -> None:
-    with operator(Needs(small_disk=True, alone=True)) as desk, exported_disks(desk.monitoring):
+def test_disk_nearly_full(tmp_path: Path) -> None:
+    with operator(Needs(small_disk=True, alone=True)) as desk, exported_disks(desk.monitoring, tmp_path):
         home = desk.world.stack.stack.state.home
         labels = {"mountpoint": str(home), "severity": "critical"}
         filler = home / disk.FILLER

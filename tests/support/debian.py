@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from stack.machine.paths import default_cache
+from stack.downloads import debian
+from stack.errors import StackError
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch-debian"
-FETCH_SECONDS = 180
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -31,19 +29,14 @@ def program(package: str, path: str) -> Program:
     found = shutil.which(Path(path).name, path=SYSTEM_PATH)
     if found:
         return Program(found)
-    folder = default_cache() / "debian" / package
-    if not (folder / path).exists():
-        fetch(package, folder)
+    try:
+        folder = debian.ensure(package)
+    except StackError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    return in_folder(folder, path)
+
+
+def in_folder(folder: Path, path: str) -> Program:
+    """Return a program of an unpacked package, which has its libraries beside it."""
     libraries = folder / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
     return Program(str(folder / path), {"LD_LIBRARY_PATH": str(libraries)})
-
-
-def fetch(package: str, folder: Path) -> None:
-    """Fetch a package."""
-    try:
-        subprocess.run([SCRIPT, package, folder], check=True, timeout=FETCH_SECONDS)
-    except (OSError, subprocess.SubprocessError) as error:
-        missing = f"the Debian package {package} cannot be fetched: {error}"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)

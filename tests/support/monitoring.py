@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.parse
 import urllib.request
@@ -15,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from debian import SYSTEM_PATH, Program, program
 from waiting import PATIENCE_SECONDS, await_true
 
 from stack.machine import ports
 from stack.machine.ports import LOOPBACK
+from stack.observe.programs import ALERTMANAGER, PROMETHEUS, Found, Wanted
 from stack.running_stack import RunningStack
 
 ROOT = Path(__file__).parents[2]
@@ -33,54 +33,32 @@ DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 WINDOW = re.compile(r"\[(\w+)\]")
 DURATIONS = ("interval", "for", "keep_firing_for", "scrape_interval", "evaluation_interval")
 DURATIONS += ("group_wait", "group_interval", "repeat_interval")
-ALERTMANAGER_SHARE = "/usr/share/prometheus/alertmanager"
 STOP_SECONDS = 10
 ASK_SECONDS = 10
 
 
-def promtool() -> Program:
+def server(wanted: Wanted) -> Found:
+    """Return a server as `ordermesh up --observe` has it; without it a test fails in CI and is skipped elsewhere."""
+    if missing := wanted.fetch():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    found = wanted.find()
+    assert found is not None
+    return found
+
+
+def promtool() -> Path:
     """Return promtool."""
-    return program("prometheus", "usr/bin/promtool")
+    return server(PROMETHEUS).path.with_name("promtool")
 
 
-def amtool() -> Program:
+def amtool() -> Path:
     """Return amtool."""
-    return program("prometheus-alertmanager", "usr/bin/amtool")
+    return server(ALERTMANAGER).path.with_name("amtool")
 
 
-def prometheus_server() -> Program:
-    """Return Prometheus."""
-    return program("prometheus", "usr/bin/prometheus")
-
-
-def alertmanager_server(folder: Path) -> Program:
-    """Return Alertmanager. Debian's looks for its templates in a folder of the system: a copy looks in this one."""
-    found = shutil.which("alertmanager", path=SYSTEM_PATH)
-    if found:
-        return Program(found)
-    debian = program("prometheus-alertmanager", "usr/bin/prometheus-alertmanager")
-    share = Path(debian.path).parents[2] / ALERTMANAGER_SHARE.lstrip("/")
-    if not share.is_dir():
-        return debian
-    copy = folder / "bin" / "prometheus-alertmanager"
-    copy.parent.mkdir()
-    here = f"/proc/self/cwd/{share.name}".encode().ljust(len(ALERTMANAGER_SHARE), b"/")
-    copy.write_bytes(Path(debian.path).read_bytes().replace(ALERTMANAGER_SHARE.encode(), here))
-    copy.chmod(0o755)
-    (folder / share.name).symlink_to(share)
-    return Program(str(copy), debian.env)
-
-
-def node_exporter() -> Program:
-    """Return node_exporter, which has another name in Debian than in its own releases."""
-    found = shutil.which("node_exporter", path=SYSTEM_PATH)
-    return Program(found) if found else program("prometheus-node-exporter", "usr/bin/prometheus-node-exporter")
-
-
-def run(tool: Program, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run(tool: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a tool to its end."""
-    command = [tool.path, *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, **tool.env}, capture_output=True, text=True, check=False)
+    return subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 def at_pace(document: Any, pace: float = PACE) -> Any:
@@ -220,8 +198,8 @@ def monitoring(folder: Path, found: list[dict[str, Any]], pace: float = PACE) ->
     write_configuration(folder, alertmanager_port, pace)
     api.write_targets(found)
     with (
-        started(alertmanager_server(folder), folder, *alertmanager_options(folder, alertmanager_port)),
-        started(prometheus_server(), folder, *prometheus_options(folder, prometheus_port)),
+        started(server(ALERTMANAGER), folder, *alertmanager_options(folder, alertmanager_port)),
+        started(server(PROMETHEUS), folder, *prometheus_options(folder, prometheus_port)),
     ):
         await_true(answers(f"{api.alertmanager}/-/ready"), "Alertmanager is ready")
         await_true(answers(f"{api.prometheus}/-/ready"), "Prometheus is ready")
@@ -262,12 +240,12 @@ def alertmanager_options(folder: Path, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def started(server: Program, folder: Path, *options: str) -> Iterator[None]:
-    """Run a server; stop it at the end."""
-    log = folder / f"{Path(server.path).name}.log"
+def started(found: Found, folder: Path, *options: str) -> Iterator[None]:
+    """Run a server, with its log in a folder; stop it at the end."""
+    log = folder / f"{found.path.name}.log"
     with log.open("w") as output:
-        env = {**os.environ, **server.env}
-        process = subprocess.Popen([server.path, *options], cwd=folder, env=env, stdout=output, stderr=output)
+        # Where one looks for its further files that can be told no other place.
+        process = subprocess.Popen([found.path, *options], cwd=found.share or folder, stdout=output, stderr=output)
         try:
             yield
         finally:
