@@ -49,6 +49,8 @@ def topics(context: typer.Context) -> None:
         waiting = "" if one.lag is None else f"{one.lag:,}"
         table.add_row(one.name, str(one.partitions), f"{one.retained:,}", f"{one.written:,}", waiting)
     console.print(table)
+    if state.offline:
+        console.print(f"{state.offline} partitions have no leader and are left out")
 
 
 def topic_states(state: LogState) -> Iterator[TopicState]:

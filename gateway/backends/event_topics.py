@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, offsets, topics
+from runtime.kafka.offsets import Partition
 from runtime.kafka.settings import KafkaSettings
 
 Answer = TypeVar("Answer")
@@ -65,15 +67,15 @@ class EventLog:
         return self._last_error or str(error.args[0].str())
 
     async def state(self, timeout_seconds: float) -> LogState:
-        """Return the current state of the log."""
-        return await self._run(self._sampling, self._read_state, timeout_seconds)
+        """Return the current state of the log, without the offsets of partitions that have no leader."""
+        return await self._run(self._sampling, self._read_available, timeout_seconds)
 
     async def wait_until_counted(
         self, patience_seconds: float, timeout_seconds: float, positions: ReadPositions
     ) -> int:
         """Wait until all records readable now are counted; return the number of records that are not counted."""
         give_up = time.monotonic() + patience_seconds
-        target = await self._run(self._reconciling, self._read_state, timeout_seconds)
+        target = await self._run(self._reconciling, self._read_all, timeout_seconds)
         while True:
             counted = target.counted(await positions())
             if not lag(target.starts, target.stable_ends, counted) or time.monotonic() > give_up:
@@ -87,12 +89,24 @@ class EventLog:
         reading = asyncio.get_running_loop().run_in_executor(threads, read, Deadline(timeout_seconds))
         return await asyncio.wait_for(reading, timeout_seconds)
 
-    def _read_state(self, deadline: Deadline) -> LogState:
+    def _read_available(self, deadline: Deadline) -> LogState:
+        metadata = self._metadata(deadline)
+        led = {(name, number) for name, topic in metadata.topics.items() for number in leading(topic)}
+        return self._read_state(metadata, led.__contains__, deadline)
+
+    def _read_all(self, deadline: Deadline) -> LogState:
+        return self._read_state(self._metadata(deadline), lambda partition: True, deadline)
+
+    def _metadata(self, deadline: Deadline) -> ClusterMetadata:
         self._admin.poll(0)
-        metadata = self._admin.list_topics(timeout=deadline.left_seconds())
+        return self._admin.list_topics(timeout=deadline.left_seconds())
+
+    def _read_state(
+        self, metadata: ClusterMetadata, wanted: Callable[[Partition], bool], deadline: Deadline
+    ) -> LogState:
         names = (*topics.EVENT_TOPICS, *topics.DEAD_LETTER_TOPICS.values())
         found = offsets.describe_topics(self._admin, names, deadline.left_seconds())
-        partitions = [each for name, topic in found.items() for each in topic.partitions_of(name)]
+        partitions = [each for name, topic in found.items() for each in topic.partitions_of(name) if wanted(each)]
         of_events = [each for each in partitions if each[0] in topics.EVENT_TOPICS]
         every_partition = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
         state = LogState(
@@ -107,3 +121,8 @@ class EventLog:
         )
         self._last_error = ""
         return state
+
+
+def leading(topic: TopicMetadata) -> Iterator[int]:
+    """Yield the partitions of a topic that have a leader."""
+    return (number for number, partition in topic.partitions.items() if partition.leader >= 0)

@@ -42,7 +42,7 @@ def component_states(samples: Sequence[Sample], publisher_heartbeat: HeartbeatMo
         "envoy": _envoy(last),
         "orders": _service("orders", last, last.orders_processes, ORDERS_DATABASE, orders_down),
         "publisher": publisher_state(samples, publisher_heartbeat, ORDERS_DATABASE, orders_down),
-        "kafka": State(UP) if "kafka" not in last.problems else State(DOWN, last.problems["kafka"]),
+        "kafka": _kafka(last),
         "processor": processor_state(samples, ANALYTICS_DATABASE, analytics_down),
         "analytics": _service("analytics", last, last.analytics_processes, ANALYTICS_DATABASE, analytics_down),
         "gateway": State(DRAINING, "finishes the requests in flight") if last.draining else State(UP),
@@ -57,6 +57,13 @@ def _envoy(last: Sample) -> State:
     if last.envoy_seen_seconds < SILENCE_SECONDS:
         return State(UP)
     return State(DOWN, f"no health check of the gateway for {SILENCE_SECONDS:g} seconds")
+
+
+def _kafka(last: Sample) -> State:
+    if "kafka" in last.problems:
+        return State(DOWN, last.problems["kafka"])
+    offline = 0 if last.log is None else last.log.offline
+    return State(DEGRADED, f"{offline} partitions have no leader") if offline else State(UP)
 
 
 def _database(service: str, processes: Sequence[Process]) -> State:

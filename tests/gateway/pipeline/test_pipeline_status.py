@@ -223,6 +223,12 @@ def test_a_publisher_without_kafka_needs_kafka() -> None:
     }
 
 
+def test_a_kafka_with_partitions_without_a_leader_is_degraded_and_not_down() -> None:
+    assert troubled(sample(0, log=LogState(3, {}, {}, {}, offline=4))) == {
+        "kafka": (DEGRADED, "4 partitions have no leader")
+    }
+
+
 def test_a_publisher_is_up_while_its_heartbeat_continues_whatever_its_clock_says() -> None:
     heartbeat = HeartbeatMonitor()
     hour_ahead = int(BEGAN) + 3600
