@@ -26,15 +26,18 @@ MOVED_SERVICES = ("orders",)
 
 
 @contextlib.contextmanager
-def platform(needs: Needs, brokers: int, *, brief: bool) -> Iterator[World]:
-    """Start a platform with its products, and stop it at the end. Raises StackError and disk.NotPossible."""
+def platform(needs: Needs, brokers: int, *, brief: bool, **more: Any) -> Iterator[World]:
+    """Start a platform with its products, and stop it at the end. Raises StackError and disk.NotPossible.
+
+    `more` are further arguments of `running_stack`.
+    """
     with contextlib.ExitStack() as held:
         home = held.enter_context(disk.small_home() if needs.small_disk else temporary_home())
         launches = Launches()
         network, settings = proxied(home, launches, held, brokers) if needs.proxies else (None, {})
         clock = held.enter_context(moved_clock()) if needs.moved_clock else None
         held.enter_context(started_through(launches))
-        stack = held.enter_context(running_stack(home, kafka_brokers=brokers, **settings))
+        stack = held.enter_context(running_stack(home, kafka_brokers=brokers, **settings, **more))
         world = World(stack, launches, network, clock, brief=brief)
         world.customers.create_products()
         yield world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import monitoring
 import pytest
 import yaml
+from guide import MARKED
 from monitoring import ROOT, RULES, SHIPPED
 
 from runtime.telemetry.metrics import catalogue
@@ -149,10 +151,27 @@ def test_a_page_of_the_runbook_has_the_form_and_is_listed_under_its_severity(pat
     assert f"]({path.stem}/{name.page}.md)" in listed
 
 
-def test_a_page_with_marked_commands_is_followed_by_a_test() -> None:
-    followed = "".join(path.read_text() for path in (ROOT / "tests" / "runbook").glob("test_*.py"))
-    marked = [page for page in RUNBOOK.glob("*/*.md") if "<!-- run: alarm -->" in page.read_text()]
-    assert [page.stem for page in marked if f'"{page.relative_to(RUNBOOK)}"' not in followed] == []
+def live_tests() -> dict[str, str]:
+    """Return the tests that follow pages, by name, with their source."""
+    paths = (ROOT / "tests" / "runbook").glob("test_*.py")
+    found = {}
+    for path in paths:
+        text = path.read_text()
+        assert "pytest.mark.long" in text
+        functions = [one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef)]
+        found |= {one.name: ast.get_source_segment(text, one) or "" for one in functions}
+    return found
+
+
+@every_alert
+def test_a_page_of_the_runbook_is_followed_by_a_live_test_with_every_command(path: Path, rule: dict[str, Any]) -> None:
+    name = alert(rule)
+    page = f"{path.stem}/{name.page}.md"
+    followed = live_tests()[f"test_{name.page.replace('-', '_')}"]
+    assert f'"{page}"' in followed
+    assert f'"{name.name}"' in followed
+    text = (RUNBOOK / page).read_text()
+    assert text.count("```console") + text.count("```bash") == len(MARKED.findall(text)) > 0
 
 
 def exported(metric: str) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from guide import ALARM, DOCS, MARKED, Shell, environment, script
-from monitoring import Monitoring, at_its_ports, matches
+from monitoring import PAUSE_SECONDS, Monitoring, at_its_ports, matches, monitoring, targets
+from seed import seeded_stack
 from waiting import await_true
 from watched_platform import ORDINARY, watched_platform
 
+from faults.injection.launches import Launches
 from faults.scenario import Needs
 from faults.world import World
 
-# Conditions with thresholds in seconds, and windows of minutes at this pace.
-PATIENCE_SECONDS = 150.0
+# Conditions with thresholds in seconds, windows of minutes at this pace, and work that is done every minute.
+PATIENCE_SECONDS = 240.0
 OBJECTIVES = ("OrdermeshCreateOrderErrors", "OrdermeshCountingDelay")
 LOOK, TYPE, OVER = "What to look at", "What to type", "How to know it is over"
 
@@ -28,7 +33,12 @@ class Operator:
         self.world = world
         self.monitoring = watched
         context = world.stack.context
-        variables = {"ORDERMESH_HOME": str(context.state.home), "ADMIN_DSN": context.admin_dsn, "COLUMNS": "200"}
+        variables = {
+            "ORDERMESH_HOME": str(context.state.home),
+            "ADMIN_DSN": context.admin_dsn,
+            "PROMETHEUS": watched.prometheus,
+            "COLUMNS": "200",
+        }
         self.shell = Shell(context.state.home, environment(**variables))
 
     def commands(self, page: str, part: str) -> list[tuple[str, str]]:
@@ -58,17 +68,49 @@ class Operator:
         self.look(page)
         self.follow(page, TYPE, variables)
         self.monitoring.await_resolved(alert, PATIENCE_SECONDS, **wanted)
-        await_true(self.world.ready, "every component is ready", PATIENCE_SECONDS)
-        self.follow(page, OVER, {})
+        self.see_the_end(page)
+
+    def handle_scraping(
+        self, alert: str, page: str, job: str, change: Mapping[str, Any], *, labels: Mapping[str, str]
+    ) -> str:
+        """Have Prometheus scrape a job in a wrong way, see the alert, look, correct that, and see the alert end.
+
+        Returns what was seen.
+        """
+        right = targets(self.world.stack)
+        self.monitoring.write_targets([one | change if one["labels"]["job"] == job else one for one in right])
+        try:
+            self.monitoring.await_firing(alert, PATIENCE_SECONDS, **labels)
+            seen = self.look(page)
+        finally:
+            self.monitoring.write_targets(right)
+        self.monitoring.await_resolved(alert, PATIENCE_SECONDS, **labels)
+        self.see_the_end(page)
+        return seen
+
+    def see_the_end(self, page: str) -> None:
+        """Run the commands that show that it is over, again until all succeed: a busy platform is not well at once."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.follow(page, OVER, {})
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
 
     def await_silence(self, *, also_objectives: bool = False) -> None:
-        """Wait until nothing fires, so that the next alarm is the only one; objectives look back at earlier ones."""
+        """Wait until nothing fires, so that the next alarm is the only one.
+
+        Objectives look back at earlier alarms: those of hours, which are critical, end within minutes at this pace.
+        """
+
+        def counts(labels: Mapping[str, str]) -> bool:
+            return labels["alertname"] not in OBJECTIVES or (also_objectives and labels["severity"] == "critical")
 
         def firing() -> list[Any]:
-            found = self.monitoring.firing()
-            return [one for one in found if also_objectives or one["labels"]["alertname"] not in OBJECTIVES]
+            return [one for one in self.monitoring.firing() if counts(one["labels"])]
 
-        await_true(lambda: not firing(), lambda: f"nothing fires: {firing()}", PATIENCE_SECONDS)
+        await_true(lambda: not firing(), lambda: f"nothing fires: {firing()}", PATIENCE_SECONDS, PAUSE_SECONDS)
 
 
 def tolerant(text: str) -> str:
@@ -78,9 +120,22 @@ def tolerant(text: str) -> str:
 
 
 @contextlib.contextmanager
-def operator(needs: Needs = ORDINARY, brokers: int = 1) -> Iterator[Operator]:
-    """Start a platform with a load and its monitoring."""
-    with watched_platform(needs, brokers) as (world, watched):
+def operator(needs: Needs = ORDINARY, brokers: int = 1, **more: Any) -> Iterator[Operator]:
+    """Start a platform with a load and its monitoring; `more` is as for `running_stack`."""
+    with watched_platform(needs, brokers, **more) as (world, watched):
         desk = Operator(world, watched)
+        with contextlib.closing(desk.shell):
+            yield desk
+
+
+@contextlib.contextmanager
+def operator_without_load(**settings: Any) -> Iterator[Operator]:
+    """Start a platform with its monitoring; the arguments are those of `running_stack`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ordermesh-monitoring-") as folder,
+        seeded_stack(**settings) as stack,
+        monitoring(Path(folder), targets(stack)) as watched,
+    ):
+        desk = Operator(World(stack, Launches()), watched)
         with contextlib.closing(desk.shell):
             yield desk

@@ -13,13 +13,13 @@ from in_a_thread import in_a_thread
 
 
 @contextlib.contextmanager
-def open_transaction(dsn: str, *statements: LiteralString) -> Iterator[None]:
-    """Execute statements and leave the transaction open; whoever ends the session is not in the way."""
+def open_transaction(dsn: str, *statements: LiteralString) -> Iterator[int]:
+    """Execute statements, leave the transaction open, and yield the session's pid; it may be ended by others."""
     connection = psycopg.connect(dsn)
     try:
         for statement in statements:
             connection.execute(statement)
-        yield
+        yield connection.info.backend_pid
     finally:
         with contextlib.suppress(psycopg.Error):
             connection.close()

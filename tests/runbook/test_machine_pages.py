@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from monitoring import Monitoring, server, started
-from operator_desk import OVER, TYPE, operator
+from operator_desk import PATIENCE_SECONDS, TYPE, operator
 
 from faults.injection import disk
 from faults.scenario import Needs
@@ -17,7 +17,7 @@ from stack.machine import ports
 from stack.machine.ports import LOOPBACK
 from stack.observe.programs import NODE_EXPORTER
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(470)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(800)]
 # Less than what a critical alert leaves of SIZE_MIB, and enough to go on.
 LEFT_MIB = 25
 
@@ -40,10 +40,10 @@ def test_disk_nearly_full(tmp_path: Path) -> None:
         free = os.statvfs(home).f_bavail * os.statvfs(home).f_frsize
         with filler.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free - LEFT_MIB * 1024 * 1024)
-        desk.monitoring.await_firing("OrdermeshDiskNearlyFull", **labels)
+        desk.monitoring.await_firing("OrdermeshDiskNearlyFull", PATIENCE_SECONDS, **labels)
         desk.look("machine/disk-nearly-full.md")
         desk.follow("machine/disk-nearly-full.md", TYPE, {})
         # Files of others.
         disk.empty(home)
-        desk.monitoring.await_resolved("OrdermeshDiskNearlyFull", **labels)
-        desk.follow("machine/disk-nearly-full.md", OVER, {})
+        desk.monitoring.await_resolved("OrdermeshDiskNearlyFull", PATIENCE_SECONDS, **labels)
+        desk.see_the_end("machine/disk-nearly-full.md")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 from in_a_thread import in_a_thread
-from operator_desk import OVER, PATIENCE_SECONDS, TYPE, Operator
+from operator_desk import PATIENCE_SECONDS, TYPE, Operator
 from sessions import open_transaction
 
 from faults.injection.stopped import stopped
@@ -17,12 +17,13 @@ from faults.scenarios.kafka import set_topic
 from runtime.kafka import clients
 from stack.servers.credentials import KAFKA_BROKER
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(470)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(800)]
 
 
 def test_publishing_stopped(operator: Operator) -> None:
+    pid = operator.world.stack.pid("publisher")
     with open_transaction(operator.world.dsn("orders"), "SELECT FROM outbox_shard FOR UPDATE"):
-        operator.handle("OrdermeshPublishingStopped", "pipeline/publishing-stopped.md")
+        operator.handle("OrdermeshPublishingStopped", "pipeline/publishing-stopped.md", PID=pid)
 
 
 def test_outbox_old(operator: Operator) -> None:
@@ -33,7 +34,7 @@ def test_outbox_old(operator: Operator) -> None:
 def test_outbox_dead_events(operator: Operator) -> None:
     set_topic(operator.world, {"max.message.bytes": "330"})
     try:
-        operator.monitoring.await_firing("OrdermeshOutboxDeadEvents")
+        operator.monitoring.await_firing("OrdermeshOutboxDeadEvents", PATIENCE_SECONDS)
     finally:
         set_topic(operator.world, {"max.message.bytes": "1048588"})
     # What the publisher sends before it knows the new limit is dead too.
@@ -89,20 +90,19 @@ def test_partitions_paused(operator: Operator) -> None:
     page = "pipeline/partitions-paused.md"
     try:
         with wrong_producer(operator):
-            operator.monitoring.await_firing("OrdermeshPartitionsPaused")
+            operator.monitoring.await_firing("OrdermeshPartitionsPaused", PATIENCE_SECONDS)
             operator.look(page)
         operator.follow(page, TYPE, {})
         operator.monitoring.await_resolved("OrdermeshPartitionsPaused", PATIENCE_SECONDS)
-        operator.follow(page, OVER, {})
+        operator.see_the_end(page)
     finally:
         operator.shell.run("ordermesh dlq discard --reason UNDECODABLE --yes")
 
 
 def test_reconciliation_differs(operator: Operator) -> None:
-    operator.world.query(
-        "analytics",
-        "UPDATE sales_metric SET value = value + 7 WHERE metric_name = 'orders_total'",
-    )
+    """Somebody changes a metric."""
+    change = "UPDATE sales_metrics SET value = value + 7 WHERE metric_name = 'orders_total' RETURNING value"
+    operator.world.until(lambda: bool(operator.world.query("analytics", change)), "there is a metric to change")
     operator.handle("OrdermeshReconciliationDiffers", "pipeline/reconciliation-differs.md")
 
 

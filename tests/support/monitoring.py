@@ -31,9 +31,14 @@ PACE = 20
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 WINDOW = re.compile(r"\[(\w+)\]")
+# An age that a timestamp may have; its work is done every minute at every pace.
+AGE = re.compile(r"(time\(\) - [^>]*> )(\d+)")
+LEAST_AGE_SECONDS = 120
 DURATIONS = ("interval", "for", "keep_firing_for", "scrape_interval", "evaluation_interval")
 DURATIONS += ("group_wait", "group_interval", "repeat_interval")
 STOP_SECONDS = 10
+# About the interval at which rules are evaluated.
+PAUSE_SECONDS = 0.5
 ASK_SECONDS = 10
 
 
@@ -62,7 +67,7 @@ def run(tool: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def at_pace(document: Any, pace: float = PACE) -> Any:
-    """Return a configuration or rules with shorter durations: of intervals, waits, windows; nothing else changes."""
+    """Return a configuration or rules with shorter durations: intervals, waits, windows, ages; nothing else changes."""
     if isinstance(document, list):
         return [at_pace(one, pace) for one in document]
     if not isinstance(document, dict):
@@ -75,7 +80,8 @@ def paced_value(key: str, value: Any, pace: float) -> Any:
     if key in DURATIONS:
         return shorter(str(value), pace)
     if key == "expr":
-        return WINDOW.sub(lambda found: f"[{shorter(found[1], pace)}]", str(value))
+        aged = AGE.sub(lambda found: f"{found[1]}{max(LEAST_AGE_SECONDS, int(found[2]) / pace):g}", str(value))
+        return WINDOW.sub(lambda found: f"[{shorter(found[1], pace)}]", aged)
     return at_pace(value, pace)
 
 
@@ -140,7 +146,9 @@ class Monitoring:
 
     def await_firing(self, name: str, seconds: float = PATIENCE_SECONDS, **labels: str) -> None:
         """Wait until an alert fires in Prometheus."""
-        await_true(lambda: self.fires(name, **labels), lambda: f"{name} fires; firing: {self.firing()}", seconds)
+        await_true(
+            lambda: self.fires(name, **labels), lambda: f"{name} fires; firing: {self.firing()}", seconds, PAUSE_SECONDS
+        )
 
     def await_notified(self, name: str, state: str = "active", seconds: float = PATIENCE_SECONDS, **labels: str) -> Any:
         """Wait until Alertmanager has an alert in a state, `active` or `suppressed`, and return it."""
@@ -150,7 +158,8 @@ class Monitoring:
             seen.append(self.notified(name, **labels))
             return seen[-1] is not None and seen[-1]["status"]["state"] == state
 
-        await_true(arrived, lambda: f"{name} is {state} in Alertmanager: {seen[-1]}; firing: {self.firing()}", seconds)
+        found = lambda: f"{name} is {state} in Alertmanager: {seen[-1]}; firing: {self.firing()}"  # noqa: E731
+        await_true(arrived, found, seconds, PAUSE_SECONDS)
         return seen[-1]
 
     def await_resolved(self, name: str, seconds: float = PATIENCE_SECONDS, **labels: str) -> None:
@@ -159,7 +168,7 @@ class Monitoring:
         def resolved() -> bool:
             return not self.fires(name, **labels) and self.notified(name, **labels) is None
 
-        await_true(resolved, lambda: f"{name} is resolved: {self.notified(name, **labels)}", seconds)
+        await_true(resolved, lambda: f"{name} is resolved: {self.notified(name, **labels)}", seconds, PAUSE_SECONDS)
 
 
 def matches(labels: Mapping[str, str], name: str, wanted: Mapping[str, str]) -> bool:

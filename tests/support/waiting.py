@@ -13,12 +13,17 @@ PAUSE_SECONDS = 0.02
 What = str | Callable[[], str]
 
 
-def await_true(condition: Callable[[], object], what: What = "it happens", seconds: float = PATIENCE_SECONDS) -> None:
+def await_true(
+    condition: Callable[[], object],
+    what: What = "it happens",
+    seconds: float = PATIENCE_SECONDS,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> None:
     """Return as soon as the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what if isinstance(what, str) else what()
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause_seconds)
 
 
 async def until_true(condition: Callable[[], Awaitable[object]], what: What, seconds: float = PATIENCE_SECONDS) -> None:

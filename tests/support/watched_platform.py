@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from monitoring import Monitoring, monitoring, targets
 
@@ -13,16 +14,16 @@ from faults.platform import platform
 from faults.scenario import Needs
 from faults.world import World
 
-RATE_PER_SECOND = 20.0
+RATE_PER_SECOND = 10.0
 ORDINARY = Needs()
 
 
 @contextlib.contextmanager
-def watched_platform(needs: Needs = ORDINARY, brokers: int = 1) -> Iterator[tuple[World, Monitoring]]:
-    """Start a platform, its monitoring and a load; stop them at the end."""
+def watched_platform(needs: Needs = ORDINARY, brokers: int = 1, **more: Any) -> Iterator[tuple[World, Monitoring]]:
+    """Start a platform, its monitoring and a load; stop them at the end. `more` is as for `running_stack`."""
     with contextlib.ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="ordermesh-monitoring-")))
-        world = held.enter_context(platform(needs, brokers, brief=True))
+        world = held.enter_context(platform(needs, brokers, brief=True, **more))
         watched = held.enter_context(monitoring(folder, targets(world.stack)))
         world.customers.rate = RATE_PER_SECOND
         world.customers.start()
