@@ -1,4 +1,4 @@
-"""The shipper of logs: the real rsyslog with the configuration of deploy/logs/, as `ordermesh up --logs` starts it."""
+"""The shipper of logs: the real rsyslog as `ordermesh up --logs` starts it, or as containers do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.observe.deployed import deployed
 from stack.observe.logs.rsyslog import LOCAL, RSYSLOG, command_line, configuration, environment
 from stack.observe.programs import Found
 
@@ -48,7 +49,12 @@ class Shipper:
         for file, text in configuration(name, certificate=certificate is not None).items():
             (folder / file).write_text(text)
         self._command = command_line(self._found, folder / name)
-        self._env = {**os.environ, **environment(self._found, logs, folder, state, store, queue)}
+        settings = environment(self._found, logs, folder, state, store, queue)
+        if certificate is None:
+            # As in a container, whose script names the program and the file.
+            self._command = [str(deployed("logs/rsyslog/ship")), name, *self._command[4:]]
+            settings |= {"RSYSLOGD": str(self._found.path)}
+        self._env = {**os.environ, **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self.output = state.with_name(f"{state.name}.out")
 
