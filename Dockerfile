@@ -22,6 +22,8 @@ COPY loadgen ./loadgen
 COPY stack ./stack
 COPY cli ./cli
 COPY envoy ./envoy
+COPY deploy/collector ./deploy/collector
+COPY deploy/logs ./deploy/logs
 COPY deploy/observe ./deploy/observe
 COPY deploy/prometheus ./deploy/prometheus
 RUN /build/tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir wheels ./gen . \

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,10 @@ def test_the_image_is_built_from_files_that_exist_and_are_not_ignored() -> None:
     for source in sources:
         assert (ROOT / source).exists(), source
         assert any(source == each or source.startswith(f"{each}/") for each in kept), f"{source} is ignored"
+
+
+def test_the_image_is_given_every_folder_that_the_package_is_built_from() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = re.findall(r"^COPY (\S+) \./", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for source in [*built["packages"], *built["force-include"]]:
+        assert any(Path(source).is_relative_to(folder) for folder in copied), source
