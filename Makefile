@@ -133,7 +133,7 @@ docs: setup ## build the documentation site into build/site, with every link and
 	$(MKDOCS)
 	@echo "open build/site/index.html; with search: $(BIN)/python -m http.server -d build/site 8000"
 
-scan: setup ## bandit, semgrep with our own rules, hadolint; trivy where it is installed (the tools come at the first run)
+scan: setup ## bandit, semgrep with our own rules, hadolint, checkov on the chart; trivy where it is installed (the tools come at the first run)
 	@$(BIN)/python scripts/make_scan.py
 
 sbom: setup ## bills of materials (CycloneDX) of the image, of one machine and of the containers, in build/sbom

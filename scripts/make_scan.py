@@ -1,4 +1,5 @@
-"""Scans the sources: bandit, semgrep with our own rules (scripts/scan/rules), hadolint, and trivy where it is there.
+"""Scans the sources: bandit, semgrep with our own rules (scripts/scan/rules), hadolint, checkov on what the Helm chart
+renders, and trivy where it is there.
 
 A finding fails the scan unless scripts/scan/accepted.toml has it with a reason; so does an entry that nothing finds.
 """
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import venv
 from collections import Counter
@@ -21,10 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "scripts" / "scan"
 RULES = HERE / "rules"
 TOOLS = Path(sys.prefix) / "scan"
+# Its requirements exclude those of the others.
+CHECKOV = Path(sys.prefix) / "checkov"
 SOURCES = ("runtime", "gateway", "orders", "processor", "loadgen", "stack", "cli", "envoy/frontdoor")
 DEPLOYED = ("docker-compose.yml", "deploy")
-# Templates, which are no YAML: tests/chart checks what they render.
-OTHERS = ("--exclude", "deploy/helm/ordermesh")
+CHART = "deploy/helm/ordermesh"
+PRESETS = ("values-dev.yaml", "values-prod.yaml")
+# Templates, which are no YAML: what they render is checked.
+OTHERS = ("--exclude", CHART)
+HELM = Path(os.environ.get("ORDERMESH_KUBERNETES") or Path.home() / ".cache/ordermesh/kubernetes") / "bin" / "helm"
 CONTAINER_FILES = ("Dockerfile", *map(str, sorted((ROOT / "tests/compose/standins").glob("*/Containerfile"))))
 QUIET = {"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"}
 # Ruff checks the same in `make lint`, with a reason on each line that is excepted: flake8-bandit's S rules.
@@ -36,28 +43,29 @@ Finding = tuple[str, str]
 
 def main() -> int:
     """Run the scan; return 1 when it finds what is not accepted."""
-    install()
+    install(TOOLS, "requirements.lock")
+    install(CHECKOV, "checkov.lock")
     run("semgrep", "--test", "--metrics", "off", "--config", str(RULES), str(RULES))
-    found = Counter([*bandit(), *semgrep(), *hadolint(), *trivy()])
+    found = Counter([*bandit(), *semgrep(), *hadolint(), *checkov(), *trivy()])
     problems = differences(found, accepted(tomllib.loads((HERE / "accepted.toml").read_text())))
     print("\n".join(problems) or f"{found.total()} findings, all of them accepted with a reason")
     return 1 if problems else 0
 
 
-def install() -> None:
-    """Make the environment of the tools, which have requirements of their own, where it is missing."""
-    lock = HERE / "requirements.lock"
-    done = TOOLS / lock.name
+def install(folder: Path, name: str) -> None:
+    """Make an environment of tools, which have requirements of their own, where it is missing."""
+    lock, done = HERE / name, folder / name
     if not done.exists() or done.read_text() != lock.read_text():
-        venv.create(TOOLS, with_pip=True, clear=True)
-        run("pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock))
+        venv.create(folder, with_pip=True, clear=True)
+        quietly = ("--quiet", "--disable-pip-version-check", "--require-hashes")
+        run("pip", "install", *quietly, "-r", str(lock), folder=folder)
         shutil.copy(lock, done)
 
 
-def run(program: str, *arguments: str, codes: Sequence[int] = (0,)) -> str:
+def run(program: str, *arguments: str, codes: Sequence[int] = (0,), folder: Path = TOOLS) -> str:
     """Run one of the tools in the repository and return what it prints; exit when it fails."""
     done = subprocess.run(  # noqa: S603 - a tool of the lock file with arguments of ours
-        [TOOLS / "bin" / program, *arguments], cwd=ROOT, env=os.environ | QUIET, capture_output=True, text=True
+        [folder / "bin" / program, *arguments], cwd=ROOT, env=os.environ | QUIET, capture_output=True, text=True
     )
     if done.returncode not in codes:
         sys.exit(f"{program} failed with code {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -84,6 +92,29 @@ def hadolint() -> Iterator[Finding]:
     """Yield what hadolint finds in the Dockerfile and in those of the tests."""
     for result in json.loads(run("hadolint", "-f", "json", *CONTAINER_FILES, codes=(0, 1))):
         yield f"hadolint.{result['code']}", os.path.relpath(ROOT / result["file"], ROOT)
+
+
+def checkov() -> Iterator[Finding]:
+    """Yield what checkov finds in what the chart renders, each rule once."""
+    if not HELM.exists():
+        sys.exit("helm is missing: scripts/install-tools helm")
+    command = [
+        str(HELM),
+        "template",
+        "om",
+        CHART,
+        "--kube-version=1.37.0",
+        "--no-hooks",
+        "--set=networkPolicy.enabled=true",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for preset in PRESETS:
+            made = subprocess.run([*command, f"--values={CHART}/{preset}"], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our arguments
+            (Path(folder) / preset).write_bytes(made.stdout)
+        options = ("--framework", "kubernetes", "--output", "json", "--quiet", "--compact", "--skip-download")
+        text = run("checkov", *options, "--directory", folder, codes=(0, 1), folder=CHECKOV)
+    failed = json.loads(text)["results"]["failed_checks"]
+    yield from {(f"checkov.{one['check_id']}", CHART) for one in failed}
 
 
 def trivy() -> Iterator[Finding]:
