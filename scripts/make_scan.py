@@ -1,5 +1,5 @@
 """Scans the sources: bandit, semgrep with our own rules (scripts/scan/rules), hadolint, checkov on what the Helm chart
-renders, and trivy where it is there.
+renders, and kube-score and trivy where they are there.
 
 A finding fails the scan unless scripts/scan/accepted.toml has it with a reason; so does an entry that nothing finds.
 """
@@ -37,6 +37,11 @@ QUIET = {"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"}
 # Ruff checks the same in `make lint`, with a reason on each line that is excepted: flake8-bandit's S rules.
 SKIPPED = "B101,B311,B404,B603,B606,B607"
 
+# Of kube-score; below is a finding.
+PERFECT = 10
+# Tools that run where they are installed.
+OPTIONAL = {"trivy.": "trivy", "kube-score.": "kube-score"}
+
 # A rule and a path.
 Finding = tuple[str, str]
 
@@ -46,7 +51,7 @@ def main() -> int:
     install(TOOLS, "requirements.lock")
     install(CHECKOV, "checkov.lock")
     run("semgrep", "--test", "--metrics", "off", "--config", str(RULES), str(RULES))
-    found = Counter([*bandit(), *semgrep(), *hadolint(), *checkov(), *trivy()])
+    found = Counter([*bandit(), *semgrep(), *hadolint(), *checkov(), *kube_score(), *trivy()])
     problems = differences(found, accepted(tomllib.loads((HERE / "accepted.toml").read_text())))
     print("\n".join(problems) or f"{found.total()} findings, all of them accepted with a reason")
     return 1 if problems else 0
@@ -94,27 +99,39 @@ def hadolint() -> Iterator[Finding]:
         yield f"hadolint.{result['code']}", os.path.relpath(ROOT / result["file"], ROOT)
 
 
-def checkov() -> Iterator[Finding]:
-    """Yield what checkov finds in what the chart renders, each rule once."""
+def rendered(preset: str) -> bytes:
+    """Return what the chart renders with a preset and network policies."""
     if not HELM.exists():
         sys.exit("helm is missing: scripts/install-tools helm")
-    command = [
-        str(HELM),
-        "template",
-        "om",
-        CHART,
-        "--kube-version=1.37.0",
-        "--no-hooks",
-        "--set=networkPolicy.enabled=true",
-    ]
+    options = ["--kube-version=1.37.0", "--no-hooks", "--set=networkPolicy.enabled=true", f"--values={CHART}/{preset}"]
+    command = [str(HELM), "template", "om", CHART, *options]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603 - our arguments
+
+
+def checkov() -> Iterator[Finding]:
+    """Yield what checkov finds in what the chart renders, each rule once."""
     with tempfile.TemporaryDirectory() as folder:
         for preset in PRESETS:
-            made = subprocess.run([*command, f"--values={CHART}/{preset}"], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our arguments
-            (Path(folder) / preset).write_bytes(made.stdout)
+            (Path(folder) / preset).write_bytes(rendered(preset))
         options = ("--framework", "kubernetes", "--output", "json", "--quiet", "--compact", "--skip-download")
         text = run("checkov", *options, "--directory", folder, codes=(0, 1), folder=CHECKOV)
     failed = json.loads(text)["results"]["failed_checks"]
     yield from {(f"checkov.{one['check_id']}", CHART) for one in failed}
+
+
+def kube_score() -> Iterator[Finding]:
+    """Yield what kube-score finds in what the chart renders, each rule once; say so when it is not installed."""
+    program = shutil.which("kube-score")
+    if program is None:
+        print("kube-score did not run: scripts/install-tools kube-score")
+        return
+    found: set[Finding] = set()
+    command = [program, "score", "-", "--output-format", "json", "--kubernetes-version", "v1.37"]
+    for preset in PRESETS:
+        done = subprocess.run(command, input=rendered(preset), check=False, capture_output=True)  # noqa: S603 - our arguments
+        checks = [check for one in json.loads(done.stdout) for check in one["checks"] or () if not check["skipped"]]
+        found |= {(f"kube-score.{check['check']['id']}", CHART) for check in checks if check["grade"] < PERFECT}
+    yield from found
 
 
 def trivy() -> Iterator[Finding]:
@@ -144,7 +161,7 @@ def differences(found: Counter[Finding], accepted: Counter[Finding]) -> list[str
     stale = [
         f"{path}: {rule} is accepted and was not found, {times} times"
         for (rule, path), times in sorted((accepted - found).items())
-        if not rule.startswith("trivy.") or shutil.which("trivy")
+        if all(not rule.startswith(prefix) or shutil.which(program) for prefix, program in OPTIONAL.items())
     ]
     return more + stale
 

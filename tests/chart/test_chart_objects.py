@@ -163,7 +163,7 @@ def test_network_policies_close_every_pod_and_let_callers_in_that_may_get_out(va
         one["metadata"]["labels"]["app.kubernetes.io/component"]
         for one in objects(variant, "Deployment", "StatefulSet", "Job", "Pod")
     }
-    assert components <= set(policies)
+    assert components == set(policies)
     assert all(spec["policyTypes"] == ["Ingress", "Egress"] for spec in policies.values())
     inward = {(source, to, port) for to, spec in policies.items() for source, port in peers(spec["ingress"], "from")}
     outward = {(source, to, port) for source, spec in policies.items() for to, port in peers(spec["egress"], "to")}
