@@ -167,5 +167,5 @@ def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], named: str) 
 
 def test_an_unknown_command_shows_the_usage() -> None:
     refused = program("wrok")
-    assert "usage: python -m processor migrate | work | serve" in refused.communicate()[0]
+    assert "usage: python -m processor migrate | schema | work | serve" in refused.communicate()[0]
     assert refused.returncode == ExitCode.USAGE
