@@ -61,6 +61,10 @@ VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "dev": ((DEV,), {}),
     "prod": ((PROD,), {}),
     "external": ((), EXTERNAL),
+    "tested": (
+        (DEV,),
+        {"test": {"caSecret": "authority"}, "tls": {"front": {"enabled": True, "existingSecret": "front"}}},
+    ),
     "closed": ((DEV,), {"networkPolicy": {"enabled": True, "clients": [{"podSelector": {}}]}}),
     "placed": ((DEV,), PLACED),
     "restored": (

@@ -9,7 +9,21 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
-from chart_rendering import FULL, KUBERNETES, VARIANTS, containers, environment, named, objects, pods, secrets_of
+import yaml
+from chart_rendering import (
+    DEV,
+    FULL,
+    KUBERNETES,
+    PROD,
+    VARIANTS,
+    containers,
+    environment,
+    named,
+    objects,
+    pods,
+    secrets_of,
+    template,
+)
 
 from runtime.process import shutdown
 
@@ -49,6 +63,13 @@ def test_names_are_unique_and_short_enough_for_labels(variant: str) -> None:
     known = [(one["kind"], one["metadata"]["name"]) for one in objects(variant)]
     assert len(known) == len(set(known))
     assert all(len(name) <= 63 for _, name in known)
+
+
+@pytest.mark.parametrize("preset", [DEV, PROD])
+def test_names_fit_into_labels_with_the_longest_name_of_a_release(preset: str) -> None:
+    done = template(preset, values={"fullnameOverride": "x" * 100})
+    names = {one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout) if one}
+    assert max(map(len, names)) <= 63
 
 
 @every_variant

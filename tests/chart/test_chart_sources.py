@@ -40,7 +40,12 @@ def test_every_variable_is_a_setting_of_its_program(variant: str) -> None:
             words = container["args"][: 2 if container["args"][0] in ("orders", "processor") else 1]
             for variable in environment(container):
                 if variable.startswith("ORDERMESH_"):
-                    assert " ".join(words) in PROGRAMS[variable.removesuffix("_FILE")], (name, words, variable)
+                    programs = PROGRAMS[variable.removesuffix("_FILE")]
+                    # `ordermesh load` is the load generator with an address of its own.
+                    assert programs & {" ".join(words), *(["ordermesh load"] if words == ["loadgen"] else [])}, (
+                        name,
+                        variable,
+                    )
 
 
 @pytest.mark.parametrize("service", ["orders", "publisher", "processor", "analytics", "gateway"])

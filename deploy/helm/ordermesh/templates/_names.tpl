@@ -1,14 +1,14 @@
-{{/* Names, labels and images. */}}
+{{/* Names, labels and images. A full name has at most 35 characters, so that every name fits into a label. */}}
 
 {{- define "ordermesh.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 35 | trimSuffix "-" }}
 {{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | trunc 35 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 35 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 {{- end }}
