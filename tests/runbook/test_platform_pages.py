@@ -59,10 +59,11 @@ def test_replica_down(operator: Operator) -> None:
 
 
 def test_component_degraded(operator: Operator) -> None:
-    pid = operator.world.stack.children("processor")[0]
+    """A process of orders: the processor would be degraded for ten minutes, if workers ended in other tests too."""
+    pid = operator.world.stack.children("orders")[-1]
     with stopped(pid):
         operator.handle(
-            "OrdermeshComponentDegraded", "platform/component-degraded.md", labels={"component": "processor"}, PID=pid
+            "OrdermeshComponentDegraded", "platform/component-degraded.md", labels={"component": "orders"}, PID=pid
         )
 
 
