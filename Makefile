@@ -16,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long logs-test faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test observe-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long logs-test faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test kubernetes-test observe-test lint scan sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -105,6 +105,10 @@ grafana-pictures: setup ## draw the Grafana dashboards for docs/images, from a p
 
 compose-test: setup ## build the image and run docker-compose.yml with podman (needs root; see tests/compose/run.sh)
 	tests/compose/run.sh
+
+kubernetes-test: setup ## the chart on a real Kubernetes of two nodes, under load (needs root; the first run builds it, long)
+	@PYTHONPATH=tests/kubernetes $(BIN)/python -m prepare
+	@$(BIN)/pytest -q tests/kubernetes/live --durations 0
 
 observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools otelcol)
 	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook tests/cli/local/test_observe.py

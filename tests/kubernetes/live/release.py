@@ -1,0 +1,119 @@
+"""The platform on the test cluster, as its Helm chart or the example of an overlay installs it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from node import layout
+from node.cluster import Cluster
+from waiting import await_true
+
+ROOT = Path(__file__).parents[3]
+CHART = ROOT / "deploy" / "helm" / "ordermesh"
+OVERLAY = ROOT / "deploy" / "kustomize"
+SERVICES = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
+PATIENCE = "--timeout=600s"
+NAME = "om"
+
+
+def values(node_port: int, replicas: int) -> str:
+    """Return values over those for development, as JSON."""
+    front = {"hosts": [layout.address(1)], "service": {"type": "NodePort", "nodePort": node_port}}
+    # Their volumes are folders of a node: on the first, so that the second may go.
+    first = {"nodeSelector": {"kubernetes.io/hostname": layout.name(1)}}
+    # A node of two cores takes all of them while the other is drained.
+    service = {"replicas": replicas, "resources": {"requests": {"cpu": "20m"}}}
+    services = dict.fromkeys(SERVICES, service)
+    return json.dumps({"front": front, "postgresql": first, "kafka": first, **services})
+
+
+class Platform:
+    """The platform in a namespace, with a front port on each node."""
+
+    def __init__(self, cluster: Cluster, namespace: str, node_port: int) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.node_port = node_port
+        self.url = f"http://{layout.address(1)}:{node_port}"
+
+    def install_with_helm(self, replicas: int) -> None:
+        """Install the chart, and wait until all is ready. Pods must be as Pod Security `restricted` wants them."""
+        self.cluster.kubectl("create", "namespace", self.namespace)
+        self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
+        self._helm_with_values("install", replicas, PATIENCE, "--wait")
+
+    def install_with_kustomize(self, replicas: int, folder: Path) -> None:
+        """Apply the overlay over what the chart renders, in a folder, and wait until all is ready."""
+        shutil.copytree(OVERLAY, folder, dirs_exist_ok=True)
+        (folder / "rendered.yaml").write_text(self._helm_with_values("template", replicas, "--no-hooks"))
+        self.cluster.kubectl("apply", "-k", str(folder))
+        self.wait_for_all()
+
+    def _helm_with_values(self, command: str, replicas: int, *words: str) -> str:
+        files = [f"--values={CHART / 'values-dev.yaml'}", "--values=-"]
+        return self.helm(command, NAME, str(CHART), *files, *words, given=values(self.node_port, replicas))
+
+    def helm(self, *words: str, given: str | None = None) -> str:
+        """Run helm in the namespace. Raises RuntimeError with its complaints when it fails."""
+        return self.cluster.run("helm", "--namespace", self.namespace, *words, given=given)
+
+    def upgrade(self, *words: str) -> None:
+        """Upgrade the release with further words, and wait until all is ready."""
+        self.helm("upgrade", NAME, str(CHART), "--reuse-values", "--wait", PATIENCE, *words)
+        self.wait_for_all()
+
+    def roll_back(self) -> None:
+        """Return to the revision before, and wait until all is ready."""
+        self.helm("rollback", NAME, "--wait", PATIENCE)
+        self.wait_for_all()
+
+    def kubectl(self, *words: str, given: str | None = None) -> str:
+        """Run kubectl in the namespace."""
+        return self.cluster.kubectl("--namespace", self.namespace, *words, given=given)
+
+    def deployment(self, service: str) -> str:
+        """Return the name of a service's Deployment."""
+        return self.kubectl("get", "deployment", "-l", f"app.kubernetes.io/component={service}", "-o", "name").strip()
+
+    def pods(self, service: str) -> list[dict[str, Any]]:
+        """Return the pods of a service, without those that are going."""
+        labels = f"app.kubernetes.io/component={service}"
+        found = self.cluster.get("pods", "--namespace", self.namespace, "-l", labels)["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def versions(self) -> set[str]:
+        """Return the versions of our image that pods run."""
+        images = [pod["spec"]["containers"][0]["image"] for service in SERVICES[:-1] for pod in self.pods(service)]
+        return {image.partition(":")[2] for image in images}
+
+    def restart(self, service: str) -> None:
+        """Restart a Deployment and wait until the new pods have taken over."""
+        self.kubectl("rollout", "restart", self.deployment(service))
+        self.wait_for_all()
+
+    def evict(self, pod: str) -> None:
+        """Ask for the eviction of a pod, as a drain does."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        self.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
+
+    def wait_for_all(self) -> None:
+        """Wait until each Deployment has all its pods in their last version, and those that go are gone."""
+        for service in SERVICES:
+            self.kubectl("rollout", "status", self.deployment(service), PATIENCE)
+        await_true(lambda: not self._going(), lambda: f"these pods are gone: {self._going()}")
+
+    def _going(self) -> list[str]:
+        pods = self.cluster.get("pods", "--namespace", self.namespace)["items"]
+        return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+
+    def key(self) -> str:
+        """Return the operator's key."""
+        for secret in self.cluster.get("secrets", "--namespace", self.namespace)["items"]:
+            if "keys.json" in secret.get("data", {}):
+                return base64.b64decode(secret["data"]["operator"]).decode()
+        raise RuntimeError("no Secret of the release has the operator's key")

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster without a container engine, in namespaces of its own."""
