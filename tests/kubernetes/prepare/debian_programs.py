@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from prepare.go_programs import BIN, CACHE
+from prepare.go_programs import BIN
+from stack.downloads import debian
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "fetch-debian"
 # runc is listed for itself: containerd asks for it, but a machine that has it would not download it.
 PACKAGES = ("containerd", "runc", "containernetworking-plugins", "nftables")
-ROOT = CACHE / "debian"
 
 
 def fetch() -> None:
     """Download what the cache lacks."""
     for package in PACKAGES:
-        if not (ROOT / package).exists():
-            print(f"{package} from Debian", flush=True)
-            subprocess.run([SCRIPT, package, ROOT / package], check=True, stderr=subprocess.DEVNULL)
+        debian.ensure(package, tell=print)
 
 
 def find(package: str, path: str) -> Path:
     """Return a program by its path in a package."""
-    return ROOT / package / path
+    return debian.ensure(package) / path
 
 
 def environment() -> Mapping[str, str]:
     """Return an environment that finds these programs and their libraries, and those that were built."""
-    folders = [ROOT / package / place for package in PACKAGES for place in ("usr/sbin", "usr/bin")]
-    libraries = [ROOT / package / "usr/lib" / f"{platform.machine()}-linux-gnu" for package in PACKAGES]
+    folders = [find(package, place) for package in PACKAGES for place in ("usr/sbin", "usr/bin")]
+    libraries = [find(package, f"usr/lib/{platform.machine()}-linux-gnu") for package in PACKAGES]
     return {
         **os.environ,
         "PATH": os.pathsep.join([*map(str, folders), str(BIN), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
