@@ -125,11 +125,18 @@ def tracing_rows(result: Result) -> Iterator[Sequence[str]]:
             runs.setdefault((run["load"], run["subject"]), []).append(run["cpu_us_per_order"])
     for (load, subject), costs in sorted(runs.items()):
         totals = [platform_cost(each) for each in costs]
-        ratios = [ours / platform_cost(off) for ours, off in zip(totals, runs[load, TRACING_OFF], strict=False)]
-        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        offs = runs.get((load, TRACING_OFF), ())
+        ratios = [ours / platform_cost(off) for ours, off in zip(totals, offs, strict=False)]
         stages = [f"{statistics.median(each.get(stage, 0) for each in costs):.1f}" for stage in TRACED_STAGES]
-        median = f"{statistics.median(totals):.1f}"
-        yield subject, load, str(len(costs)), median, f"{middle:.3f}", f"{low:.3f} to {high:.3f}", *stages
+        yield subject, load, str(len(costs)), f"{statistics.median(totals):.1f}", *quartiles(ratios), *stages
+
+
+def quartiles(ratios: Sequence[float]) -> tuple[str, str]:
+    """Format the median of ratios, and their quartiles; of fewer than two there are none."""
+    if len(ratios) < 2:
+        return "–", "–"
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.3f}", f"{low:.3f} to {high:.3f}"
 
 
 def platform_cost(cpu_us: dict[str, float]) -> float:

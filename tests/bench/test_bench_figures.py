@@ -145,6 +145,11 @@ def test_the_summary_has_a_row_a_run_and_names_what_could_not_be_measured() -> N
     assert "- peers: no network" in text
 
 
+def test_what_tracing_costs_is_shown_though_the_platform_without_it_was_not_measured() -> None:
+    sampled = a_peak("tracing 1 %", "grpc", 500)
+    assert "| tracing 1 % | grpc | 2 |" in summary.markdown(a_result(sampled, sampled))
+
+
 def a_stage(name: str, rate: float, cost: float, beside: str = "") -> dict[str, object]:
     return {
         "stage": name,
