@@ -78,7 +78,8 @@ class Cluster:
         """Start a node with the images of the cache, and wait until it is ready."""
         node.start_containerd()
         await_true((node.folder / "containerd.sock").exists, "containerd listens", PATIENCE_SECONDS)
-        node.load(images.ARCHIVE)
+        for archive in images.ARCHIVES:
+            node.load(archive)
         node.start_kubelet()
         await_true(lambda: self.is_ready(node.name), f"{node.name} is ready", PATIENCE_SECONDS)
         node.start_proxy()

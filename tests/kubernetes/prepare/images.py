@@ -1,4 +1,4 @@
-"""The images that pods of the test node run, in one archive: nothing can be pulled there."""
+"""The images that pods of the test nodes run, in archives: nothing can be pulled there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from prepare.go_programs import CACHE
 
 SCRIPT = Path(__file__).with_name("images.sh")
-ARCHIVE = CACHE / "images.tar"
+ARCHIVES = (CACHE / "images.tar",)
 
 
 def make() -> None:
