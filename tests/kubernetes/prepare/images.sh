@@ -1,22 +1,16 @@
 #!/bin/bash
 # Puts the images of the test node into one archive: the image of the services in three versions, and stand-ins for
-# PostgreSQL, Kafka, Envoy and the pause of each pod, under the names that the chart uses. podman has a storage of its
-# own here, in the cache, and builds only what changed.
+# PostgreSQL, Kafka, Envoy and the pause of each pod, under the names that the chart uses. It builds only what changed.
 # usage: images.sh CACHE
 set -euo pipefail
 cache=$1
 root=$(cd "$(dirname "$0")/../../.." && pwd)
-# shellcheck source=tests/compose/images.sh
-. "$root/tests/compose/images.sh"
-LAYERS=true
+# shellcheck source=tests/kubernetes/prepare/podman.sh
+. "$root/tests/kubernetes/prepare/podman.sh"
 service=docker.io/library/ordermesh
-mkdir -p "$cache/standins" "$cache/podman" "$cache/empty"
-export CONTAINERS_STORAGE_CONF=$cache/podman/storage.conf
-printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$cache/podman/images" "$cache/podman/run" \
-  > "$CONTAINERS_STORAGE_CONF"
 
 changed() { # <name of the image> <line of its Containerfile>...: over the stand-in or the image that the first line names
-  printf '%s\n' "${@:2}" | build "$1" "$cache/empty" -f -
+  of_lines "$1" "$cache/empty" "${@:2}"
 }
 
 make_stand_ins "$cache/standins"
@@ -29,9 +23,6 @@ changed registry.k8s.io/pause:3.10 "FROM $standin_debian" 'CMD ["sleep", "infini
 podman tag "$standin_postgres" docker.io/library/postgres:18.1-bookworm
 podman tag "$standin_kafka" docker.io/apache/kafka:4.3.1
 podman tag "$standin_envoy" docker.io/envoyproxy/envoy:v1.40.0
-names=("$service":0.1.{0,1,2} registry.k8s.io/pause:3.10 docker.io/library/postgres:18.1-bookworm
-  docker.io/apache/kafka:4.3.1 docker.io/envoyproxy/envoy:v1.40.0)
-rm -f "$cache/images.tar"
-podman save -q --multi-image-archive -o "$cache/images.tar.new" "${names[@]}"
-mv "$cache/images.tar.new" "$cache/images.tar"
+save images "$service":0.1.{0,1,2} registry.k8s.io/pause:3.10 docker.io/library/postgres:18.1-bookworm \
+  docker.io/apache/kafka:4.3.1 docker.io/envoyproxy/envoy:v1.40.0
 podman image prune -f > /dev/null
