@@ -115,6 +115,20 @@ def test_operators_are_used_only_where_they_are_enabled() -> None:
     assert not prod & {"StatefulSet", "Secret"}
 
 
+def test_the_behavior_of_all_scaling_is_one_value_and_no_answer_scales_nothing() -> None:
+    values = {"autoscalingBehavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
+    rendered = [one for one in yaml.safe_load_all(template(PROD, values=values).stdout) if one]
+    scaled = [one for one in rendered if one["kind"] == "ScaledObject"]
+    expected = {
+        "scaleUp": VALUES["autoscalingBehavior"]["scaleUp"],
+        "scaleDown": {**VALUES["autoscalingBehavior"]["scaleDown"], "stabilizationWindowSeconds": 60},
+    }
+    behaviors = [one["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] for one in scaled]
+    behaviors += [one["spec"]["behavior"] for one in rendered if one["kind"] == "HorizontalPodAutoscaler"]
+    assert behaviors == [expected] * 4
+    assert {one["spec"]["triggers"][0]["metadata"]["ignoreNullValues"] for one in scaled} == {"false"}
+
+
 def test_a_hot_partition_wants_one_pod_and_no_scale_exceeds_the_partitions() -> None:
     (scaled,) = [one for one in objects("prod", "ScaledObject") if one["metadata"]["name"].endswith("processor")]
     (trigger,) = scaled["spec"]["triggers"]
