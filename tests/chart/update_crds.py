@@ -1,5 +1,7 @@
 """Reads the schemas of the operators' resources again, as crds.toml names them, into crds/.
 
+usage: update_crds.py [--whole FILE]    --whole: the CustomResourceDefinitions themselves into a file, for an API server
+
 A schema here has no descriptions and no field that it does not name: the API server would drop such a field unseen.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -60,9 +63,10 @@ def closed(schema: Any) -> Any:
     return {key: value for key, value in inner.items() if not key.startswith("x-") or key == FREE}
 
 
-def main() -> None:
+def write_schemas(definitions: list[str]) -> None:
     """Write the schema of each served version of each kind."""
-    for text in (*of_go(), *of_strimzi()):
+    CRDS.mkdir(exist_ok=True)
+    for text in definitions:
         crd = yaml.safe_load(text)
         for version in crd["spec"]["versions"]:
             schema = closed(version["schema"]["openAPIV3Schema"])
@@ -73,6 +77,14 @@ def main() -> None:
                 (CRDS / name).write_text(json.dumps(schema, separators=(",", ":")) + "\n")
 
 
+def main() -> None:
+    """Write what the arguments ask for."""
+    definitions = [*of_go(), *of_strimzi()]
+    if sys.argv[1:2] == ["--whole"]:
+        Path(sys.argv[2]).write_text("\n---\n".join(definitions))
+    else:
+        write_schemas(definitions)
+
+
 if __name__ == "__main__":
-    CRDS.mkdir(exist_ok=True)
     main()

@@ -1,9 +1,9 @@
-"""Puts into the cache what a cluster is made of: programs of Go modules and of Debian, and images."""
+"""Puts into the cache what a cluster is made of: programs of Go modules and of Debian, definitions, and images."""
 
 import sys
 import time
 
-from prepare import debian_programs, go_programs, images, machine
+from prepare import debian_programs, definitions, go_programs, images, machine
 
 try:
     machine.require()
@@ -12,6 +12,7 @@ except machine.MachineUnfit as error:
 for what, make in (
     ("programs", lambda: go_programs.main([])),
     ("Debian packages", debian_programs.fetch),
+    ("definitions of resources", definitions.fetch),
     ("images", images.make),
 ):
     started = time.monotonic()

@@ -31,6 +31,11 @@ def go(*arguments: str, folder: Path = CACHE) -> str:
     return subprocess.run(command, cwd=folder, env=environment(), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def source(program: dict[str, Any]) -> Path:
+    """Return the folder of the program's module, with the files of its release."""
+    return Path(json.loads(go("mod", "download", "-json", f"{program['module']}@{program['version']}"))["Dir"])
+
+
 def own_module(name: str, program: dict[str, Any]) -> Path:
     """Make a module that builds the program with the versions and replacements of its own go.mod.
 
@@ -40,14 +45,14 @@ def own_module(name: str, program: dict[str, Any]) -> Path:
     if (folder / "go.mod").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(json.loads(go("mod", "download", "-json", f"{program['module']}@{program['version']}"))["Dir"])
-    text = (source / "go.mod").read_text()
+    released = source(program)
+    text = (released / "go.mod").read_text()
     text = re.sub(r"^module .*", f"module ordermesh.test/{name}", text, count=1, flags=re.M)
     text = re.sub(r"^(replace )?\s*\S+( v\S+)? => \.\.?/.*\n", "", text, flags=re.M)
     text = re.sub(r"^replace \(\s*\)\n", "", text, flags=re.M)
     if "staging" in program:
         text = re.sub(r"(k8s\.io/\S+) v0\.0\.0\b(?!-)", rf"\1 {program['staging']}", text)
-    sums = source / "go.sum"
+    sums = released / "go.sum"
     (folder / "go.sum").write_text(sums.read_text() if sums.exists() else "")
     (folder / "go.mod").write_text(f"{text}\nrequire {program['module']} {program['version']}\n")
     return folder
