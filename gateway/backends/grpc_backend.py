@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -41,11 +42,38 @@ class Process:
     problem: str = ""
 
 
-def open_channel(target: str, tls: ServiceTls | None) -> grpc.aio.Channel:
+@dataclass(frozen=True)
+class Clients:
+    """Channels to all targets of a service, and what calls them."""
+
+    channels: list[grpc.aio.Channel]
+    stubs: list[Any]
+    processes: list[Any]
+    health: list[Any]
+
+    @classmethod
+    def open(
+        cls, targets: Sequence[str], stub: Callable[[grpc.aio.Channel], Any], tls: grpc.ChannelCredentials | None
+    ) -> Self:
+        """Open a channel to each target."""
+        channels = [open_channel(target, tls) for target in targets]
+        return cls(
+            channels,
+            [stub(channel) for channel in channels],
+            [process_pb2_grpc.ProcessServiceStub(channel) for channel in channels],
+            [health_pb2_grpc.HealthStub(channel) for channel in channels],
+        )
+
+    async def close(self, grace_seconds: float | None = None) -> None:
+        """Close the channels, and cancel calls that are still in progress after the grace."""
+        await asyncio.gather(*(channel.close(grace_seconds) for channel in self.channels))
+
+
+def open_channel(target: str, tls: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
     """Return a channel to a target, with TLS if it is on and the target is no Unix socket."""
     if tls is None or target.startswith("unix:"):
         return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(target, tls.channel_credentials(), options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(target, tls, options=CHANNEL_OPTIONS)
 
 
 class Backend:
@@ -54,15 +82,26 @@ class Backend:
     def __init__(
         self, targets: Sequence[str], stub: Callable[[grpc.aio.Channel], Any], tls: ServiceTls | None = None
     ) -> None:
-        self._channels = [open_channel(target, tls) for target in targets]
-        self._stubs = [stub(channel) for channel in self._channels]
-        self._processes: list[Any] = [process_pb2_grpc.ProcessServiceStub(channel) for channel in self._channels]
-        self._health: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in self._channels]
+        self._open = partial(Clients.open, targets, stub)
+        self._renewed = (lambda: None) if tls is None else tls.renewed(tls.channel_credentials)
+        self._latest = self._open(None if tls is None else tls.channel_credentials())
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def _clients(self) -> Clients:
+        """Clients with the certificate as it is now; calls in progress end on the channels that had the one before."""
+        if credentials := self._renewed():
+            closing = asyncio.create_task(self._latest.close(LEDGER_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            self._latest = self._open(credentials)
+        return self._latest
 
     async def close(self) -> None:
         """Close the channels."""
-        for channel in self._channels:
-            await channel.close()
+        for task in self._closing:
+            task.cancel()
+        await self._latest.close()
 
     async def unary(self, method: str, request: Message, kind: type[Answer], seconds: float = LEDGER_SECONDS) -> Answer:
         """Return the response of a unary method, an instance of `kind`."""
@@ -89,7 +128,8 @@ class Backend:
 
         Raises the grpc.aio.AioRpcError of the last target, or of one that has begun to answer.
         """
-        for stub in self._stubs:
+        stubs = self._clients.stubs
+        for stub in stubs:
             begun = False
             try:
                 async for part in getattr(stub, method)(request):
@@ -97,18 +137,19 @@ class Backend:
                     yield part
                 return
             except grpc.aio.AioRpcError as error:
-                if begun or error.code() not in TRY_NEXT or stub is self._stubs[-1]:
+                if begun or error.code() not in TRY_NEXT or stub is stubs[-1]:
                     raise
 
     async def _call(self, call: Callable[[Any], Awaitable[Answer]]) -> Answer:
         """Call one target after another until one is available. Raises the grpc.aio.AioRpcError of the last one."""
-        for stub in self._stubs[:-1]:
+        stubs = self._clients.stubs
+        for stub in stubs[:-1]:
             try:
                 return await call(stub)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in TRY_NEXT:
                     raise
-        return await call(self._stubs[-1])
+        return await call(stubs[-1])
 
     async def processes(self, timeout_seconds: float, explain: Callable[[grpc.aio.AioRpcError], str]) -> list[Process]:
         """Return the state of the process behind each target."""
@@ -122,12 +163,12 @@ class Backend:
                     return Process(GetProcessHealthResponse())
                 return Process(problem=explain(error))
 
-        return list(await asyncio.gather(*map(call, self._processes)))
+        return list(await asyncio.gather(*map(call, self._clients.processes)))
 
     async def serves(self, service: str, timeout_seconds: float) -> bool:
         """Return whether any target reports that it serves the service."""
         request = health_pb2.HealthCheckRequest(service=service)
-        for stub in self._health:
+        for stub in self._clients.health:
             try:
                 answer = await stub.Check(request, timeout=timeout_seconds)
             except grpc.aio.AioRpcError:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 from pydantic import Field, model_validator
@@ -15,6 +15,7 @@ from runtime.settings import PREFIX, Settings
 from runtime.telemetry.logging import logger
 
 Configuration = Any
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ServiceTls:
         """Return credentials of a server that requires client certificates; changed files serve new connections."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(),
-            self._reader(),  # type: ignore[arg-type]  # None: unchanged
+            self.renewed(self._configuration),  # type: ignore[arg-type]  # None: unchanged
             require_client_authentication=True,
         )
 
@@ -37,22 +38,23 @@ class ServiceTls:
         pair = (self.key.read_bytes(), self.certificate.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], self.authority.read_bytes())
 
-    def _reader(self) -> Callable[[], Configuration | None]:
+    def renewed(self, make: Callable[[], Made]) -> Callable[[], Made | None]:
+        """Return a function that makes something of the files once after each change of them, and else returns None."""
         seen = self._changes()
 
-        def read() -> Configuration | None:
+        def read() -> Made | None:
             nonlocal seen
             try:
                 now = self._changes()
                 if now == seen:
                     return None
-                configuration = self._configuration()
+                made = make()
             except OSError as error:
-                # A file that is being replaced: the next connection reads it.
+                # A file that is being replaced: the next connection or call reads it.
                 logger().warning("certificate not readable", error=error)
                 return None
             seen = now
-            return configuration
+            return made
 
         return read
 
@@ -66,7 +68,23 @@ class ServiceTls:
         )
 
     def server_context(self) -> ssl.SSLContext:
-        """Return the context of an HTTP server that requires client certificates. Raises OSError."""
+        """Return the context of an HTTP server that requires client certificates; changed files serve new connections.
+
+        Raises OSError.
+        """
+        listening = current = self._context()
+        renewed = self.renewed(self._context)
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            nonlocal current
+            current = renewed() or current
+            connection.context = current
+
+        # Called for each connection, also of clients that name no server.
+        listening.sni_callback = choose
+        return listening
+
+    def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.authority))
         context.verify_mode = ssl.CERT_REQUIRED
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -33,6 +33,7 @@ from stack.machine.http_probe import http_answers
 from stack.machine.state_folder import temporary_home
 from stack.supervision.health_checks import target_serves
 
+CURLE_PEER_FAILED_VERIFICATION = 60
 ANALYTICS = "ordermesh.analytics.v1.AnalyticsService"
 
 
@@ -114,6 +115,32 @@ async def test_the_gateway_calls_its_backends_with_its_certificate(folder: Certi
             backend = Backend([f"dns:///localhost:{port}"], analytics_pb2_grpc.AnalyticsServiceStub, own)
             assert await backend.serves(ANALYTICS, 5) is expected
             await backend.close()
+
+
+async def test_the_gateway_calls_with_a_renewed_certificate(folder: CertificateFolder) -> None:
+    with serving(tls_of(folder, "analytics")) as port:
+        backend = Backend(
+            [f"dns:///localhost:{port}"], analytics_pb2_grpc.AnalyticsServiceStub, tls_of(folder, "expired")
+        )
+        assert not await backend.serves(ANALYTICS, 5)
+        folder.renew("expired")
+        assert await backend.serves(ANALYTICS, 5)
+        await backend.close()
+
+
+async def test_the_pages_show_a_renewed_certificate(folder: CertificateFolder) -> None:
+    (port,) = ports.allocate(1)
+    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, "expired"))
+    url = f"https://localhost:{port}/healthz"
+    client = ("--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other")))
+    try:
+        before = await curl(url, folder, *client)
+        folder.renew("expired")
+        after = await curl(url, folder, *client)
+    finally:
+        await runner.cleanup()
+    assert before == CURLE_PEER_FAILED_VERIFICATION
+    assert after == 0
 
 
 async def test_the_pages_need_a_certificate_too(folder: CertificateFolder) -> None:
