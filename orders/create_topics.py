@@ -1,4 +1,4 @@
-"""Creates missing topics, and raises the size limits of dead letter topics above those of event topics."""
+"""Creates missing topics and partitions, and raises the limits of dead letter topics above those of event topics."""
 
 from __future__ import annotations
 
@@ -32,13 +32,24 @@ TRANSIENT = (
 
 
 def main() -> None:
-    """Create the topics and raise the limits."""
+    """Create the topics, add partitions and raise the limits."""
     settings = TopicSettings.load()
     logging.configure("topics", settings)
     client = clients.admin(settings, "ordermesh-topics")
     wanted = settings.kafka_partitions, settings.kafka_replication, settings.kafka_min_isr
     created = retried(lambda: topics.create_topics(client, *wanted))
-    logger().info("topics exist", topics=created, raised_topics=raise_dead_letter_limits(client))
+    added = add_partitions(client, settings.kafka_partitions)
+    raised = raise_dead_letter_limits(client)
+    logger().info("topics exist", topics=created, larger_topics=added, raised_topics=raised)
+
+
+def add_partitions(client: AdminClient, partitions: int) -> list[str]:
+    """Add partitions to topics that have fewer, and return those topics."""
+    try:
+        return retried(lambda: topics.add_partitions(client, partitions))
+    except PermissionError as error:
+        logger().warning("partitions not added, topics keep those that they have", error=error)
+        return []
 
 
 def raise_dead_letter_limits(client: AdminClient) -> list[str]:

@@ -33,7 +33,11 @@ class TopicSettings(KafkaSettings):
     """The properties of topics that are created."""
 
     kafka_partitions: int = Field(
-        default=12, ge=1, le=1000, description="Partitions of each event topic that is created."
+        default=12,
+        ge=1,
+        le=1000,
+        description="Partitions of each topic. A topic with fewer gets more, after which the events of an order that "
+        "had some before are in two partitions; none are taken away.",
     )
     kafka_replication: int = Field(default=1, ge=1, le=9, description="Replicas of each partition.")
     kafka_min_isr: int | None = Field(

@@ -38,9 +38,9 @@ class Grant:
     topics: tuple[str, ...] = ()
 
 
-# Read, Write and AlterConfigs include Describe or DescribeConfigs.
+# Read, Write, Alter and AlterConfigs include Describe or DescribeConfigs.
 GRANTS = (
-    Grant(OPERATOR, ("Create", "Read", "AlterConfigs"), TOPICS),
+    Grant(OPERATOR, ("Create", "Read", "Alter", "AlterConfigs"), TOPICS),
     Grant(OPERATOR, ("Describe",)),
     Grant(PUBLISHER, ("Write", "DescribeConfigs"), EVENT_TOPICS),
     Grant(PROCESSOR, ("Read", "DescribeConfigs"), EVENT_TOPICS),
@@ -58,6 +58,7 @@ OPERATIONS = {
     "Read": AclOperation.READ,
     "Write": AclOperation.WRITE,
     "Describe": AclOperation.DESCRIBE,
+    "Alter": AclOperation.ALTER,
     "AlterConfigs": AclOperation.ALTER_CONFIGS,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
 }

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from ordermesh.events.v1.events_pb2 import RESTOCK_REQUESTED
 
 from runtime.kafka.errors import denial_as_permission_error
@@ -56,6 +56,23 @@ def create_topics(client: AdminClient, partitions: int, replication: int, min_is
         return []
     answers = client.create_topics(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS)
     return [name for name, future in answers.items() if is_new(name, future)]
+
+
+def add_partitions(client: AdminClient, partitions: int) -> list[str]:
+    """Give each of our topics at least so many partitions, and return the names of those that had fewer.
+
+    Raises PermissionError when the user may not change them, KafkaException when the cluster refuses.
+    """
+    there = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    ours = [name for name in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS.values()) if name in there]
+    # None are known of a topic that was created this moment.
+    fewer = [name for name in ours if 0 < len(there[name].partitions) < partitions]
+    if fewer:
+        wanted = [NewPartitions(name, partitions) for name in fewer]
+        with denial_as_permission_error(f"the user may not add partitions to {', '.join(fewer)}"):
+            for done in client.create_partitions(wanted, request_timeout=ADMIN_TIMEOUT_SECONDS).values():
+                done.result()
+    return fewer
 
 
 def is_new(name: str, future: Future[None]) -> bool:

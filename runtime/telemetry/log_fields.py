@@ -78,6 +78,7 @@ FIELDS = {
     "exc_info": Field("error.stack_trace", "stored", "Where the error was raised: files, lines and functions."),
     "exit_code": Field("process.exit_code", "long", "Exit code of a process, negative for a signal."),
     "grace_seconds": own("grace_seconds", "double", "Time that a process had to drain."),
+    "larger_topics": own("larger_topics", "keyword", "Topics that got more partitions."),
     "levels": own("levels", "keyword", "The levels of loggers, as in ORDERMESH_LOG_LEVEL."),
     "lost": own("lost", "long", "Number of log lines that could not be written."),
     "migrations": own("migrations", "keyword", "Names of the applied migrations."),
