@@ -16,11 +16,14 @@ from gateway.watch.order_changes import OrderChanges, look_back_offsets, start_o
 from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderTopic, OrderTopicReader
 from gateway.watch.revision import Revisions
 from gateway.watch.stream_end import TooSlow, gateway_stopping, revision_gone, source_changed
+from runtime.errors import Unavailable
 from runtime.kafka.records.unreadable_batches import is_unreadable
 
 POLL_SECONDS = 0.25
 # How often a stream checks that Kafka answers and that the topic was not recreated.
 CHECK_SECONDS = 5.0
+# One check without an answer is a busy Kafka; so many in a row are one that is away, and end the stream.
+MAX_UNANSWERED = 2
 # A stream that was within this lag once and falls back further does not keep up.
 MAX_LAG_EVENTS = 50_000
 
@@ -43,6 +46,7 @@ class OrdersStream:
         self._heartbeat_seconds = heartbeat_seconds
         self._changes = OrderChanges(b"", ())
         self._caught_up = False
+        self._unanswered = 0
 
     @property
     def revision(self) -> str:
@@ -106,8 +110,15 @@ class OrdersStream:
         self._caught_up = self._caught_up or lag <= MAX_LAG_EVENTS
 
     async def _check_log(self) -> None:
-        with kafka_errors():
-            bounds = await self._log.bounds()
+        try:
+            with kafka_errors():
+                bounds = await self._log.bounds()
+        except Unavailable:
+            self._unanswered += 1
+            if self._unanswered == MAX_UNANSWERED:
+                raise
+            return
+        self._unanswered = 0
         if not self._changes.belongs_to(bounds):
             raise source_changed("the topic of the orders")
         self._check_lag(bounds)

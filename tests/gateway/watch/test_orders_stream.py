@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from google.rpc import error_details_pb2, status_pb2
 from ledger_servers import short_folder
@@ -30,8 +30,11 @@ from watched_log import (
     watching_gateway,
 )
 
-from gateway.watch.order_topic import EventsDeleted, OrderTopicReader
+from gateway.watch import orders_stream
+from gateway.watch.order_topic import EventsDeleted, LogBounds, OrderTopic, OrderTopicReader
+from gateway.watch.orders_stream import OrdersStream
 from gateway.watch.revision import Revisions
+from runtime.errors import ServiceError
 from runtime.identity import caller
 from runtime.kafka import clients, topics
 from runtime.kafka.settings import GroupSettings
@@ -269,6 +272,53 @@ async def test_events_deleted_since_a_revision_are_reported_as_gone(
     with pytest.raises(EventsDeleted):
         await forever(lambda: reader.read(0.25))
     reader.close()
+
+
+class BusyTopic(OrderTopic):
+    """The topic of a Kafka that does not answer the checks of these numbers in time; the first call opens a stream."""
+
+    def __init__(self, settings: GroupSettings, unanswered: set[int]) -> None:
+        super().__init__(settings)
+        self._calls = 0
+        self._no_answer_to = unanswered
+
+    async def bounds(self) -> LogBounds:
+        self._calls += 1
+        if self._calls - 1 in self._no_answer_to:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return await super().bounds()
+
+
+async def heartbeats(broker: GroupSettings, unanswered: set[int], most: int) -> int:
+    """Return how many heartbeats a stream sends, at most so many, that checks its topic with each."""
+    log = BusyTopic(broker, unanswered)
+    stream = OrdersStream(log, REVISIONS, asyncio.Event(), "nobody", 0.0)
+    sent = 0
+    try:
+        async with contextlib.aclosing(stream.messages(None)) as messages:
+            async for message in messages:
+                sent += message.HasField("heartbeat")
+                if sent == most:
+                    break
+    finally:
+        log.close()
+    return sent
+
+
+async def test_a_check_that_kafka_does_not_answer_in_time_ends_no_stream(
+    broker: GroupSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0.0)
+    assert await heartbeats(broker, {1, 3, 5}, 20) == 20
+
+
+async def test_two_checks_in_a_row_without_an_answer_end_a_stream(
+    broker: GroupSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0.0)
+    with pytest.raises(ServiceError) as caught:
+        await heartbeats(broker, {2, 3}, 20)
+    assert (caught.value.code, "kafka" in caught.value.message) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
 async def test_a_recreated_topic_is_another_log(gateway: Watched, broker: GroupSettings) -> None:
