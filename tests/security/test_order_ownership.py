@@ -62,12 +62,16 @@ def test_a_customer_watches_no_orders_of_another(closed: Platform, customers: tu
     watch = ["curl", "-sN", "--max-time", "60", *mallory, closed.stack.rest + "/v1/orders:watchLines"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE) as curl:
         assert curl.stdout is not None
-        curl.stdout.readline()
+        lines = [json.loads(curl.stdout.readline())]
+        assert "heartbeat" in lines[0], lines
         ordered(closed, alice, "alice")
         mine = ordered(closed, mallory, "mallory").json["orderId"]
-        lines = (json.loads(line) for line in curl.stdout if line.strip())
-        change = next(line["change"] for line in lines if "change" in line)
+        while "change" not in lines[-1]:
+            line = curl.stdout.readline()
+            assert line, f"the watch ended after {lines}"
+            lines += [json.loads(line)] if line.strip() else []
         curl.terminate()
+    change = lines[-1]["change"]
     assert (change["orderId"], change["customerId"]) == (mine, "mallory")
 
 

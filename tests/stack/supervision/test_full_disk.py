@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -71,8 +70,8 @@ def kept(tmp_path: Path) -> Iterator[tuple[ComponentSupervisor, StatusBoard, Sle
 
 
 def close(folder: Path) -> None:
-    """Let nothing be written into a folder any more, root's files included."""
-    shutil.rmtree(folder)
+    """Let nothing be written into a folder any more, root's files included. One step: others write meanwhile."""
+    folder.rename(folder.with_name("before"))
     folder.touch()
 
 
