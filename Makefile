@@ -16,7 +16,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast test-more test-faults test-long logs-test faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test kubernetes-test observe-test lint scan sbom docs gen lock clean
+.PHONY: help setup demo up test test-fast test-more test-faults test-long logs-test faults coverage qualify clients-test dashboard-test schemathesis h2spec simulate fuzz bench soak bench-check grafana-pictures compose-test kubernetes-test observe-test lint scan scan-chart sbom docs gen lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -137,8 +137,11 @@ docs: setup ## build the documentation site into build/site, with every link and
 	$(MKDOCS)
 	@echo "open build/site/index.html; with search: $(BIN)/python -m http.server -d build/site 8000"
 
-scan: setup ## bandit, semgrep with our own rules, hadolint, checkov on the chart; trivy where it is installed (the tools come at the first run)
+scan: setup ## bandit, semgrep with our own rules, hadolint, checkov and kube-score on the chart; trivy where it is installed (the tools come at the first run)
 	@$(BIN)/python scripts/make_scan.py
+
+scan-chart: setup ## the part of `make scan` that checks the chart: checkov and kube-score
+	@$(BIN)/python scripts/make_scan.py chart
 
 sbom: setup ## bills of materials (CycloneDX) of the image, of one machine and of the containers, in build/sbom
 	@$(BIN)/python scripts/make_sbom.py build/sbom
