@@ -83,8 +83,7 @@ def test_the_notifier_waits_longer_from_try_to_try(monkeypatch: pytest.MonkeyPat
 def test_the_start_of_orders_waits_longer_from_try_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
     delays = Delays()
     monkeypatch.setattr(serve, "stops_within", delays.stops_within)
-    writer: Any = SimpleNamespace(connect=no_connection)
-    unused: Any = None
+    services: Any = SimpleNamespace(connect=no_connection)
     with pytest.raises(Tried):
-        asyncio.run(serve.wait_for_database(writer, unused, asyncio.Event()))
+        asyncio.run(serve.wait_for_database(services, asyncio.Event()))
     assert delays == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
