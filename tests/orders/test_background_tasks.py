@@ -29,7 +29,7 @@ TASKS = {
     "writer": "orders.writes.group_commit.Writer._next_batch",
     "notifier": "orders.outbox.notifier.Notifier.run",
     "release sweep": "orders.stock.release_sweep.ReleaseSweep.run",
-    "partition maintenance": "orders.serve.maintain_partitions",
+    "partition maintenance": "orders.services.maintain_partitions",
 }
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 # SIGUSR1 ends the task.
@@ -47,7 +47,7 @@ async def ends(*_):
         raise ValueError("broken")
 owner, name = path
 module, _, attribute = owner.rpartition(".")
-target = import_module(owner) if owner == "orders.serve" else getattr(import_module(module), attribute)
+target = import_module(owner) if owner == "orders.services" else getattr(import_module(module), attribute)
 setattr(target, name, ends)
 orders.serve.run(0)
 """
