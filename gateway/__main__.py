@@ -13,6 +13,7 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc import server
 from runtime.process import shutdown
 from runtime.process.background import BackgroundEnded, serve_with_tasks
+from runtime.process.heartbeat import HEARTBEAT
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.metrics import endpoint
 from runtime.telemetry.tracing.tracer import TRACER
@@ -23,7 +24,7 @@ async def run(settings: GatewaySettings) -> None:
     stop = shutdown.on_signal_async()
     services = Services(settings, stop)
     metrics.create("gateway")
-    metrics_server = endpoint.serve(settings.metrics_address)
+    metrics_server = endpoint.serve(settings.metrics_address, HEARTBEAT.health)
     runner = await pages.serve(
         settings.gateway_http_listen,
         settings.gateway_sessions,

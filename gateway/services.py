@@ -28,6 +28,7 @@ from gateway.watch.watch_service import WatchService
 from gateway.web import contract_files, reflection
 from gateway.web.health import GatewayHealth
 from runtime.identity.shares import Shares
+from runtime.process import heartbeat
 from runtime.process.background import Work
 from runtime.telemetry.metrics.event_loop_delay import measure_delay
 from runtime.tokens.opaque_token import OpaqueTokens
@@ -95,6 +96,7 @@ class Services:
         return {
             "sampler": self._sampler.run(self._stop),
             "event loop delay": measure_delay(),
+            "heartbeat": heartbeat.beat(),
             "credentials": self._credentials.run(self._stop),
             "reconciliation": self._closed_minutes.run(self._stop),
         }

@@ -43,7 +43,7 @@ def main() -> None:
         metrics.EVENTS_PUBLISHED.labels(topic)
     for error_type in ("batch", "kafka", "postgres"):
         metrics.PUBLISH_FAILURES.labels(error_type)
-    endpoint.serve(settings.metrics_address, lambda: HEARTBEAT.health().as_json())
+    endpoint.serve(settings.metrics_address, HEARTBEAT.health)
     logger().info("publisher started", settings=settings.shown())
     outage = Outage("publishing")
     with TRACER.started("publisher", settings):

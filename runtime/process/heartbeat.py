@@ -6,6 +6,7 @@ child. The time in it is the system's monotonic clock, which is the same in all 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -33,8 +34,18 @@ class Health:
     state: str = UP
     detail: str = ""
 
+    @property
+    def works(self) -> bool:
+        """Whether it does its work: the status of /health."""
+        return self.state == UP
+
+    @property
+    def lives(self) -> bool:
+        """Whether it needs no restart, which only one that stands still does: the status of /health/live."""
+        return self.state != DEGRADED
+
     def as_json(self) -> bytes:
-        """Return the body of /health."""
+        """Return the body of both."""
         return json.dumps({"state": self.state, "detail": self.detail}).encode() + b"\n"
 
 
@@ -74,6 +85,13 @@ class Heartbeat:
 
 
 HEARTBEAT = Heartbeat()
+
+
+async def beat() -> None:
+    """Record the heartbeat of an event loop until cancelled."""
+    while True:
+        HEARTBEAT.record()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def heartbeat_file(index: str) -> Path:

@@ -55,7 +55,7 @@ class ProcessSupervisor:
         with folder.metrics_folder() as path:
             os.environ[handover.MULTIPROCESS_FOLDER] = str(path)
             metrics.create("supervisor")
-            server = endpoint.serve(self._metrics_address, lambda: self.health().as_json())
+            server = endpoint.serve(self._metrics_address, self.health)
             try:
                 while not stop.wait(POLL_SECONDS):
                     for child in self._children:

@@ -302,6 +302,13 @@ async def test_only_named_files_are_served(gateway: Gateway, path: str) -> None:
     assert (status, json.loads(body)["details"][0]["reason"]) == (404, "PATH_NOT_FOUND")
 
 
+async def test_it_tells_over_http_that_its_event_loop_runs(gateway: Gateway) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path in ("health", "health/live"):
+            reply = await session.get(f"http://127.0.0.1:{gateway.metrics_port}/{path}")
+            assert (reply.status, (await reply.json())["state"]) == (200, "up")
+
+
 async def test_metrics_show_which_components_are_up(gateway: Gateway) -> None:
     await gateway.pipeline.GetStatus(pb.GetStatusRequest())
     async with (

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from waiting import await_true
 
+from runtime.process import heartbeat
+from runtime.process.heartbeat import Health
 from runtime.telemetry.metrics import endpoint
 from stack.machine import ports
 
@@ -20,7 +22,7 @@ ENDLESS = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nx-slow: "
 @pytest.fixture
 def address() -> Iterator[str]:
     place = f"127.0.0.1:{ports.allocate(1)[0]}"
-    server = endpoint.serve(place, lambda: json.dumps({"state": "up"}).encode())
+    server = endpoint.serve(place, Health)
     yield place
     server.shutdown()
 
@@ -54,7 +56,7 @@ def test_half_open_requests_make_no_threads_and_the_oldest_make_way(address: str
         held[-1].sendall(ENDLESS)
     await_true(lambda: sum(map(ended, held)) >= endpoint.MAX_CONNECTIONS * 2, "the oldest are ended")
     with urllib.request.urlopen(f"http://{address}/health", timeout=10) as reply:
-        assert json.loads(reply.read()) == {"state": "up"}
+        assert json.loads(reply.read())["state"] == "up"
     assert threading.active_count() <= before + 1
     for each in held:
         each.close()
@@ -84,6 +86,27 @@ def test_only_what_is_served_is_answered(address: str, request_line: bytes, stat
     head, _, body = ask(address, request_line + b" HTTP/1.1\r\nhost: localhost\r\n\r\n").partition(b"\r\n\r\n")
     assert head.split()[1] == status
     assert bool(body) == (not request_line.startswith(b"HEAD"))
+
+
+@pytest.mark.parametrize(
+    ("state", "works", "lives"),
+    [
+        (heartbeat.UP, b"200", b"200"),
+        (heartbeat.STARTING, b"503", b"200"),
+        (heartbeat.DRAINING, b"503", b"200"),
+        (heartbeat.CRASH_LOOPING, b"503", b"200"),
+        (heartbeat.DEGRADED, b"503", b"503"),
+    ],
+)
+def test_the_status_of_health_says_whether_it_works_and_whether_it_needs_a_restart(
+    state: str, works: bytes, lives: bytes
+) -> None:
+    place = f"127.0.0.1:{ports.allocate(1)[0]}"
+    server = endpoint.serve(place, lambda: Health(state, "why"))
+    for path, status in ((b"/health", works), (b"/health/live", lives)):
+        head, _, body = ask(place, b"GET " + path + b" HTTP/1.1\r\nhost: localhost\r\n\r\n").partition(b"\r\n\r\n")
+        assert (head.split()[1], json.loads(body)) == (status, {"state": state, "detail": "why"})
+    server.shutdown()
 
 
 @pytest.mark.parametrize(

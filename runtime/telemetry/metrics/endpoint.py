@@ -1,4 +1,4 @@
-"""The HTTP endpoint that serves /metrics and /health, on an event loop in a thread of its own.
+"""The HTTP endpoint that serves /metrics, /health and /health/live, on an event loop in a thread of its own.
 
 A service of one process serves its own registry. A service with child processes gives them a folder (see
 runtime/process/process_supervisor.py) and serves the sum. A connection carries one request. Not aiohttp: it would cost
@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from typing import Protocol
 
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
@@ -36,9 +37,28 @@ MAX_CONNECTIONS = 64
 CONNECTION_SECONDS = 15.0
 HEADERS_BYTES = 8 * 1024
 BACKLOG = 128
+HEALTH_PATHS = ("/health", "/health/live")
 READ_ONLY = "405 Method Not Allowed\r\nallow: GET, HEAD"
 # The client disconnected or sent no request that ends within the limits, or the server stops.
 NOT_READ = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError, OSError)
+
+
+class Health(Protocol):
+    """What /health and /health/live tell (see runtime/process/heartbeat.py)."""
+
+    @property
+    def works(self) -> bool:
+        """Whether /health is 200, and not 503."""
+        ...
+
+    @property
+    def lives(self) -> bool:
+        """Whether /health/live is."""
+        ...
+
+    def as_json(self) -> bytes:
+        """Return the body of both."""
+        ...
 
 
 class Collectors:
@@ -59,7 +79,7 @@ class MetricsServer:
         self,
         listening: socket.socket,
         collectors: Collectors,
-        health: Callable[[], bytes] | None,
+        health: Callable[[], Health] | None,
         hosts: Collection[str] | None = None,
     ) -> None:
         """Serve requests for the given hosts, None for any."""
@@ -111,10 +131,12 @@ class MetricsServer:
         path = rest.partition(" ")[0].partition("?")[0]
         if method not in ("GET", "HEAD"):
             return READ_ONLY, "text/plain", b"read-only: use GET or HEAD\n"
-        if path == "/health" and self._health is not None:
-            return "200 OK", "application/json", self._health()
+        if path in HEALTH_PATHS and self._health is not None:
+            health = self._health()
+            good = health.works if path == "/health" else health.lives
+            return "200 OK" if good else "503 Service Unavailable", "application/json", health.as_json()
         if path not in ("/", "/metrics"):
-            return "404 Not Found", "text/plain", b"not found: only /metrics and /health are served\n"
+            return "404 Not Found", "text/plain", b"not found: only /metrics, /health and /health/live are served\n"
         encode, content_type = choose_encoder(header(head, "accept"))
         body = await asyncio.get_running_loop().run_in_executor(self._scrapes, encode, self._collectors)
         return "200 OK", content_type, body
@@ -144,8 +166,8 @@ def listening_at(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=BACKLOG, reuse_port=True)
 
 
-def serve(address: str, health: Callable[[], bytes] | None = None) -> MetricsServer:
-    """Serve /metrics, and /health if given, on host:port. Raises OSError when the port is taken.
+def serve(address: str, health: Callable[[], Health] | None = None) -> MetricsServer:
+    """Serve /metrics, and /health and /health/live if given, on host:port. Raises OSError when the port is taken.
 
     The metrics are those of this process and of its children, with their readings. On loopback, requests for other
     names are refused: a page whose name was rebound to our address would read them.

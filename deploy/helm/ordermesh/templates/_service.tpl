@@ -48,7 +48,7 @@ spec:
             {{- range $port, $number := $spec.ports }}
             - {name: {{ $port }}, containerPort: {{ $number }}}
             {{- end }}
-          {{- include "ordermesh.probes" (dict "root" $root "grpc" $spec.grpc "ports" $spec.ports) | nindent 10 }}
+          {{- include "ordermesh.probes" (dict "root" $root "grpc" $spec.grpc "ports" $spec.ports "heartbeat" (ne $name "analytics")) | nindent 10 }}
           {{- if $spec.grpc }}
           # Callers see in DNS that the pod goes, before it stops to accept calls.
           lifecycle: {preStop: {sleep: {seconds: {{ $root.Values.shutdown.leaveSeconds }}}}}
@@ -113,11 +113,11 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The probes of a program: (dict root, grpc, ports). */}}
+{{/* The probes of a program: (dict root, grpc, ports, heartbeat). */}}
 {{- define "ordermesh.probes" -}}
-{{- /* Programs without a gRPC server have /health there too, which is cheaper. */}}
-{{- $alive := dict "httpGet" (dict "path" (ternary "/metrics" "/health" (not (empty .grpc))) "port" "metrics") }}
-{{- $ready := $alive }}
+{{- /* A process that stands still is restarted. Analytics has threads and no heartbeat. */}}
+{{- $alive := dict "httpGet" (dict "path" (ternary "/health/live" "/metrics" .heartbeat) "port" "metrics") }}
+{{- $ready := dict "httpGet" (dict "path" "/health" "port" "metrics") }}
 {{- $periodSeconds := 5 }}
 {{- if and .grpc .root.Values.tls.services.enabled }}
 {{- /* The kubelet has no certificate for a gRPC probe; this one starts a Python each time. */}}
