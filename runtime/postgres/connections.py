@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from runtime.postgres.connection_types import AsyncConnection, Connection
+from runtime.postgres.logins import AsyncLoggedIn, LoggedIn
 from runtime.postgres.pool import Pool
 from runtime.postgres.pooler import Pooler
 
@@ -59,12 +60,12 @@ def connection_options(
 
 def connect(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> Connection:
     """Connect within CONNECT_TIMEOUT_SECONDS, with options of `connection_options`. Raises psycopg.OperationalError."""
-    return psycopg.connect(dsn, **connection_options(application, pooler, **options))
+    return LoggedIn.connect(dsn, **connection_options(application, pooler, **options))
 
 
 async def connect_async(dsn: str, application: str, pooler: Pooler = "none", **options: Any) -> AsyncConnection:
     """Connect within CONNECT_TIMEOUT_SECONDS, with options of `connection_options`. Raises psycopg.OperationalError."""
-    return await psycopg.AsyncConnection.connect(dsn, **connection_options(application, pooler, **options))
+    return await AsyncLoggedIn.connect(dsn, **connection_options(application, pooler, **options))
 
 
 def async_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none") -> Pool:
@@ -82,7 +83,8 @@ def async_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none
         used.record(connection)
 
     connect_outside = partial(connect_async, dsn, application, pooler)
-    return Pool(dsn, connect_outside, check=check, reset=returned, **pool_options(application, max_size, pooler))
+    options = pool_options(application, max_size, pooler)
+    return Pool(dsn, connect_outside, connection_class=AsyncLoggedIn, check=check, reset=returned, **options)
 
 
 def sync_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none") -> ConnectionPool[Connection]:
@@ -95,7 +97,8 @@ def sync_pool(dsn: str, application: str, max_size: int, pooler: Pooler = "none"
             connection.close()
             raise psycopg.OperationalError("the server became read-only")
 
-    return ConnectionPool(dsn, check=check, **pool_options(application, max_size, pooler))
+    options = pool_options(application, max_size, pooler)
+    return ConnectionPool(dsn, connection_class=LoggedIn, check=check, **options)
 
 
 def asks_for_primary(dsn: str) -> bool:

@@ -17,7 +17,8 @@ class PostgresSettings(Settings):
     postgres_password: SecretStr | None = Field(
         default=None,
         min_length=1,
-        description="Password of the role in the PostgreSQL URI, which then has none: so the URI is no secret.",
+        description="Password of the role in the PostgreSQL URI, which then has none: so the URI is no secret. "
+        "Its file is read again when a connection is refused.",
     )
     postgres_pooler: Pooler = Field(
         default="none",

@@ -88,6 +88,7 @@ def test_only_one_module_makes_connections() -> None:
     assert connect.__module__ == migrate.__module__ == "runtime.postgres.connections"
     makers = {"psycopg.connect", "psycopg.AsyncConnection.connect", "psycopg.Connection.connect"}
     makers |= {"Connection.connect", "AsyncConnection.connect", "AsyncConnectionPool", "ConnectionPool"}
+    makers |= {"LoggedIn.connect", "AsyncLoggedIn.connect"}
     found = []
     for package in ("runtime", "gateway", "orders", "processor", "loadgen", "stack", "cli", "deploy"):
         for path in (ROOT / package).rglob("*.py"):
