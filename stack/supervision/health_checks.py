@@ -6,12 +6,9 @@ import json
 import socket
 import struct
 from pathlib import Path
-from typing import Any
-
-import grpc
-from grpc_health.v1 import health_pb2
 
 from runtime.process import heartbeat
+from stack.machine.grpc_probe import target_serves
 from stack.machine.http_probe import CHECK_SECONDS, PROBE_SECONDS, http_get
 from stack.machine.ports import LOOPBACK
 from stack.supervision.status import State
@@ -25,8 +22,6 @@ HEALTH = {
     heartbeat.DRAINING: State.DRAINING,
     heartbeat.CRASH_LOOPING: State.CRASH_LOOPING,
 }
-# A channel of its own for each probe: a shared one would wait for the backoff of earlier attempts.
-CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
 
 def accepts(path: Path) -> bool:
@@ -43,35 +38,6 @@ def accepts(path: Path) -> bool:
 def grpc_serves(path: Path) -> bool:
     """Return whether the gRPC server on a Unix socket is SERVING."""
     return accepts(path) and target_serves(f"unix:{path}")
-
-
-def target_serves(
-    target: str,
-    timeout_seconds: float = PROBE_SECONDS,
-    credentials: grpc.ChannelCredentials | None = None,
-    name: str = "",
-) -> bool:
-    """Return whether the gRPC server at a target is SERVING; with credentials over TLS, as the host of that name."""
-    options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name))
-    with (
-        grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
-        if credentials is None
-        else grpc.secure_channel(target, credentials, options=options)
-    ) as channel:
-        try:
-            reply = health_call(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
-        except grpc.RpcError:
-            return False
-    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-def health_call(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
-    """Return the method Check of the server's health service."""
-    return channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
 
 
 def service_health(port: int) -> CheckResult:

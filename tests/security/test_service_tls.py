@@ -29,9 +29,9 @@ from runtime.grpc import server
 from runtime.grpc.service_tls import ServiceTls
 from stack.certificates.certificate_folder import CertificateFolder
 from stack.machine import ports
+from stack.machine.grpc_probe import target_serves
 from stack.machine.http_probe import http_answers
 from stack.machine.state_folder import temporary_home
-from stack.supervision.health_checks import target_serves
 
 CURLE_PEER_FAILED_VERIFICATION = 60
 ANALYTICS = "ordermesh.analytics.v1.AnalyticsService"
