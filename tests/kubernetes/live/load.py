@@ -17,18 +17,22 @@ ENDING_SECONDS = 120
 
 
 class Load:
-    """A running load generator that never retries, so that each request that fails is a failed order."""
+    """A running load generator. Without retries, each request that fails is a failed order."""
 
-    def __init__(self, url: str, key: str, rate: int, folder: Path) -> None:
+    def __init__(
+        self, url: str, key: str, rate: int, folder: Path, *, retries: int = 0, authority: Path | None = None
+    ) -> None:
+        """`authority` is that of the certificate at the front, the system's by default."""
         self._result = folder / "load.json"
         self._said = folder / "load.log"
-        words = ["--target", url, "--rate", str(rate), "--duration", "1h", "--retries", "0", "--no-exclusive"]
+        words = ["--target", url, "--rate", str(rate), "--duration", "1h", "--retries", str(retries), "--no-exclusive"]
+        trust = {} if authority is None else {"ORDERMESH_CA_FILE": str(authority)}
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "loadgen", *words, "--output", str(self._result)],
                 stdout=said,
                 stderr=said,
-                env={**os.environ, "ORDERMESH_API_KEY": key},
+                env={**os.environ, "ORDERMESH_API_KEY": key, **trust},
             )
         await_true(self._is_sending, lambda: f"orders are sent: {self._said.read_text()[-2000:]}")
 

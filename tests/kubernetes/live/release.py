@@ -18,6 +18,9 @@ OVERLAY = ROOT / "deploy" / "kustomize"
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
 PATIENCE = "--timeout=600s"
 NAME = "om"
+GOING_SECONDS = 90.0
+# Each look costs a kubectl, whose processor time the services would lack.
+PAUSE_SECONDS = 2.0
 
 
 def values(node_port: int, replicas: int) -> str:
@@ -40,11 +43,16 @@ class Platform:
         self.node_port = node_port
         self.url = f"http://{layout.address(1)}:{node_port}"
 
-    def install_with_helm(self, replicas: int) -> None:
+    def install_with_helm(self, replicas: int, *words: str) -> None:
         """Install the chart, and wait until all is ready. Pods must be as Pod Security `restricted` wants them."""
-        self.cluster.kubectl("create", "namespace", self.namespace)
-        self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
-        self._helm_with_values("install", replicas, PATIENCE, "--wait")
+        self.make_namespace()
+        self._helm_with_values("install", replicas, PATIENCE, "--wait", *words)
+
+    def make_namespace(self) -> None:
+        """Make the namespace unless it is there."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
+        self.cluster.kubectl("apply", "-f", "-", given=json.dumps(wanted))
 
     def install_with_kustomize(self, replicas: int, folder: Path) -> None:
         """Apply the overlay over what the chart renders, in a folder, and wait until all is ready."""
@@ -90,6 +98,21 @@ class Platform:
         images = [pod["spec"]["containers"][0]["image"] for service in SERVICES[:-1] for pod in self.pods(service)]
         return {image.partition(":")[2] for image in images}
 
+    def ask(self, database: str, query: str) -> str:
+        """Return what a query of the database server in the release finds, as its superuser."""
+        psql = f'PGPASSWORD=$(cat /secrets/postgres) psql -At -h 127.0.0.1 -U postgres -d {database} -c "{query}"'
+        return self.kubectl("exec", f"{NAME}-ordermesh-postgresql-0", "--", "sh", "-c", psql).strip()
+
+    def migrated(self, name: str) -> dict[str, bool]:
+        """Return whether each database has a migration and its column."""
+        tables = {"orders": "orders", "analytics": "sales_metrics"}
+        applied = f"SELECT count(*) FROM schema_migration WHERE name = '{name}'"
+        there = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'next_release' AND table_name = "
+        return {
+            database: self.ask(database, f"SELECT ({applied}) + ({there} '{table}')") == "2"
+            for database, table in tables.items()
+        }
+
     def restart(self, service: str) -> None:
         """Restart a Deployment and wait until the new pods have taken over."""
         self.kubectl("rollout", "restart", self.deployment(service))
@@ -105,7 +128,9 @@ class Platform:
         """Wait until each Deployment has all its pods in their last version, and those that go are gone."""
         for service in SERVICES:
             self.kubectl("rollout", "status", self.deployment(service), PATIENCE)
-        await_true(lambda: not self._going(), lambda: f"these pods are gone: {self._going()}")
+        await_true(
+            lambda: not self._going(), lambda: f"these pods are gone: {self._going()}", GOING_SECONDS, PAUSE_SECONDS
+        )
 
     def _going(self) -> list[str]:
         pods = self.cluster.get("pods", "--namespace", self.namespace)["items"]

@@ -85,6 +85,18 @@ class Cluster:
         node.start_proxy()
         self.kubectl("apply", "-f", "-", given=storage.objects(node.name, node.folder))
 
+    def lose(self, number: int) -> None:
+        """End a node as a power cut does."""
+        self.nodes[number - 1].end()
+
+    def replace(self, number: int) -> None:
+        """Start a node of the same name in the place of one that was lost, with empty disks."""
+        lost = self.nodes[number - 1]
+        shutil.rmtree(lost.folder)
+        self.nodes[number - 1] = node = Worker(number, self.folder, self._access)
+        node.join(self.outside)
+        self.start_node(node)
+
     def is_ready(self, node: str) -> bool:
         """Return whether a node says that it can run pods."""
         path = '{.status.conditions[?(@.type=="Ready")].status}'

@@ -13,10 +13,16 @@ changed() { # <name of the image> <line of its Containerfile>...: over the stand
   of_lines "$1" "$cache/empty" "${@:2}"
 }
 
+adds_column() { # <package> <table>: a line that adds a migration, after which rows have a column that nobody else knows
+  echo "RUN echo \"SELECT lock_patiently('$2', 'ACCESS EXCLUSIVE'); ALTER TABLE $2 ADD COLUMN next_release text;\"" \
+    "> /opt/ordermesh/lib/python3.11/site-packages/$1/migrations/9000_next_release.sql"
+}
+
 make_stand_ins "$cache/standins"
 build "$service:0.1.0" "$root" --build-arg "BASE=$standin_python" "${reach[@]}"
-# The next release, and one whose `orders serve` never listens.
-changed "$service:0.1.1" "FROM $service:0.1.0" 'LABEL org.opencontainers.image.version=0.1.1'
+# The next release, with a migration more for each database, and one whose `orders serve` never listens.
+changed "$service:0.1.1" "FROM $service:0.1.0" 'LABEL org.opencontainers.image.version=0.1.1' 'USER 0:0' \
+  "$(adds_column orders orders)" "$(adds_column processor sales_metrics)" 'USER 10001:10001'
 changed "$service:0.1.2" "FROM $service:0.1.0" \
   'ENTRYPOINT ["sh", "-c", "[ \"$*\" != \"orders serve\" ] || exec sleep 3600; exec python -m \"$@\"", "sh"]'
 changed registry.k8s.io/pause:3.10 "FROM $standin_debian" 'CMD ["sleep", "infinity"]'
