@@ -96,7 +96,7 @@ class Services:
         return {
             "sampler": self._sampler.run(self._stop),
             "event loop delay": measure_delay(),
-            "heartbeat": heartbeat.beat(),
+            "heartbeat": heartbeat.beat(self._stop),
             "credentials": self._credentials.run(self._stop),
             "reconciliation": self._closed_minutes.run(self._stop),
         }

@@ -25,6 +25,7 @@ from runtime.kafka.settings import GroupSettings
 from runtime.postgres import connections
 from runtime.postgres.readings import SERVER, TABLES, DatabaseReader
 from runtime.process.background import BackgroundEnded, BackgroundThreads
+from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.process_service import SyncProcessService
 from runtime.process.shutdown import on_signal
 from runtime.telemetry import logging, metrics
@@ -50,7 +51,7 @@ def main() -> int:
     try:
         for component in COMPONENTS:
             metrics.create(component)
-        metrics_server = endpoint.serve(settings.metrics_address)
+        metrics_server = endpoint.serve(settings.metrics_address, HEARTBEAT.health)
         samples, sampling = LogSamples(), BackgroundThreads(stop)
         sampling.start("log samples", lambda: sample_log(settings, samples, stop))
         DatabaseReader(dsn, DATABASE, settings.postgres_pooler, (DEAD_LETTERS, SERVER, TABLES)).start(stop)

@@ -22,6 +22,7 @@ from runtime.grpc.connection_age import connection_age
 from runtime.grpc.service_tls import ServiceTls
 from runtime.grpc.sync_errors import SyncErrors
 from runtime.process import descriptors
+from runtime.process.heartbeat import HEARTBEAT
 from runtime.process.shutdown import DRAIN_GRACE_SECONDS, DRAIN_NOTICE_SECONDS
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
@@ -138,7 +139,8 @@ def serve_sync(
     logger().info("serving", address=address, services=list(services))
     # A wait without a timeout misses a signal that arrives just as it begins.
     while not stop.wait(STOP_POLL_SECONDS):
-        pass
+        HEARTBEAT.record()
+    HEARTBEAT.start_draining()
     logger().info("draining", address=address)
     healthy.enter_graceful_shutdown()
     time.sleep(DRAIN_NOTICE_SECONDS)

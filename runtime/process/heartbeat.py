@@ -87,9 +87,11 @@ class Heartbeat:
 HEARTBEAT = Heartbeat()
 
 
-async def beat() -> None:
-    """Record the heartbeat of an event loop until cancelled."""
+async def beat(stop: asyncio.Event) -> None:
+    """Record the heartbeat of an event loop, and that it drains from `stop` on, until cancelled."""
     while True:
+        if stop.is_set():
+            HEARTBEAT.start_draining()
         HEARTBEAT.record()
         await asyncio.sleep(HEARTBEAT_SECONDS)
 

@@ -48,7 +48,7 @@ spec:
             {{- range $port, $number := $spec.ports }}
             - {name: {{ $port }}, containerPort: {{ $number }}}
             {{- end }}
-          {{- include "ordermesh.probes" (dict "root" $root "grpc" $spec.grpc "ports" $spec.ports "heartbeat" (ne $name "analytics")) | nindent 10 }}
+          {{- include "ordermesh.probes" (dict "root" $root "grpc" $spec.grpc "ports" $spec.ports) | nindent 10 }}
           {{- if $spec.grpc }}
           # Callers see in DNS that the pod goes, before it stops to accept calls.
           lifecycle: {preStop: {sleep: {seconds: {{ $root.Values.shutdown.leaveSeconds }}}}}
@@ -113,31 +113,26 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The probes of a program: (dict root, grpc, ports, heartbeat). */}}
+{{/* The probes of a program: (dict root, grpc, ports). */}}
 {{- define "ordermesh.probes" -}}
-{{- /* A process that stands still is restarted. Analytics has threads and no heartbeat. */}}
-{{- $alive := dict "httpGet" (dict "path" (ternary "/health/live" "/metrics" .heartbeat) "port" "metrics") }}
 {{- $ready := dict "httpGet" (dict "path" "/health" "port" "metrics") }}
-{{- $periodSeconds := 5 }}
-{{- if and .grpc .root.Values.tls.services.enabled }}
-{{- /* The kubelet has no certificate for a gRPC probe; this one starts a Python each time. */}}
-{{- $ready = dict "exec" (dict "command" (list "python" "/opt/ordermesh/bin/healthy.py")) }}
-{{- $periodSeconds = 10 }}
-{{- else if .grpc }}
+{{- /* The kubelet has no certificate for a gRPC probe. */}}
+{{- if and .grpc (not .root.Values.tls.services.enabled) }}
 {{- $ready = dict "grpc" (dict "port" .ports.grpc "service" .grpc) }}
 {{- end -}}
 startupProbe:
   {{- toYaml $ready | nindent 2 }}
-  periodSeconds: {{ ternary 1 2 (eq $periodSeconds 5) }}
-  timeoutSeconds: {{ $periodSeconds }}
+  periodSeconds: 1
+  timeoutSeconds: 5
   failureThreshold: 120
 readinessProbe:
   {{- toYaml $ready | nindent 2 }}
-  periodSeconds: {{ $periodSeconds }}
-  timeoutSeconds: {{ $periodSeconds }}
+  periodSeconds: 5
+  timeoutSeconds: 5
   failureThreshold: 2
 livenessProbe:
-  {{- toYaml $alive | nindent 2 }}
+  # Fails while the process stands still.
+  httpGet: {path: /health/live, port: metrics}
   periodSeconds: 20
   timeoutSeconds: 5
   failureThreshold: 3
