@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
 from node import layout
 from node.cluster import Cluster
 from waiting import await_true
@@ -68,6 +69,11 @@ class Platform:
     def helm(self, *words: str, given: str | None = None) -> str:
         """Run helm in the namespace. Raises RuntimeError with its complaints when it fails."""
         return self.cluster.run("helm", "--namespace", self.namespace, *words, given=given)
+
+    def rendered(self, template: str, *words: str) -> list[dict[str, Any]]:
+        """Return the objects of one template of the chart for this release, with further words for helm."""
+        files = [f"--values={CHART / 'values-dev.yaml'}", f"--show-only=templates/{template}"]
+        return [one for one in yaml.safe_load_all(self.helm("template", NAME, str(CHART), *files, *words)) if one]
 
     def upgrade(self, *words: str) -> None:
         """Upgrade the release with further words, and wait until all is ready."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from prepare.go_programs import CACHE
 
 # NAME.sh makes NAME.tar. The first also makes the stand-in of Debian, over which others are built.
-PARTS = ("images", "operators")
+PARTS = ("images", "operators", "autoscaling")
 ARCHIVES = tuple(CACHE / f"{part}.tar" for part in PARTS)
 
 
