@@ -174,12 +174,19 @@ def test_a_pod_has_time_to_leave_and_to_drain(variant: str) -> None:
             assert spec["terminationGracePeriodSeconds"] > leave + shutdown.STOP_SECONDS, name
 
 
+CALLERS_OF_DATABASES = {
+    "orders-db": {"orders", "publisher", "migrate-orders"},
+    "analytics-db": {"processor", "analytics", "migrate-analytics"},
+}
+
+
 @pytest.mark.parametrize("variant", ["closed", "prod"])
 def test_network_policies_close_every_pod_and_let_callers_in_that_may_get_out(variant: str) -> None:
     policies = {
         one["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]: one["spec"]
         for one in objects(variant, "NetworkPolicy")
     }
+    databases = {name: policies.pop(name) for name in ("orders-db", "analytics-db") if name in policies}
     components = {
         one["metadata"]["labels"]["app.kubernetes.io/component"]
         for one in objects(variant, "Deployment", "StatefulSet", "Job", "Pod")
@@ -190,6 +197,10 @@ def test_network_policies_close_every_pod_and_let_callers_in_that_may_get_out(va
     outward = {(source, to, port) for source, spec in policies.items() for to, port in peers(spec["egress"], "to")}
     assert {one for one in inward if one[0] in policies} <= outward
     assert {one for one in outward if one[1] in policies} <= inward
+    for name, spec in databases.items():
+        callers = {source for source, port in peers(spec["ingress"], "from") if port == 5432}
+        assert callers == {name, *CALLERS_OF_DATABASES[name]}
+        assert {(caller, name, 5432) for caller in callers - {name}} <= outward
     assert ("envoy", "orders", 50051) in inward
     assert ("publisher", "orders", 50051) not in inward
 

@@ -99,7 +99,7 @@ def test_kafka_users_have_the_grants_of_the_code() -> None:
 
 
 def test_the_topics_of_strimzi_are_those_of_the_code_and_survive_a_broker() -> None:
-    found = {one["metadata"]["name"]: one["spec"] for one in objects("prod", "KafkaTopic")}
+    found = {one["spec"]["topicName"]: one["spec"] for one in objects("prod", "KafkaTopic")}
     assert set(found) == set(access.TOPICS)
     for name, spec in found.items():
         assert (spec["replicas"], spec["config"]["min.insync.replicas"]) == (3, 2)

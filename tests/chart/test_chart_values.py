@@ -60,6 +60,33 @@ def test_each_value_of_the_schema_has_a_default() -> None:
         ({"auth": {"mode": "jwt"}}, "auth.jwt.issuer is required with auth.mode jwt"),
         ({"tls": {"front": {"enabled": True}}}, "tls.front.existingSecret is required with tls.front.enabled"),
         ({"keda": {"enabled": True}}, "keda.prometheus is required"),
+        (
+            {"processor": {"autoscaling": {"enabled": True}}, "kafka": {"partitions": 1}},
+            "minReplicas must be at most 1",
+        ),
+        ({"kafka": {"acls": False}}, "kafka.enabled requires kafka.acls"),
+        ({"kafka": {"replication": 3}}, "kafka.replication must be 1 with kafka.enabled"),
+        ({"ordersDatabase": {"name": "shop"}}, "ordersDatabase.name must be orders with postgresql.enabled"),
+        ({"analyticsDatabase": {"port": 6432}}, "analyticsDatabase.port must be 5432"),
+        (
+            {"ordersDatabase": {"existingSecrets": {"app": "mine"}}},
+            "ordersDatabase.existingSecrets.app and postgresql.enabled exclude each other",
+        ),
+        ({"front": {"service": {"nodePort": 30080}}}, "front.service.nodePort requires front.service.type"),
+        ({"commonLabels": {"app.kubernetes.io/name": "mine"}}, "commonLabels must not have app.kubernetes.io/name"),
+        ({"gatewayApi": {"enabled": True}}, "gatewayApi.httpHostnames or gatewayApi.grpcHostnames is required"),
+        (
+            {"gatewayApi": {"enabled": True}, "tls": {"front": {"enabled": True, "existingSecret": "front"}}},
+            "gatewayApi.enabled and tls.front.enabled exclude each other",
+        ),
+        (
+            {"networkPolicy": {"enabled": True}, "traces": {"endpoint": "http://one.example:4317"}},
+            "networkPolicy.collector is required with traces.endpoint",
+        ),
+        (
+            {"networkPolicy": {"enabled": True}, "serviceMonitor": {"enabled": True}},
+            "networkPolicy.prometheus is required with serviceMonitor.enabled",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], told: str) -> None:

@@ -9,9 +9,9 @@
 {{- if $root.Values.postgresql.enabled }}{{ $host = printf "%s-postgresql" $full }}
 {{- else if $root.Values.cnpg.enabled }}{{ $host = printf "%s-%s-db-rw" $full $name }}
 {{- end }}
-host: {{ required (printf "%sDatabase.host is required, or postgresql.enabled, or cnpg.enabled" $name) $host }}
+host: {{ required (printf "%sDatabase.host is required, or postgresql.enabled, or cnpg.enabled" $name) $host | quote }}
 port: {{ $database.port }}
-name: {{ $database.name }}
+name: {{ $database.name | quote }}
 {{- end }}
 
 {{/* The Secret with the password of a role: (list root "orders"|"analytics" role). */}}
@@ -19,16 +19,16 @@ name: {{ $database.name }}
 {{- $root := index . 0 }}{{ $name := index . 1 }}{{ $role := index . 2 }}
 {{- $existing := index $root.Values (printf "%sDatabase" $name) "existingSecrets" $role }}
 {{- if $existing }}{{ $existing }}
-{{- else if $root.Values.credentials.generate }}{{ include "ordermesh.fullname" $root }}-postgresql-{{ $name }}-{{ $role }}
-{{- else }}{{ fail (printf "%sDatabase.existingSecrets.%s is required, or credentials.generate" $name $role) }}
+{{- else if and $root.Values.credentials.generate (or $root.Values.postgresql.enabled $root.Values.cnpg.enabled) }}{{ include "ordermesh.fullname" $root }}-postgresql-{{ $name }}-{{ $role }}
+{{- else }}{{ fail (printf "%sDatabase.existingSecrets.%s is required, or credentials.generate with databases in the release" $name $role) }}
 {{- end }}
 {{- end }}
 
 {{/* The folders of Secrets of a database: (list root "orders"|"analytics" role). */}}
 {{- define "ordermesh.databaseSecrets" -}}
-postgresql: {{ include "ordermesh.passwordSecret" . }}
+postgresql: {{ include "ordermesh.passwordSecret" . | quote }}
 {{- with include "ordermesh.databaseAuthority" . }}
-postgresql-ca: {{ . }}
+postgresql-ca: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -45,15 +45,19 @@ postgresql-ca: {{ . }}
 {{- $root := index . 0 }}{{ $name := index . 1 }}{{ $role := index . 2 }}
 {{- $database := index $root.Values (printf "%sDatabase" $name) }}
 {{- $at := include "ordermesh.database" (list $root $name) | fromYaml }}
-{{- $parameters := $database.parameters }}
-{{- if and (include "ordermesh.databaseAuthority" .) (not $parameters) }}
-{{- $parameters = "sslmode=verify-full&sslrootcert=/secrets/postgresql-ca/ca.crt" }}
+{{- $parameters := compact (list $database.parameters) }}
+{{- if include "ordermesh.databaseAuthority" . }}
+{{- range $parameter, $value := dict "sslmode" "verify-full" "sslrootcert" "/secrets/postgresql-ca/ca.crt" }}
+{{- if not (regexMatch (printf "(^|&)%s=" $parameter) $database.parameters) }}
+{{- $parameters = append $parameters (printf "%s=%s" $parameter $value) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and $root.Values.cnpg.enabled $root.Values.cnpg.pooler.instances (ne $role "owner") }}
 {{- $_ := set $at "host" (printf "%s-%s-pooler" (include "ordermesh.fullname" $root) $name) }}
 {{- end }}
 {{- $uri := printf "postgresql://%s_%s@%s:%v/%s" $name $role $at.host $at.port $at.name }}
-ORDERMESH_{{ upper $name }}_DSN: {{ with $parameters }}{{ printf "%s?%s" $uri . | quote }}{{ else }}{{ quote $uri }}{{ end }}
+ORDERMESH_{{ upper $name }}_DSN: {{ with $parameters }}{{ printf "%s?%s" $uri (join "&" .) | quote }}{{ else }}{{ quote $uri }}{{ end }}
 ORDERMESH_POSTGRES_PASSWORD_FILE: /secrets/postgresql/password
 {{- end }}
 
@@ -77,7 +81,7 @@ ORDERMESH_POSTGRES_PASSWORD_FILE: /secrets/postgresql/password
 
 {{/* The folders of Secrets of a Kafka user: (list root user). */}}
 {{- define "ordermesh.kafkaSecrets" -}}
-kafka: {{ include "ordermesh.kafkaSecret" . }}
+kafka: {{ include "ordermesh.kafkaSecret" . | quote }}
 {{- with index . 0 }}
 {{- if .Values.strimzi.enabled }}
 kafka-ca: {{ include "ordermesh.fullname" . }}-kafka-cluster-ca-cert
@@ -88,7 +92,7 @@ kafka-ca: {{ include "ordermesh.fullname" . }}-kafka-cluster-ca-cert
 {{/* The variables of a Kafka client. With Strimzi its login is a certificate. */}}
 {{- define "ordermesh.kafkaEnvironment" -}}
 {{- $files := dict "security.protocol" "SSL" "ssl.ca.location" "/secrets/kafka-ca/ca.crt" "ssl.certificate.location" "/secrets/kafka/user.crt" "ssl.key.location" "/secrets/kafka/user.key" -}}
-ORDERMESH_KAFKA_BOOTSTRAP: {{ include "ordermesh.kafkaBootstrap" . }}
+ORDERMESH_KAFKA_BOOTSTRAP: {{ include "ordermesh.kafkaBootstrap" . | quote }}
 {{- if .Values.strimzi.enabled }}
 ORDERMESH_KAFKA_PROPERTIES: {{ toJson $files | quote }}
 {{- else }}
@@ -97,7 +101,7 @@ ORDERMESH_KAFKA_PROPERTIES_FILE: /secrets/kafka/properties
 {{- end }}
 
 {{- define "ordermesh.groupEnvironment" -}}
-ORDERMESH_PROCESSOR_GROUP: {{ .Values.kafka.group }}
+ORDERMESH_PROCESSOR_GROUP: {{ .Values.kafka.group | quote }}
 {{- end }}
 
 {{- define "ordermesh.tokensSecret" -}}

@@ -1,16 +1,13 @@
 {{/* Names, labels and images. A full name has at most 35 characters, so that every name fits into a label. */}}
 
 {{- define "ordermesh.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 35 | trimSuffix "-" }}
-{{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 35 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 35 | trimSuffix "-" }}
-{{- end }}
-{{- end }}
+{{- $full := printf "%s-%s" .Release.Name $name }}
+{{- if contains $name .Release.Name }}{{ $full = .Release.Name }}{{ end }}
+{{- $full = default $full .Values.fullnameOverride | replace "." "-" }}
+{{- /* Two long names that begin alike stay two. */}}
+{{- if gt (len $full) 35 }}{{ $full = printf "%s-%s" ($full | trunc 26 | trimSuffix "-") (sha256sum $full | trunc 8) }}{{ end }}
+{{- $full }}
 {{- end }}
 
 {{/* The labels of the objects of a component: (list root component). */}}
@@ -38,8 +35,8 @@ app.kubernetes.io/part-of: ordermesh
 {{/* What selects the pods of a component, and never changes: (list root component). */}}
 {{- define "ordermesh.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -52,10 +49,21 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $tag }}{{ end }}
 {{- end }}
 
-{{/* The front proxy's name in the cluster, in each form that a client may use. */}}
+{{/* The host names that the front proxy serves, separated by commas. */}}
 {{- define "ordermesh.frontHosts" -}}
+{{- concat (include "ordermesh.innerHosts" . | splitList ",") (include "ordermesh.outerHosts" . | splitList ",") | uniq | compact | join "," }}
+{{- end }}
+
+{{/* The front proxy's name in the cluster, in each form that a client may use. */}}
+{{- define "ordermesh.innerHosts" -}}
 {{- $name := printf "%s-envoy" (include "ordermesh.fullname" .) }}
 {{- $ns := .Release.Namespace }}
-{{- $own := list $name (printf "%s.%s" $name $ns) (printf "%s.%s.svc" $name $ns) (printf "%s.%s.svc.cluster.local" $name $ns) }}
-{{- concat $own .Values.front.hosts .Values.gatewayApi.httpHostnames .Values.gatewayApi.grpcHostnames | uniq | join "," }}
+{{- list $name (printf "%s.%s" $name $ns) (printf "%s.%s.svc" $name $ns) (printf "%s.%s.svc.cluster.local" $name $ns) | join "," }}
+{{- end }}
+
+{{/* Its names elsewhere. */}}
+{{- define "ordermesh.outerHosts" -}}
+{{- $hosts := .Values.front.hosts }}
+{{- with .Values.gatewayApi }}{{ if .enabled }}{{ $hosts = concat $hosts .httpHostnames .grpcHostnames }}{{ end }}{{ end }}
+{{- $hosts | uniq | join "," }}
 {{- end }}

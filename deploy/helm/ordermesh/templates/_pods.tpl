@@ -23,7 +23,19 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "ordermesh.variables" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "ordermesh.text" $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* A value as text. Numbers of a file of values are floating-point: 604800000 would be 6.048e+08. */}}
+{{- define "ordermesh.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ . | int64 }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{/* A map of settings, whose values are quoted texts. */}}
+{{- define "ordermesh.texts" -}}
+{{- range $name, $value := . }}
+{{ $name }}: {{ include "ordermesh.text" $value | quote }}
 {{- end }}
 {{- end }}
 
@@ -32,7 +44,7 @@ certificate, since its Secret may hold its key. */}}
 {{- define "ordermesh.secretVolumes" -}}
 {{- range $folder, $secret := . }}
 - name: {{ $folder }}
-  secret: {secretName: {{ $secret }}, defaultMode: 0440{{ if hasSuffix "-ca" $folder }}, items: [{key: ca.crt, path: ca.crt}]{{ end }}}
+  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440{{ if hasSuffix "-ca" $folder }}, items: [{key: ca.crt, path: ca.crt}]{{ end }}}
 {{- end }}
 {{- end }}
 
@@ -98,7 +110,9 @@ image: {{ include "ordermesh.image" (list .root .root.Values.image) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ toJson .args }}
 env:
-  {{- include "ordermesh.variables" (mergeOverwrite (dict "ORDERMESH_LOG_LEVEL" .root.Values.logLevel) .environment) | trim | nindent 2 }}
+  {{- $own := mergeOverwrite (dict "ORDERMESH_LOG_LEVEL" .root.Values.logLevel) .environment }}
+  {{- range .extraEnv }}{{ $own = omit $own .name }}{{ end }}
+  {{- include "ordermesh.variables" $own | trim | nindent 2 }}
   {{- with .extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -38,7 +38,7 @@ spec:
       terminationGracePeriodSeconds: {{ $root.Values.shutdown.graceSeconds }}
       {{- if $spec.schema }}
       initContainers:
-        - {{ include "ordermesh.container" (dict "root" $root "name" "schema" "args" $spec.schema "environment" (pick $spec.environment "ORDERMESH_ORDERS_DSN" "ORDERMESH_ANALYTICS_DSN" "ORDERMESH_POSTGRES_PASSWORD_FILE") "secrets" (pick $spec.secrets "postgresql" "postgresql-ca")) | nindent 10 | trim }}
+        - {{ include "ordermesh.container" (dict "root" $root "name" "schema" "args" $spec.schema "environment" (pick $spec.environment "ORDERMESH_ORDERS_DSN" "ORDERMESH_ANALYTICS_DSN" "ORDERMESH_POSTGRES_PASSWORD_FILE") "secrets" (pick $spec.secrets "postgresql" "postgresql-ca") "extraEnv" $values.extraEnv) | nindent 10 | trim }}
           resources:
             {{- toYaml $root.Values.jobs.resources | nindent 12 }}
       {{- end }}
@@ -136,4 +136,11 @@ livenessProbe:
   periodSeconds: 20
   timeoutSeconds: 5
   failureThreshold: 3
+{{- end }}
+
+{{/* The most pods of a service; of processors, no more than have a partition to read: (list root name). */}}
+{{- define "ordermesh.maxReplicas" -}}
+{{- $root := index . 0 }}{{ $most := (index $root.Values (index . 1)).autoscaling.maxReplicas }}
+{{- if eq (index . 1) "processor" }}{{ $most = min $most (divf $root.Values.kafka.partitions $root.Values.processor.workers | ceil) }}{{ end }}
+{{- $most }}
 {{- end }}
