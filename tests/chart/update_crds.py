@@ -63,11 +63,10 @@ def closed(schema: Any) -> Any:
     return {key: value for key, value in inner.items() if not key.startswith("x-") or key == FREE}
 
 
-def write_schemas(definitions: list[str]) -> None:
+def write_schemas(definitions: list[dict[str, Any]]) -> None:
     """Write the schema of each served version of each kind."""
     CRDS.mkdir(exist_ok=True)
-    for text in definitions:
-        crd = yaml.safe_load(text)
+    for crd in definitions:
         for version in crd["spec"]["versions"]:
             schema = closed(version["schema"]["openAPIV3Schema"])
             # The API server checks what is common to all objects.
@@ -79,9 +78,12 @@ def write_schemas(definitions: list[str]) -> None:
 
 def main() -> None:
     """Write what the arguments ask for."""
-    definitions = [*of_go(), *of_strimzi()]
+    definitions = [yaml.safe_load(text) for text in (*of_go(), *of_strimzi())]
     if sys.argv[1:2] == ["--whole"]:
-        Path(sys.argv[2]).write_text("\n---\n".join(definitions))
+        for one in definitions:
+            # cert-manager's are a template of Helm.
+            one["metadata"].pop("labels", None)
+        Path(sys.argv[2]).write_text(yaml.safe_dump_all(definitions))
     else:
         write_schemas(definitions)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-VOLUMES_PER_NODE = 6
+VOLUMES_PER_NODE = 12
 CLASS: dict[str, Any] = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
