@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from load import Load
@@ -33,12 +34,12 @@ def platform(cluster: Cluster) -> Platform:
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Iterator[Callable[[Platform, int], Load]]:
-    """Start loads on a platform at a rate, and end them with the test."""
+def load(tmp_path: Path) -> Iterator[Callable[..., Load]]:
+    """Start loads on a platform at a rate, with further options, and end them with the test."""
     loads: list[Load] = []
 
-    def begin(platform: Platform, rate: int) -> Load:
-        loads.append(Load(platform.url, platform.key(), rate, tmp_path))
+    def begin(platform: Platform, rate: int, **more: Any) -> Load:
+        loads.append(Load(platform.url, platform.key(), rate, tmp_path, **more))
         return loads[-1]
 
     yield begin

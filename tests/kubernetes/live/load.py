@@ -20,12 +20,21 @@ class Load:
     """A running load generator. Without retries, each request that fails is a failed order."""
 
     def __init__(
-        self, url: str, key: str, rate: int, folder: Path, *, retries: int = 0, authority: Path | None = None
+        self,
+        url: str,
+        key: str,
+        rate: int,
+        folder: Path,
+        *,
+        retries: int = 0,
+        timeout: str = "10s",
+        authority: Path | None = None,
     ) -> None:
         """`authority` is that of the certificate at the front, the system's by default."""
         self._result = folder / "load.json"
         self._said = folder / "load.log"
-        words = ["--target", url, "--rate", str(rate), "--duration", "1h", "--retries", str(retries), "--no-exclusive"]
+        words = ["--target", url, "--rate", str(rate), "--duration", "1h", "--no-exclusive"]
+        words += ["--retries", str(retries), "--timeout", timeout]
         trust = {} if authority is None else {"ORDERMESH_CA_FILE": str(authority)}
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
