@@ -28,7 +28,8 @@ def clusters(values: EnvoyValues) -> list[Config]:
         grpc_cluster(ANALYTICS, values.analytics, public_services.ANALYTICS, values),
         grpc_cluster(GATEWAY, values.gateway, public_services.PIPELINE, values),
         pages_cluster(values),
-        http1_cluster(ADMIN, [values.admin], values),
+        # Its own interface, on loopback, which has no TLS.
+        http1_cluster(ADMIN, [values.admin], replace(values, services_tls=None)),
         collector(values),
         *issuer_keys(values),
     ]

@@ -15,6 +15,7 @@ from frontdoor.filters import authentication
 from frontdoor.filters.http_filters import CORS, TRANSCODER, http_filters
 from frontdoor.filters.single_credential import ONE_CREDENTIAL, SPELLING
 from frontdoor.policies.identity import CONTAINER
+from frontdoor.policies.tls import Tls
 from frontdoor.render import bootstrap, render
 from frontdoor.routes import route_table
 from frontdoor.values import EnvoyConfigError, EnvoyValues
@@ -48,6 +49,13 @@ def test_the_admin_interface_is_a_private_socket_where_others_share_the_network(
 def test_the_admin_interface_of_a_pod_is_on_its_own_loopback() -> None:
     address = bootstrap(EnvoyValues.cluster())["admin"]["address"]["socket_address"]
     assert address == {"address": "127.0.0.1", "port_value": 9901}
+
+
+def test_towards_its_own_interface_envoy_has_no_tls() -> None:
+    """Whoever asks for the statistics would get 503, and the kubelet would restart Envoy."""
+    values = replace(EnvoyValues.cluster(), services_tls=Tls("/tls", True))
+    secured = {one["name"] for one in clusters.clusters(values) if "transport_socket" in one}
+    assert secured == {clusters.ORDERS, clusters.ANALYTICS, clusters.GATEWAY, clusters.PAGES}
 
 
 def test_the_services_of_a_release_have_its_prefix() -> None:
