@@ -126,13 +126,16 @@ def test_roles_of_the_operators_databases_are_those_of_the_compose_file() -> Non
         assert managed == {role for role in made if role.startswith(f"{name}_")}
 
 
-def test_the_operator_reaches_the_database_that_everybody_else_is_kept_out_of() -> None:
-    """Without it, a lost primary never follows the new one, and no commit is on two disks again."""
+def test_the_operator_reaches_the_databases_that_everybody_else_is_kept_out_of() -> None:
+    """Else a lost primary never follows the new one, and no commit is on two disks again; and poolers let nobody in."""
     for name in ("orders", "analytics"):
         done = named("prod", "Cluster", f"{name}-db")["spec"]["bootstrap"]["initdb"]["postInitSQL"]
         assert "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC" in done
         role = done.index("CREATE ROLE streaming_replica LOGIN REPLICATION")
         assert done[role + 1] == "GRANT CONNECT ON DATABASE postgres TO streaming_replica"
+        assert "CREATE ROLE cnpg_pooler_pgbouncer LOGIN" in done
+        own = named("prod", "Cluster", f"{name}-db")["spec"]["bootstrap"]["initdb"]["postInitApplicationSQL"]
+        assert f'GRANT CONNECT ON DATABASE "{name}" TO cnpg_pooler_pgbouncer' in own
 
 
 def test_rules_and_monitors_are_those_of_the_cluster_with_this_namespace() -> None:
