@@ -29,6 +29,16 @@ def commands(page: str, where: str = STACK) -> list[str]:
     return [script(kind, text) for place, kind, text in found if place == where]
 
 
+def sections(page: str, where: str) -> dict[str, list[str]]:
+    """Return the scripts of a page that are to be run somewhere, by the title of their section."""
+    parts = [part.partition("\n") for part in (DOCS / page).read_text().split("\n## ")[1:]]
+    found = {
+        title: [script(kind, typed) for place, kind, typed in MARKED.findall(text) if place == where]
+        for title, _, text in parts
+    }
+    return {title: scripts for title, scripts in found.items() if scripts}
+
+
 def script(kind: str, text: str) -> str:
     """Return a block as a script: of a console session the lines after `$`, with those that continue them."""
     if kind == "bash":
