@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -33,8 +34,8 @@ class Autoscalers:
         (self._folder / "keda").symlink_to(source(PROGRAMS["keda"]) / "config")
         jobs = {"scrape_configs": list(scrape_configs(self._platform))}
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(jobs))
-        # KEDA's definitions are larger than the annotation of a client's apply may be.
-        self._kubectl("apply", "--server-side", "-k", str(self._folder))
+        # KEDA's definitions are larger than the annotation of a client's apply may be; another test may have made them.
+        self._kubectl("apply", "--server-side", "--force-conflicts", "-k", str(self._folder))
         for group in ("metrics.k8s.io", "external.metrics.k8s.io"):
             self._kubectl("wait", "--for=condition=Available", f"apiservice/v1beta1.{group}", TIMEOUT)
         self._kubectl("-n", "monitoring", "rollout", "status", "deployment/prometheus", TIMEOUT)
@@ -45,9 +46,19 @@ class Autoscalers:
 
     def ask(self, query: str) -> float | None:
         """Return the one value that Prometheus has for a query now, None without any."""
-        path = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query"
-        found = json.loads(self._kubectl("get", "--raw", f"{path}?{urlencode({'query': query})}"))["data"]["result"]
+        found = self._get("query", query=query)
         return float(found[0]["value"][1]) if found else None
+
+    def series(self, query: str, since: datetime, until: datetime, step_seconds: int) -> list[tuple[float, float]]:
+        """Return the values of a query over a time, each with its time in seconds since 1970."""
+        times = {"start": since.timestamp(), "end": until.timestamp(), "step": step_seconds}
+        found = self._get("query_range", query=query, **times)
+        return [(at, float(value)) for at, value in found[0]["values"]] if found else []
+
+    def _get(self, what: str, **words: str | float) -> list[dict[str, Any]]:
+        path = f"/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/{what}?{urlencode(words)}"
+        found: list[dict[str, Any]] = json.loads(self._kubectl("get", "--raw", path))["data"]["result"]
+        return found
 
 
 def scrape_configs(platform: Platform) -> Iterator[dict[str, Any]]:
