@@ -63,8 +63,15 @@ class Database:
 
     def nodes(self) -> set[str]:
         """Return where the instances are."""
-        labels = f"cnpg.io/cluster={self.cluster},cnpg.io/podRole=instance"
-        return set(self._shop.kubectl("get", "pods", "-l", labels, "-o", "jsonpath={.items[*].spec.nodeName}").split())
+        return set(self._of_pods("instance", "spec.nodeName"))
+
+    def poolers(self) -> list[str]:
+        """Return the addresses of the poolers."""
+        return self._of_pods("pooler", "status.podIP")
+
+    def _of_pods(self, role: str, field: str) -> list[str]:
+        labels = f"cnpg.io/cluster={self.cluster},cnpg.io/podRole={role}"
+        return self._shop.kubectl("get", "pods", "-l", labels, "-o", f"jsonpath={{.items[*].{field}}}").split()
 
     def ask(self, sql: str) -> str:
         """Return what a query answers on the primary."""

@@ -88,6 +88,18 @@ def test_a_primary_that_is_moved_as_the_page_says_loses_no_order(shop: Platform,
     assert_no_order_is_lost(shop, before, running)
 
 
+def test_services_reach_their_databases_through_poolers_by_value(shop: Platform, load: Callable[..., Load]) -> None:
+    shop.upgrade("--set=cnpg.pooler.instances=1")
+    before = stored(shop)
+    running = load(shop, RATE)
+    accept_for_a_while(running)
+    for role, database in (("orders_app", "orders"), ("orders_publisher", "orders"), ("analytics_worker", "analytics")):
+        one = Database(shop, database)
+        asked = f"SELECT DISTINCT client_addr FROM pg_stat_activity WHERE usename = '{role}'"
+        assert one.ask(asked).split() == one.poolers(), role
+    assert_no_order_is_lost(shop, before, running)
+
+
 def test_databases_that_are_lost_are_restored_as_the_page_says(
     shop: Platform, load: Callable[..., Load], tmp_path: Path
 ) -> None:
