@@ -10,7 +10,21 @@ from pathlib import Path
 
 import grpc
 import pytest
-from guide import ALARM, CLUSTER, COPY, DOCS, MARKED, OWN_SERVERS, PAST, ROOT, STACK, Shell, commands, environment
+from guide import (
+    ALARM,
+    CLUSTER,
+    COLLECTOR,
+    COPY,
+    DOCS,
+    MARKED,
+    OWN_SERVERS,
+    PAST,
+    ROOT,
+    STACK,
+    Shell,
+    commands,
+    environment,
+)
 from ordermesh.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from stack.machine.state_folder import StateFolder, temporary_home
@@ -122,11 +136,11 @@ def test_every_marked_command_is_run() -> None:
     for path in DOCS.rglob("*.md"):
         page = str(path.relative_to(DOCS))
         places = {place for place, _, _ in MARKED.findall(path.read_text())}
-        assert places <= {STACK, OWN_SERVERS, COPY, ALARM, PAST, CLUSTER}
+        assert places <= {STACK, OWN_SERVERS, COPY, ALARM, PAST, CLUSTER, COLLECTOR}
         assert ALARM not in places or page.startswith("runbook/")
         assert PAST not in places or page == "how-to/back-up-and-restore.md"
-        # tests/kubernetes/live runs these.
         assert CLUSTER not in places or page == "how-to/kubernetes-day-two.md"
+        assert COLLECTOR not in places or page == "how-to/traces.md"
         assert STACK not in places or page in (*ON_A_STACK, "how-to/back-up-and-restore.md", "how-to/wipe.md")
         assert COPY not in places or page in IN_A_COPY
         assert OWN_SERVERS not in places or page in (

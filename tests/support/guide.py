@@ -18,7 +18,9 @@ from stack.servers.postgres_binaries import locate
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 MARKED = re.compile(r"<!-- run(?:: ([\w ]+))? -->\n```(console|bash)\n(.*?)\n```", re.DOTALL)
-STACK, OWN_SERVERS, COPY, ALARM, PAST, CLUSTER = "", "own servers", "copy", "alarm", "past", "cluster"
+STACK, OWN_SERVERS, COPY, ALARM, PAST = "", "own servers", "copy", "alarm", "past"
+# Run in tests/kubernetes/live and in tests/observe.
+CLUSTER, COLLECTOR = "cluster", "collector"
 TIMEOUT_SECONDS = 240
 STOP_SECONDS = 30
 
