@@ -99,7 +99,12 @@ class EventLog:
 
     def _metadata(self, deadline: Deadline) -> ClusterMetadata:
         self._admin.poll(0)
-        return self._admin.list_topics(timeout=deadline.left_seconds())
+        try:
+            return self._admin.list_topics(timeout=deadline.left_seconds())
+        except KafkaException:
+            # The reason may have come meanwhile.
+            self._admin.poll(0)
+            raise
 
     def _read_state(
         self, metadata: ClusterMetadata, wanted: Callable[[Partition], bool], deadline: Deadline
