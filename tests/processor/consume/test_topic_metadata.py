@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
-from confluent_kafka import TopicCollection, Uuid
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from structlog.testing import capture_logs
 
 from processor.consume import topic_metadata
@@ -55,6 +56,35 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
     references = sys.getrefcount(description.topic_id)
     # The description's own, and the argument.
     assert references == 2
+
+
+class Uninformed:
+    """An admin client that was told that there is no controller: its requests wait for one until it asks again."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._knows = False
+
+    def poll(self, seconds: float) -> int:
+        return int(self._client.poll(seconds))
+
+    def list_topics(self, timeout: float) -> None:
+        self._client.list_topics(timeout=timeout)
+        self._knows = True
+
+    def describe_topics(self, names: TopicCollection, request_timeout: float) -> dict[str, Future[Any]]:
+        if self._knows:
+            return dict(self._client.describe_topics(names, request_timeout=request_timeout))
+        waited: Future[Any] = Future()
+        waited.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        return dict.fromkeys(names.topic_names, waited)
+
+
+def test_a_client_that_knows_no_controller_asks_for_it_after_the_first_time_out(broker: Kafka) -> None:
+    client: Any = Uninformed(clients.admin(broker.client_settings(PROCESSOR), "tests-controller"))
+    with pytest.raises(KafkaException):
+        offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS)
+    assert set(offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS)) == set(topics.EVENT_TOPICS)
 
 
 @pytest.mark.usefixtures("uncollected")
