@@ -19,6 +19,8 @@ from release import CHART, NAME, Platform
 pytestmark = pytest.mark.timeout(600)
 MORE: dict[str, Any] = {
     "cnpg": {"pooler": {"instances": 2}, "backup": {"objectStore": "store"}, "walStorage": {"size": "5Gi"}},
+    # A Gateway ends TLS itself.
+    "tls": {"front": {"enabled": False}},
     "gatewayApi": {
         "enabled": True,
         "parentRefs": [{"name": "public", "namespace": "edge"}],
