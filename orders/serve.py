@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -25,10 +24,10 @@ from runtime.exit_codes import ExitCode
 from runtime.grpc.server import serve_async
 from runtime.postgres.connections import async_pool
 from runtime.postgres.readings import SERVER, TABLES, DatabaseReader
+from runtime.process import heartbeat
 from runtime.process.background import BackgroundEnded, serve_with_tasks
 from runtime.process.child import run_child
 from runtime.process.garbage_collection import RareCollector
-from runtime.process.heartbeat import HEARTBEAT, HEARTBEAT_SECONDS
 from runtime.process.shutdown import on_signal_async, stops_within
 from runtime.telemetry import logging, metrics
 from runtime.telemetry.metrics.component_metric import Component
@@ -83,7 +82,8 @@ async def serve(settings: ServeSettings, index: int) -> None:
             reading_ends = threading.Event()
             stack.callback(reading_ends.set)
             DatabaseReader(dsn, DATABASE, settings.postgres_pooler, (OUTBOX_SOURCE, SERVER, TABLES)).start(reading_ends)
-        heartbeats = send_heartbeats(stop, RareCollector(COLLECT_AFTER_OBJECTS), services.record_load)
+        # Its garbage is collected between heartbeats, and the load recorded.
+        beating = heartbeat.beat(stop, RareCollector(COLLECT_AFTER_OBJECTS).collect, services.record_load)
         serving = serve_async(
             settings.orders_listen.format(index=index),
             PUBLIC,
@@ -95,19 +95,8 @@ async def serve(settings: ServeSettings, index: int) -> None:
             checks=item_counts.CHECKS,
             connection_seconds=settings.connection_seconds,
         )
-        tasks = {"heartbeat": heartbeats, "event loop delay": measure_delay(), **services.tasks()}
+        tasks = {"heartbeat": beating, "event loop delay": measure_delay(), **services.tasks()}
         await serve_with_tasks(tasks, serving, stop)
-
-
-async def send_heartbeats(stop: asyncio.Event, garbage: RareCollector, record: Callable[[], None]) -> None:
-    """Show that the event loop is running, collect garbage when it is time, and record the load, until cancelled."""
-    while True:
-        if stop.is_set():
-            HEARTBEAT.start_draining()
-        HEARTBEAT.record()
-        garbage.collect()
-        record()
-        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def fast_lane(address: str) -> Lane | None:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +87,14 @@ class Heartbeat:
 HEARTBEAT = Heartbeat()
 
 
-async def beat(stop: asyncio.Event) -> None:
-    """Record the heartbeat of an event loop, and that it drains from `stop` on, until cancelled."""
+async def beat(stop: asyncio.Event, *also: Callable[[], object]) -> None:
+    """Record the heartbeat of an event loop, and that it drains from `stop` on, until cancelled; do more with each."""
     while True:
         if stop.is_set():
             HEARTBEAT.start_draining()
         HEARTBEAT.record()
+        for each in also:
+            each()
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
