@@ -84,6 +84,16 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* The logins of registries, for the spec of a pod: begins with a new line, or is empty. */}}
+{{- define "ordermesh.pullSecrets" }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The head of a pod's spec: (list root component values user). */}}
 {{- define "ordermesh.podHead" -}}
 {{- $root := index . 0 -}}
@@ -92,12 +102,7 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "ordermesh.podSecurity" (index . 3) | nindent 2 }}
-{{- with $root.Values.image.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
+{{- include "ordermesh.pullSecrets" $root }}
 {{- with include "ordermesh.placement" (list $root (index . 1) (index . 2)) | trim }}
 {{ . }}
 {{- end }}
