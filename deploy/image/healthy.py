@@ -13,8 +13,8 @@ from stack.machine.grpc_probe import target_serves
 from stack.machine.http_probe import http_answers
 from stack.machine.ports import LOOPBACK
 
-# Kubernetes starts this every few seconds for each pod with TLS: the settings, which would read these, cost five times
-# the rest.
+# A container engine starts this every few seconds for each container: the settings, which would read these, cost five
+# times the rest.
 TLS = ("ORDERMESH_SERVICE_CA", "ORDERMESH_SERVICE_KEY", "ORDERMESH_SERVICE_CERTIFICATE")
 LISTENERS = ("ORDERMESH_ORDERS_LISTEN", "ORDERMESH_ANALYTICS_LISTEN", "ORDERMESH_GATEWAY_LISTEN")
 METRICS = "ORDERMESH_METRICS_ADDRESS"
