@@ -8,8 +8,9 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -129,31 +130,34 @@ async def test_the_gateway_calls_with_a_renewed_certificate(folder: CertificateF
 
 
 async def test_the_pages_show_a_renewed_certificate(folder: CertificateFolder) -> None:
-    (port,) = ports.allocate(1)
-    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, "expired"))
-    url = f"https://localhost:{port}/healthz"
-    client = ("--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other")))
-    try:
-        before = await curl(url, folder, *client)
+    async with served_pages(folder, "expired") as ask:
+        before = await ask(*client_of(folder))
         folder.renew("expired")
-        after = await curl(url, folder, *client)
-    finally:
-        await runner.cleanup()
+        after = await ask(*client_of(folder))
     assert before == CURLE_PEER_FAILED_VERIFICATION
     assert after == 0
 
 
 async def test_the_pages_need_a_certificate_too(folder: CertificateFolder) -> None:
-    (port,) = ports.allocate(1)
-    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, "analytics"))
-    url = f"https://localhost:{port}/healthz"
-    client = ("--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other")))
-    try:
-        codes = [await curl(url, folder, *options) for options in (client, ())]
-    finally:
-        await runner.cleanup()
+    async with served_pages(folder, "analytics") as ask:
+        codes = [await ask(*options) for options in (client_of(folder), ())]
     assert codes[0] == 0
     assert codes[1] != 0
+
+
+def client_of(folder: CertificateFolder) -> tuple[str, ...]:
+    return "--cert", str(folder.certificate_file("other")), "--key", str(folder.key_file("other"))
+
+
+@contextlib.asynccontextmanager
+async def served_pages(folder: CertificateFolder, name: str) -> AsyncIterator[Callable[..., Awaitable[int]]]:
+    """Serve the gateway's pages with a certificate; give what asks them with options of curl."""
+    (port,) = ports.allocate(1)
+    runner = await pages.serve(f"127.0.0.1:{port}", "", tls_of(folder, name))
+    try:
+        yield partial(curl, f"https://localhost:{port}/healthz", folder)
+    finally:
+        await runner.cleanup()
 
 
 async def curl(url: str, folder: CertificateFolder, *options: str) -> int:

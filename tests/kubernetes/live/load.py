@@ -60,6 +60,13 @@ class Load:
         result: dict[str, Any] = json.loads(self._result.read_text())
         return result
 
+    def finish_without_failure(self) -> dict[str, Any]:
+        """End the load, of which no request failed and each order was counted once, and return its result."""
+        result = self.finish()
+        assert (result["orders"]["failed"], result["errors"]) == (0, {}), result
+        assert result["reconciliation"]["verdict"] == "AGREES", result
+        return result
+
     def kill(self) -> None:
         """End it in any case."""
         self._process.kill()

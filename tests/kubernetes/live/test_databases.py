@@ -36,9 +36,7 @@ def shop(cluster: Cluster) -> Iterator[Platform]:
 
 def assert_no_order_is_lost(shop: Platform, before: int, running: Load) -> None:
     """End the load: each order was accepted in the end, is stored once, and was counted once."""
-    result = running.finish()
-    assert (result["orders"]["failed"], result["errors"]) == (0, {})
-    assert result["reconciliation"]["verdict"] == "AGREES"
+    result = running.finish_without_failure()
     assert stored(shop) == before + result["orders"]["accepted"]
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from load import Load
@@ -46,7 +45,7 @@ class Reader:
         running = self.load(folder)
         try:
             yield
-            assert_nobody_noticed(running.finish())
+            assert running.finish_without_failure()["orders"]["offered"] > RATE
         finally:
             running.kill()
 
@@ -54,12 +53,6 @@ class Reader:
         """Return the pods of all services with the number of their restarts."""
         pods = [pod for service in SERVICES for pod in self.shop.pods(service)]
         return {f"{pod['metadata']['name']} {pod['status']['containerStatuses'][0]['restartCount']}" for pod in pods}
-
-
-def assert_nobody_noticed(result: dict[str, Any]) -> None:
-    assert result["orders"]["offered"] > RATE
-    assert (result["orders"]["failed"], result["errors"]) == (0, {})
-    assert result["reconciliation"]["verdict"] == "AGREES"
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,7 @@ RUNTIME = '{"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": 
 def assert_orders_are_counted(running: Load) -> None:
     """Let ten seconds' worth of orders through: each is accepted, and counted once."""
     await_true(lambda: running.accepted() > 10 * RATE, "orders are accepted")
-    result = running.finish()
-    assert (result["orders"]["failed"], result["errors"]) == (0, {})
-    assert result["reconciliation"]["verdict"] == "AGREES"
+    running.finish_without_failure()
 
 
 def test_the_nodes_are_ready_and_run_this_kubernetes(cluster: Cluster) -> None:
