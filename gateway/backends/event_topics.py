@@ -1,4 +1,4 @@
-"""Reads the state of the Kafka log and of the processor's group, with clients that live as long as the gateway."""
+"""Reads the state of the Kafka log and of the processor's group."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition
+from runtime.kafka.renewed import Renewed
 from runtime.kafka.settings import KafkaSettings
 
 Answer = TypeVar("Answer")
@@ -48,8 +50,12 @@ class EventLog:
     def __init__(self, settings: KafkaSettings, group: str) -> None:
         self._last_error = ""
         # Connection errors are reported once, as the state of a component, and not once per attempt.
-        self._admin = clients.silent_admin(settings, CLIENT_ID, self._remember)
-        self._consumer = clients.silent_consumer(settings, CLIENT_ID, group, on_error=self._remember)
+        self._clients = Renewed(
+            lambda: (
+                clients.silent_admin(settings, CLIENT_ID, self._remember),
+                clients.silent_consumer(settings, CLIENT_ID, group, on_error=self._remember),
+            )
+        )
         self._sampling = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="kafka-sampling")
         self._reconciling = ThreadPoolExecutor(RECONCILING_THREADS, thread_name_prefix="kafka-reconciling")
 
@@ -90,27 +96,26 @@ class EventLog:
         return await asyncio.wait_for(reading, timeout_seconds)
 
     def _read_available(self, deadline: Deadline) -> LogState:
-        metadata = self._metadata(deadline)
-        led = {(name, number) for name, topic in metadata.topics.items() for number in leading(topic)}
-        return self._read_state(metadata, led.__contains__, deadline)
+        with self._clients.requests() as (admin, consumer):
+            metadata = read_metadata(admin, deadline)
+            led = {(name, number) for name, topic in metadata.topics.items() for number in leading(topic)}
+            return self._read_state(admin, consumer, metadata, led.__contains__, deadline)
 
     def _read_all(self, deadline: Deadline) -> LogState:
-        return self._read_state(self._metadata(deadline), lambda partition: True, deadline)
-
-    def _metadata(self, deadline: Deadline) -> ClusterMetadata:
-        self._admin.poll(0)
-        try:
-            return self._admin.list_topics(timeout=deadline.left_seconds())
-        except KafkaException:
-            # The reason may have come meanwhile.
-            self._admin.poll(0)
-            raise
+        with self._clients.requests() as (admin, consumer):
+            metadata = read_metadata(admin, deadline)
+            return self._read_state(admin, consumer, metadata, lambda partition: True, deadline)
 
     def _read_state(
-        self, metadata: ClusterMetadata, wanted: Callable[[Partition], bool], deadline: Deadline
+        self,
+        admin: AdminClient,
+        consumer: Consumer,
+        metadata: ClusterMetadata,
+        wanted: Callable[[Partition], bool],
+        deadline: Deadline,
     ) -> LogState:
         names = (*topics.EVENT_TOPICS, *topics.DEAD_LETTER_TOPICS.values())
-        found = offsets.describe_topics(self._admin, names, deadline.left_seconds())
+        found = offsets.describe_topics(admin, names, deadline.left_seconds())
         partitions = [each for name, topic in found.items() for each in topic.partitions_of(name) if wanted(each)]
         of_events = [each for each in partitions if each[0] in topics.EVENT_TOPICS]
         every_partition = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
@@ -118,14 +123,25 @@ class EventLog:
             brokers=len(metadata.brokers),
             under_replicated=sum(len(each.isrs) < len(each.replicas) for each in every_partition),
             offline=sum(each.leader < 0 for each in every_partition),
-            starts=offsets.log_start_offsets(self._admin, partitions, deadline.left_seconds()),
-            ends=offsets.log_end_offsets(self._admin, partitions, deadline.left_seconds()),
-            committed=offsets.committed_offsets(self._consumer, of_events, deadline.left_seconds()),
-            stable_ends=offsets.last_stable_offsets(self._admin, partitions, deadline.left_seconds()),
+            starts=offsets.log_start_offsets(admin, partitions, deadline.left_seconds()),
+            ends=offsets.log_end_offsets(admin, partitions, deadline.left_seconds()),
+            committed=offsets.committed_offsets(consumer, of_events, deadline.left_seconds()),
+            stable_ends=offsets.last_stable_offsets(admin, partitions, deadline.left_seconds()),
             topic_ids={name: topic.topic_id.bytes for name, topic in found.items()},
         )
         self._last_error = ""
         return state
+
+
+def read_metadata(admin: AdminClient, deadline: Deadline) -> ClusterMetadata:
+    """Return the brokers and topics. Blocks; raises KafkaException, TimeoutError."""
+    admin.poll(0)
+    try:
+        return admin.list_topics(timeout=deadline.left_seconds())
+    except KafkaException:
+        # The reason may have come meanwhile.
+        admin.poll(0)
+        raise
 
 
 def leading(topic: TopicMetadata) -> Iterator[int]:

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.records.unreadable_batches import UnreadableBatches, is_unreadable
+from runtime.kafka.renewed import Renewed
 from runtime.kafka.settings import GroupSettings
 
 TOPIC = topics.ORDER_EVENTS
@@ -40,7 +41,7 @@ class OrderTopic:
 
     def __init__(self, settings: GroupSettings) -> None:
         self._settings = settings
-        self._client = clients.silent_admin(settings, CLIENT_ID)
+        self._client = Renewed(lambda: clients.silent_admin(settings, CLIENT_ID))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="order-log")
         self._asking = asyncio.Lock()
         self._known: tuple[float, LogBounds] | None = None
@@ -64,12 +65,13 @@ class OrderTopic:
         return OrderTopicReader(self._settings, next_offsets)
 
     def _read_bounds(self) -> LogBounds:
-        found = offsets.describe_topics(self._client, [TOPIC], ASK_SECONDS)
-        if TOPIC not in found:
-            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-        partitions = found[TOPIC].partitions_of(TOPIC)
-        starts = offsets.log_start_offsets(self._client, partitions, ASK_SECONDS)
-        ends = offsets.last_stable_offsets(self._client, partitions, ASK_SECONDS)
+        with self._client.requests() as client:
+            found = offsets.describe_topics(client, [TOPIC], ASK_SECONDS)
+            if TOPIC not in found:
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+            partitions = found[TOPIC].partitions_of(TOPIC)
+            starts = offsets.log_start_offsets(client, partitions, ASK_SECONDS)
+            ends = offsets.last_stable_offsets(client, partitions, ASK_SECONDS)
         return LogBounds(
             topic_id=found[TOPIC].topic_id.bytes,
             starts=tuple(starts[each] for each in partitions),

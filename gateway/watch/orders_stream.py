@@ -22,7 +22,8 @@ from runtime.kafka.records.unreadable_batches import is_unreadable
 POLL_SECONDS = 0.25
 # How often a stream checks that Kafka answers and that the topic was not recreated.
 CHECK_SECONDS = 5.0
-# One check without an answer is a busy Kafka; so many in a row are one that is away, and end the stream.
+# One check without an answer, or after which the reader reads nothing of what was there, is a busy Kafka; so many in a
+# row are one that is away, or a reader that lost it, and end the stream.
 MAX_UNANSWERED = 2
 # A stream that was within this lag once and falls back further does not keep up.
 MAX_LAG_EVENTS = 50_000
@@ -47,6 +48,7 @@ class OrdersStream:
         self._changes = OrderChanges(b"", ())
         self._caught_up = False
         self._unanswered = 0
+        self._checked: tuple[LogBounds, OrdersRevision] | None = None
 
     @property
     def revision(self) -> str:
@@ -114,14 +116,28 @@ class OrdersStream:
             with kafka_errors():
                 bounds = await self._log.bounds()
         except Unavailable:
-            self._unanswered += 1
-            if self._unanswered == MAX_UNANSWERED:
-                raise
+            self._note_unanswered()
             return
-        self._unanswered = 0
         if not self._changes.belongs_to(bounds):
             raise source_changed("the topic of the orders")
+        if self._stands_still():
+            self._note_unanswered()
+        else:
+            self._unanswered = 0
+        self._checked = (bounds, self._changes.revision)
         self._check_lag(bounds)
+
+    def _stands_still(self) -> bool:
+        """Return whether nothing was read since the last check of what was in the log then."""
+        if self._checked is None:
+            return False
+        bounds, revision = self._checked
+        return self._changes.revision == revision and self._changes.lag(bounds) > 0
+
+    def _note_unanswered(self) -> None:
+        self._unanswered += 1
+        if self._unanswered == MAX_UNANSWERED:
+            raise unavailable("kafka")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,11 +17,14 @@ from runtime.kafka import clients, topics
 from runtime.kafka.group_protocol import GroupProtocol
 from runtime.kafka.offsets import Partition, PartitionOffsets, committed_offsets
 from runtime.kafka.records.unreadable_batches import UnreadableBatches, is_unreadable
+from runtime.kafka.renewed import Failures
 from runtime.telemetry.logging import logger
 
 # How long a first event waits for more events of the last fetch.
 LINGER_SECONDS = 0.005
 COMMITTED_TIMEOUT_SECONDS = 5.0
+# How often the consumer is asked whether it finds Kafka, which costs it a request for the metadata of one topic.
+CHECK_SECONDS, CHECK_TIMEOUT_SECONDS = 5.0, 1.0
 
 
 class GroupReader:
@@ -32,9 +36,12 @@ class GroupReader:
         self._metadata = TopicMetadata(settings, client_id)
         self._returned: list[Message] = []
         self._all_paused = self._was_revoked = False
+        self._failures = Failures()
+        self._checked_at = time.monotonic()
         self._join(settings.first_group_protocol)
 
     def _join(self, protocol: GroupProtocol) -> None:
+        self._protocol: GroupProtocol = protocol
         self._incremental = protocol == "consumer"
         self._consumer: Consumer = clients.consumer(
             self._settings, self._client_id, self._settings.processor_group, protocol
@@ -50,6 +57,8 @@ class GroupReader:
 
     def read(self, max_events: int, wait_seconds: float) -> list[Message]:
         """Return available messages, blocking up to `wait_seconds` for the first; returned messages come first."""
+        if time.monotonic() - self._checked_at >= CHECK_SECONDS:
+            self._check_client()
         if self._returned:
             messages, self._returned = self.assignment.still_assigned(self._returned), []
             return messages
@@ -194,17 +203,27 @@ class GroupReader:
             if error is None or is_unreadable(message):
                 continue
             if error.code() == KafkaError._FATAL:
-                self._rejoin(error)
+                # Whether a broker supports the new protocol shows only here, when a group is joined with it.
+                auto = self._settings.kafka_group_protocol == "auto"
+                self._rejoin("classic" if auto else self._settings.first_group_protocol, error)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.assignment.note_log_end(place_of(message)[:2], place_of(message)[2])
             else:
                 reader_logging.log_consumer_error(error)
         return [message for message in messages if message.error() is None or is_unreadable(message)]
 
-    def _rejoin(self, error: KafkaError) -> None:
-        # Whether a broker supports the new protocol shows only here, when a group is joined with it.
-        auto = self._settings.kafka_group_protocol == "auto"
-        protocol = "classic" if auto else self._settings.first_group_protocol
+    def _check_client(self) -> None:
+        """Have another consumer when this one does not find Kafka, which answers the client of the metadata."""
+        self._checked_at = time.monotonic()
+        try:
+            self._consumer.list_topics(topics.ORDER_EVENTS, timeout=CHECK_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if self._failures.failed() and self._metadata.was_answered():
+                self._rejoin(self._protocol, error.args[0])
+        else:
+            self._failures.succeeded()
+
+    def _rejoin(self, protocol: GroupProtocol, error: KafkaError) -> None:
         logger().warning("rejoining the consumer group", protocol=protocol, error=error)
         self._consumer.close()
         self._returned.clear()

@@ -18,6 +18,7 @@ from runtime.kafka.delivery import ONE_BY_ONE, NotAcknowledged, Outbound
 from runtime.kafka.errors import is_refused
 from runtime.kafka.records import raw_headers
 from runtime.kafka.records.raw_headers import RawHeaders
+from runtime.kafka.renewed import Failures
 from runtime.kafka.settings import KafkaSettings
 from runtime.telemetry import metrics
 from runtime.telemetry.logging import logger
@@ -47,6 +48,7 @@ class DeadLetterWriter:
         self._written: dict[Place, tuple[int, int]] = {}
         self._raw: dict[Place, RawHeaders] = {}
         self._raw_attempts = 0
+        self._failures = Failures()
 
     def write(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Write the dead letters that are not written yet, and set where they are.
@@ -62,7 +64,10 @@ class DeadLetterWriter:
             if refused:
                 refused = self._send(self._single_producer(), self._in_singles, refused, raw, deadline)
         except NotAcknowledged as error:
+            if self._failures.failed():
+                self._start_over()
             raise DeadLetterNotWritten(f"dead letters not written: {error}") from error
+        self._failures.succeeded()
         for each in dead_letters:
             each.dlq_partition, each.dlq_offset = self._written.get(each.place, (None, None))
         if refused:

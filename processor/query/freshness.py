@@ -16,6 +16,7 @@ from ordermesh.analytics.v1.analytics_pb2 import Freshness
 from processor.events.resume_positions import Position
 from runtime.kafka import clients, offsets, topics
 from runtime.kafka.offsets import Partition, PartitionOffsets
+from runtime.kafka.renewed import Renewed
 from runtime.kafka.settings import KafkaSettings
 from runtime.timestamps import from_datetime
 
@@ -84,11 +85,11 @@ def read_log(client: AdminClient) -> Log:
 
 def sample_log(settings: KafkaSettings, samples: LogSamples, stop: threading.Event) -> None:
     """Sample the ends of the log once a second until `stop`; while Kafka does not answer, the last samples stay."""
-    client = clients.silent_admin(settings, CLIENT_ID)
+    client = Renewed(lambda: clients.silent_admin(settings, CLIENT_ID))
     while not stop.is_set():
         started = time.monotonic()
         at = datetime.now(UTC)
         # While Kafka does not answer, which the status says, the metrics are as of before.
-        with contextlib.suppress(KafkaException, TimeoutError):
-            samples.add(Sample(at, read_log(client)))
+        with contextlib.suppress(KafkaException, TimeoutError), client.requests() as asked:
+            samples.add(Sample(at, read_log(asked)))
         stop.wait(max(0.0, EVERY_SECONDS - (time.monotonic() - started)))

@@ -5,7 +5,6 @@ The only place that does: the worker, the gateway and the command line read offs
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
 from collections.abc import Iterable
@@ -25,7 +24,6 @@ Partition = tuple[str, int]
 NO_TOPIC = UUID(int=0)
 # The references to an id while it is counted: the description's and the argument's.
 ID_REFERENCES = 2
-LEARN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +57,9 @@ def describe_topics(client: AdminClient, names: Iterable[str], timeout_seconds: 
         try:
             found[name] = read_topic(future.result(timeout_seconds + 1))
         except KafkaException as error:
-            learn_controller(client, error)
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
     return found
-
-
-def learn_controller(client: AdminClient, error: KafkaException) -> None:
-    """After a request that timed out, ask who the controller is, for which it may have waited: LEARN_SECONDS at most.
-
-    A broker that stood still knows none until it is registered again, and a client that was told so asks again after
-    five minutes only (librdkafka's topic.metadata.refresh.interval.ms).
-    """
-    if error.args[0].code() != KafkaError._TIMED_OUT:
-        return
-    with contextlib.suppress(KafkaException):
-        client.list_topics(timeout=LEARN_SECONDS)
 
 
 def read_topic(description: Any) -> Topic:

@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from created_topics import make_topics
 from kafka_broker import running_broker
+from lost_clients import lose_first
 from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 from seed import seeded_home
 
@@ -181,3 +182,13 @@ async def test_an_unavailable_broker_is_an_error_in_time_with_the_reason() -> No
         await away.state(1.0)
     assert "refused" in away.explain(caught.value)
     away.close()
+
+
+@pytest.mark.parametrize("kind", ["silent_admin", "silent_consumer"])
+async def test_clients_that_lost_kafka_are_replaced(broker: Kafka, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_first(monkeypatch, kind)
+    log = EventLog(broker.client_settings(GATEWAY), GROUP)
+    with pytest.raises((KafkaException, TimeoutError)):
+        await log.state(1.0)
+    assert (await log.state(20.0)).brokers == 1
+    log.close()

@@ -139,6 +139,7 @@ class GrowingLog:
 
     def __init__(self, ends: list[int]) -> None:
         self._ends = ends
+        self._read = 0
 
     async def bounds(self) -> LogBounds:
         return bounds([0], [self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]])
@@ -165,10 +166,19 @@ async def test_a_stream_that_caught_up_once_and_falls_far_behind_ends(monkeypatc
     assert "resume with the revision" in caught.value.message
 
 
+class SlowLog(GrowingLog):
+    """A log whose reader gets one record at a time."""
+
+    async def read(self, wait_seconds: float) -> list[Record]:
+        await asyncio.sleep(0)
+        self._read += 1
+        return [Record(self._read - 1, event(new_order()).SerializeToString())]
+
+
 async def test_a_stream_that_starts_far_behind_may_catch_up(monkeypatch) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0)
     far = 5 * MAX_LAG_EVENTS
-    stream = OrdersStream(GrowingLog([far]), REVISIONS, asyncio.Event(), "", 0.01)
+    stream = OrdersStream(SlowLog([far]), REVISIONS, asyncio.Event(), "nobody", 0.01)
     messages = stream.messages(OrderChanges(TOPIC_ID, [0]).revision)
     assert (await anext(messages)).HasField("heartbeat")
     assert (await anext(messages)).HasField("heartbeat")

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import grpc
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from google.rpc import error_details_pb2, status_pb2
 from ledger_servers import short_folder
@@ -290,18 +290,23 @@ class BusyTopic(OrderTopic):
 
 
 async def heartbeats(broker: GroupSettings, unanswered: set[int], most: int) -> int:
-    """Return how many heartbeats a stream sends, at most so many, that checks its topic with each."""
+    """Return how many heartbeats a stream of a busy topic sends, at most so many."""
     log = BusyTopic(broker, unanswered)
-    stream = OrdersStream(log, REVISIONS, asyncio.Event(), "nobody", 0.0)
-    sent = 0
     try:
-        async with contextlib.aclosing(stream.messages(None)) as messages:
-            async for message in messages:
-                sent += message.HasField("heartbeat")
-                if sent == most:
-                    break
+        return await heartbeats_of(log, most)
     finally:
         log.close()
+
+
+async def heartbeats_of(log: OrderTopic, most: int) -> int:
+    """Return how many heartbeats a stream sends, at most so many, that checks its topic with each."""
+    stream = OrdersStream(log, REVISIONS, asyncio.Event(), "nobody", 0.0)
+    sent = 0
+    async with contextlib.aclosing(stream.messages(None)) as messages:
+        async for message in messages:
+            sent += message.HasField("heartbeat")
+            if sent == most:
+                break
     return sent
 
 
@@ -310,6 +315,37 @@ async def test_a_check_that_kafka_does_not_answer_in_time_ends_no_stream(
 ) -> None:
     monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0.0)
     assert await heartbeats(broker, {1, 3, 5}, 20) == 20
+
+
+class LostReader(OrderTopicReader):
+    """A reader that has lost Kafka: it reads nothing, without an error."""
+
+    async def read(self, wait_seconds: float) -> list[Message]:
+        await asyncio.sleep(0)
+        return []
+
+
+class LostTopic(OrderTopic):
+    """A topic whose bounds are known, and whose readers have lost Kafka."""
+
+    def reader(self, next_offsets: Sequence[int]) -> OrderTopicReader:
+        return LostReader(self._settings, next_offsets)
+
+
+async def test_a_stream_whose_reader_lost_kafka_ends_once_there_is_something_to_read(
+    broker: GroupSettings, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders_stream, "CHECK_SECONDS", 0.0)
+    log = LostTopic(broker)
+    assert await heartbeats_of(log, 20) == 20
+    stream = OrdersStream(log, REVISIONS, asyncio.Event(), "nobody", 0.0)
+    messages = stream.messages(None)
+    await anext(messages)
+    writer.write(event(new_order()))
+    with pytest.raises(ServiceError) as caught:
+        await forever(lambda: anext(messages))
+    assert (caught.value.code, "kafka" in caught.value.message) == (grpc.StatusCode.UNAVAILABLE, True)
+    log.close()
 
 
 async def test_two_checks_in_a_row_without_an_answer_end_a_stream(

@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
+from confluent_kafka import TopicCollection, Uuid
+from lost_clients import NOBODY, lose_first
 from structlog.testing import capture_logs
+from waiting import await_true
 
 from processor.consume import topic_metadata
 from processor.consume.topic_metadata import TopicMetadata
@@ -22,7 +23,6 @@ from stack.servers.kafka.broker import Kafka
 
 ASK_SECONDS = 10.0
 TIMES = 50
-NOBODY = "127.0.0.1:1"
 
 
 @pytest.fixture
@@ -56,35 +56,6 @@ def test_a_description_keeps_its_id_however_often_it_is_read(broker: Kafka) -> N
     references = sys.getrefcount(description.topic_id)
     # The description's own, and the argument.
     assert references == 2
-
-
-class Uninformed:
-    """An admin client that was told that there is no controller: its requests wait for one until it asks again."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._knows = False
-
-    def poll(self, seconds: float) -> int:
-        return int(self._client.poll(seconds))
-
-    def list_topics(self, timeout: float) -> None:
-        self._client.list_topics(timeout=timeout)
-        self._knows = True
-
-    def describe_topics(self, names: TopicCollection, request_timeout: float) -> dict[str, Future[Any]]:
-        if self._knows:
-            return dict(self._client.describe_topics(names, request_timeout=request_timeout))
-        waited: Future[Any] = Future()
-        waited.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
-        return dict.fromkeys(names.topic_names, waited)
-
-
-def test_a_client_that_knows_no_controller_asks_for_it_after_the_first_time_out(broker: Kafka) -> None:
-    client: Any = Uninformed(clients.admin(broker.client_settings(PROCESSOR), "tests-controller"))
-    with pytest.raises(KafkaException):
-        offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS)
-    assert set(offsets.describe_topics(client, topics.EVENT_TOPICS, ASK_SECONDS)) == set(topics.EVENT_TOPICS)
 
 
 @pytest.mark.usefixtures("uncollected")
@@ -122,3 +93,11 @@ def test_log_messages_of_the_client_are_consumed_while_kafka_is_down(
         while not any("-metadata" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < give_up
             ask_once(metadata)
+
+
+def test_a_client_that_lost_kafka_is_replaced(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_first(monkeypatch, "admin")
+    monkeypatch.setattr(topic_metadata, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(topic_metadata, "TIMEOUT_SECONDS", 1.0)
+    metadata = TopicMetadata(broker.client_settings(PROCESSOR), "tests-ids")
+    await_true(lambda: set(metadata.refreshed_topic_ids()) == set(topics.EVENT_TOPICS), "topic ids are read")

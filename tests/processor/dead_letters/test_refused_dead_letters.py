@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 from dead_letter_desk import listed, redriven, shown
 from kafka_broker import config
+from lost_clients import NOBODY, lose_first
 from metrics_oracle import sums
 from processor_servers import PARTITIONS, Analytics
 from processor_world import World, created, history
@@ -158,6 +159,16 @@ def test_a_dead_letter_that_kafka_does_not_acknowledge_is_waited_for_and_written
     patiently(lambda: dead_letters.write([second]))
     assert second.dlq_offset is not None
     assert dead_letters_written(world) == before + 1
+
+
+def test_a_producer_that_lost_kafka_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    led_to = lose_first(monkeypatch, "producer", seconds=1.0)
+    monkeypatch.setattr(writer, "WRITE_SECONDS", 1.0)
+    world.send_bytes(topics.ORDER_EVENTS, KEY, b"\xff")
+    worker = world.worker()
+    world.drain(worker)
+    assert led_to[:2] == [NOBODY, world.settings.kafka_bootstrap]
+    assert [reason for reason, _ in world.dead_letters()] == [Reason.UNDECODABLE]
 
 
 def patiently(write: Callable[[], None]) -> None:
