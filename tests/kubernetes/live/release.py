@@ -19,6 +19,8 @@ OVERLAY = ROOT / "deploy" / "kustomize"
 SERVICES = ("orders", "publisher", "processor", "analytics", "gateway", "envoy")
 PATIENCE = "--timeout=600s"
 NAME = "om"
+# The namespace whose pods may read metrics.
+MONITORING = "monitoring"
 GOING_SECONDS = 90.0
 # Each look costs a kubectl, whose processor time the services would lack.
 PAUSE_SECONDS = 2.0
@@ -32,7 +34,13 @@ def values(node_port: int, replicas: int) -> str:
     # A node of two cores takes all of them while the other is drained.
     service = {"replicas": replicas, "resources": {"requests": {"cpu": "20m"}}}
     services = dict.fromkeys(SERVICES, service)
-    return json.dumps({"front": front, "postgresql": first, "kafka": first, **services})
+    policies = {
+        "enabled": True,
+        # Names are answered beside the control plane, not by pods.
+        "dns": [{"ipBlock": {"cidr": f"{layout.address(1)}/32"}}],
+        "prometheus": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}],
+    }
+    return json.dumps({"front": front, "postgresql": first, "kafka": first, "networkPolicy": policies, **services})
 
 
 class Platform:

@@ -23,13 +23,13 @@ SERVICES_WITH_TLS = ("orders", "analytics", "gateway", "envoy")
 FIRST_DAYS = 6 / 24 / 60
 # So that nobody keeps a connection for long for which a certificate was shown that has expired.
 CONNECTION_SECONDS = 60
-# Runs in a pod of the gateway, whose own certificate the services accept.
+# Runs in a pod of a service, which shows itself what it shows others.
 SHOW = """
 import socket, ssl, sys
 context = ssl.create_default_context(cafile="/secrets/tls/ca.crt")
 context.load_cert_chain("/secrets/tls/tls.crt", "/secrets/tls/tls.key")
 context.set_alpn_protocols(["h2"])
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as plain:
+with socket.create_connection(("127.0.0.1", int(sys.argv[2])), 10) as plain:
     with context.wrap_socket(plain, server_hostname=sys.argv[1]) as served:
         print(ssl.DER_cert_to_PEM_cert(served.getpeercert(binary_form=True)))
 """
@@ -87,10 +87,10 @@ class Shop(Platform):
         return ssl.get_server_certificate((layout.address(1), self.node_port))
 
     def shown_by(self, service: str, port: int) -> str:
-        """Return the certificate that a pod of a service shows inside of the cluster, nothing while none answers."""
+        """Return the certificate that a pod of a service shows callers of its name, nothing while none answers."""
         host = f"om-ordermesh-{service}-headless"
-        pod = self.pods("gateway")[0]["metadata"]["name"]
+        pod = self.pods(service)[0]["metadata"]["name"]
         try:
-            return self.kubectl("exec", pod, "-c", "gateway", "--", "python", "-c", SHOW, host, str(port))
+            return self.kubectl("exec", pod, "-c", service, "--", "python", "-c", SHOW, host, str(port))
         except RuntimeError:
             return ""

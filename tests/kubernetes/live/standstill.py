@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from node.cluster import Cluster
-from prepare.machine import CGROUPS
 from release import Platform
 
 # The topic of orders, and a transaction that was begun there: what comes behind it is read when it has ended.
@@ -28,9 +27,7 @@ class Frozen:
     """All processes of a pod stand still within the context, and its sockets stay open."""
 
     def __init__(self, cluster: Cluster, pod: dict[str, Any]) -> None:
-        uid = pod["metadata"]["uid"]
-        (cgroup,) = (CGROUPS / "freezer").glob(f"{cluster.folder.name}-{pod['spec']['nodeName']}/**/pod{uid}")
-        self._state = cgroup / "freezer.state"
+        self._state = cluster.cgroup("freezer", pod) / "freezer.state"
 
     def __enter__(self) -> None:
         self._state.write_text("FROZEN")

@@ -19,6 +19,7 @@ USERS = {
     "scheduler": ("system:kube-scheduler", ""),
     "proxy": ("system:kube-proxy", "system:node-proxier"),
     "dns": ("system:coredns", ""),
+    "policies": ("system:kube-router", ""),
     **{layout.name(number): (f"system:node:{layout.name(number)}", "system:nodes") for number in layout.NODES},
 }
 

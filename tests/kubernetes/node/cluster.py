@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -63,8 +64,16 @@ class Cluster:
             return False
 
     def _allow_more(self) -> None:
-        """Give the API server its rights on kubelets, and DNS those on what it answers from."""
-        for user, role in (("api-to-kubelet", "system:kubelet-api-admin"), ("system:coredns", "view")):
+        """Give the API server its rights on kubelets, and DNS and kube-router those to see what they act on."""
+        seen = ["pods", "services", "nodes", "namespaces", "endpoints"]
+        seen += ["endpointslices.discovery.k8s.io", "networkpolicies.networking.k8s.io"]
+        words = ("--verb=get,list,watch", f"--resource={','.join(seen)}")
+        self.kubectl("create", "clusterrole", "kube-router", *words)
+        for user, role in (
+            ("api-to-kubelet", "system:kubelet-api-admin"),
+            ("system:coredns", "view"),
+            ("system:kube-router", "kube-router"),
+        ):
             self.kubectl("create", "clusterrolebinding", user.split(":")[-1], f"--user={user}", f"--clusterrole={role}")
 
     def add_node(self) -> Worker:
@@ -83,6 +92,7 @@ class Cluster:
         node.start_kubelet()
         await_true(lambda: self.is_ready(node.name), f"{node.name} is ready", PATIENCE_SECONDS)
         node.start_proxy()
+        node.start_policy_controller()
         self.kubectl("apply", "-f", "-", given=storage.objects(node.name, node.folder))
 
     def lose(self, number: int) -> None:
@@ -122,6 +132,19 @@ class Cluster:
     def get(self, *words: str) -> Any:
         """Return what `kubectl get` finds."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def cgroup(self, controller: str, pod: dict[str, Any]) -> Path:
+        """Return the cgroup of all processes of a pod in the hierarchy of a controller."""
+        (found,) = (machine.CGROUPS / controller).glob(
+            f"{self.folder.name}-{pod['spec']['nodeName']}/**/pod{pod['metadata']['uid']}"
+        )
+        return found
+
+    def run_in_network_of(self, pod: dict[str, Any], *argv: str) -> str:
+        """Run a program of this machine in the network of a pod, and return its output."""
+        processes = [line for file in self.cgroup("pids", pod).rglob("cgroup.procs") for line in file.open()]
+        command = ["nsenter", f"--target={int(processes[0])}", "--net", "--", *argv]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def logs(self) -> str:
         """Return the last lines of what each program wrote."""

@@ -1,4 +1,4 @@
-"""A node of the cluster, in namespaces of its own: containerd, kubelet, kube-proxy, and what these need."""
+"""A node of the cluster, in namespaces of its own: containerd, kubelet, and what serves the network of its pods."""
 
 from __future__ import annotations
 
@@ -115,6 +115,21 @@ class Worker:
         """Start kube-proxy, which waits half a minute for a node that is not registered yet."""
         program = BIN / "kube-proxy"
         self.namespaces.start(program, f"--config={self.folder / 'kube-proxy.yaml'}", env=debian_programs.environment())
+
+    def start_policy_controller(self) -> None:
+        """Start what enforces NetworkPolicies: the CNI plugins do not."""
+        self.namespaces.start(
+            BIN / "kube-router",
+            f"--kubeconfig={self._access.kubeconfig('policies')}",
+            f"--hostname-override={self.name}",
+            "--run-firewall",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            "--enable-cni=false",
+            f"--service-cluster-ip-range={layout.SERVICES}",
+            "--health-port=0",
+            env=debian_programs.environment(),
+        )
 
     def end(self) -> None:
         """Kill everything on the node, as a power cut does, and give the cgroups back."""
