@@ -108,7 +108,7 @@ compose-test: setup ## build the image and run docker-compose.yml with podman (n
 
 kubernetes-test: setup ## the chart on a real Kubernetes of two nodes, under load (needs root; the first run builds it, long)
 	@PYTHONPATH=tests/kubernetes $(BIN)/python -m prepare
-	@$(BIN)/pytest -q tests/kubernetes/live --durations 0
+	@$(BIN)/pytest -v tests/kubernetes/live --durations 0
 
 observe-test: setup ## real collectors, stores and a Prometheus take what the platform tells of itself; the runbook is followed (an hour; scripts/install-tools otelcol)
 	@$(BIN)/pytest -q -m long tests/observe tests/alerts tests/runbook tests/cli/local/test_observe.py
