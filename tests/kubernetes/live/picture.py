@@ -13,6 +13,13 @@ from autoscalers import Autoscalers
 from matplotlib import pyplot
 
 STEP_SECONDS = 5
+
+
+def pods_of(service: str) -> str:
+    """Return the query for how many pods of a service are scraped."""
+    return f'count(up{{job="ordermesh-{service}"}})'
+
+
 # Rows of the picture: what the axis says, and the queries by the name of their line.
 ROWS = {
     "requests/s": {
@@ -23,7 +30,7 @@ ROWS = {
         "fullest partition": "max(ordermesh_consumer_lag_events)",
     },
     "age, s": {"oldest unsent event": "max(ordermesh_outbox_oldest_unsent_age_seconds)"},
-    "pods": {name: f'count(up{{job="ordermesh-{name}"}})' for name in ("orders", "publisher", "processor")},
+    "pods": {name: pods_of(name) for name in ("orders", "publisher", "processor")},
 }
 
 

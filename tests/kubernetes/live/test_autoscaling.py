@@ -12,7 +12,7 @@ import pytest
 from autoscalers import PROMETHEUS, Autoscalers
 from load import Load
 from node.cluster import Cluster
-from picture import draw
+from picture import draw, pods_of
 from prepare.go_programs import CACHE
 from release import PAUSE_SECONDS, Platform
 from replicas import Replicas, turns
@@ -74,6 +74,8 @@ def autoscalers(platform: Platform, tmp_path_factory: pytest.TempPathFactory) ->
     await_true(lambda: autoscalers.ask(AGE) is not None, "Prometheus knows the age of the oldest event")
     since = datetime.now(UTC)
     yield autoscalers
+    # So that the last fall is in the picture.
+    await_true(lambda: all(autoscalers.ask(pods_of(service)) == 1 for service in MOST), "one pod of each is scraped")
     draw(autoscalers, since, PICTURE)
     platform.upgrade("--set=keda.enabled=false")
     autoscalers.remove()
