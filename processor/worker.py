@@ -185,7 +185,7 @@ class Worker:
         starts = resume_positions.starts(recorded, self._reader.offsets(), committed)
         progress.initialize_positions(connection, starts)
         assigned, batch_events = self._assignment.partitions, self._settings.processor_batch_events
-        self._pauses.load(connection, assigned)
+        self._pauses.load(connection, assigned, self._assignment.paused)
         self._poison_pills.load(connection, self.worker_id, assigned, batch_events)
         # Last: with an error after it, messages of the positions before would be counted.
         moved = self._reader.align(starts, committed)

@@ -79,11 +79,14 @@ class Pauses:
     def __len__(self) -> int:
         return len(self._paused) + len(self._probed)
 
-    def load(self, connection: Connection, assigned: Collection[Partition]) -> None:
-        """Read which partitions are paused or released; those that other workers paused are probed now."""
+    def load(self, connection: Connection, assigned: Collection[Partition], not_fetched: Collection[Partition]) -> None:
+        """Read which partitions are paused or released.
+
+        Those that are fetched, because they were paused by other workers or were away meanwhile, are probed now.
+        """
         known = {pause.partition: pause for pause in pauses(connection) if pause.partition in assigned}
         self._released = {each for each, pause in known.items() if pause.released_at}
-        self._paused = {each: at for each, at in self._paused.items() if each in known}
+        self._paused = {each: at for each, at in self._paused.items() if each in known and each in not_fetched}
         self._probed = known.keys() - self._paused.keys() - self._released
         self._recent = {each: recent for each, recent in self._recent.items() if each in assigned}
 

@@ -103,6 +103,29 @@ def test_a_partition_of_mostly_bad_records_is_paused_alone_until_it_is_released(
     assert paused(world) == []
 
 
+def test_a_paused_partition_that_was_away_is_paused_again_after_the_first_batch(world: World) -> None:
+    write(world, 0, [BAD] * 1_000)
+    changes = {
+        "processor_batch_events": 50,
+        "processor_pause_window_records": 100,
+        "processor_pause_probe_seconds": 3_600.0,
+        # All partitions are taken away, and given again, when a member comes or goes.
+        "kafka_group_protocol": "classic",
+    }
+    worker = world.worker(**changes)
+    drive(lambda: paused(world), worker)
+    other = world.worker(1, **changes)
+    drive(lambda: other._assignment.partitions, worker, other)
+    world.leave(other)
+    drive(lambda: worker._assignment.partitions == world.beginnings(), worker)
+    events = [created() for _ in range(300)]
+    for partition in range(1, 7):
+        write(world, partition, good(events[partition - 1 :: 6]))
+    drive(lambda: world.metrics() == sums(events), worker)
+    # A batch for each time that it was given, to whom it was.
+    assert len(world.dead_letters()) <= 300
+
+
 def test_a_paused_partition_resumes_by_itself_once_most_of_it_is_good_again(world: World) -> None:
     behind = [created() for _ in range(400)]
     write(world, 0, [*[BAD] * 400, *good(behind)])
