@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,9 @@ CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 LEDGER_SECONDS = 300.0
+# While the name of a service has no address, a channel asks for it less and less often, down to once in two minutes,
+# and no option changes that. A new channel asks at once.
+REOPEN_AFTER_SECONDS = 5.0
 # The services check the caller of public methods, of which the gateway calls some.
 IDENTITY = ((caller.HEADER, "analyst:gateway"),)
 
@@ -84,18 +88,25 @@ class Backend:
     ) -> None:
         self._open = partial(Clients.open, targets, stub)
         self._renewed = (lambda: None) if tls is None else tls.renewed(tls.channel_credentials)
-        self._latest = self._open(None if tls is None else tls.channel_credentials())
+        self._credentials = None if tls is None else tls.channel_credentials()
+        self._latest = self._open(self._credentials)
+        self._silent_since: float | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def _clients(self) -> Clients:
-        """Clients with the certificate as it is now; calls in progress end on the channels that had the one before."""
+        """Clients with the certificate as it is now."""
         if credentials := self._renewed():
-            closing = asyncio.create_task(self._latest.close(LEDGER_SECONDS))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-            self._latest = self._open(credentials)
+            self._credentials = credentials
+            self._reopen()
         return self._latest
+
+    def _reopen(self) -> None:
+        """Open the channels anew; calls in progress end on those before."""
+        closing = asyncio.create_task(self._latest.close(LEDGER_SECONDS))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        self._latest = self._open(self._credentials)
 
     async def close(self) -> None:
         """Close the channels."""
@@ -152,7 +163,7 @@ class Backend:
         return await call(stubs[-1])
 
     async def processes(self, timeout_seconds: float, explain: Callable[[grpc.aio.AioRpcError], str]) -> list[Process]:
-        """Return the state of the process behind each target."""
+        """Return the state of the process behind each target; of none for a while, the channels are opened anew."""
 
         async def call(stub: Any) -> Process:
             try:
@@ -163,7 +174,18 @@ class Backend:
                     return Process(GetProcessHealthResponse())
                 return Process(problem=explain(error))
 
-        return list(await asyncio.gather(*map(call, self._clients.processes)))
+        found = list(await asyncio.gather(*map(call, self._clients.processes)))
+        self._note(any(one.health is not None for one in found))
+        return found
+
+    def _note(self, answered: bool) -> None:
+        """Note whether any process answered, and open the channels anew when none has for a while."""
+        now = time.monotonic()
+        if answered or self._silent_since is None:
+            self._silent_since = None if answered else now
+        elif now - self._silent_since >= REOPEN_AFTER_SECONDS:
+            self._silent_since = now
+            self._reopen()
 
     async def serves(self, service: str, timeout_seconds: float) -> bool:
         """Return whether any target reports that it serves the service."""

@@ -46,6 +46,9 @@ def test_orders_from_outside_are_each_counted_once(platform: Platform, load: Cal
 def test_kustomize_installs_it_too(cluster: Cluster, load: Callable[[Platform, int], Load], tmp_path: Path) -> None:
     cluster.kubectl("apply", "-f", "-", given=RUNTIME)
     shop = Platform(cluster, "shop", 30081)
-    shop.install_with_kustomize(1, tmp_path / "overlay")
-    assert_orders_are_counted(load(shop, RATE))
-    cluster.kubectl("delete", "namespace", "shop")
+    try:
+        shop.install_with_kustomize(1, tmp_path / "overlay")
+        assert_orders_are_counted(load(shop, RATE))
+    finally:
+        # Two platforms are too much for the tests that follow.
+        cluster.kubectl("delete", "namespace", "shop")

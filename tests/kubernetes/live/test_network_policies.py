@@ -74,18 +74,23 @@ with ThreadPoolExecutor(64) as threads:
 @pytest.fixture
 def strangers(cluster: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
     """Pods of nobody on the second node, in a namespace of their own and in that of the monitoring."""
-    for namespace in (STRANGER, MONITORING):
-        container = {"name": "pause", "image": PAUSE_IMAGE}
-        spec = {"nodeName": layout.name(2), "containers": [container], "terminationGracePeriodSeconds": 0}
-        items = [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}},
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": STRANGER, "namespace": namespace}, "spec": spec},
-        ]
-        cluster.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{STRANGER}", "--timeout=60s")
-    yield {name: cluster.get("pod", STRANGER, "-n", name) for name in (STRANGER, MONITORING)}
-    cluster.kubectl("delete", "namespace", STRANGER, MONITORING)
+    try:
+        yield {namespace: stranger(cluster, namespace) for namespace in (STRANGER, MONITORING)}
+    finally:
+        cluster.kubectl("delete", "namespace", "--ignore-not-found", STRANGER, MONITORING)
+
+
+def stranger(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    """Run a pod that sleeps in a namespace of its own, and return it."""
+    cluster.kubectl("create", "namespace", namespace)
+    cluster.kubectl("-n", namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    container = {"name": "pause", "image": PAUSE_IMAGE}
+    spec = {"nodeName": layout.name(2), "containers": [container], "terminationGracePeriodSeconds": 0}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": STRANGER, "namespace": namespace}, "spec": spec}
+    cluster.kubectl("apply", "-f", "-", given=json.dumps(pod))
+    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{STRANGER}", "--timeout=60s")
+    found: dict[str, Any] = cluster.get("pod", STRANGER, "-n", namespace)
+    return found
 
 
 class Network:
