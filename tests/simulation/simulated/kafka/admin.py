@@ -29,10 +29,6 @@ class Admin:
         """Return the id and the partitions of topics."""
         return {name: self._answer(lambda name=name: Description(name)) for name in names.topic_names}
 
-    def list_topics(self, timeout: float) -> None:
-        """Ask for metadata, of which nothing is used."""
-        reach(self._broker, timeout)
-
     def list_offsets(self, asked: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
         """Return the first or the next offset of partitions."""
         reach(self._broker, 5.0)
