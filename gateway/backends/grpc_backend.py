@@ -145,14 +145,25 @@ class Backend:
             try:
                 async for part in getattr(stub, method)(request):
                     begun = True
+                    self._note(answered=True)
                     yield part
                 return
             except grpc.aio.AioRpcError as error:
                 if begun or error.code() not in TRY_NEXT or stub is stubs[-1]:
+                    self._note(answered=begun or error.code() != grpc.StatusCode.UNAVAILABLE)
                     raise
 
     async def _call(self, call: Callable[[Any], Awaitable[Answer]]) -> Answer:
         """Call one target after another until one is available. Raises the grpc.aio.AioRpcError of the last one."""
+        try:
+            answer = await self._first_answer(call)
+        except grpc.aio.AioRpcError as error:
+            self._note(answered=error.code() != grpc.StatusCode.UNAVAILABLE)
+            raise
+        self._note(answered=True)
+        return answer
+
+    async def _first_answer(self, call: Callable[[Any], Awaitable[Answer]]) -> Answer:
         stubs = self._clients.stubs
         for stub in stubs[:-1]:
             try:
@@ -163,7 +174,7 @@ class Backend:
         return await call(stubs[-1])
 
     async def processes(self, timeout_seconds: float, explain: Callable[[grpc.aio.AioRpcError], str]) -> list[Process]:
-        """Return the state of the process behind each target; of none for a while, the channels are opened anew."""
+        """Return the state of the process behind each target."""
 
         async def call(stub: Any) -> Process:
             try:
@@ -175,11 +186,11 @@ class Backend:
                 return Process(problem=explain(error))
 
         found = list(await asyncio.gather(*map(call, self._clients.processes)))
-        self._note(any(one.health is not None for one in found))
+        self._note(answered=any(one.health is not None for one in found))
         return found
 
-    def _note(self, answered: bool) -> None:
-        """Note whether any process answered, and open the channels anew when none has for a while."""
+    def _note(self, *, answered: bool) -> None:
+        """Note whether any target answered, and open the channels anew when none has for a while."""
         now = time.monotonic()
         if answered or self._silent_since is None:
             self._silent_since = None if answered else now

@@ -17,21 +17,25 @@ from confluent_kafka import KafkaException
 
 # Longer than a broker's restart. In an outage, a new client this often costs little.
 LOST_AFTER_SECONDS = 10.0
+# Two failures so far apart are not one outage: nothing was asked for meanwhile.
+FORGOTTEN_AFTER_SECONDS = 30.0
 
 Client = TypeVar("Client")
 
 
 class Failures:
-    """For how long requests have failed, without one that succeeded."""
+    """For how long requests have failed one after the other, without one that succeeded."""
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._last = 0.0
 
     def failed(self) -> bool:
         """Note a failure, and return whether they have gone on for LOST_AFTER_SECONDS; they then begin anew."""
         now = time.monotonic()
-        if self._since is None:
+        if self._since is None or now - self._last > FORGOTTEN_AFTER_SECONDS:
             self._since = now
+        self._last = now
         if now - self._since < LOST_AFTER_SECONDS:
             return False
         self._since = None

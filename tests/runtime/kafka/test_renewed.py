@@ -84,4 +84,6 @@ def test_a_client_is_kept_while_requests_succeed_or_fail_for_a_short_time_only(m
     # The new one has its own time.
     request(22, succeeds=False)
     request(31, succeeds=False)
+    # Nothing was asked for in between.
+    request(100, succeeds=False)
     assert client.get() is made[1]
