@@ -67,7 +67,9 @@ def test_an_upgrade_and_the_way_back_fail_no_request(platform: Platform, load: C
     assert platform.versions() == {"0.1.0"}
     assert platform.migrated(NEXT_MIGRATION) == {"orders": True, "analytics": True}
     accepted = running.accepted()
-    await_true(lambda: running.accepted() > accepted + 10 * LOW_RATE, "the old version accepts orders on the new schema")
+    await_true(
+        lambda: running.accepted() > accepted + 10 * LOW_RATE, "the old version accepts orders on the new schema"
+    )
     assert_nobody_noticed(running)
 
 
