@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, OffsetSpec
-from fake_kafka import stranger_on_a_port
+from fake_kafka import Stranger, serving
 from front_proxy import Platform, await_true
 from kafka_broker import config
 from raw_producer import Record, attempt, connected
@@ -218,7 +218,7 @@ def test_a_thousand_idle_connections_lock_nobody_out(platform: Platform) -> None
 @pytest.mark.parametrize("offered", [b"PLAIN", b"SCRAM-SHA-512"])
 def test_who_takes_the_port_of_a_broker_learns_no_password(platform: Platform, offered: bytes) -> None:
     known = as_user(platform, access.PUBLISHER)
-    with stranger_on_a_port(offered) as stranger:
+    with serving(Stranger(offered)) as stranger:
         away = {**config(known), "bootstrap.servers": f"127.0.0.1:{stranger.port}", "log_level": 0}
         client = AdminClient({**away, "error_cb": lambda error: None})
         with pytest.raises(KafkaException):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from forgetful_broker import ForgetfulBroker, forgetful_broker
+from fake_kafka import ForgetfulBroker, serving
 
 from runtime.kafka import clients, renewed
 from runtime.kafka.renewed import Renewed
@@ -21,7 +21,7 @@ TIMES = 100
 
 @pytest.fixture
 def broker() -> Iterator[ForgetfulBroker]:
-    with forgetful_broker() as made:
+    with serving(ForgetfulBroker()) as made:
         yield made
 
 
