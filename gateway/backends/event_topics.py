@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -15,11 +14,9 @@ from ordermesh.internal.v1.ledger_pb2 import PartitionPosition
 
 from gateway.backends.topic_state import LogState, lag
 from runtime.kafka import clients, offsets, topics
-from runtime.kafka.offsets import Partition
 from runtime.kafka.renewed import Renewed
 from runtime.kafka.settings import KafkaSettings
 
-Answer = TypeVar("Answer")
 ReadPositions = Callable[[], Awaitable[Iterable[PartitionPosition]]]
 
 CLIENT_ID = "gateway"
@@ -74,49 +71,37 @@ class EventLog:
 
     async def state(self, timeout_seconds: float) -> LogState:
         """Return the current state of the log, without the offsets of partitions that have no leader."""
-        return await self._run(self._sampling, self._read_available, timeout_seconds)
+        return await self._run(self._sampling, timeout_seconds, only_led=True)
 
     async def wait_until_counted(
         self, patience_seconds: float, timeout_seconds: float, positions: ReadPositions
     ) -> int:
         """Wait until all records readable now are counted; return the number of records that are not counted."""
         give_up = time.monotonic() + patience_seconds
-        target = await self._run(self._reconciling, self._read_all, timeout_seconds)
+        target = await self._run(self._reconciling, timeout_seconds, only_led=False)
         while True:
             counted = target.counted(await positions())
             if not lag(target.starts, target.stable_ends, counted) or time.monotonic() > give_up:
                 return lag(target.starts, target.ends, counted)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _run(
-        self, threads: ThreadPoolExecutor, read: Callable[[Deadline], Answer], timeout_seconds: float
-    ) -> Answer:
+    async def _run(self, threads: ThreadPoolExecutor, timeout_seconds: float, *, only_led: bool) -> LogState:
         """Read in a thread; the time includes waiting for a free thread."""
-        reading = asyncio.get_running_loop().run_in_executor(threads, read, Deadline(timeout_seconds))
+        deadline = Deadline(timeout_seconds)
+        reading = asyncio.get_running_loop().run_in_executor(threads, self._read, deadline, only_led)
         return await asyncio.wait_for(reading, timeout_seconds)
 
-    def _read_available(self, deadline: Deadline) -> LogState:
+    def _read(self, deadline: Deadline, only_led: bool) -> LogState:
         with self._clients.requests() as (admin, consumer):
-            metadata = read_metadata(admin, deadline)
-            led = {(name, number) for name, topic in metadata.topics.items() for number in leading(topic)}
-            return self._read_state(admin, consumer, metadata, led.__contains__, deadline)
+            return self._read_with(admin, consumer, deadline, only_led)
 
-    def _read_all(self, deadline: Deadline) -> LogState:
-        with self._clients.requests() as (admin, consumer):
-            metadata = read_metadata(admin, deadline)
-            return self._read_state(admin, consumer, metadata, lambda partition: True, deadline)
-
-    def _read_state(
-        self,
-        admin: AdminClient,
-        consumer: Consumer,
-        metadata: ClusterMetadata,
-        wanted: Callable[[Partition], bool],
-        deadline: Deadline,
-    ) -> LogState:
+    def _read_with(self, admin: AdminClient, consumer: Consumer, deadline: Deadline, only_led: bool) -> LogState:
+        metadata = read_metadata(admin, deadline)
+        led = {(name, number) for name, topic in metadata.topics.items() for number in leading(topic)}
         names = (*topics.EVENT_TOPICS, *topics.DEAD_LETTER_TOPICS.values())
         found = offsets.describe_topics(admin, names, deadline.left_seconds())
-        partitions = [each for name, topic in found.items() for each in topic.partitions_of(name) if wanted(each)]
+        partitions = [each for name, topic in found.items() for each in topic.partitions_of(name)]
+        partitions = [each for each in partitions if each in led or not only_led]
         of_events = [each for each in partitions if each[0] in topics.EVENT_TOPICS]
         every_partition = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
         state = LogState(
