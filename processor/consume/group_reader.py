@@ -42,7 +42,6 @@ class GroupReader:
 
     def _join(self, protocol: GroupProtocol) -> None:
         self._protocol: GroupProtocol = protocol
-        self._incremental = protocol == "consumer"
         self._consumer: Consumer = clients.consumer(
             self._settings, self._client_id, self._settings.processor_group, protocol
         )
@@ -50,6 +49,11 @@ class GroupReader:
         self._consumer.subscribe(
             list(topics.EVENT_TOPICS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
+
+    @property
+    def _incremental(self) -> bool:
+        """Whether partitions are taken away and given one by one, and not all at once."""
+        return self._protocol == "consumer"
 
     def _next_offset(self, partition: Partition) -> int:
         position = self.assignment.positions.get(partition)

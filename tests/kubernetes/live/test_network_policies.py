@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from node import layout
 from node.cluster import Cluster
+from node.worker import PAUSE
 from release import MONITORING, SERVICES, Platform
 from waiting import await_true
 
 pytestmark = pytest.mark.timeout(600)
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 STRANGER = "stranger"
 PODS = (*SERVICES, "postgresql", "kafka")
 CALLS = {
@@ -84,7 +84,7 @@ def stranger(cluster: Cluster, namespace: str) -> dict[str, Any]:
     """Run a pod that sleeps in a namespace of its own, and return it."""
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("-n", namespace, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
-    container = {"name": "pause", "image": PAUSE_IMAGE}
+    container = {"name": "pause", "image": PAUSE}
     spec = {"nodeName": layout.name(2), "containers": [container], "terminationGracePeriodSeconds": 0}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": STRANGER, "namespace": namespace}, "spec": spec}
     cluster.kubectl("apply", "-f", "-", given=json.dumps(pod))
